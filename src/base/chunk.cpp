@@ -1,0 +1,119 @@
+#include "base/chunk.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstdlib>
+#include <new>
+
+namespace sallyport {
+
+struct ChunkBuffer {
+  std::uint32_t references;
+  bool pooled;
+  // Followed by the bytes.
+  std::uint8_t* bytes() { return reinterpret_cast<std::uint8_t*>(this + 1); }
+};
+
+namespace {
+
+// Up to here a buffer is exactly as large as was asked for: a header block that waits for its acknowledgement must not
+// hold a pooled buffer's 64 KiB, and malloc is quick at these sizes.
+constexpr std::size_t largest_exact = 16 * 1024;
+
+ChunkBuffer* allocate_buffer(std::size_t size, bool pooled) {
+  void* memory = std::malloc(sizeof(ChunkBuffer) + size);
+  if (memory == nullptr) throw std::bad_alloc();
+  return new (memory) ChunkBuffer{.references = 1, .pooled = pooled};
+}
+
+// Apart from the list, because it is asked after the list's end: a Chunk in another thread-local object may die later.
+thread_local bool list_ended = false;
+
+/// One thread's idle buffers: at most 4 MiB of them, the rest goes back to malloc.
+class FreeList {
+ public:
+  ~FreeList() {
+    while (count_ > 0) std::free(idle_[--count_]);
+    list_ended = true;
+  }
+  ChunkBuffer* take() {
+    if (count_ == 0) return allocate_buffer(Chunk::pooled_size, true);
+    ChunkBuffer* const buffer = idle_[--count_];
+    buffer->references = 1;
+    return buffer;
+  }
+  void give_back(ChunkBuffer* buffer) {
+    if (count_ == idle_.size())
+      std::free(buffer);
+    else
+      idle_[count_++] = buffer;
+  }
+
+ private:
+  std::array<ChunkBuffer*, 64> idle_{};
+  std::size_t count_ = 0;
+};
+
+FreeList& free_list() {
+  thread_local FreeList list;
+  return list;
+}
+
+}  // namespace
+
+Chunk::Chunk(const Chunk& other) noexcept
+    : buffer_(other.buffer_), data_(other.data_), size_(other.size_) {
+  if (buffer_ != nullptr) ++buffer_->references;
+}
+
+void Chunk::release() {
+  if (--buffer_->references > 0) return;
+  if (buffer_->pooled && !list_ended)
+    free_list().give_back(buffer_);
+  else
+    std::free(buffer_);
+}
+
+Chunk Chunk::allocate(std::size_t size) {
+  Chunk chunk;
+  if (size == 0) return chunk;
+  const bool pooled = size > largest_exact && size <= pooled_size && !list_ended;
+  chunk.buffer_ = pooled ? free_list().take() : allocate_buffer(size, false);
+  chunk.data_ = chunk.buffer_->bytes();
+  chunk.size_ = size;
+  return chunk;
+}
+
+Chunk Chunk::copy_of(Bytes bytes) {
+  Chunk chunk = allocate(bytes.size());
+  std::ranges::copy(bytes, chunk.mutable_bytes().begin());
+  return chunk;
+}
+
+MutableBytes Chunk::mutable_bytes() {
+  if (buffer_ == nullptr) return {};
+  assert(buffer_->references == 1);
+  return {data_, size_};
+}
+
+Chunk Chunk::split_front(std::size_t count) {
+  assert(count <= size_);
+  Chunk front = *this;
+  front.truncate(count);
+  remove_prefix(count);
+  return front;
+}
+
+void Chunk::remove_prefix(std::size_t count) {
+  assert(count <= size_);
+  data_ += count;
+  size_ -= count;
+}
+
+void Chunk::truncate(std::size_t count) {
+  assert(count <= size_);
+  size_ = count;
+}
+
+}  // namespace sallyport

@@ -1,0 +1,63 @@
+// Chunk: a slice of a reference-counted, pooled buffer. Bodies travel as Chunks so that bytes read once (from a
+// file, from another connection) can wait for their acknowledgement without being copied again. One thread only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "base/bytes.h"
+
+namespace sallyport {
+
+/// Storage behind Chunks; recycled through a free list of its thread. Not used by itself.
+struct ChunkBuffer;
+
+class Chunk {
+ public:
+  /// The size of a pooled buffer, and so the best size to read a file or a connection by. Small sizes are allocated
+  /// exactly, larger ones plainly.
+  static constexpr std::size_t pooled_size = 64 * 1024;
+
+  Chunk() = default;
+  Chunk(const Chunk& other) noexcept;
+  Chunk(Chunk&& other) noexcept
+      : buffer_(std::exchange(other.buffer_, nullptr)),
+        data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)) {}
+  Chunk& operator=(Chunk other) noexcept {
+    std::swap(buffer_, other.buffer_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~Chunk() {
+    if (buffer_ != nullptr) release();
+  }
+
+  /// A fresh buffer of exactly `size` bytes, content unspecified; the caller fills it through mutable_bytes().
+  static Chunk allocate(std::size_t size);
+  static Chunk copy_of(Bytes bytes);
+
+  Bytes bytes() const { return {data_, size_}; }
+  /// Only before the first copy of this Chunk is made.
+  MutableBytes mutable_bytes();
+  const std::uint8_t* data() const { return data_; }
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+
+  /// The first `count` bytes, sharing storage; this Chunk keeps the rest. `count` <= size().
+  Chunk split_front(std::size_t count);
+  void remove_prefix(std::size_t count);
+  /// Keeps only the first `count` bytes (after a short read into an allocated Chunk).
+  void truncate(std::size_t count);
+
+ private:
+  void release();
+
+  ChunkBuffer* buffer_ = nullptr;
+  std::uint8_t* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace sallyport

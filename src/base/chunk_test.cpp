@@ -1,0 +1,88 @@
+#include "base/chunk.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <thread>
+#include <vector>
+
+namespace sallyport {
+namespace {
+
+Chunk filled(std::size_t size, std::uint8_t value) {
+  Chunk chunk = Chunk::allocate(size);
+  std::ranges::fill(chunk.mutable_bytes(), value);
+  return chunk;
+}
+
+bool holds_only(const Chunk& chunk, std::uint8_t value) {
+  return std::ranges::all_of(chunk.bytes(), [&](std::uint8_t byte) { return byte == value; });
+}
+
+TEST(Chunk, EmptyHasNoStorage) {
+  Chunk chunk;
+  EXPECT_TRUE(chunk.empty());
+  EXPECT_TRUE(chunk.mutable_bytes().empty());
+  EXPECT_TRUE(Chunk::allocate(0).empty());
+  EXPECT_TRUE(Chunk::copy_of({}).empty());
+}
+
+TEST(Chunk, IsAsLargeAsAskedInEveryClass) {
+  for (const std::size_t size : {1u, 200u, 16384u, 16385u, 65536u, 65537u, 300000u}) {
+    Chunk chunk = filled(size, 7);
+    EXPECT_EQ(chunk.size(), size);
+    EXPECT_TRUE(holds_only(chunk, 7));
+  }
+}
+
+TEST(Chunk, SlicesShareStorageAndOutliveTheirOrigin) {
+  Chunk front;
+  Chunk back;
+  {
+    Chunk whole = Chunk::copy_of(as_bytes("hello world"));
+    const std::uint8_t* const data = whole.data();
+    front = whole.split_front(5);
+    EXPECT_EQ(front.data(), data);
+    EXPECT_EQ(whole.data(), data + 5);
+    whole.remove_prefix(1);
+    back = whole;
+  }
+  EXPECT_EQ(as_text(front.bytes()), "hello");
+  EXPECT_EQ(as_text(back.bytes()), "world");
+  back.truncate(2);
+  EXPECT_EQ(as_text(back.bytes()), "wo");
+}
+
+TEST(Chunk, APooledBufferIsUsedAgainOnlyAfterItsLastSlice) {
+  Chunk first = filled(Chunk::pooled_size, 1);
+  const std::uint8_t* const data = first.data();
+  Chunk slice = first.split_front(10);
+  first = Chunk();
+  Chunk other = filled(Chunk::pooled_size, 2);
+  EXPECT_NE(other.data(), data);
+  EXPECT_TRUE(holds_only(slice, 1));
+  slice = Chunk();
+  EXPECT_EQ(Chunk::allocate(40000).data(), data);
+}
+
+TEST(Chunk, MovesLeaveNothingBehind) {
+  Chunk from = Chunk::copy_of(as_bytes("abc"));
+  Chunk to = std::move(from);
+  EXPECT_TRUE(from.empty());  // NOLINT(bugprone-use-after-move): that is what is tested
+  EXPECT_EQ(from.data(), nullptr);
+  EXPECT_EQ(as_text(to.bytes()), "abc");
+}
+
+TEST(Chunk, MoreThanTheFreeListHoldsAndTheEndOfAThread) {
+  std::thread([] {
+    std::vector<Chunk> many;
+    for (int i = 0; i < 200; ++i) many.push_back(Chunk::allocate(Chunk::pooled_size));
+    many.clear();
+    thread_local Chunk late;  // may die before or after the free list
+    late = Chunk::allocate(Chunk::pooled_size);
+  }).join();
+  EXPECT_EQ(Chunk::allocate(1).size(), 1u);
+}
+
+}  // namespace
+}  // namespace sallyport

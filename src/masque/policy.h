@@ -1,0 +1,30 @@
+// TargetPolicy: which targets a proxy reaches for its clients (bad input 25). Loopback, link-local, private and other special ranges,
+// and the proxy's own listeners, are refused unless a prefix allows them; every resolved address is checked, IPv4-mapped ones as IPv4.
+#pragma once
+
+#include <vector>
+
+#include "base/result.h"
+#include "masque/uri_template.h"
+#include "net/address.h"
+
+namespace sallyport::masque {
+
+class TargetPolicy {
+ public:
+  TargetPolicy(std::vector<net::IpPrefix> allow, std::vector<net::SocketAddress> own);
+  /// Error kind denied naming the address and the flag that would allow it.
+  Result<> check(const net::IpAddress& address, std::uint16_t port) const;
+
+ private:
+  std::vector<net::IpPrefix> allow_;
+  std::vector<net::SocketAddress> own_;
+};
+
+/// What one client (by its address) may hold at once (bad input 31).
+struct ClientLimits {
+  std::size_t tunnels = 1024;
+  std::size_t tunnels_all = 65536;
+};
+
+}  // namespace sallyport::masque

@@ -1,0 +1,70 @@
+// DatagramPath: a way that datagrams take, in batches, with a current maximum size. Real ones are a UDP socket and
+// a CONNECT-UDP flow; tests use a simulated link. A chain of hops is a quic::Connection over a DatagramPath that is a
+// flow on another quic::Connection over a DatagramPath ... that is a UDP socket.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "net/address.h"
+
+namespace sallyport::net {
+
+/// The two ECN bits of the IP header (RFC 3168).
+enum class Ecn : std::uint8_t { not_ect = 0, ect1 = 1, ect0 = 2, ce = 3 };
+
+/// Datagrams of one NetPath laid end to end: each `segment_size` bytes long but the last, which may be shorter.
+/// This is the shape in which UDP_SEGMENT sends and UDP_GRO receives, so a run costs one system call.
+struct DatagramRun {
+  Bytes bytes;
+  std::size_t segment_size = 0;  ///< > 0 where `bytes` is not empty
+  Ecn ecn = Ecn::not_ect;
+
+  std::size_t count() const { return bytes.empty() ? 0 : (bytes.size() + segment_size - 1) / segment_size; }
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    for (std::size_t at = 0; at < bytes.size(); at += segment_size)
+      visit(bytes.subspan(at, std::min(segment_size, bytes.size() - at)));
+  }
+};
+
+/// Who gets what comes in on a DatagramPath.
+class DatagramReceiver {
+ public:
+  /// The bytes are valid only during the call.
+  virtual void on_datagrams(const NetPath& path, const DatagramRun& run, Time now) = 0;
+  /// After a send() that said `blocked`: there is room again.
+  virtual void on_path_writable(Time /*now*/) {}
+  /// max_datagram_size() has changed.
+  virtual void on_max_datagram_size(std::size_t /*bytes*/) {}
+  /// The path is of no more use (tunnel refused or closed, socket error). Not called again after this.
+  virtual void on_path_closed(const Error& /*why*/) {}
+
+ protected:
+  ~DatagramReceiver() = default;
+};
+
+enum class SendStatus : std::uint8_t {
+  sent,
+  blocked,    ///< taken, but wait for on_path_writable before the next send
+  dropped,    ///< not taken: the queue is full or the path closed; counted by the path
+  too_large,  ///< not taken: segment_size is over max_datagram_size()
+};
+
+class DatagramPath {
+ public:
+  virtual ~DatagramPath() = default;
+  /// `receiver` is not owned and must outlive the path or be replaced by nullptr.
+  virtual void set_receiver(DatagramReceiver* receiver) = 0;
+  /// Sends the whole run or none of it. A path with only one far end ignores `to`.
+  virtual SendStatus send(const NetPath& to, const DatagramRun& run) = 0;
+  /// The largest UDP payload, in bytes, that this path carries now. 65,527 where nothing is known to limit it.
+  virtual std::size_t max_datagram_size() const = 0;
+  /// The addresses of a path with one far end; for a listening socket, its local address and a default remote.
+  virtual NetPath net_path() const = 0;
+};
+
+}  // namespace sallyport::net

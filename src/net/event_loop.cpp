@@ -1,0 +1,118 @@
+#include "net/event_loop.h"
+
+#include <sys/timerfd.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <cerrno>
+#include <cstdlib>
+
+#include "base/log.h"
+#include "net/event_loop_impl.h"
+
+namespace sallyport::net {
+namespace {
+
+Time clock_now() { return std::chrono::steady_clock::now(); }
+
+}  // namespace
+
+EventLoop::Impl::~Impl() {
+  // The nodes hold descriptors of the context, which has to go last.
+  to_arm.clear();
+  alarm.close();
+}
+
+void EventLoop::Impl::enter_turn() {
+  if (in_turn) return;
+  in_turn = true;
+  timers.set_now(clock_now());
+}
+
+void EventLoop::Impl::arm_alarm(Time deadline) {
+  // An alarm that rings too early costs one empty turn, moving it a system call with every packet: it stays.
+  if (deadline == never || (alarm_at <= deadline && alarm_at > timers.now())) return;
+  const auto since_start = deadline.time_since_epoch();
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since_start);
+  itimerspec setting{};
+  setting.it_value.tv_sec = static_cast<time_t>(seconds.count());
+  setting.it_value.tv_nsec = static_cast<long>((since_start - seconds).count());
+  ::timerfd_settime(alarm.fd(), TFD_TIMER_ABSTIME, &setting, nullptr);
+  alarm_at = deadline;
+}
+
+void EventLoop::Impl::run_posted() {
+  {
+    const std::scoped_lock lock(posted_mutex);
+    running.swap(posted);
+  }
+  for (auto& work : running) work();
+  running.clear();
+}
+
+EventLoop::EventLoop() : timers_(clock_now()), impl_(std::make_unique<Impl>(timers_)) {
+  UniqueFd alarm_fd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  auto alarm = FdWatch::open(*this, std::move(alarm_fd), *impl_);
+  if (!alarm) {
+    // A loop without a clock is of no use to anybody, and nothing could be mended by going on.
+    log_error("cannot start an event loop: {}", alarm.error().message);
+    std::abort();
+  }
+  impl_->alarm = std::move(*alarm);
+  impl_->alarm.want_readable(true);
+}
+
+EventLoop::~EventLoop() = default;
+
+void EventLoop::run() {
+  Impl& impl = *impl_;
+  while (!impl.stopping.load(std::memory_order_relaxed)) {
+    impl.enter_turn();
+    impl.run_posted();
+    timers_.advance(timers_.now());
+    timers_.run_deferred();
+    impl.in_turn = false;
+    if (!impl.stopping.load(std::memory_order_relaxed)) impl.wait();
+  }
+  impl.context.restart();
+  impl.stopping = false;
+}
+
+void EventLoop::stop() {
+  impl_->stopping = true;
+  impl_->context.stop();
+}
+
+void EventLoop::post(std::function<void()> work) {
+  bool wake = false;
+  {
+    const std::scoped_lock lock(impl_->posted_mutex);
+    wake = impl_->posted.empty();
+    impl_->posted.push_back(std::move(work));
+  }
+  // Only to end the wait: Asio would run it within the turn that posted it.
+  if (wake) boost::asio::post(impl_->context, [] {});
+}
+
+void EventLoop::on_signals(std::initializer_list<int> signals, std::function<void(int)> handler) {
+  auto set = std::make_unique<boost::asio::signal_set>(impl_->context);
+  for (const int signal : signals) {
+    boost::system::error_code error;
+    set->add(signal, error);
+    if (error) log_error("cannot watch for signal {}: {}", signal, error.message());
+  }
+  impl_->wait_for_signal(*set, std::make_shared<std::function<void(int)>>(std::move(handler)));
+  impl_->signal_sets.push_back(std::move(set));
+}
+
+void EventLoop::Impl::wait_for_signal(boost::asio::signal_set& signals,
+                                      const std::shared_ptr<std::function<void(int)>>& handler) {
+  signals.async_wait([this, &signals, handler](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    enter_turn();
+    (*handler)(signal);
+    wait_for_signal(signals, handler);
+  });
+}
+
+}  // namespace sallyport::net

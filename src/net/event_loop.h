@@ -1,0 +1,39 @@
+// EventLoop: one thread's loop over Boost.Asio, which it hides. Each worker owns one; everything in net that waits
+// for the kernel waits here. A turn is: the ready sockets, posted work, the due timers, then the deferred work; it has one
+// time, timers().now(), read from the clock when the wait before it ended.
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <memory>
+
+#include "base/time.h"
+#include "net/timers.h"
+
+namespace sallyport::net {
+
+class EventLoop {
+ public:
+  EventLoop();
+  ~EventLoop();
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  Timers& timers() { return timers_; }
+  /// Runs turns until stop(); may be called again after it.
+  void run();
+  /// Ends run() after the current turn, or as soon as it starts. From any thread or from inside the loop.
+  void stop();
+  /// Runs `work` in a later turn on the loop's thread, or never, if the loop is destroyed before. From any thread.
+  void post(std::function<void()> work);
+  /// Calls `handler(signal)` on the loop for each SIGINT, SIGTERM, SIGHUP ... in `signals`.
+  void on_signals(std::initializer_list<int> signals, std::function<void(int)> handler);
+
+ private:
+  friend class FdWatch;
+  struct Impl;
+  Timers timers_;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sallyport::net

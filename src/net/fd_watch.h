@@ -1,0 +1,48 @@
+// FdWatch: owns a descriptor and tells when it can be read or written. Every socket of net waits through one. It keeps
+// the two allocations that a waiting socket costs (itself and Asio's state) small, and waking allocates nothing.
+#pragma once
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "net/event_loop.h"
+
+namespace sallyport::net {
+
+/// Gets at most one call of each kind a turn. Either call may destroy the FdWatch.
+class FdWatcher {
+ public:
+  virtual void on_readable() = 0;
+  virtual void on_writable() = 0;
+
+ protected:
+  ~FdWatcher() = default;
+};
+
+class FdWatch {
+ public:
+  FdWatch() = default;  ///< watches nothing
+  /// `fd` is non-blocking; `watcher` and `loop` must outlive the watch. Watches for nothing yet.
+  static Result<FdWatch> open(EventLoop& loop, UniqueFd fd, FdWatcher& watcher);
+  FdWatch(FdWatch&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
+  FdWatch& operator=(FdWatch&& other) noexcept;
+  ~FdWatch() { close(); }
+
+  /// -1 when closed.
+  int fd() const;
+  void set_watcher(FdWatcher& watcher);
+  /// While on, on_readable comes in each turn in which there is something to read (also an error or the end), so it
+  /// need not read all.
+  void want_readable(bool on);
+  /// on_writable comes once, in a later turn.
+  void want_writable();
+  void close();
+
+  /// Shared with Asio's pending operations. Not used by others.
+  struct Node;
+
+ private:
+  explicit FdWatch(Node* node) : node_(node) {}
+  Node* node_ = nullptr;
+};
+
+}  // namespace sallyport::net

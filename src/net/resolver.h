@@ -1,0 +1,43 @@
+// Names to addresses. Resolver is an interface so that masque's policy can be tested without a network; the real one
+// asks getaddrinfo on a thread of its own. Happy Eyeballs (RFC 8305) orders the answers and races the attempts.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "net/address.h"
+#include "net/event_loop.h"
+#include "net/tcp.h"
+
+namespace sallyport::net {
+
+/// Cancels the question when destroyed before its callback ran.
+class Resolution {
+ public:
+  virtual ~Resolution() = default;
+};
+
+class Resolver {
+ public:
+  using Answer = std::function<void(Result<std::vector<IpAddress>>)>;
+  virtual ~Resolver() = default;
+  /// An address given as text is answered too, without a question. The callback never runs inside this call.
+  /// An empty answer never comes: it is an Error of kind resolve.
+  [[nodiscard]] virtual std::unique_ptr<Resolution> resolve(const std::string& host, Answer answer) = 0;
+};
+
+std::unique_ptr<Resolver> make_system_resolver(EventLoop& loop);
+
+/// Alternates families, the first answer's family first (RFC 8305 §4).
+std::vector<IpAddress> interleave_families(std::vector<IpAddress> addresses);
+
+/// Races TCP connects over `addresses` in order, the next one started 250 ms after the last or when it failed
+/// (RFC 8305 §5). Calls back once, with the first that connected or with the last error.
+std::unique_ptr<TcpConnecting> happy_eyeballs_connect(EventLoop& loop, std::vector<IpAddress> addresses,
+                                                      std::uint16_t port, Duration timeout,
+                                                      const TcpOptions& options, TcpConnected connected);
+
+}  // namespace sallyport::net

@@ -1,0 +1,50 @@
+#include "net/socket_error.h"
+
+#include <cerrno>
+#include <string_view>
+#include <system_error>
+
+namespace sallyport::net {
+namespace {
+
+ErrorKind kind_of(int number) {
+  switch (number) {
+    case ECONNREFUSED: return ErrorKind::refused;
+    case ETIMEDOUT: return ErrorKind::timeout;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case EHOSTDOWN:
+    case EADDRNOTAVAIL:
+    case EAFNOSUPPORT: return ErrorKind::unreachable;
+    case EACCES:
+    case EPERM: return ErrorKind::denied;
+    case EMSGSIZE: return ErrorKind::too_large;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case EADDRINUSE: return ErrorKind::resource;
+    default: return ErrorKind::closed;
+  }
+}
+
+std::string_view mend_of(int number) {
+  switch (number) {
+    case EADDRINUSE: return " (another program has this port)";
+    case EACCES: return " (ports below 1024 need CAP_NET_BIND_SERVICE)";
+    case EADDRNOTAVAIL: return " (no interface has this address)";
+    case EMFILE: return " (raise the limit on open files, ulimit -n)";
+    default: return "";
+  }
+}
+
+}  // namespace
+
+Error socket_error(const std::string& what, int number) {
+  std::string message = what + ": " + std::generic_category().message(number);
+  message += mend_of(number);
+  return Error{kind_of(number), std::move(message), static_cast<std::uint64_t>(number)};
+}
+
+}  // namespace sallyport::net

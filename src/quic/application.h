@@ -1,0 +1,88 @@
+// Application: what the protocol above (HTTP/3) does for a quic::Connection. The connection calls it; it is not owned by the
+// connection and must outlive it (a server's Endpoint keeps both).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include <sys/uio.h>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/time.h"
+
+namespace sallyport::quic {
+
+using StreamId = std::int64_t;
+
+inline bool is_bidirectional(StreamId id) { return (id & 2) == 0; }
+inline bool is_client_initiated(StreamId id) { return (id & 1) == 0; }
+
+/// Why a connection ended.
+struct Closed {
+  enum class By : std::uint8_t {
+    us, peer,            ///< CONNECTION_CLOSE, sent or received
+    idle_timeout, handshake_timeout,
+    stateless_reset,
+    version,             ///< no version in common
+    path,                ///< the path under it closed (a hop died, the socket failed)
+  };
+  By by = By::us;
+  bool application = false;  ///< `code` is an application error (HTTP/3), not a transport error
+  std::uint64_t code = 0;    ///< RFC 9000 §20, RFC 9114 §8.1; TLS alerts are 0x100 + alert
+  std::string reason;        ///< for a person; of the peer's words only printable ASCII
+  /// The same as an Error with a sentence that says what happened.
+  Error to_error() const;
+  /// Closed in order, nothing went wrong.
+  bool clean() const;
+};
+
+/// What the application has to send next.
+struct StreamData {
+  StreamId id = -1;                  ///< -1: nothing now
+  std::span<const ::iovec> pieces;   ///< stay valid until acked
+  bool fin = false;
+};
+
+class Application {
+ public:
+  virtual ~Application() = default;
+  /// Handshake complete (and, on a client, the peer verified): streams may be opened. On a client with 0-RTT, streams may be
+  /// opened before it.
+  virtual void on_established(Time now) = 0;
+  /// 0-RTT was refused: everything sent so far is gone; streams are to be opened anew.
+  virtual void on_early_data_rejected(Time /*now*/) {}
+  /// Credit for more streams of ours came.
+  virtual void on_streams_available() {}
+
+  /// The bytes are valid during the call; their flow-control credit comes back only by Connection::consume(). A returned Error ends
+  /// the connection with its `code` as application error.
+  virtual Result<> on_stream_data(StreamId id, Bytes data, bool fin) = 0;
+  virtual Result<> on_stream_reset(StreamId id, std::uint64_t code) = 0;
+  virtual Result<> on_stop_sending(StreamId id, std::uint64_t code) = 0;
+  /// Both directions are done; `code` is what it was reset with, or no_error.
+  virtual void on_stream_closed(StreamId id, std::uint64_t code, bool was_reset) = 0;
+  /// The next `count` bytes from the front of what was sent are acknowledged and may be freed.
+  virtual void on_stream_acked(StreamId id, std::size_t count) = 0;
+  /// The peer granted more flow-control credit on a stream that was blocked.
+  virtual void on_stream_unblocked(StreamId id) = 0;
+  virtual void on_datagram(Bytes payload, Time now) = 0;
+
+  /// Asked for while there is room to send.
+  virtual Result<StreamData> next_stream_data() = 0;
+  virtual void on_stream_written(StreamId id, std::size_t count) = 0;
+  /// Flow control stopped this stream; it is not to be offered again before on_stream_unblocked().
+  virtual void on_stream_blocked(StreamId id) = 0;
+  /// The stream takes no more (the peer stopped it).
+  virtual void on_stream_shut(StreamId id) = 0;
+
+  /// max_datagram_payload() has changed.
+  virtual void on_max_datagram_payload(std::size_t /*bytes*/) {}
+  /// The datagram queue, full before, is half empty.
+  virtual void on_datagrams_writable() {}
+  /// The last call. The Connection may be destroyed after it returned, not inside it.
+  virtual void on_closed(const Closed& why) = 0;
+};
+
+}  // namespace sallyport::quic

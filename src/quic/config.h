@@ -1,0 +1,50 @@
+// Config: what a QUIC connection is set up with, for both sides. Plain values; copied into each Connection.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/time.h"
+
+namespace sallyport::quic {
+
+inline constexpr std::uint32_t version_1 = 0x00000001;  ///< RFC 9000
+inline constexpr std::uint32_t version_2 = 0x6b3343cf;  ///< RFC 9369
+
+enum class CongestionControl : std::uint8_t { cubic, bbr, reno };
+
+struct Config {
+  CongestionControl congestion_control = CongestionControl::cubic;
+  Duration idle_timeout = 30s;
+  Duration handshake_timeout = 10s;
+  /// PINGs are sent when nothing else was for this long; zero: never.
+  Duration keep_alive{};
+
+  // Flow control, bytes. Windows grow from the first figure to the maximum as the data rate asks for it.
+  std::uint64_t initial_connection_window = 1024 * 1024;
+  std::uint64_t initial_stream_window = 256 * 1024;
+  std::uint64_t maximum_connection_window = 24 * 1024 * 1024;
+  std::uint64_t maximum_stream_window = 16 * 1024 * 1024;
+  std::uint64_t peer_bidirectional_streams = 100;  ///< how many requests the peer may have open
+  std::uint64_t peer_unidirectional_streams = 8;
+
+  /// Largest DATAGRAM frame taken (RFC 9221 §3); 0 leaves the extension out.
+  std::size_t max_datagram_frame_size = 65535;
+  /// Bytes of DATAGRAM payload that may wait for congestion control; what is over is dropped and counted.
+  std::size_t datagram_queue_bytes = 512 * 1024;
+
+  /// Largest UDP payload ever sent; path MTU discovery searches from 1,200 to this. 1,472 fits IPv4 on Ethernet; over IPv6
+  /// the kernel refuses what does not fit and the search ends lower.
+  std::size_t max_udp_payload = 1472;
+  bool path_mtu_discovery = true;
+
+  std::vector<std::uint32_t> versions{version_1, version_2};  ///< in order of preference; the first is offered by a client
+  bool ecn = true;
+  /// Ack-eliciting packets received before an ACK is sent at once.
+  std::size_t ack_threshold = 10;
+  /// A client's own connection IDs; zero length would lose the means to tell connections on one socket apart.
+  std::size_t connection_id_length = 8;
+};
+
+}  // namespace sallyport::quic

@@ -1,0 +1,126 @@
+// Connection: one QUIC connection (RFC 9000, 9001, 9002, 9221, 9368, 9369) over ngtcp2, sans-I/O: it is handed datagrams and
+// turns, and hands runs of datagrams to a DatagramPath. Connections nest: the path of an inner one is a flow on an outer one.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "base/result.h"
+#include "net/datagram_path.h"
+#include "net/timers.h"
+#include "quic/application.h"
+#include "quic/config.h"
+#include "tls/credentials.h"
+#include "trace/recorder.h"
+
+namespace sallyport::quic {
+
+/// What a connection counted; cheap to take at any time.
+struct Stats {
+  std::uint64_t packets_sent = 0, packets_received = 0, packets_lost = 0;
+  std::uint64_t bytes_sent = 0, bytes_received = 0;  ///< UDP payload
+  std::uint64_t datagrams_sent = 0, datagrams_received = 0;
+  std::uint64_t datagrams_dropped_queue = 0;  ///< the queue was full
+  std::uint64_t datagrams_dropped_size = 0;   ///< did not fit the path
+  std::uint64_t datagrams_lost = 0;           ///< sent in a packet that was lost
+  std::size_t datagram_queue_bytes = 0;
+  Duration smoothed_rtt{}, min_rtt{}, latest_rtt{}, rtt_variance{};
+  std::uint64_t congestion_window = 0, bytes_in_flight = 0;
+  std::size_t max_udp_payload = 0;  ///< what the path carries as far as is known
+  std::uint32_t version = 0;
+  bool resumed = false, early_data_accepted = false, retried = false;
+  std::uint64_t ecn_marked = 0;  ///< CE-marked packets received
+  std::uint64_t path_changes = 0, key_updates = 0;
+  Time started{}, established{}, first_byte{};  ///< first_byte: first 1-RTT packet received ("QUIC time to first byte")
+};
+
+/// What the connections of one process share.
+struct Environment {
+  net::Timers& timers;
+  Random& random;
+  trace::RecorderFactory* recorders = nullptr;  ///< null: no traces
+  std::shared_ptr<trace::KeyLog> key_log;
+};
+
+struct ClientOptions {
+  Config config;
+  std::string host;                 ///< SNI, and what the certificate must cover
+  std::string origin;               ///< key in `sessions`, "host:port"
+  std::vector<std::string> alpn{"h3"};
+  std::shared_ptr<const tls::Trust> trust;
+  tls::SessionCache* sessions = nullptr;  ///< not owned; null: no resumption
+  bool early_data = false;                ///< send 0-RTT where a ticket allows it
+  std::string title;                      ///< for traces and errors: "hop 1 (gw-a:443)"
+};
+
+class Connection final : public net::DatagramReceiver {
+ public:
+  /// A client's connection over `path` (not owned, must outlive it). Sends its first flight at the end of this turn.
+  static Result<std::unique_ptr<Connection>> connect(const Environment& environment, net::DatagramPath& path,
+                                                     Application& application, const ClientOptions& options);
+  ~Connection() ;
+
+  /// Handshake complete and not yet closing.
+  bool is_established() const;
+  bool is_closed() const;
+  /// A client with early data: streams may be opened now although !is_established().
+  bool can_send_early() const;
+  const std::string& alpn() const;
+  const std::string& server_name() const;
+  net::NetPath path() const;
+  Stats stats() const;
+  trace::Recorder* recorder() const;
+  net::Timers& timers() const;
+  /// A client's 0-RTT: HTTP/3 SETTINGS of the earlier connection; empty when there was none.
+  std::vector<std::uint8_t> remembered_settings() const;
+  void remember_settings(Bytes settings);
+
+  // Streams
+  /// An Error of kind resource when the peer's limit is reached (on_streams_available follows).
+  Result<StreamId> open_bidirectional();
+  Result<StreamId> open_unidirectional();
+  /// There is something in next_stream_data(); sent at the end of this turn.
+  void want_write();
+  /// Gives back `count` bytes of flow-control credit of a stream (and of the connection).
+  void consume(StreamId id, std::size_t count);
+  /// Only the connection's credit: for bytes of streams that are gone.
+  void consume_connection(std::size_t count);
+  void reset_stream(StreamId id, std::uint64_t code);
+  void stop_sending(StreamId id, std::uint64_t code);
+  /// Lets the peer open one more, for a peer-initiated stream that is done.
+  void extend_peer_streams_bidirectional(std::size_t count);
+  void extend_peer_streams_unidirectional(std::size_t count);
+
+  // Datagrams (RFC 9221)
+  bool peer_takes_datagrams() const;
+  /// Largest payload (prefix included) of one DATAGRAM frame on the path as it is now.
+  std::size_t max_datagram_payload() const;
+  /// Queues one DATAGRAM frame holding `prefix` then `payload` (copied once). False when dropped, which is counted.
+  bool send_datagram(Bytes prefix, Bytes payload);
+  std::size_t queued_datagram_bytes() const;
+
+  // Life
+  /// Application close (RFC 9000 §10.2); on_closed follows in a later turn.
+  void close(std::uint64_t application_code, std::string_view reason);
+  Result<> update_keys();
+  /// Moves a client's connection to another path (RFC 9000 §9) after validating it; the old one must live until on_closed
+  /// or until stats().path_changes grew.
+  Result<> migrate(net::DatagramPath& path);
+
+  // DatagramReceiver
+  void on_datagrams(const net::NetPath& path, const net::DatagramRun& run, Time now) override;
+  void on_path_writable(Time now) override;
+  void on_max_datagram_size(std::size_t bytes) override;
+  void on_path_closed(const Error& why) override;
+
+  struct Impl;  ///< ngtcp2's side; for quic's own files
+ private:
+  friend class Endpoint;
+  explicit Connection(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sallyport::quic

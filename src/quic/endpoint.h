@@ -1,0 +1,65 @@
+// Endpoint: a worker's QUIC server: finds the Connection of each datagram, accepts new ones, and answers the rest as RFC 9000
+// asks (Version Negotiation, Retry, stateless reset, nothing). Owns its connections. Sans-I/O like Connection.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "quic/connection.h"
+#include "quic/connection_id.h"
+
+namespace sallyport::quic {
+
+enum class RetryPolicy : std::uint8_t { under_load, always, never };
+
+struct ServerOptions {
+  Config config;
+  std::shared_ptr<const tls::ServerCredentials> credentials;
+  std::vector<std::string> alpn{"h3"};
+  tls::ServerSecret secret = tls::ServerSecret::random();
+  ConnectionIdOwner owner;
+  RetryPolicy retry = RetryPolicy::under_load;
+  std::size_t retry_above_half_open = 256;   ///< half-open connections of this worker from which `under_load` asks for Retry
+  std::size_t max_half_open = 4096;          ///< more Initials than this are dropped
+  std::size_t max_connections = 200'000;
+  bool early_data = true;
+};
+
+struct EndpointStats {
+  std::uint64_t accepted = 0, retries_sent = 0, version_negotiations_sent = 0, stateless_resets_sent = 0;
+  std::uint64_t dropped_short_initial = 0, dropped_unknown = 0, dropped_half_open = 0, dropped_token = 0, dropped_malformed = 0;
+  std::uint64_t handshakes_completed = 0, handshakes_failed = 0;
+  std::size_t connections = 0, half_open = 0;
+};
+
+class Endpoint final : public net::DatagramReceiver {
+ public:
+  /// Makes the Application of a new connection, which it may keep a reference to. The endpoint owns what is returned and destroys it
+  /// after on_closed. Called before the handshake's end.
+  using Accept = std::function<std::unique_ptr<Application>(Connection&)>;
+
+  /// `path` is not owned and must outlive the endpoint.
+  Endpoint(const Environment& environment, net::DatagramPath& path, ServerOptions options, Accept accept);
+  ~Endpoint();
+
+  void on_datagrams(const net::NetPath& path, const net::DatagramRun& run, Time now) override;
+  void on_path_writable(Time now) override;
+
+  /// New connections get these from now on; those that are open keep theirs.
+  void set_credentials(std::shared_ptr<const tls::ServerCredentials> credentials);
+  /// No new connections (they get CONNECTION_REFUSED); those that are open go on.
+  void stop_accepting();
+  /// Closes all with this application code.
+  void close_all(std::uint64_t application_code);
+  EndpointStats stats() const;
+  /// Visits every open connection.
+  void for_each(const std::function<void(Connection&)>& visit);
+  /// A datagram for a connection ID that names another owner; null drops it.
+  void set_stray_handler(std::function<void(const ConnectionIdOwner&, const net::NetPath&, Bytes datagram)> handler);
+
+  struct Impl;
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sallyport::quic

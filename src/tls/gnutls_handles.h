@@ -1,0 +1,61 @@
+// Owning pointers and small conversions for GnuTLS. For this layer's own .cpp files.
+#pragma once
+
+#include <gnutls/abstract.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace sallyport::tls {
+
+template <auto deinit>
+struct Deinit {
+  template <class T>
+  void operator()(T* handle) const {
+    deinit(handle);
+  }
+};
+
+using X509Certificate = std::unique_ptr<gnutls_x509_crt_int, Deinit<gnutls_x509_crt_deinit>>;
+using X509Key = std::unique_ptr<gnutls_x509_privkey_int, Deinit<gnutls_x509_privkey_deinit>>;
+using PrivateKey = std::unique_ptr<gnutls_privkey_st, Deinit<gnutls_privkey_deinit>>;
+using CredentialsHandle =
+    std::unique_ptr<gnutls_certificate_credentials_st, Deinit<gnutls_certificate_free_credentials>>;
+using SessionHandle = std::unique_ptr<gnutls_session_int, Deinit<gnutls_deinit>>;
+
+/// What GnuTLS allocated for us.
+class Datum {
+ public:
+  Datum() = default;
+  ~Datum() { gnutls_free(value.data); }
+  Datum(const Datum&) = delete;
+  Datum& operator=(const Datum&) = delete;
+  Bytes bytes() const { return {value.data, value.size}; }
+  std::string_view text() const { return as_text(bytes()); }
+
+  gnutls_datum_t value{nullptr, 0};
+};
+
+/// GnuTLS takes what it only reads as non-const.
+inline gnutls_datum_t datum_of(Bytes bytes) {
+  return {const_cast<unsigned char*>(bytes.data()), static_cast<unsigned>(bytes.size())};
+}
+inline gnutls_datum_t datum_of(std::string_view text) { return datum_of(as_bytes(text)); }
+
+/// GnuTLS's own words for an error, made to fit into a sentence: without the full stop.
+inline std::string error_words(int code) {
+  std::string words = gnutls_strerror(code);
+  while (!words.empty() && words.back() == '.') words.pop_back();
+  return words;
+}
+
+/// The certificates in a PEM text, in its order; empty when there is none that can be read.
+std::vector<X509Certificate> parse_certificates(std::string_view pem);
+
+}  // namespace sallyport::tls

@@ -1,0 +1,26 @@
+// ServerSecret: the one secret from which a server makes its session tickets, address tokens and stateless resets.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace sallyport::tls {
+
+/// The same for all workers, and for all replicas of a deployment when it comes from a file.
+class ServerSecret {
+ public:
+  static ServerSecret random();
+  /// The content of `path` (32 bytes to 64 KiB, of any form), used through HKDF (RFC 5869).
+  static Result<ServerSecret> from_file(const std::string& path);
+  /// 32 bytes that belong to `label` alone; the same for the same secret and label, everywhere and always.
+  std::array<std::uint8_t, 32> derive(std::string_view label) const;
+
+ private:
+  std::array<std::uint8_t, 32> secret_{};
+};
+
+}  // namespace sallyport::tls

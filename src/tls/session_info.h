@@ -1,0 +1,16 @@
+// SessionInfo: what a finished TLS handshake agreed on, for logs, traces and figures; the same over TCP and over QUIC.
+#pragma once
+
+#include <string>
+
+namespace sallyport::tls {
+
+struct SessionInfo {
+  std::string alpn;         ///< empty for none
+  std::string server_name;  ///< SNI; empty for none
+  std::string cipher;       ///< the IANA name of the cipher suite
+  bool resumed = false;
+  bool early_data_accepted = false;  ///< 0-RTT; QUIC only
+};
+
+}  // namespace sallyport::tls

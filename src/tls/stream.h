@@ -1,0 +1,60 @@
+// TLS 1.3 and 1.2 over any ByteStream, itself a ByteStream: HTTPS over TCP, and through a CONNECT tunnel. GnuTLS does the
+// protocol; this owns the stream under it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/byte_stream.h"
+#include "net/timers.h"
+#include "tls/credentials.h"
+
+namespace sallyport::tls {
+
+struct StreamInfo {
+  std::string alpn;         ///< what was agreed on; empty for none
+  std::string server_name;  ///< SNI
+  std::string cipher;       ///< for logs and JSON
+  bool resumed = false;
+};
+
+class Stream : public net::ByteStream {
+ public:
+  virtual const StreamInfo& info() const = 0;
+};
+
+/// Calls back once, never from inside the call that started the handshake. The stream is not yet reading: set a receiver, then
+/// set_reading(true).
+using Established = std::function<void(Result<std::unique_ptr<Stream>>)>;
+
+/// A handshake in progress; destroying it before its callback gives it up.
+class Handshake {
+ public:
+  virtual ~Handshake() = default;
+};
+
+struct ServerOptions {
+  std::shared_ptr<const ServerCredentials> credentials;
+  std::vector<std::string> alpn;  ///< in our order of preference
+  std::array<std::uint8_t, 32> ticket_key{};
+  std::shared_ptr<trace::KeyLog> key_log;
+  Duration timeout = 10s;
+};
+
+struct ClientOptions {
+  std::shared_ptr<const Trust> trust;
+  std::string host;  ///< SNI (not for addresses) and what the certificate must cover
+  std::vector<std::string> alpn;
+  SessionCache* sessions = nullptr;  ///< not owned; must outlive the stream
+  std::shared_ptr<trace::KeyLog> key_log;
+  Duration timeout = 10s;
+};
+
+std::unique_ptr<Handshake> accept(net::Timers& timers, std::unique_ptr<net::ByteStream> transport,
+                                  const ServerOptions& options, Established established);
+std::unique_ptr<Handshake> connect(net::Timers& timers, std::unique_ptr<net::ByteStream> transport,
+                                   const ClientOptions& options, Established established);
+
+}  // namespace sallyport::tls

@@ -1,0 +1,57 @@
+// JsonText: writes JSON (RFC 8259) by appending to a string, without building a document first. For qlog's writer, which
+// puts out hundreds of thousands of small objects a second. The caller keeps to the grammar; commas are put in here.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/time.h"
+
+namespace sallyport::trace {
+
+class JsonText {
+ public:
+  /// Appends to `out`, which outlives this.
+  explicit JsonText(std::string& out) : out_(out) {}
+
+  void begin_object() { open('{'); }
+  void end_object() { close('}'); }
+  void begin_array() { open('['); }
+  void end_array() { close(']'); }
+  /// `name` needs no escaping: a literal of ours.
+  void key(std::string_view name);
+
+  void text(std::string_view value);  ///< escaped; bytes that are not UTF-8 become U+FFFD
+  void hex(Bytes value);              ///< lower-case digits
+  void boolean(bool value);
+  void number(std::uint64_t value);
+  void number(std::int64_t value);
+  void milliseconds(Duration value);  ///< with as many decimals as it needs, at most six
+
+  void text(std::string_view name, std::string_view value) { key(name), text(value); }
+  void hex(std::string_view name, Bytes value) { key(name), hex(value); }
+  void boolean(std::string_view name, bool value) { key(name), boolean(value); }
+  void milliseconds(std::string_view name, Duration value) { key(name), milliseconds(value); }
+  template <std::unsigned_integral T>
+  void number(std::string_view name, T value) {
+    key(name), number(std::uint64_t{value});
+  }
+  void object(std::string_view name) { key(name), begin_object(); }
+  void array(std::string_view name) { key(name), begin_array(); }
+
+ private:
+  void open(char bracket);
+  void close(char bracket);
+  void separate();
+
+  std::string& out_;
+  bool comma_ = false;  ///< something stands before in this object or array
+};
+
+/// Whether `text` is well-formed UTF-8 (RFC 3629: no surrogates, nothing overlong).
+bool is_utf8(std::string_view text);
+
+}  // namespace sallyport::trace

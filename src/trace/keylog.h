@@ -1,0 +1,23 @@
+// KeyLog: the TLS key log file (NSS format, RFC 9850) that lets Wireshark decrypt a capture. One a process; lines from
+// several threads never mix.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace sallyport::trace {
+
+class KeyLog {
+ public:
+  virtual ~KeyLog() = default;
+  /// Appends one line (label, client random, secret), without its newline.
+  virtual void write(std::string_view line) = 0;
+};
+
+/// Appends to `path`, created with mode 0600.
+Result<std::shared_ptr<KeyLog>> open_key_log(const std::string& path);
+
+}  // namespace sallyport::trace

@@ -1,0 +1,24 @@
+// qlog: recorders that write one JSON-SEQ file a connection (draft-ietf-quic-qlog-*), <ODCID>_server.sqlog or
+// <ODCID>_client.sqlog, in a folder. Frames are decoded on the writer's thread, never on the connection's.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "trace/recorder.h"
+
+namespace sallyport::trace {
+
+struct QlogOptions {
+  std::string folder;                          ///< made when missing
+  std::size_t ring_bytes = 4 * 1024 * 1024;    ///< a connection's copy of what is not yet written; overflow is dropped and counted
+};
+
+/// Destroying the factory, after its recorders, flushes and closes all files.
+Result<std::shared_ptr<RecorderFactory>> make_qlog_factory(const QlogOptions& options);
+
+/// Events that were dropped since the start because a ring was full or the disk refused (bad input 46).
+std::uint64_t qlog_events_dropped();
+
+}  // namespace sallyport::trace

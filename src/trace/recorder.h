@@ -1,0 +1,102 @@
+// Recorder: the small interface through which quic, http and masque tell what happened on one connection. The layers
+// hold a Recorder pointer that is null when nobody records, so that recording costs one test when it is off.
+// Calls come from the connection's thread and must be quick: an implementation copies to a ring and lets a thread of its
+// own write (trace::QlogRecorder).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/time.h"
+#include "net/address.h"
+
+namespace sallyport::trace {
+
+enum class Vantage : std::uint8_t { client, server };
+enum class Direction : std::uint8_t { sent, received };
+
+enum class PacketType : std::uint8_t { initial, zero_rtt, handshake, one_rtt, retry, version_negotiation, stateless_reset };
+
+/// One QUIC packet at the encryption boundary: just before sealing, or just after opening.
+struct Packet {
+  PacketType type{};
+  std::uint64_t number = 0;
+  std::uint32_t version = 0;  ///< long headers only
+  Bytes header;               ///< as it is authenticated: header protection removed
+  Bytes frames;               ///< the plain payload (RFC 9000 §12.4)
+  std::size_t size = 0;       ///< bytes on the wire of this packet, header and tag included
+  bool key_phase = false;
+};
+
+/// Recovery state after something changed it (qlog recovery:metrics_updated).
+struct Metrics {
+  Duration min_rtt{}, smoothed_rtt{}, latest_rtt{}, rtt_variance{};
+  std::uint64_t congestion_window = 0, bytes_in_flight = 0, ssthresh = 0;
+};
+
+enum class HttpFrameKind : std::uint8_t { headers, data, settings, goaway, priority_update, max_push_id, reserved, unknown };
+
+/// One HTTP/3 frame (RFC 9114 §7.2). `fields` is "name: value" lines for headers, "ID=value" lines for settings; else empty.
+struct HttpFrame {
+  HttpFrameKind kind{};
+  std::int64_t stream_id = 0;
+  std::uint64_t length = 0;  ///< payload bytes
+  std::string_view fields;
+  /// goaway, max_push_id: the stream or push ID; priority_update: the element it names; reserved, unknown: the frame type.
+  std::uint64_t id = 0;
+};
+
+/// One capsule (RFC 9297 §3) on a request stream, or an HTTP datagram (length only) in a DATAGRAM frame.
+struct Capsule {
+  std::int64_t stream_id = 0;
+  std::uint64_t type = 0;
+  std::uint64_t length = 0;
+  bool as_datagram_frame = false;
+};
+
+class Recorder {
+ public:
+  virtual ~Recorder() = default;
+
+  virtual void packet(Time now, Direction direction, const Packet& packet) = 0;
+  virtual void datagrams(Time now, Direction direction, std::size_t count, std::size_t bytes) = 0;
+  /// Optional: a recorder to which nobody ever reports a loss infers losses from the ACK frames (RFC 9002 §6.1).
+  virtual void packet_lost(Time now, PacketType type, std::uint64_t number) = 0;
+  virtual void packet_dropped(Time now, std::size_t bytes, std::string_view why) = 0;
+  virtual void metrics(Time now, const Metrics& metrics) = 0;
+  /// The first path, a move to another one, or a new `max_datagram_size` (bytes of UDP payload) of the same one.
+  virtual void path(Time now, const net::NetPath& path, std::size_t max_datagram_size) = 0;
+  /// The encoded extension (RFC 9000 §18); the implementation decodes it, truncating what is too long.
+  virtual void transport_parameters(Time now, Direction owner, Bytes encoded) = 0;
+  virtual void alpn(Time now, std::string_view protocol) = 0;
+  virtual void key_updated(Time now, std::string_view key_type, std::string_view trigger) = 0;
+  /// qlog connection_state_updated: "handshake_started", "handshake_complete", "handshake_confirmed", "draining" ...
+  /// Figures such as the handshake time are taken from "handshake_complete".
+  virtual void state(Time now, std::string_view state) = 0;
+  virtual void closed(Time now, bool by_peer, bool application, std::uint64_t code, std::string_view reason) = 0;
+
+  virtual void http_frame(Time now, Direction direction, const HttpFrame& frame) = 0;
+  virtual void http_stream_type(Time now, Direction owner, std::int64_t stream_id, std::string_view type) = 0;
+  virtual void capsule(Time now, Direction direction, const Capsule& capsule) = 0;
+  /// A line of our own: which hop, which request ID, why a tunnel was refused.
+  virtual void note(Time now, std::string_view text) = 0;
+};
+
+/// What a connection is known by when its recording starts.
+struct ConnectionIdentity {
+  Vantage vantage{};
+  Bytes original_destination_id;  ///< ODCID: names the file and groups both sides' files
+  std::string title;              ///< for a person: "hop 2 (gw-b:443)"
+};
+
+/// Makes a Recorder for each new connection, or null when this one is not recorded. Shared by threads.
+class RecorderFactory {
+ public:
+  virtual ~RecorderFactory() = default;
+  virtual std::unique_ptr<Recorder> start(Time now, const ConnectionIdentity& identity) = 0;
+};
+
+}  // namespace sallyport::trace
