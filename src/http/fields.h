@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,6 +36,7 @@ class Fields {
   std::size_t size() const { return spans_.size(); }
   bool empty() const { return spans_.empty(); }
   Field operator[](std::size_t index) const;
+  /// Keeps the memory.
   void clear();
   /// Sum of name, value and 32 a field: how RFC 9113 §10.5.1 and RFC 9114 §4.2.2 measure a section.
   std::size_t section_size() const { return text_.size() + 32 * spans_.size(); }

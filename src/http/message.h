@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "http/fields.h"
 
@@ -33,12 +34,18 @@ struct Request {
   bool early_data = false;  ///< arrived in 0-RTT (RFC 8470)
 
   bool is_connect() const { return method == "CONNECT"; }
+  /// Back to a fresh one, keeping the memory.
+  void clear();
 };
 
 struct Response {
   unsigned status = 200;
   Fields fields;
 };
+
+/// RFC 9110 §9.2: safe methods ask for nothing to change; idempotent ones may be sent again. Both of the methods known here.
+bool is_safe(std::string_view method);
+bool is_idempotent(std::string_view method);
 
 /// "1234" as a number; nullopt when it is none or does not fit.
 std::optional<std::uint64_t> parse_content_length(std::string_view value);

@@ -17,7 +17,8 @@ namespace sallyport::net {
 enum class Ecn : std::uint8_t { not_ect = 0, ect1 = 1, ect0 = 2, ce = 3 };
 
 /// Datagrams of one NetPath laid end to end: each `segment_size` bytes long but the last, which may be shorter.
-/// This is the shape in which UDP_SEGMENT sends and UDP_GRO receives, so a run costs one system call.
+/// This is the shape in which UDP_SEGMENT sends and UDP_GRO receives, so a run costs one system call. An empty run stands for one datagram
+/// without payload, which UDP allows (for_each then visits nothing).
 struct DatagramRun {
   Bytes bytes;
   std::size_t segment_size = 0;  ///< > 0 where `bytes` is not empty
@@ -65,6 +66,9 @@ class DatagramPath {
   virtual std::size_t max_datagram_size() const = 0;
   /// The addresses of a path with one far end; for a listening socket, its local address and a default remote.
   virtual NetPath net_path() const = 0;
+  /// A wish: while false, what comes in waits below, in a bounded queue that drops what is over. A path that cannot wait goes on
+  /// delivering, and others may still deliver what they had read already.
+  virtual void set_reading(bool /*on*/) {}
 };
 
 }  // namespace sallyport::net

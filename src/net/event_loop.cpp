@@ -39,6 +39,23 @@ void EventLoop::Impl::arm_alarm(Time deadline) {
   setting.it_value.tv_nsec = static_cast<long>((since_start - seconds).count());
   ::timerfd_settime(alarm.fd(), TFD_TIMER_ABSTIME, &setting, nullptr);
   alarm_at = deadline;
+  alarm.want_readable(true);
+}
+
+void EventLoop::Impl::on_readable() {
+  alarm_at = never;
+  alarm.want_readable(false);
+}
+
+void EventLoop::Impl::wait() {
+  const Time deadline = timers.next_deadline();
+  const bool due = deadline <= timers.now();
+  if (!due) arm_alarm(deadline);
+  arming.swap(to_arm);
+  for (const NodeRef& node : arming) arm(node);
+  arming.clear();
+  // The first event ends the wait; those that came with it belong to the same turn.
+  if (due || context.run_one() > 0) context.poll();
 }
 
 void EventLoop::Impl::run_posted() {
@@ -59,20 +76,20 @@ EventLoop::EventLoop() : timers_(clock_now()), impl_(std::make_unique<Impl>(time
     std::abort();
   }
   impl_->alarm = std::move(*alarm);
-  impl_->alarm.want_readable(true);
 }
 
 EventLoop::~EventLoop() = default;
 
 void EventLoop::run() {
   Impl& impl = *impl_;
-  while (!impl.stopping.load(std::memory_order_relaxed)) {
+  while (true) {
     impl.enter_turn();
     impl.run_posted();
     timers_.advance(timers_.now());
     timers_.run_deferred();
     impl.in_turn = false;
-    if (!impl.stopping.load(std::memory_order_relaxed)) impl.wait();
+    if (impl.stopping.load(std::memory_order_relaxed)) break;
+    impl.wait();
   }
   impl.context.restart();
   impl.stopping = false;

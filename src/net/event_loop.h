@@ -22,7 +22,7 @@ class EventLoop {
   Timers& timers() { return timers_; }
   /// Runs turns until stop(); may be called again after it.
   void run();
-  /// Ends run() after the current turn, or as soon as it starts. From any thread or from inside the loop.
+  /// Ends run() after the current turn, or after its first one. From any thread or from inside the loop.
   void stop();
   /// Runs `work` in a later turn on the loop's thread, or never, if the loop is destroyed before. From any thread.
   void post(std::function<void()> work);

@@ -33,6 +33,9 @@ class NodeRef {
   FdWatch::Node* node_;
 };
 
+/// Starts the waits that the node's watch wants.
+void arm(const NodeRef& node);
+
 struct EventLoop::Impl final : FdWatcher {
   explicit Impl(Timers& loop_timers) : timers(loop_timers) {}
   ~Impl();
@@ -43,8 +46,8 @@ struct EventLoop::Impl final : FdWatcher {
   void run_posted();
   void arm_alarm(Time deadline);
   void wait_for_signal(boost::asio::signal_set& signals, const std::shared_ptr<std::function<void(int)>>& handler);
-  // The alarm has nothing to do but end the wait.
-  void on_readable() override {}
+  /// The alarm rang. It stays readable until it is set again, so it is not watched until then.
+  void on_readable() override;
   void on_writable() override {}
 
   Timers& timers;

@@ -168,19 +168,6 @@ void FdWatch::close() {
   node->descriptor.close(ignored);
 }
 
-void EventLoop::Impl::wait() {
-  arming.swap(to_arm);
-  for (const NodeRef& node : arming) node->arm(node);
-  arming.clear();
-
-  const Time deadline = timers.next_deadline();
-  if (deadline <= timers.now()) {
-    context.poll();
-    return;
-  }
-  arm_alarm(deadline);
-  // The first event ends the wait; those that came with it belong to the same turn.
-  if (context.run_one() > 0) context.poll();
-}
+void arm(const NodeRef& node) { node->arm(node); }
 
 }  // namespace sallyport::net

@@ -56,13 +56,14 @@ void Timers::advance(Time now) {
   assert(firing_ == nullptr);
   set_now(now);
   // Each timer fires at most about once a turn, so that one which re-arms itself without delay cannot hold the turn.
-  for (std::size_t rest = heap_.size(); rest > 0 && !heap_.empty() && heap_.front()->heap_key_ <= now_; --rest) {
+  for (std::size_t rest = heap_.size(); rest > 0 && !heap_.empty() && heap_.front()->heap_key_ <= now_;) {
     Timer& timer = *heap_.front();
-    if (timer.deadline_ > now_) {
+    if (timer.deadline_ != timer.heap_key_) {  // was moved later
       timer.heap_key_ = timer.deadline_;
       sift_down(0);
       continue;
     }
+    --rest;
     timer.disarm();
     // The callback may destroy the timer, so it must not run from inside it.
     firing_ = &timer;

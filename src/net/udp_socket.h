@@ -4,16 +4,17 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "net/datagram_path.h"
 #include "net/event_loop.h"
 
 namespace sallyport::net {
 
 struct UdpSocketOptions {
-  /// Asked for with SO_RCVBUF/SO_SNDBUF (the FORCE forms where we may). Less granted: one warning naming the sysctl.
+  /// Asked for with SO_RCVBUF/SO_SNDBUF (the FORCE forms where we may). Less granted: one warning a process, naming the
+  /// sysctl. 0 leaves the system's default.
   std::size_t receive_buffer = 7 * 1024 * 1024;
   std::size_t send_buffer = 7 * 1024 * 1024;
   bool reuse_port = false;     ///< SO_REUSEPORT, for a group of workers
@@ -33,6 +34,7 @@ struct UdpSocketStats {
   std::uint64_t dropped_kernel = 0;     ///< SO_RXQ_OVFL: the receive buffer overflowed
 };
 
+/// Any call of the receiver may close or destroy the socket. Without a receiver nothing is read.
 class UdpSocket final : public DatagramPath {
  public:
   /// For a server: bound to `local` (port 0 takes a free one).
@@ -41,6 +43,8 @@ class UdpSocket final : public DatagramPath {
   /// For a client or a proxy's flow: connected to `remote`.
   static Result<std::unique_ptr<UdpSocket>> connect(EventLoop& loop, const SocketAddress& remote,
                                                     const UdpSocketOptions& options);
+  /// Takes over a connected, non-blocking datagram socket that was made elsewhere; its options are left as they are.
+  static Result<std::unique_ptr<UdpSocket>> adopt(EventLoop& loop, UniqueFd fd, const SocketAddress& remote);
   ~UdpSocket() override;
 
   void set_receiver(DatagramReceiver* receiver) override;
@@ -49,7 +53,7 @@ class UdpSocket final : public DatagramPath {
   NetPath net_path() const override;
 
   /// While false nothing is read, and what overflows is dropped by the kernel and counted.
-  void set_reading(bool on);
+  void set_reading(bool on) override;
   /// Stops and forgets the receiver.
   void close();
   int fd() const;

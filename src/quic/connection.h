@@ -14,6 +14,7 @@
 #include "quic/application.h"
 #include "quic/config.h"
 #include "tls/credentials.h"
+#include "trace/keylog.h"
 #include "trace/recorder.h"
 
 namespace sallyport::quic {

@@ -2,18 +2,12 @@
 
 #include <gnutls/crypto.h>
 
-#include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <optional>
-#include <system_error>
 
+#include "base/file.h"
 #include "tls/gnutls_handles.h"
 #include "tls/names.h"
-#include "tls/read_file.h"
 
 namespace sallyport::tls {
 namespace {

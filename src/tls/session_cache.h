@@ -37,7 +37,7 @@ class SessionCache {
 
  private:
   struct Slot {
-    std::optional<Entry> entry;
+    Entry entry;  // without a ticket: only a token is known
     std::vector<std::uint8_t> token;
   };
   using Named = std::pair<std::string, Slot>;

@@ -2,6 +2,7 @@
 // protocol; this owns the stream under it.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <string>
@@ -10,23 +11,23 @@
 #include "net/byte_stream.h"
 #include "net/timers.h"
 #include "tls/credentials.h"
+#include "tls/session_info.h"
+#include "trace/keylog.h"
 
 namespace sallyport::tls {
 
-struct StreamInfo {
-  std::string alpn;         ///< what was agreed on; empty for none
-  std::string server_name;  ///< SNI
-  std::string cipher;       ///< for logs and JSON
-  bool resumed = false;
-};
+using StreamInfo = SessionInfo;
 
+/// finish() sends close_notify and ends the transport's direction. The peer's close_notify is on_end; a transport that ends
+/// without one is on_stream_error (kind closed), as bytes may be missing. It may be destroyed from
+/// inside on_end and on_stream_error, but only closed from inside on_bytes.
 class Stream : public net::ByteStream {
  public:
   virtual const StreamInfo& info() const = 0;
 };
 
-/// Calls back once, never from inside the call that started the handshake. The stream is not yet reading: set a receiver, then
-/// set_reading(true).
+/// Calls back once, from the deferred work of a turn, so never from inside the call that started the handshake; everything may be
+/// destroyed from inside. The stream is not yet reading: set a receiver, then set_reading(true).
 using Established = std::function<void(Result<std::unique_ptr<Stream>>)>;
 
 /// A handshake in progress; destroying it before its callback gives it up.
@@ -37,7 +38,7 @@ class Handshake {
 
 struct ServerOptions {
   std::shared_ptr<const ServerCredentials> credentials;
-  std::vector<std::string> alpn;  ///< in our order of preference
+  std::vector<std::string> alpn;  ///< in our order of preference; a client that offers only others is refused
   std::array<std::uint8_t, 32> ticket_key{};
   std::shared_ptr<trace::KeyLog> key_log;
   Duration timeout = 10s;
@@ -48,6 +49,7 @@ struct ClientOptions {
   std::string host;  ///< SNI (not for addresses) and what the certificate must cover
   std::vector<std::string> alpn;
   SessionCache* sessions = nullptr;  ///< not owned; must outlive the stream
+  std::string origin;                ///< key in `sessions`, "host:port"; empty: `host`. Kept apart from QUIC's
   std::shared_ptr<trace::KeyLog> key_log;
   Duration timeout = 10s;
 };

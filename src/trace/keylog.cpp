@@ -27,7 +27,7 @@ class FileKeyLog final : public KeyLog {
       written = ::write(fd_.get(), record.data(), record.size());
     } while (written < 0 && errno == EINTR);
     if (written != static_cast<ssize_t>(record.size()) && complaint_.first())
-      log_warn("cannot write TLS keys to {}: {}; captures of now will not decrypt", path_,
+      log_warn("cannot write TLS keys to {}: {}; captures cannot be decrypted", path_,
                written < 0 ? std::strerror(errno) : "the disk is full");
   }
 

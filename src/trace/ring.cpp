@@ -44,7 +44,12 @@ void Ring::commit(std::size_t size) {
   head_.store(reserved_ + sizeof(Size) + aligned(size), std::memory_order_release);
 }
 
-bool Ring::is_half_full() const { return head_.load(std::memory_order_relaxed) - known_tail_ > capacity_ / 2; }
+bool Ring::is_half_full() {
+  const std::uint64_t head = head_.load(std::memory_order_relaxed);
+  if (head - known_tail_ <= capacity_ / 2) return false;
+  known_tail_ = tail_.load(std::memory_order_acquire);
+  return head - known_tail_ > capacity_ / 2;
+}
 
 Bytes Ring::front() {
   std::uint64_t position = tail_.load(std::memory_order_relaxed);

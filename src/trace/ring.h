@@ -21,7 +21,7 @@ class Ring {
   /// Hands over the first `size` bytes of what was reserved.
   void commit(std::size_t size);
   /// Whether more than half is in use: time to wake the consumer.
-  bool is_half_full() const;
+  bool is_half_full();
 
   // The consumer's side
   /// The oldest record, valid until pop(); empty when there is none (a record is never empty).

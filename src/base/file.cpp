@@ -1,0 +1,72 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
+
+#include "base/unique_fd.h"
+
+namespace sallyport {
+namespace {
+
+std::unexpected<Error> failed(const char* verb, const std::string& path, int code) {
+  return fail(ErrorKind::file, std::string("cannot ") + verb + " " + path + ": " + std::generic_category().message(code),
+              static_cast<std::uint64_t>(code));
+}
+
+Result<> write_all(int fd, const std::string& path, std::string_view content) {
+  while (!content.empty()) {
+    const ssize_t written = ::write(fd, content.data(), content.size());
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return failed("write", path, errno);
+    }
+    content.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::string& path, std::size_t limit) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd.get() < 0) return failed("read", path, errno);
+  std::string content;
+  char buffer[16 * 1024];
+  for (;;) {
+    const ssize_t count = ::read(fd.get(), buffer, sizeof buffer);
+    if (count < 0) {
+      if (errno == EINTR) continue;
+      return failed("read", path, errno);
+    }
+    if (count == 0) return content;
+    if (content.size() + static_cast<std::size_t>(count) > limit) {
+      return fail(ErrorKind::file, "cannot use " + path + ": it is larger than " + std::to_string(limit) + " bytes");
+    }
+    content.append(buffer, static_cast<std::size_t>(count));
+  }
+}
+
+Result<> write_file(const std::string& path, std::string_view content, mode_t mode, IfExists if_exists) {
+  const std::string part = path + ".part-" + std::to_string(::getpid());
+  ::unlink(part.c_str());  // of an earlier process with our number, which died
+  const UniqueFd fd(::open(part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  if (fd.get() < 0) return failed("write", path, errno);
+  auto written = write_all(fd.get(), path, content);
+  if (written && ::fchmod(fd.get(), mode) != 0) written = failed("write", path, errno);
+  if (written && if_exists == IfExists::replace && ::rename(part.c_str(), path.c_str()) != 0) {
+    written = failed("write", path, errno);
+  }
+  if (written && if_exists == IfExists::refuse) {
+    if (::link(part.c_str(), path.c_str()) != 0) written = failed("write", path, errno);
+    ::unlink(part.c_str());
+  }
+  if (!written) ::unlink(part.c_str());
+  return written;
+}
+
+}  // namespace sallyport

@@ -1,0 +1,159 @@
+#include "cli/client_options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+
+#include "base/log.h"
+#include "trace/keylog.h"
+#include "trace/qlog.h"
+
+namespace sallyport::cli {
+namespace {
+
+client::HttpChoice http_choice(const std::string& name) {
+  return name == "h3"   ? client::HttpChoice::h3
+         : name == "h2" ? client::HttpChoice::h2
+         : name == "h1" ? client::HttpChoice::h1
+                        : client::HttpChoice::automatic;
+}
+
+quic::CongestionControl congestion_control(const std::string& name) {
+  return name == "bbr"    ? quic::CongestionControl::bbr
+         : name == "reno" ? quic::CongestionControl::reno
+                          : quic::CongestionControl::cubic;
+}
+
+std::string default_cache_folder() {
+  if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg && *xdg) return std::string(xdg) + "/sallyport";
+  if (const char* home = std::getenv("HOME"); home && *home) return std::string(home) + "/.cache/sallyport";
+  return {};
+}
+
+Result<std::string> read_token(const std::string& path) {
+  std::ifstream file(path);
+  std::string token;
+  if (!file || !std::getline(file, token) || token.empty())
+    return fail(ErrorKind::file, fmt::format("--token-file '{}' cannot be read or is empty", path));
+  return token;
+}
+
+Duration seconds(double value) { return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(value)); }
+
+}  // namespace
+
+void add_client_flags(CLI::App& app, ClientFlags& flags) {
+  app.add_option("--via", flags.via, "A proxy to go through: https://HOST[:PORT] or a URI template; repeat it for more hops, nearest first")
+      ->type_name("PROXY")
+      ->expected(1)
+      ->take_all();
+  app.add_option("--http", flags.http, "HTTP version with the origin")
+      ->check(CLI::IsMember({"auto", "h3", "h2", "h1"}))
+      ->capture_default_str();
+  app.add_option("--via-http", flags.hop_http, "HTTP version with the hops")
+      ->check(CLI::IsMember({"auto", "h3", "h2", "h1"}))
+      ->capture_default_str();
+  app.add_option("--mode", flags.mode, "What the last hop carries: QUIC in CONNECT-UDP, or TLS in CONNECT")
+      ->check(CLI::IsMember({"udp", "tcp"}))
+      ->capture_default_str();
+  app.add_option("--ca", flags.ca_file, "Trust the certificates in this PEM file instead of the system's")->type_name("FILE");
+  app.add_flag("-k,--insecure", flags.insecure, "Take any certificate (of hops and origin)");
+  app.add_option("--token-file", flags.token_file, "Send the first line of FILE to the hops as a bearer token")->type_name("FILE");
+  app.add_option("--cc", flags.congestion, "Congestion control")
+      ->check(CLI::IsMember({"cubic", "bbr", "reno"}))
+      ->capture_default_str();
+  app.add_option("--timeout", flags.timeout, "Seconds that each connection may take to stand")
+      ->type_name("S")
+      ->check(CLI::Range(0.05, 600.0))
+      ->capture_default_str();
+  app.add_option("--keep-alive", flags.keep_alive, "Send a PING after this many idle seconds; 0: never")
+      ->type_name("S")
+      ->check(CLI::Range(0.0, 3600.0));
+  app.add_flag("--early-data", flags.early_data, "Send safe requests as 0-RTT where a ticket allows it");
+  app.add_option("--max-udp-payload", flags.max_udp_payload, "Largest UDP payload that path MTU discovery may try")
+      ->type_name("BYTES")
+      ->check(CLI::Range(1200, 65527));
+  app.add_option("--qlog", flags.qlog_folder, "Write a qlog file of every connection into this folder")->type_name("DIR");
+  app.add_option("--keylog", flags.key_log, "Append TLS secrets to this file, for Wireshark")->type_name("FILE")->envname("SSLKEYLOGFILE");
+  app.add_option("--cache", flags.cache_folder, "Where tickets and what was learned of origins are kept")->type_name("DIR");
+  app.add_flag("--no-cache", flags.no_cache, "Keep nothing, use nothing kept");
+}
+
+Result<std::unique_ptr<ClientSession>> ClientSession::make(const ClientFlags& flags) {
+  std::unique_ptr<ClientSession> session(new ClientSession);
+  if (auto done = session->set_up(flags); !done) return std::unexpected(done.error());
+  return session;
+}
+
+ClientSession::~ClientSession() = default;
+
+Result<> ClientSession::set_up(const ClientFlags& flags) {
+  for (const std::string& text : flags.via) {
+    auto hop = masque::ProxyTemplate::parse(text);
+    if (!hop) return fail(ErrorKind::usage, "--via " + text + ": " + hop.error().message);
+    chain_.hops.push_back(std::move(*hop));
+  }
+  chain_.http = http_choice(flags.http);
+  chain_.hop_http = http_choice(flags.hop_http);
+  chain_.mode = flags.mode == "tcp" ? client::TunnelMode::tcp : client::TunnelMode::udp;
+  if (chain_.mode == client::TunnelMode::tcp && chain_.http == client::HttpChoice::h3)
+    return fail(ErrorKind::usage, "--mode tcp carries no HTTP/3; use --http h2, h1 or auto, or --mode udp");
+
+  auto trust = tls::Trust::make({flags.ca_file, flags.insecure});
+  if (!trust) return std::unexpected(trust.error());
+
+  std::shared_ptr<trace::KeyLog> key_log;
+  if (!flags.key_log.empty()) {
+    auto opened = trace::open_key_log(flags.key_log);
+    if (!opened) return std::unexpected(opened.error());
+    key_log = std::move(*opened);
+  }
+  if (!flags.qlog_folder.empty()) {
+    trace::QlogOptions options;
+    options.folder = flags.qlog_folder;
+    auto made = trace::make_qlog_factory(options);
+    if (!made) return std::unexpected(made.error());
+    recorders_ = std::move(*made);
+  }
+
+  outbound_ = net::make_kernel_outbound(loop_, {});
+  context_ = std::make_unique<client::Context>(client::Context{
+      *outbound_, {loop_.timers(), system_random(), recorders_.get(), key_log}, {}, {}, std::move(*trust)});
+  context_->config.congestion_control = congestion_control(flags.congestion);
+  context_->config.keep_alive = seconds(flags.keep_alive);
+  if (flags.max_udp_payload) context_->config.max_udp_payload = flags.max_udp_payload;
+  context_->connect_timeout = seconds(flags.timeout);
+  context_->early_data = flags.early_data;
+  context_->unix_time = std::time(nullptr);
+  if (!flags.token_file.empty()) {
+    auto token = read_token(flags.token_file);
+    if (!token) return std::unexpected(token.error());
+    context_->proxy_token = std::move(*token);
+  }
+
+  if (flags.no_cache) return {};
+  cache_folder_ = flags.cache_folder.empty() ? default_cache_folder() : flags.cache_folder;
+  if (cache_folder_.empty()) return {};
+  context_->sessions = &sessions_;
+  context_->memory = &memory_;
+  // A cache that cannot be read costs a round trip, not the work.
+  if (auto loaded = memory_.load(cache_folder_ + "/origins.json"); !loaded) log_warn("{}", loaded.error().message);
+  const std::string tickets = cache_folder_ + "/sessions";
+  if (std::filesystem::exists(tickets))
+    if (auto loaded = sessions_.load(tickets); !loaded) log_warn("{}", loaded.error().message);
+  return {};
+}
+
+void ClientSession::save_caches() {
+  if (cache_folder_.empty()) return;
+  std::error_code ignored;
+  std::filesystem::create_directories(cache_folder_, ignored);
+  if (auto saved = memory_.save(cache_folder_ + "/origins.json"); !saved) log_warn("{}", saved.error().message);
+  if (auto saved = sessions_.save(cache_folder_ + "/sessions"); !saved) log_warn("{}", saved.error().message);
+}
+
+}  // namespace sallyport::cli

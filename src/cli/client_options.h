@@ -1,0 +1,59 @@
+// The flags that all client commands share (--via, --http, --ca, --qlog ...), and the session that they describe: event loop, trust,
+// caches and traces, alive for as long as the command runs.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/chain.h"
+#include "client/context.h"
+#include "client/origin_memory.h"
+#include "net/event_loop.h"
+
+namespace CLI {
+class App;
+}
+
+namespace sallyport::cli {
+
+struct ClientFlags {
+  std::vector<std::string> via;
+  std::string http = "auto", hop_http = "h3", mode = "udp";
+  std::string ca_file, token_file, qlog_folder, key_log, congestion = "cubic", cache_folder;
+  bool insecure = false, early_data = false, no_cache = false;
+  double timeout = 10, keep_alive = 0;
+  std::size_t max_udp_payload = 0;  ///< 0: what the link is likely to carry
+};
+
+/// `hop_help` says what the hops are for in this command.
+void add_client_flags(CLI::App& app, ClientFlags& flags);
+
+/// Everything that a client's Context refers to.
+class ClientSession {
+ public:
+  /// Errors name the flag and the mend.
+  static Result<std::unique_ptr<ClientSession>> make(const ClientFlags& flags);
+  ~ClientSession();
+
+  net::EventLoop& loop() { return loop_; }
+  client::Context& context() { return *context_; }
+  const client::ChainOptions& chain() const { return chain_; }
+  /// Keeps tickets and what was learned about origins; says so in the log when it cannot.
+  void save_caches();
+
+ private:
+  ClientSession() = default;
+  Result<> set_up(const ClientFlags& flags);
+
+  net::EventLoop loop_;
+  std::unique_ptr<net::Outbound> outbound_;
+  std::shared_ptr<trace::RecorderFactory> recorders_;
+  tls::SessionCache sessions_;
+  client::OriginMemory memory_;
+  std::string cache_folder_;
+  std::unique_ptr<client::Context> context_;
+  client::ChainOptions chain_;
+};
+
+}  // namespace sallyport::cli

@@ -1,0 +1,123 @@
+#include "cli/get.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+
+#include "cli/client_options.h"
+#include "cli/command.h"
+#include "client/get.h"
+
+namespace sallyport::cli {
+namespace {
+
+struct GetFlags {
+  ClientFlags client;
+  std::vector<std::string> urls, outputs;
+  std::size_t streams = 1;
+  unsigned repeat = 1;
+  double stall = 30;
+  bool remote_name = false, resume = false, location = false, json = false, table = false, quiet = false;
+};
+
+Result<std::vector<client::GetJob>> jobs_of(const GetFlags& flags) {
+  if (!flags.outputs.empty() && flags.outputs.size() != flags.urls.size() && flags.outputs.size() != 1)
+    return fail(ErrorKind::usage, fmt::format("{} URLs and {} -o; give one -o for each URL", flags.urls.size(),
+                                              flags.outputs.size()));
+  if (flags.outputs.size() == 1 && flags.urls.size() > 1 && flags.outputs[0] != "/dev/null" && flags.outputs[0] != "-")
+    return fail(ErrorKind::usage, "several URLs cannot go to one file; give one -o for each URL, or -O");
+  std::vector<client::GetJob> jobs;
+  for (std::size_t i = 0; i < flags.urls.size(); ++i) {
+    auto url = client::parse_url(flags.urls[i]);
+    if (!url) return std::unexpected(url.error());
+    std::string output = "-";
+    if (flags.remote_name)
+      output = url->file_name();
+    else if (!flags.outputs.empty())
+      output = flags.outputs[flags.outputs.size() == 1 ? 0 : i];
+    jobs.push_back({std::move(*url), std::move(output)});
+  }
+  return jobs;
+}
+
+Result<int> run_get(const GetFlags& flags) {
+  auto jobs = jobs_of(flags);
+  if (!jobs) return std::unexpected(jobs.error());
+  auto session = ClientSession::make(flags.client);
+  if (!session) return std::unexpected(session.error());
+
+  client::GetOptions options;
+  options.jobs = std::move(*jobs);
+  options.chain = (*session)->chain();
+  options.streams = flags.streams;
+  options.repeat = flags.repeat;
+  options.resume = flags.resume;
+  options.follow_redirects = flags.location;
+  options.progress = !flags.quiet;
+  options.stall_timeout = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(flags.stall));
+  bool body_on_stdout = false;
+  for (const client::GetJob& job : options.jobs) body_on_stdout |= job.output == "-";
+
+  net::EventLoop& loop = (*session)->loop();
+  client::GetFigures figures;
+  client::Get get((*session)->context(), std::move(options), [&](client::GetFigures result) {
+    figures = std::move(result);
+    loop.stop();
+  });
+  bool interrupted = false;
+  loop.on_signals({SIGINT, SIGTERM}, [&](int) {
+    if (std::exchange(interrupted, true)) loop.stop();  // a second one does not wait
+    get.interrupt();
+  });
+  loop.post([&] { get.start(); });
+  loop.run();
+
+  (*session)->save_caches();
+  figures.qlog_folder = flags.client.qlog_folder;
+  int status = figures.transfers.empty() ? 1 : 0;
+  for (const client::TransferFigures& transfer : figures.transfers)
+    if (!transfer.error.empty()) {
+      fmt::print(stderr, "sallyport: {}\n", transfer.error);
+      status = 1;
+    }
+  // A body on standard output leaves no room for figures there.
+  std::FILE* const out = body_on_stdout ? stderr : stdout;
+  if (flags.json) fmt::print(out, "{}", client::figures_json(figures));
+  if (flags.table) fmt::print(out, "{}", client::figures_table(figures));
+  return status;
+}
+
+}  // namespace
+
+void add_get(CLI::App& app, ExitStatus& status) {
+  auto flags = std::make_shared<GetFlags>();
+  CLI::App* get = app.add_subcommand("get", "Download over HTTP/3, /2 or /1.1, direct or through MASQUE hops");
+  get->add_option("URL", flags->urls, "What to download")->required();
+  get->add_option("-o,--output", flags->outputs, "Write to this file instead of standard output; repeat it for several URLs")
+      ->type_name("FILE")
+      ->expected(1)
+      ->take_all();
+  get->add_flag("-O,--remote-name", flags->remote_name, "Write to a file named like the last part of the URL")->excludes("-o");
+  get->add_option("-n,--streams", flags->streams, "Requests at once over one connection; one URL is split by ranges")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  get->add_option("--repeat", flags->repeat, "Download everything this many times over")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  get->add_flag("-C,--resume", flags->resume, "Go on with what an interrupted download left in FILE.part");
+  get->add_flag("-L,--location", flags->location, "Follow redirects (ten at the most)");
+  get->add_option("--stall-timeout", flags->stall, "Give up when nothing came for this many seconds")
+      ->type_name("S")
+      ->check(CLI::Range(0.1, 86400.0))
+      ->capture_default_str();
+  get->add_flag("--json", flags->json, "Print all figures as JSON on standard output (standard error when the body goes there)");
+  get->add_flag("--table", flags->table, "Print the figures as a table");
+  get->add_flag("-q,--quiet", flags->quiet, "No progress bar");
+  add_client_flags(*get, flags->client);
+  get->callback([flags, &status] { finish_with(run_get(*flags), status); });
+}
+
+}  // namespace sallyport::cli

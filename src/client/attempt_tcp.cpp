@@ -1,0 +1,149 @@
+#include <fmt/format.h>
+
+#include <optional>
+#include <utility>
+
+#include "client/attempt.h"
+#include "client/link.h"
+#include "http/tcp_connection.h"
+#include "masque/tcp_tunnel.h"
+#include "tls/stream.h"
+
+namespace sallyport::client {
+namespace {
+
+/// TLS over a ByteStream, then HTTP/2 or HTTP/1.1 as ALPN decided.
+class TcpAttempt : public Attempt, private http::ConnectionHandler {
+ public:
+  TcpAttempt(Context& context, const Peer& peer, const std::vector<std::string>& alpn, AttemptEvents& events)
+      : context_(context), peer_(peer), alpn_(alpn), events_(&events) {}
+
+  void abandon() override {
+    events_ = nullptr;
+    handshake_.reset();
+    if (connection_) connection_->close({ErrorKind::cancelled, "no longer needed"});
+  }
+
+  http::Connection& connection() override { return *connection_; }
+
+  void measure(LinkFigures& figures) const override {
+    if (!connection_) return;
+    const http::ConnectionInfo info = connection_->info();
+    figures.version = http::to_string(info.version);
+    figures.tls = info.tls;
+    figures.address = address_text(info);
+    figures.http = connection_->counters();
+  }
+
+ protected:
+  virtual std::string address_text(const http::ConnectionInfo& info) const { return info.path.remote.to_string(); }
+
+  void secure(std::unique_ptr<net::ByteStream> stream) {
+    tls::ClientOptions options;
+    options.trust = context_.trust;
+    options.host = peer_.host;
+    options.alpn = alpn_;
+    options.sessions = context_.sessions;
+    options.key_log = context_.quic.key_log;
+    options.timeout = context_.connect_timeout;
+    handshake_ = tls::connect(context_.timers(), std::move(stream), options,
+                              [this](Result<std::unique_ptr<tls::Stream>> made) { secured(std::move(made)); });
+  }
+
+  void end(const Error* why) {
+    if (AttemptEvents* events = std::exchange(events_, nullptr)) events->on_attempt_ended(*this, why);
+  }
+
+  Context& context_;
+  const Peer& peer_;
+  std::optional<Error> tunnel_error_;
+
+ private:
+  void secured(Result<std::unique_ptr<tls::Stream>> stream) {
+    auto done = std::move(handshake_);
+    if (!stream) return end(&stream.error());
+    const auto& info = (*stream)->info();
+    const bool http2 = info.alpn == "h2";
+    if (!http2 && alpn_.front() == "h2" && alpn_.size() == 1) {
+      const Error error{ErrorKind::protocol, "the server does not speak HTTP/2 (no ALPN 'h2')"};
+      return end(&error);
+    }
+    const http::StreamSecurity security{info.server_name, info.cipher};
+    connection_ = http2 ? http::make_h2_client(context_.timers(), std::move(*stream), security, *this, context_.limits)
+                        : http::make_h1_client(context_.timers(), std::move(*stream), security, *this, context_.limits);
+  }
+
+  void on_ready(http::Connection&) override {
+    if (events_) events_->on_attempt_ready(*this);
+  }
+  void on_connection_closed(http::Connection&, const Error* why) override { end(why); }
+
+  std::vector<std::string> alpn_;
+  AttemptEvents* events_;
+  std::unique_ptr<tls::Handshake> handshake_;
+  std::unique_ptr<http::Connection> connection_;
+};
+
+class DirectTcpAttempt final : public TcpAttempt {
+ public:
+  DirectTcpAttempt(Context& context, const std::vector<net::SocketAddress>& addresses, const Peer& peer,
+                   const std::vector<std::string>& alpn, AttemptEvents& events)
+      : TcpAttempt(context, peer, alpn, events), addresses_(addresses) {}
+
+  void start() override {
+    connecting_ = context_.outbound.open_tcp(addresses_, context_.connect_timeout,
+                                             [this](Result<std::unique_ptr<net::ByteStream>> stream) {
+                                               auto done = std::move(connecting_);
+                                               if (!stream) return end(&stream.error());
+                                               secure(std::move(*stream));
+                                             });
+  }
+
+  void abandon() override {
+    connecting_.reset();
+    TcpAttempt::abandon();
+  }
+
+ private:
+  std::vector<net::SocketAddress> addresses_;
+  std::unique_ptr<net::TcpConnecting> connecting_;
+};
+
+class TunnelledTcpAttempt final : public TcpAttempt {
+ public:
+  TunnelledTcpAttempt(Context& context, http::Connection& hop, const Peer& peer, const std::vector<std::string>& alpn,
+                      AttemptEvents& events)
+      : TcpAttempt(context, peer, alpn, events), hop_(hop) {}
+
+  void start() override {
+    http::Fields fields;
+    if (!context_.proxy_token.empty()) fields.add("proxy-authorization", "Bearer " + context_.proxy_token);
+    secure(masque::open_tcp_tunnel(hop_, {peer_.host, peer_.port}, fields,
+                                   [this](const Error& why) { tunnel_error_ = why; }));
+  }
+
+  const Error* tunnel_error() const override { return tunnel_error_ ? &*tunnel_error_ : nullptr; }
+
+ protected:
+  std::string address_text(const http::ConnectionInfo&) const override {
+    return masque::Target{peer_.host, peer_.port}.to_string();
+  }
+
+ private:
+  http::Connection& hop_;
+};
+
+}  // namespace
+
+std::unique_ptr<Attempt> make_tcp_attempt(Context& context, const std::vector<net::SocketAddress>& addresses,
+                                          const Peer& peer, const std::vector<std::string>& alpn,
+                                          AttemptEvents& events) {
+  return std::make_unique<DirectTcpAttempt>(context, addresses, peer, alpn, events);
+}
+
+std::unique_ptr<Attempt> make_tunnelled_tcp_attempt(Context& context, http::Connection& hop, const Peer& peer,
+                                                    const std::vector<std::string>& alpn, AttemptEvents& events) {
+  return std::make_unique<TunnelledTcpAttempt>(context, hop, peer, alpn, events);
+}
+
+}  // namespace sallyport::client

@@ -1,0 +1,173 @@
+#include "client/chain.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace sallyport::client {
+namespace {
+
+struct Origin {
+  Url url;
+  std::unique_ptr<Link> link;
+  std::vector<Chain::Opened> waiting;
+};
+
+}  // namespace
+
+struct Chain::Impl {
+  Impl(Context& shared, ChainOptions chain_options)
+      : context(shared),
+        options(std::move(chain_options)),
+        patience_timer(shared.timers(), [this](Time) { finish_shutdown(); }),
+        next_step(shared.timers(), [this](Time) { shut_next(); }) {}
+
+  void open(const Url& url, Opened opened) {
+    if (error) return opened(std::unexpected(*error));
+    Origin& origin = origin_of(url);
+    if (origin.link && origin.link->is_ready()) return opened(&origin.link->connection());
+    origin.waiting.push_back(std::move(opened));
+    if (origin.link) return;
+    if (hops.size() < options.hops.size()) {
+      if (hops.empty()) start_next_hop();
+      return;  // the last hop's readiness starts it
+    }
+    if (options.hops.empty() || hops.back()->is_ready()) start_origin(origin);
+  }
+
+  Origin& origin_of(const Url& url) {
+    const std::string key = url.origin();
+    for (const auto& origin : origins)
+      if (origin->url.origin() == key) return *origin;
+    origins.push_back(std::make_unique<Origin>());
+    origins.back()->url = url;
+    return *origins.back();
+  }
+
+  void start_next_hop() {
+    const std::size_t index = hops.size();
+    const masque::ProxyTemplate& proxy = options.hops[index];
+    Peer peer{proxy.host(), proxy.port(),
+              fmt::format("hop {} ({})", index + 1, masque::Target{proxy.host(), proxy.port()}.to_string())};
+    Link* outer = index == 0 ? nullptr : hops[index - 1].get();
+    const masque::ProxyTemplate* carrier = index == 0 ? nullptr : &options.hops[index - 1];
+    LinkEvents events;
+    events.ready = [this] { hop_ready(); };
+    events.failed = [this](const Error& why) { broken_by(why); };
+    events.closed = [this] { next_step.arm(context.timers().now()); };
+    hops.push_back(std::make_unique<Link>(context, outer, carrier, std::move(peer), options.hop_http, TunnelMode::udp,
+                                          std::move(events)));
+    hops.back()->start();
+  }
+
+  void hop_ready() {
+    if (hops.size() < options.hops.size()) return start_next_hop();
+    // Starting one may add callbacks, not origins.
+    for (std::size_t i = 0; i < origins.size(); ++i)
+      if (!origins[i]->link) start_origin(*origins[i]);
+  }
+
+  void start_origin(Origin& origin) {
+    Peer peer{origin.url.host, origin.url.port, "origin " + origin.url.origin()};
+    Link* outer = hops.empty() ? nullptr : hops.back().get();
+    const masque::ProxyTemplate* carrier = hops.empty() ? nullptr : &options.hops.back();
+    LinkEvents events;
+    events.ready = [&origin] {
+      for (auto& opened : std::exchange(origin.waiting, {})) opened(&origin.link->connection());
+    };
+    events.failed = [this, &origin](const Error& why) { origin_failed(origin, why); };
+    events.closed = [this] { next_step.arm(context.timers().now()); };
+    origin.link = std::make_unique<Link>(context, outer, carrier, std::move(peer), options.http, options.mode,
+                                         std::move(events));
+    origin.link->start();
+  }
+
+  void origin_failed(Origin& origin, const Error& why) {
+    // A hop that died takes the connections inside it along; it is the hop that is to blame.
+    const Error blamed = error ? *error : why;
+    if (shutting_down) return next_step.arm(context.timers().now());
+    const bool waited = !origin.waiting.empty();
+    for (auto& opened : std::exchange(origin.waiting, {})) opened(std::unexpected(blamed));
+    if (!waited && broken) broken(blamed);
+  }
+
+  void broken_by(const Error& why) {
+    if (shutting_down) return next_step.arm(context.timers().now());
+    if (error) return;
+    error = why;
+    for (const auto& origin : origins)
+      for (auto& opened : std::exchange(origin->waiting, {})) opened(std::unexpected(why));
+    if (broken) broken(why);
+  }
+
+  void shutdown(Duration patience, std::function<void()> done) {
+    shutting_down = true;
+    closed = std::move(done);
+    patience_timer.arm(context.timers().now() + patience);
+    for (const auto& origin : origins)
+      if (origin->link) origin->link->shutdown();
+    next_step.arm(context.timers().now());
+  }
+
+  /// Ends the innermost link that still stands; its `closed` comes back here.
+  void shut_next() {
+    if (!closed) return;
+    for (const auto& origin : origins)
+      if (origin->link && origin->link->is_ready()) return;
+    origins_figures = origin_figures();
+    origins.clear();  // ends their tunnels on the last hop
+    for (auto hop = hops.rbegin(); hop != hops.rend(); ++hop)
+      if ((*hop)->is_ready()) return (*hop)->shutdown();
+    finish_shutdown();
+  }
+
+  void finish_shutdown() {
+    patience_timer.disarm();
+    if (auto done = std::exchange(closed, nullptr)) done();
+  }
+
+  std::vector<LinkFigures> origin_figures() const {
+    if (origins_figures) return *origins_figures;
+    std::vector<LinkFigures> all;
+    for (const auto& origin : origins)
+      if (origin->link) all.push_back(origin->link->figures());
+    return all;
+  }
+
+  Context& context;
+  ChainOptions options;
+  std::vector<std::unique_ptr<Link>> hops;
+  std::vector<std::unique_ptr<Origin>> origins;  // destroyed before the hops that carry them
+  std::optional<std::vector<LinkFigures>> origins_figures;
+  std::optional<Error> error;
+  std::function<void(const Error&)> broken;
+  std::function<void()> closed;
+  bool shutting_down = false;
+  net::Timer patience_timer, next_step;
+};
+
+Chain::Chain(Context& context, ChainOptions options) : impl_(std::make_unique<Impl>(context, std::move(options))) {}
+
+Chain::~Chain() {
+  impl_->origins.clear();
+  while (!impl_->hops.empty()) impl_->hops.pop_back();  // inner before outer
+}
+
+void Chain::open(const Url& url, Opened opened) { impl_->open(url, std::move(opened)); }
+
+void Chain::set_broken_handler(std::function<void(const Error&)> broken) { impl_->broken = std::move(broken); }
+
+void Chain::shutdown(Duration patience, std::function<void()> closed) {
+  impl_->shutdown(patience, std::move(closed));
+}
+
+std::vector<LinkFigures> Chain::figures() const {
+  std::vector<LinkFigures> all;
+  for (const auto& hop : impl_->hops) all.push_back(hop->figures());
+  for (LinkFigures& figures : impl_->origin_figures()) all.push_back(std::move(figures));
+  return all;
+}
+
+}  // namespace sallyport::client

@@ -1,0 +1,45 @@
+// Chain: the hops of a client, one link inside the other, and the links to the origins at their end. Hops are shared by all origins
+// and by all that runs over them. Owned by a command; one a chain of proxies.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/link.h"
+#include "client/url.h"
+#include "masque/uri_template.h"
+
+namespace sallyport::client {
+
+struct ChainOptions {
+  std::vector<masque::ProxyTemplate> hops;  ///< the first is the nearest
+  HttpChoice http = HttpChoice::automatic;  ///< with the origin
+  HttpChoice hop_http = HttpChoice::h3;     ///< with the hops
+  TunnelMode mode = TunnelMode::udp;
+};
+
+class Chain {
+ public:
+  /// `context` must outlive the chain.
+  Chain(Context& context, ChainOptions options);
+  ~Chain();
+
+  using Opened = std::function<void(Result<http::Connection*>)>;
+  /// A connection to the origin of `url`: the one that is open, or a new one through all hops. The callback may run inside this call.
+  /// Each origin is opened once; a second call while it is being made waits for it.
+  void open(const Url& url, Opened opened);
+  /// Called when a connection that was opened breaks (the origin's or a hop's), with the hop named in the error.
+  void set_broken_handler(std::function<void(const Error&)> broken);
+  /// Ends everything in order, innermost first; `closed` is called when all is said, or after `patience`.
+  void shutdown(Duration patience, std::function<void()> closed);
+  /// Hops first, then origins.
+  std::vector<LinkFigures> figures() const;
+
+  struct Impl;
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sallyport::client

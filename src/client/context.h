@@ -1,0 +1,36 @@
+// Context: what every connection of a client command shares, made once by the command (or by a simulation).
+#pragma once
+
+#include <memory>
+
+#include "client/origin_memory.h"
+#include "http/limits.h"
+#include "net/outbound.h"
+#include "quic/connection.h"
+#include "tls/credentials.h"
+
+namespace sallyport::client {
+
+/// Which HTTP version to speak. `automatic` races HTTP/3 against TCP after 300 ms.
+enum class HttpChoice : std::uint8_t { automatic, h3, h2, h1 };
+
+/// What the last hop carries to the origin: QUIC in CONNECT-UDP, or TLS in CONNECT.
+enum class TunnelMode : std::uint8_t { udp, tcp };
+
+struct Context {
+  net::Outbound& outbound;
+  quic::Environment quic;
+  quic::Config config;
+  http::Limits limits;
+  std::shared_ptr<const tls::Trust> trust;
+  tls::SessionCache* sessions = nullptr;
+  OriginMemory* memory = nullptr;  ///< of which origins speak HTTP/3; null: none
+  std::int64_t unix_time = 0;      ///< seconds, when the command started; for `memory`
+  bool early_data = false;
+  Duration connect_timeout = 10s;  ///< for each connection of a chain, name resolution included
+  std::string proxy_token;         ///< sent as "Authorization: Bearer" to the hops; empty: none
+
+  net::Timers& timers() const { return quic.timers; }
+};
+
+}  // namespace sallyport::client

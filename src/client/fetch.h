@@ -1,0 +1,48 @@
+// Fetch: one URL into one Output over a connection that stands, in one request or split by ranges into several at once
+// (RFC 9110 §14), put together right: every part must be of the same representation.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "client/output.h"
+#include "client/url.h"
+#include "http/connection.h"
+
+namespace sallyport::client {
+
+struct FetchOptions {
+  std::size_t parts = 1;                               ///< requests at once
+  std::uint64_t smallest_part = 256 * 1024;            ///< bytes; less is not worth a request of its own
+  Duration stall_timeout = 30s;                        ///< no byte for this long ends it
+};
+
+struct FetchFigures {
+  unsigned status = 0;
+  std::uint64_t bytes = 0;          ///< of body, received in this run
+  std::uint64_t resumed_bytes = 0;  ///< that were there already
+  std::uint64_t size = 0;           ///< of the whole; 0 while unknown
+  std::size_t requests = 0;
+  std::string location;             ///< of a redirect
+  Time started{};
+  Time first_byte{};                ///< of a response's head: HTTP time to first byte
+  Time ended{};
+};
+
+class Fetch {
+ public:
+  using Done = std::function<void(Result<>)>;
+  /// `connection` and `output` must outlive it. `done` is called once, in a later turn than start(); destroying the Fetch before that cancels.
+  Fetch(http::Connection& connection, Url url, Output& output, FetchOptions options, Done done);
+  ~Fetch();
+  void start();
+  const FetchFigures& figures() const;
+
+  struct Impl;
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sallyport::client

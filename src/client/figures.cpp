@@ -1,0 +1,171 @@
+#include "client/figures.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <boost/json.hpp>
+
+namespace sallyport::client {
+namespace json = boost::json;
+namespace {
+
+double to_ms(Duration d) { return std::chrono::duration<double, std::milli>(d).count(); }
+
+double seconds_of(const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; }
+
+double goodput_mbps(const FetchFigures& fetch) {
+  const double ms = milliseconds(fetch.started, fetch.ended);
+  return ms > 0 ? static_cast<double>(fetch.bytes) * 8 / 1000 / ms : 0;
+}
+
+std::uint64_t all_bytes(const GetFigures& figures) {
+  std::uint64_t bytes = 0;
+  for (const TransferFigures& transfer : figures.transfers) bytes += transfer.fetch.bytes;
+  return bytes;
+}
+
+double cpu_per_gib(const GetFigures& figures) {
+  const double bytes = static_cast<double>(all_bytes(figures));
+  if (bytes == 0) return 0;
+  return (figures.process.cpu_user_seconds + figures.process.cpu_system_seconds) / (bytes / (1024.0 * 1024 * 1024));
+}
+
+std::string size_text(std::uint64_t bytes) {
+  const char* const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  double value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (value >= 1024 && unit + 1 < std::size(units)) {
+    value /= 1024;
+    ++unit;
+  }
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, units[unit]);
+}
+
+json::object tunnel_json(const masque::TunnelCounters& tunnel) {
+  return {{"datagrams_in", tunnel.datagrams_in},       {"datagrams_out", tunnel.datagrams_out},
+          {"bytes_in", tunnel.bytes_in},               {"bytes_out", tunnel.bytes_out},
+          {"dropped_context", tunnel.dropped_context}, {"dropped_size", tunnel.dropped_size},
+          {"dropped_queue", tunnel.dropped_queue}};
+}
+
+json::object quic_json(const LinkFigures& link) {
+  const quic::Stats& q = link.quic;
+  return {{"version", fmt::format("{:#010x}", q.version)},
+          {"handshake_ms", milliseconds(q.started, q.established)},
+          {"ttfb_ms", milliseconds(q.started, q.first_byte)},
+          {"smoothed_rtt_ms", to_ms(q.smoothed_rtt)},
+          {"min_rtt_ms", to_ms(q.min_rtt)},
+          {"latest_rtt_ms", to_ms(q.latest_rtt)},
+          {"rtt_variance_ms", to_ms(q.rtt_variance)},
+          {"congestion_window", q.congestion_window},
+          {"packets_sent", q.packets_sent},
+          {"packets_received", q.packets_received},
+          {"packets_lost", q.packets_lost},
+          {"bytes_sent", q.bytes_sent},
+          {"bytes_received", q.bytes_received},
+          {"datagrams_sent", q.datagrams_sent},
+          {"datagrams_received", q.datagrams_received},
+          {"datagrams_lost", q.datagrams_lost},
+          {"datagrams_dropped_queue", q.datagrams_dropped_queue},
+          {"datagrams_dropped_size", q.datagrams_dropped_size},
+          {"datagram_queue_bytes", q.datagram_queue_bytes},
+          {"max_udp_payload", q.max_udp_payload},
+          {"resumed", q.resumed},
+          {"early_data_accepted", q.early_data_accepted},
+          {"retried", q.retried},
+          {"ecn_ce_received", q.ecn_marked},
+          {"path_changes", q.path_changes},
+          {"key_updates", q.key_updates}};
+}
+
+json::object link_json(const LinkFigures& link) {
+  json::object object{{"title", link.title},
+                      {"http_version", link.version},
+                      {"address", link.address},
+                      {"tls", link.tls},
+                      {"connect_ms", milliseconds(link.started, link.ready)},
+                      {"path_budget", link.path_budget}};
+  if (link.over_quic) object["quic"] = quic_json(link);
+  object["tunnel"] = tunnel_json(link.tunnel);
+  return object;
+}
+
+json::object transfer_json(const TransferFigures& transfer) {
+  const FetchFigures& f = transfer.fetch;
+  json::object object{{"url", transfer.url},
+                      {"status", f.status},
+                      {"bytes", f.bytes},
+                      {"resumed_bytes", f.resumed_bytes},
+                      {"size", f.size},
+                      {"requests", f.requests},
+                      {"http_ttfb_ms", milliseconds(f.started, f.first_byte)},
+                      {"duration_ms", milliseconds(f.started, f.ended)},
+                      {"goodput_mbps", goodput_mbps(f)}};
+  if (transfer.error.empty())
+    object["error"] = nullptr;
+  else
+    object["error"] = transfer.error;
+  return object;
+}
+
+}  // namespace
+
+double milliseconds(Time from, Time to) {
+  if (to == Time{} || to < from) return 0;
+  return to_ms(to - from);
+}
+
+ProcessFigures measure_process(double wall_seconds) {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return {seconds_of(usage.ru_utime), seconds_of(usage.ru_stime), usage.ru_maxrss, wall_seconds};
+}
+
+std::string figures_json(const GetFigures& figures) {
+  json::array transfers, links;
+  for (const TransferFigures& transfer : figures.transfers) transfers.push_back(transfer_json(transfer));
+  for (const LinkFigures& link : figures.links) links.push_back(link_json(link));
+  const ProcessFigures& p = figures.process;
+  json::object object{{"transfers", std::move(transfers)},
+                      {"links", std::move(links)},
+                      {"process",
+                       {{"cpu_user_s", p.cpu_user_seconds},
+                        {"cpu_system_s", p.cpu_system_seconds},
+                        {"cpu_s_per_gib", cpu_per_gib(figures)},
+                        {"max_resident_kib", p.max_resident_kib},
+                        {"wall_s", p.wall_seconds}}}};
+  if (!figures.qlog_folder.empty()) object["qlog_folder"] = figures.qlog_folder;
+  return json::serialize(object) + "\n";
+}
+
+std::string figures_table(const GetFigures& figures) {
+  std::string out;
+  auto to = std::back_inserter(out);
+  fmt::format_to(to, "{:<44} {:>6} {:>10} {:>10} {:>11} {:>12}\n", "transfer", "status", "size", "time s", "Mbit/s",
+                 "HTTP TTFB ms");
+  for (const TransferFigures& t : figures.transfers) {
+    const FetchFigures& f = t.fetch;
+    fmt::format_to(to, "{:<44} {:>6} {:>10} {:>10.3f} {:>11.1f} {:>12.1f}\n", t.url, f.status, size_text(f.bytes),
+                   milliseconds(f.started, f.ended) / 1000, goodput_mbps(f), milliseconds(f.started, f.first_byte));
+  }
+  fmt::format_to(to, "\n{:<34} {:<9} {:>12} {:>12} {:>9} {:>9} {:>8} {:>8} {:>8}\n", "connection", "version",
+                 "QUIC TTFB ms", "handshake ms", "srtt ms", "min ms", "lost", "packet", "budget");
+  for (const LinkFigures& l : figures.links) {
+    if (!l.over_quic) {
+      fmt::format_to(to, "{:<34} {:<9} {:>12} {:>12.1f}\n", l.title, l.version, "-", milliseconds(l.started, l.ready));
+      continue;
+    }
+    const quic::Stats& q = l.quic;
+    fmt::format_to(to, "{:<34} {:<9} {:>12.1f} {:>12.1f} {:>9.2f} {:>9.2f} {:>8} {:>8} {:>8}\n", l.title, l.version,
+                   milliseconds(q.started, q.first_byte), milliseconds(q.started, q.established), to_ms(q.smoothed_rtt),
+                   to_ms(q.min_rtt), q.packets_lost, q.max_udp_payload, l.path_budget);
+  }
+  const ProcessFigures& p = figures.process;
+  fmt::format_to(to, "\nthis process: {:.2f} s CPU ({:.2f} s a GiB), {:.1f} MiB resident at most\n",
+                 p.cpu_user_seconds + p.cpu_system_seconds, cpu_per_gib(figures),
+                 static_cast<double>(p.max_resident_kib) / 1024);
+  if (!figures.qlog_folder.empty()) fmt::format_to(to, "qlog files: {}\n", figures.qlog_folder);
+  return out;
+}
+
+}  // namespace sallyport::client

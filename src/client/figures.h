@@ -1,0 +1,37 @@
+// Figures: everything that `get` measured, and how it is shown: as a table for people and as JSON for programs.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "client/fetch.h"
+#include "client/link.h"
+
+namespace sallyport::client {
+
+struct TransferFigures {
+  std::string url, error;
+  FetchFigures fetch;
+};
+
+/// What this process used since it started.
+struct ProcessFigures {
+  double cpu_user_seconds = 0, cpu_system_seconds = 0;
+  long max_resident_kib = 0;
+  double wall_seconds = 0;
+};
+
+struct GetFigures {
+  std::vector<TransferFigures> transfers;
+  std::vector<LinkFigures> links;
+  ProcessFigures process;
+  std::string qlog_folder;
+};
+
+ProcessFigures measure_process(double wall_seconds);
+/// Fractions of a second; 0 for spans that never ended.
+double milliseconds(Time from, Time to);
+std::string figures_table(const GetFigures& figures);
+std::string figures_json(const GetFigures& figures);
+
+}  // namespace sallyport::client

@@ -1,0 +1,200 @@
+#include "client/get.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/url.hpp>
+#include <deque>
+#include <utility>
+
+#include "client/progress.h"
+
+namespace sallyport::client {
+namespace {
+
+constexpr Duration shutdown_patience = 2s;
+constexpr unsigned redirects_followed = 10;
+
+Result<Url> redirect_target(const Url& from, const std::string& location) {
+  auto base = boost::urls::parse_uri(from.to_string());
+  auto reference = boost::urls::parse_uri_reference(location);
+  if (!base || !reference) return fail(ErrorKind::protocol, fmt::format("redirect to '{}', which is no URL", location));
+  boost::urls::url resolved;
+  if (!boost::urls::resolve(*base, *reference, resolved))
+    return fail(ErrorKind::protocol, fmt::format("redirect to '{}', which is no URL", location));
+  return parse_url(std::string(resolved.buffer()));
+}
+
+}  // namespace
+
+struct Get::Impl {
+  /// One download of one URL, from its place in the queue to its end.
+  struct Task {
+    GetJob job;
+    unsigned redirects = 0;
+    std::unique_ptr<Output> output;
+    std::unique_ptr<Fetch> fetch;
+    std::size_t figures_index = 0;
+    bool finished = false;
+  };
+
+  Impl(Context& shared, GetOptions get_options, Done when_done)
+      : context(shared),
+        options(std::move(get_options)),
+        done(std::move(when_done)),
+        chain(context, options.chain),
+        bar(context.timers(), [this] { return progress(); }),
+        reap(context.timers(), [this](Time) { continue_queue(); }) {}
+
+  void start() {
+    started = context.timers().now();
+    for (unsigned round = 0; round < options.repeat; ++round)
+      for (const GetJob& job : options.jobs) queue.push_back(job);
+    chain.set_broken_handler([this](const Error& why) { broken(why); });
+    if (options.progress) bar.start();
+    continue_queue();
+  }
+
+  /// With one URL, all streams are its parts; repeats of it follow one after another.
+  std::size_t tasks_at_once() const { return options.jobs.size() > 1 ? options.streams : 1; }
+  std::size_t parts_of_each() const { return options.jobs.size() > 1 ? 1 : options.streams; }
+
+  void continue_queue() {
+    std::erase_if(tasks, [](const auto& task) { return task->finished; });
+    while (!stopping && tasks.size() < tasks_at_once() && !queue.empty()) {
+      auto task = std::make_unique<Task>();
+      task->job = queue.front();
+      queue.pop_front();
+      begin(std::move(task));
+    }
+    if (tasks.empty() && (stopping || queue.empty())) end();
+  }
+
+  void begin(std::unique_ptr<Task> owned) {
+    Task& task = *owned;
+    tasks.push_back(std::move(owned));
+    task.figures_index = figures.transfers.size();
+    figures.transfers.push_back({task.job.url.to_string(), {}, {}});
+    auto output = open_output(task.job.output, task.job.url.to_string(), options.resume);
+    if (!output) return finish(task, output.error());
+    task.output = std::move(*output);
+    chain.open(task.job.url, [this, &task](Result<http::Connection*> connection) {
+      if (task.finished) return;
+      if (!connection) return finish(task, connection.error());
+      fetch(task, **connection);
+    });
+  }
+
+  void fetch(Task& task, http::Connection& connection) {
+    FetchOptions fetch_options;
+    fetch_options.parts = parts_of_each();
+    fetch_options.stall_timeout = options.stall_timeout;
+    task.fetch = std::make_unique<Fetch>(connection, task.job.url, *task.output, fetch_options,
+                                         [this, &task](Result<> result) { fetched(task, std::move(result)); });
+    task.fetch->start();
+  }
+
+  void fetched(Task& task, Result<> result) {
+    TransferFigures& transfer = figures.transfers[task.figures_index];
+    transfer.fetch = task.fetch->figures();
+    if (result) return finish(task, std::nullopt);
+    if (options.follow_redirects && !transfer.fetch.location.empty() && task.redirects < redirects_followed) {
+      auto target = redirect_target(task.job.url, transfer.fetch.location);
+      if (!target) return finish(task, target.error());
+      figures.transfers.pop_back();
+      auto next = std::make_unique<Task>();
+      next->job = {std::move(*target), task.job.output};
+      next->redirects = task.redirects + 1;
+      task.finished = true;
+      begin(std::move(next));
+      reap.arm(context.timers().now());
+      return;
+    }
+    Error error = result.error();
+    if (const std::string kept = task.output->partial_path();
+        !kept.empty() && transfer.fetch.bytes + transfer.fetch.resumed_bytes > 0)
+      error.message += fmt::format("; {} bytes are kept in {}, go on with --resume",
+                                   transfer.fetch.bytes + transfer.fetch.resumed_bytes, kept);
+    finish(task, std::move(error));
+  }
+
+  void finish(Task& task, std::optional<Error> error) {
+    if (error) figures.transfers[task.figures_index].error = error->message;
+    task.finished = true;
+    reap.arm(context.timers().now());  // the task may be in the middle of a call
+  }
+
+  /// A connection broke. Exchanges on it end with its error by themselves; what waits will not start.
+  void broken(const Error& why) {
+    broken_error = why;
+    stopping = true;
+    reap.arm(context.timers().now());
+  }
+
+  void interrupt() {
+    stopping = true;
+    for (const auto& task : tasks) {
+      if (task->finished) continue;
+      if (task->fetch) {
+        figures.transfers[task->figures_index].fetch = task->fetch->figures();
+        task->fetch.reset();
+      }
+      Error error{ErrorKind::cancelled, "interrupted"};
+      if (const std::string kept = task->output ? task->output->partial_path() : ""; !kept.empty())
+        error.message += fmt::format("; what came is kept in {}, go on with --resume", kept);
+      finish(*task, std::move(error));
+    }
+    reap.arm(context.timers().now());
+  }
+
+  void end() {
+    if (ended) return;
+    ended = true;
+    bar.stop();
+    if (broken_error)
+      for (TransferFigures& transfer : figures.transfers)
+        if (!transfer.error.empty() && transfer.error.find(broken_error->message) == std::string::npos)
+          transfer.error = broken_error->message + ": " + transfer.error;
+    figures.links = chain.figures();
+    figures.process = measure_process(std::chrono::duration<double>(context.timers().now() - started).count());
+    chain.shutdown(shutdown_patience, [this] {
+      if (auto call = std::exchange(done, nullptr)) call(std::move(figures));
+    });
+  }
+
+  Progress progress() const {
+    Progress p;
+    for (const auto& task : tasks) {
+      if (!task->fetch) continue;
+      const FetchFigures& f = task->fetch->figures();
+      p.bytes += f.bytes + f.resumed_bytes;
+      p.size += f.size;
+      if (p.label.empty()) p.label = task->job.url.file_name();
+    }
+    return p;
+  }
+
+  Context& context;
+  GetOptions options;
+  Done done;
+  GetFigures figures;
+  Chain chain;
+  std::deque<GetJob> queue;
+  std::vector<std::unique_ptr<Task>> tasks;  // destroyed before the chain whose connections they use
+  ProgressBar bar;
+  net::Timer reap;
+  std::optional<Error> broken_error;
+  bool stopping = false, ended = false;
+  Time started{};
+};
+
+Get::Get(Context& context, GetOptions options, Done done)
+    : impl_(std::make_unique<Impl>(context, std::move(options), std::move(done))) {}
+
+Get::~Get() = default;
+
+void Get::start() { impl_->start(); }
+
+void Get::interrupt() { impl_->interrupt(); }
+
+}  // namespace sallyport::client

@@ -1,0 +1,279 @@
+#include "client/link.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "client/attempt.h"
+
+namespace sallyport::client {
+namespace {
+
+constexpr Duration next_address_delay = 250ms;  // RFC 8305 §5
+constexpr std::size_t smallest_quic_datagram = 1200;  // RFC 9000 §14
+
+std::string seconds(Duration duration) {
+  return fmt::format("{:g} s", std::chrono::duration<double>(duration).count());
+}
+
+}  // namespace
+
+struct Link::Impl final : AttemptEvents {
+  Impl(Context& shared, Link* outer_link, const masque::ProxyTemplate* by, Peer to, HttpChoice http, TunnelMode mode,
+       LinkEvents link_events)
+      : context(shared),
+        outer(outer_link),
+        proxy(by),
+        peer(std::move(to)),
+        choice(http),
+        events(std::move(link_events)),
+        deadline(context.timers(), [this](Time) { timed_out(); }),
+        next_address(context.timers(), [this](Time) { start_next_quic(); }),
+        tcp_race(context.timers(), [this](Time) { start_tcp(); }),
+        burial(context.timers(), [this](Time) { bury(); }) {
+    // A CONNECT tunnel carries no datagrams, so HTTP/3 is not among the choices there.
+    if (outer && mode == TunnelMode::tcp && choice == HttpChoice::automatic) tcp_only = true;
+  }
+
+  bool wants_quic() const { return !tcp_only && (choice == HttpChoice::h3 || choice == HttpChoice::automatic); }
+  bool wants_tcp() const { return choice != HttpChoice::h3; }
+
+  void start() {
+    started = context.timers().now();
+    deadline.arm(started + context.connect_timeout);
+    if (outer) {
+      addresses.clear();
+      begin_attempts();
+      return;
+    }
+    resolution = context.outbound.resolver().resolve(
+        peer.host, [this](Result<std::vector<net::IpAddress>> answer) { resolved(std::move(answer)); });
+  }
+
+  void resolved(Result<std::vector<net::IpAddress>> answer) {
+    const auto keep = std::move(resolution);  // lives until this returns
+    if (!answer) return fail_link(answer.error());
+    for (const net::IpAddress& ip : net::interleave_families(std::move(*answer)))
+      addresses.emplace_back(ip, peer.port);
+    begin_attempts();
+  }
+
+  void begin_attempts() {
+    if (!wants_quic()) return start_tcp();
+    if (!wants_tcp()) return start_next_quic();
+    // Whoever did not answer the last time gets the later start.
+    if (remembered_http3() == false) {
+      start_tcp();
+      if (!done) next_address.arm(context.timers().now() + race_delay);
+      return;
+    }
+    start_next_quic();
+    if (!done && !tcp_started) tcp_race.arm(context.timers().now() + race_delay);
+  }
+
+  std::string origin() const { return masque::Target{peer.host, peer.port}.to_string(); }
+
+  std::optional<bool> remembered_http3() const {
+    return context.memory && !outer ? context.memory->http3(origin(), context.unix_time) : std::nullopt;
+  }
+
+  /// Only a race tells anything: HTTP/3 won, or was tried and did not stand while TCP did.
+  void remember_winner() {
+    if (!context.memory || outer || !wants_quic() || !wants_tcp() || quic_started == 0) return;
+    context.memory->note(origin(), ready_attempt->connection().quic() != nullptr, context.unix_time);
+  }
+
+  void start_next_quic() {
+    if (ready_attempt || done) return;
+    std::unique_ptr<Attempt> attempt;
+    if (outer) {
+      if (quic_started != 0) return;
+      attempt = make_tunnelled_quic_attempt(context, outer->connection(), *proxy, peer, *this);
+    } else {
+      if (quic_started >= addresses.size()) return;
+      attempt = make_quic_attempt(context, addresses[quic_started], peer, *this);
+      if (quic_started + 1 < addresses.size()) next_address.arm(context.timers().now() + next_address_delay);
+    }
+    ++quic_started;
+    begin(std::move(attempt));
+  }
+
+  void start_tcp() {
+    tcp_race.disarm();
+    if (ready_attempt || done || tcp_started) return;
+    tcp_started = true;
+    const std::vector<std::string> alpn = choice == HttpChoice::h1   ? std::vector<std::string>{"http/1.1"}
+                                          : choice == HttpChoice::h2 ? std::vector<std::string>{"h2"}
+                                                                     : std::vector<std::string>{"h2", "http/1.1"};
+    begin(outer ? make_tunnelled_tcp_attempt(context, outer->connection(), peer, alpn, *this)
+                : make_tcp_attempt(context, addresses, peer, alpn, *this));
+  }
+
+  void begin(std::unique_ptr<Attempt> attempt) {
+    Attempt& started_attempt = *attempt;
+    attempts.push_back(std::move(attempt));
+    started_attempt.start();
+  }
+
+  // AttemptEvents
+  void on_attempt_ready(Attempt& attempt) override {
+    if (ready_attempt || done) return;
+    ready_attempt = &attempt;
+    ready_at = context.timers().now();
+    deadline.disarm();
+    next_address.disarm();
+    tcp_race.disarm();
+    remember_winner();
+    for (auto& other : attempts)
+      if (other.get() != &attempt) retire(other);
+    std::erase(attempts, nullptr);
+    events.ready();
+  }
+
+  void on_attempt_ended(Attempt& attempt, const Error* why) override {
+    last_figures = figures_of(attempt);
+    const bool was_ready = ready_attempt == &attempt;
+    std::optional<Error> error;
+    if (why) error = explain(attempt, *why);
+    for (auto& mine : attempts)
+      if (mine.get() == &attempt) retire(mine);
+    std::erase(attempts, nullptr);
+    if (done) return;
+    if (was_ready) {
+      ready_attempt = nullptr;
+      if (shutting_down && !error) return close_link();
+      return fail_link(error ? *error : Error{ErrorKind::closed, "the connection was closed"});
+    }
+    if (error && !first_error) first_error = std::move(error);
+    if (attempts.empty()) next_or_fail();
+  }
+
+  /// An attempt broke before it was ready, and no other runs.
+  void next_or_fail() {
+    if (wants_quic() && !outer && quic_started < addresses.size()) return start_next_quic();
+    if (wants_tcp() && !tcp_started) return start_tcp();
+    fail_link(first_error ? *first_error : Error{ErrorKind::closed, "the connection could not be made"});
+  }
+
+  void timed_out() {
+    for (const auto& attempt : attempts)
+      if (auto error = too_narrow(*attempt)) return fail_link(*error);
+    if (first_error) return fail_link(*first_error);
+    fail_link({ErrorKind::timeout, resolution ? fmt::format("the name '{}' was not resolved within {}", peer.host,
+                                                            seconds(context.connect_timeout))
+                                              : fmt::format("no answer within {}", seconds(context.connect_timeout))});
+  }
+
+  /// The link around this one carries less than QUIC needs.
+  std::optional<Error> too_narrow(const Attempt& attempt) const {
+    const masque::UdpTunnel* tunnel = attempt.tunnel();
+    if (!tunnel || tunnel->max_datagram_size() >= smallest_quic_datagram) return std::nullopt;
+    return Error{ErrorKind::too_large,
+                 fmt::format("the path inside {} carries datagrams of {} bytes only, and QUIC needs {}; use fewer hops or "
+                             "a network with a larger MTU",
+                             outer->peer().title, tunnel->max_datagram_size(), smallest_quic_datagram)};
+  }
+
+  Error explain(const Attempt& attempt, const Error& why) const {
+    // While the outer link itself is still finding its path, a small size is not yet a verdict.
+    if (!ready_attempt && why.kind == ErrorKind::too_large)
+      if (auto error = too_narrow(attempt)) return *error;
+    if (const Error* refusal = attempt.tunnel_error()) return *refusal;
+    return why;
+  }
+
+  void fail_link(Error why) {
+    if (done) return;
+    end();
+    if (!why.message.starts_with(peer.title)) why.message = peer.title + ": " + why.message;
+    events.failed(why);
+  }
+
+  void close_link() {
+    end();
+    if (events.closed) events.closed();
+  }
+
+  void end() {
+    done = true;
+    deadline.disarm();
+    next_address.disarm();
+    tcp_race.disarm();
+    for (auto& attempt : attempts) retire(attempt);
+    attempts.clear();
+    resolution.reset();
+  }
+
+  /// Connections may not be destroyed inside their own callbacks; the next turn does it.
+  void retire(std::unique_ptr<Attempt>& attempt) {
+    attempt->abandon();
+    graveyard.push_back(std::move(attempt));
+    burial.arm(context.timers().now());
+  }
+
+  void bury() { graveyard.clear(); }
+
+  LinkFigures figures_of(const Attempt& attempt) const {
+    LinkFigures figures;
+    attempt.measure(figures);
+    figures.title = peer.title;
+    figures.started = started;
+    figures.ready = ready_at;
+    return figures;
+  }
+
+  Context& context;
+  Link* outer;
+  const masque::ProxyTemplate* proxy;
+  Peer peer;
+  HttpChoice choice;
+  LinkEvents events;
+  bool tcp_only = false;
+
+  std::unique_ptr<net::Resolution> resolution;
+  std::vector<net::SocketAddress> addresses;
+  std::vector<std::unique_ptr<Attempt>> attempts;
+  std::vector<std::unique_ptr<Attempt>> graveyard;
+  Attempt* ready_attempt = nullptr;
+  std::optional<Error> first_error;
+  std::optional<LinkFigures> last_figures;
+  std::size_t quic_started = 0;
+  bool tcp_started = false, done = false, shutting_down = false;
+  Time started{}, ready_at{};
+  net::Timer deadline, next_address, tcp_race, burial;
+};
+
+Link::Link(Context& context, Link* outer, const masque::ProxyTemplate* proxy, Peer peer, HttpChoice choice,
+           TunnelMode mode, LinkEvents events)
+    : impl_(std::make_unique<Impl>(context, outer, proxy, std::move(peer), choice, mode, std::move(events))) {}
+
+Link::~Link() = default;
+
+void Link::start() { impl_->start(); }
+
+http::Connection& Link::connection() { return impl_->ready_attempt->connection(); }
+
+bool Link::is_ready() const { return impl_->ready_attempt != nullptr; }
+
+const Peer& Link::peer() const { return impl_->peer; }
+
+LinkFigures Link::figures() const {
+  if (impl_->ready_attempt) return impl_->figures_of(*impl_->ready_attempt);
+  if (impl_->last_figures) return *impl_->last_figures;
+  LinkFigures figures;
+  figures.title = impl_->peer.title;
+  return figures;
+}
+
+void Link::shutdown() {
+  if (impl_->done) return;
+  impl_->shutting_down = true;
+  if (impl_->ready_attempt)
+    impl_->ready_attempt->connection().shutdown();
+  else
+    impl_->close_link();
+}
+
+}  // namespace sallyport::client

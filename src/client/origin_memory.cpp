@@ -1,0 +1,62 @@
+#include "client/origin_memory.h"
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace sallyport::client {
+namespace json = boost::json;
+
+std::optional<bool> OriginMemory::http3(const std::string& origin, Seconds now) const {
+  const auto found = entries_.find(origin);
+  if (found == entries_.end() || found->second.until <= now) return std::nullopt;
+  return found->second.works;
+}
+
+void OriginMemory::note(const std::string& origin, bool works, Seconds now) {
+  entries_[origin] = {works, now + (works ? works_for : broken_for)};
+}
+
+Result<> OriginMemory::load(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) {
+    if (errno == ENOENT) return {};
+    return fail(ErrorKind::file, fmt::format("cannot read '{}': {}", path, std::strerror(errno)));
+  }
+  std::ostringstream text;
+  text << file.rdbuf();
+  boost::system::error_code wrong;
+  const json::value value = json::parse(text.str(), wrong);
+  if (wrong || !value.is_object())
+    return fail(ErrorKind::file, fmt::format("'{}' is not a memory of origins; remove it", path));
+  for (const auto& [origin, entry] : value.as_object()) {
+    const json::object* object = entry.if_object();
+    if (!object) continue;
+    const json::value* works = object->if_contains("http3");
+    const json::value* until = object->if_contains("until");
+    if (works && works->is_bool() && until && until->is_int64())
+      entries_[std::string(origin)] = {works->get_bool(), until->get_int64()};
+  }
+  return {};
+}
+
+Result<> OriginMemory::save(const std::string& path) const {
+  json::object object;
+  for (const auto& [origin, entry] : entries_)
+    object[origin] = json::object{{"http3", entry.works}, {"until", entry.until}};
+  const std::string temporary = path + ".new";
+  std::ofstream file(temporary);
+  file << json::serialize(object) << '\n';
+  file.close();
+  std::error_code error;
+  if (file) std::filesystem::rename(temporary, path, error);
+  if (!file || error) return fail(ErrorKind::file, fmt::format("cannot write '{}'", path));
+  return {};
+}
+
+}  // namespace sallyport::client

@@ -1,0 +1,63 @@
+#include "client/progress.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace sallyport::client {
+namespace {
+
+constexpr Duration interval = 100ms;
+
+std::size_t terminal_width() {
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+}
+
+}  // namespace
+
+ProgressBar::ProgressBar(net::Timers& timers, std::function<Progress()> sample)
+    : timers_(timers),
+      sample_(std::move(sample)),
+      tick_(timers, [this](Time now) { draw(now); }),
+      terminal_(::isatty(STDERR_FILENO) != 0) {}
+
+void ProgressBar::start() {
+  if (!terminal_) return;
+  started_ = timers_.now();
+  first_bytes_ = sample_().bytes;
+  tick_.arm(started_ + interval);
+}
+
+void ProgressBar::stop() {
+  if (!tick_.armed()) return;
+  tick_.disarm();
+  std::fputs("\r\033[K", stderr);
+}
+
+void ProgressBar::draw(Time now) {
+  const Progress p = sample_();
+  const double seconds = std::chrono::duration<double>(now - started_).count();
+  const double rate = seconds > 0 ? static_cast<double>(p.bytes - first_bytes_) / seconds : 0;
+  constexpr double mib = 1024.0 * 1024;
+  std::string tail = fmt::format(" {:.1f} MiB  {:.1f} MiB/s", static_cast<double>(p.bytes) / mib, rate / mib);
+  std::string bar;
+  if (p.size > 0) {
+    const double part = static_cast<double>(p.bytes) / static_cast<double>(p.size);
+    if (rate > 0) tail += fmt::format("  {:.0f} s left", static_cast<double>(p.size - std::min(p.size, p.bytes)) / rate);
+    constexpr std::size_t cells = 24;
+    const auto full = std::min(cells, static_cast<std::size_t>(part * cells));
+    bar = fmt::format("{:3.0f}% [{}{}]", part * 100, std::string(full, '#'), std::string(cells - full, '.'));
+  }
+  std::string line = p.label + " " + bar + tail;
+  const std::size_t width = terminal_width() - 1;
+  if (line.size() > width) line.resize(width);
+  fmt::print(stderr, "\r{}\033[K", line);
+  std::fflush(stderr);
+  tick_.arm(now + interval);
+}
+
+}  // namespace sallyport::client

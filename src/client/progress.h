@@ -1,0 +1,35 @@
+// ProgressBar: one line on a terminal's standard error, redrawn ten times a second while a download runs.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "net/timers.h"
+
+namespace sallyport::client {
+
+struct Progress {
+  std::uint64_t bytes = 0, size = 0;  ///< size 0: unknown
+  std::string label;
+};
+
+class ProgressBar {
+ public:
+  /// Asks `sample` for what to show. Draws nothing where standard error is no terminal.
+  ProgressBar(net::Timers& timers, std::function<Progress()> sample);
+  void start();
+  /// Clears the line.
+  void stop();
+
+ private:
+  void draw(Time now);
+
+  net::Timers& timers_;
+  std::function<Progress()> sample_;
+  net::Timer tick_;
+  Time started_{};
+  std::uint64_t first_bytes_ = 0;
+  bool terminal_;
+};
+
+}  // namespace sallyport::client

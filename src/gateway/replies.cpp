@@ -1,0 +1,61 @@
+#include "gateway/replies.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "http/connection.h"
+
+namespace sallyport::gateway {
+namespace {
+
+class Answered final : public http::ExchangeHandler {
+ public:
+  void on_body(http::Exchange& exchange, Bytes body) override {
+    exchange.consume(body.size());
+    exchange.stop_reading();
+  }
+  void on_end(http::Exchange&) override {}
+  void on_closed(http::Exchange&, const Error*) override {}
+};
+
+}  // namespace
+
+http::ExchangeHandler& answered() {
+  static Answered handler;
+  return handler;
+}
+
+void Replies::complete(const Incoming& in, http::Response& head) {
+  head.fields.add("date", clock_.text(in.exchange.connection().timers().now()));
+  // RFC 7838 §6: a 421 must not be taken for advice on where else to go.
+  if (!in.alt_svc.empty() && head.status != 421) head.fields.add("alt-svc", in.alt_svc);
+}
+
+void Replies::send(const Incoming& in, const http::Response& head, Chunk body) {
+  auto& exchange = in.exchange;
+  exchange.set_handler(&answered());
+  count_head(in, head.status);
+  if (body.empty() || exchange.request().method == "HEAD") return exchange.respond(head, true);
+  count_body(exchange.version(), body.size());
+  exchange.respond(head);
+  exchange.write(std::move(body));
+  exchange.finish();
+}
+
+void Replies::sentence(const Incoming& in, http::Response head, std::string_view text) {
+  auto body = Chunk::allocate(text.size() + 1);
+  std::ranges::copy(text, body.mutable_bytes().begin());
+  body.mutable_bytes().back() = '\n';
+  head.fields.add("content-type", "text/plain; charset=utf-8");
+  head.fields.add("content-length", fmt::format_int(body.size()).c_str());
+  complete(in, head);
+  send(in, head, std::move(body));
+}
+
+void Replies::count_head(const Incoming& in, unsigned status) {
+  ++counters_.by_class[ReplyCounters::index(in.exchange.version())][std::min(status / 100, 5u)];
+}
+
+}  // namespace sallyport::gateway

@@ -1,0 +1,51 @@
+// ServedFolder: opens files below one folder and never outside of it, whatever symbolic links or renames there are. Immutable, shared by
+// workers.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace sallyport::gateway {
+
+/// One state of a file or folder: changes when it is replaced or written to.
+struct FileIdentity {
+  std::uint64_t device = 0, inode = 0, size = 0;
+  std::int64_t modified_ns = 0;  ///< since 1970
+  bool folder = false;
+
+  explicit FileIdentity(const struct stat& from);
+  FileIdentity() = default;
+  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+};
+
+struct OpenedFile {
+  UniqueFd fd;
+  FileIdentity identity;
+};
+
+class ServedFolder {
+ public:
+  /// Error kind file naming `path` when it is no folder or cannot be read.
+  static Result<std::shared_ptr<const ServedFolder>> open(const std::string& path);
+
+  /// A regular file or a folder, for reading; `relative` as in RequestPath. The errno of what is missing, forbidden, outside, or neither
+  /// file nor folder. Symbolic links are followed as long as they stay inside (kernels before 5.6: not at all).
+  std::expected<OpenedFile, int> open_file(const std::string& relative) const;
+
+  /// The state of what `relative` leads to now: good for noticing changes of something that open_file() gave, for nothing else, as
+  /// it may look outside. False when there is nothing.
+  bool identify(const std::string& relative, FileIdentity& out) const;
+
+ private:
+  explicit ServedFolder(UniqueFd root) : root_(std::move(root)) {}
+  UniqueFd root_;
+};
+
+}  // namespace sallyport::gateway

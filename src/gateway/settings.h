@@ -1,0 +1,47 @@
+// Settings: everything a gateway is configured with. Filled from the command line; immutable once the gateway starts, and shared by its
+// workers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "net/address.h"
+#include "quic/config.h"
+#include "quic/endpoint.h"
+
+namespace sallyport::gateway {
+
+struct Settings {
+  std::vector<net::SocketAddress> listen;  ///< each for UDP and TCP; port 0 takes one that is free for both
+  bool tcp = true;
+
+  // A certificate from files, or one made at the start for these names.
+  std::string certificate_file, key_file;
+  std::vector<std::string> self_signed;
+  std::string write_certificate;  ///< where a self-signed certificate is put for clients to trust; may be empty
+
+  bool masque_udp = false, masque_tcp = false;
+  std::vector<net::IpPrefix> allow;  ///< targets reached although they are special or private
+  std::size_t max_tunnels = 1024;    ///< of one client address
+
+  std::string files;  ///< folder to serve; empty: none
+
+  std::optional<net::SocketAddress> admin;
+  std::string qlog;     ///< folder; empty: no traces
+  std::string key_log;  ///< file; empty: none
+
+  unsigned workers = 0;  ///< 0: one a core
+  quic::CongestionControl congestion_control = quic::CongestionControl::cubic;
+  quic::RetryPolicy retry = quic::RetryPolicy::under_load;
+  Duration idle_timeout = 60s;
+  Duration grace = 10s;
+  std::string secret_file;  ///< empty: a random secret, so tickets and tokens end with the process
+  std::uint16_t server_id = 0;
+  std::string ready_file;  ///< gets one "ADDRESS:PORT" line a listener once all of them listen; empty: none
+};
+
+}  // namespace sallyport::gateway

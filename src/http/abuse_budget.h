@@ -1,0 +1,44 @@
+// AbuseBudget: a token bucket for events that cost us more than they cost the peer (bad inputs 18 and 19). One a connection.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/time.h"
+#include "http/limits.h"
+
+namespace sallyport::http {
+
+class AbuseBudget {
+ public:
+  AbuseBudget(const Limits& limits, Time now)
+      : burst_(limits.abuse_burst), per_second_(limits.abuse_per_second), tokens_(limits.abuse_burst), filled_(now) {}
+
+  /// False when the peer has used up what it had: the connection is to be closed.
+  bool spend(Time now, std::uint32_t events = 1) {
+    if (tokens_ < events) refill(now);
+    if (tokens_ < events) return false;
+    tokens_ -= events;
+    return true;
+  }
+
+ private:
+  // Whole tokens only; the rest of the time stays in filled_.
+  void refill(Time now) {
+    if (per_second_ == 0 || now <= filled_) return;
+    const auto interval = Duration(std::chrono::seconds(1)) / per_second_;
+    const auto earned = (now - filled_) / interval;
+    if (earned >= burst_ - tokens_) {
+      tokens_ = burst_;
+      filled_ = now;
+    } else {
+      tokens_ += static_cast<std::uint32_t>(earned);
+      filled_ += interval * earned;
+    }
+  }
+
+  std::uint32_t burst_, per_second_, tokens_;
+  Time filled_;
+};
+
+}  // namespace sallyport::http

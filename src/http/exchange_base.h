@@ -1,0 +1,201 @@
+// ExchangeBase: what an Exchange does alike in all versions: the order of messages, the queue of what waits to be sent, content-length,
+// capsules, and an end that comes once and never inside a caller. Below it, each version fills in a few virtual functions and tells what
+// came in. ExchangeSet owns the exchanges of one connection.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "http/capsule.h"
+#include "http/connection.h"
+#include "http/exchange.h"
+#include "http/limits.h"
+#include "http/send_queue.h"
+#include "http/validation.h"
+#include "net/timers.h"
+
+namespace sallyport::http {
+
+class ExchangeBase;
+
+/// A connection, as its ExchangeSet sees it.
+class ExchangeOwner {
+ public:
+  /// on_closed was called; the exchange is destroyed when this returns. The place to forget it, and to close when it was the last.
+  virtual void on_exchange_gone(ExchangeBase& exchange) = 0;
+
+ protected:
+  ~ExchangeOwner() = default;
+};
+
+/// The exchanges of one connection: owns them, ends them outside of their callers, and times out those that do not move.
+class ExchangeSet {
+ public:
+  ExchangeSet(net::Timers& timers, const Limits& limits, ExchangeOwner& owner);
+  /// Exchanges that are left get on_closed (kind cancelled) here.
+  ~ExchangeSet();
+
+  void add(std::unique_ptr<ExchangeBase> exchange);
+  std::size_t size() const { return size_; }
+  /// `visit(ExchangeBase&)`; it may end exchanges.
+  template <class Visit>
+  void for_each(Visit&& visit);
+  /// Ends all with `why`; each gets on_closed at the end of this turn.
+  void close_all(const Error& why);
+
+  net::Timers& timers() const { return timers_; }
+  const Limits& limits() const { return limits_; }
+  ConnectionCounters counters;
+
+ private:
+  friend class ExchangeBase;
+  void end_later(ExchangeBase& exchange);
+  void end_exchanges();
+  void unlink(ExchangeBase& exchange);
+  void watch(Time deadline);
+  void time_out(Time now);
+
+  net::Timers& timers_;
+  const Limits& limits_;
+  ExchangeOwner& owner_;
+  ExchangeBase* first_ = nullptr;
+  ExchangeBase* last_ = nullptr;
+  ExchangeBase* ending_ = nullptr;  // singly linked, oldest first
+  ExchangeBase* ending_last_ = nullptr;
+  std::size_t size_ = 0;
+  net::Deferred end_;
+  net::Timer stalled_;
+};
+
+class ExchangeBase : public Exchange {
+ public:
+  // Exchange
+  void inform(const Response& head) override;
+  void respond(const Response& head, bool end) override;
+  using Exchange::write;
+  void write(Chunk body) override;
+  std::size_t queued_bytes() const override { return queue_.size(); }
+  void finish(const Fields& trailers) override;
+  void reset(ResetCode code) override;
+  void stop_reading(ResetCode code) override;
+  void consume(std::size_t bytes) override;
+  void use_capsules() override;
+  // As capsules; a version with DATAGRAM frames overrides these.
+  bool send_datagram(Bytes prefix, Bytes payload) override;
+  std::size_t max_datagram_payload() const override;
+  std::size_t queued_datagram_bytes() const override { return queue_.size(); }
+  bool datagrams_unreliable() const override { return false; }
+  void send_capsule(std::uint64_t type, Bytes value) override;
+
+  // For the version's connection: what came in.
+
+  /// Server: request() was filled. Calls `handler` when `verdict` is ok; else answers 431 or 414, or resets with message_error.
+  void received_request(RequestHandler& handler, const Verdict& verdict, std::optional<std::uint64_t> content_length);
+  /// Client: a head of status 1xx or a final one. May drop content-length from it, where that means nothing.
+  void received_response(Response& head, const Verdict& verdict, std::optional<std::uint64_t> content_length);
+  /// A piece of the body, each byte of which cost the peer credit.
+  void received_body(Bytes body);
+  void received_trailers(const Fields& trailers, const Verdict& verdict);
+  /// An HTTP datagram that came outside of the stream.
+  void received_datagram(Bytes payload);
+  /// The peer's message is complete.
+  void received_end();
+  /// The peer cut its message short (RST_STREAM, RESET_STREAM). Ends the exchange, unless we had stopped reading.
+  void received_reset(Error why);
+  /// The peer wants no more of our message. With `benign` (no_error) the response is still awaited (RFC 9114 §4.1).
+  void received_stop(bool benign, Error why);
+  /// All of ours has left, its end too.
+  void sent_end();
+  /// The version's stream is gone. `why` counts only when the two messages were not complete. Safe to call more than once.
+  void transport_closed(const Error* why);
+  /// Ends the exchange with `why`, and the stream below with `code`.
+  void fail(ResetCode code, Error why);
+
+  // For the version's connection: what is to be sent.
+
+  /// The body that waits; take from it by SendQueue::pop through sent_body().
+  SendQueue& queue() { return queue_; }
+  /// `bytes` were taken off the queue.
+  void sent_body(std::size_t bytes);
+  /// The queue is all there will be; trailers() follow it, where not empty.
+  bool end_queued() const { return send_ >= Send::finished; }
+  const Fields& trailers() const { return trailers_; }
+
+  bool is_ending() const { return ended_; }
+  bool receive_done() const { return receive_ == Receive::ended || receive_ == Receive::stopped; }
+  bool send_done() const { return send_ == Send::ended; }
+  /// A final response was sent or received.
+  bool has_response() const { return status_ != 0; }
+  unsigned response_status() const { return status_; }
+  /// A tunnel stands: CONNECT, of either sort, answered with 2xx. HTTP/1.1 shows its 101 as a 200, both ways.
+  bool is_tunnel() const { return request_.is_connect() && status_ != 0 && (status_ < 300); }
+  ExchangeHandler* handler() const { return handler_; }
+  bool uses_capsules() const { return capsules_ != nullptr; }
+  /// Something moved: puts off the idle timeout.
+  void touch() { moved_ = set_.timers().now(); }
+
+ protected:
+  ExchangeBase(ExchangeSet& set, Connection& connection, Version version, bool server);
+
+  /// Client: the request and its handler, before the version submits it. With `end`, end_queued() at once.
+  void begin_request(Request request, ExchangeHandler& handler, bool end);
+
+  // What each version does.
+
+  /// Sends a response's head; 1xx when it is informational. `end`: nothing follows.
+  virtual void submit_head(const Response& head, bool end) = 0;
+  /// The queue has more in it, or its end is known. Called on each write: mark it and send at the end of the turn.
+  virtual void submit_body() = 0;
+  /// Cuts both directions off.
+  virtual void submit_reset(ResetCode code) = 0;
+  /// Asks the peer to stop sending.
+  virtual void submit_stop(ResetCode code) = 0;
+  virtual void submit_credit(std::size_t bytes) = 0;
+  /// A tunnel came to stand (see is_tunnel()).
+  virtual void tunnel_opened() {}
+  /// A capsule passed, for traces.
+  virtual void capsule_seen(bool /*sent*/, std::uint64_t /*type*/, std::size_t /*length*/) {}
+  /// Frees the object; pools override it.
+  virtual void dispose() { delete this; }
+
+  ExchangeSet& set_;
+
+ private:
+  friend class ExchangeSet;
+  enum class Receive : std::uint8_t { head, body, trailers, ended, stopped };
+  enum class Send : std::uint8_t { head, body, finished, ended };
+
+  bool body_allowed(unsigned status) const;
+  void received_capsules(Bytes body);
+  void mismatch(std::string_view what);
+  /// When it will have stood still for too long, or `never`.
+  Time stall_deadline() const;
+
+  SendQueue queue_;
+  Fields trailers_;
+  std::unique_ptr<CapsuleReader> capsules_;
+  std::optional<Error> why_;
+  ExchangeBase* previous_ = nullptr;
+  ExchangeBase* next_ = nullptr;
+  ExchangeBase* next_ending_ = nullptr;
+  Time moved_{};
+  std::int64_t expected_ = -1;   // bytes of body to come; -1: not known
+  std::int64_t declared_ = -1;   // bytes of body that we said we would send
+  std::size_t unconsumed_ = 0;
+  unsigned status_ = 0;
+  Receive receive_ = Receive::head;
+  Send send_ = Send::head;
+  bool ended_ = false;           // on_closed is due or done
+  std::uint8_t informational_ = 0;  // how many 1xx came
+  bool was_high_ = false;        // queued_bytes() passed high_water
+  bool datagram_refused_ = false;
+  bool discard_body_ = false;    // HEAD, 204, 304: what the handler writes is dropped
+};
+
+template <class Visit>
+void ExchangeSet::for_each(Visit&& visit) {
+  for (ExchangeBase* exchange = first_; exchange != nullptr; exchange = exchange->next_) visit(*exchange);
+}
+
+}  // namespace sallyport::http

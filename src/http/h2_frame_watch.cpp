@@ -1,0 +1,76 @@
+#include "http/h2_frame_watch.h"
+
+#include <algorithm>
+
+namespace sallyport::http {
+namespace {
+
+// RFC 9113 §6, RFC 9218 §7.1.
+enum FrameType : std::uint8_t {
+  data = 0, headers = 1, priority = 2, rst_stream = 3, settings = 4, push_promise = 5, ping = 6, goaway = 7,
+  window_update = 8, continuation = 9,
+};
+constexpr std::uint8_t flag_end_stream_or_ack = 0x1;
+constexpr std::uint8_t flag_end_headers = 0x4;
+constexpr std::uint8_t flag_padded = 0x8;
+
+constexpr std::size_t frame_head_size = 9;
+
+}  // namespace
+
+std::uint32_t H2FrameWatch::feed(Bytes bytes) {
+  std::uint32_t costly = 0;
+  while (!bytes.empty()) {
+    if (skip_ > 0) {
+      const std::size_t skipped = std::min(skip_, bytes.size());
+      skip_ -= skipped;
+      bytes = bytes.subspan(skipped);
+      continue;
+    }
+    const std::size_t taken = std::min(head_needed_ - head_size_, bytes.size());
+    std::copy_n(bytes.begin(), taken, head_.begin() + static_cast<std::ptrdiff_t>(head_size_));
+    head_size_ += taken;
+    bytes = bytes.subspan(taken);
+    if (head_size_ < head_needed_) break;
+
+    const std::size_t length = std::size_t{head_[0]} << 16 | std::size_t{head_[1]} << 8 | head_[2];
+    const bool padded_data = head_[3] == data && (head_[4] & flag_padded) != 0;
+    if (padded_data && length > 0 && head_needed_ == frame_head_size) {
+      ++head_needed_;  // the pad length tells whether there is content
+      continue;
+    }
+    costly += count_head();
+    skip_ = length + frame_head_size - head_needed_;
+    head_size_ = 0;
+    head_needed_ = frame_head_size;
+  }
+  return costly;
+}
+
+std::uint32_t H2FrameWatch::count_head() {
+  const std::size_t length = std::size_t{head_[0]} << 16 | std::size_t{head_[1]} << 8 | head_[2];
+  const std::uint8_t flags = head_[4];
+  switch (head_[3]) {
+    case data: {
+      const std::size_t padding = (flags & flag_padded) != 0 ? std::size_t{head_[9]} + 1 : 0;
+      return length <= padding && (flags & flag_end_stream_or_ack) == 0 ? 1 : 0;
+    }
+    case headers:
+      in_section_ = (flags & flag_end_headers) == 0;
+      return 0;
+    case continuation:
+      in_section_ = (flags & flag_end_headers) == 0;
+      return 1;
+    case settings:
+    case ping:
+      return (flags & flag_end_stream_or_ack) == 0 ? 1 : 0;
+    case push_promise:
+    case goaway:
+    case window_update:
+      return 0;
+    default:  // RST_STREAM, PRIORITY, PRIORITY_UPDATE, and what is unknown
+      return 1;
+  }
+}
+
+}  // namespace sallyport::http

@@ -1,0 +1,66 @@
+#include "masque/flow.h"
+
+#include <utility>
+
+#include "masque/exchange_sink.h"
+
+namespace sallyport::masque {
+
+void refuse(http::Exchange& exchange, std::string_view proxy, const Refusal& refusal) {
+  http::Response response;
+  response.status = refusal.status;
+  response.fields.add("proxy-status", format_proxy_status(proxy, refusal));
+  exchange.respond(response, true);
+  exchange.stop_reading();
+}
+
+Flow::Flow(FlowContext& context, http::Exchange& exchange, const net::IpAddress& for_client, bool udp)
+    : client(for_client),
+      is_udp(udp),
+      context_(context),
+      exchange_(&exchange),
+      idle_(context.timers, [this](Time) { on_idle(); }) {
+  exchange.set_handler(this);
+}
+
+Flow::~Flow() {
+  if (exchange_ != nullptr) exchange_->set_handler(&exchange_sink());
+}
+
+void Flow::start(const Target& target) {
+  const auto opened = [this](ReachableTargets targets) {
+    if (exchange_ == nullptr) return;
+    if (targets)
+      on_targets(*targets);
+    else
+      refuse_tunnel(targets.error());
+  };
+  if (const auto address = net::IpAddress::parse(target.host)) {
+    opened(reachable_targets(context_.options.policy, {*address}, target.port));
+  } else {
+    resolution_ = std::make_unique<TargetResolution>(context_.timers, context_.outbound.resolver(), context_.options.policy,
+                                                     target, context_.options.connect_timeout, opened);
+  }
+}
+
+void Flow::on_closed(http::Exchange&, const Error*) {
+  exchange_ = nullptr;
+  context_.on_flow_gone(*this);
+}
+
+void Flow::refuse_tunnel(const Refusal& refusal) {
+  ++(refusal.status == 403 ? context_.counters.refused_policy : context_.counters.failed);
+  refuse(*exchange_, context_.options.name, refusal);
+  on_refused();
+}
+
+void Flow::accept_tunnel(const net::SocketAddress& next_hop) {
+  ++(is_udp ? context_.counters.udp_tunnels : context_.counters.tcp_tunnels);
+  http::Response response;
+  if (is_udp) response.fields.add("capsule-protocol", "?1");
+  response.fields.add("proxy-status", format_next_hop(context_.options.name, next_hop.to_string()));
+  exchange_->respond(response);
+  touch();
+}
+
+}  // namespace sallyport::masque

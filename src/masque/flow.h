@@ -1,0 +1,76 @@
+// Flow: the proxy's side of one tunnel, from a valid request to the exchange's end; what CONNECT-UDP and CONNECT have in common. Made and owned
+// by Proxy; lives until its exchange's on_closed.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "http/exchange.h"
+#include "masque/datagram_sender.h"
+#include "masque/proxy.h"
+#include "masque/run_gatherer.h"
+#include "masque/target_resolution.h"
+
+namespace sallyport::masque {
+
+class Flow;
+
+/// What the flows of one Proxy share. Outlives them.
+struct FlowContext {
+  FlowContext(net::Timers& its_timers, Outbound& its_outbound, ProxyOptions its_options)
+      : timers(its_timers), outbound(its_outbound), options(std::move(its_options)), uplink(timers, uplink_drops) {}
+  virtual void on_flow_gone(Flow& flow) = 0;  ///< destroys it
+
+  net::Timers& timers;
+  Outbound& outbound;
+  const ProxyOptions options;
+  ProxyCounters counters;  ///< without what `uplink_drops` and `downlink` count
+  RunGatherer::Drops uplink_drops;
+  RunGatherer uplink;
+  DatagramSendCounters downlink;
+  HoldBudget downlink_hold;
+
+ protected:
+  ~FlowContext() = default;
+};
+
+/// Answers a request that gets no tunnel (RFC 9209).
+void refuse(http::Exchange& exchange, std::string_view proxy, const Refusal& refusal);
+
+class Flow : public http::ExchangeHandler {
+ public:
+  virtual ~Flow();
+  Flow(const Flow&) = delete;
+  Flow& operator=(const Flow&) = delete;
+
+  /// Looks for the target and opens the tunnel or refuses it, at once where `target` is an address.
+  void start(const Target& target);
+  const net::IpAddress client;  ///< whose limits this counts against
+  const bool is_udp;
+
+  void on_closed(http::Exchange&, const Error* why) override;
+
+ protected:
+  Flow(FlowContext& context, http::Exchange& exchange, const net::IpAddress& for_client, bool udp);
+
+  virtual void on_targets(const std::vector<net::SocketAddress>& targets) = 0;
+  virtual void on_refused() = 0;    ///< let go what was held for the tunnel
+  virtual void on_idle() = 0;
+  virtual Duration idle_after() const = 0;
+
+  void refuse_tunnel(const Refusal& refusal);
+  /// 2xx (RFC 9110 §9.3.6, RFC 9298 §3.5).
+  void accept_tunnel(const net::SocketAddress& next_hop);
+  /// Called for everything that passes: costs a comparison.
+  void touch() { idle_.arm(context_.timers.now() + idle_after()); }
+  http::Exchange* exchange() { return exchange_; }
+
+  FlowContext& context_;
+
+ private:
+  http::Exchange* exchange_;
+  net::Timer idle_;
+  std::unique_ptr<TargetResolution> resolution_;
+};
+
+}  // namespace sallyport::masque

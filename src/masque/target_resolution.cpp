@@ -1,0 +1,49 @@
+#include "masque/target_resolution.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <utility>
+
+namespace sallyport::masque {
+
+ReachableTargets reachable_targets(const TargetPolicy& policy, const std::vector<net::IpAddress>& addresses,
+                                   std::uint16_t port) {
+  std::vector<net::SocketAddress> targets;
+  std::optional<Error> denied;
+  for (const net::IpAddress& address : addresses) {
+    if (auto allowed = policy.check(address, port); allowed) {
+      targets.emplace_back(address.unmapped(), port);
+    } else if (!denied) {
+      denied = std::move(allowed.error());
+    }
+  }
+  if (targets.empty() && denied) return std::unexpected(refusal_for(*denied));
+  if (targets.empty()) return std::unexpected(Refusal{502, "dns_error", "the name has no address"});
+  return targets;
+}
+
+TargetResolution::TargetResolution(net::Timers& timers, net::Resolver& resolver, const TargetPolicy& policy,
+                                   const Target& target, Duration timeout, Done done)
+    : timeout_(timers,
+               [this, host = target.host, timeout](Time) {
+                 question_.reset();
+                 finish(std::unexpected(Refusal{
+                     504, "dns_timeout",
+                     fmt::format("no address of {} within {} s", host, timeout / std::chrono::seconds(1))}));
+               }),
+      done_(std::move(done)),
+      question_(resolver.resolve(
+          target.host, [this, &policy, port = target.port](Result<std::vector<net::IpAddress>> answer) {
+            if (!answer) return finish(std::unexpected(refusal_for(answer.error())));
+            finish(reachable_targets(policy, net::interleave_families(std::move(*answer)), port));
+          })) {
+  timeout_.arm(timers.now() + timeout);
+}
+
+void TargetResolution::finish(ReachableTargets targets) {
+  timeout_.disarm();
+  done_(std::move(targets));
+}
+
+}  // namespace sallyport::masque

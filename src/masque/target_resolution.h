@@ -1,0 +1,39 @@
+// From a target's name to addresses that the policy lets a proxy reach (bad input 25): every address is checked after resolution, so a name
+// that leads inside is of no use, and a flow connects only to what was checked here.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "masque/policy.h"
+#include "masque/proxy_status.h"
+#include "masque/uri_template.h"
+#include "net/resolver.h"
+#include "net/timers.h"
+
+namespace sallyport::masque {
+
+/// At least one address, best first; or what to tell the client.
+using ReachableTargets = std::expected<std::vector<net::SocketAddress>, Refusal>;
+
+/// Those of `addresses` that the policy allows.
+ReachableTargets reachable_targets(const TargetPolicy& policy, const std::vector<net::IpAddress>& addresses,
+                                   std::uint16_t port);
+
+/// Asks for a name's addresses. Calls back once, never from inside the constructor; it must not be destroyed from inside the callback.
+class TargetResolution {
+ public:
+  using Done = std::function<void(ReachableTargets)>;
+  TargetResolution(net::Timers& timers, net::Resolver& resolver, const TargetPolicy& policy, const Target& target,
+                   Duration timeout, Done done);
+
+ private:
+  void finish(ReachableTargets targets);
+
+  net::Timer timeout_;
+  Done done_;
+  std::unique_ptr<net::Resolution> question_;
+};
+
+}  // namespace sallyport::masque

@@ -1,0 +1,51 @@
+// TcpFlow: the proxy's side of one CONNECT tunnel (RFC 9110 §9.3.6): the exchange's body on one side, a TCP connection on the other, each
+// paused while the other cannot take more. Either side may end its direction alone.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "masque/flow.h"
+#include "net/byte_stream.h"
+#include "net/tcp.h"
+
+namespace sallyport::masque {
+
+class TcpFlow final : public Flow, net::ByteStreamReceiver {
+ public:
+  TcpFlow(FlowContext& context, http::Exchange& exchange, const net::IpAddress& for_client);
+  ~TcpFlow() override;
+
+ private:
+  // From the client
+  void on_body(http::Exchange& exchange, Bytes body) override;
+  void on_end(http::Exchange& exchange) override;
+  void on_writable(http::Exchange& exchange) override;
+  void on_closed(http::Exchange& exchange, const Error* why) override;
+  // From the target
+  void on_bytes(Bytes bytes) override;
+  void on_end() override;
+  void on_stream_writable() override;
+  void on_stream_error(const Error& why) override;
+  // From Flow
+  void on_targets(const std::vector<net::SocketAddress>& targets) override;
+  void on_refused() override;
+  void on_idle() override;
+  Duration idle_after() const override { return context_.options.tcp_idle; }
+
+  void on_connected(Result<std::unique_ptr<net::ByteStream>> stream);
+  void write_up(Bytes bytes);
+  void give_credit();
+  void linger(Time since);
+
+  std::unique_ptr<net::TcpConnecting> connecting_;
+  std::unique_ptr<net::ByteStream> stream_;
+  std::vector<Chunk> early_;     // came before the target answered; bounded by the credit that is not given back
+  std::size_t unconsumed_ = 0;   // bytes from the client whose credit waits for the target
+  net::Timer linger_;
+  Time linger_until_ = never;
+  bool client_ended_ = false;
+  bool failed_ = false;  // refused, reset or idle
+};
+
+}  // namespace sallyport::masque

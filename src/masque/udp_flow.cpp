@@ -1,0 +1,123 @@
+#include "masque/udp_flow.h"
+
+#include <utility>
+
+#include "masque/context_id.h"
+
+namespace sallyport::masque {
+namespace {
+
+// What a client sends behind its request, before the target is found (RFC 9298 §5): a first flight and its repetition fit.
+constexpr std::size_t max_early = 16;
+constexpr std::size_t max_early_bytes = 24 * 1024;
+
+}  // namespace
+
+UdpFlow::UdpFlow(FlowContext& context, http::Exchange& exchange, const net::IpAddress& for_client)
+    : Flow(context, exchange, for_client, true), sender_(context.downlink, context.downlink_hold) {
+  exchange.use_capsules();
+}
+
+UdpFlow::~UdpFlow() {
+  context_.uplink.flush(lane_);
+  if (path_ != nullptr) path_->set_receiver(nullptr);
+}
+
+void UdpFlow::on_targets(const std::vector<net::SocketAddress>& targets) {
+  // UDP has no handshake that addresses could race in; the kernel knows at once which it has no route to.
+  Error why{ErrorKind::unreachable, "the target has no address"};
+  for (const net::SocketAddress& target : targets) {
+    auto opened = context_.outbound.open_udp(target);
+    if (!opened) {
+      why = std::move(opened.error());
+      continue;
+    }
+    path_ = std::move(*opened);
+    path_->set_receiver(this);
+    accept_tunnel(target);
+    for (const Chunk& payload : std::exchange(early_, {})) send_up(payload.bytes());
+    return;
+  }
+  refuse_tunnel(refusal_for(why));
+}
+
+void UdpFlow::on_refused() {
+  done_ = true;
+  early_ = {};
+}
+
+// Every datagram of a client comes this way. ECN is not carried over in either direction: HTTP datagrams have no place for it, and RFC 9298
+// §7.2 wants Not-ECT towards the target.
+void UdpFlow::on_datagram(http::Exchange& exchange, Bytes datagram) {
+  if (done_) return;
+  const auto parts = split_context(datagram);
+  if (!parts || parts->context != udp_context) {
+    ++context_.counters.dropped_context;
+    return;
+  }
+  if (parts->payload.size() > max_udp_payload) {
+    ++context_.counters.dropped_size;
+    done_ = true;
+    return exchange.reset(http::ResetCode::datagram_error);  // RFC 9298 §5
+  }
+  if (path_ == nullptr) return hold_early(parts->payload);
+  send_up(parts->payload);
+  touch();
+}
+
+void UdpFlow::hold_early(Bytes payload) {
+  if (early_.size() == max_early || early_bytes_ + payload.size() > max_early_bytes) {
+    ++context_.counters.dropped_early;
+    return;
+  }
+  early_.push_back(Chunk::copy_of(payload));
+  early_bytes_ += payload.size();
+}
+
+void UdpFlow::send_up(Bytes payload) {
+  ++context_.counters.datagrams_up;
+  context_.counters.bytes_up += payload.size();
+  context_.uplink.add(lane_, *path_, payload);
+}
+
+// When the queue of the client's connection is full we stop reading and let the socket's buffer fill: it is bounded and the kernel drops
+// what is over, as a router's queue does. Dropping here instead would lose a burst each time the queue fills, although half of it is
+// free again a moment later, and the sender, who fills both queues in any case, would only back off more often.
+void UdpFlow::on_datagrams(const net::NetPath&, const net::DatagramRun& run, Time) {
+  if (done_) return;
+  if (!sender_.send(*exchange(), run)) path_->set_reading(false);
+  touch();
+}
+
+void UdpFlow::on_datagrams_writable(http::Exchange& exchange) {
+  if (done_ || path_ == nullptr || !sender_.blocked()) return;
+  if (sender_.resume(exchange)) path_->set_reading(true);
+}
+
+void UdpFlow::on_path_closed(const Error&) {
+  // ICMP said that the target is not there: the tunnel is of no more use (RFC 9298 §3.1). A path is not destroyed from inside its call.
+  if (std::exchange(done_, true)) return;
+  ++context_.counters.failed;
+  sender_.release();
+  exchange()->reset(http::ResetCode::connect_error);
+}
+
+void UdpFlow::on_body(http::Exchange& exchange, Bytes body) { exchange.consume(body.size()); }
+
+void UdpFlow::on_end(http::Exchange& exchange) {
+  if (std::exchange(done_, true)) return;
+  sender_.release();
+  exchange.finish();
+}
+
+void UdpFlow::on_idle() {
+  if (std::exchange(done_, true)) return;
+  context_.uplink.flush(lane_);
+  path_->set_receiver(nullptr);
+  path_.reset();
+  sender_.release();
+  exchange()->finish();
+  exchange()->stop_reading();
+}
+
+}  // namespace sallyport::masque

@@ -1,0 +1,244 @@
+#include "net/event_loop.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "net/fd_watch.h"
+
+namespace sallyport::net {
+namespace {
+
+Time clock_now() { return std::chrono::steady_clock::now(); }
+
+TEST(EventLoop, FiresTimersOnTimeAndToTheMicrosecond) {
+  EventLoop loop;
+  std::vector<Duration> late;
+  Time expected = clock_now() + 200us;
+  Timer exact(loop.timers(), [&](Time now) {
+    EXPECT_GE(now, expected);
+    late.push_back(now - expected);
+    if (late.size() == 20) return loop.stop();
+    exact.arm(expected = now + 200us);
+  });
+  exact.arm(expected);
+  loop.run();
+  std::ranges::sort(late);
+  EXPECT_LT(late[10], 1ms);  // epoll's own time-out would be 0.8 ms late at best
+}
+
+TEST(EventLoop, WaitsWithoutSpinningAlsoAfterAnAlarmRang) {
+  EventLoop loop;
+  Timer first(loop.timers(), [](Time) {});
+  first.arm(clock_now() + 1ms);
+  std::thread stopper([&] {
+    std::this_thread::sleep_for(150ms);
+    loop.stop();
+  });
+  rusage before{};
+  rusage after{};
+  ::getrusage(RUSAGE_THREAD, &before);
+  loop.run();
+  ::getrusage(RUSAGE_THREAD, &after);
+  stopper.join();
+  const auto micros = [](const rusage& usage) {
+    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 + usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+  };
+  EXPECT_LT(micros(after) - micros(before), 50000);
+}
+
+TEST(EventLoop, AnAlarmThatRingsBesideAnotherEventIsNotForgotten) {
+  EventLoop loop;
+  int fired = 0;
+  Timer guard(loop.timers(), [&](Time) { ADD_FAILURE() << "a timer was lost", loop.stop(); });
+  Timer quick(loop.timers(), [&](Time now) {
+    if (++fired == 2000) return loop.stop();
+    quick.arm(now + 20us);
+    loop.post([] {});  // an event at about the same time
+  });
+  guard.arm(clock_now() + 5s);
+  quick.arm(clock_now());
+  loop.run();
+  EXPECT_EQ(fired, 2000);
+}
+
+TEST(EventLoop, PostedWorkRunsInALaterTurnInOrderOnTheLoopsThread) {
+  EventLoop loop;
+  std::vector<int> order;
+  const auto self = std::this_thread::get_id();
+  Deferred end_of_turn(loop.timers(), [&](Time) { order.push_back(2); });
+  loop.post([&] {
+    order.push_back(1);
+    end_of_turn.request();
+    loop.post([&] {
+      order.push_back(3);
+      std::thread([&] { loop.post([&] {
+        EXPECT_EQ(std::this_thread::get_id(), self);
+        order.push_back(4);
+        loop.stop();
+      }); }).join();
+    });
+  });
+  loop.run();
+  EXPECT_EQ(order, (std::vector<int>{1, 2, 3, 4}));
+}
+
+TEST(EventLoop, StopBeforeRunAndRunAgain) {
+  EventLoop loop;
+  loop.stop();
+  loop.run();
+  bool ran = false;
+  loop.post([&] {
+    ran = true;
+    loop.stop();
+  });
+  loop.run();
+  EXPECT_TRUE(ran);
+}
+
+TEST(EventLoop, HandsOverEverySignal) {
+  EventLoop loop;
+  int seen = 0;
+  loop.on_signals({SIGUSR1}, [&](int signal) {
+    EXPECT_EQ(signal, SIGUSR1);
+    if (++seen == 2) return loop.stop();
+    ::raise(SIGUSR1);
+  });
+  ::raise(SIGUSR1);
+  loop.run();
+  EXPECT_EQ(seen, 2);
+}
+
+struct Pair {
+  UniqueFd ours;
+  UniqueFd theirs;
+  Pair() {
+    int fds[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) != 0) std::abort();
+    ours.reset(fds[0]);
+    theirs.reset(fds[1]);
+  }
+};
+
+struct Watcher final : FdWatcher {
+  std::function<void()> readable = [] { ADD_FAILURE() << "not expected to be readable"; };
+  std::function<void()> writable = [] { ADD_FAILURE() << "not expected to be writable"; };
+  void on_readable() override { readable(); }
+  void on_writable() override { writable(); }
+};
+
+TEST(FdWatch, ComesBackForWhatWasNotReadAndLetsTimersRunBetween) {
+  EventLoop loop;
+  Pair pair;
+  Watcher watcher;
+  FdWatch watch = std::move(*FdWatch::open(loop, std::move(pair.ours), watcher));
+  std::string read;
+  int turns = 0;
+  Deferred turn_end(loop.timers(), [&](Time) { ++turns; });
+  watcher.readable = [&] {
+    char byte = 0;
+    ASSERT_EQ(::read(watch.fd(), &byte, 1), 1);
+    read.push_back(byte);
+    turn_end.request();
+    if (byte == 'c') loop.stop();
+  };
+  watch.want_readable(true);
+  ASSERT_EQ(::write(pair.theirs.get(), "abc", 3), 3);
+  loop.run();
+  EXPECT_EQ(read, "abc");
+  EXPECT_EQ(turns, 3);  // one call a turn, though there was more to read
+}
+
+TEST(FdWatch, SaysNothingWhileOffAndGoesOnAfterwards) {
+  EventLoop loop;
+  Pair pair;
+  Watcher watcher;
+  FdWatch watch = std::move(*FdWatch::open(loop, std::move(pair.ours), watcher));
+  watch.want_readable(true);
+  int calls = 0;
+  watcher.readable = [&] {
+    ++calls;
+    watch.want_readable(false);
+  };
+  ASSERT_EQ(::write(pair.theirs.get(), "abc", 3), 3);
+  Timer on(loop.timers(), [&](Time) {
+    EXPECT_EQ(calls, 1);
+    watcher.readable = [&] { loop.stop(); };
+    watch.want_readable(true);
+  });
+  on.arm(clock_now() + 5ms);
+  loop.run();
+}
+
+TEST(FdWatch, WritableComesOnceForEachRequest) {
+  EventLoop loop;
+  Pair pair;
+  Watcher watcher;
+  FdWatch watch = std::move(*FdWatch::open(loop, std::move(pair.ours), watcher));
+  int calls = 0;
+  watcher.writable = [&] {
+    if (++calls < 3) watch.want_writable();
+  };
+  watch.want_writable();
+  Timer end(loop.timers(), [&](Time) { loop.stop(); });
+  end.arm(clock_now() + 10ms);
+  loop.run();
+  EXPECT_EQ(calls, 3);
+}
+
+TEST(FdWatch, MayBeClosedByItsOwnCallAndByAnothersInTheSameTurn) {
+  EventLoop loop;
+  Pair first_pair;
+  Pair second_pair;
+  Watcher watcher;
+  FdWatch first = std::move(*FdWatch::open(loop, std::move(first_pair.ours), watcher));
+  FdWatch second = std::move(*FdWatch::open(loop, std::move(second_pair.ours), watcher));
+  int calls = 0;
+  watcher.readable = watcher.writable = [&] {
+    ++calls;
+    first.close();
+    second.close();
+  };
+  for (FdWatch* watch : {&first, &second}) {
+    watch->want_readable(true);
+    watch->want_writable();
+  }
+  ASSERT_EQ(::write(first_pair.theirs.get(), "a", 1), 1);
+  ASSERT_EQ(::write(second_pair.theirs.get(), "a", 1), 1);
+  Timer end(loop.timers(), [&](Time) { loop.stop(); });
+  end.arm(clock_now() + 10ms);
+  loop.run();
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(first.fd(), -1);
+  char byte = 0;
+  EXPECT_EQ(::read(first_pair.theirs.get(), &byte, 1), -1);  // closed with unread bytes: reset
+}
+
+TEST(FdWatch, ALoopThatNeverRanFreesWhatWaits) {
+  EventLoop loop;
+  Pair pair;
+  Watcher watcher;
+  FdWatch watch = std::move(*FdWatch::open(loop, std::move(pair.ours), watcher));
+  watch.want_readable(true);
+  watch.want_writable();
+}
+
+TEST(FdWatch, RefusesWhatCannotBeWatched) {
+  EventLoop loop;
+  Watcher watcher;
+  const auto watch = FdWatch::open(loop, UniqueFd(1 << 20), watcher);
+  ASSERT_FALSE(watch);
+  EXPECT_EQ(watch.error().code, static_cast<std::uint64_t>(EBADF));
+}
+
+}  // namespace
+}  // namespace sallyport::net

@@ -1,0 +1,115 @@
+#include "net/udp_open.h"
+
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "base/log.h"
+#include "net/socket_error.h"
+
+namespace sallyport::net {
+namespace {
+
+bool set_option(int fd, int level, int name, int value) {
+  return ::setsockopt(fd, level, name, &value, sizeof value) == 0;
+}
+
+/// Asks for a buffer of `wanted` bytes; says how many there are then.
+std::size_t grow_buffer(int fd, int force_name, int name, std::size_t wanted) {
+  const int bytes = static_cast<int>(std::min<std::size_t>(wanted, INT32_MAX / 2));
+  if (!set_option(fd, SOL_SOCKET, force_name, bytes)) set_option(fd, SOL_SOCKET, name, bytes);
+  int granted = 0;
+  socklen_t length = sizeof granted;
+  ::getsockopt(fd, SOL_SOCKET, name, &granted, &length);
+  return static_cast<std::size_t>(granted) / 2;  // the kernel counts its own bookkeeping as much again
+}
+
+void grow_buffers(int fd, const UdpSocketOptions& options) {
+  std::size_t receive = options.receive_buffer;
+  std::size_t send = options.send_buffer;
+  if (receive > 0) receive = grow_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, receive);
+  if (send > 0) send = grow_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, send);
+  if (!options.warn_small_buffers || (receive >= options.receive_buffer && send >= options.send_buffer)) return;
+  static LogOnce once;
+  if (once.first())
+    log_warn(
+        "the kernel grants UDP sockets {} bytes to receive and {} to send; for full speed run "
+        "sysctl -w net.core.rmem_max={} net.core.wmem_max={}",
+        receive, send, options.receive_buffer, options.send_buffer);
+}
+
+// Options that a kernel may lack without harm: only speed or ECN is lost.
+void set_ip_options(int fd, int family, const UdpSocketOptions& options) {
+  const int discover = options.dont_fragment ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT;
+  // An IPv6 socket needs IPv4's options too, for the IPv4-mapped traffic of a dual-stack wildcard.
+  set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, discover);
+  set_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
+  if (family == AF_INET6) {
+    set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, options.dont_fragment ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_DONT);
+    set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+  }
+  if (options.packet_info) {
+    if (family == AF_INET6)
+      set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+    else
+      set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+  }
+  if (options.report_errors) {
+    // Without it the kernel keeps "host unreachable" to itself.
+    set_option(fd, IPPROTO_IP, IP_RECVERR, 1);
+    if (family == AF_INET6) set_option(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+  }
+  set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+  set_option(fd, SOL_UDP, UDP_GRO, 1);
+}
+
+Result<UniqueFd> open_udp(int family, const UdpSocketOptions& options) {
+  UniqueFd fd(::socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP));
+  if (!fd) return std::unexpected(socket_error("cannot open a UDP socket", errno));
+  set_ip_options(fd.get(), family, options);
+  grow_buffers(fd.get(), options);
+  return fd;
+}
+
+bool is_wildcard_v6(const SocketAddress& address) {
+  return address.family() == AF_INET6 && address.ip().is_unspecified() && !address.ip().unmapped().is_v4();
+}
+
+}  // namespace
+
+Result<UniqueFd> open_bound_udp(const SocketAddress& local, const UdpSocketOptions& options) {
+  Result<UniqueFd> fd = open_udp(local.family(), options);
+  if (!fd && fd.error().code == EAFNOSUPPORT && is_wildcard_v6(local))  // a host without IPv6
+    return open_bound_udp(SocketAddress(IpAddress(), local.port()), options);
+  if (!fd) return fd;
+  if (is_wildcard_v6(local)) set_option(fd->get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  const std::string what = "cannot bind UDP " + local.to_string();
+  if (options.reuse_port && !set_option(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1))
+    return std::unexpected(socket_error(what, errno));
+  if (::bind(fd->get(), local.data(), local.size()) != 0) return std::unexpected(socket_error(what, errno));
+  return fd;
+}
+
+Result<UniqueFd> open_connected_udp(const SocketAddress& remote, const UdpSocketOptions& options) {
+  Result<UniqueFd> fd = open_udp(remote.family(), options);
+  if (!fd) return fd;
+  if (::connect(fd->get(), remote.data(), remote.size()) != 0)
+    return std::unexpected(socket_error("cannot reach UDP " + remote.to_string(), errno));
+  return fd;
+}
+
+SocketAddress local_address(int fd) {
+  SocketAddress address;
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return address;
+  return SocketAddress(reinterpret_cast<const sockaddr*>(&storage), length);
+}
+
+}  // namespace sallyport::net

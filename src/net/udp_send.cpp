@@ -1,0 +1,158 @@
+#include "net/udp_send.h"
+
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include "base/log.h"
+#include "net/udp_receive.h"
+
+namespace sallyport::net {
+namespace {
+
+constexpr std::size_t max_segments = 64;  // UDP_MAX_SEGMENTS of kernels before 6.8
+// One call's payload is one IP packet to the kernel until it is cut up, so it may not be longer than one.
+constexpr std::size_t max_call_v4 = 65535 - 20 - 8;
+constexpr std::size_t max_call_v6 = 65535 - 40 - 8;
+
+bool is_v4(const SocketAddress& address) {
+  return address.family() == AF_INET || IN6_IS_ADDR_V4MAPPED(&reinterpret_cast<const sockaddr_in6*>(address.data())->sin6_addr);
+}
+
+}  // namespace
+
+/// What goes around the bytes of each call for one run: the destination and the ancillary data.
+struct UdpSender::Envelope {
+  msghdr header{};
+  // Filled up to `used` only: it is made for every run.
+  alignas(cmsghdr) std::array<std::uint8_t, CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(in6_pktinfo)) +
+                                                CMSG_SPACE(sizeof(std::uint16_t))> control;
+  std::size_t used = 0;
+  std::size_t max_call = max_call_v4;
+
+  Envelope(const NetPath& to, Ecn ecn, const Options& options) {
+    if (!options.connected) {
+      header.msg_name = const_cast<sockaddr*>(to.remote.data());  // sendmsg only reads it
+      header.msg_namelen = to.remote.size();
+    }
+    const bool v4 = is_v4(to.remote);
+    if (!v4) max_call = max_call_v6;
+    if (ecn != Ecn::not_ect) {
+      const int traffic_class = static_cast<int>(ecn);
+      add(v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TOS : IPV6_TCLASS, traffic_class);
+    }
+    if (options.source_address) add_source(to.local, v4);
+  }
+
+  template <class T>
+  void add(int level, int type, const T& value) {
+    cmsghdr head{};
+    head.cmsg_level = level;
+    head.cmsg_type = type;
+    head.cmsg_len = CMSG_LEN(sizeof value);
+    std::memcpy(control.data() + used, &head, sizeof head);
+    std::memcpy(control.data() + used + CMSG_LEN(0), &value, sizeof value);
+    used += CMSG_SPACE(sizeof value);
+    header.msg_control = control.data();
+    header.msg_controllen = used;
+  }
+
+  void add_source(const SocketAddress& local, bool v4) {
+    const IpAddress ip = v4 ? local.ip().unmapped() : local.ip();
+    if (ip.is_unspecified() || ip.is_v4() != v4) return;
+    if (v4) {
+      in_pktinfo info{};
+      std::memcpy(&info.ipi_spec_dst, ip.octets().data(), sizeof info.ipi_spec_dst);
+      add(IPPROTO_IP, IP_PKTINFO, info);
+    } else {
+      in6_pktinfo info{};
+      std::memcpy(&info.ipi6_addr, ip.octets().data(), sizeof info.ipi6_addr);
+      info.ipi6_ifindex = ip.scope_id();
+      add(IPPROTO_IPV6, IPV6_PKTINFO, info);
+    }
+  }
+};
+
+/// 0 or an errno.
+int UdpSender::send_segmented(Envelope& envelope, Bytes piece, std::size_t segment_size) {
+  iovec part{const_cast<std::uint8_t*>(piece.data()), piece.size()};
+  msghdr header = envelope.header;
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  const std::size_t used = envelope.used;
+  envelope.add(SOL_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(segment_size));
+  header.msg_control = envelope.control.data();
+  header.msg_controllen = envelope.used;
+  // Taken off again: the last piece of a run may be a single datagram.
+  envelope.used = used;
+  envelope.header.msg_controllen = used;
+  return ::sendmsg(fd_, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? errno : 0;
+}
+
+/// 0 or the errno that stopped it; `taken` grows by the bytes that went.
+int UdpSender::send_one_by_one(Envelope& envelope, Bytes piece, std::size_t segment_size, std::size_t& taken) {
+  std::array<mmsghdr, max_segments> headers;
+  std::array<iovec, max_segments> parts;
+  unsigned count = 0;
+  for (std::size_t at = 0; at < piece.size() && count < max_segments; at += segment_size, ++count) {
+    parts[count] = {const_cast<std::uint8_t*>(piece.data()) + at, std::min(segment_size, piece.size() - at)};
+    headers[count].msg_hdr = envelope.header;
+    headers[count].msg_hdr.msg_iov = &parts[count];
+    headers[count].msg_hdr.msg_iovlen = 1;
+  }
+  const int sent = ::sendmmsg(fd_, headers.data(), count, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent < 0) return errno;
+  for (int i = 0; i < sent; ++i) taken += parts[static_cast<std::size_t>(i)].iov_len;
+  return 0;
+}
+
+UdpSender::Outcome UdpSender::send(const NetPath& to, const DatagramRun& run) {
+  Outcome outcome;
+  Envelope envelope(to, run.ecn, options_);
+  const std::size_t whole_segments = std::min(max_segments, envelope.max_call / run.segment_size);
+  bool retried = false;
+  while (outcome.taken < run.bytes.size()) {
+    const Bytes rest = run.bytes.subspan(outcome.taken);
+    const bool segmented = options_.segmentation && rest.size() > run.segment_size && whole_segments > 1;
+    ++outcome.calls;
+    int error = 0;
+    if (segmented) {
+      const Bytes piece = rest.first(std::min(rest.size(), whole_segments * run.segment_size));
+      error = send_segmented(envelope, piece, run.segment_size);
+      if (error == 0) outcome.taken += piece.size();
+      if (error == EIO || error == EINVAL) {
+        // Refused, or the datagrams are longer than the device takes, for which kernels have the same number: one alone
+        // tells.
+        const int refusal = error;
+        ++outcome.calls;
+        error = send_one_by_one(envelope, rest.first(run.segment_size), run.segment_size, outcome.taken);
+        if (error == 0) refuse_segmentation(refusal);
+      }
+    } else {
+      error = send_one_by_one(envelope, rest, run.segment_size, outcome.taken);
+    }
+    if (error == 0 || error == EINTR) continue;
+    // It may be the echo of an earlier datagram, which the kernel reports once and then forgets.
+    if (is_unreachable_error(error) && !options_.report_errors && !std::exchange(retried, true)) continue;
+    outcome.error = error == EWOULDBLOCK ? EAGAIN : error;
+    break;
+  }
+  return outcome;
+}
+
+void UdpSender::refuse_segmentation(int error) {
+  options_.segmentation = false;
+  static LogOnce once;
+  if (once.first())
+    log_warn("the kernel or a network device refuses UDP_SEGMENT ({}); its sockets send datagrams one by one",
+             std::generic_category().message(error));
+}
+
+}  // namespace sallyport::net

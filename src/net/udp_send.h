@@ -1,0 +1,41 @@
+// UdpSender: hands runs of datagrams to the kernel in as few calls as it takes, with UDP_SEGMENT where the device
+// accepts it. Part of UdpSocket; keeps no bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "net/datagram_path.h"
+
+namespace sallyport::net {
+
+class UdpSender {
+ public:
+  struct Outcome {
+    std::size_t taken = 0;  ///< bytes from the front of the run, always whole datagrams
+    int error = 0;          ///< why the rest was not; EAGAIN: the socket is full
+    unsigned calls = 0;
+  };
+  struct Options {
+    bool connected = false;      ///< the far end is the socket's, not the path's
+    bool source_address = false; ///< send from the path's local address
+    bool report_errors = false;  ///< an ICMP error of an earlier datagram is an error of this call
+    bool segmentation = true;    ///< use UDP_SEGMENT
+  };
+
+  UdpSender(int fd, const Options& options) : fd_(fd), options_(options) {}
+  Outcome send(const NetPath& to, const DatagramRun& run);
+  /// False once the kernel or the device refused UDP_SEGMENT.
+  bool segmentation() const { return options_.segmentation; }
+
+ private:
+  struct Envelope;
+  int send_segmented(Envelope& envelope, Bytes piece, std::size_t segment_size);
+  int send_one_by_one(Envelope& envelope, Bytes piece, std::size_t segment_size, std::size_t& taken);
+  void refuse_segmentation(int error);
+
+  int fd_;
+  Options options_;
+};
+
+}  // namespace sallyport::net

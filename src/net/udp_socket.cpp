@@ -1,0 +1,305 @@
+#include "net/udp_socket.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "net/fd_watch.h"
+#include "net/socket_error.h"
+#include "net/udp_open.h"
+#include "net/udp_receive.h"
+#include "net/udp_send.h"
+
+namespace sallyport::net {
+namespace {
+
+constexpr std::size_t max_backlog = 1024 * 1024;
+// How much one socket may read in a turn before the others have theirs.
+constexpr std::size_t read_budget_bytes = 512 * 1024;
+constexpr unsigned read_budget_calls = 4;
+
+// An IP packet's 65,535 bytes less the headers; IPv6 does not count its own.
+constexpr std::size_t max_payload_v4 = 65535 - 20 - 8;
+constexpr std::size_t max_payload_v6 = 65535 - 8;
+constexpr std::size_t smallest_quic_payload = 1200;
+
+/// What waits until the socket takes more. Made when it is needed, so that idle sockets do not carry it.
+struct Backlog {
+  struct Entry {
+    NetPath to;
+    std::vector<std::uint8_t> bytes;
+    std::size_t segment_size;
+    Ecn ecn;
+    DatagramRun run() const { return {bytes, segment_size, ecn}; }
+  };
+  std::vector<Entry> entries;
+  std::size_t bytes = 0;
+};
+
+}  // namespace
+
+struct UdpSocket::Impl final : FdWatcher {
+  Impl(EventLoop& event_loop, int fd, bool connects, const UdpSocketOptions& socket_options);
+  static Result<std::unique_ptr<UdpSocket>> make(EventLoop& loop, Result<UniqueFd> fd, const SocketAddress& remote,
+                                                 bool connected, const UdpSocketOptions& options);
+
+  SendStatus send(const NetPath& to, const DatagramRun& run);
+  void keep(const NetPath& to, const DatagramRun& run);
+  void count_failure(int error, const DatagramRun& rest);
+  void shrink_max_datagram(std::size_t refused);
+  void update_reading() { watch.want_readable(receiver != nullptr && reading); }
+  void on_readable() override;
+  void on_writable() override;
+  void on_receive_error(int error);
+  /// Gives the batch's message to the receiver; says how many bytes it was.
+  std::size_t hand_over(std::size_t index);
+  void end_path(int error);
+  void notify();
+  void close();
+
+  EventLoop& loop;
+  FdWatch watch;
+  DatagramReceiver* receiver = nullptr;
+  NetPath path;
+  UdpSender sender;
+  UdpSocketStats stats;
+  std::unique_ptr<Backlog> backlog;
+  Deferred notification;  // send() may not call the receiver, which is its caller
+  bool* destroyed = nullptr;
+  std::size_t max_datagram;
+  std::uint32_t last_overflow = 0;
+  int path_error = 0;
+  bool max_datagram_changed = false;
+  const bool connected;
+  const bool report_errors;
+  bool reading = true;
+
+  ~Impl() {
+    if (destroyed != nullptr) *destroyed = true;
+  }
+};
+
+UdpSocket::Impl::Impl(EventLoop& event_loop, int fd, bool connects, const UdpSocketOptions& options)
+    : loop(event_loop),
+      sender(fd, {.connected = connects,
+                  .source_address = options.packet_info,
+                  .report_errors = options.report_errors && connects}),
+      notification(event_loop.timers(), [this](Time) { notify(); }),
+      max_datagram(max_payload_v4),
+      connected(connects),
+      report_errors(options.report_errors && connects) {}
+
+Result<std::unique_ptr<UdpSocket>> UdpSocket::Impl::make(EventLoop& loop, Result<UniqueFd> fd,
+                                                         const SocketAddress& remote, bool connected,
+                                                         const UdpSocketOptions& options) {
+  if (!fd) return std::unexpected(std::move(fd.error()));
+  auto impl = std::make_unique<Impl>(loop, fd->get(), connected, options);
+  impl->path = {local_address(fd->get()), remote};
+  const SocketAddress& limiting = connected ? remote : impl->path.local;
+  if (limiting.ip().unmapped().is_v6()) impl->max_datagram = max_payload_v6;
+  auto watch = FdWatch::open(loop, std::move(*fd), *impl);
+  if (!watch) return std::unexpected(std::move(watch.error()));
+  impl->watch = std::move(*watch);
+  return std::unique_ptr<UdpSocket>(new UdpSocket(std::move(impl)));
+}
+
+void UdpSocket::Impl::on_readable() {
+  // Every call of the receiver may be the end of this object.
+  bool gone = false;
+  destroyed = &gone;
+  std::size_t bytes = 0;
+  for (unsigned call = 0; call < read_budget_calls && bytes < read_budget_bytes; ++call) {
+    int error = 0;
+    const std::size_t count = UdpReceiveBatch::of_this_thread().receive(watch.fd(), !connected, error);
+    ++stats.receive_calls;
+    if (count == 0) on_receive_error(error);
+    for (std::size_t i = 0; i < count && !gone && receiver != nullptr; ++i) bytes += hand_over(i);
+    if (gone) return;
+    if (receiver == nullptr || !reading || error == EAGAIN) break;
+    if (count > 0 && count < UdpReceiveBatch::capacity) break;  // the queue was emptied
+  }
+  destroyed = nullptr;
+}
+
+std::size_t UdpSocket::Impl::hand_over(std::size_t index) {
+  const ReceivedMessage message = UdpReceiveBatch::of_this_thread().message(index);
+  if (message.run.bytes.empty()) return 0;
+  stats.datagrams_in += message.run.count();
+  stats.bytes_in += message.run.bytes.size();
+  if (message.overflow) {
+    stats.dropped_kernel += *message.overflow - last_overflow;
+    last_overflow = *message.overflow;
+  }
+  NetPath from = path;
+  if (!connected) from.remote = message.remote;
+  if (message.local) {
+    from.local = *message.local;
+    from.local.set_port(path.local.port());
+  }
+  receiver->on_datagrams(from, message.run, loop.timers().now());
+  return message.run.bytes.size();
+}
+
+void UdpSocket::Impl::on_receive_error(int error) {
+  // An error of an earlier datagram, reported once. Whoever did not ask for it goes on: anybody may forge ICMP.
+  if (!report_errors) return;
+  const int reported = take_reported_error(watch.fd());
+  if (is_unreachable_error(error))
+    end_path(error);
+  else if (reported != 0)
+    end_path(reported);
+}
+
+void UdpSocket::Impl::end_path(int error) {
+  DatagramReceiver* const told = std::exchange(receiver, nullptr);
+  const std::string remote = path.remote.to_string();
+  close();
+  if (told != nullptr) told->on_path_closed(socket_error("UDP to " + remote + " failed", error));
+}
+
+void UdpSocket::Impl::notify() {
+  if (path_error != 0) return end_path(std::exchange(path_error, 0));
+  if (std::exchange(max_datagram_changed, false) && receiver != nullptr) receiver->on_max_datagram_size(max_datagram);
+}
+
+SendStatus UdpSocket::Impl::send(const NetPath& to, const DatagramRun& run) {
+  if (run.bytes.empty()) return SendStatus::sent;
+  if (watch.fd() < 0 || path_error != 0) return SendStatus::dropped;
+  if (run.segment_size > max_datagram) {
+    stats.dropped_too_large += run.count();
+    return SendStatus::too_large;
+  }
+  if (backlog != nullptr) {
+    if (backlog->bytes + run.bytes.size() > max_backlog) {
+      stats.dropped_backlog += run.count();
+      return SendStatus::dropped;
+    }
+    keep(to, run);
+    return SendStatus::blocked;
+  }
+  const NetPath& where = connected ? path : to;
+  const UdpSender::Outcome outcome = sender.send(where, run);
+  stats.send_calls += outcome.calls;
+  const DatagramRun rest{run.bytes.subspan(outcome.taken), run.segment_size, run.ecn};
+  stats.datagrams_out += run.count() - rest.count();
+  stats.bytes_out += outcome.taken;
+  if (outcome.error == 0) return SendStatus::sent;
+  if (outcome.error == EAGAIN) {
+    backlog = std::make_unique<Backlog>();
+    keep(to, rest);
+    watch.want_writable();
+    return SendStatus::blocked;
+  }
+  count_failure(outcome.error, rest);
+  return outcome.error == EMSGSIZE ? SendStatus::too_large : SendStatus::dropped;
+}
+
+void UdpSocket::Impl::keep(const NetPath& to, const DatagramRun& run) {
+  backlog->bytes += run.bytes.size();
+  backlog->entries.push_back({to, {run.bytes.begin(), run.bytes.end()}, run.segment_size, run.ecn});
+}
+
+void UdpSocket::Impl::count_failure(int error, const DatagramRun& rest) {
+  if (error == EMSGSIZE) {
+    stats.dropped_too_large += rest.count();
+    if (connected) shrink_max_datagram(std::min(rest.segment_size, rest.bytes.size()));
+    return;
+  }
+  stats.dropped_error += rest.count();
+  if (report_errors && is_unreachable_error(error)) {
+    path_error = error;
+    notification.request();
+  }
+}
+
+void UdpSocket::Impl::shrink_max_datagram(std::size_t refused) {
+  const bool v4 = path.remote.ip().unmapped().is_v4();
+  int mtu = 0;
+  socklen_t length = sizeof mtu;
+  const bool family_v4 = path.remote.family() == AF_INET;
+  ::getsockopt(watch.fd(), family_v4 ? IPPROTO_IP : IPPROTO_IPV6, family_v4 ? IP_MTU : IPV6_MTU, &mtu, &length);
+  const std::size_t headers = v4 ? 28 : 48;
+  const std::size_t fits = static_cast<std::size_t>(mtu) > headers ? static_cast<std::size_t>(mtu) - headers : 0;
+  // The kernel's figure also follows ICMP messages, which anybody may forge: below what QUIC needs only the refusal
+  // itself counts.
+  const std::size_t lowered = std::min(refused - 1, std::max(fits, smallest_quic_payload));
+  if (lowered >= max_datagram) return;
+  max_datagram = lowered;
+  max_datagram_changed = true;
+  notification.request();
+}
+
+void UdpSocket::Impl::on_writable() {
+  if (backlog == nullptr) return;
+  std::size_t done = 0;
+  for (Backlog::Entry& entry : backlog->entries) {
+    const DatagramRun run = entry.run();
+    const UdpSender::Outcome outcome = sender.send(connected ? path : entry.to, run);
+    const DatagramRun rest{run.bytes.subspan(outcome.taken), run.segment_size, run.ecn};
+    stats.send_calls += outcome.calls;
+    stats.datagrams_out += run.count() - rest.count();
+    stats.bytes_out += outcome.taken;
+    if (outcome.error == EAGAIN) {
+      backlog->bytes -= outcome.taken;
+      entry.bytes.erase(entry.bytes.begin(), entry.bytes.begin() + static_cast<std::ptrdiff_t>(outcome.taken));
+      break;
+    }
+    if (outcome.error != 0) count_failure(outcome.error, rest);
+    backlog->bytes -= run.bytes.size();
+    ++done;
+  }
+  if (done < backlog->entries.size()) {
+    backlog->entries.erase(backlog->entries.begin(), backlog->entries.begin() + static_cast<std::ptrdiff_t>(done));
+    watch.want_writable();
+    return;
+  }
+  backlog.reset();
+  if (receiver != nullptr) receiver->on_path_writable(loop.timers().now());
+}
+
+void UdpSocket::Impl::close() {
+  receiver = nullptr;
+  backlog.reset();
+  watch.close();
+}
+
+UdpSocket::UdpSocket(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+UdpSocket::~UdpSocket() = default;
+
+Result<std::unique_ptr<UdpSocket>> UdpSocket::bind(EventLoop& loop, const SocketAddress& local,
+                                                   const UdpSocketOptions& options) {
+  return Impl::make(loop, open_bound_udp(local, options), SocketAddress(), false, options);
+}
+
+Result<std::unique_ptr<UdpSocket>> UdpSocket::connect(EventLoop& loop, const SocketAddress& remote,
+                                                      const UdpSocketOptions& options) {
+  return Impl::make(loop, open_connected_udp(remote, options), remote, true, options);
+}
+
+Result<std::unique_ptr<UdpSocket>> UdpSocket::adopt(EventLoop& loop, UniqueFd fd, const SocketAddress& remote) {
+  return Impl::make(loop, std::move(fd), remote, true, UdpSocketOptions());
+}
+
+void UdpSocket::set_receiver(DatagramReceiver* receiver) {
+  impl_->receiver = receiver;
+  impl_->update_reading();
+}
+
+SendStatus UdpSocket::send(const NetPath& to, const DatagramRun& run) { return impl_->send(to, run); }
+std::size_t UdpSocket::max_datagram_size() const { return impl_->max_datagram; }
+NetPath UdpSocket::net_path() const { return impl_->path; }
+
+void UdpSocket::set_reading(bool on) {
+  impl_->reading = on;
+  impl_->update_reading();
+}
+
+void UdpSocket::close() { impl_->close(); }
+int UdpSocket::fd() const { return impl_->watch.fd(); }
+const UdpSocketStats& UdpSocket::stats() const { return impl_->stats; }
+
+}  // namespace sallyport::net

@@ -1,0 +1,432 @@
+#include "net/udp_socket.h"
+
+#include <gtest/gtest.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <functional>
+#include <numeric>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "net/udp_send.h"
+
+namespace sallyport::net {
+namespace {
+
+struct Got {
+  NetPath path;
+  std::vector<std::string> datagrams;
+  Ecn ecn;
+  Time at;
+};
+
+struct Receiver final : DatagramReceiver {
+  std::vector<Got> runs;
+  std::function<void()> then = [] {};
+  std::function<void()> writable = [] {};
+  std::function<void(const Error&)> closed = [](const Error& why) { ADD_FAILURE() << why.message; };
+  std::size_t max_datagram = 0;
+
+  void on_datagrams(const NetPath& path, const DatagramRun& run, Time now) override {
+    Got& got = runs.emplace_back(Got{path, {}, run.ecn, now});
+    run.for_each([&](Bytes datagram) { got.datagrams.emplace_back(as_text(datagram)); });
+    then();
+  }
+  void on_path_writable(Time) override { writable(); }
+  void on_max_datagram_size(std::size_t bytes) override { max_datagram = bytes, then(); }
+  void on_path_closed(const Error& why) override { closed(why); }
+
+  std::vector<std::string> all() const {
+    std::vector<std::string> datagrams;
+    for (const Got& got : runs) datagrams.insert(datagrams.end(), got.datagrams.begin(), got.datagrams.end());
+    return datagrams;
+  }
+};
+
+/// Runs the loop until `done`, at most five seconds.
+void run_until(EventLoop& loop, const std::function<bool()>& done) {
+  const Time end = std::chrono::steady_clock::now() + 5s;
+  Timer timer(loop.timers(), [&](Time now) {
+    if (done()) return loop.stop();
+    if (now > end) {
+      ADD_FAILURE() << "nothing came in time";
+      return loop.stop();
+    }
+    timer.arm(now + 200us);
+  });
+  timer.arm(Time{});
+  loop.run();
+}
+
+SocketAddress any_port(const char* ip) { return SocketAddress(IpAddress::parse(ip).value(), 0); }
+
+std::unique_ptr<UdpSocket> bound(EventLoop& loop, const char* ip, const UdpSocketOptions& options = {}) {
+  auto socket = UdpSocket::bind(loop, any_port(ip), options);
+  if (!socket) throw std::runtime_error(socket.error().message);
+  return std::move(*socket);
+}
+
+std::unique_ptr<UdpSocket> connected(EventLoop& loop, const SocketAddress& to, const UdpSocketOptions& options = {}) {
+  auto socket = UdpSocket::connect(loop, to, options);
+  if (!socket) throw std::runtime_error(socket.error().message);
+  return std::move(*socket);
+}
+
+/// `size` bytes, no two segments alike.
+std::vector<std::uint8_t> pattern(std::size_t size) {
+  std::vector<std::uint8_t> bytes(size);
+  std::uint32_t state = 1;
+  for (auto& byte : bytes) byte = static_cast<std::uint8_t>((state = state * 1664525 + 1013904223) >> 24);
+  return bytes;
+}
+
+std::vector<std::string> segments_of(const DatagramRun& run) {
+  std::vector<std::string> segments;
+  run.for_each([&](Bytes segment) { segments.emplace_back(as_text(segment)); });
+  return segments;
+}
+
+TEST(UdpSocket, ARunArrivesWholeWithItsSegmentsAndEcnOnBothFamilies) {
+  for (const char* ip : {"127.0.0.1", "::1"}) {
+    EventLoop loop;
+    Receiver receiver;
+    const auto server = bound(loop, ip);
+    server->set_receiver(&receiver);
+    const auto client = connected(loop, server->net_path().local);
+    const auto bytes = pattern(20 * 1200 + 300);
+    const DatagramRun run{bytes, 1200, Ecn::ect0};
+    EXPECT_EQ(client->send({}, run), SendStatus::sent);
+    run_until(loop, [&] { return receiver.all().size() == 21; });
+    EXPECT_EQ(receiver.all(), segments_of(run));
+    EXPECT_EQ(receiver.runs[0].ecn, Ecn::ect0);
+    EXPECT_EQ(receiver.runs[0].path.remote, client->net_path().local);
+    EXPECT_EQ(client->stats().send_calls, 1u);
+    EXPECT_EQ(client->stats().datagrams_out, 21u);
+    EXPECT_EQ(client->stats().bytes_out, bytes.size());
+    EXPECT_EQ(server->stats().receive_calls, 1u);  // GRO kept the run together
+    EXPECT_EQ(server->stats().datagrams_in, 21u);
+    EXPECT_EQ(server->stats().bytes_in, bytes.size());
+  }
+}
+
+TEST(UdpSocket, EachEcnMarkIsCarried) {
+  EventLoop loop;
+  Receiver receiver;
+  const auto server = bound(loop, "::");  // dual-stack: both families' ancillary data
+  server->set_receiver(&receiver);
+  for (const char* ip : {"127.0.0.1", "::1"}) {
+    const auto client = connected(loop, SocketAddress(IpAddress::parse(ip).value(), server->net_path().local.port()));
+    for (const Ecn ecn : {Ecn::not_ect, Ecn::ect1, Ecn::ect0, Ecn::ce}) {
+      receiver.runs.clear();
+      EXPECT_EQ(client->send({}, {as_bytes("x"), 1, ecn}), SendStatus::sent);
+      run_until(loop, [&] { return !receiver.runs.empty(); });
+      EXPECT_EQ(receiver.runs[0].ecn, ecn) << ip;
+    }
+  }
+}
+
+TEST(UdpSocket, RunsLongerThanACallTakesAreSplitAtDatagrams) {
+  EventLoop loop;
+  Receiver receiver;
+  const auto server = bound(loop, "127.0.0.1");
+  server->set_receiver(&receiver);
+  const auto client = connected(loop, server->net_path().local);
+  for (const auto& [size, segment] : {std::pair{200 * 100 + 7, 100},  // more than 64 segments
+                                      std::pair{60 * 1400, 1400},     // more than 65,507 bytes
+                                      std::pair{3 * 40000, 40000},    // too long to join any two
+                                      std::pair{500, 1400}}) {        // one, shorter than its segment
+    receiver.runs.clear();
+    const auto bytes = pattern(static_cast<std::size_t>(size));
+    const DatagramRun run{bytes, static_cast<std::size_t>(segment), Ecn::not_ect};
+    EXPECT_EQ(client->send({}, run), SendStatus::sent);
+    run_until(loop, [&] { return receiver.all().size() == run.count(); });
+    EXPECT_EQ(receiver.all(), segments_of(run));
+  }
+}
+
+TEST(UdpSocket, AnswersFromTheAddressThatWasAskedOnAWildcard) {
+  EventLoop loop;
+  UdpSocketOptions options;
+  options.packet_info = true;
+  const auto server = bound(loop, "::", options);
+  Receiver at_server;
+  server->set_receiver(&at_server);
+  for (const char* ip : {"127.0.0.1", "127.0.0.77", "::1"}) {
+    const SocketAddress asked(IpAddress::parse(ip).value(), server->net_path().local.port());
+    const auto client = connected(loop, asked);  // would not accept an answer from another address
+    Receiver at_client;
+    client->set_receiver(&at_client);
+    EXPECT_EQ(client->send({}, {as_bytes("question"), 8}), SendStatus::sent);
+    run_until(loop, [&] { return !at_server.runs.empty(); });
+    const NetPath path = at_server.runs[0].path;
+    EXPECT_EQ(path.local.ip().unmapped(), asked.ip());
+    EXPECT_EQ(path.local.port(), asked.port());
+    const auto bytes = pattern(3000);
+    EXPECT_EQ(server->send(path, {bytes, 1000, Ecn::ect0}), SendStatus::sent);
+    run_until(loop, [&] { return at_client.all().size() == 3; });
+    EXPECT_EQ(at_client.runs[0].ecn, Ecn::ect0);
+    EXPECT_EQ(at_client.runs[0].path.remote, asked);
+    at_server.runs.clear();
+  }
+}
+
+TEST(UdpSocket, TooLargeIsRefusedAndCounted) {
+  EventLoop loop;
+  const auto server = bound(loop, "127.0.0.1");
+  const auto client = connected(loop, server->net_path().local);
+  EXPECT_EQ(client->max_datagram_size(), 65507u);
+  EXPECT_EQ(connected(loop, SocketAddress(IpAddress::parse("::1").value(), 9))->max_datagram_size(), 65527u);
+  const auto bytes = pattern(65508);
+  EXPECT_EQ(client->send({}, {bytes, bytes.size()}), SendStatus::too_large);
+  EXPECT_EQ(client->stats().dropped_too_large, 1u);
+  EXPECT_EQ(client->send({}, {Bytes(bytes).first(65507), 65507}), SendStatus::sent);
+}
+
+/// In a network namespace of this thread only, whose loopback device takes packets of 1,500 bytes; false where we may
+/// not make one.
+bool in_narrow_namespace(const std::function<void()>& test) {
+  bool possible = false;
+  std::thread([&] {
+    if (::unshare(CLONE_NEWNET) != 0) return;
+    const UniqueFd control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ifreq request{};
+    std::strcpy(request.ifr_name, "lo");
+    request.ifr_mtu = 1500;
+    if (::ioctl(control.get(), SIOCSIFMTU, &request) != 0) return;
+    request.ifr_flags = IFF_UP | IFF_LOOPBACK;
+    if (::ioctl(control.get(), SIOCSIFFLAGS, &request) != 0) return;
+    possible = true;
+    test();
+  }).join();
+  return possible;
+}
+
+TEST(UdpSocket, WhatTheDeviceRefusesLowersTheMaximumAndKeepsSegmentation) {
+  const bool ran = in_narrow_namespace([] {
+    for (const auto& [ip, fits] : {std::pair{"127.0.0.1", 1472u}, std::pair{"::1", 1452u}}) {
+      EventLoop loop;
+      const auto server = bound(loop, ip);
+      const auto client = connected(loop, server->net_path().local);
+      Receiver at_client;
+      client->set_receiver(&at_client);
+      const auto bytes = pattern(8000);
+      EXPECT_EQ(client->send({}, {bytes, 1600}), SendStatus::too_large);
+      EXPECT_EQ(client->stats().dropped_too_large, 5u);
+      EXPECT_EQ(client->max_datagram_size(), fits);
+      run_until(loop, [&] { return at_client.max_datagram == fits; });
+      EXPECT_EQ(client->send({}, {bytes, fits + 1}), SendStatus::too_large);
+
+      Receiver at_server;
+      server->set_receiver(&at_server);
+      const std::uint64_t calls = client->stats().send_calls;
+      EXPECT_EQ(client->send({}, {bytes, fits}), SendStatus::sent);
+      EXPECT_EQ(client->stats().send_calls, calls + 1);
+      run_until(loop, [&] { return at_server.all().size() == 6; });
+
+      EXPECT_EQ(server->send(at_server.runs[0].path, {bytes, 1600}), SendStatus::too_large);
+      EXPECT_EQ(server->max_datagram_size(), std::string(ip) == "::1" ? 65527u : 65507u);  // other paths may be wider
+    }
+  });
+  if (!ran) GTEST_SKIP() << "needs CAP_SYS_ADMIN for a network namespace";
+}
+
+TEST(UdpSender, WithoutSegmentationTheSameDatagramsLeaveOneByOne) {
+  EventLoop loop;
+  Receiver receiver;
+  const auto server = bound(loop, "127.0.0.1");
+  server->set_receiver(&receiver);
+  const auto client = connected(loop, server->net_path().local);
+  UdpSender sender(client->fd(), {.connected = true, .segmentation = false});
+  const auto bytes = pattern(70 * 500 + 1);
+  const DatagramRun run{bytes, 500, Ecn::ect1};
+  const auto outcome = sender.send({}, run);
+  EXPECT_EQ(outcome.error, 0);
+  EXPECT_EQ(outcome.taken, bytes.size());
+  EXPECT_EQ(outcome.calls, 2u);
+  run_until(loop, [&] { return receiver.all().size() == 71; });
+  EXPECT_EQ(receiver.all(), segments_of(run));
+  EXPECT_EQ(receiver.runs[0].ecn, Ecn::ect1);
+}
+
+TEST(UdpSender, ARefusalOfSegmentationIsLearntAndNothingIsLost) {
+  EventLoop loop;
+  Receiver receiver;
+  const auto server = bound(loop, "127.0.0.1");
+  server->set_receiver(&receiver);
+  const auto client = connected(loop, server->net_path().local);
+  const int no_checksum = 1;  // for which the kernel refuses UDP_SEGMENT, as it does on devices without checksums
+  ASSERT_EQ(::setsockopt(client->fd(), SOL_SOCKET, SO_NO_CHECK, &no_checksum, sizeof no_checksum), 0);
+  UdpSender sender(client->fd(), {.connected = true});
+  const auto bytes = pattern(5000);
+  const DatagramRun run{bytes, 1000};
+  EXPECT_EQ(sender.send({}, run).taken, bytes.size());
+  EXPECT_FALSE(sender.segmentation());
+  run_until(loop, [&] { return receiver.all().size() == 5; });
+  EXPECT_EQ(receiver.all(), segments_of(run));
+  EXPECT_EQ(sender.send({}, run).calls, 1u);  // no second try with UDP_SEGMENT
+}
+
+TEST(UdpSocket, AFullSocketKeepsWhatItTookInOrderAndSaysWhenThereIsRoom) {
+  // A Unix datagram socket fills up when its peer does not read, which no UDP socket on loopback does.
+  std::array<int, 2> fds{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds.data()), 0);
+  EventLoop loop;
+  const UniqueFd peer(fds[1]);
+  const auto socket = std::move(*UdpSocket::adopt(loop, UniqueFd(fds[0]), any_port("127.0.0.1")));
+  Receiver receiver;
+  bool writable = false;
+  receiver.writable = [&] { writable = true; };
+  socket->set_receiver(&receiver);
+
+  std::size_t taken = 0;
+  const auto send_next = [&] {
+    std::vector<std::uint8_t> bytes(60000);
+    std::memcpy(bytes.data(), &taken, sizeof taken);
+    const SendStatus status = socket->send({}, {bytes, bytes.size()});
+    if (status != SendStatus::dropped) ++taken;
+    return status;
+  };
+  while (send_next() == SendStatus::sent) ASSERT_LT(taken, 1000u);
+  while (send_next() == SendStatus::blocked) ASSERT_LT(taken, 1000u);
+  EXPECT_EQ(socket->stats().dropped_backlog, 1u);
+  EXPECT_GT(taken, 15u);
+
+  std::size_t read = 0;
+  run_until(loop, [&] {
+    std::vector<std::uint8_t> bytes(65536);
+    while (::recv(peer.get(), bytes.data(), bytes.size(), 0) == 60000) {
+      std::size_t number = 0;
+      std::memcpy(&number, bytes.data(), sizeof number);
+      EXPECT_EQ(number, read++);
+    }
+    return read == taken;
+  });
+  run_until(loop, [&] { return writable; });
+  EXPECT_EQ(socket->stats().datagrams_out, taken);
+  EXPECT_EQ(send_next(), SendStatus::sent);
+}
+
+TEST(UdpSocket, ARefusalEndsOnlyThePathThatAskedForIt) {
+  EventLoop loop;
+  const SocketAddress nobody = bound(loop, "127.0.0.1")->net_path().local;  // its port is free again
+  UdpSocketOptions options;
+  const auto deaf = connected(loop, nobody, options);
+  options.report_errors = true;
+  auto reporting = connected(loop, nobody, options);
+  Receiver at_deaf;
+  Receiver at_reporting;
+  std::string why;
+  at_reporting.closed = [&](const Error& error) {
+    EXPECT_EQ(error.kind, ErrorKind::refused);
+    why = error.message;
+    reporting.reset();
+  };
+  deaf->set_receiver(&at_deaf);
+  reporting->set_receiver(&at_reporting);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(deaf->send({}, {as_bytes("x"), 1}), SendStatus::sent);
+  EXPECT_EQ(reporting->send({}, {as_bytes("x"), 1}), SendStatus::sent);
+  run_until(loop, [&] { return !why.empty(); });
+  EXPECT_NE(why.find(nobody.to_string()), std::string::npos) << why;
+  EXPECT_EQ(deaf->send({}, {as_bytes("x"), 1}), SendStatus::sent);
+  EXPECT_EQ(deaf->stats().dropped_error, 0u);
+}
+
+TEST(UdpSocket, ARefusalThatSendLearnsOfIsReportedLaterNotInside) {
+  EventLoop loop;
+  const SocketAddress nobody = bound(loop, "127.0.0.1")->net_path().local;
+  UdpSocketOptions options;
+  options.report_errors = true;
+  const auto socket = connected(loop, nobody, options);
+  Receiver receiver;
+  bool closed = false;
+  receiver.closed = [&](const Error&) { closed = true; };
+  socket->set_receiver(&receiver);
+  EXPECT_EQ(socket->send({}, {as_bytes("x"), 1}), SendStatus::sent);
+  EXPECT_EQ(socket->send({}, {as_bytes("x"), 1}), SendStatus::dropped);
+  EXPECT_FALSE(closed);
+  run_until(loop, [&] { return closed; });
+  EXPECT_EQ(socket->send({}, {as_bytes("x"), 1}), SendStatus::dropped);
+}
+
+TEST(UdpSocket, PausesReadingAndCountsWhatTheKernelDropped) {
+  EventLoop loop;
+  UdpSocketOptions options;
+  options.receive_buffer = 8192;
+  const auto server = bound(loop, "127.0.0.1", options);
+  const auto client = connected(loop, server->net_path().local);
+  Receiver receiver;
+  server->set_receiver(&receiver);
+  server->set_reading(false);
+  const auto bytes = pattern(1000);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(client->send({}, {bytes, bytes.size()}), SendStatus::sent);
+  Timer pause(loop.timers(), [&](Time) { loop.stop(); });
+  pause.arm(std::chrono::steady_clock::now() + 5ms);
+  loop.run();
+  EXPECT_TRUE(receiver.runs.empty());
+  server->set_reading(true);
+  run_until(loop, [&] { return !receiver.runs.empty(); });
+  // The kernel tells the count with datagrams that came after the overflow.
+  EXPECT_EQ(client->send({}, {bytes, bytes.size()}), SendStatus::sent);
+  run_until(loop, [&] { return server->stats().dropped_kernel > 0; });
+  EXPECT_EQ(server->stats().dropped_kernel + server->stats().datagrams_in, 101u);
+}
+
+TEST(UdpSocket, TheReceiverMayDestroyTheSocketInTheMiddleOfABatch) {
+  EventLoop loop;
+  auto server = bound(loop, "127.0.0.1");
+  const auto client = connected(loop, server->net_path().local);
+  Receiver receiver;
+  receiver.then = [&] { server.reset(); };
+  server->set_receiver(&receiver);
+  for (const char* text : {"one", "two!"}) client->send({}, {as_bytes(text), 4});
+  run_until(loop, [&] { return server == nullptr; });
+  EXPECT_EQ(receiver.runs.size(), 1u);
+}
+
+TEST(UdpSocket, ABusySocketLeavesTimeForTheOthers) {
+  EventLoop loop;
+  const auto busy = bound(loop, "127.0.0.1");
+  const auto client = connected(loop, busy->net_path().local);
+  Receiver at_busy;
+  int turns = 0;
+  Deferred end_of_turn(loop.timers(), [&](Time) { ++turns; });
+  at_busy.then = [&] { end_of_turn.request(); };
+  busy->set_receiver(&at_busy);
+  const auto bytes = pattern(60000);
+  for (int i = 0; i < 60; ++i) client->send({}, {bytes, bytes.size()});  // 3.6 MB waits at once
+  run_until(loop, [&] { return at_busy.runs.size() == 60; });
+  EXPECT_GE(turns, 4);
+}
+
+TEST(UdpSocket, ErrorsNameTheAddressAndTheMend) {
+  EventLoop loop;
+  const auto first = bound(loop, "127.0.0.1");
+  const auto second = UdpSocket::bind(loop, first->net_path().local, {});
+  ASSERT_FALSE(second);
+  EXPECT_NE(second.error().message.find(first->net_path().local.to_string()), std::string::npos);
+  EXPECT_NE(second.error().message.find("another program"), std::string::npos);
+  const auto foreign = UdpSocket::bind(loop, any_port("192.0.2.1"), {});
+  ASSERT_FALSE(foreign);
+  EXPECT_EQ(foreign.error().code, static_cast<std::uint64_t>(EADDRNOTAVAIL));
+}
+
+TEST(UdpSocket, AGroupSharesAPort) {
+  EventLoop loop;
+  UdpSocketOptions options;
+  options.reuse_port = true;
+  const auto first = bound(loop, "127.0.0.1", options);
+  const auto second = UdpSocket::bind(loop, first->net_path().local, options);
+  EXPECT_TRUE(second);
+}
+
+}  // namespace
+}  // namespace sallyport::net

@@ -1,0 +1,59 @@
+// AckWatch: counts the packets that a connection lost, which ngtcp2 does not tell. A packet counts as lost when it is still
+// unacknowledged as one sent three or more packets after it is acknowledged (RFC 9002 §6.1.1). Packets at the very end of a
+// transfer, lost by time alone, are counted when a later acknowledgement passes them; one that was only overtaken by that
+// much stays counted. Used by PacketTap, for 1-RTT and 0-RTT packets (one number space).
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "quic/frame_reader.h"
+
+namespace sallyport::quic {
+
+class AckWatch {
+ public:
+  static constexpr std::uint64_t packet_threshold = 3;
+
+  void on_sent(std::uint64_t number) {
+    if (number > next_) skipped_ = next_;
+    next_ = number + 1;
+  }
+
+  /// Calls `on_lost(number)` for each packet that this acknowledgement shows to be lost. Every packet is judged once.
+  template <class OnLost>
+  void on_ack(const AckRanges& ack, OnLost&& on_lost) {
+    // A claim about packets never sent is ngtcp2's to punish; here it must merely not be believed.
+    if (ack.largest() >= next_ || ack.largest() < judged_ + packet_threshold) return;
+    const std::uint64_t end = ack.largest() - packet_threshold + 1;
+    std::uint64_t at = judged_;
+    if (ack.cut) at = std::max(at, std::min(end, ack.ranges[ack.count - 1].first));
+    const auto judge_until = [&](std::uint64_t stop) {
+      for (; at < stop; ++at) {
+        if (at == skipped_) continue;
+        ++lost_;
+        on_lost(at);
+      }
+    };
+    for (std::size_t i = ack.count; i-- > 0;) {
+      const AckRanges::Range& range = ack.ranges[i];
+      if (range.last < at) continue;
+      if (range.first >= end) break;
+      judge_until(range.first);
+      at = std::max(at, range.last + 1);
+    }
+    judge_until(end);
+    judged_ = end;
+  }
+
+  std::uint64_t lost() const { return lost_; }
+  std::uint64_t next() const { return next_; }
+
+ private:
+  std::uint64_t next_ = 0;     // the number after the last one sent
+  std::uint64_t judged_ = 0;   // all below are known to be acknowledged or lost
+  std::uint64_t skipped_ = ~std::uint64_t{0};  // the last number left out on purpose (RFC 9000 §21.4)
+  std::uint64_t lost_ = 0;
+};
+
+}  // namespace sallyport::quic

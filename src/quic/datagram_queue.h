@@ -1,0 +1,47 @@
+// DatagramQueue: DATAGRAM payloads that wait for congestion control, bounded in bytes. They lie in pooled blocks that are
+// given back as soon as they are sent, so that an idle connection holds none.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/chunk.h"
+
+namespace sallyport::quic {
+
+class DatagramQueue {
+ public:
+  /// What push() takes at most in one payload.
+  static constexpr std::size_t max_payload = Chunk::pooled_size - sizeof(std::uint16_t);
+
+  explicit DatagramQueue(std::size_t limit) : limit_(limit) {}
+
+  /// Copies `prefix` then `payload` as one datagram of at most max_payload bytes. False when it would go over the limit.
+  bool push(Bytes prefix, Bytes payload);
+  bool empty() const { return count_ == 0; }
+  std::size_t count() const { return count_; }
+  /// Bytes of payload waiting.
+  std::size_t bytes() const { return bytes_; }
+  /// The oldest, whole; valid until pop(). Not when empty().
+  Bytes front() const;
+  void pop();
+  void clear();
+
+  /// True once after a push() was refused and half of the limit is free again.
+  bool take_writable();
+
+ private:
+  struct Block {
+    Chunk chunk;
+    std::size_t begin = 0, end = 0;  // of what is queued in it; each datagram is its length, 2 bytes, then its bytes
+  };
+
+  std::size_t limit_;
+  std::size_t bytes_ = 0, count_ = 0;
+  bool refused_ = false;
+  std::vector<Block> blocks_;  // oldest first; few, so taking one off the front is cheap
+};
+
+}  // namespace sallyport::quic

@@ -1,0 +1,129 @@
+#include "quic/frame_reader.h"
+
+#include <algorithm>
+
+#include "base/varint.h"
+
+namespace sallyport::quic {
+namespace {
+
+enum FrameType : std::uint8_t {
+  padding = 0x00,
+  ping = 0x01,
+  ack = 0x02,
+  ack_ecn = 0x03,
+  reset_stream = 0x04,
+  stop_sending = 0x05,
+  crypto = 0x06,
+  new_token = 0x07,
+  stream = 0x08,
+  stream_last = 0x0f,
+  max_data = 0x10,
+  max_stream_data = 0x11,
+  max_streams_bidi = 0x12,
+  max_streams_uni = 0x13,
+  data_blocked = 0x14,
+  stream_data_blocked = 0x15,
+  streams_blocked_bidi = 0x16,
+  streams_blocked_uni = 0x17,
+  new_connection_id = 0x18,
+  retire_connection_id = 0x19,
+  path_challenge = 0x1a,
+  path_response = 0x1b,
+  handshake_done = 0x1e,
+  datagram = 0x30,
+  datagram_with_length = 0x31,
+};
+
+constexpr std::uint8_t stream_has_offset = 0x04, stream_has_length = 0x02;
+
+bool skip_bytes(Bytes& in, std::uint64_t count) {
+  if (count > in.size()) return false;
+  in = in.subspan(static_cast<std::size_t>(count));
+  return true;
+}
+
+bool skip_varints(Bytes& in, int count) {
+  while (count-- > 0)
+    if (!take_varint(in)) return false;
+  return true;
+}
+
+bool skip_with_length(Bytes& in) {
+  const auto length = take_varint(in);
+  return length && skip_bytes(in, *length);
+}
+
+bool read_ack(Bytes in, AckRanges& out) {
+  const auto largest = take_varint(in);
+  const auto delay = take_varint(in);
+  const auto range_count = take_varint(in);
+  const auto first_range = take_varint(in);
+  if (!largest || !delay || !range_count || !first_range || *first_range > *largest) return false;
+  out.ranges[0] = {*largest - *first_range, *largest};
+  out.count = 1;
+  out.cut = *range_count >= AckRanges::capacity;
+  for (std::uint64_t i = 0; i < *range_count && out.count < AckRanges::capacity; ++i) {
+    const auto gap = take_varint(in);
+    const auto length = take_varint(in);
+    const std::uint64_t above = out.ranges[out.count - 1].first;
+    if (!gap || !length || above < *gap + 2 || above - *gap - 2 < *length) return false;
+    const std::uint64_t last = above - *gap - 2;
+    out.ranges[out.count++] = {last - *length, last};
+  }
+  return true;
+}
+
+/// Past one frame of `type` (its type byte already taken); false where the rest cannot be read, or is this frame.
+bool skip_frame(std::uint8_t type, Bytes& in) {
+  if (type >= stream && type <= stream_last) {
+    if (!skip_varints(in, (type & stream_has_offset) != 0 ? 2 : 1)) return false;
+    return (type & stream_has_length) != 0 && skip_with_length(in);
+  }
+  switch (type) {
+    case padding:
+    case ping:
+    case handshake_done: return true;
+    case reset_stream: return skip_varints(in, 3);
+    case stop_sending:
+    case max_stream_data:
+    case stream_data_blocked: return skip_varints(in, 2);
+    case crypto: return skip_varints(in, 1) && skip_with_length(in);
+    case new_token:
+    case datagram_with_length: return skip_with_length(in);
+    case max_data:
+    case max_streams_bidi:
+    case max_streams_uni:
+    case data_blocked:
+    case streams_blocked_bidi:
+    case streams_blocked_uni:
+    case retire_connection_id: return skip_varints(in, 1);
+    case new_connection_id: {
+      if (!skip_varints(in, 2) || in.empty()) return false;
+      const std::size_t id_length = in[0];
+      return skip_bytes(in, 1 + id_length + 16);
+    }
+    case path_challenge:
+    case path_response: return skip_bytes(in, 8);
+    default: return false;
+  }
+}
+
+}  // namespace
+
+bool find_ack(Bytes frames, AckRanges& out) {
+  while (!frames.empty()) {
+    const std::uint8_t type = frames[0];
+    frames = frames.subspan(1);
+    if (type == ack || type == ack_ecn) return read_ack(frames, out);
+    if (!skip_frame(type, frames)) return false;
+  }
+  return false;
+}
+
+bool is_path_size_probe(Bytes frames) {
+  return frames.size() > 1 && frames[0] == ping &&
+         std::all_of(frames.begin() + 1, frames.end(), [](std::uint8_t byte) { return byte == padding; });
+}
+
+}  // namespace sallyport::quic

@@ -1,0 +1,91 @@
+#include "quic/packet_tap.h"
+
+#include <algorithm>
+
+#include "quic/config.h"
+#include "quic/frame_reader.h"
+#include "quic/packet_number.h"
+
+namespace sallyport::quic {
+namespace {
+
+constexpr std::uint8_t long_form = 0x80, key_phase_bit = 0x04, number_size_bits = 0x03;
+constexpr std::size_t tag_size = 16;  // of every AEAD that QUIC uses (RFC 9001 §5.3)
+
+std::uint32_t version_of(Bytes header) {
+  return std::uint32_t{header[1]} << 24 | std::uint32_t{header[2]} << 16 | std::uint32_t{header[3]} << 8 | header[4];
+}
+
+}  // namespace
+
+trace::PacketType PacketTap::type_of(Bytes header) {
+  using enum trace::PacketType;
+  if ((header[0] & long_form) == 0) return one_rtt;
+  constexpr std::array types{initial, zero_rtt, handshake, retry};
+  const unsigned bits = header[0] >> 4 & 3;
+  // Version 2 turns the codes by one (RFC 9369 §3.2).
+  return types[version_of(header) == version_2 ? (bits + 3) % 4 : bits];
+}
+
+PacketTap::Space PacketTap::space_of(trace::PacketType type) {
+  if (type == trace::PacketType::initial) return initial_space;
+  return type == trace::PacketType::handshake ? handshake_space : application_space;
+}
+
+void PacketTap::on_seal(Bytes header, Bytes frames) {
+  ++packets_sent_;
+  const trace::PacketType type = type_of(header);
+  const Space space = space_of(type);
+  const std::size_t number_size = (header[0] & number_size_bits) + 1;
+  const std::uint64_t number =
+      restore_packet_number(next_sent_[space], truncated_packet_number(header, number_size), number_size);
+  next_sent_[space] = number + 1;
+  if (space == application_space) {
+    acks_.on_sent(number);
+    mtu_.on_sent(number, header.size() + frames.size() + tag_size, frames, now_);
+    if (type == trace::PacketType::one_rtt && ((header[0] & key_phase_bit) != 0) != key_phase_) on_key_phase(!key_phase_);
+  }
+  if (recorder_ != nullptr) record(trace::Direction::sent, type, number, header, frames);
+}
+
+void PacketTap::on_open(Bytes header, Bytes frames) {
+  ++packets_received_;
+  const trace::PacketType type = type_of(header);
+  if (recorder_ != nullptr) {
+    const Space space = space_of(type);
+    const std::size_t number_size = (header[0] & number_size_bits) + 1;
+    const std::uint64_t number =
+        restore_packet_number(next_received_[space], truncated_packet_number(header, number_size), number_size);
+    next_received_[space] = std::max(next_received_[space], number + 1);
+    record(trace::Direction::received, type, number, header, frames);
+  }
+  if (type != trace::PacketType::one_rtt) return;
+  if (first_one_rtt_ == Time{}) first_one_rtt_ = now_;
+  AckRanges ack;
+  if (!find_ack(frames, ack)) return;
+  acks_.on_ack(ack, [this](std::uint64_t lost) {
+    if (recorder_ != nullptr) recorder_->packet_lost(now_, trace::PacketType::one_rtt, lost);
+  });
+  mtu_.on_ack(ack, now_);
+}
+
+void PacketTap::record(trace::Direction direction, trace::PacketType type, std::uint64_t number, Bytes header, Bytes frames) {
+  trace::Packet packet;
+  packet.type = type;
+  packet.number = number;
+  if (type != trace::PacketType::one_rtt) packet.version = version_of(header);
+  else packet.key_phase = (header[0] & key_phase_bit) != 0;
+  packet.header = header;
+  packet.frames = frames;
+  packet.size = header.size() + frames.size() + tag_size;
+  recorder_->packet(now_, direction, packet);
+}
+
+void PacketTap::on_key_phase(bool phase) {
+  key_phase_ = phase;
+  ++key_updates_;
+  if (recorder_ != nullptr) recorder_->key_updated(now_, "1rtt", key_update_is_ours_ ? "local_update" : "remote_update");
+  key_update_is_ours_ = false;
+}
+
+}  // namespace sallyport::quic

@@ -1,0 +1,57 @@
+// PacketTap: sees each packet of one connection just before it is sealed and just after it was opened. From that it counts,
+// finds losses and the path's size, notices key updates, and feeds the connection's recorder.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "base/bytes.h"
+#include "base/time.h"
+#include "quic/ack_watch.h"
+#include "quic/path_mtu.h"
+#include "trace/recorder.h"
+
+namespace sallyport::quic {
+
+class PacketTap {
+ public:
+  PacketTap(PathMtu& mtu) : mtu_(mtu) {}
+
+  /// Null: nobody records.
+  void set_recorder(trace::Recorder* recorder) { recorder_ = recorder; }
+  /// The time that what follows happens at.
+  void set_now(Time now) { now_ = now; }
+  /// The next key update seen was asked for by us.
+  void expect_key_update() { key_update_is_ours_ = true; }
+
+  /// `header` as it is authenticated, without header protection; `frames` in the clear.
+  void on_seal(Bytes header, Bytes frames);
+  void on_open(Bytes header, Bytes frames);
+
+  std::uint64_t packets_sent() const { return packets_sent_; }
+  std::uint64_t packets_received() const { return packets_received_; }
+  std::uint64_t packets_lost() const { return acks_.lost(); }
+  std::uint64_t key_updates() const { return key_updates_; }
+  /// When the first 1-RTT packet was received; the epoch when none was.
+  Time first_one_rtt() const { return first_one_rtt_; }
+
+ private:
+  /// Initial, Handshake, and 0-RTT with 1-RTT (RFC 9000 §12.3).
+  enum Space : std::uint8_t { initial_space, handshake_space, application_space, space_count };
+
+  static trace::PacketType type_of(Bytes header);
+  static Space space_of(trace::PacketType type);
+  void record(trace::Direction direction, trace::PacketType type, std::uint64_t number, Bytes header, Bytes frames);
+  void on_key_phase(bool phase);
+
+  PathMtu& mtu_;
+  trace::Recorder* recorder_ = nullptr;
+  Time now_{}, first_one_rtt_{};
+  AckWatch acks_;
+  std::array<std::uint64_t, space_count> next_sent_{}, next_received_{};
+  std::uint64_t packets_sent_ = 0, packets_received_ = 0;
+  std::uint32_t key_updates_ = 0;
+  bool key_phase_ = false, key_update_is_ours_ = false;
+};
+
+}  // namespace sallyport::quic

@@ -1,0 +1,103 @@
+// PathMtu: how large a connection's packets may be, as found by path MTU discovery (RFC 9000 §14.3, RFC 8899). ngtcp2's own
+// shaping is off, because it would hold DATAGRAM frames to 1,200 bytes for a round trip; the sizes given here are what it
+// is handed as room instead. It sees every packet at the encryption boundary.
+//
+//  - Stream and control packets keep to what is proven: 1,200 bytes at first.
+//  - While a search is on, packets with DATAGRAM frames may take the size under test: nested connections need more than 1,200
+//    bytes at once, nothing is retransmitted if it does not fit, and the payload's sender has a search of its own.
+//  - The first search is ngtcp2's (probes of PING and PADDING, which congestion control does not mind losing). Later ones
+//    (the path grew, or turned out narrower) test with single packets of data, because ngtcp2 has no way to search again.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/time.h"
+#include "quic/frame_reader.h"
+
+namespace sallyport::quic {
+
+class PathMtu {
+ public:
+  /// `limit`: the largest size that the configuration, the path below and the peer allow.
+  PathMtu(std::size_t limit, bool discover);
+
+  /// Room for the next packet of streams, acknowledgements and control frames.
+  std::size_t stream_packet_size() const;
+  /// Room for the next packet of DATAGRAM frames.
+  std::size_t datagram_packet_size() const;
+  std::size_t proven() const { return proven_; }
+  std::size_t limit() const { return limit_; }
+
+  /// The handshake is complete: ngtcp2's search begins.
+  void start(Time now);
+  /// ngtcp2's search is on: before each flush, offer it probe_room() with nothing else to send.
+  bool wants_probe() const { return phase_ == Phase::first_search; }
+  std::size_t probe_room() const { return limit_; }
+  /// That offer was not taken, although congestion control would have let it.
+  void on_probe_not_taken(Time now, Duration pto);
+
+  /// The path below, or the peer, allows another size from now on. Smaller holds at once; larger begins a search.
+  void set_limit(std::size_t limit, Time now);
+  /// Another network path: everything is to be proven anew, ngtcp2 searches by itself.
+  void restart(std::size_t limit, Time now);
+
+  void on_sent(std::uint64_t number, std::size_t size, Bytes frames, Time now) {
+    if (size > minimum_udp_payload) on_large_sent(number, size, frames, now);
+    last_sent_ = number;
+  }
+  /// An acknowledgement of 1-RTT packets.
+  void on_ack(const AckRanges& ack, Time now) {
+    if (candidate_.size != 0 || sample_.size != 0) judge(ack, now);
+  }
+  /// Once a flush: notices what stays unanswered. `pto` as ngtcp2 computes it now.
+  void on_turn(Time now, Duration pto);
+  /// Whether on_turn() has anything to look at.
+  bool watching() const { return phase_ != Phase::idle || sample_.size != 0 || retry_at_ != never; }
+  /// When on_turn() is to be called at the latest.
+  Time deadline() const { return deadline_; }
+
+  /// Sizes for ngtcp2's search: `limit`, then halving what is left, so that whatever a nested path carries is found within
+  /// a few bytes. Its search takes them in this order and leaves out what is already decided.
+  static std::vector<std::uint16_t> probe_sizes(std::size_t limit);
+
+ private:
+  static constexpr std::size_t minimum_udp_payload = 1200;
+  enum class Phase : std::uint8_t {
+    handshake,     // nothing known
+    first_search,  // ngtcp2 probes
+    later_search,  // packets of data probe
+    idle,
+  };
+  struct Watched {
+    std::uint64_t number = 0;
+    std::size_t size = 0;  // 0: none
+    Time sent{};
+  };
+
+  void on_large_sent(std::uint64_t number, std::size_t size, Bytes frames, Time now);
+  void judge(const AckRanges& ack, Time now);
+  void search_again(std::size_t first_target, std::size_t failed, Time now);
+  void test_next(Time now);
+  void on_test_failed(Time now);
+  void on_sample_lost(Time now, unsigned weight);
+  void finish(Time now);
+
+  std::size_t limit_;
+  std::size_t proven_ = minimum_udp_payload;
+  std::size_t target_ = 0;   // later_search: the size under test
+  std::size_t failed_ = 0;   // later_search: this size and larger ones do not fit
+  Phase phase_ = Phase::handshake;
+  bool discover_;
+  bool grown_ = false;       // the limit rose during ngtcp2's search, which does not know
+  bool suspect_ = false;     // nothing large is answered: send small, to see whether that is
+  std::uint8_t test_losses_ = 0, large_losses_ = 0;
+  Watched candidate_;        // a packet larger than is proven
+  Watched sample_;           // one of those in flight that are larger than 1,200 bytes
+  std::uint64_t last_sent_ = 0, suspect_since_ = 0;
+  Time last_probe_{}, deadline_ = never, retry_at_ = never;
+};
+
+}  // namespace sallyport::quic

@@ -1,0 +1,72 @@
+#include "quic/send_batch.h"
+
+#include <cassert>
+#include <memory>
+#include <utility>
+
+#include "quic/native.h"
+
+namespace sallyport::quic {
+namespace {
+
+// What one UDP_SEGMENT call takes.
+constexpr std::size_t max_run_packets = 64, max_run_bytes = 65'000;
+constexpr std::size_t largest_packet = 65'527;
+constexpr std::size_t buffer_size = max_run_bytes + 2 * largest_packet;
+
+struct ThreadBuffer {
+  std::unique_ptr<std::uint8_t[]> bytes = std::make_unique_for_overwrite<std::uint8_t[]>(buffer_size);
+  bool in_use = false;
+};
+
+ThreadBuffer& thread_buffer() {
+  thread_local ThreadBuffer buffer;
+  return buffer;
+}
+
+}  // namespace
+
+SendBatch::SendBatch(Sender& sender) : sender_(sender) {
+  ThreadBuffer& shared = thread_buffer();
+  assert(!shared.in_use);
+  shared.in_use = true;
+  buffer_ = shared.bytes.get();
+  ngtcp2_path_storage_zero(&path_);
+}
+
+SendBatch::~SendBatch() {
+  flush();
+  thread_buffer().in_use = false;
+}
+
+MutableBytes SendBatch::room(std::size_t size) {
+  assert(size <= largest_packet);
+  if (end_ - begin_ + size > max_run_bytes) flush();
+  if (begin_ == end_ && begin_ + max_run_bytes + size > buffer_size) begin_ = end_ = 0;
+  return {buffer_ + end_, size};
+}
+
+void SendBatch::add(std::size_t size) {
+  const bool fits_run = count_ != 0 && size <= segment_ && count_ < max_run_packets && info_.ecn == run_ecn_ &&
+                        same_path(path_.path, run_path_);
+  if (!fits_run) {
+    flush();
+    segment_ = size;
+    run_ecn_ = info_.ecn;
+    if (!same_path(path_.path, run_path_)) run_path_ = to_net_path(path_.path);
+  }
+  end_ += size;
+  total_ += size;
+  ++count_;
+  if (size < segment_) flush();  // only the last of a run may be shorter
+}
+
+void SendBatch::flush() {
+  if (count_ == 0) return;
+  const net::DatagramRun run{{buffer_ + begin_, end_ - begin_}, segment_, static_cast<net::Ecn>(run_ecn_)};
+  begin_ = end_;
+  count_ = 0;
+  if (sender_.send_run(run_path_, run) == net::SendStatus::blocked) blocked_ = true;
+}
+
+}  // namespace sallyport::quic

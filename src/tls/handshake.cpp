@@ -1,0 +1,167 @@
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "tls/record_channel.h"
+#include "tls/stream.h"
+#include "tls/stream_impl.h"
+
+namespace sallyport::tls {
+namespace {
+
+constexpr unsigned stream_flags = GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL;
+
+/// TLS tickets over TCP and over QUIC are for different servers' states, even where the host is the same.
+std::string cache_key(const ClientOptions& options) {
+  return "tcp/" + (options.origin.empty() ? options.host : options.origin);
+}
+
+class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
+ public:
+  HandshakeImpl(net::Timers& timers, std::unique_ptr<net::ByteStream> transport, Duration timeout, Established established)
+      : timers_(timers),
+        channel_(std::make_unique<RecordChannel>(std::move(transport))),
+        established_(std::move(established)),
+        timer_(timers, [this, timeout](Time) { on_timeout(timeout); }),
+        done_(timers, [this](Time) { call_back(); }) {
+    timer_.arm(timers.now() + timeout);
+  }
+  ~HandshakeImpl() override {
+    if (channel_) channel_->transport().set_receiver(nullptr);
+  }
+
+  void start_server(const ServerOptions& options) {
+    start(channel_->start_server({.carrier = Carrier::tcp,
+                                  .flags = stream_flags,
+                                  .credentials = options.credentials,
+                                  .alpn = options.alpn,
+                                  .ticket_key = options.ticket_key,
+                                  .key_log = options.key_log}));
+  }
+
+  void start_client(const ClientOptions& options) {
+    ClientSetup setup{.carrier = Carrier::tcp,
+                      .flags = stream_flags | GNUTLS_KEY_SHARE_TOP,
+                      .trust = options.trust,
+                      .host = options.host,
+                      .alpn = options.alpn,
+                      .key_log = options.key_log};
+    std::optional<SessionCache::Entry> remembered;
+    if (options.sessions != nullptr) {
+      remembered = options.sessions->find(cache_key(options));
+      if (remembered) setup.ticket = remembered->ticket;
+      setup.on_ticket = [sessions = options.sessions, key = cache_key(options)](std::vector<std::uint8_t> ticket) {
+        sessions->store(key, {.ticket = std::move(ticket)});
+      };
+    }
+    start(channel_->start_client(std::move(setup)));
+  }
+
+ private:
+  void start(Result<> started) {
+    if (!started) return finish(started.error());
+    channel_->join();
+    net::ByteStream& transport = channel_->transport();
+    transport.set_receiver(this);
+    transport.set_reading(true);
+    step();
+  }
+
+  void step() {
+    for (;;) {
+      const std::size_t before = channel_->input_size();
+      const int code = gnutls_handshake(channel_->native());
+      if (code == 0) return finish(std::nullopt);
+      if (gnutls_error_is_fatal(code) != 0) {
+        gnutls_alert_send_appropriate(channel_->native(), code);
+        channel_->flush();
+        channel_->transport().finish();
+        return finish(explain(code));
+      }
+      // Not fatal: it wants more bytes, or it read something that it did not need.
+      if (!channel_->has_input() || channel_->input_size() == before) break;
+    }
+    channel_->flush();
+  }
+
+  Error explain(int code) const {
+    if (channel_->verify_error()) return *channel_->verify_error();
+    if (code == GNUTLS_E_FATAL_ALERT_RECEIVED) {
+      const unsigned alert = gnutls_alert_get(channel_->native());
+      return {ErrorKind::tls, "the peer refused the TLS handshake: " + alert_words(alert), alert};
+    }
+    const bool not_tls = code == GNUTLS_E_UNSUPPORTED_VERSION_PACKET || code == GNUTLS_E_UNEXPECTED_PACKET_LENGTH ||
+                         code == GNUTLS_E_RECORD_OVERFLOW;
+    if (not_tls) return {ErrorKind::tls, "the peer does not speak TLS here (" + error_words(code) + ")"};
+    return {ErrorKind::tls, "the TLS handshake failed: " + error_words(code)};
+  }
+
+  void on_timeout(Duration timeout) {
+    const auto seconds = std::chrono::duration<double>(timeout).count();
+    finish(Error{ErrorKind::timeout, "the TLS handshake did not finish within " + seconds_text(seconds)});
+  }
+
+  static std::string seconds_text(double seconds) {
+    std::string text = std::to_string(seconds);
+    text.erase(text.find_last_not_of('0') + 1);
+    if (text.ends_with('.')) text.pop_back();
+    return text + " s";
+  }
+
+  /// Keeps the outcome for the end of the turn: the transport may be on the stack now, and must not be destroyed then.
+  void finish(std::optional<Error> error) {
+    if (done_.requested()) return;
+    timer_.disarm();
+    channel_->flush();
+    error_ = std::move(error);
+    channel_->transport().set_reading(false);
+    done_.request();
+  }
+
+  void call_back() {
+    Established established = std::move(established_);
+    if (error_) {
+      established(std::unexpected(*std::move(error_)));
+    } else {
+      channel_->keep_older_session();
+      established(make_stream(timers_, std::move(channel_)));
+    }
+    // `this` may be gone.
+  }
+
+  // ByteStreamReceiver
+  void on_bytes(Bytes bytes) override {
+    channel_->arrive(bytes);
+    if (!done_.requested()) step();
+    channel_->settle();
+  }
+  void on_end() override {
+    finish(Error{ErrorKind::tls, "the peer closed the connection during the TLS handshake"});
+  }
+  void on_stream_error(const Error& why) override { finish(why); }
+
+  net::Timers& timers_;
+  std::unique_ptr<RecordChannel> channel_;
+  Established established_;
+  std::optional<Error> error_;
+  net::Timer timer_;
+  net::Deferred done_;
+};
+
+}  // namespace
+
+std::unique_ptr<Handshake> accept(net::Timers& timers, std::unique_ptr<net::ByteStream> transport,
+                                  const ServerOptions& options, Established established) {
+  auto handshake = std::make_unique<HandshakeImpl>(timers, std::move(transport), options.timeout, std::move(established));
+  handshake->start_server(options);
+  return handshake;
+}
+
+std::unique_ptr<Handshake> connect(net::Timers& timers, std::unique_ptr<net::ByteStream> transport,
+                                   const ClientOptions& options, Established established) {
+  auto handshake = std::make_unique<HandshakeImpl>(timers, std::move(transport), options.timeout, std::move(established));
+  handshake->start_client(options);
+  return handshake;
+}
+
+}  // namespace sallyport::tls

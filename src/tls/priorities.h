@@ -1,0 +1,16 @@
+// Priorities: which TLS versions, key exchanges and ciphers this program speaks, best first. For this layer's own files.
+#pragma once
+
+#include <gnutls/gnutls.h>
+
+#include "tls/session.h"
+
+namespace sallyport::tls {
+
+/// Parsed once; never null. Valid for the life of the process.
+gnutls_priority_t priorities(Carrier carrier);
+
+/// Whether this machine does AES in hardware, and so AES-GCM before ChaCha20.
+bool has_fast_aes();
+
+}  // namespace sallyport::tls

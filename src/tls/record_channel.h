@@ -1,0 +1,53 @@
+// RecordChannel: a TLS session joined to the ByteStream under it. It feeds GnuTLS with what came and gathers what GnuTLS sends, many
+// records to one write. The inside of both tls::Handshake and tls::Stream; for this layer's own files.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "base/chunk.h"
+#include "net/byte_stream.h"
+#include "tls/session.h"
+
+namespace sallyport::tls {
+
+class RecordChannel : public Session {
+ public:
+  explicit RecordChannel(std::unique_ptr<net::ByteStream> transport) : transport_(std::move(transport)) {}
+
+  /// Joins them; once the session was started.
+  void join();
+
+  net::ByteStream& transport() { return *transport_; }
+  const net::ByteStream& transport() const { return *transport_; }
+
+  // Reading: what `arrive` shows is GnuTLS's to read until `settle`, which keeps what was left of it.
+  void arrive(Bytes bytes) { arriving_ = bytes; }
+  void settle();
+  bool has_input() const { return !held().empty() || !arriving_.empty(); }
+  std::size_t input_size() const { return held().size() + arriving_.size(); }
+
+  // Writing
+  /// `plaintext` more bytes are about to be sent: sizes the next buffer.
+  void expect(std::size_t plaintext);
+  /// Hands the records that were made to the transport.
+  void flush();
+
+ private:
+  Bytes held() const { return Bytes(held_).subspan(held_read_); }
+  std::size_t take(MutableBytes out);
+  void put(Bytes record);
+  static ssize_t pull(gnutls_transport_ptr_t self, void* out, std::size_t size);
+  static ssize_t push(gnutls_transport_ptr_t self, const giovec_t* parts, int count);
+
+  std::unique_ptr<net::ByteStream> transport_;
+  Bytes arriving_;                  // of the current on_bytes
+  std::vector<std::uint8_t> held_;  // of earlier ones, while the stream above does not read
+  std::size_t held_read_ = 0;
+  Chunk out_;
+  std::size_t out_used_ = 0;
+  std::size_t expected_ = 0;
+};
+
+}  // namespace sallyport::tls

@@ -1,0 +1,106 @@
+#include "tls/server_credentials.h"
+
+#include <array>
+
+#include "tls/session.h"
+
+namespace sallyport::tls {
+namespace {
+
+/// Whether the client said that it can verify a signature made with a key of this sort.
+bool client_verifies(gnutls_session_t session, gnutls_pk_algorithm_t algorithm) {
+  gnutls_sign_algorithm_t offered = GNUTLS_SIGN_UNKNOWN;
+  for (std::size_t i = 0; gnutls_sign_algorithm_get_requested(session, i, &offered) == 0; ++i) {
+    if (gnutls_sign_supports_pk_algorithm(offered, algorithm) != 0) return true;
+  }
+  return false;
+}
+
+/// gnutls_certificate_retrieve_function3: lends, so that no handshake copies a certificate.
+int retrieve(gnutls_session_t session, const gnutls_cert_retr_st*, gnutls_pcert_st** chain, unsigned* chain_length,
+             gnutls_ocsp_data_st** ocsp, unsigned* ocsp_length, gnutls_privkey_t* key, unsigned* flags) {
+  ParsedPair& pair = Session::of(session).server_credentials()->impl().choose(session);
+  *chain = pair.chain.data();
+  *chain_length = static_cast<unsigned>(pair.chain.size());
+  *ocsp = nullptr;
+  *ocsp_length = 0;
+  *key = pair.key.get();
+  *flags = 0;
+  return 0;
+}
+
+}  // namespace
+
+std::string sni_of(gnutls_session_t session) {
+  std::array<char, 256> name;
+  std::size_t size = name.size();
+  unsigned type = 0;
+  if (gnutls_server_name_get(session, name.data(), &size, &type, 0) != 0 || type != GNUTLS_NAME_DNS) return {};
+  return std::string(name.data(), size);
+}
+
+Result<std::unique_ptr<ParsedPair>> ParsedPair::parse(const KeyPair& pair) {
+  std::unique_ptr<ParsedPair> result(new ParsedPair);
+  const std::vector<X509Certificate> certificates = parse_certificates(pair.certificate_pem);
+  if (certificates.empty()) return fail(ErrorKind::file, "a certificate is not in PEM form");
+  result->names = names_of(certificates.front().get());
+  unsigned bits = 0;
+  result->algorithm = static_cast<gnutls_pk_algorithm_t>(gnutls_x509_crt_get_pk_algorithm(certificates.front().get(), &bits));
+
+  gnutls_privkey_t key = nullptr;
+  gnutls_privkey_init(&key);
+  result->key.reset(key);
+  const gnutls_datum_t key_pem = datum_of(pair.key_pem);
+  if (gnutls_privkey_import_x509_raw(key, &key_pem, GNUTLS_X509_FMT_PEM, nullptr, 0) < 0) {
+    return fail(ErrorKind::file, "the key of the certificate for " + quote_names(result->names) + " cannot be used");
+  }
+  result->chain.reserve(certificates.size());
+  for (const X509Certificate& certificate : certificates) {
+    gnutls_pcert_st parsed{};
+    if (const int code = gnutls_pcert_import_x509(&parsed, certificate.get(), 0); code < 0) {
+      return fail(ErrorKind::file, "the certificate for " + quote_names(result->names) + " cannot be used: " + error_words(code));
+    }
+    result->chain.push_back(parsed);
+  }
+  return result;
+}
+
+ParsedPair::~ParsedPair() {
+  for (gnutls_pcert_st& certificate : chain) gnutls_pcert_deinit(&certificate);
+}
+
+ParsedPair& ServerCredentials::Impl::choose(gnutls_session_t session) const {
+  const std::span<const std::size_t> named = index.find(sni_of(session));
+  for (const std::size_t i : named) {
+    if (client_verifies(session, pairs[i]->algorithm)) return *pairs[i];
+  }
+  // For want of a better one; GnuTLS ends the handshake where the client cannot verify it.
+  return *pairs[named.empty() ? 0 : named.front()];
+}
+
+Result<std::shared_ptr<const ServerCredentials>> ServerCredentials::make(std::vector<KeyPair> pairs) {
+  if (pairs.empty()) return fail(ErrorKind::usage, "a TLS server needs a certificate (--cert and --key, or --self-signed NAME)");
+  auto impl = std::make_unique<Impl>();
+  gnutls_certificate_credentials_t handle = nullptr;
+  if (const int code = gnutls_certificate_allocate_credentials(&handle); code < 0) {
+    return fail(ErrorKind::resource, error_words(code));
+  }
+  impl->handle.reset(handle);
+  gnutls_certificate_set_retrieve_function3(handle, retrieve);
+  for (const KeyPair& pair : pairs) {
+    auto parsed = ParsedPair::parse(pair);
+    if (!parsed) return std::unexpected(parsed.error());
+    for (const std::string& name : (*parsed)->names) impl->index.add(name, impl->pairs.size());
+    impl->pairs.push_back(std::move(*parsed));
+  }
+  return std::shared_ptr<const ServerCredentials>(new ServerCredentials(std::move(impl)));
+}
+
+ServerCredentials::ServerCredentials(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ServerCredentials::~ServerCredentials() = default;
+
+gnutls_certificate_credentials_st* ServerCredentials::native() const { return impl_->handle.get(); }
+
+bool ServerCredentials::covers(std::string_view host) const { return !impl_->index.find(host).empty(); }
+
+}  // namespace sallyport::tls

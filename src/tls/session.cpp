@@ -1,0 +1,177 @@
+#include "tls/session.h"
+
+#include <gnutls/crypto.h>
+
+#include <algorithm>
+
+#include "base/hex.h"
+#include "net/address.h"
+#include "tls/priorities.h"
+
+namespace sallyport::tls {
+namespace {
+
+constexpr std::size_t ticket_master_key_size = 64;  // as gnutls_session_ticket_key_generate makes them
+
+std::string without_brackets(const std::string& host) {
+  return host.starts_with('[') && host.ends_with(']') ? host.substr(1, host.size() - 2) : host;
+}
+
+int enable_tickets(gnutls_session_t session, const std::array<std::uint8_t, 32>& key) {
+  std::array<std::uint8_t, ticket_master_key_size> master;
+  const gnutls_datum_t secret = datum_of(Bytes(key));
+  const gnutls_datum_t label = datum_of("gnutls ticket master key");
+  if (const int code = gnutls_hkdf_expand(GNUTLS_MAC_SHA256, &secret, &label, master.data(), master.size()); code < 0) return code;
+  const gnutls_datum_t master_key = datum_of(Bytes(master));
+  return gnutls_session_ticket_enable_server(session, &master_key);
+}
+
+std::unexpected<Error> cannot_start(int code) {
+  return fail(ErrorKind::resource, "cannot set up TLS: " + error_words(code));
+}
+
+}  // namespace
+
+Result<> Session::init(unsigned flags, Carrier carrier, std::span<const std::string> alpn, bool is_server) {
+  handle_.reset();
+  gnutls_session_t session = nullptr;
+  if (const int code = gnutls_init(&session, flags); code < 0) return cannot_start(code);
+  handle_.reset(session);
+  gnutls_transport_set_ptr(session, this);
+  if (const int code = gnutls_priority_set(session, priorities(carrier)); code < 0) return cannot_start(code);
+
+  std::vector<gnutls_datum_t> protocols;
+  for (const std::string& protocol : alpn) protocols.push_back(datum_of(protocol));
+  // Mandatory: a client that offers others only is told so (RFC 7301 §3.2) instead of being talked to in a protocol it does not speak.
+  unsigned alpn_flags = GNUTLS_ALPN_MANDATORY;
+  if (is_server) alpn_flags |= GNUTLS_ALPN_SERVER_PRECEDENCE;
+  if (!protocols.empty()) {
+    if (const int code =
+            gnutls_alpn_set_protocols(session, protocols.data(), static_cast<unsigned>(protocols.size()), alpn_flags);
+        code < 0) {
+      return cannot_start(code);
+    }
+  }
+  if (key_log_) gnutls_session_set_keylog_function(session, on_key_log);
+  return {};
+}
+
+Result<> Session::start_server(ServerSetup setup) {
+  credentials_ = std::move(setup.credentials);
+  key_log_ = std::move(setup.key_log);
+  if (auto ready = init(GNUTLS_SERVER | setup.flags, setup.carrier, setup.alpn, true); !ready) return ready;
+  if (const int code = gnutls_credentials_set(native(), GNUTLS_CRD_CERTIFICATE, credentials_->native()); code < 0) {
+    return cannot_start(code);
+  }
+  if (const int code = enable_tickets(native(), setup.ticket_key); code < 0) return cannot_start(code);
+  return {};
+}
+
+Result<> Session::start_client(ClientSetup setup) {
+  trust_ = std::move(setup.trust);
+  host_ = without_brackets(setup.host);
+  on_ticket_ = std::move(setup.on_ticket);
+  key_log_ = std::move(setup.key_log);
+  if (auto ready = init_client(setup); !ready || setup.ticket.empty()) return ready;
+  offers_ticket_ = take_ticket(setup.ticket);
+  // A session that took in a ticket cannot give it up again.
+  return offers_ticket_ ? Result<>{} : init_client(setup);
+}
+
+Result<> Session::init_client(const ClientSetup& setup) {
+  if (auto ready = init(GNUTLS_CLIENT | setup.flags, setup.carrier, setup.alpn, false); !ready) return ready;
+  if (const int code = gnutls_credentials_set(native(), GNUTLS_CRD_CERTIFICATE, trust_->native()); code < 0) {
+    return cannot_start(code);
+  }
+  if (!host_.empty() && !net::IpAddress::parse(host_)) {
+    if (const int code = gnutls_server_name_set(native(), GNUTLS_NAME_DNS, host_.data(), host_.size()); code < 0) {
+      return fail(ErrorKind::usage, "'" + host_ + "' is not a host name");
+    }
+  }
+  gnutls_session_set_verify_function(native(), on_verify);
+  if (on_ticket_) gnutls_handshake_set_hook_function(native(), GNUTLS_HANDSHAKE_NEW_SESSION_TICKET, GNUTLS_HOOK_POST, on_new_ticket);
+  return {};
+}
+
+bool Session::take_ticket(Bytes ticket) {
+  if (gnutls_session_set_data(native(), ticket.data(), ticket.size()) < 0) return false;
+  // A resumed handshake shows no certificate. The one that was shown when the ticket was made is in the ticket's data, and must be
+  // one that this client accepts now: the ticket may stem from a time of -k or of another --ca.
+  return verify_peer(native(), *trust_, host_).has_value();
+}
+
+SessionInfo Session::info() const {
+  SessionInfo info;
+  gnutls_datum_t alpn{};
+  if (gnutls_alpn_get_selected_protocol(native(), &alpn) == 0) info.alpn = as_text({alpn.data, alpn.size});
+  info.server_name = credentials_ ? sni_of(native()) : host_;
+  if (const char* cipher = gnutls_ciphersuite_get(native())) info.cipher = cipher;
+  info.resumed = gnutls_session_is_resumed(native()) != 0;
+  info.early_data_accepted = (gnutls_session_get_flags(native()) & GNUTLS_SFLAGS_EARLY_DATA) != 0;
+  return info;
+}
+
+int Session::on_key_log(gnutls_session_t session, const char* label, const gnutls_datum_t* secret) {
+  gnutls_datum_t client_random{}, server_random{};
+  gnutls_session_get_random(session, &client_random, &server_random);
+  std::string line = label;
+  line += ' ' + to_hex({client_random.data, client_random.size});
+  line += ' ' + to_hex({secret->data, secret->size});
+  of(session).key_log_->write(line);
+  return 0;
+}
+
+int Session::on_verify(gnutls_session_t session) {
+  Session& self = of(session);
+  const auto verified = verify_peer(session, *self.trust_, self.host_);
+  if (verified) return 0;
+  self.verify_error_ = verified.error();
+  return GNUTLS_E_CERTIFICATE_ERROR;
+}
+
+int Session::on_new_ticket(gnutls_session_t session, unsigned, unsigned, unsigned, const gnutls_datum_t*) {
+  // TLS 1.2 sends its ticket before the handshake is done; its data can be had only then.
+  if (gnutls_protocol_get_version(session) != GNUTLS_TLS1_3) return 0;
+  if (auto data = resumption_data(session); !data.empty()) of(session).on_ticket_(std::move(data));
+  return 0;
+}
+
+void Session::keep_older_session() {
+  if (!on_ticket_ || gnutls_protocol_get_version(native()) == GNUTLS_TLS1_3) return;
+  if (auto data = resumption_data(native()); !data.empty()) on_ticket_(std::move(data));
+}
+
+std::vector<std::uint8_t> resumption_data(gnutls_session_t session) {
+  Datum data;
+  if (gnutls_session_get_data2(session, &data.value) < 0) return {};
+  return {data.bytes().begin(), data.bytes().end()};
+}
+
+std::string alert_words(unsigned alert) {
+  switch (alert) {
+    case GNUTLS_A_NO_APPLICATION_PROTOCOL:
+      return "no protocol in common (ALPN)";
+    case GNUTLS_A_UNRECOGNIZED_NAME:
+      return "it does not serve this name (SNI)";
+    case GNUTLS_A_HANDSHAKE_FAILURE:
+    case GNUTLS_A_INSUFFICIENT_SECURITY:
+      return "no cipher or signature algorithm in common";
+    case GNUTLS_A_PROTOCOL_VERSION:
+      return "no TLS version in common";
+    case GNUTLS_A_UNKNOWN_CA:
+      return "the certificate is signed by nobody it trusts";
+    case GNUTLS_A_CERTIFICATE_EXPIRED:
+      return "the certificate expired";
+    case GNUTLS_A_BAD_CERTIFICATE:
+    case GNUTLS_A_CERTIFICATE_UNKNOWN:
+      return "the certificate was not accepted";
+    case GNUTLS_A_CERTIFICATE_REQUIRED:
+      return "it wants a client certificate";
+    default:
+      break;
+  }
+  const char* name = gnutls_alert_get_name(static_cast<gnutls_alert_description_t>(alert));
+  return name != nullptr ? std::string(name) : "alert " + std::to_string(alert);
+}
+
+}  // namespace sallyport::tls

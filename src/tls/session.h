@@ -1,0 +1,92 @@
+// Session: a GnuTLS session with what its callbacks need, set up the same way for TCP and for QUIC. The base of tls::Stream's and
+// QuicSession's insides; for this layer's own files.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tls/credentials.h"
+#include "tls/gnutls_handles.h"
+#include "tls/session_info.h"
+#include "trace/keylog.h"
+
+namespace sallyport::tls {
+
+/// The name in the client's ClientHello; empty for none.
+std::string sni_of(gnutls_session_t session);
+
+enum class Carrier { tcp, quic };
+
+struct ServerSetup {
+  Carrier carrier;
+  unsigned flags;  ///< of gnutls_init, besides the role
+  std::shared_ptr<const ServerCredentials> credentials;
+  std::span<const std::string> alpn;
+  std::array<std::uint8_t, 32> ticket_key;
+  std::shared_ptr<trace::KeyLog> key_log;
+};
+
+struct ClientSetup {
+  Carrier carrier;
+  unsigned flags;
+  std::shared_ptr<const Trust> trust;
+  std::string host;
+  std::span<const std::string> alpn;
+  Bytes ticket;
+  std::function<void(std::vector<std::uint8_t>)> on_ticket;  ///< may be empty
+  std::shared_ptr<trace::KeyLog> key_log;
+};
+
+class Session {
+ public:
+  Session() = default;
+  virtual ~Session() = default;
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  /// The Session behind GnuTLS's handle, from inside a callback.
+  static Session& of(gnutls_session_t session) { return *static_cast<Session*>(gnutls_transport_get_ptr(session)); }
+
+  Result<> start_server(ServerSetup setup);
+  Result<> start_client(ClientSetup setup);
+
+  gnutls_session_t native() const { return handle_.get(); }
+  const ServerCredentials* server_credentials() const { return credentials_.get(); }
+  /// A client: the ticket was taken and will be offered.
+  bool offers_ticket() const { return offers_ticket_; }
+  SessionInfo info() const;
+  /// A client's handshake over TCP is done: with TLS 1.2 only now there is something to resume from.
+  void keep_older_session();
+  /// Why the server's certificate was not accepted, once it was not.
+  const std::optional<Error>& verify_error() const { return verify_error_; }
+
+ private:
+  Result<> init(unsigned flags, Carrier carrier, std::span<const std::string> alpn, bool is_server);
+  Result<> init_client(const ClientSetup& setup);
+  bool take_ticket(Bytes ticket);
+  static int on_key_log(gnutls_session_t session, const char* label, const gnutls_datum_t* secret);
+  static int on_verify(gnutls_session_t session);
+  static int on_new_ticket(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming, const gnutls_datum_t*);
+
+  SessionHandle handle_;
+  std::shared_ptr<const ServerCredentials> credentials_;  // null in a client
+  std::shared_ptr<const Trust> trust_;                    // null in a server
+  std::string host_;
+  std::function<void(std::vector<std::uint8_t>)> on_ticket_;
+  std::shared_ptr<trace::KeyLog> key_log_;
+  std::optional<Error> verify_error_;
+  bool offers_ticket_ = false;
+};
+
+/// What gnutls_session_get_data2 gives: the means to resume `session`; empty where there is none.
+std::vector<std::uint8_t> resumption_data(gnutls_session_t session);
+
+/// A TLS alert in words that tell a person what to look for.
+std::string alert_words(unsigned alert);
+
+}  // namespace sallyport::tls

@@ -1,0 +1,123 @@
+#include <algorithm>
+#include <array>
+#include <ctime>
+
+#include "base/file.h"
+#include "tls/credentials.h"
+#include "tls/gnutls_handles.h"
+#include "tls/names.h"
+
+namespace sallyport::tls {
+namespace {
+
+std::string date_of(std::time_t time) {
+  std::tm parts{};
+  std::array<char, 32> text{};
+  gmtime_r(&time, &parts);
+  std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M UTC", &parts);
+  return text.data();
+}
+
+std::string issuer_of(gnutls_x509_crt_int* certificate) {
+  Datum issuer;
+  if (gnutls_x509_crt_get_issuer_dn3(certificate, &issuer.value, 0) < 0) return "an unnamed issuer";
+  return "'" + std::string(issuer.text()) + "'";
+}
+
+X509Certificate leaf_of(gnutls_session_t session) {
+  unsigned count = 0;
+  const gnutls_datum_t* chain = gnutls_certificate_get_peers(session, &count);
+  gnutls_x509_crt_t raw = nullptr;
+  if (chain == nullptr || count == 0 || gnutls_x509_crt_init(&raw) < 0) return nullptr;
+  X509Certificate certificate(raw);
+  if (gnutls_x509_crt_import(raw, &chain[0], GNUTLS_X509_FMT_DER) < 0) return nullptr;
+  return certificate;
+}
+
+/// The whole sentence for a certificate that was not accepted. Several things may be wrong at once: the first to mend is named.
+std::string explain(unsigned status, gnutls_x509_crt_int* leaf, const Trust& trust, const std::string& host) {
+  const std::string subject = "the certificate of " + host;
+  if ((status & GNUTLS_CERT_EXPIRED) != 0) {
+    const std::time_t expired = gnutls_x509_crt_get_expiration_time(leaf);
+    if (expired < std::time(nullptr)) return subject + " expired on " + date_of(expired);
+    return "a certificate above " + subject + " in its chain expired";
+  }
+  if ((status & GNUTLS_CERT_NOT_ACTIVATED) != 0) {
+    return subject + " is not valid before " + date_of(gnutls_x509_crt_get_activation_time(leaf)) + " (is the clock right?)";
+  }
+  if ((status & GNUTLS_CERT_REVOKED) != 0) return subject + " was revoked";
+  if ((status & GNUTLS_CERT_INSECURE_ALGORITHM) != 0) return subject + " is signed with an algorithm that is no longer safe";
+  if ((status & GNUTLS_CERT_SIGNATURE_FAILURE) != 0) return subject + " has a signature that is not its issuer's";
+  if ((status & GNUTLS_CERT_SIGNER_NOT_FOUND) != 0) {
+    return subject + " is signed by " + issuer_of(leaf) + ", and by nobody in " + trust.source() + " (--ca names a file with its issuer)";
+  }
+  if ((status & (GNUTLS_CERT_PURPOSE_MISMATCH | GNUTLS_CERT_SIGNER_NOT_CA)) != 0) return subject + " is not one for a server";
+  if ((status & GNUTLS_CERT_UNEXPECTED_OWNER) != 0) {
+    return subject + " is for " + quote_names(names_of(leaf)) + ", not for '" + host + "'";
+  }
+  Datum words;
+  gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &words.value, 0);
+  std::string text(words.text());
+  while (!text.empty() && (text.back() == '.' || text.back() == ' ')) text.pop_back();
+  return subject + " cannot be trusted: " + text;
+}
+
+}  // namespace
+
+struct Trust::Impl {
+  CredentialsHandle handle;
+  bool insecure = false;
+  std::string source;
+};
+
+Trust::Trust(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Trust::~Trust() = default;
+gnutls_certificate_credentials_st* Trust::native() const { return impl_->handle.get(); }
+bool Trust::insecure() const { return impl_->insecure; }
+const std::string& Trust::source() const { return impl_->source; }
+
+Result<std::shared_ptr<const Trust>> Trust::make(const TrustOptions& options) {
+  constexpr std::size_t largest_store = 16 * 1024 * 1024;
+  auto impl = std::make_unique<Impl>();
+  impl->insecure = options.insecure;
+  impl->source = options.ca_file.empty() ? "the system's store" : options.ca_file;
+  gnutls_certificate_credentials_t handle = nullptr;
+  if (const int code = gnutls_certificate_allocate_credentials(&handle); code < 0) {
+    return fail(ErrorKind::resource, error_words(code));
+  }
+  impl->handle.reset(handle);
+  if (!options.ca_file.empty()) {
+    const auto pem = read_file(options.ca_file, largest_store);
+    if (!pem) return std::unexpected(pem.error());
+    const gnutls_datum_t data = datum_of(*pem);
+    if (gnutls_certificate_set_x509_trust_mem(handle, &data, GNUTLS_X509_FMT_PEM) <= 0) {
+      return fail(ErrorKind::file, options.ca_file + " holds no certificate in PEM form");
+    }
+  } else if (!options.insecure && gnutls_certificate_set_x509_system_trust(handle) <= 0) {
+    return fail(ErrorKind::file,
+                "the system has no store of certificate authorities (install ca-certificates, or name a file with --ca)");
+  }
+  return std::shared_ptr<const Trust>(new Trust(std::move(impl)));
+}
+
+Result<> verify_peer(gnutls_session_int* session, const Trust& trust, const std::string& host) {
+  if (trust.insecure()) return {};
+  const X509Certificate leaf = leaf_of(session);
+  if (leaf == nullptr) return fail(ErrorKind::tls, host + " shows no certificate");
+
+  std::string name = host;
+  if (name.starts_with('[') && name.ends_with(']')) name = name.substr(1, name.size() - 2);
+  std::array<gnutls_typed_vdata_st, 2> wanted{};
+  wanted[0].type = GNUTLS_DT_DNS_HOSTNAME;  // GnuTLS takes an address here as well
+  wanted[0].data = reinterpret_cast<unsigned char*>(name.data());
+  wanted[1].type = GNUTLS_DT_KEY_PURPOSE_OID;
+  std::string purpose = GNUTLS_KP_TLS_WWW_SERVER;
+  wanted[1].data = reinterpret_cast<unsigned char*>(purpose.data());
+  unsigned status = 0;
+  const int code = gnutls_certificate_verify_peers(session, wanted.data(), wanted.size(), &status);
+  if (code < 0) return fail(ErrorKind::tls, "the certificate of " + host + " cannot be checked: " + error_words(code));
+  if (status != 0) return fail(ErrorKind::tls, explain(status, leaf.get(), trust, host));
+  return {};
+}
+
+}  // namespace sallyport::tls

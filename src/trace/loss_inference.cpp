@@ -1,0 +1,62 @@
+#include "trace/loss_inference.h"
+
+#include <algorithm>
+
+namespace sallyport::trace {
+
+LossInference::Space& LossInference::space_of(PacketType type) {
+  return spaces_[type == PacketType::initial ? 0 : type == PacketType::handshake ? 1 : 2];
+}
+
+void LossInference::trim(Space& space) {
+  while (!space.sent.empty() && space.sent.front().done) space.sent.pop_front();
+}
+
+void LossInference::on_sent(Time now, PacketType type, std::uint64_t number, bool ack_eliciting, bool probe) {
+  Space& space = space_of(type);
+  if (number < space.largest_sent) return;  // the space started anew (version negotiation): not ours to judge
+  space.largest_sent = number;
+  if (!ack_eliciting) return;
+  space.sent.push_back({number, now, type, probe, false});
+  if (space.sent.size() > max_tracked) {
+    space.sent.pop_front();
+    trim(space);
+  }
+}
+
+void LossInference::on_acked(PacketType type, std::uint64_t low, std::uint64_t high) {
+  Space& space = space_of(type);
+  if (low > space.largest_sent) return;  // never sent: a lying peer must not make everything else look lost
+  high = std::min(high, space.largest_sent);
+  const bool is_largest = !space.any_acked || high > space.largest_acked;
+  if (is_largest) {
+    space.any_acked = true;
+    space.largest_acked = high;
+  }
+  auto packet = std::lower_bound(space.sent.begin(), space.sent.end(), low,
+                                 [](const Sent& sent, std::uint64_t number) { return sent.number < number; });
+  for (; packet != space.sent.end() && packet->number <= high; ++packet) {
+    if (packet->done) continue;
+    packet->done = true;
+    if (is_largest && packet->number == high) space.newly_acked_at = packet->at;
+  }
+  trim(space);
+}
+
+void LossInference::forget(PacketType type) { space_of(type).sent.clear(); }
+
+void LossInference::take_sample(Time now, Space& space) {
+  if (space.newly_acked_at == never) return;
+  // The peer's own delay stays in: the threshold only grows by it, so nothing is judged too early.
+  latest_rtt_ = std::max(now - space.newly_acked_at, Duration{1});
+  smoothed_rtt_ = smoothed_rtt_ == Duration::zero() ? latest_rtt_ : (7 * smoothed_rtt_ + latest_rtt_) / 8;
+  space.newly_acked_at = never;
+}
+
+Duration LossInference::loss_delay() const {
+  const Duration rtt = std::max(smoothed_rtt_, latest_rtt_);
+  if (rtt == Duration::zero()) return 333ms;  // kInitialRtt, RFC 9002 §6.2.2
+  return std::max<Duration>(rtt * 9 / 8, 1ms);  // kGranularity
+}
+
+}  // namespace sallyport::trace

@@ -1,0 +1,25 @@
+// QUIC frames and error codes in qlog's words (draft-ietf-quic-qlog-quic-events).
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "trace/json_text.h"
+#include "trace/quic_frames.h"
+#include "trace/recorder.h"
+
+namespace sallyport::trace {
+
+/// One object of a packet's "frames". `ack_delay_exponent` is the one that the sender of the frame announced.
+void write_frame(JsonText& json, const QuicFrame& frame, std::uint8_t ack_delay_exponent);
+
+/// The field `name` with qlog's word for a code ("unknown" where it has none) and error_code with the number.
+void write_error(JsonText& json, std::string_view name, bool application, std::uint64_t code);
+
+/// "1RTT", "initial" ...
+std::string_view packet_type_name(PacketType type);
+
+/// Whether a packet with this frame must be acknowledged (RFC 9002 §2).
+bool is_ack_eliciting(FrameKind kind);
+
+}  // namespace sallyport::trace

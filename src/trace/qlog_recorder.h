@@ -1,0 +1,76 @@
+// QlogRecorder: the Recorder of one connection that copies each event to a Ring; QlogWriter's thread does the rest.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+
+#include "trace/qlog_record.h"
+#include "trace/qlog_serializer.h"
+#include "trace/recorder.h"
+#include "trace/ring.h"
+
+namespace sallyport::trace {
+
+/// What one connection's thread and the writer's thread share.
+struct ConnectionLog {
+  ConnectionLog(QlogIdentity who, std::size_t ring_bytes) : identity(std::move(who)), ring(ring_bytes) {}
+  const QlogIdentity identity;
+  Ring ring;
+  std::atomic<std::uint64_t> dropped_at_end = 0;  ///< after the last record; set before `closed`
+  std::atomic<bool> closed = false;               ///< nothing more comes
+};
+
+/// Rouses the writer's thread before its time: a ring fills up, or a connection began or ended.
+class Alarm {
+ public:
+  void ring();
+  /// Until ring(), or for `most` (zero: without end). Returns at once when it rang since the last wait.
+  void wait(Duration most);
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable condition_;
+  bool rung_ = false;
+};
+
+class QlogRecorder final : public Recorder {
+ public:
+  QlogRecorder(std::shared_ptr<ConnectionLog> log, std::shared_ptr<Alarm> alarm)
+      : log_(std::move(log)), alarm_(std::move(alarm)) {}
+  ~QlogRecorder() override;
+
+  void packet(Time now, Direction direction, const Packet& packet) override;
+  void datagrams(Time now, Direction direction, std::size_t count, std::size_t bytes) override;
+  void packet_lost(Time now, PacketType type, std::uint64_t number) override;
+  void packet_dropped(Time now, std::size_t bytes, std::string_view why) override;
+  void metrics(Time now, const Metrics& metrics) override;
+  void path(Time now, const net::NetPath& path, std::size_t max_datagram_size) override;
+  void transport_parameters(Time now, Direction owner, Bytes encoded) override;
+  void alpn(Time now, std::string_view protocol) override;
+  void key_updated(Time now, std::string_view key_type, std::string_view trigger) override;
+  void state(Time now, std::string_view state) override;
+  void closed(Time now, bool by_peer, bool application, std::uint64_t code, std::string_view reason) override;
+  void http_frame(Time now, Direction direction, const HttpFrame& frame) override;
+  void http_stream_type(Time now, Direction owner, std::int64_t stream_id, std::string_view type) override;
+  void capsule(Time now, Direction direction, const Capsule& capsule) override;
+  void note(Time now, std::string_view text) override;
+
+ private:
+  template <class R>
+  void push(R record, Bytes first = {}, Bytes second = {});
+  void push_text(EventKind kind, Time now, std::string_view first, std::string_view second = {});
+  /// Room for `size` bytes, a note of a gap before it put in; null, and counted, when the ring is full.
+  std::uint8_t* reserve(Time now, std::size_t size);
+  void commit(std::size_t size);
+
+  std::shared_ptr<ConnectionLog> log_;
+  std::shared_ptr<Alarm> alarm_;
+  std::uint64_t dropped_ = 0;  ///< since the last record that fitted
+};
+
+/// Adds to what qlog_events_dropped() tells.
+void count_dropped_events(std::uint64_t count);
+
+}  // namespace sallyport::trace

@@ -1,0 +1,60 @@
+// QlogWriter: the thread that empties the rings of all recorded connections into their files. A slow or full disk costs records,
+// which are counted, never a connection's time (bad input 46).
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "trace/qlog_recorder.h"
+
+namespace sallyport::trace {
+
+/// One qlog file, made when the first bytes come. Holds whole appends only: one that fails half-way is taken back.
+class QlogFile {
+ public:
+  QlogFile(std::string folder, std::string stem) : folder_(std::move(folder)), stem_(std::move(stem)) {}
+  /// Whether all of `text` is in the file; otherwise nothing of it is.
+  bool append(std::string_view text);
+
+ private:
+  bool open();
+
+  std::string folder_, stem_;
+  UniqueFd fd_;
+  std::uint64_t size_ = 0;
+};
+
+class QlogWriter {
+ public:
+  explicit QlogWriter(std::string folder);
+  /// Writes what is still in the rings, and returns when all is on disk.
+  ~QlogWriter();
+
+  /// From any thread.
+  std::unique_ptr<Recorder> start(QlogIdentity identity, std::size_t ring_bytes);
+
+ private:
+  struct Open;
+  void run();
+  /// Whether this log is done with.
+  bool drain(Open& open);
+  /// Puts first into an empty buffer what a file needs before its next record.
+  void begin(Open& open);
+  void flush(Open& open);
+
+  const std::string folder_;
+  std::shared_ptr<Alarm> alarm_ = std::make_shared<Alarm>();
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<ConnectionLog>> started_;  ///< not yet seen by the thread; under mutex_
+  std::atomic<bool> stopping_ = false;
+  std::string buffer_;              ///< the thread's: records on their way to a file
+  std::uint64_t buffered_events_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace sallyport::trace
