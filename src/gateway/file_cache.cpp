@@ -11,6 +11,7 @@
 #include "gateway/folder_page.h"
 #include "gateway/media_type.h"
 #include "gateway/request_path.h"
+#include "http/connection.h"
 
 namespace sallyport::gateway {
 namespace {

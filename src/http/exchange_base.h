@@ -122,6 +122,7 @@ class ExchangeBase : public Exchange {
   bool end_queued() const { return send_ >= Send::finished; }
   const Fields& trailers() const { return trailers_; }
 
+  /// on_closed is due or done; nothing more is delivered.
   bool is_ending() const { return ended_; }
   bool receive_done() const { return receive_ == Receive::ended || receive_ == Receive::stopped; }
   bool send_done() const { return send_ == Send::ended; }

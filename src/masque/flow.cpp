@@ -29,7 +29,6 @@ Flow::~Flow() {
 
 void Flow::start(const Target& target) {
   const auto opened = [this](ReachableTargets targets) {
-    if (exchange_ == nullptr) return;
     if (targets)
       on_targets(*targets);
     else
@@ -43,9 +42,11 @@ void Flow::start(const Target& target) {
   }
 }
 
-void Flow::on_closed(http::Exchange&, const Error*) {
+void Flow::on_closed(http::Exchange&, const Error* why) {
   exchange_ = nullptr;
-  context_.on_flow_gone(*this);
+  resolution_.reset();
+  idle_.disarm();
+  if (!lingers(why)) gone();
 }
 
 void Flow::refuse_tunnel(const Refusal& refusal) {

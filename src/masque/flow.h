@@ -48,7 +48,7 @@ class Flow : public http::ExchangeHandler {
   const net::IpAddress client;  ///< whose limits this counts against
   const bool is_udp;
 
-  void on_closed(http::Exchange&, const Error* why) override;
+  void on_closed(http::Exchange&, const Error* why) final;
 
  protected:
   Flow(FlowContext& context, http::Exchange& exchange, const net::IpAddress& for_client, bool udp);
@@ -57,12 +57,17 @@ class Flow : public http::ExchangeHandler {
   virtual void on_refused() = 0;    ///< let go what was held for the tunnel
   virtual void on_idle() = 0;
   virtual Duration idle_after() const = 0;
+  /// The exchange ended (`why` as in on_closed). True: there is still something to do, and gone() will be called after it.
+  virtual bool lingers(const Error* /*why*/) { return false; }
+
+  void gone() { context_.on_flow_gone(*this); }
 
   void refuse_tunnel(const Refusal& refusal);
   /// 2xx (RFC 9110 §9.3.6, RFC 9298 §3.5).
   void accept_tunnel(const net::SocketAddress& next_hop);
   /// Called for everything that passes: costs a comparison.
   void touch() { idle_.arm(context_.timers.now() + idle_after()); }
+  /// Null once it ended.
   http::Exchange* exchange() { return exchange_; }
 
   FlowContext& context_;

@@ -12,6 +12,7 @@ namespace sallyport::masque {
 
 class TargetPolicy {
  public:
+  /// `own`: the proxy's listeners. A wildcard address stands for none: give the machine's addresses instead.
   TargetPolicy(std::vector<net::IpPrefix> allow, std::vector<net::SocketAddress> own);
   /// Error kind denied naming the address and the flag that would allow it.
   Result<> check(const net::IpAddress& address, std::uint16_t port) const;
@@ -21,7 +22,7 @@ class TargetPolicy {
   std::vector<net::SocketAddress> own_;
 };
 
-/// What one client (by its address) may hold at once (bad input 31).
+/// What one client may hold at once (bad input 31): an IPv4 address or an IPv6 /64. All that comes through another proxy is one client.
 struct ClientLimits {
   std::size_t tunnels = 1024;
   std::size_t tunnels_all = 65536;

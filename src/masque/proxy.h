@@ -1,5 +1,9 @@
 // Proxy: the server's side of CONNECT-UDP (RFC 9298) and CONNECT (RFC 9110 §9.3.6). A RequestHandler over Exchange of any version, given
 // the means to resolve and to open sockets; it does no I/O itself. One a worker.
+//
+// Loops (bad input 33): what a tunnel carries is encrypted, so a chain that comes back to this proxy shows as nothing but another tunnel of
+// a client; the policy refuses the proxy's own listeners as targets unless they are allowed, and where they are, each turn of a loop
+// takes one of the client's tunnels and some bytes of its path, so the limits end it.
 #pragma once
 
 #include <functional>

@@ -21,7 +21,6 @@ class TcpFlow final : public Flow, net::ByteStreamReceiver {
   void on_body(http::Exchange& exchange, Bytes body) override;
   void on_end(http::Exchange& exchange) override;
   void on_writable(http::Exchange& exchange) override;
-  void on_closed(http::Exchange& exchange, const Error* why) override;
   // From the target
   void on_bytes(Bytes bytes) override;
   void on_end() override;
@@ -32,11 +31,11 @@ class TcpFlow final : public Flow, net::ByteStreamReceiver {
   void on_refused() override;
   void on_idle() override;
   Duration idle_after() const override { return context_.options.tcp_idle; }
+  bool lingers(const Error* why) override;
 
   void on_connected(Result<std::unique_ptr<net::ByteStream>> stream);
-  void write_up(Bytes bytes);
   void give_credit();
-  void linger(Time since);
+  void on_linger(Time now);
 
   std::unique_ptr<net::TcpConnecting> connecting_;
   std::unique_ptr<net::ByteStream> stream_;

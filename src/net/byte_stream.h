@@ -39,7 +39,8 @@ class ByteStream {
   virtual std::size_t queued_bytes() const = 0;
   /// Ends our direction in order after all that was written.
   virtual void finish() = 0;
-  /// Drops the stream at once; no callback follows.
+  /// Drops the stream at once; no callback follows. Unless all that was written and the end after it had left by then, the
+  /// peer sees a failure: what was cut short must not look complete. Destroying the stream is the same.
   virtual void close() = 0;
   /// While false no on_bytes comes, and the peer is held back by flow control.
   virtual void set_reading(bool on) = 0;

@@ -8,7 +8,7 @@
 #include <new>
 
 #include "net/event_loop_impl.h"
-#include "net/socket_error.h"
+#include "net/socket_calls.h"
 
 namespace sallyport::net {
 

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstdint>
 
-#include "net/socket_error.h"
+#include "net/socket_calls.h"
 
 namespace sallyport::net {
 namespace {

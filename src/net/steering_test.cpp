@@ -9,6 +9,7 @@
 
 #include "base/unique_fd.h"
 #include "net/address.h"
+#include "net/socket_calls.h"
 #include "net/udp_open.h"
 
 namespace sallyport::net {

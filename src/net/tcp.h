@@ -17,6 +17,7 @@ struct TcpOptions {
 
 class TcpListener {
  public:
+  /// May close or destroy the listener.
   using Accepted = std::function<void(std::unique_ptr<ByteStream>)>;
   /// Out of descriptors: pauses for a moment, keeps listening, and says so once in the log.
   static Result<std::unique_ptr<TcpListener>> listen(EventLoop& loop, const SocketAddress& local,
@@ -32,6 +33,7 @@ class TcpConnecting {
   virtual ~TcpConnecting() = default;
 };
 
+/// May destroy the TcpConnecting. Never runs inside tcp_connect.
 using TcpConnected = std::function<void(Result<std::unique_ptr<ByteStream>>)>;
 std::unique_ptr<TcpConnecting> tcp_connect(EventLoop& loop, const SocketAddress& remote, Duration timeout,
                                            const TcpOptions& options, TcpConnected connected);

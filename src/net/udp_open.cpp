@@ -11,19 +11,15 @@
 #include <utility>
 
 #include "base/log.h"
-#include "net/socket_error.h"
+#include "net/socket_calls.h"
 
 namespace sallyport::net {
 namespace {
 
-bool set_option(int fd, int level, int name, int value) {
-  return ::setsockopt(fd, level, name, &value, sizeof value) == 0;
-}
-
 /// Asks for a buffer of `wanted` bytes; says how many there are then.
 std::size_t grow_buffer(int fd, int force_name, int name, std::size_t wanted) {
   const int bytes = static_cast<int>(std::min<std::size_t>(wanted, INT32_MAX / 2));
-  if (!set_option(fd, SOL_SOCKET, force_name, bytes)) set_option(fd, SOL_SOCKET, name, bytes);
+  if (!set_socket_option(fd, SOL_SOCKET, force_name, bytes)) set_socket_option(fd, SOL_SOCKET, name, bytes);
   int granted = 0;
   socklen_t length = sizeof granted;
   ::getsockopt(fd, SOL_SOCKET, name, &granted, &length);
@@ -48,25 +44,25 @@ void grow_buffers(int fd, const UdpSocketOptions& options) {
 void set_ip_options(int fd, int family, const UdpSocketOptions& options) {
   const int discover = options.dont_fragment ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT;
   // An IPv6 socket needs IPv4's options too, for the IPv4-mapped traffic of a dual-stack wildcard.
-  set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, discover);
-  set_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
+  set_socket_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, discover);
+  set_socket_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
   if (family == AF_INET6) {
-    set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, options.dont_fragment ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_DONT);
-    set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+    set_socket_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, options.dont_fragment ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_DONT);
+    set_socket_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
   }
   if (options.packet_info) {
     if (family == AF_INET6)
-      set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+      set_socket_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
     else
-      set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+      set_socket_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
   }
   if (options.report_errors) {
     // Without it the kernel keeps "host unreachable" to itself.
-    set_option(fd, IPPROTO_IP, IP_RECVERR, 1);
-    if (family == AF_INET6) set_option(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+    set_socket_option(fd, IPPROTO_IP, IP_RECVERR, 1);
+    if (family == AF_INET6) set_socket_option(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
   }
-  set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
-  set_option(fd, SOL_UDP, UDP_GRO, 1);
+  set_socket_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+  set_socket_option(fd, SOL_UDP, UDP_GRO, 1);
 }
 
 Result<UniqueFd> open_udp(int family, const UdpSocketOptions& options) {
@@ -77,10 +73,6 @@ Result<UniqueFd> open_udp(int family, const UdpSocketOptions& options) {
   return fd;
 }
 
-bool is_wildcard_v6(const SocketAddress& address) {
-  return address.family() == AF_INET6 && address.ip().is_unspecified() && !address.ip().unmapped().is_v4();
-}
-
 }  // namespace
 
 Result<UniqueFd> open_bound_udp(const SocketAddress& local, const UdpSocketOptions& options) {
@@ -88,9 +80,9 @@ Result<UniqueFd> open_bound_udp(const SocketAddress& local, const UdpSocketOptio
   if (!fd && fd.error().code == EAFNOSUPPORT && is_wildcard_v6(local))  // a host without IPv6
     return open_bound_udp(SocketAddress(IpAddress(), local.port()), options);
   if (!fd) return fd;
-  if (is_wildcard_v6(local)) set_option(fd->get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  if (is_wildcard_v6(local)) set_socket_option(fd->get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
   const std::string what = "cannot bind UDP " + local.to_string();
-  if (options.reuse_port && !set_option(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1))
+  if (options.reuse_port && !set_socket_option(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1))
     return std::unexpected(socket_error(what, errno));
   if (::bind(fd->get(), local.data(), local.size()) != 0) return std::unexpected(socket_error(what, errno));
   return fd;
@@ -102,14 +94,6 @@ Result<UniqueFd> open_connected_udp(const SocketAddress& remote, const UdpSocket
   if (::connect(fd->get(), remote.data(), remote.size()) != 0)
     return std::unexpected(socket_error("cannot reach UDP " + remote.to_string(), errno));
   return fd;
-}
-
-SocketAddress local_address(int fd) {
-  SocketAddress address;
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return address;
-  return SocketAddress(reinterpret_cast<const sockaddr*>(&storage), length);
 }
 
 }  // namespace sallyport::net

@@ -10,7 +10,5 @@ namespace sallyport::net {
 
 Result<UniqueFd> open_bound_udp(const SocketAddress& local, const UdpSocketOptions& options);
 Result<UniqueFd> open_connected_udp(const SocketAddress& remote, const UdpSocketOptions& options);
-/// The address that the socket is bound to.
-SocketAddress local_address(int fd);
 
 }  // namespace sallyport::net

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "net/fd_watch.h"
-#include "net/socket_error.h"
+#include "net/socket_calls.h"
 #include "net/udp_open.h"
 #include "net/udp_receive.h"
 #include "net/udp_send.h"

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/result.h"
 #include "tls/certificate.h"
 #include "tls/server_secret.h"
@@ -59,9 +61,12 @@ class Trust {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Verifies the certificates that `session` holds of its peer (of a handshake, or remembered with a ticket): chain, dates,
-/// purpose, name. `session` was set up with `trust`. The error says which of them failed, in words, with the certificate's own names.
-/// Nothing is wrong when `trust` is insecure.
+/// Verifies the certificates that the peer of `session` showed: chain, dates, purpose, name, stapled OCSP. `session` was set up with
+/// `trust`. The error says which of them failed, in words, with the certificate's own names. Nothing is wrong when `trust` is
+/// insecure.
 Result<> verify_peer(gnutls_session_int* session, const Trust& trust, const std::string& host);
+
+/// The same for certificates at hand (DER, the server's own first).
+Result<> verify_chain(std::span<const Bytes> chain, const Trust& trust, const std::string& host);
 
 }  // namespace sallyport::tls

@@ -11,6 +11,8 @@ namespace {
 
 constexpr unsigned stream_flags = GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL;
 
+constexpr std::uint8_t alert_record = 21, handshake_record = 22;  // RFC 8446 §5.1
+
 /// TLS tickets over TCP and over QUIC are for different servers' states, even where the host is the same.
 std::string cache_key(const ClientOptions& options) {
   return "tcp/" + (options.origin.empty() ? options.host : options.origin);
@@ -90,9 +92,7 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
       const unsigned alert = gnutls_alert_get(channel_->native());
       return {ErrorKind::tls, "the peer refused the TLS handshake: " + alert_words(alert), alert};
     }
-    const bool not_tls = code == GNUTLS_E_UNSUPPORTED_VERSION_PACKET || code == GNUTLS_E_UNEXPECTED_PACKET_LENGTH ||
-                         code == GNUTLS_E_RECORD_OVERFLOW;
-    if (not_tls) return {ErrorKind::tls, "the peer does not speak TLS here (" + error_words(code) + ")"};
+    if (not_tls_) return {ErrorKind::tls, "the peer does not speak TLS here"};
     return {ErrorKind::tls, "the TLS handshake failed: " + error_words(code)};
   }
 
@@ -131,6 +131,8 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
 
   // ByteStreamReceiver
   void on_bytes(Bytes bytes) override {
+    if (!heard_) not_tls_ = bytes[0] != alert_record && bytes[0] != handshake_record;
+    heard_ = true;
     channel_->arrive(bytes);
     if (!done_.requested()) step();
     channel_->settle();
@@ -144,6 +146,8 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
   std::unique_ptr<RecordChannel> channel_;
   Established established_;
   std::optional<Error> error_;
+  bool heard_ = false;
+  bool not_tls_ = false;  // by the first byte that came
   net::Timer timer_;
   net::Deferred done_;
 };

@@ -7,6 +7,7 @@
 #include "base/hex.h"
 #include "net/address.h"
 #include "tls/priorities.h"
+#include "tls/ticket.h"
 
 namespace sallyport::tls {
 namespace {
@@ -94,10 +95,11 @@ Result<> Session::init_client(const ClientSetup& setup) {
 }
 
 bool Session::take_ticket(Bytes ticket) {
-  if (gnutls_session_set_data(native(), ticket.data(), ticket.size()) < 0) return false;
-  // A resumed handshake shows no certificate. The one that was shown when the ticket was made is in the ticket's data, and must be
-  // one that this client accepts now: the ticket may stem from a time of -k or of another --ca.
-  return verify_peer(native(), *trust_, host_).has_value();
+  const auto remembered = parse_ticket(ticket);
+  // A resumed handshake shows no certificate. The ones that were shown when the ticket was made must satisfy this client now: the
+  // ticket may stem from a time of -k, or of another --ca.
+  if (!remembered || !verify_chain(remembered->chain, *trust_, host_)) return false;
+  return gnutls_session_set_data(native(), remembered->data.data(), remembered->data.size()) == 0;
 }
 
 SessionInfo Session::info() const {
@@ -132,19 +134,13 @@ int Session::on_verify(gnutls_session_t session) {
 int Session::on_new_ticket(gnutls_session_t session, unsigned, unsigned, unsigned, const gnutls_datum_t*) {
   // TLS 1.2 sends its ticket before the handshake is done; its data can be had only then.
   if (gnutls_protocol_get_version(session) != GNUTLS_TLS1_3) return 0;
-  if (auto data = resumption_data(session); !data.empty()) of(session).on_ticket_(std::move(data));
+  if (auto data = make_ticket(session); !data.empty()) of(session).on_ticket_(std::move(data));
   return 0;
 }
 
 void Session::keep_older_session() {
   if (!on_ticket_ || gnutls_protocol_get_version(native()) == GNUTLS_TLS1_3) return;
-  if (auto data = resumption_data(native()); !data.empty()) on_ticket_(std::move(data));
-}
-
-std::vector<std::uint8_t> resumption_data(gnutls_session_t session) {
-  Datum data;
-  if (gnutls_session_get_data2(session, &data.value) < 0) return {};
-  return {data.bytes().begin(), data.bytes().end()};
+  if (auto data = make_ticket(native()); !data.empty()) on_ticket_(std::move(data));
 }
 
 std::string alert_words(unsigned alert) {

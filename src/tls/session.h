@@ -83,9 +83,6 @@ class Session {
   bool offers_ticket_ = false;
 };
 
-/// What gnutls_session_get_data2 gives: the means to resume `session`; empty where there is none.
-std::vector<std::uint8_t> resumption_data(gnutls_session_t session);
-
 /// A TLS alert in words that tell a person what to look for.
 std::string alert_words(unsigned alert);
 

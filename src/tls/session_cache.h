@@ -18,7 +18,7 @@ class SessionCache {
   static constexpr std::size_t capacity = 256;
 
   struct Entry {
-    std::vector<std::uint8_t> ticket;                ///< gnutls_session_get_data2
+    std::vector<std::uint8_t> ticket;                ///< as on_ticket gave it; opaque
     std::vector<std::uint8_t> transport_parameters;  ///< ngtcp2_conn_encode_0rtt_transport_params
     std::vector<std::uint8_t> http_settings;         ///< of HTTP/3, for 0-RTT requests
   };

@@ -24,15 +24,35 @@ std::string issuer_of(gnutls_x509_crt_int* certificate) {
   return "'" + std::string(issuer.text()) + "'";
 }
 
-X509Certificate leaf_of(gnutls_session_t session) {
-  unsigned count = 0;
-  const gnutls_datum_t* chain = gnutls_certificate_get_peers(session, &count);
+X509Certificate parse_der(Bytes der) {
+  const gnutls_datum_t data = datum_of(der);
   gnutls_x509_crt_t raw = nullptr;
-  if (chain == nullptr || count == 0 || gnutls_x509_crt_init(&raw) < 0) return nullptr;
+  if (gnutls_x509_crt_init(&raw) < 0) return nullptr;
   X509Certificate certificate(raw);
-  if (gnutls_x509_crt_import(raw, &chain[0], GNUTLS_X509_FMT_DER) < 0) return nullptr;
+  if (gnutls_x509_crt_import(raw, &data, GNUTLS_X509_FMT_DER) < 0) return nullptr;
   return certificate;
 }
+
+/// What GnuTLS checks besides the chain and the dates.
+class Demands {
+ public:
+  explicit Demands(const std::string& host) : name_(host) {
+    if (name_.starts_with('[') && name_.ends_with(']')) name_ = name_.substr(1, name_.size() - 2);
+    list_[0].type = GNUTLS_DT_DNS_HOSTNAME;  // GnuTLS takes an address here as well
+    list_[0].data = reinterpret_cast<unsigned char*>(name_.data());
+    list_[1].type = GNUTLS_DT_KEY_PURPOSE_OID;
+    list_[1].data = reinterpret_cast<unsigned char*>(purpose_.data());
+  }
+  Demands(const Demands&) = delete;
+  Demands& operator=(const Demands&) = delete;
+  gnutls_typed_vdata_st* data() { return list_.data(); }
+  unsigned size() const { return static_cast<unsigned>(list_.size()); }
+
+ private:
+  std::string name_;
+  std::string purpose_ = GNUTLS_KP_TLS_WWW_SERVER;
+  std::array<gnutls_typed_vdata_st, 2> list_{};
+};
 
 /// The whole sentence for a certificate that was not accepted. Several things may be wrong at once: the first to mend is named.
 std::string explain(unsigned status, gnutls_x509_crt_int* leaf, const Trust& trust, const std::string& host) {
@@ -47,7 +67,9 @@ std::string explain(unsigned status, gnutls_x509_crt_int* leaf, const Trust& tru
   }
   if ((status & GNUTLS_CERT_REVOKED) != 0) return subject + " was revoked";
   if ((status & GNUTLS_CERT_INSECURE_ALGORITHM) != 0) return subject + " is signed with an algorithm that is no longer safe";
-  if ((status & GNUTLS_CERT_SIGNATURE_FAILURE) != 0) return subject + " has a signature that is not its issuer's";
+  if ((status & GNUTLS_CERT_SIGNATURE_FAILURE) != 0) {
+    return subject + " is signed by another " + issuer_of(leaf) + " than the one in " + trust.source();
+  }
   if ((status & GNUTLS_CERT_SIGNER_NOT_FOUND) != 0) {
     return subject + " is signed by " + issuer_of(leaf) + ", and by nobody in " + trust.source() + " (--ca names a file with its issuer)";
   }
@@ -100,24 +122,47 @@ Result<std::shared_ptr<const Trust>> Trust::make(const TrustOptions& options) {
   return std::shared_ptr<const Trust>(new Trust(std::move(impl)));
 }
 
+namespace {
+
+Result<> judge(int code, unsigned status, gnutls_x509_crt_int* leaf, const Trust& trust, const std::string& host) {
+  if (code < 0) return fail(ErrorKind::tls, "the certificate of " + host + " cannot be checked: " + error_words(code));
+  // GnuTLS does not look at this date of a certificate that is an anchor itself.
+  if (gnutls_x509_crt_get_activation_time(leaf) > std::time(nullptr)) status |= GNUTLS_CERT_NOT_ACTIVATED;
+  if (status != 0) return fail(ErrorKind::tls, explain(status, leaf, trust, host));
+  return {};
+}
+
+}  // namespace
+
 Result<> verify_peer(gnutls_session_int* session, const Trust& trust, const std::string& host) {
   if (trust.insecure()) return {};
-  const X509Certificate leaf = leaf_of(session);
+  unsigned count = 0;
+  const gnutls_datum_t* chain = gnutls_certificate_get_peers(session, &count);
+  const X509Certificate leaf = count == 0 ? nullptr : parse_der({chain[0].data, chain[0].size});
   if (leaf == nullptr) return fail(ErrorKind::tls, host + " shows no certificate");
-
-  std::string name = host;
-  if (name.starts_with('[') && name.ends_with(']')) name = name.substr(1, name.size() - 2);
-  std::array<gnutls_typed_vdata_st, 2> wanted{};
-  wanted[0].type = GNUTLS_DT_DNS_HOSTNAME;  // GnuTLS takes an address here as well
-  wanted[0].data = reinterpret_cast<unsigned char*>(name.data());
-  wanted[1].type = GNUTLS_DT_KEY_PURPOSE_OID;
-  std::string purpose = GNUTLS_KP_TLS_WWW_SERVER;
-  wanted[1].data = reinterpret_cast<unsigned char*>(purpose.data());
+  Demands demands(host);
   unsigned status = 0;
-  const int code = gnutls_certificate_verify_peers(session, wanted.data(), wanted.size(), &status);
-  if (code < 0) return fail(ErrorKind::tls, "the certificate of " + host + " cannot be checked: " + error_words(code));
-  if (status != 0) return fail(ErrorKind::tls, explain(status, leaf.get(), trust, host));
-  return {};
+  const int code = gnutls_certificate_verify_peers(session, demands.data(), demands.size(), &status);
+  return judge(code, status, leaf.get(), trust, host);
+}
+
+Result<> verify_chain(std::span<const Bytes> chain, const Trust& trust, const std::string& host) {
+  if (trust.insecure()) return {};
+  std::vector<X509Certificate> certificates;
+  std::vector<gnutls_x509_crt_t> list;
+  for (const Bytes der : chain) {
+    certificates.push_back(parse_der(der));
+    if (certificates.back() == nullptr) return fail(ErrorKind::tls, "a certificate of " + host + " is malformed");
+    list.push_back(certificates.back().get());
+  }
+  if (list.empty()) return fail(ErrorKind::tls, host + " shows no certificate");
+  gnutls_x509_trust_list_t anchors = nullptr;
+  gnutls_certificate_get_trust_list(trust.native(), &anchors);
+  Demands demands(host);
+  unsigned status = 0;
+  const int code = gnutls_x509_trust_list_verify_crt2(anchors, list.data(), static_cast<unsigned>(list.size()), demands.data(),
+                                                      demands.size(), 0, &status, nullptr);
+  return judge(code, status, list.front(), trust, host);
 }
 
 }  // namespace sallyport::tls

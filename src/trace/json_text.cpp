@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <limits>
 
 namespace sallyport::trace {
@@ -122,6 +123,17 @@ void JsonText::number(std::int64_t value) {
   separate();
   std::array<char, 20> buffer;
   const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
+  out_.append(buffer.data(), end);
+}
+
+void JsonText::real(double value) {
+  separate();
+  if (!std::isfinite(value)) {
+    out_.append("null");
+    return;
+  }
+  std::array<char, 340> buffer;  // the largest double has 309 digits before the point
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed, 3).ptr;
   out_.append(buffer.data(), end);
 }
 

@@ -29,11 +29,13 @@ class JsonText {
   void boolean(bool value);
   void number(std::uint64_t value);
   void number(std::int64_t value);
+  void real(double value);            ///< with three decimals; what is not finite as null
   void milliseconds(Duration value);  ///< with as many decimals as it needs, at most six
 
   void text(std::string_view name, std::string_view value) { key(name), text(value); }
   void hex(std::string_view name, Bytes value) { key(name), hex(value); }
   void boolean(std::string_view name, bool value) { key(name), boolean(value); }
+  void real(std::string_view name, double value) { key(name), real(value); }
   void milliseconds(std::string_view name, Duration value) { key(name), milliseconds(value); }
   template <std::unsigned_integral T>
   void number(std::string_view name, T value) {

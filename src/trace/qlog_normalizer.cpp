@@ -10,6 +10,9 @@ namespace {
 
 namespace json = boost::json;
 
+// Beyond these a file is nonsense, and sums would lose their meaning: in a file's units, years and weeks.
+constexpr double latest_time = 1e17, longest_rtt = 1e12;
+
 /// A member that is there, or null.
 const json::value* find(const json::object& object, std::string_view name) {
   return object.if_contains({name.data(), name.size()});
@@ -115,7 +118,8 @@ void read_packet(const json::object& data, QlogEvent& event) {
 void read_metrics(const json::object& data, double unit, QlogEvent& event) {
   const auto rtt = [&](std::string_view name) -> std::optional<double> {
     const auto value = real_of(find(data, name));
-    if (!value || *value <= 0) return std::nullopt;  // 0 is what writers put before the first sample
+    // 0 is what writers put before the first sample.
+    if (!value || *value <= 0 || *value > longest_rtt) return std::nullopt;
     return *value * unit;
   };
   event.latest_rtt = rtt("latest_rtt");
@@ -229,6 +233,7 @@ const char* QlogNormalizer::read(const json::value& record, QlogEvent& event) {
   if (!time_value && name.empty()) return nullptr;  // an empty last element, which some writers put after a comma
   const auto time = real_of(time_value);
   if (!time) return time_value ? "an event's time is not a number" : "an event has no time";
+  if (std::abs(*time) > latest_time) return "an event's time is out of range";
   bool is_delta = delta_ || std::ranges::find(event_fields_, "delta_time") != event_fields_.end();
   if (const json::object* object = record.if_object())
     if (const std::string_view format = text_in(*object, "time_format"); !format.empty())

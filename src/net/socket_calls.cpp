@@ -1,4 +1,6 @@
-#include "net/socket_error.h"
+#include "net/socket_calls.h"
+
+#include <sys/socket.h>
 
 #include <cerrno>
 #include <string_view>
@@ -46,5 +48,18 @@ Error socket_error(const std::string& what, int number) {
   message += mend_of(number);
   return Error{kind_of(number), std::move(message), static_cast<std::uint64_t>(number)};
 }
+
+bool set_socket_option(int fd, int level, int name, int value) {
+  return ::setsockopt(fd, level, name, &value, sizeof value) == 0;
+}
+
+SocketAddress local_address(int fd) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return SocketAddress();
+  return SocketAddress(reinterpret_cast<const sockaddr*>(&storage), length);
+}
+
+bool is_wildcard_v6(const SocketAddress& address) { return address.ip() == IpAddress::v6({}); }
 
 }  // namespace sallyport::net

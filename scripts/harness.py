@@ -1,0 +1,200 @@
+"""What the demo, the benchmarks and the tests that run the built program share: processes with their CPU and memory, gateways
+that say when they listen, a network namespace with Ethernet's MTU. Standard library only."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SALLYPORT = Path(os.environ.get("SALLYPORT", ROOT / "build" / "sallyport"))
+GIB = 1 << 30
+
+
+class Failure(Exception):
+    """Said to the person as one sentence."""
+
+
+class Namespace:
+    """A network namespace of its own whose loopback has Ethernet's MTU; needs root."""
+
+    def __init__(self, mtu=1500):
+        self.name = f"sallyport-{os.getpid()}"
+        run("ip", "netns", "add", self.name)
+        run("ip", "-n", self.name, "link", "set", "lo", "mtu", str(mtu), "up")
+        self.prefix = ["ip", "netns", "exec", self.name]
+
+    def close(self):
+        subprocess.run(["ip", "netns", "del", self.name], check=False)
+
+
+def run(*command, **options):
+    """Runs to the end; a Failure with the command's own last words when it does not end well."""
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        words = (done.stderr or done.stdout).strip().splitlines()
+        raise Failure(f"'{' '.join(str(c) for c in command)}' ended with status {done.returncode}: {words[-1] if words else 'no output'}")
+    return done.stdout
+
+
+class Process:
+    """A program that runs in the background, with what it used."""
+
+    def __init__(self, command, prefix=(), log=None, env=None):
+        self.command = [str(c) for c in command]
+        self.log_path = Path(log) if log else None
+        self.log = open(log, "wb") if log else subprocess.DEVNULL
+        self.child = subprocess.Popen([*prefix, *self.command], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+                                      env={**os.environ, **(env or {})})
+        self.pid = self.child.pid
+
+    def cpu_seconds(self):
+        """User and system time so far, of all threads."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory_kib(self, which="VmHWM"):
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith(which + ":"):
+                return int(line.split()[1])
+        return 0
+
+    def alive(self):
+        return self.child.poll() is None
+
+    def last_words(self):
+        if not self.log_path or not self.log_path.exists():
+            return ""
+        lines = self.log_path.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def stop(self, patience=5):
+        if self.alive():
+            self.child.send_signal(signal.SIGTERM)
+            try:
+                self.child.wait(patience)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+                self.child.wait()
+        if self.log_path:
+            self.log.close()
+        return self.child.returncode
+
+
+class Lab:
+    """A folder for a run's files, and all processes started in it; leaving it stops them."""
+
+    def __init__(self, keep=False, namespace=None):
+        self.folder = Path(tempfile.mkdtemp(prefix="sallyport-"))
+        self.keep = keep
+        self.namespace = namespace
+        self.processes = []
+        self.count = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in reversed(self.processes):
+            process.stop()
+        if self.namespace:
+            self.namespace.close()
+        if not self.keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def prefix(self):
+        return self.namespace.prefix if self.namespace else []
+
+    def start(self, command, name=None, env=None):
+        self.count += 1
+        process = Process(command, self.prefix, self.folder / f"{name or 'process'}-{self.count}.log", env)
+        self.processes.append(process)
+        return process
+
+    def certificate(self, *names):
+        """A self-signed certificate; returns the paths of certificate and key."""
+        cert, key = self.folder / "cert.pem", self.folder / "key.pem"
+        if not cert.exists():
+            run(SALLYPORT, "cert", "self-signed", *(names or ("localhost", "127.0.0.1", "::1")), "--cert", cert, "--key", key)
+        return cert, key
+
+    def gateway(self, *flags, listen="127.0.0.1:0", name="gateway"):
+        """A `sallyport gateway` that listens; its .port is the one it took."""
+        cert, key = self.certificate()
+        self.count += 1
+        ready = self.folder / f"ready-{self.count}"
+        process = self.start([SALLYPORT, "gateway", "--listen", listen, "--cert", cert, "--key", key,
+                              "--ready-file", ready, *flags], name)
+        process.port = int(wait_for_ready(process, ready).rsplit(":", 1)[1])
+        process.url = f"https://127.0.0.1:{process.port}"
+        return process
+
+    def get_json(self, *arguments, expect=0):
+        """Runs `sallyport get --json`; returns its figures."""
+        command = [*self.prefix, SALLYPORT, "get", "--json", "--quiet", "--no-cache", "--ca", self.certificate()[0], *arguments]
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+        if done.returncode != expect:
+            raise Failure(f"'sallyport get' ended with status {done.returncode}: {done.stderr.strip() or 'no words'}")
+        return json.loads(done.stdout)
+
+
+def wait_for_ready(process, path, patience=15):
+    """The first line of the file that a gateway writes when it listens."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        if path.exists() and (text := path.read_text()).endswith("\n"):
+            return text.splitlines()[0]
+        if not process.alive():
+            raise Failure(f"'{' '.join(process.command[:3])}' did not start: {process.last_words() or 'no words'}")
+        time.sleep(0.02)
+    raise Failure(f"'{' '.join(process.command[:3])}' was not ready within {patience} s")
+
+
+def wait_for_port(port, udp=False, patience=15, prefix=()):
+    """Waits until something listens on this port of the loopback."""
+    end = time.monotonic() + patience
+    kind = "-ulnH" if udp else "-tlnH"
+    while time.monotonic() < end:
+        if run(*prefix, "ss", kind, "sport", "=", f":{port}").strip():
+            return
+        time.sleep(0.05)
+    raise Failure(f"nothing listens on port {port} after {patience} s")
+
+
+def make_file(path, size):
+    """A file of `size` bytes that no compression and no cache of zeros can cheat on; the same for everybody."""
+    command = f"head -c {size} /dev/zero | openssl enc -aes-128-ctr -K 00112233445566778899aabbccddeeff -iv 00000000000000000000000000000000"
+    with open(path, "wb") as out:
+        subprocess.run(["sh", "-c", command], stdout=out, check=True)
+
+
+def sha256(path):
+    return run("sha256sum", path).split()[0]
+
+
+def table(rows, head):
+    """Lines of a table whose columns are as wide as they need; numbers to the right."""
+    cells = [[str(c) for c in row] for row in [head, *rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    lines = []
+    for row in cells:
+        lines.append("  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))))
+    lines.insert(1, "  ".join("-" * w for w in widths))
+    return "\n".join(lines)
+
+
+def main(work):
+    """Runs `work`, and turns a Failure into one sentence and exit status 1."""
+    try:
+        sys.exit(work() or 0)
+    except Failure as failure:
+        print(f"{Path(sys.argv[0]).name}: {failure}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

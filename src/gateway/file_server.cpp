@@ -1,0 +1,151 @@
+#include "gateway/file_server.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/hex.h"
+#include "base/random.h"
+#include "http/connection.h"
+
+namespace sallyport::gateway {
+namespace {
+
+constexpr std::string_view allowed_methods = "GET, HEAD, OPTIONS";
+
+/// One pass over the fields of a request: most have none of these.
+bool has_conditions(const http::Fields& fields) {
+  for (const auto& field : fields)
+    if (field.name == "range" || field.name.starts_with("if-")) return true;
+  return false;
+}
+
+std::string make_boundary() {
+  std::array<std::uint8_t, 16> random{};
+  system_random().fill(random);
+  return to_hex(random);
+}
+
+/// The pieces as one body, from a file in memory.
+Chunk assemble(const CachedFile& file, const std::vector<TransferPiece>& pieces, std::uint64_t length) {
+  auto body = Chunk::allocate(length);
+  auto out = body.mutable_bytes().begin();
+  for (const auto& [head, range] : pieces) {
+    out = std::ranges::copy(head, out).out;
+    out = std::ranges::copy(file.content.bytes().subspan(range.first, range.size), out).out;
+  }
+  return body;
+}
+
+}  // namespace
+
+FileServer::FileServer(std::shared_ptr<const ServedFolder> folder, Replies& replies, const FileServerOptions& options)
+    : replies_(replies), options_(options), cache_(std::move(folder), options.cache) {}
+
+void FileServer::serve(const Incoming& in) {
+  const auto& request = in.exchange.request();
+  if (request.method != "GET" && request.method != "HEAD") {
+    http::Response head{.status = 405};
+    head.fields.add("allow", allowed_methods);
+    if (request.method != "OPTIONS") return replies_.sentence(in, std::move(head), "only GET, HEAD and OPTIONS work here");
+    head.status = 204;
+    replies_.complete(in, head);
+    return replies_.send(in, head, {});
+  }
+
+  const auto now = in.exchange.connection().timers().now();
+  auto found = cache_.find(request.path, now);
+  if (!found) return answer_missing(in, found.error());
+  CachedFile& file = **found;
+  if (file.generated || !has_conditions(request.fields)) return send_whole(in, std::move(*found));
+
+  const auto today = replies_.clock().seconds(now);
+  switch (check_preconditions(request.fields, file.validators, today)) {
+    case Precondition::failed: return replies_.sentence(in, 412, "the file is not in the state that the request asks for");
+    case Precondition::not_modified: {
+      http::Response head{.status = 304};
+      file.add_metadata(head.fields);
+      replies_.complete(in, head);
+      return replies_.send(in, head, {});
+    }
+    case Precondition::proceed: break;
+  }
+
+  const auto range = request.fields.find("range");
+  if (!range || request.method != "GET" || !range_applies(request.fields, file.validators, today))
+    return send_whole(in, std::move(*found));
+  auto selection = select_ranges(*range, file.size);
+  switch (selection.outcome) {
+    case RangeSelection::Outcome::whole: return send_whole(in, std::move(*found));
+    case RangeSelection::Outcome::partial: return send_ranges(in, std::move(*found), std::move(selection.ranges));
+    case RangeSelection::Outcome::unsatisfiable: {
+      http::Response head{.status = 416};
+      head.fields.add("content-range", fmt::format("bytes */{}", file.size));
+      file.add_metadata(head.fields);
+      return replies_.sentence(in, std::move(head), "the file has none of these bytes");
+    }
+  }
+}
+
+void FileServer::answer_missing(const Incoming& in, const FileCache::Missing& missing) {
+  http::Response head{.status = missing.status};
+  switch (missing.status) {
+    case 301:
+      head.fields.add("location", missing.redirect);
+      return replies_.sentence(in, std::move(head), "this is a folder; its path ends with a slash");
+    case 400: return replies_.sentence(in, std::move(head), "the path is malformed");
+    case 403: return replies_.sentence(in, std::move(head), "the server may not read this file");
+    case 404: return replies_.sentence(in, std::move(head), "there is no such file here");
+    case 503:
+      head.fields.add("retry-after", "5");
+      return replies_.sentence(in, std::move(head), "the server cannot open the file just now");
+    default: return replies_.sentence(in, std::move(head), "the server cannot read the file");
+  }
+}
+
+void FileServer::send_whole(const Incoming& in, std::shared_ptr<CachedFile> file) {
+  const auto& head = file->ok_head(replies_, in);
+  if (file->in_memory) return replies_.send(in, head, file->content);
+  const ByteRange all{0, file->size};
+  transfer(in, head, std::move(file), {{{}, all}});
+}
+
+void FileServer::send_ranges(const Incoming& in, std::shared_ptr<CachedFile> file, std::vector<ByteRange> ranges) {
+  http::Response head{.status = 206};
+  std::vector<TransferPiece> pieces;
+  std::uint64_t length = 0;
+  if (ranges.size() == 1) {
+    length = ranges[0].size;
+    head.fields.add("content-type", file->type);
+    head.fields.add("content-range", content_range(ranges[0], file->size));
+    pieces.push_back({{}, ranges[0]});
+  } else {
+    auto parts = make_multipart(ranges, file->size, file->type, make_boundary());
+    length = parts.length;
+    head.fields.add("content-type", parts.content_type);
+    for (std::size_t i = 0; i < ranges.size(); ++i) pieces.push_back({std::move(parts.heads[i]), ranges[i]});
+    pieces.push_back({std::move(parts.tail), {}});
+  }
+  head.fields.add("content-length", fmt::format_int(length).c_str());
+  file->add_metadata(head.fields);
+  replies_.complete(in, head);
+  if (file->in_memory) return replies_.send(in, head, assemble(*file, pieces, length));
+  transfer(in, head, std::move(file), std::move(pieces));
+}
+
+void FileServer::transfer(const Incoming& in, const http::Response& head, std::shared_ptr<CachedFile> file,
+                          std::vector<TransferPiece> pieces) {
+  auto& exchange = in.exchange;
+  if (exchange.request().method == "HEAD") return replies_.send(in, head, {});
+  if (counters_.queued_bytes > options_.max_queued) {
+    http::Response busy{.status = 503};
+    busy.fields.add("retry-after", "5");
+    return replies_.sentence(in, std::move(busy), "too much waits for slow clients already");
+  }
+  replies_.count_head(in, head.status);
+  FileTransfer::start(transfers_, exchange, head, std::move(file), std::move(pieces), replies_, counters_);
+}
+
+}  // namespace sallyport::gateway

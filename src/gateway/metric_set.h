@@ -1,0 +1,54 @@
+// MetricSet: figures under their names and labels, added up over workers, and put out as Prometheus text. What each name means stands in
+// docs/metrics.md.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sallyport::gateway {
+
+/// Counts of values up to fixed bounds. One thread's.
+class Histogram {
+ public:
+  /// `bounds` ascending; lives as long as the program.
+  template <std::size_t Size>
+  explicit Histogram(const std::array<double, Size>& bounds)
+      : bounds_(bounds.data()), counts_(Size + 1) {}
+  void observe(double value);
+  void add(const Histogram& other);
+
+ private:
+  friend class MetricSet;
+  const double* bounds_;
+  std::vector<std::uint64_t> counts_;  // the last one: above all bounds
+  double sum_ = 0;
+};
+
+class MetricSet {
+ public:
+  /// As "version=\"h3\",direction=\"in\"" would say it; names and values are literals of ours.
+  using Labels = std::vector<std::pair<std::string_view, std::string_view>>;
+
+  // Several calls with the same name and labels add up. `name` without the "sallyport_" that all begin with.
+  void counter(std::string_view name, std::string_view help, double value, Labels labels = {});
+  void gauge(std::string_view name, std::string_view help, double value, Labels labels = {});
+  void histogram(std::string_view name, std::string_view help, const Histogram& value);
+  void add(const MetricSet& other);
+  /// The text exposition format, sorted by name.
+  std::string to_text() const;
+
+ private:
+  struct Family {
+    std::string_view help;
+    bool counter = false;
+    std::map<Labels, double> values;
+    std::vector<Histogram> histogram;  // none or one
+  };
+  std::map<std::string_view, Family> families_;
+};
+
+}  // namespace sallyport::gateway

@@ -1,0 +1,333 @@
+#include "http/exchange_base.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+
+namespace sallyport::http {
+
+namespace {
+
+// A server that sends more interim responses than this is up to something (bad input 45).
+constexpr std::uint8_t max_informational = 64;
+// RFC 9298 §5: no UDP payload, and so no datagram of ours, is longer.
+constexpr std::size_t max_capsule_datagram = 65'535;
+
+}  // namespace
+
+ExchangeBase::ExchangeBase(ExchangeSet& set, Connection& connection, Version version, bool server)
+    : Exchange(connection, version, server), set_(set), moved_(set.timers().now()) {}
+
+// Sending
+
+void ExchangeBase::begin_request(Request request, ExchangeHandler& handler, bool end) {
+  request_ = std::move(request);
+  handler_ = &handler;
+  send_ = end ? Send::finished : Send::body;
+  if (!end && !request_.is_connect())
+    if (const auto length = request_.fields.find("content-length"))
+      if (const auto number = parse_content_length(*length)) declared_ = static_cast<std::int64_t>(*number);
+  ++set_.counters.requests;
+}
+
+void ExchangeBase::inform(const Response& head) {
+  assert(server_ && head.status >= 100 && head.status < 200 && head.status != 101);
+  if (ended_ || send_ != Send::head) return;
+  submit_head(head, false);
+}
+
+bool ExchangeBase::body_allowed(unsigned status) const {
+  return request_.method != "HEAD" && status != 204 && status != 304;
+}
+
+void ExchangeBase::respond(const Response& head, bool end) {
+  assert(server_ && head.status >= 200);
+  if (ended_ || send_ != Send::head) return;
+  touch();
+  status_ = head.status;
+  discard_body_ = !body_allowed(head.status);
+  if (!discard_body_ && !is_tunnel())
+    if (const auto length = head.fields.find("content-length"))
+      if (const auto number = parse_content_length(*length)) declared_ = static_cast<std::int64_t>(*number);
+  if (end && declared_ > 0) return mismatch("a response without a body");
+  send_ = end || discard_body_ ? Send::finished : Send::body;
+  submit_head(head, send_ == Send::finished);
+  if (is_tunnel() && !ended_) tunnel_opened();
+}
+
+void ExchangeBase::write(Chunk body) {
+  assert(ended_ || send_ != Send::head);
+  if (ended_ || send_ != Send::body || body.empty()) return;
+  if (declared_ >= 0) {
+    if (body.size() > static_cast<std::uint64_t>(declared_)) return mismatch("a body longer than its content-length");
+    declared_ -= static_cast<std::int64_t>(body.size());
+  }
+  queue_.push(std::move(body));
+  was_high_ = was_high_ || queue_.size() > high_water;
+  submit_body();
+}
+
+void ExchangeBase::finish(const Fields& trailers) {
+  assert(ended_ || send_ != Send::head);
+  if (ended_ || send_ != Send::body) return;
+  // A body that was cut short must never look complete (bad input 45).
+  if (declared_ > 0) return mismatch("a body shorter than its content-length");
+  trailers_ = trailers;
+  send_ = Send::finished;
+  submit_body();
+}
+
+void ExchangeBase::mismatch(std::string_view what) {
+  fail(ResetCode::internal_error, {ErrorKind::cancelled, std::string(what) + " was to be sent"});
+}
+
+void ExchangeBase::reset(ResetCode code) { fail(code, {ErrorKind::cancelled, "the exchange was given up"}); }
+
+void ExchangeBase::stop_reading(ResetCode code) {
+  if (ended_ || receive_done()) return;
+  receive_ = Receive::stopped;
+  submit_stop(code);
+  consume(unconsumed_);
+}
+
+void ExchangeBase::consume(std::size_t bytes) {
+  bytes = std::min(bytes, unconsumed_);
+  if (bytes == 0) return;
+  unconsumed_ -= bytes;
+  submit_credit(bytes);
+}
+
+void ExchangeBase::sent_body(std::size_t bytes) {
+  if (bytes > 0) touch();
+  if (handler_ == nullptr || ended_ || queue_.size() > high_water / 2) return;
+  if (was_high_) {
+    was_high_ = false;
+    handler_->on_writable(*this);
+  }
+  if (datagram_refused_ && !ended_) {
+    datagram_refused_ = false;
+    handler_->on_datagrams_writable(*this);
+  }
+}
+
+void ExchangeBase::sent_end() {
+  assert(send_ == Send::finished || ended_);
+  send_ = Send::ended;
+  touch();
+}
+
+// Datagrams and capsules
+
+void ExchangeBase::use_capsules() {
+  if (!capsules_) capsules_ = std::make_unique<CapsuleReader>(set_.limits().max_capsule);
+}
+
+std::size_t ExchangeBase::max_datagram_payload() const { return max_capsule_datagram; }
+
+bool ExchangeBase::send_datagram(Bytes prefix, Bytes payload) {
+  if (ended_ || send_ != Send::body || !capsules_) return false;
+  const std::size_t size = prefix.size() + payload.size();
+  if (size > max_capsule_datagram) {
+    ++set_.counters.datagrams_dropped_size;
+    return false;
+  }
+  if (queue_.size() > high_water) {
+    ++set_.counters.datagrams_dropped_queue;
+    datagram_refused_ = true;
+    return false;
+  }
+  std::array<std::uint8_t, 16> head;
+  const std::size_t head_size = put_capsule_head(head, capsule_datagram, size);
+  queue_.append(Bytes(head).first(head_size), prefix, payload);
+  ++set_.counters.datagrams_out;
+  capsule_seen(true, capsule_datagram, size);
+  submit_body();
+  return true;
+}
+
+void ExchangeBase::send_capsule(std::uint64_t type, Bytes value) {
+  if (ended_ || send_ != Send::body) return;
+  std::array<std::uint8_t, 16> head;
+  const std::size_t head_size = put_capsule_head(head, type, value.size());
+  queue_.append(Bytes(head).first(head_size), value);
+  was_high_ = was_high_ || queue_.size() > high_water;
+  capsule_seen(true, type, value.size());
+  submit_body();
+}
+
+void ExchangeBase::received_capsules(Bytes body) {
+  const auto wanted = [this](std::uint64_t type, std::uint64_t size) {
+    capsule_seen(false, type, size);
+    if (size <= set_.limits().max_capsule) return true;
+    if (type == capsule_datagram) ++set_.counters.datagrams_dropped_size;
+    return false;
+  };
+  const auto found = [this](std::uint64_t type, Bytes value) -> Result<> {
+    if (type == capsule_datagram)
+      received_datagram(value);
+    else if (auto result = handler_->on_capsule(*this, type, value); !result)
+      return result;
+    if (ended_) return fail(ErrorKind::cancelled, "the exchange ended meanwhile");
+    return {};
+  };
+  if (auto result = capsules_->feed(body, wanted, found); !result)
+    fail(ResetCode::datagram_error, std::move(result.error()));
+}
+
+void ExchangeBase::received_datagram(Bytes payload) {
+  if (ended_ || handler_ == nullptr) return;
+  ++set_.counters.datagrams_in;
+  touch();
+  handler_->on_datagram(*this, payload);
+}
+
+// Receiving
+
+void ExchangeBase::received_request(RequestHandler& handler, const Verdict& verdict,
+                                    std::optional<std::uint64_t> content_length) {
+  if (ended_) return;
+  touch();
+  ++set_.counters.requests;
+  receive_ = Receive::body;
+  switch (verdict.fault) {
+    case Fault::none:
+      if (content_length && !request_.is_connect()) expected_ = static_cast<std::int64_t>(*content_length);
+      handler.on_request(*this);
+      assert(handler_ != nullptr || ended_ || send_ != Send::head);
+      return;
+    case Fault::malformed:
+      return fail(ResetCode::message_error, {ErrorKind::protocol, std::string(verdict.reason)});
+    case Fault::section_too_large:
+    case Fault::uri_too_long:
+      respond({.status = status_for(verdict.fault), .fields = {{"content-length", "0"}}}, true);
+      return stop_reading(ResetCode::no_error);
+  }
+}
+
+void ExchangeBase::received_response(Response& head, const Verdict& verdict,
+                                     std::optional<std::uint64_t> content_length) {
+  if (ended_) return;
+  touch();
+  if (!verdict.ok()) {
+    const bool malformed = verdict.fault == Fault::malformed;
+    return fail(malformed ? ResetCode::message_error : ResetCode::excessive_load,
+                {malformed ? ErrorKind::protocol : ErrorKind::too_large,
+                 "the response's head: " + std::string(verdict.reason)});
+  }
+  if (receive_ != Receive::head)
+    return fail(ResetCode::message_error, {ErrorKind::protocol, "a second final response came"});
+  if (head.status < 200) {
+    if (++informational_ > max_informational)
+      return fail(ResetCode::excessive_load, {ErrorKind::protocol, "too many interim responses came"});
+    handler_->on_informational(*this, head);
+    return;
+  }
+  receive_ = Receive::body;
+  status_ = head.status;
+  // RFC 9110 §8.6: where it says nothing about this message.
+  if (is_tunnel() || head.status == 204) {
+    head.fields.remove("content-length");
+    content_length.reset();
+  }
+  if (!body_allowed(head.status))
+    expected_ = 0;
+  else if (content_length)
+    expected_ = static_cast<std::int64_t>(*content_length);
+  handler_->on_response(*this, head);
+  if (is_tunnel() && !ended_) tunnel_opened();
+}
+
+void ExchangeBase::received_body(Bytes body) {
+  if (body.empty()) return;
+  if (ended_ || receive_done() || handler_ == nullptr) return submit_credit(body.size());
+  touch();
+  if (receive_ != Receive::body)
+    return fail(ResetCode::message_error, {ErrorKind::protocol, "a body came where none belongs"});
+  if (expected_ >= 0) {
+    if (body.size() > static_cast<std::uint64_t>(expected_)) {
+      submit_credit(body.size());
+      return fail(ResetCode::message_error, {ErrorKind::protocol, "the body is longer than its content-length"});
+    }
+    expected_ -= static_cast<std::int64_t>(body.size());
+  }
+  if (capsules_) {
+    received_capsules(body);
+    return submit_credit(body.size());
+  }
+  unconsumed_ += body.size();
+  handler_->on_body(*this, body);
+}
+
+void ExchangeBase::received_trailers(const Fields& trailers, const Verdict& verdict) {
+  if (ended_ || receive_done()) return;
+  if (!verdict.ok()) {
+    return fail(verdict.fault == Fault::malformed ? ResetCode::message_error : ResetCode::excessive_load,
+                {ErrorKind::protocol, "the trailers: " + std::string(verdict.reason)});
+  }
+  receive_ = Receive::trailers;
+  if (handler_ != nullptr && !capsules_) handler_->on_trailers(*this, trailers);
+}
+
+void ExchangeBase::received_end() {
+  if (ended_ || receive_done()) return;
+  touch();
+  if (receive_ == Receive::head)
+    return fail(ResetCode::message_error, {ErrorKind::protocol, "the stream ended before the message's head"});
+  if (expected_ > 0)
+    return fail(ResetCode::message_error, {ErrorKind::protocol, "the body is shorter than its content-length"});
+  if (capsules_ && !capsules_->at_boundary())
+    return fail(ResetCode::datagram_error, {ErrorKind::protocol, "the stream ended inside a capsule"});
+  receive_ = Receive::ended;
+  if (handler_ != nullptr) handler_->on_end(*this);
+}
+
+void ExchangeBase::received_reset(Error why) {
+  ++set_.counters.resets_in;
+  if (ended_ || receive_done()) return;
+  fail(ResetCode::cancelled, std::move(why));
+}
+
+void ExchangeBase::received_stop(bool benign, Error why) {
+  ++set_.counters.resets_in;
+  if (ended_ || send_ == Send::ended) return;
+  if (server_ || !benign) return fail(ResetCode::cancelled, std::move(why));
+  send_ = Send::ended;
+  queue_.clear();
+}
+
+// The end
+
+void ExchangeBase::transport_closed(const Error* why) {
+  if (ended_) return;
+  ended_ = true;
+  queue_.clear();
+  if (!receive_done() || !send_done()) {
+    if (why != nullptr)
+      why_ = *why;
+    else
+      why_ = Error{ErrorKind::closed, "the stream ended before its messages were complete"};
+  }
+  set_.end_later(*this);
+}
+
+void ExchangeBase::fail(ResetCode code, Error why) {
+  if (ended_) return;
+  ended_ = true;
+  why_ = std::move(why);
+  ++set_.counters.resets_out;
+  queue_.clear();
+  submit_reset(code);
+  set_.end_later(*this);
+}
+
+Time ExchangeBase::stall_deadline() const {
+  if (ended_ || is_tunnel()) return never;
+  const Limits& limits = set_.limits();
+  if (server_ && receive_ == Receive::head) return moved_ + limits.header_timeout;
+  const bool peer_owes = !receive_done() && unconsumed_ == 0;
+  const bool peer_holds = !queue_.empty() || send_ == Send::finished;
+  // A server's handler that takes its time (an upstream does) is not the peer's doing.
+  return peer_owes || peer_holds ? moved_ + limits.idle_timeout : never;
+}
+
+}  // namespace sallyport::http

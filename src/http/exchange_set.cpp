@@ -1,0 +1,77 @@
+#include <algorithm>
+
+#include "http/exchange_base.h"
+
+namespace sallyport::http {
+
+ExchangeSet::ExchangeSet(net::Timers& timers, const Limits& limits, ExchangeOwner& owner)
+    : timers_(timers),
+      limits_(limits),
+      owner_(owner),
+      end_(timers, [this](Time) { end_exchanges(); }),
+      stalled_(timers, [this](Time now) { time_out(now); }) {}
+
+ExchangeSet::~ExchangeSet() {
+  close_all({ErrorKind::cancelled, "the connection was given up"});
+  end_exchanges();
+}
+
+void ExchangeSet::add(std::unique_ptr<ExchangeBase> exchange) {
+  ExchangeBase* const added = exchange.release();
+  added->previous_ = last_;
+  added->next_ = nullptr;
+  (last_ != nullptr ? last_->next_ : first_) = added;
+  last_ = added;
+  ++size_;
+  watch(added->stall_deadline());
+}
+
+void ExchangeSet::unlink(ExchangeBase& exchange) {
+  (exchange.previous_ != nullptr ? exchange.previous_->next_ : first_) = exchange.next_;
+  (exchange.next_ != nullptr ? exchange.next_->previous_ : last_) = exchange.previous_;
+  --size_;
+}
+
+void ExchangeSet::close_all(const Error& why) {
+  for_each([&](ExchangeBase& exchange) { exchange.transport_closed(&why); });
+}
+
+void ExchangeSet::end_later(ExchangeBase& exchange) {
+  (ending_last_ != nullptr ? ending_last_->next_ending_ : ending_) = &exchange;
+  ending_last_ = &exchange;
+  end_.request();
+}
+
+void ExchangeSet::end_exchanges() {
+  while (ending_ != nullptr) {
+    ExchangeBase& exchange = *ending_;
+    ending_ = exchange.next_ending_;
+    if (ending_ == nullptr) ending_last_ = nullptr;
+    if (exchange.handler_ != nullptr)
+      exchange.handler_->on_closed(exchange, exchange.why_ ? &*exchange.why_ : nullptr);
+    exchange.consume(exchange.unconsumed_);
+    unlink(exchange);
+    owner_.on_exchange_gone(exchange);
+    exchange.dispose();
+  }
+}
+
+void ExchangeSet::watch(Time deadline) {
+  if (!stalled_.armed() || deadline < stalled_.deadline()) stalled_.arm(deadline);
+}
+
+// Looks at all of them, but only as often as the shortest limit asks: cheaper than a timer that every packet moves.
+void ExchangeSet::time_out(Time now) {
+  if (size_ == 0) return;
+  Time next = now + limits_.idle_timeout;
+  for_each([&](ExchangeBase& exchange) {
+    const Time deadline = exchange.stall_deadline();
+    if (deadline <= now)
+      exchange.fail(ResetCode::cancelled, {ErrorKind::timeout, "nothing moved for too long"});
+    else
+      next = std::min(next, deadline);
+  });
+  if (limits_.idle_timeout > Duration::zero() || next > now) stalled_.arm(next);
+}
+
+}  // namespace sallyport::http

@@ -1,0 +1,109 @@
+#include "http/stream_connection.h"
+
+#include <utility>
+
+namespace sallyport::http {
+namespace {
+
+// How long a peer has to read our last words and end its own direction (RFC 9112 §9.6).
+constexpr Duration linger_time = 2s;
+
+}  // namespace
+
+StreamConnection::StreamConnection(Setup setup, Version version, bool server)
+    : timers_(setup.timers),
+      limits_(setup.limits),
+      stream_(std::move(setup.stream)),
+      handler_(setup.handler),
+      version_(version),
+      server_(server),
+      server_name_(setup.security.server_name),
+      tls_(setup.security.tls),
+      gather_(*stream_),
+      budget_(limits_, timers_.now()),
+      exchanges_(timers_, limits_, *this),
+      idle_(timers_,
+            [this](Time) {
+              if (exchanges_.size() == 0) idled();
+            }),
+      linger_(timers_, [this](Time) { drop(nullptr); }),
+      send_(timers_,
+            [this](Time) {
+              if (phase_ == Phase::open) send();
+              if (phase_ == Phase::open) gather_.flush();
+            }),
+      announce_(timers_, [this](Time) {
+        if (handler_ != nullptr) handler_->on_connection_closed(*this, why_ ? &*why_ : nullptr);
+      }) {}
+
+StreamConnection::~StreamConnection() = default;
+
+void StreamConnection::start() {
+  stream_->set_receiver(this);
+  stream_->set_reading(true);
+  watch_idle();
+}
+
+ConnectionInfo StreamConnection::info() const {
+  return {.version = version_, .server = server_, .path = stream_->net_path(), .server_name = server_name_, .tls = tls_};
+}
+
+void StreamConnection::watch_idle() {
+  if (phase_ == Phase::open && exchanges_.size() == 0) idle_.arm(timers_.now() + limits_.idle_timeout);
+}
+
+void StreamConnection::on_exchange_gone(ExchangeBase&) {
+  watch_idle();
+}
+
+void StreamConnection::remember(const Error* why) {
+  if (why != nullptr && !why_) why_ = *why;
+}
+
+void StreamConnection::end(const Error* why) {
+  if (phase_ != Phase::open) return;
+  phase_ = Phase::ending;
+  remember(why);
+  idle_.disarm();
+  exchanges_.close_all(why != nullptr ? *why : Error{ErrorKind::closed, "the connection was closed"});
+  gather_.flush();
+  stream_->finish();
+  // It may be held back: what still comes is to be read and thrown away, or TCP would answer it with a reset.
+  stream_->set_reading(true);
+  if (peer_ended_ && stream_->queued_bytes() == 0) return drop(nullptr);
+  linger_.arm(timers_.now() + linger_time);
+}
+
+void StreamConnection::drop(const Error* why) {
+  if (phase_ == Phase::closed) return;
+  const bool was_open = phase_ == Phase::open;
+  phase_ = Phase::closed;
+  if (was_open) {
+    remember(why);
+    exchanges_.close_all(why != nullptr ? *why : Error{ErrorKind::closed, "the connection was closed"});
+  }
+  idle_.disarm();
+  linger_.disarm();
+  stream_->close();
+  announce_.request();
+}
+
+void StreamConnection::on_bytes(Bytes bytes) {
+  if (phase_ == Phase::open) received(bytes);
+}
+
+void StreamConnection::on_end() {
+  peer_ended_ = true;
+  if (phase_ == Phase::open)
+    received_fin();
+  else if (phase_ == Phase::ending)
+    drop(nullptr);
+}
+
+void StreamConnection::on_stream_writable() {
+  if (phase_ == Phase::open) send_soon();
+}
+
+void StreamConnection::on_stream_error(const Error& why) { drop(&why); }
+
+}  // namespace sallyport::http

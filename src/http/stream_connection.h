@@ -1,0 +1,106 @@
+// StreamConnection: what HTTP/1.1 and HTTP/2 have in common: a ByteStream below, a gathered write at the end of each turn, an idle
+// timeout, and an end in order that gives the peer time to read our last words. Base of H1Server, H1Client and H2Connection.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "http/abuse_budget.h"
+#include "http/connection.h"
+#include "http/exchange_base.h"
+#include "http/limits.h"
+#include "http/stream_gather.h"
+#include "http/tcp_connection.h"
+#include "net/byte_stream.h"
+#include "net/timers.h"
+
+namespace sallyport::http {
+
+class StreamConnection : public Connection, protected net::ByteStreamReceiver, protected ExchangeOwner {
+ public:
+  // Connection
+  std::size_t open_exchanges() const override { return exchanges_.size(); }
+  ConnectionInfo info() const override;
+  ConnectionCounters counters() const override { return exchanges_.counters; }
+  net::Timers& timers() const override { return timers_; }
+
+ protected:
+  struct Setup {
+    net::Timers& timers;
+    std::unique_ptr<net::ByteStream> stream;
+    const StreamSecurity& security;
+    ConnectionHandler* handler;
+    const Limits& limits;
+  };
+  StreamConnection(Setup setup, Version version, bool server);
+  ~StreamConnection() override;
+
+  // What each version does.
+
+  /// Bytes came, while the connection is open.
+  virtual void received(Bytes bytes) = 0;
+  /// The peer ended its direction, while the connection is open.
+  virtual void received_fin() = 0;
+  /// The end of a turn in which send_soon() was called, or the stream takes more again: put into gather() what there is to say.
+  virtual void send() = 0;
+  /// No exchange was open for the idle timeout: end the connection in order.
+  virtual void idled() = 0;
+
+  // For each version.
+
+  void start();
+  void send_soon() { send_.request(); }
+  /// Ends the connection in order: our direction after what was gathered, open exchanges with `why` (or as closed), and the stream
+  /// when the peer ended its own direction or took too long to.
+  void end(const Error* why);
+  /// Ends the connection now.
+  void drop(const Error* why);
+  /// Neither end() nor drop() yet.
+  bool is_open() const { return phase_ == Phase::open; }
+  void watch_idle();
+  /// To be called by the destructor of each version: exchanges that are left get on_closed while all of the connection is still there.
+  void destroy_exchanges() { exchanges_.clear(); }
+
+  ConnectionHandler* handler() const { return handler_; }
+  net::ByteStream& stream() const { return *stream_; }
+  StreamGather& gather() { return gather_; }
+  ExchangeSet& exchanges() { return exchanges_; }
+  const Limits& limits() const { return limits_; }
+  bool has_tls() const { return !tls_.empty(); }
+  bool spend(std::uint32_t events) { return budget_.spend(timers_.now(), events); }
+
+  // ExchangeOwner
+  void on_exchange_gone(ExchangeBase& exchange) override;
+
+ private:
+  enum class Phase : std::uint8_t { open, ending, closed };
+
+  // net::ByteStreamReceiver
+  void on_bytes(Bytes bytes) override;
+  void on_end() override;
+  void on_stream_writable() override;
+  void on_stream_error(const Error& why) override;
+
+  void remember(const Error* why);
+
+  net::Timers& timers_;
+  const Limits limits_;
+  std::unique_ptr<net::ByteStream> stream_;
+  ConnectionHandler* const handler_;
+  const Version version_;
+  const bool server_;
+  const std::string server_name_;
+  const std::string tls_;
+  StreamGather gather_;
+  AbuseBudget budget_;
+  Phase phase_ = Phase::open;
+  bool peer_ended_ = false;
+  std::optional<Error> why_;
+  ExchangeSet exchanges_;
+  net::Timer idle_;
+  net::Timer linger_;
+  net::Deferred send_;
+  net::Deferred announce_;
+};
+
+}  // namespace sallyport::http

@@ -1,0 +1,120 @@
+#include "masque/proxy.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <unordered_map>
+#include <utility>
+
+#include "masque/capsule_rules.h"
+#include "masque/exchange_sink.h"
+#include "masque/tcp_flow.h"
+#include "masque/udp_flow.h"
+
+namespace sallyport::masque {
+namespace {
+
+constexpr std::string_view connect_udp = "connect-udp";
+
+/// Whom limits count: an IPv4 address, or an IPv6 /64, which is what one host may take addresses from at will.
+net::IpAddress client_of(const http::Exchange& exchange) {
+  const net::IpAddress address = exchange.connection().info().path.remote.ip().unmapped();
+  return address.is_v4() ? address : net::IpPrefix(address, 64).address();
+}
+
+Refusal bad_request(std::string details) { return {400, "http_request_error", std::move(details)}; }
+
+/// The target of a request that is ours, or what is wrong with it.
+std::expected<Target, Refusal> target_of(const http::Request& request) {
+  if (request.protocol.empty()) {
+    auto target = parse_authority(request.authority);
+    if (!target) return std::unexpected(bad_request(std::move(target.error().message)));
+    return *std::move(target);
+  }
+  if (const auto field = field_against_capsules(request.fields))
+    return std::unexpected(bad_request(fmt::format("{} does not go with capsules", *field)));
+  auto target = match_udp_path(request.path);
+  if (target) return *std::move(target);
+  if (target.error().kind == ErrorKind::closed)
+    return std::unexpected(Refusal{404, "http_request_error", std::move(target.error().message)});
+  return std::unexpected(bad_request(std::move(target.error().message)));
+}
+
+}  // namespace
+
+struct Proxy::Impl final : FlowContext {
+  using FlowContext::FlowContext;
+
+  /// Null when the request was answered.
+  std::unique_ptr<Flow> admit(http::Exchange& exchange, Target& target);
+  void on_flow_gone(Flow& flow) override;
+
+  std::unordered_map<const Flow*, std::unique_ptr<Flow>> flows;
+  std::map<net::IpAddress, std::size_t> tunnels_of;
+};
+
+std::unique_ptr<Flow> Proxy::Impl::admit(http::Exchange& exchange, Target& target) {
+  const http::Request& request = exchange.request();
+  const auto answer = [&](const Refusal& refusal) {
+    exchange.set_handler(&exchange_sink());
+    refuse(exchange, options.name, refusal);
+    return nullptr;
+  };
+  const bool udp = request.protocol == connect_udp;
+  if (!wants(request)) return answer({501, "proxy_configuration_error", "only CONNECT and connect-udp are proxied here"});
+  if (!(udp ? options.udp : options.tcp))
+    return answer({501, "proxy_configuration_error", udp ? "CONNECT-UDP is switched off" : "CONNECT is switched off"});
+  auto found = target_of(request);
+  if (!found) {
+    ++counters.refused_malformed;
+    return answer(found.error());
+  }
+  const net::IpAddress client = client_of(exchange);
+  const auto held = tunnels_of.find(client);
+  const bool too_many = held != tunnels_of.end() && held->second >= options.limits.tunnels;
+  if (too_many || flows.size() >= options.limits.tunnels_all) {
+    ++counters.refused_limit;
+    return answer({429, "http_request_error", too_many ? "too many tunnels of this client" : "too many tunnels"});
+  }
+  target = *std::move(found);
+  if (udp) return std::make_unique<UdpFlow>(*this, exchange, client);
+  return std::make_unique<TcpFlow>(*this, exchange, client);
+}
+
+void Proxy::Impl::on_flow_gone(Flow& flow) {
+  --(flow.is_udp ? counters.udp_open : counters.tcp_open);
+  const auto held = tunnels_of.find(flow.client);
+  if (--held->second == 0) tunnels_of.erase(held);
+  flows.erase(&flow);
+}
+
+Proxy::Proxy(net::Timers& timers, Outbound& outbound, ProxyOptions options)
+    : impl_(std::make_unique<Impl>(timers, outbound, std::move(options))) {}
+
+Proxy::~Proxy() = default;
+
+bool Proxy::wants(const http::Request& request) {
+  return request.is_connect() && (request.protocol.empty() || request.protocol == connect_udp);
+}
+
+void Proxy::on_request(http::Exchange& exchange) {
+  Target target;
+  std::unique_ptr<Flow> flow = impl_->admit(exchange, target);
+  if (flow == nullptr) return;
+  ++(flow->is_udp ? impl_->counters.udp_open : impl_->counters.tcp_open);
+  ++impl_->tunnels_of[flow->client];
+  Flow& started = *flow;
+  impl_->flows.emplace(&started, std::move(flow));
+  started.start(target);
+}
+
+ProxyCounters Proxy::counters() const {
+  ProxyCounters counters = impl_->counters;
+  counters.datagrams_down += impl_->downlink.datagrams;
+  counters.bytes_down += impl_->downlink.bytes;
+  counters.dropped_size += impl_->downlink.dropped_size + impl_->uplink_drops.size;
+  counters.dropped_queue += impl_->downlink.dropped_queue + impl_->uplink_drops.queue;
+  return counters;
+}
+
+}  // namespace sallyport::masque

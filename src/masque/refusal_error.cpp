@@ -1,0 +1,60 @@
+#include "masque/refusal_error.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <utility>
+
+#include "masque/proxy_status.h"
+
+namespace sallyport::masque {
+namespace {
+
+ErrorKind kind_of(unsigned status, std::string_view error) {
+  constexpr std::array<std::pair<std::string_view, ErrorKind>, 13> by_error{{
+      {"dns_error", ErrorKind::resolve},
+      {"dns_timeout", ErrorKind::resolve},
+      {"destination_not_found", ErrorKind::resolve},
+      {"destination_unavailable", ErrorKind::unreachable},
+      {"destination_ip_unroutable", ErrorKind::unreachable},
+      {"destination_ip_prohibited", ErrorKind::denied},
+      {"http_request_denied", ErrorKind::denied},
+      {"connection_refused", ErrorKind::refused},
+      {"connection_terminated", ErrorKind::closed},
+      {"connection_timeout", ErrorKind::timeout},
+      {"connection_read_timeout", ErrorKind::timeout},
+      {"connection_write_timeout", ErrorKind::timeout},
+      {"connection_limit_reached", ErrorKind::resource},
+  }};
+  for (const auto& [name, kind] : by_error)
+    if (name == error) return kind;
+  switch (status) {
+    case 401:
+    case 403:
+    case 407: return ErrorKind::denied;
+    case 408:
+    case 504: return ErrorKind::timeout;
+    case 429: return ErrorKind::resource;
+    default: return ErrorKind::http;
+  }
+}
+
+}  // namespace
+
+Error refusal_error(const Target& target, const http::Response& response) {
+  const std::string where = target.to_string();
+  if (response.status / 100 == 3)
+    return {ErrorKind::http,
+            fmt::format("the hop answered the request for a tunnel to {} with a redirect ({}), which is not followed", where,
+                        response.status),
+            response.status};
+  std::optional<ProxyStatus> told;
+  if (const auto field = response.fields.joined("proxy-status")) told = parse_proxy_status(*field);
+  std::string why = std::to_string(response.status);
+  if (told && !told->error.empty()) why += ", " + told->error;
+  if (told && !told->details.empty()) why += " (" + told->details + ")";
+  return {kind_of(response.status, told ? told->error : std::string_view{}),
+          fmt::format("the hop refused the tunnel to {}: {}", where, why), response.status};
+}
+
+}  // namespace sallyport::masque

@@ -1,0 +1,95 @@
+// Happy Eyeballs, version 2 (RFC 8305): the order of the addresses and the race of the connects.
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "net/resolver.h"
+
+namespace sallyport::net {
+namespace {
+
+constexpr Duration attempt_delay = 250ms;  // RFC 8305 §8, Connection Attempt Delay
+
+class Race final : public TcpConnecting {
+ public:
+  Race(EventLoop& loop, std::vector<IpAddress> addresses, std::uint16_t port, const TcpOptions& options,
+       TcpConnected connected)
+      : loop_(loop),
+        addresses_(std::move(addresses)),
+        port_(port),
+        options_(options),
+        connected_(std::move(connected)),
+        next_attempt_(loop.timers(), [this](Time) { start_next(); }) {}
+
+  void start(Time deadline) {
+    deadline_ = deadline;
+    start_next();
+  }
+
+ private:
+  void start_next() {
+    const Time now = loop_.timers().now();
+    const std::size_t number = attempts_.size();
+    ++running_;
+    // Each attempt may take all the time that is left, so the last one to give up gives the answer.
+    attempts_.push_back(tcp_connect(
+        loop_, SocketAddress(addresses_[number], port_), std::max(deadline_ - now, Duration{0}), options_,
+        [this, number](Result<std::unique_ptr<ByteStream>> result) { on_result(number, std::move(result)); }));
+    if (attempts_.size() < addresses_.size()) next_attempt_.arm(now + attempt_delay);
+  }
+
+  void on_result(std::size_t number, Result<std::unique_ptr<ByteStream>> result) {
+    --running_;
+    const bool more = attempts_.size() < addresses_.size();
+    if (!result && more && loop_.timers().now() < deadline_) {
+      attempts_[number].reset();
+      return start_next();
+    }
+    if (!result && running_ > 0) return;
+    next_attempt_.disarm();
+    attempts_.clear();
+    const TcpConnected connected = std::move(connected_);
+    connected(std::move(result));  // may destroy this object
+  }
+
+  EventLoop& loop_;
+  const std::vector<IpAddress> addresses_;
+  const std::uint16_t port_;
+  const TcpOptions options_;
+  TcpConnected connected_;
+  Timer next_attempt_;
+  Time deadline_ = never;
+  std::vector<std::unique_ptr<TcpConnecting>> attempts_;  // in the order of addresses_
+  std::size_t running_ = 0;
+};
+
+}  // namespace
+
+std::vector<IpAddress> interleave_families(std::vector<IpAddress> addresses) {
+  if (addresses.empty()) return addresses;
+  const bool first_is_v4 = addresses.front().is_v4();
+  const auto others = std::ranges::stable_partition(
+      addresses, [&](const IpAddress& address) { return address.is_v4() == first_is_v4; });
+  const auto first_other = others.begin();
+  std::vector<IpAddress> order;
+  order.reserve(addresses.size());
+  auto same = addresses.begin();
+  auto other = first_other;
+  while (same != first_other || other != addresses.end()) {
+    if (same != first_other) order.push_back(*same++);
+    if (other != addresses.end()) order.push_back(*other++);
+  }
+  return order;
+}
+
+std::unique_ptr<TcpConnecting> happy_eyeballs_connect(EventLoop& loop, std::vector<IpAddress> addresses,
+                                                      std::uint16_t port, Duration timeout,
+                                                      const TcpOptions& options, TcpConnected connected) {
+  assert(!addresses.empty());
+  const Time deadline = loop.timers().now() + timeout;
+  auto race = std::make_unique<Race>(loop, std::move(addresses), port, options, std::move(connected));
+  race->start(deadline);
+  return race;
+}
+
+}  // namespace sallyport::net

@@ -1,0 +1,164 @@
+#include "net/resolver.h"
+
+#include <netdb.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+
+namespace sallyport::net {
+namespace {
+
+// getaddrinfo blocks for seconds on a name whose servers are silent, and peers choose names: several threads, and a bound
+// on the names that wait for them.
+constexpr std::size_t max_threads = 8;
+constexpr std::size_t max_waiting = 1024;
+
+Result<std::vector<IpAddress>> look_up(const std::string& host) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_ADDRCONFIG;
+  addrinfo* found = nullptr;
+  const int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &found);
+  if (error != 0)
+    return fail(ErrorKind::resolve, "cannot resolve " + host + ": " + ::gai_strerror(error));
+  std::vector<IpAddress> addresses;
+  for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
+    if (at->ai_family != AF_INET && at->ai_family != AF_INET6) continue;
+    const IpAddress ip = SocketAddress(at->ai_addr, at->ai_addrlen).ip();
+    if (std::ranges::find(addresses, ip) == addresses.end()) addresses.push_back(ip);
+  }
+  ::freeaddrinfo(found);
+  if (addresses.empty()) return fail(ErrorKind::resolve, "cannot resolve " + host + ": it has no address");
+  return addresses;
+}
+
+/// What getaddrinfo would misread or wait for in vain.
+bool is_name(const std::string& host) {
+  return !host.empty() && host.size() <= 254 && host.find('\0') == std::string::npos;
+}
+
+/// The way back to a loop, for as long as its resolver lives.
+struct Home {
+  std::mutex mutex;
+  EventLoop* loop;  // under mutex; null when the resolver is gone
+
+  void post(std::function<void()> work) {
+    const std::scoped_lock lock(mutex);
+    if (loop != nullptr) loop->post(std::move(work));
+  }
+};
+
+struct Question {
+  std::string host;
+  std::shared_ptr<Home> home;
+  Resolver::Answer answer;  // used on the loop's thread only; empty when cancelled or answered
+  std::atomic<bool> cancelled = false;
+
+  void deliver(Result<std::vector<IpAddress>> result) {
+    if (cancelled) return;
+    cancelled = true;
+    const Resolver::Answer callback = std::move(answer);
+    callback(std::move(result));
+  }
+};
+
+void post_answer(const std::shared_ptr<Question>& question, Result<std::vector<IpAddress>> result) {
+  question->home->post([question, result = std::move(result)]() mutable { question->deliver(std::move(result)); });
+}
+
+/// The process' lookup threads. They are never joined, because getaddrinfo cannot be interrupted; so the pool is never
+/// destroyed either.
+class LookupThreads {
+ public:
+  static LookupThreads& instance() {
+    static LookupThreads* const threads = new LookupThreads;
+    return *threads;
+  }
+
+  /// False when too many names wait already.
+  bool ask(std::shared_ptr<Question> question) {
+    const std::scoped_lock lock(mutex_);
+    if (waiting_.size() >= max_waiting) return false;
+    waiting_.push_back(std::move(question));
+    if (idle_ < waiting_.size() && started_ < max_threads) {
+      ++started_;
+      std::thread([this] { work(); }).detach();
+    }
+    has_work_.notify_one();
+    return true;
+  }
+
+ private:
+  void work() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      ++idle_;
+      has_work_.wait(lock, [this] { return !waiting_.empty(); });
+      --idle_;
+      const std::shared_ptr<Question> question = std::move(waiting_.front());
+      waiting_.pop_front();
+      lock.unlock();
+      if (!question->cancelled) post_answer(question, look_up(question->host));
+      lock.lock();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable has_work_;
+  std::deque<std::shared_ptr<Question>> waiting_;
+  std::size_t idle_ = 0;
+  std::size_t started_ = 0;
+};
+
+class SystemResolution final : public Resolution {
+ public:
+  explicit SystemResolution(std::shared_ptr<Question> question) : question_(std::move(question)) {}
+  ~SystemResolution() override {
+    question_->cancelled = true;
+    question_->answer = nullptr;
+  }
+
+ private:
+  std::shared_ptr<Question> question_;
+};
+
+class SystemResolver final : public Resolver {
+ public:
+  explicit SystemResolver(EventLoop& loop) : home_(std::make_shared<Home>()) { home_->loop = &loop; }
+  ~SystemResolver() override {
+    const std::scoped_lock lock(home_->mutex);
+    home_->loop = nullptr;
+  }
+
+  std::unique_ptr<Resolution> resolve(const std::string& host, Answer answer) override {
+    auto question = std::make_shared<Question>();
+    question->host = host;
+    question->home = home_;
+    question->answer = std::move(answer);
+    if (const auto ip = IpAddress::parse(host))
+      post_answer(question, std::vector{*ip});
+    else if (!is_name(host))
+      post_answer(question, fail(ErrorKind::resolve, "cannot resolve a name that is empty, too long or malformed"));
+    else if (!LookupThreads::instance().ask(question))
+      post_answer(question, fail(ErrorKind::resource, "cannot resolve " + host + ": too many names wait already"));
+    return std::make_unique<SystemResolution>(std::move(question));
+  }
+
+ private:
+  std::shared_ptr<Home> home_;
+};
+
+}  // namespace
+
+std::unique_ptr<Resolver> make_system_resolver(EventLoop& loop) { return std::make_unique<SystemResolver>(loop); }
+
+}  // namespace sallyport::net

@@ -1,0 +1,23 @@
+// Small things that every socket of net needs: what its errors mean, its options, its own address.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "net/address.h"
+
+namespace sallyport::net {
+
+/// "WHAT: the system's text", with the kind that fits `number` and, where there is one, the mend.
+Error socket_error(const std::string& what, int number);
+
+/// False, with errno set, where the kernel refuses.
+bool set_socket_option(int fd, int level, int name, int value);
+
+/// The address that the socket is bound to.
+SocketAddress local_address(int fd);
+
+/// [::], which with IPV6_V6ONLY off also takes IPv4.
+bool is_wildcard_v6(const SocketAddress& address);
+
+}  // namespace sallyport::net

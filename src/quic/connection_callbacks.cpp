@@ -1,0 +1,225 @@
+// What ngtcp2 tells while it reads, writes or handles a deadline, handed on to the Application.
+#include <cstring>
+
+#include "quic/connection_impl.h"
+#include "quic/native.h"
+#include "quic/packet_protection.h"
+
+namespace sallyport::quic {
+namespace {
+
+using Impl = Connection::Impl;
+
+Impl& impl_of(void* user_data) { return *static_cast<Impl*>(user_data); }
+
+int on_handshake_completed(ngtcp2_conn* conn, void* user_data) {
+  Impl& impl = impl_of(user_data);
+  impl.handshake_completed = true;
+  impl.session_info = impl.tls->info();
+  impl.established = impl.now;
+  impl.mtu.start(impl.now);
+  if (impl.recorder) {
+    impl.recorder->alpn(impl.now, impl.session_info.alpn);
+    impl.recorder->state(impl.now, "handshake_complete");
+  }
+  if (impl.is_server) {
+    // Tickets and tokens belong to the version that the client started with (RFC 9369 §5); where negotiation left it,
+    // they would only be refused later.
+    if (impl.version() == impl.first_version) {
+      // A client without a ticket or a token merely takes the long way next time.
+      static_cast<void>(impl.tls->send_ticket());
+      const auto token =
+          impl.keeper->make_address_token(to_net_path(*ngtcp2_conn_get_path(conn)), impl.version(), impl.now);
+      if (!token.empty()) ngtcp2_conn_submit_new_token(conn, token.data(), token.size());
+    }
+    impl.keeper->on_handshake_end(true);
+    return 0;
+  }
+  if (impl.early_data) {
+    impl.early_data = false;
+    if (!impl.session_info.early_data_accepted && ngtcp2_conn_tls_early_data_rejected(conn) != 0)
+      return NGTCP2_ERR_CALLBACK_FAILURE;
+  }
+  impl.streams_open = true;
+  impl.app().on_established(impl.now);
+  return 0;
+}
+
+int on_handshake_confirmed(ngtcp2_conn*, void* user_data) {
+  Impl& impl = impl_of(user_data);
+  if (impl.recorder) impl.recorder->state(impl.now, "handshake_confirmed");
+  return 0;
+}
+
+/// A server may send with 1-RTT keys right behind its first flight; so SETTINGS reach the client with it.
+int on_send_key(ngtcp2_conn* conn, ngtcp2_encryption_level level, void* user_data) {
+  Impl& impl = impl_of(user_data);
+  if (impl.recorder && level == NGTCP2_ENCRYPTION_LEVEL_1RTT) {
+    if (const ngtcp2_transport_params* remote = ngtcp2_conn_get_remote_transport_params(conn)) {
+      std::uint8_t encoded[512];
+      // What does not fit is a peer's excess and left out of the record.
+      if (const auto size = ngtcp2_transport_params_encode(encoded, sizeof encoded, remote); size > 0)
+        impl.recorder->transport_parameters(impl.now, trace::Direction::received,
+                                            Bytes{encoded, static_cast<std::size_t>(size)});
+    }
+  }
+  if (!impl.is_server || level != NGTCP2_ENCRYPTION_LEVEL_1RTT || impl.streams_open) return 0;
+  impl.session_info = impl.tls->info();
+  impl.streams_open = true;
+  impl.app().on_established(impl.now);
+  return 0;
+}
+
+int on_early_data_rejected(ngtcp2_conn*, void* user_data) {
+  Impl& impl = impl_of(user_data);
+  impl.app().on_early_data_rejected(impl.now);
+  return 0;
+}
+
+int on_stream_data(ngtcp2_conn*, std::uint32_t flags, std::int64_t id, std::uint64_t, const std::uint8_t* data,
+                   std::size_t size, void* user_data, void*) {
+  Impl& impl = impl_of(user_data);
+  return impl.callback_result(impl.app().on_stream_data(id, {data, size}, (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0));
+}
+
+int on_stream_reset(ngtcp2_conn*, std::int64_t id, std::uint64_t, std::uint64_t code, void* user_data, void*) {
+  Impl& impl = impl_of(user_data);
+  return impl.callback_result(impl.app().on_stream_reset(id, code));
+}
+
+int on_stop_sending(ngtcp2_conn*, std::int64_t id, std::uint64_t code, void* user_data, void*) {
+  Impl& impl = impl_of(user_data);
+  return impl.callback_result(impl.app().on_stop_sending(id, code));
+}
+
+int on_stream_close(ngtcp2_conn*, std::uint32_t flags, std::int64_t id, std::uint64_t code, void* user_data, void*) {
+  const bool was_reset = (flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET) != 0;
+  impl_of(user_data).app().on_stream_closed(id, was_reset ? code : 0, was_reset);
+  return 0;
+}
+
+int on_stream_acked(ngtcp2_conn*, std::int64_t id, std::uint64_t, std::uint64_t count, void* user_data, void*) {
+  impl_of(user_data).app().on_stream_acked(id, static_cast<std::size_t>(count));
+  return 0;
+}
+
+int on_stream_credit(ngtcp2_conn*, std::int64_t id, std::uint64_t, void* user_data, void*) {
+  impl_of(user_data).app().on_stream_unblocked(id);
+  return 0;
+}
+
+int on_more_streams(ngtcp2_conn*, std::uint64_t, void* user_data) {
+  Impl& impl = impl_of(user_data);
+  // The peer's first limits come with the handshake; on_established() tells that.
+  if (impl.streams_open) impl.app().on_streams_available();
+  return 0;
+}
+
+int on_datagram(ngtcp2_conn*, std::uint32_t, const std::uint8_t* data, std::size_t size, void* user_data) {
+  Impl& impl = impl_of(user_data);
+  ++impl.datagrams_received;
+  impl.app().on_datagram({data, size}, impl.now);
+  return 0;
+}
+
+int on_lost_datagram(ngtcp2_conn*, std::uint64_t, void* user_data) {
+  ++impl_of(user_data).datagrams_lost;
+  return 0;
+}
+
+int on_new_id(ngtcp2_conn*, ngtcp2_cid* id, std::uint8_t* token, std::size_t size, void* user_data) {
+  Impl& impl = impl_of(user_data);
+  if (impl.is_server) {
+    if (!impl.keeper->make_id(*id, token)) return NGTCP2_ERR_CALLBACK_FAILURE;
+    impl.keeper->add_id(*impl.face, *id);
+    return 0;
+  }
+  id->datalen = size;
+  impl.random.fill({id->data, size});
+  // A client never answers with a stateless reset, so its token is known to nobody.
+  impl.random.fill({token, NGTCP2_STATELESS_RESET_TOKENLEN});
+  return 0;
+}
+
+int on_id_retired(ngtcp2_conn*, const ngtcp2_cid* id, void* user_data) {
+  Impl& impl = impl_of(user_data);
+  if (impl.is_server) impl.keeper->remove_id(*id);
+  return 0;
+}
+
+int on_path_validation(ngtcp2_conn*, std::uint32_t, const ngtcp2_path*, const ngtcp2_path*, ngtcp2_path_validation_result,
+                       void* user_data) {
+  impl_of(user_data).path_in_question = true;
+  return 0;
+}
+
+int on_stateless_reset(ngtcp2_conn*, const ngtcp2_pkt_stateless_reset*, void* user_data) {
+  impl_of(user_data).end({.by = Closed::By::stateless_reset}, false);
+  return 0;
+}
+
+int on_version_negotiation(ngtcp2_conn*, const ngtcp2_pkt_hd*, const std::uint32_t* versions, std::size_t count, void* user_data) {
+  impl_of(user_data).client->offered.assign(versions, versions + count);
+  return 0;
+}
+
+int on_retry(ngtcp2_conn* conn, const ngtcp2_pkt_hd* header, void* user_data) {
+  Impl& impl = impl_of(user_data);
+  impl.retried = true;
+  if (impl.recorder) impl.recorder->note(impl.now, "Retry received");
+  return ngtcp2_crypto_recv_retry_cb(conn, header, user_data);
+}
+
+int on_new_token(ngtcp2_conn*, const std::uint8_t* token, std::size_t size, void* user_data) {
+  Impl& impl = impl_of(user_data);
+  impl.store_token({token, size});
+  return 0;
+}
+
+void fill_random(std::uint8_t* out, std::size_t size, const ngtcp2_rand_ctx* context) {
+  static_cast<Random*>(context->native_handle)->fill({out, size});
+}
+
+int fill_path_challenge(ngtcp2_conn*, std::uint8_t* out, void* user_data) {
+  impl_of(user_data).random.fill({out, NGTCP2_PATH_CHALLENGE_DATALEN});
+  return 0;
+}
+
+}  // namespace
+
+void Impl::fill(ngtcp2_callbacks& callbacks) const {
+  install_packet_protection(callbacks);
+  callbacks.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
+  callbacks.update_key = ngtcp2_crypto_update_key_cb;
+  callbacks.version_negotiation = ngtcp2_crypto_version_negotiation_cb;
+  callbacks.rand = fill_random;
+  callbacks.get_path_challenge_data = fill_path_challenge;
+  callbacks.handshake_completed = on_handshake_completed;
+  callbacks.handshake_confirmed = on_handshake_confirmed;
+  callbacks.recv_tx_key = on_send_key;
+  callbacks.recv_stream_data = on_stream_data;
+  callbacks.stream_reset = on_stream_reset;
+  callbacks.stream_stop_sending = on_stop_sending;
+  callbacks.stream_close = on_stream_close;
+  callbacks.acked_stream_data_offset = on_stream_acked;
+  callbacks.extend_max_stream_data = on_stream_credit;
+  callbacks.extend_max_local_streams_bidi = on_more_streams;
+  callbacks.extend_max_local_streams_uni = on_more_streams;
+  callbacks.recv_datagram = on_datagram;
+  callbacks.lost_datagram = on_lost_datagram;
+  callbacks.get_new_connection_id = on_new_id;
+  callbacks.remove_connection_id = on_id_retired;
+  callbacks.path_validation = on_path_validation;
+  if (is_server) {
+    callbacks.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb;
+  } else {
+    callbacks.client_initial = ngtcp2_crypto_client_initial_cb;
+    callbacks.recv_retry = on_retry;
+    callbacks.recv_version_negotiation = on_version_negotiation;
+    callbacks.recv_new_token = on_new_token;
+    callbacks.recv_stateless_reset = on_stateless_reset;
+    callbacks.tls_early_data_rejected = on_early_data_rejected;
+  }
+}
+
+}  // namespace sallyport::quic

@@ -1,0 +1,174 @@
+// Connection::Impl: one connection's state around its ngtcp2_conn. For quic's own files, each of which does one part of it:
+// connection_callbacks.cpp (what ngtcp2 tells), connection_read.cpp, connection_write.cpp, connection_close.cpp, client.cpp
+// (a client's start, versions, tickets and migration) and endpoint_*.cpp (a server's).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <ngtcp2/ngtcp2.h>
+#include <ngtcp2/ngtcp2_crypto.h>
+
+#include "quic/connection.h"
+#include "quic/datagram_queue.h"
+#include "quic/packet_tap.h"
+#include "quic/path_mtu.h"
+#include "quic/send_batch.h"
+#include "tls/quic_session.h"
+
+namespace sallyport::quic {
+
+/// What only a client has. client.cpp
+struct ClientState {
+  ClientOptions options;
+  std::shared_ptr<trace::KeyLog> key_log;
+  tls::SessionCache::Entry remembered;  ///< of an earlier connection to the origin
+  std::vector<std::uint8_t> ticket;     ///< the newest of this one
+  std::vector<std::uint8_t> settings;   ///< what remember_settings() was given
+  std::uint32_t original_version = 0;   ///< the first one tried, when a Version Negotiation packet changed it
+  std::vector<std::uint32_t> offered;   ///< the server's, from a Version Negotiation packet
+  net::DatagramPath* next_path = nullptr;  ///< migrating to it
+  net::NetPath next_net_path;
+  std::vector<std::uint8_t> token;         ///< from NEW_TOKEN of an earlier connection
+};
+
+struct Connection::Impl final : SendBatch::Sender {
+  /// What an Endpoint does for its connections.
+  class Keeper {
+   public:
+    /// Makes the server's Application, when there is first something to tell it.
+    virtual Application& make_application(Connection& connection) = 0;
+    virtual bool make_id(ngtcp2_cid& id, std::uint8_t* reset_token) = 0;
+    virtual void add_id(Connection& connection, const ngtcp2_cid& id) = 0;
+    virtual void remove_id(const ngtcp2_cid& id) = 0;
+    /// A token by which the client's address is known to be its own next time.
+    virtual std::vector<std::uint8_t> make_address_token(const net::NetPath& path, std::uint32_t version, Time now) = 0;
+    virtual void on_handshake_end(bool completed) = 0;
+    /// After on_closed: `close_packet` is what answers packets from now on (none: nothing does). The connection is to be
+    /// destroyed in a later step, not at once.
+    virtual void on_ended(Connection& connection, std::vector<std::uint8_t> close_packet, Duration keep) = 0;
+
+   protected:
+    ~Keeper() = default;
+  };
+  struct ConnDeleter {
+    void operator()(ngtcp2_conn* conn) const { ngtcp2_conn_del(conn); }
+  };
+  /// The end, decided and still to be carried out.
+  struct Ending {
+    Closed why;
+    bool tell_peer = false;
+  };
+
+  Impl(const Environment& environment, net::DatagramPath& path, std::shared_ptr<const Config> config, bool is_server);
+  ~Impl();
+
+  // Start. client.cpp and endpoint_accept.cpp
+  Result<> start_client(std::uint32_t version);
+  Result<> start_server(const ngtcp2_pkt_hd& initial, const ngtcp2_cid& original_id, ngtcp2_token_type token_type,
+                        const net::NetPath& from, const tls::QuicServerOptions& tls_options);
+  /// What both sides set alike.
+  void fill(ngtcp2_settings& settings, ngtcp2_transport_params& parameters) const;
+  void fill(ngtcp2_callbacks& callbacks) const;  // connection_callbacks.cpp
+  /// After conn was made: keep-alive, TLS, the recorder.
+  void adopt(ngtcp2_conn* native, std::unique_ptr<tls::QuicSession> session, Bytes original_id, const std::string& title);
+
+  // connection_read.cpp
+  void receive(const net::NetPath& from, const net::DatagramRun& run, Time now);
+  /// False: the server is to answer with Retry instead of keeping this connection.
+  bool receive_first(const net::NetPath& from, Bytes datagram, net::Ecn ecn, Time now);
+  int read(const ngtcp2_path& from, net::Ecn ecn, Bytes datagram);
+  void on_read_error(int error);
+
+  // connection_write.cpp
+  void flush(Time now);
+  void write_packets(Time now);
+  bool write_probe(SendBatch& batch, Time now);
+  ngtcp2_ssize write_datagrams(SendBatch& batch, std::size_t size, Time now);
+  struct StreamWrite {
+    bool dry = false;       ///< the application has no more
+    bool accepted = false;  ///< some of its data went out
+  };
+  ngtcp2_ssize write_streams(SendBatch& batch, std::size_t size, StreamWrite& progress, Time now);
+  net::SendStatus send_run(const net::NetPath& to, const net::DatagramRun& run) override;
+  std::size_t datagram_room(std::size_t packet_size) const;
+  void report_max_datagram_payload();
+  void arm_timer(Time now);
+  void on_timer(Time now);
+  void record_metrics(Time now);
+  /// After validations and migrations: notices that the connection uses another path now.
+  void check_path(Time now);
+  std::size_t path_limit() const;
+
+  // connection_close.cpp
+  /// Decides how the connection ends; the first decision stands. Carried out by the next flush, never here.
+  void end(Closed why, bool tell_peer);
+  void end_with_native_error(int error);
+  void end_closed_by_peer();
+  void carry_out_end(Time now);
+  /// After the end: what comes in is answered with the same close, ever more rarely (RFC 9000 §10.2.1).
+  void answer_closed(const net::NetPath& from, std::size_t datagrams);
+  std::vector<std::uint8_t> write_close(const Closed& why, Time now);
+  /// For ngtcp2 callbacks: `result`, or the application's error as the connection's end.
+  int callback_result(const Result<>& result);
+
+  // client.cpp
+  /// After a Version Negotiation packet: starts anew with a version in common; false when there is none.
+  bool change_version();
+  void store_session();
+  void store_token(Bytes token);
+
+  Application& app();
+  bool is_established() const { return handshake_completed && !ending && !closed; }
+  bool may_open_streams() const { return (streams_open || early_data) && !ending && !closed; }
+  std::uint32_t version() const;
+
+  net::Timers& timers;
+  Random& random;
+  trace::RecorderFactory* recorders;
+  const std::shared_ptr<const Config> config;
+  const bool is_server;
+  Connection* face = nullptr;
+  Application* application = nullptr;
+  net::DatagramPath* path;
+  Keeper* keeper = nullptr;
+  std::unique_ptr<ClientState> client;
+
+  ngtcp2_crypto_conn_ref conn_ref{};
+  std::unique_ptr<tls::QuicSession> tls;
+  std::unique_ptr<ngtcp2_conn, ConnDeleter> conn;  // after tls: it goes first
+  std::unique_ptr<trace::Recorder> recorder;
+
+  PathMtu mtu;
+  PacketTap tap;
+  DatagramQueue queue;
+  net::Timer timer;
+  net::Deferred flush_work;
+
+  tls::SessionInfo session_info;
+  std::unique_ptr<Ending> ending;
+  std::unique_ptr<Closed> closed;
+  std::vector<std::uint8_t> close_packet;  // a client's: answers what still comes in
+  std::uint64_t arrived_after_close = 0;
+
+  Time now{};  // of what is going on
+  net::NetPath current_path;
+  trace::Metrics last_metrics;
+  std::size_t last_max_datagram_payload = 0;
+  std::uint64_t bytes_sent = 0, bytes_received = 0;
+  std::uint64_t datagrams_sent = 0, datagrams_received = 0, datagrams_lost = 0;
+  std::uint64_t datagrams_dropped_queue = 0, datagrams_dropped_size = 0;
+  std::uint64_t ecn_marked = 0, path_changes = 0;
+  Time started{}, established{};
+  std::uint32_t first_version = 0;     // the one the client chose; negotiation may settle on another
+  bool handshake_completed = false;
+  bool streams_open = false;           // on_established was called
+  bool early_data = false;             // a client may send 0-RTT
+  bool retried = false;
+  bool blocked = false;                // the path asked to wait
+  bool path_in_question = false;       // a path validation ended
+};
+
+}  // namespace sallyport::quic

@@ -1,0 +1,62 @@
+// What comes in: datagrams to ngtcp2, and what it makes of errors.
+#include "quic/connection_impl.h"
+#include "quic/native.h"
+#include "quic/packet_protection.h"
+
+namespace sallyport::quic {
+
+using Impl = Connection::Impl;
+
+int Impl::read(const ngtcp2_path& from, net::Ecn ecn, Bytes datagram) {
+  bytes_received += datagram.size();
+  const ngtcp2_pkt_info info{static_cast<std::uint32_t>(ecn)};
+  return ngtcp2_conn_read_pkt(conn.get(), &from, &info, datagram.data(), datagram.size(), to_native(now));
+}
+
+void Impl::receive(const net::NetPath& from, const net::DatagramRun& run, Time at) {
+  if (closed) {
+    answer_closed(from, run.count());
+    return;
+  }
+  if (ending || run.bytes.empty()) return;
+  now = at;
+  tap.set_now(at);
+  const TapScope scope(tap);
+  if (recorder) recorder->datagrams(at, trace::Direction::received, run.count(), run.bytes.size());
+  if (run.ecn == net::Ecn::ce) ecn_marked += run.count();
+  const ngtcp2_path native = to_native(from);
+  for (std::size_t begin = 0; begin < run.bytes.size() && !ending; begin += run.segment_size) {
+    const Bytes datagram = run.bytes.subspan(begin, std::min(run.segment_size, run.bytes.size() - begin));
+    if (const int error = read(native, run.ecn, datagram); error != 0) {
+      on_read_error(error);
+      break;
+    }
+  }
+  flush_work.request();
+}
+
+bool Impl::receive_first(const net::NetPath& from, Bytes datagram, net::Ecn ecn, Time at) {
+  now = at;
+  tap.set_now(at);
+  const TapScope scope(tap);
+  if (recorder) recorder->datagrams(at, trace::Direction::received, 1, datagram.size());
+  const int error = read(to_native(from), ecn, datagram);
+  if (error == NGTCP2_ERR_RETRY) return false;
+  if (error != 0) on_read_error(error);
+  flush_work.request();
+  return true;
+}
+
+void Impl::on_read_error(int error) {
+  switch (error) {
+    case NGTCP2_ERR_DRAINING: end_closed_by_peer(); return;
+    case NGTCP2_ERR_CLOSING: return;
+    case NGTCP2_ERR_DROP_CONN: end({.by = Closed::By::us, .reason = "the first packet made no sense"}, false); return;
+    case NGTCP2_ERR_RECV_VERSION_NEGOTIATION:
+      if (!change_version()) end({.by = Closed::By::version}, false);
+      return;
+    default: end_with_native_error(error);
+  }
+}
+
+}  // namespace sallyport::quic

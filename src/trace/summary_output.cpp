@@ -1,0 +1,181 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "trace/json_text.h"
+#include "trace/summary.h"
+
+namespace sallyport::trace {
+namespace {
+
+/// Left out where the file does not tell.
+void write_real(JsonText& json, std::string_view name, const std::optional<double>& value) {
+  if (value) json.real(name, *value);
+}
+
+void write_direction(JsonText& json, std::string_view name, const DirectionSummary& direction) {
+  json.object(name);
+  json.number("packets", direction.packets);
+  json.number("bytes", direction.bytes);
+  json.number("stream_bytes", direction.stream_bytes);
+  json.number("datagrams", direction.datagrams);
+  json.number("datagram_bytes", direction.datagram_bytes);
+  write_real(json, "throughput_mbps", direction.throughput);
+  write_real(json, "goodput_mbps", direction.goodput);
+  json.end_object();
+}
+
+void write_summary(JsonText& json, const TraceSummary& summary) {
+  json.begin_object();
+  json.text("file", summary.file);
+  json.text("title", summary.title);
+  json.text("writer", summary.writer);
+  json.text("connection_id", summary.connection_id);
+  json.text("vantage", summary.vantage);
+  json.number("events", summary.events);
+  json.number("events_missing", summary.events_missing);
+  json.boolean("cut", summary.cut);
+  json.real("duration_ms", summary.duration);
+  write_direction(json, "sent", summary.sent);
+  write_direction(json, "received", summary.received);
+  json.number("packets_lost", summary.packets_lost);
+  json.number("mtu_probes_lost", summary.mtu_probes_lost);
+  json.real("loss_percent", summary.loss_percent);
+  write_real(json, "handshake_ms", summary.handshake);
+  write_real(json, "quic_ttfb_ms", summary.quic_ttfb);
+  write_real(json, "http_ttfb_ms", summary.http_ttfb);
+  write_real(json, "http_ttfb_mean_ms", summary.http_ttfb_mean);
+  json.number("requests", summary.requests);
+  if (const auto& rtt = summary.rtt) {
+    json.object("rtt");
+    json.number("samples", rtt->samples);
+    json.real("min_ms", rtt->min);
+    json.real("mean_ms", rtt->mean);
+    json.real("p99_ms", rtt->p99);
+    json.real("jitter_ms", rtt->jitter);
+    json.end_object();
+  }
+  if (const auto& window = summary.congestion_window) {
+    json.object("congestion_window");
+    json.number("min", window->min);
+    json.real("mean", window->mean);
+    json.number("max", window->max);
+    json.number("last", window->last);
+    json.end_object();
+  }
+  json.end_object();
+}
+
+struct Row {
+  std::string name;
+  std::vector<std::string> cells;
+};
+
+std::string milliseconds(const std::optional<double>& value) { return value ? fmt::format("{:.3f} ms", *value) : "-"; }
+std::string rate(const std::optional<double>& value) { return value ? fmt::format("{:.2f} Mbit/s", *value) : "-"; }
+
+std::string bytes(double count) {
+  if (count < 10'000) return fmt::format("{:.0f} B", count);
+  if (count < 10'000 * 1024.0) return fmt::format("{:.1f} KiB", count / 1024);
+  return fmt::format("{:.1f} MiB", count / 1024 / 1024);
+}
+
+std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+/// Titles come from files: only what cannot move the cursor is shown, and not more than fits beside others.
+std::string plain(std::string_view text) {
+  constexpr std::size_t widest = 40;
+  std::string result;
+  for (const char c : text.substr(0, widest)) result.push_back(c >= 0x20 && c < 0x7f ? c : '?');
+  if (text.size() > widest) result.replace(widest - 2, 2, "..");
+  return result;
+}
+
+std::string datagrams(const DirectionSummary& way) {
+  if (way.datagrams == 0) return "-";
+  return fmt::format("{} ({})", way.datagrams, bytes(static_cast<double>(way.datagram_bytes)));
+}
+
+template <class Show>
+Row row(std::string name, const std::vector<TraceSummary>& summaries, Show&& show) {
+  Row result{std::move(name), {}};
+  for (const TraceSummary& summary : summaries) result.cells.push_back(show(summary));
+  return result;
+}
+
+std::vector<Row> rows_of(const std::vector<TraceSummary>& all) {
+  using S = const TraceSummary&;
+  const auto rtt = [](double RttSummary::*member) {
+    return [member](S s) { return s.rtt ? milliseconds((*s.rtt).*member) : std::string("-"); };
+  };
+  const auto window = [](std::uint64_t WindowSummary::*member) {
+    return [member](S s) {
+      return s.congestion_window ? bytes(static_cast<double>((*s.congestion_window).*member)) : std::string("-");
+    };
+  };
+  const auto count = [](std::uint64_t value) { return fmt::format("{}", value); };
+  std::vector<Row> rows;
+  const auto add = [&](std::string name, auto&& show) { rows.push_back(row(std::move(name), all, show)); };
+  add("file", [](S s) { return plain(base_name(s.file)); });
+  add("title", [](S s) { return plain(s.title.empty() ? "-" : s.title); });
+  add("seen by", [](S s) { return s.vantage; });
+  add("duration", [](S s) { return milliseconds(s.duration); });
+  add("handshake", [](S s) { return milliseconds(s.handshake); });
+  add("first byte, QUIC", [](S s) { return milliseconds(s.quic_ttfb); });
+  add("first byte, HTTP", [](S s) { return milliseconds(s.http_ttfb); });
+  add("requests", [&](S s) { return count(s.requests); });
+  for (const auto& [name, way] : {std::pair{"sent", &TraceSummary::sent}, std::pair{"received", &TraceSummary::received}}) {
+    const std::string verb = name;
+    add(verb, [&](S s) { return bytes(static_cast<double>((s.*way).bytes)); });
+    add(verb + ", packets", [&](S s) { return count((s.*way).packets); });
+    add(verb + ", stream data", [&](S s) { return bytes(static_cast<double>((s.*way).stream_bytes)); });
+    add(verb + ", datagrams", [&](S s) { return datagrams(s.*way); });
+    add(verb + ", throughput", [&](S s) { return rate((s.*way).throughput); });
+    add(verb + ", goodput", [&](S s) { return rate((s.*way).goodput); });
+  }
+  add("lost", [](S s) { return fmt::format("{} ({:.3f}%)", s.packets_lost, s.loss_percent); });
+  add("RTT, min", rtt(&RttSummary::min));
+  add("RTT, mean", rtt(&RttSummary::mean));
+  add("RTT, p99", rtt(&RttSummary::p99));
+  add("jitter", rtt(&RttSummary::jitter));
+  add("window, min", window(&WindowSummary::min));
+  add("window, mean", [](S s) { return s.congestion_window ? bytes(s.congestion_window->mean) : std::string("-"); });
+  add("window, max", window(&WindowSummary::max));
+  add("window, last", window(&WindowSummary::last));
+  if (std::ranges::any_of(all, [](S s) { return s.events_missing > 0 || s.cut; }))
+    add("not recorded", [](S s) {
+      return s.events_missing > 0 ? fmt::format("{} events", s.events_missing) : std::string(s.cut ? "the end" : "-");
+    });
+  return rows;
+}
+
+}  // namespace
+
+std::string summaries_as_json(const std::vector<TraceSummary>& summaries) {
+  std::string result;
+  JsonText json(result);
+  json.begin_array();
+  for (const TraceSummary& summary : summaries) write_summary(json, summary);
+  json.end_array();
+  result.push_back('\n');
+  return result;
+}
+
+std::string summaries_as_table(const std::vector<TraceSummary>& summaries) {
+  const std::vector<Row> rows = rows_of(summaries);
+  std::size_t name_width = 0;
+  std::vector<std::size_t> widths(summaries.size(), 0);
+  for (const Row& each : rows) {
+    name_width = std::max(name_width, each.name.size());
+    for (std::size_t i = 0; i < each.cells.size(); ++i) widths[i] = std::max(widths[i], each.cells[i].size());
+  }
+  std::string result;
+  for (const Row& each : rows) {
+    result += fmt::format("{:<{}}", each.name, name_width);
+    for (std::size_t i = 0; i < each.cells.size(); ++i) result += fmt::format("  {:>{}}", each.cells[i], widths[i]);
+    result.push_back('\n');
+  }
+  return result;
+}
+
+}  // namespace sallyport::trace
