@@ -1,29 +1,29 @@
 // The small parts of base: varints, hexadecimal, randomness, log helpers, descriptors.
-#include <fcntl.h>
-#include <gtest/gtest.h>
-
-#include <array>
-#include <cerrno>
-#include <cstring>
-#include <set>
-#include <thread>
-#include <vector>
-
 #include "base/hex.h"
+#include "base/lifetime.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/unique_fd.h"
 #include "base/varint.h"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
 
 namespace sallyport {
 namespace {
 
 // The examples of RFC 9000 §A.1.
 TEST(Varint, ExamplesOfTheRfc) {
-  const std::pair<const char*, std::uint64_t> cases[] = {{"c2197c5eff14e88c", 151288809941952652},
-                                                         {"9d7f3e7d", 494878333},
-                                                         {"7bbd", 15293},
-                                                         {"25", 37}};
+  const std::pair<const char*, std::uint64_t> cases[] = {
+      {"c2197c5eff14e88c", 151288809941952652}, {"9d7f3e7d", 494878333}, {"7bbd", 15293}, {"25", 37}};
   for (const auto& [hex, value] : cases) {
     const auto bytes = from_hex(hex).value();
     Bytes in = bytes;
@@ -39,9 +39,9 @@ TEST(Varint, ExamplesOfTheRfc) {
 }
 
 TEST(Varint, EdgesOfEachLengthAndCutShort) {
-  for (const std::uint64_t value : {std::uint64_t{0}, std::uint64_t{63}, std::uint64_t{64}, std::uint64_t{16383},
-                                    std::uint64_t{16384}, std::uint64_t{1073741823},
-                                    std::uint64_t{1073741824}, varint_max}) {
+  for (const std::uint64_t value :
+       {std::uint64_t{0}, std::uint64_t{63}, std::uint64_t{64}, std::uint64_t{16383}, std::uint64_t{16384},
+        std::uint64_t{1073741823}, std::uint64_t{1073741824}, varint_max}) {
     std::array<std::uint8_t, 8> buffer{};
     const std::size_t size = put_varint(buffer, value);
     EXPECT_EQ(size, varint_size(value));
@@ -123,6 +123,19 @@ TEST(Log, OnceIsOnceAndTheLimitCountsWhatItLeftOut) {
   EXPECT_EQ(limit.allow(start + 9s), std::nullopt);
   EXPECT_EQ(limit.allow(start + 10s), 2u);
   EXPECT_EQ(limit.allow(start + 11s), std::nullopt);
+}
+
+TEST(Lifetime, EveryGuardLearnsOfTheEndAndOnlyOfTheEnd) {
+  auto lifetime = std::make_unique<Lifetime>();
+  const Lifetime::Guard outer(*lifetime);
+  {
+    const Lifetime::Guard finished(*lifetime);
+  }
+  const Lifetime::Guard inner(*lifetime);
+  EXPECT_FALSE(outer.gone());
+  lifetime.reset();
+  EXPECT_TRUE(outer.gone());
+  EXPECT_TRUE(inner.gone());
 }
 
 TEST(UniqueFd, ClosesOnceAndHandsOver) {

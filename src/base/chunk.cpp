@@ -17,8 +17,8 @@ struct ChunkBuffer {
 
 namespace {
 
-// Up to here a buffer is exactly as large as was asked for: a header block that waits for its acknowledgement must not
-// hold a pooled buffer's 64 KiB, and malloc is quick at these sizes.
+// Up to here a buffer is exactly as large as was asked for: a header block that waits for its acknowledgement
+// must not hold a pooled buffer's 64 KiB, and malloc is quick at these sizes.
 constexpr std::size_t largest_exact = 16 * 1024;
 
 ChunkBuffer* allocate_buffer(std::size_t size, bool pooled) {
@@ -27,7 +27,8 @@ ChunkBuffer* allocate_buffer(std::size_t size, bool pooled) {
   return new (memory) ChunkBuffer{.references = 1, .pooled = pooled};
 }
 
-// Apart from the list, because it is asked after the list's end: a Chunk in another thread-local object may die later.
+// Apart from the list, because it is asked after the list's end: a Chunk in another thread-local object may
+// die later.
 thread_local bool list_ended = false;
 
 /// One thread's idle buffers: at most 4 MiB of them, the rest goes back to malloc.
@@ -62,8 +63,7 @@ FreeList& free_list() {
 
 }  // namespace
 
-Chunk::Chunk(const Chunk& other) noexcept
-    : buffer_(other.buffer_), data_(other.data_), size_(other.size_) {
+Chunk::Chunk(const Chunk& other) noexcept : buffer_(other.buffer_), data_(other.data_), size_(other.size_) {
   if (buffer_ != nullptr) ++buffer_->references;
 }
 

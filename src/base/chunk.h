@@ -1,12 +1,13 @@
-// Chunk: a slice of a reference-counted, pooled buffer. Bodies travel as Chunks so that bytes read once (from a
-// file, from another connection) can wait for their acknowledgement without being copied again. One thread only.
+// Chunk: a slice of a reference-counted, pooled buffer. Bodies travel as Chunks so that bytes read once (from
+// a file, from another connection) can wait for their acknowledgement without being copied again. One thread
+// only.
 #pragma once
+
+#include "base/bytes.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <utility>
-
-#include "base/bytes.h"
 
 namespace sallyport {
 
@@ -15,8 +16,8 @@ struct ChunkBuffer;
 
 class Chunk {
  public:
-  /// The size of a pooled buffer, and so the best size to read a file or a connection by. Small sizes are allocated
-  /// exactly, larger ones plainly.
+  /// The size of a pooled buffer, and so the best size to read a file or a connection by. Small sizes are
+  /// allocated exactly, larger ones plainly.
   static constexpr std::size_t pooled_size = 64 * 1024;
 
   Chunk() = default;
@@ -35,7 +36,8 @@ class Chunk {
     if (buffer_ != nullptr) release();
   }
 
-  /// A fresh buffer of exactly `size` bytes, content unspecified; the caller fills it through mutable_bytes().
+  /// A fresh buffer of exactly `size` bytes, content unspecified; the caller fills it through
+  /// mutable_bytes().
   static Chunk allocate(std::size_t size);
   static Chunk copy_of(Bytes bytes);
 

@@ -1,10 +1,10 @@
 #include "base/chunk.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <thread>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace sallyport {
 namespace {

@@ -1,20 +1,21 @@
 #include "base/file.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "base/unique_fd.h"
 
 #include <cerrno>
 #include <cstdio>
 #include <system_error>
 
-#include "base/unique_fd.h"
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace sallyport {
 namespace {
 
 std::unexpected<Error> failed(const char* verb, const std::string& path, int code) {
-  return fail(ErrorKind::file, std::string("cannot ") + verb + " " + path + ": " + std::generic_category().message(code),
+  return fail(ErrorKind::file,
+              std::string("cannot ") + verb + " " + path + ": " + std::generic_category().message(code),
               static_cast<std::uint64_t>(code));
 }
 
@@ -45,10 +46,15 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
     }
     if (count == 0) return content;
     if (content.size() + static_cast<std::size_t>(count) > limit) {
-      return fail(ErrorKind::file, "cannot use " + path + ": it is larger than " + std::to_string(limit) + " bytes");
+      return fail(ErrorKind::file,
+                  "cannot use " + path + ": it is larger than " + std::to_string(limit) + " bytes");
     }
     content.append(buffer, static_cast<std::size_t>(count));
   }
+}
+
+bool file_exists(const std::string& path) {
+  return ::access(path.c_str(), F_OK) == 0;
 }
 
 Result<> write_file(const std::string& path, std::string_view content, mode_t mode, IfExists if_exists) {

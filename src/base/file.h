@@ -1,22 +1,26 @@
 // Small files read and written whole: keys, certificates, secrets, caches. Not for bodies.
 #pragma once
 
-#include <sys/types.h>
+#include "base/result.h"
 
 #include <cstddef>
 #include <string>
 #include <string_view>
 
-#include "base/result.h"
+#include <sys/types.h>
 
 namespace sallyport {
 
 /// All of `path`; the error names it and says why. More than `limit` bytes are refused.
 Result<std::string> read_file(const std::string& path, std::size_t limit);
 
+/// Whether there is anything under that name.
+bool file_exists(const std::string& path);
+
 enum class IfExists { refuse, replace };
 
-/// Writes all of `path` in one step: a reader sees the old content or the new, never a part. `mode` is not lessened by umask.
+/// Writes all of `path` in one step: a reader sees the old content or the new, never a part. `mode` is not
+/// lessened by umask.
 Result<> write_file(const std::string& path, std::string_view content, mode_t mode, IfExists if_exists);
 
 }  // namespace sallyport

@@ -1,13 +1,14 @@
-// Bytes as lower-case hexadecimal digits and back: connection IDs, keys and fingerprints in logs, traces and flags.
+// Bytes as lower-case hexadecimal digits and back: connection IDs, keys and fingerprints in logs, traces and
+// flags.
 #pragma once
+
+#include "base/bytes.h"
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/bytes.h"
 
 namespace sallyport {
 

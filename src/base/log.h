@@ -1,15 +1,16 @@
-// Logging to stderr: log_warn("cannot read {}: {}", path, why). One line a message, no full stop. What a peer can cause
-// again and again goes through LogOnce or LogLimit, or is counted instead, so that no peer chooses the log's rate.
+// Logging to stderr: log_warn("cannot read {}: {}", path, why). One line a message, no full stop. What a peer
+// can cause again and again goes through LogOnce or LogLimit, or is counted instead, so that no peer chooses
+// the log's rate.
 #pragma once
 
-#include <fmt/core.h>
+#include "base/time.h"
 
 #include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
-#include "base/time.h"
+#include <fmt/core.h>
 
 namespace sallyport {
 

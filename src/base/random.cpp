@@ -1,12 +1,12 @@
 #include "base/random.h"
 
-#include <string.h>
-#include <sys/random.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+
+#include <string.h>
+#include <sys/random.h>
 
 namespace sallyport {
 namespace {

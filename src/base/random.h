@@ -1,10 +1,10 @@
-// Random: where unpredictable bytes come from. The system's generator in earnest, a seeded one in simulations, so that a
-// failing seed repeats exactly.
+// Random: where unpredictable bytes come from. The system's generator in earnest, a seeded one in
+// simulations, so that a failing seed repeats exactly.
 #pragma once
 
-#include <cstdint>
-
 #include "base/bytes.h"
+
+#include <cstdint>
 
 namespace sallyport {
 

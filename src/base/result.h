@@ -26,7 +26,8 @@ enum class ErrorKind : std::uint8_t {
   http,         ///< an HTTP answer that means failure; code is the status
 };
 
-/// One clear sentence for a person (no full stop at its end, so that it can be joined), and what a program needs.
+/// One clear sentence for a person (no full stop at its end, so that it can be joined), and what a program
+/// needs.
 struct Error {
   ErrorKind kind = ErrorKind::closed;
   std::string message;

@@ -1,9 +1,9 @@
 // UniqueFd: a file descriptor with an owner, closed when the owner goes.
 #pragma once
 
-#include <unistd.h>
-
 #include <utility>
+
+#include <unistd.h>
 
 namespace sallyport {
 

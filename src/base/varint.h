@@ -1,10 +1,10 @@
 // Variable-length integers of QUIC (RFC 9000 §16), also used by HTTP/3, capsules and HTTP datagrams.
 #pragma once
 
+#include "base/bytes.h"
+
 #include <cstdint>
 #include <optional>
-
-#include "base/bytes.h"
 
 namespace sallyport {
 

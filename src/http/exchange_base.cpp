@@ -167,7 +167,7 @@ void ExchangeBase::received_capsules(Bytes body) {
       received_datagram(value);
     else if (auto result = handler_->on_capsule(*this, type, value); !result)
       return result;
-    if (ended_) return fail(ErrorKind::cancelled, "the exchange ended meanwhile");
+    if (ended_) return sallyport::fail(ErrorKind::cancelled, "the exchange ended meanwhile");
     return {};
   };
   if (auto result = capsules_->feed(body, wanted, found); !result)

@@ -33,8 +33,10 @@ class ExchangeOwner {
 class ExchangeSet {
  public:
   ExchangeSet(net::Timers& timers, const Limits& limits, ExchangeOwner& owner);
-  /// Exchanges that are left get on_closed (kind cancelled) here.
+  /// As clear().
   ~ExchangeSet();
+  /// Exchanges that are left get on_closed (kind cancelled) here. For destructors of connections, while all of them is still there.
+  void clear();
 
   void add(std::unique_ptr<ExchangeBase> exchange);
   std::size_t size() const { return size_; }
@@ -43,6 +45,8 @@ class ExchangeSet {
   void for_each(Visit&& visit);
   /// Ends all with `why`; each gets on_closed at the end of this turn.
   void close_all(const Error& why);
+  /// The same, but at once: where no caller of an exchange is on the stack (the connection closed, or is being destroyed).
+  void end_all(const Error& why);
 
   net::Timers& timers() const { return timers_; }
   const Limits& limits() const { return limits_; }

@@ -11,7 +11,9 @@ ExchangeSet::ExchangeSet(net::Timers& timers, const Limits& limits, ExchangeOwne
       end_(timers, [this](Time) { end_exchanges(); }),
       stalled_(timers, [this](Time now) { time_out(now); }) {}
 
-ExchangeSet::~ExchangeSet() {
+ExchangeSet::~ExchangeSet() { clear(); }
+
+void ExchangeSet::clear() {
   close_all({ErrorKind::cancelled, "the connection was given up"});
   end_exchanges();
 }
@@ -34,6 +36,11 @@ void ExchangeSet::unlink(ExchangeBase& exchange) {
 
 void ExchangeSet::close_all(const Error& why) {
   for_each([&](ExchangeBase& exchange) { exchange.transport_closed(&why); });
+}
+
+void ExchangeSet::end_all(const Error& why) {
+  close_all(why);
+  end_exchanges();
 }
 
 void ExchangeSet::end_later(ExchangeBase& exchange) {
@@ -71,7 +78,7 @@ void ExchangeSet::time_out(Time now) {
     else
       next = std::min(next, deadline);
   });
-  if (limits_.idle_timeout > Duration::zero() || next > now) stalled_.arm(next);
+  stalled_.arm(next);
 }
 
 }  // namespace sallyport::http

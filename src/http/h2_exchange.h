@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "http/exchange_base.h"
+#include "http/h2_window.h"
 
 namespace sallyport::http {
 
@@ -17,21 +19,25 @@ class H2Exchange final : public ExchangeBase {
 
   // For H2Connection and its callbacks.
   Request& mutable_request() { return request_; }
-  void begin(Request request, ExchangeHandler& handler, bool end) { begin_request(std::move(request), handler, end); }
-  /// nghttp2 knows the stream from here on.
-  void open(std::int32_t id) { id_ = id; }
-  /// nghttp2 has forgotten the stream, or we want to hear no more of it.
-  void detach() { id_open_ = false; }
-  bool is_attached() const { return id_ >= 0 && id_open_; }
-  /// A piece of the body, for which credit goes back as it is consumed.
-  void receive_body(Bytes body);
-  /// Credit of the connection that is still out when the stream goes.
-  std::size_t take_unreturned() { return std::exchange(unreturned_, 0); }
-
-  /// Sending rests until submit_body().
-  void set_resting() { resting_ = true; }
+  using ExchangeBase::begin_request;
+  /// nghttp2 knows the stream from here on, and leads from it to this.
+  void attach(std::int32_t id) {
+    id_ = id;
+    attached_ = true;
+  }
+  bool is_attached() const { return attached_; }
+  /// nghttp2 forgets the stream, or is to tell us no more of it. Returns the connection's credit that is still out.
+  std::size_t detach() {
+    attached_ = false;
+    return std::exchange(unreturned_, 0);
+  }
+  /// A piece of the body.
+  void receive(Bytes body);
+  /// Sending rests until there is more to send.
+  void rest() { resting_ = true; }
+  /// We asked the peer to stop; it is told by RST_STREAM when our own message has gone.
   bool wants_stop() const { return stop_; }
-  std::uint32_t stop_code() const { return stop_code_; }
+  ResetCode stop_code() const { return stop_code_; }
 
  private:
   void submit_head(const Response& head, bool end) override;
@@ -41,12 +47,13 @@ class H2Exchange final : public ExchangeBase {
   void submit_credit(std::size_t bytes) override;
 
   H2Connection& h2_;
-  std::int32_t id_ = -1;  // until the request is handed to nghttp2
+  H2Window window_;
   std::size_t unreturned_ = 0;
-  std::uint32_t stop_code_ = 0;
-  bool id_open_ = true;
+  std::int32_t id_ = -1;
+  bool attached_ = false;
   bool resting_ = false;
   bool stop_ = false;
+  ResetCode stop_code_ = ResetCode::no_error;
 };
 
 }  // namespace sallyport::http

@@ -10,7 +10,7 @@ constexpr Duration linger_time = 2s;
 
 }  // namespace
 
-StreamConnection::StreamConnection(Setup setup, Version version, bool server)
+StreamConnection::StreamConnection(StreamSetup setup, Version version, bool server)
     : timers_(setup.timers),
       limits_(setup.limits),
       stream_(std::move(setup.stream)),

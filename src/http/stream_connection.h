@@ -16,6 +16,15 @@
 
 namespace sallyport::http {
 
+/// What make_h2_server() and its like are given.
+struct StreamSetup {
+  net::Timers& timers;
+  std::unique_ptr<net::ByteStream> stream;
+  const StreamSecurity& security;
+  ConnectionHandler* handler;
+  const Limits& limits;
+};
+
 class StreamConnection : public Connection, protected net::ByteStreamReceiver, protected ExchangeOwner {
  public:
   // Connection
@@ -25,14 +34,7 @@ class StreamConnection : public Connection, protected net::ByteStreamReceiver, p
   net::Timers& timers() const override { return timers_; }
 
  protected:
-  struct Setup {
-    net::Timers& timers;
-    std::unique_ptr<net::ByteStream> stream;
-    const StreamSecurity& security;
-    ConnectionHandler* handler;
-    const Limits& limits;
-  };
-  StreamConnection(Setup setup, Version version, bool server);
+  StreamConnection(StreamSetup setup, Version version, bool server);
   ~StreamConnection() override;
 
   // What each version does.

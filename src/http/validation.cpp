@@ -45,6 +45,8 @@ bool all_of(std::string_view text, Class what) {
   return both != 0;
 }
 
+constexpr std::uint64_t max_length = (std::uint64_t{1} << 62) - 1;
+
 bool is_white(char c) { return c == ' ' || c == '\t'; }
 
 char lowered(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
@@ -270,7 +272,8 @@ void HeadBuilder::add_known(std::string_view name, std::string_view value) {
       if (part_ == Part::trailers) return malformed("trailers have a content-length");
       if (content_length_) return malformed("content-length is there twice");
       content_length_ = parse_content_length(value);
-      if (!content_length_) return malformed("content-length is not a number");
+      // No message is as long as a stream can never be (RFC 9000 §4.5).
+      if (!content_length_ || *content_length_ > max_length) return malformed("content-length is not a number");
       break;
     default: break;
   }

@@ -107,7 +107,10 @@ void UdpFlow::on_body(http::Exchange& exchange, Bytes body) { exchange.consume(b
 void UdpFlow::on_end(http::Exchange& exchange) {
   if (std::exchange(done_, true)) return;
   sender_.release();
-  exchange.finish();
+  if (path_ != nullptr)
+    exchange.finish();
+  else
+    exchange.reset(http::ResetCode::cancelled);  // gave up before it was answered
 }
 
 void UdpFlow::on_idle() {

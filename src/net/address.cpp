@@ -1,12 +1,12 @@
 #include "net/address.h"
 
-#include <arpa/inet.h>
-#include <net/if.h>
-#include <netinet/in.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <netinet/in.h>
 
 namespace sallyport::net {
 namespace {
@@ -74,8 +74,8 @@ bool IpAddress::is_unspecified() const {
 bool IpAddress::is_loopback() const {
   const IpAddress plain = unmapped();
   if (plain.is_v4()) return plain.octets_[0] == 127;
-  return plain.octets_[15] == 1 &&
-         std::all_of(plain.octets_.begin(), plain.octets_.end() - 1, [](std::uint8_t octet) { return octet == 0; });
+  return plain.octets_[15] == 1 && std::all_of(plain.octets_.begin(), plain.octets_.end() - 1,
+                                               [](std::uint8_t octet) { return octet == 0; });
 }
 
 bool IpAddress::is_link_local() const {
@@ -114,7 +114,8 @@ IpPrefix::IpPrefix(IpAddress address, unsigned length)
     const unsigned kept = std::clamp(static_cast<int>(length_) - static_cast<int>(8 * i), 0, 8);
     octets[i] &= static_cast<std::uint8_t>(0xff00 >> kept);
   }
-  address_ = address.is_v4() ? IpAddress::v4({octets[0], octets[1], octets[2], octets[3]}) : IpAddress::v6(octets);
+  address_ =
+      address.is_v4() ? IpAddress::v4({octets[0], octets[1], octets[2], octets[3]}) : IpAddress::v6(octets);
 }
 
 std::optional<IpPrefix> IpPrefix::parse(std::string_view text) {
@@ -136,7 +137,9 @@ bool IpPrefix::contains(const IpAddress& address) const {
   return IpPrefix(plain, length_).address_ == address_;
 }
 
-std::string IpPrefix::to_string() const { return address_.to_string() + '/' + std::to_string(length_); }
+std::string IpPrefix::to_string() const {
+  return address_.to_string() + '/' + std::to_string(length_);
+}
 
 SocketAddress::SocketAddress() : SocketAddress(IpAddress(), 0) {}
 
@@ -218,9 +221,9 @@ std::string SocketAddress::to_string() const {
 }
 
 bool operator==(const SocketAddress& a, const SocketAddress& b) {
-  // IPv4: without the padding, which a kernel may have written. IPv6: the flow label is 0 unless it was asked for.
-  const std::size_t size =
-      a.family() == AF_INET6 ? sizeof(sockaddr_in6) : offsetof(sockaddr_in, sin_zero);
+  // IPv4: without the padding, which a kernel may have written. IPv6: the flow label is 0 unless it was asked
+  // for.
+  const std::size_t size = a.family() == AF_INET6 ? sizeof(sockaddr_in6) : offsetof(sockaddr_in, sin_zero);
   return std::memcmp(a.storage_.data(), b.storage_.data(), size) == 0;
 }
 

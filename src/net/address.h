@@ -1,8 +1,6 @@
 // Addresses of the IP world: an IP address, a prefix of them, and a socket address (IP and UDP/TCP port).
 #pragma once
 
-#include <sys/socket.h>
-
 #include <array>
 #include <compare>
 #include <cstdint>
@@ -11,6 +9,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+
+#include <sys/socket.h>
 
 namespace sallyport::net {
 

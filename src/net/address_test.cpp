@@ -1,15 +1,17 @@
 #include "net/address.h"
 
-#include <gtest/gtest.h>
-#include <netinet/in.h>
-
 #include <cstring>
 #include <unordered_set>
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
 
 namespace sallyport::net {
 namespace {
 
-IpAddress ip(std::string_view text) { return IpAddress::parse(text).value(); }
+IpAddress ip(std::string_view text) {
+  return IpAddress::parse(text).value();
+}
 
 TEST(IpAddress, RoundTripsInCanonicalForm) {
   EXPECT_EQ(ip("192.0.2.1").to_string(), "192.0.2.1");
@@ -23,10 +25,26 @@ TEST(IpAddress, RoundTripsInCanonicalForm) {
 
 TEST(IpAddress, RefusesWhatIsNotOne) {
   using namespace std::string_view_literals;
-  for (const std::string_view text :
-       {""sv, "1.2.3"sv, "1.2.3.4.5"sv, "256.0.0.1"sv, "1.2.3.4 "sv, " 1.2.3.4"sv, "01.2.3.4"sv, "0x7f.1"sv, "127.1"sv,
-        "[::1]"sv, ":::"sv, "1::2::3"sv, "::1%"sv, "::1%no-such-interface"sv, "fe80::1%0"sv, "1.2.3.4%lo"sv,
-        "1.2.3.4\0"sv, "1.2.3.4\0.5"sv, "2001:db8:0000:0000:0000:0000:0000:0000:0000:0000:0001"sv, "example.org"sv})
+  for (const std::string_view text : {""sv,
+                                      "1.2.3"sv,
+                                      "1.2.3.4.5"sv,
+                                      "256.0.0.1"sv,
+                                      "1.2.3.4 "sv,
+                                      " 1.2.3.4"sv,
+                                      "01.2.3.4"sv,
+                                      "0x7f.1"sv,
+                                      "127.1"sv,
+                                      "[::1]"sv,
+                                      ":::"sv,
+                                      "1::2::3"sv,
+                                      "::1%"sv,
+                                      "::1%no-such-interface"sv,
+                                      "fe80::1%0"sv,
+                                      "1.2.3.4%lo"sv,
+                                      "1.2.3.4\0"sv,
+                                      "1.2.3.4\0.5"sv,
+                                      "2001:db8:0000:0000:0000:0000:0000:0000:0000:0000:0001"sv,
+                                      "example.org"sv})
     EXPECT_FALSE(IpAddress::parse(text)) << text;
 }
 
@@ -52,8 +70,8 @@ TEST(IpPrefix, ParsesAndRefuses) {
   EXPECT_EQ(IpPrefix::parse("192.0.2.7")->to_string(), "192.0.2.7/32");
   EXPECT_EQ(IpPrefix::parse("2001:db8::/29")->to_string(), "2001:db8::/29");
   EXPECT_EQ(IpPrefix::parse("::/0")->to_string(), "::/0");
-  for (const char* text : {"10.0.0.0/33", "10.0.0.1/8", "::/129", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/+8", "/8",
-                           "10.0.0.0/8/8", "10.0.0.0/8 ", "fe80::1%lo/128"})
+  for (const char* text : {"10.0.0.0/33", "10.0.0.1/8", "::/129", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/+8",
+                           "/8", "10.0.0.0/8/8", "10.0.0.0/8 ", "fe80::1%lo/128"})
     EXPECT_FALSE(IpPrefix::parse(text)) << text;
 }
 
@@ -78,8 +96,9 @@ TEST(SocketAddress, ParsesAndShows) {
   EXPECT_EQ(SocketAddress::parse("[fe80::1%lo]:1")->to_string(), "[fe80::1%lo]:1");
   EXPECT_EQ(SocketAddress::parse("[::ffff:192.0.2.1]:5")->to_string(), "192.0.2.1:5");
   EXPECT_EQ(SocketAddress().to_string(), "0.0.0.0:0");
-  for (const char* text : {"", "192.0.2.1", "192.0.2.1:", "192.0.2.1:65536", "192.0.2.1:-1", "192.0.2.1:+1",
-                           "192.0.2.1: 1", "[192.0.2.1]:1", "::1:443", "[::1]", "[]:1", "[::1:1", "localhost:1", ":"})
+  for (const char* text :
+       {"", "192.0.2.1", "192.0.2.1:", "192.0.2.1:65536", "192.0.2.1:-1", "192.0.2.1:+1", "192.0.2.1: 1",
+        "[192.0.2.1]:1", "::1:443", "[::1]", "[]:1", "[::1:1", "localhost:1", ":"})
     EXPECT_FALSE(SocketAddress::parse(text)) << text;
 }
 

@@ -1,5 +1,5 @@
-// ByteStream: an ordered, flow-controlled byte pipe. Real ones are TCP, TLS over any ByteStream, and a CONNECT
-// exchange; tests use a pipe.
+// ByteStream: an ordered, flow-controlled byte pipe. Real ones are TCP, TLS over any ByteStream, and a
+// CONNECT exchange; tests use a pipe.
 #pragma once
 
 #include "base/bytes.h"
@@ -31,16 +31,17 @@ class ByteStream {
 
   virtual ~ByteStream() = default;
   virtual void set_receiver(ByteStreamReceiver* receiver) = 0;
-  /// Takes all of it, always; pause when queued_bytes() passes high_water. What is written within one turn of the loop
-  /// leaves together.
+  /// Takes all of it, always; pause when queued_bytes() passes high_water. What is written within one turn of
+  /// the loop leaves together.
   virtual void write(Chunk chunk) = 0;
   /// Copies `bytes`; good for small control messages.
   virtual void write(Bytes bytes) = 0;
   virtual std::size_t queued_bytes() const = 0;
   /// Ends our direction in order after all that was written.
   virtual void finish() = 0;
-  /// Drops the stream at once; no callback follows. Unless all that was written and the end after it had left by then, the
-  /// peer sees a failure: what was cut short must not look complete. Destroying the stream is the same.
+  /// Drops the stream at once; no callback follows. Unless all that was written and the end after it had left
+  /// by then, the peer sees a failure: what was cut short must not look complete. Destroying the stream is
+  /// the same.
   virtual void close() = 0;
   /// While false no on_bytes comes, and the peer is held back by flow control.
   virtual void set_reading(bool on) = 0;

@@ -1,24 +1,25 @@
-// DatagramPath: a way that datagrams take, in batches, with a current maximum size. Real ones are a UDP socket and
-// a CONNECT-UDP flow; tests use a simulated link. A chain of hops is a quic::Connection over a DatagramPath that is a
-// flow on another quic::Connection over a DatagramPath ... that is a UDP socket.
+// DatagramPath: a way that datagrams take, in batches, with a current maximum size. Real ones are a UDP
+// socket and a CONNECT-UDP flow; tests use a simulated link. A chain of hops is a quic::Connection over a
+// DatagramPath that is a flow on another quic::Connection over a DatagramPath ... that is a UDP socket.
 #pragma once
-
-#include <algorithm>
-#include <cstdint>
 
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "net/address.h"
 
+#include <algorithm>
+#include <cstdint>
+
 namespace sallyport::net {
 
 /// The two ECN bits of the IP header (RFC 3168).
 enum class Ecn : std::uint8_t { not_ect = 0, ect1 = 1, ect0 = 2, ce = 3 };
 
-/// Datagrams of one NetPath laid end to end: each `segment_size` bytes long but the last, which may be shorter.
-/// This is the shape in which UDP_SEGMENT sends and UDP_GRO receives, so a run costs one system call. An empty run stands for one datagram
-/// without payload, which UDP allows (for_each then visits nothing).
+/// Datagrams of one NetPath laid end to end: each `segment_size` bytes long but the last, which may be
+/// shorter. This is the shape in which UDP_SEGMENT sends and UDP_GRO receives, so a run costs one system
+/// call. An empty run stands for one datagram without payload, which UDP allows (for_each then visits
+/// nothing).
 struct DatagramRun {
   Bytes bytes;
   std::size_t segment_size = 0;  ///< > 0 where `bytes` is not empty
@@ -62,12 +63,14 @@ class DatagramPath {
   virtual void set_receiver(DatagramReceiver* receiver) = 0;
   /// Sends the whole run or none of it. A path with only one far end ignores `to`.
   virtual SendStatus send(const NetPath& to, const DatagramRun& run) = 0;
-  /// The largest UDP payload, in bytes, that this path carries now. 65,527 where nothing is known to limit it.
+  /// The largest UDP payload, in bytes, that this path carries now. 65,527 where nothing is known to limit
+  /// it.
   virtual std::size_t max_datagram_size() const = 0;
-  /// The addresses of a path with one far end; for a listening socket, its local address and a default remote.
+  /// The addresses of a path with one far end; for a listening socket, its local address and a default
+  /// remote.
   virtual NetPath net_path() const = 0;
-  /// A wish: while false, what comes in waits below, in a bounded queue that drops what is over. A path that cannot wait goes on
-  /// delivering, and others may still deliver what they had read already.
+  /// A wish: while false, what comes in waits below, in a bounded queue that drops what is over. A path that
+  /// cannot wait goes on delivering, and others may still deliver what they had read already.
   virtual void set_reading(bool /*on*/) {}
 };
 

@@ -1,19 +1,21 @@
 #include "net/event_loop.h"
 
-#include <sys/timerfd.h>
+#include "base/log.h"
+#include "net/event_loop_impl.h"
 
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
 #include <cerrno>
 #include <cstdlib>
 
-#include "base/log.h"
-#include "net/event_loop_impl.h"
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <sys/timerfd.h>
 
 namespace sallyport::net {
 namespace {
 
-Time clock_now() { return std::chrono::steady_clock::now(); }
+Time clock_now() {
+  return std::chrono::steady_clock::now();
+}
 
 }  // namespace
 

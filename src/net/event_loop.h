@@ -1,14 +1,14 @@
-// EventLoop: one thread's loop over Boost.Asio, which it hides. Each worker owns one; everything in net that waits
-// for the kernel waits here. A turn is: the ready sockets, posted work, the due timers, then the deferred work; it has one
-// time, timers().now(), read from the clock when the wait before it ended.
+// EventLoop: one thread's loop over Boost.Asio, which it hides. Each worker owns one; everything in net that
+// waits for the kernel waits here. A turn is: the ready sockets, posted work, the due timers, then the
+// deferred work; it has one time, timers().now(), read from the clock when the wait before it ended.
 #pragma once
+
+#include "base/time.h"
+#include "net/timers.h"
 
 #include <functional>
 #include <initializer_list>
 #include <memory>
-
-#include "base/time.h"
-#include "net/timers.h"
 
 namespace sallyport::net {
 
@@ -24,7 +24,8 @@ class EventLoop {
   void run();
   /// Ends run() after the current turn, or after its first one. From any thread or from inside the loop.
   void stop();
-  /// Runs `work` in a later turn on the loop's thread, or never, if the loop is destroyed before. From any thread.
+  /// Runs `work` in a later turn on the loop's thread, or never, if the loop is destroyed before. From any
+  /// thread.
   void post(std::function<void()> work);
   /// Calls `handler(signal)` on the loop for each SIGINT, SIGTERM, SIGHUP ... in `signals`.
   void on_signals(std::initializer_list<int> signals, std::function<void(int)> handler);

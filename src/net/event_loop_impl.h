@@ -1,17 +1,18 @@
 // The inside of EventLoop, for event_loop.cpp and fd_watch.cpp: Asio's context and what a turn works off.
 #pragma once
 
+#include "net/event_loop.h"
+#include "net/fd_watch.h"
+
 #include <atomic>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <utility>
 #include <vector>
 
-#include "net/event_loop.h"
-#include "net/fd_watch.h"
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
 
 namespace sallyport::net {
 
@@ -45,7 +46,8 @@ struct EventLoop::Impl final : FdWatcher {
   void wait();
   void run_posted();
   void arm_alarm(Time deadline);
-  void wait_for_signal(boost::asio::signal_set& signals, const std::shared_ptr<std::function<void(int)>>& handler);
+  void wait_for_signal(boost::asio::signal_set& signals,
+                       const std::shared_ptr<std::function<void(int)>>& handler);
   /// The alarm rang. It stays readable until it is set again, so it is not watched until then.
   void on_readable() override;
   void on_writable() override {}
@@ -53,14 +55,15 @@ struct EventLoop::Impl final : FdWatcher {
   Timers& timers;
   // One thread runs it, others only post: Asio leaves out what several running threads would need.
   boost::asio::io_context context{1};
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> keep_running{context.get_executor()};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> keep_running{
+      context.get_executor()};
   bool in_turn = false;
   std::atomic<bool> stopping = false;
 
-  std::vector<NodeRef> to_arm;   // watches that wait for something anew
-  std::vector<NodeRef> arming;   // its other half, swapped so that neither is allocated again
+  std::vector<NodeRef> to_arm;  // watches that wait for something anew
+  std::vector<NodeRef> arming;  // its other half, swapped so that neither is allocated again
 
-  FdWatch alarm;                 // a timerfd: epoll's own time-out is too coarse to pace packets by
+  FdWatch alarm;  // a timerfd: epoll's own time-out is too coarse to pace packets by
   Time alarm_at = never;
 
   std::vector<std::unique_ptr<boost::asio::signal_set>> signal_sets;

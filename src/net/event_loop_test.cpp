@@ -1,9 +1,6 @@
 #include "net/event_loop.h"
 
-#include <gtest/gtest.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "net/fd_watch.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -13,12 +10,17 @@
 #include <thread>
 #include <vector>
 
-#include "net/fd_watch.h"
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace sallyport::net {
 namespace {
 
-Time clock_now() { return std::chrono::steady_clock::now(); }
+Time clock_now() {
+  return std::chrono::steady_clock::now();
+}
 
 TEST(EventLoop, FiresTimersOnTimeAndToTheMicrosecond) {
   EventLoop loop;
@@ -51,7 +53,8 @@ TEST(EventLoop, WaitsWithoutSpinningAlsoAfterAnAlarmRang) {
   ::getrusage(RUSAGE_THREAD, &after);
   stopper.join();
   const auto micros = [](const rusage& usage) {
-    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 + usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 + usage.ru_utime.tv_usec +
+           usage.ru_stime.tv_usec;
   };
   EXPECT_LT(micros(after) - micros(before), 50000);
 }
@@ -81,11 +84,13 @@ TEST(EventLoop, PostedWorkRunsInALaterTurnInOrderOnTheLoopsThread) {
     end_of_turn.request();
     loop.post([&] {
       order.push_back(3);
-      std::thread([&] { loop.post([&] {
-        EXPECT_EQ(std::this_thread::get_id(), self);
-        order.push_back(4);
-        loop.stop();
-      }); }).join();
+      std::thread([&] {
+        loop.post([&] {
+          EXPECT_EQ(std::this_thread::get_id(), self);
+          order.push_back(4);
+          loop.stop();
+        });
+      }).join();
     });
   });
   loop.run();

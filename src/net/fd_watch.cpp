@@ -1,14 +1,15 @@
 #include "net/fd_watch.h"
 
+#include "net/event_loop_impl.h"
+#include "net/socket_calls.h"
+
 #include <array>
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <cassert>
 #include <cerrno>
 #include <cstddef>
 #include <new>
 
-#include "net/event_loop_impl.h"
-#include "net/socket_calls.h"
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
 
 namespace sallyport::net {
 
@@ -34,12 +35,14 @@ struct FdWatch::Node {
   bool write_pending = false;
   bool arming_queued = false;
   bool slot_used = false;
-  // Memory of the pending read wait. Asio's own cache of such memory works only inside its handlers; waits for writing
-  // are rare and may allocate.
+  // Memory of the pending read wait. Asio's own cache of such memory works only inside its handlers; waits
+  // for writing are rare and may allocate.
   alignas(std::max_align_t) std::array<std::byte, 112> slot;
 };
 
-NodeRef::NodeRef(FdWatch::Node* node) : node_(node) { ++node_->references; }
+NodeRef::NodeRef(FdWatch::Node* node) : node_(node) {
+  ++node_->references;
+}
 
 NodeRef::~NodeRef() {
   if (node_ != nullptr && --node_->references == 0) delete node_;
@@ -143,9 +146,13 @@ FdWatch& FdWatch::operator=(FdWatch&& other) noexcept {
   return *this;
 }
 
-int FdWatch::fd() const { return node_ == nullptr ? -1 : node_->descriptor.native_handle(); }
+int FdWatch::fd() const {
+  return node_ == nullptr ? -1 : node_->descriptor.native_handle();
+}
 
-void FdWatch::set_watcher(FdWatcher& watcher) { node_->watcher = &watcher; }
+void FdWatch::set_watcher(FdWatcher& watcher) {
+  node_->watcher = &watcher;
+}
 
 void FdWatch::want_readable(bool on) {
   if (node_ == nullptr || node_->want_read == on) return;
@@ -168,6 +175,8 @@ void FdWatch::close() {
   node->descriptor.close(ignored);
 }
 
-void arm(const NodeRef& node) { node->arm(node); }
+void arm(const NodeRef& node) {
+  node->arm(node);
+}
 
 }  // namespace sallyport::net

@@ -1,5 +1,6 @@
-// FdWatch: owns a descriptor and tells when it can be read or written. Every socket of net waits through one. It keeps
-// the two allocations that a waiting socket costs (itself and Asio's state) small, and waking allocates nothing.
+// FdWatch: owns a descriptor and tells when it can be read or written. Every socket of net waits through one.
+// It keeps the two allocations that a waiting socket costs (itself and Asio's state) small, and waking
+// allocates nothing.
 #pragma once
 
 #include "base/result.h"
@@ -30,8 +31,8 @@ class FdWatch {
   /// -1 when closed.
   int fd() const;
   void set_watcher(FdWatcher& watcher);
-  /// While on, on_readable comes in each turn in which there is something to read (also an error or the end), so it
-  /// need not read all.
+  /// While on, on_readable comes in each turn in which there is something to read (also an error or the end),
+  /// so it need not read all.
   void want_readable(bool on);
   /// on_writable comes once, in a later turn.
   void want_writable();

@@ -1,9 +1,9 @@
 // Happy Eyeballs, version 2 (RFC 8305): the order of the addresses and the race of the connects.
+#include "net/resolver.h"
+
 #include <algorithm>
 #include <cassert>
 #include <utility>
-
-#include "net/resolver.h"
 
 namespace sallyport::net {
 namespace {
@@ -32,9 +32,11 @@ class Race final : public TcpConnecting {
     const std::size_t number = attempts_.size();
     ++running_;
     // Each attempt may take all the time that is left, so the last one to give up gives the answer.
-    attempts_.push_back(tcp_connect(
-        loop_, SocketAddress(addresses_[number], port_), std::max(deadline_ - now, Duration{0}), options_,
-        [this, number](Result<std::unique_ptr<ByteStream>> result) { on_result(number, std::move(result)); }));
+    attempts_.push_back(tcp_connect(loop_, SocketAddress(addresses_[number], port_),
+                                    std::max(deadline_ - now, Duration{0}), options_,
+                                    [this, number](Result<std::unique_ptr<ByteStream>> result) {
+                                      on_result(number, std::move(result));
+                                    }));
     if (attempts_.size() < addresses_.size()) next_attempt_.arm(now + attempt_delay);
   }
 
@@ -66,18 +68,15 @@ class Race final : public TcpConnecting {
 }  // namespace
 
 std::vector<IpAddress> interleave_families(std::vector<IpAddress> addresses) {
-  if (addresses.empty()) return addresses;
-  const bool first_is_v4 = addresses.front().is_v4();
-  const auto others = std::ranges::stable_partition(
-      addresses, [&](const IpAddress& address) { return address.is_v4() == first_is_v4; });
-  const auto first_other = others.begin();
+  std::vector<IpAddress> first_family;
+  std::vector<IpAddress> other_family;
+  for (const IpAddress& address : addresses)
+    (address.is_v4() == addresses.front().is_v4() ? first_family : other_family).push_back(address);
   std::vector<IpAddress> order;
   order.reserve(addresses.size());
-  auto same = addresses.begin();
-  auto other = first_other;
-  while (same != first_other || other != addresses.end()) {
-    if (same != first_other) order.push_back(*same++);
-    if (other != addresses.end()) order.push_back(*other++);
+  for (std::size_t i = 0; order.size() < addresses.size(); ++i) {
+    if (i < first_family.size()) order.push_back(first_family[i]);
+    if (i < other_family.size()) order.push_back(other_family[i]);
   }
   return order;
 }

@@ -105,8 +105,8 @@ class End final : public ByteStream {
 
 }  // namespace
 
-std::pair<std::unique_ptr<ByteStream>, std::unique_ptr<ByteStream>> make_memory_streams(Timers& timers,
-                                                                                        const MemoryStreamOptions& options) {
+std::pair<std::unique_ptr<ByteStream>, std::unique_ptr<ByteStream>> make_memory_streams(
+    Timers& timers, const MemoryStreamOptions& options) {
   const auto pipe = std::make_shared<Pipe>(timers, options);
   return {std::make_unique<End>(pipe, 0), std::make_unique<End>(pipe, 1)};
 }

@@ -1,14 +1,14 @@
-// Outbound: how clients and proxies reach the world: names, UDP and TCP. The kernel's sockets in earnest, a simulated network
-// in tests; nothing above opens a socket by another way.
+// Outbound: how clients and proxies reach the world: names, UDP and TCP. The kernel's sockets in earnest, a
+// simulated network in tests; nothing above opens a socket by another way.
 #pragma once
-
-#include <memory>
-#include <vector>
 
 #include "net/datagram_path.h"
 #include "net/event_loop.h"
 #include "net/resolver.h"
 #include "net/tcp.h"
+
+#include <memory>
+#include <vector>
 
 namespace sallyport::net {
 
@@ -18,14 +18,16 @@ class Outbound {
   virtual Resolver& resolver() = 0;
   /// A socket of its own, connected to `target`.
   virtual Result<std::unique_ptr<DatagramPath>> open_udp(const SocketAddress& target) = 0;
-  /// Races `targets` in order (Happy Eyeballs); destroying the result cancels. The callback never runs inside this call.
+  /// Races `targets` in order (Happy Eyeballs); destroying the result cancels. The callback never runs inside
+  /// this call.
   virtual std::unique_ptr<TcpConnecting> open_tcp(const std::vector<SocketAddress>& targets, Duration timeout,
                                                   TcpConnected connected) = 0;
 };
 
 /// What the sockets of a kernel Outbound are opened with.
 struct OutboundOptions {
-  std::size_t udp_receive_buffer = 7 * 1024 * 1024;  ///< bytes; a proxy with many flows wants less than a client
+  std::size_t udp_receive_buffer =
+      7 * 1024 * 1024;  ///< bytes; a proxy with many flows wants less than a client
   std::size_t udp_send_buffer = 7 * 1024 * 1024;
 };
 

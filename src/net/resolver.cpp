@@ -1,8 +1,5 @@
 #include "net/resolver.h"
 
-#include <netdb.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -13,11 +10,14 @@
 #include <thread>
 #include <utility>
 
+#include <netdb.h>
+#include <sys/socket.h>
+
 namespace sallyport::net {
 namespace {
 
-// getaddrinfo blocks for seconds on a name whose servers are silent, and peers choose names: several threads, and a bound
-// on the names that wait for them.
+// getaddrinfo blocks for seconds on a name whose servers are silent, and peers choose names: several threads,
+// and a bound on the names that wait for them.
 constexpr std::size_t max_threads = 8;
 constexpr std::size_t max_waiting = 1024;
 
@@ -28,8 +28,7 @@ Result<std::vector<IpAddress>> look_up(const std::string& host) {
   hints.ai_flags = AI_ADDRCONFIG;
   addrinfo* found = nullptr;
   const int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &found);
-  if (error != 0)
-    return fail(ErrorKind::resolve, "cannot resolve " + host + ": " + ::gai_strerror(error));
+  if (error != 0) return fail(ErrorKind::resolve, "cannot resolve " + host + ": " + ::gai_strerror(error));
   std::vector<IpAddress> addresses;
   for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
     if (at->ai_family != AF_INET && at->ai_family != AF_INET6) continue;
@@ -72,11 +71,12 @@ struct Question {
 };
 
 void post_answer(const std::shared_ptr<Question>& question, Result<std::vector<IpAddress>> result) {
-  question->home->post([question, result = std::move(result)]() mutable { question->deliver(std::move(result)); });
+  question->home->post(
+      [question, result = std::move(result)]() mutable { question->deliver(std::move(result)); });
 }
 
-/// The process' lookup threads. They are never joined, because getaddrinfo cannot be interrupted; so the pool is never
-/// destroyed either.
+/// The process' lookup threads. They are never joined, because getaddrinfo cannot be interrupted; so the pool
+/// is never destroyed either.
 class LookupThreads {
  public:
   static LookupThreads& instance() {
@@ -147,9 +147,11 @@ class SystemResolver final : public Resolver {
     if (const auto ip = IpAddress::parse(host))
       post_answer(question, std::vector{*ip});
     else if (!is_name(host))
-      post_answer(question, fail(ErrorKind::resolve, "cannot resolve a name that is empty, too long or malformed"));
+      post_answer(question,
+                  fail(ErrorKind::resolve, "cannot resolve a name that is empty, too long or malformed"));
     else if (!LookupThreads::instance().ask(question))
-      post_answer(question, fail(ErrorKind::resource, "cannot resolve " + host + ": too many names wait already"));
+      post_answer(question,
+                  fail(ErrorKind::resource, "cannot resolve " + host + ": too many names wait already"));
     return std::make_unique<SystemResolution>(std::move(question));
   }
 
@@ -159,6 +161,8 @@ class SystemResolver final : public Resolver {
 
 }  // namespace
 
-std::unique_ptr<Resolver> make_system_resolver(EventLoop& loop) { return std::make_unique<SystemResolver>(loop); }
+std::unique_ptr<Resolver> make_system_resolver(EventLoop& loop) {
+  return std::make_unique<SystemResolver>(loop);
+}
 
 }  // namespace sallyport::net

@@ -1,16 +1,17 @@
-// Names to addresses. Resolver is an interface so that masque's policy can be tested without a network; the real one
-// asks getaddrinfo on a thread of its own. Happy Eyeballs (RFC 8305) orders the answers and races the attempts.
+// Names to addresses. Resolver is an interface so that masque's policy can be tested without a network; the
+// real one asks getaddrinfo on a thread of its own. Happy Eyeballs (RFC 8305) orders the answers and races
+// the attempts.
 #pragma once
-
-#include <functional>
-#include <memory>
-#include <string>
-#include <vector>
 
 #include "base/result.h"
 #include "net/address.h"
 #include "net/event_loop.h"
 #include "net/tcp.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace sallyport::net {
 

@@ -1,43 +1,55 @@
 #include "net/socket_calls.h"
 
-#include <sys/socket.h>
-
 #include <cerrno>
 #include <string_view>
 #include <system_error>
+
+#include <sys/socket.h>
 
 namespace sallyport::net {
 namespace {
 
 ErrorKind kind_of(int number) {
   switch (number) {
-    case ECONNREFUSED: return ErrorKind::refused;
-    case ETIMEDOUT: return ErrorKind::timeout;
+    case ECONNREFUSED:
+      return ErrorKind::refused;
+    case ETIMEDOUT:
+      return ErrorKind::timeout;
     case ENETUNREACH:
     case EHOSTUNREACH:
     case ENETDOWN:
     case EHOSTDOWN:
     case EADDRNOTAVAIL:
-    case EAFNOSUPPORT: return ErrorKind::unreachable;
+    case EAFNOSUPPORT:
+      return ErrorKind::unreachable;
     case EACCES:
-    case EPERM: return ErrorKind::denied;
-    case EMSGSIZE: return ErrorKind::too_large;
+    case EPERM:
+      return ErrorKind::denied;
+    case EMSGSIZE:
+      return ErrorKind::too_large;
     case EMFILE:
     case ENFILE:
     case ENOBUFS:
     case ENOMEM:
-    case EADDRINUSE: return ErrorKind::resource;
-    default: return ErrorKind::closed;
+    case EADDRINUSE:
+      return ErrorKind::resource;
+    default:
+      return ErrorKind::closed;
   }
 }
 
 std::string_view mend_of(int number) {
   switch (number) {
-    case EADDRINUSE: return " (another program has this port)";
-    case EACCES: return " (ports below 1024 need CAP_NET_BIND_SERVICE)";
-    case EADDRNOTAVAIL: return " (no interface has this address)";
-    case EMFILE: return " (raise the limit on open files, ulimit -n)";
-    default: return "";
+    case EADDRINUSE:
+      return " (another program has this port)";
+    case EACCES:
+      return " (ports below 1024 need CAP_NET_BIND_SERVICE)";
+    case EADDRNOTAVAIL:
+      return " (no interface has this address)";
+    case EMFILE:
+      return " (raise the limit on open files, ulimit -n)";
+    default:
+      return "";
   }
 }
 
@@ -60,6 +72,8 @@ SocketAddress local_address(int fd) {
   return SocketAddress(reinterpret_cast<const sockaddr*>(&storage), length);
 }
 
-bool is_wildcard_v6(const SocketAddress& address) { return address.ip() == IpAddress::v6({}); }
+bool is_wildcard_v6(const SocketAddress& address) {
+  return address.ip() == IpAddress::v6({});
+}
 
 }  // namespace sallyport::net

@@ -1,10 +1,10 @@
 // Small things that every socket of net needs: what its errors mean, its options, its own address.
 #pragma once
 
-#include <string>
-
 #include "base/result.h"
 #include "net/address.h"
+
+#include <string>
 
 namespace sallyport::net {
 

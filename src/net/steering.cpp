@@ -1,19 +1,20 @@
 #include "net/steering.h"
 
-#include <linux/filter.h>
-#include <sys/socket.h>
+#include "net/socket_calls.h"
 
 #include <array>
 #include <cassert>
 #include <cerrno>
 #include <cstdint>
 
-#include "net/socket_calls.h"
+#include <linux/filter.h>
+#include <sys/socket.h>
 
 namespace sallyport::net {
 namespace {
 
-// Header fields of RFC 9000 §17 and RFC 9369 §3. Offsets count from the UDP payload, where the kernel starts the program.
+// Header fields of RFC 9000 §17 and RFC 9369 §3. Offsets count from the UDP payload, where the kernel starts
+// the program.
 constexpr std::uint32_t long_header_bit = 0x80;
 constexpr std::uint32_t type_bits = 0x30;
 constexpr std::uint32_t version_1 = 1;
@@ -35,8 +36,12 @@ constexpr sock_filter step(int code, std::uint32_t operand) {
   return {static_cast<std::uint16_t>(code), 0, 0, operand};
 }
 constexpr sock_filter load_length = step(BPF_LD | BPF_W | BPF_LEN, 0);
-constexpr sock_filter load_byte(std::uint32_t at) { return step(BPF_LD | BPF_B | BPF_ABS, at); }
-constexpr sock_filter load_word(std::uint32_t at) { return step(BPF_LD | BPF_W | BPF_ABS, at); }
+constexpr sock_filter load_byte(std::uint32_t at) {
+  return step(BPF_LD | BPF_B | BPF_ABS, at);
+}
+constexpr sock_filter load_word(std::uint32_t at) {
+  return step(BPF_LD | BPF_W | BPF_ABS, at);
+}
 constexpr sock_filter jump(int test, std::uint32_t operand, std::uint8_t if_true, std::uint8_t if_false) {
   return {static_cast<std::uint16_t>(BPF_JMP | test), if_true, if_false, operand};
 }

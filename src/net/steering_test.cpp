@@ -1,16 +1,16 @@
 #include "net/steering.h"
 
-#include <gtest/gtest.h>
-#include <sys/socket.h>
+#include "base/unique_fd.h"
+#include "net/address.h"
+#include "net/socket_calls.h"
+#include "net/udp_open.h"
 
 #include <array>
 #include <optional>
 #include <vector>
 
-#include "base/unique_fd.h"
-#include "net/address.h"
-#include "net/socket_calls.h"
-#include "net/udp_open.h"
+#include <gtest/gtest.h>
+#include <sys/socket.h>
 
 namespace sallyport::net {
 namespace {
@@ -39,7 +39,8 @@ class SteeringTest : public testing::Test {
     int found = -1;
     for (int i = 0; i < 3; ++i) {
       std::array<std::uint8_t, 2048> buffer{};
-      if (::recv(workers_[static_cast<std::size_t>(i)].get(), buffer.data(), buffer.size(), MSG_DONTWAIT) < 0) continue;
+      if (::recv(workers_[static_cast<std::size_t>(i)].get(), buffer.data(), buffer.size(), MSG_DONTWAIT) < 0)
+        continue;
       EXPECT_EQ(found, -1);
       found = i;
     }
@@ -61,7 +62,8 @@ class SteeringTest : public testing::Test {
   static std::vector<std::uint8_t> long_packet(std::uint8_t type, std::uint32_t version, int worker,
                                                std::uint8_t length = id_length) {
     std::vector<std::uint8_t> packet{static_cast<std::uint8_t>(0xc0 | type << 4)};
-    for (int shift = 24; shift >= 0; shift -= 8) packet.push_back(static_cast<std::uint8_t>(version >> shift));
+    for (int shift = 24; shift >= 0; shift -= 8)
+      packet.push_back(static_cast<std::uint8_t>(version >> shift));
     packet.push_back(length);
     const auto id = id_for(worker);
     packet.insert(packet.end(), id.begin(), id.end());

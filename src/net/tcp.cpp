@@ -1,17 +1,18 @@
 #include "net/tcp.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
+#include "base/lifetime.h"
+#include "base/log.h"
+#include "net/fd_watch.h"
+#include "net/socket_calls.h"
+#include "net/tcp_stream.h"
 
 #include <cerrno>
 #include <string>
 #include <utility>
 
-#include "base/log.h"
-#include "net/fd_watch.h"
-#include "net/socket_calls.h"
-#include "net/tcp_stream.h"
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 namespace sallyport::net {
 namespace {
@@ -19,7 +20,9 @@ namespace {
 constexpr unsigned accepts_a_turn = 64;
 constexpr Duration pause_without_descriptors = 100ms;
 
-bool is_shortage(int error) { return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM; }
+bool is_shortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
 
 class Listener final : public TcpListener, private FdWatcher {
  public:
@@ -28,10 +31,6 @@ class Listener final : public TcpListener, private FdWatcher {
         options_(options),
         accepted_(std::move(accepted)),
         resume_(loop.timers(), [this](Time) { watch_.want_readable(true); }) {}
-
-  ~Listener() override {
-    if (destroyed_ != nullptr) *destroyed_ = true;
-  }
 
   Result<> open(UniqueFd fd) {
     local_ = local_address(fd.get());
@@ -51,12 +50,12 @@ class Listener final : public TcpListener, private FdWatcher {
 
  private:
   void on_readable() override {
-    bool gone = false;
-    destroyed_ = &gone;
-    for (unsigned i = 0; i < accepts_a_turn && !gone && watch_.fd() >= 0; ++i) {
+    const Lifetime::Guard guard(lifetime_);
+    for (unsigned i = 0; i < accepts_a_turn && !guard.gone() && watch_.fd() >= 0; ++i) {
       sockaddr_storage storage{};
       socklen_t length = sizeof storage;
-      UniqueFd fd(::accept4(watch_.fd(), reinterpret_cast<sockaddr*>(&storage), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      UniqueFd fd(::accept4(watch_.fd(), reinterpret_cast<sockaddr*>(&storage), &length,
+                            SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (!fd) {
         const int error = errno;
         if (is_shortage(error)) pause(error);
@@ -65,7 +64,6 @@ class Listener final : public TcpListener, private FdWatcher {
       }
       hand_out(std::move(fd), SocketAddress(reinterpret_cast<const sockaddr*>(&storage), length));
     }
-    if (!gone) destroyed_ = nullptr;
   }
 
   void on_writable() override {}
@@ -91,7 +89,7 @@ class Listener final : public TcpListener, private FdWatcher {
   FdWatch watch_;
   SocketAddress local_;
   Timer resume_;
-  bool* destroyed_ = nullptr;
+  Lifetime lifetime_;
 };
 
 class Connecting final : public TcpConnecting, private FdWatcher {
@@ -181,7 +179,8 @@ Result<std::unique_ptr<TcpListener>> TcpListener::listen(EventLoop& loop, const 
   Result<UniqueFd> fd = open_listening(local, options);
   if (!fd) return std::unexpected(std::move(fd.error()));
   auto listener = std::make_unique<Listener>(loop, options, std::move(accepted));
-  if (Result<> opened = listener->open(std::move(*fd)); !opened) return std::unexpected(std::move(opened.error()));
+  if (Result<> opened = listener->open(std::move(*fd)); !opened)
+    return std::unexpected(std::move(opened.error()));
   return listener;
 }
 

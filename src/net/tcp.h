@@ -1,12 +1,12 @@
 // TCP: a listener that hands out connections, and a connected ByteStream.
 #pragma once
 
-#include <functional>
-#include <memory>
-
 #include "base/result.h"
 #include "net/byte_stream.h"
 #include "net/event_loop.h"
+
+#include <functional>
+#include <memory>
 
 namespace sallyport::net {
 

@@ -1,7 +1,6 @@
 #include "net/tcp_stream.h"
 
-#include <sys/socket.h>
-#include <sys/uio.h>
+#include "net/socket_calls.h"
 
 #include <algorithm>
 #include <array>
@@ -9,7 +8,8 @@
 #include <memory>
 #include <utility>
 
-#include "net/socket_calls.h"
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 namespace sallyport::net {
 namespace {
@@ -36,7 +36,6 @@ TcpStream::TcpStream(EventLoop& loop, FdWatch watch, const SocketAddress& remote
 
 TcpStream::~TcpStream() {
   close();
-  if (destroyed_ != nullptr) *destroyed_ = true;
 }
 
 void TcpStream::set_receiver(ByteStreamReceiver* receiver) {
@@ -49,7 +48,9 @@ void TcpStream::set_reading(bool on) {
   update_reading();
 }
 
-void TcpStream::update_reading() { watch_.want_readable(receiver_ != nullptr && reading_ && !peer_ended_); }
+void TcpStream::update_reading() {
+  watch_.want_readable(receiver_ != nullptr && reading_ && !peer_ended_);
+}
 
 void TcpStream::write(Chunk chunk) {
   if (watch_.fd() < 0 || finishing_ || chunk.empty()) return;
@@ -97,7 +98,8 @@ int TcpStream::flush() {
     std::array<iovec, parts_a_call> parts;
     std::size_t count = 0;
     for (std::size_t i = next_; i < queue_.size() && count < parts.size(); ++i, ++count)
-      parts[count] = {const_cast<std::uint8_t*>(queue_[i].data()), queue_[i].size()};  // sendmsg only reads it
+      parts[count] = {const_cast<std::uint8_t*>(queue_[i].data()),
+                      queue_[i].size()};  // sendmsg only reads it
     msghdr header{};
     header.msg_iov = parts.data();
     header.msg_iovlen = count;
@@ -152,18 +154,15 @@ void TcpStream::on_writable() {
 }
 
 void TcpStream::on_readable() {
-  bool gone = false;
-  destroyed_ = &gone;
+  const Lifetime::Guard guard(lifetime_);
   const MutableBytes buffer = read_buffer();
   for (unsigned i = 0; i < reads_a_turn; ++i) {
     const ssize_t count = ::recv(watch_.fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (count < 0) {
-      destroyed_ = nullptr;
       if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) fail(errno);
       return;
     }
     if (count == 0) {
-      destroyed_ = nullptr;
       peer_ended_ = true;
       update_reading();
       receiver_->on_end();
@@ -171,10 +170,8 @@ void TcpStream::on_readable() {
     }
     const auto size = static_cast<std::size_t>(count);
     receiver_->on_bytes(Bytes(buffer).first(size));
-    if (gone) return;
-    if (receiver_ == nullptr || !reading_ || size < buffer.size()) break;
+    if (guard.gone() || receiver_ == nullptr || !reading_ || size < buffer.size()) break;
   }
-  destroyed_ = nullptr;
 }
 
 void TcpStream::fail(int error) {

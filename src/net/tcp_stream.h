@@ -1,11 +1,12 @@
 // TcpStream: a connected TCP socket as a ByteStream. Made by TcpListener and tcp_connect.
 #pragma once
 
-#include <vector>
-
+#include "base/lifetime.h"
 #include "net/byte_stream.h"
 #include "net/event_loop.h"
 #include "net/fd_watch.h"
+
+#include <vector>
 
 namespace sallyport::net {
 
@@ -45,7 +46,7 @@ class TcpStream final : public ByteStream, private FdWatcher {
   Chunk gathered_;  // small writes, joined; goes to the queue's end when something else does
   std::size_t gathered_size_ = 0;
   Deferred flush_;
-  bool* destroyed_ = nullptr;
+  Lifetime lifetime_;
   bool reading_ = true;
   bool peer_ended_ = false;
   bool finishing_ = false;

@@ -24,7 +24,8 @@ void Timer::arm(Time deadline) {
     heap_key_ = deadline;
     timers_.sift_up(heap_index_);
   }
-  // A later deadline is looked at when the earlier one comes up: a connection moves its deadline with every packet.
+  // A later deadline is looked at when the earlier one comes up: a connection moves its deadline with every
+  // packet.
 }
 
 void Timer::disarm() {
@@ -50,12 +51,15 @@ void Deferred::request() {
   ++timers_.deferred_count_;
 }
 
-void Timers::set_now(Time now) { now_ = std::max(now_, now); }
+void Timers::set_now(Time now) {
+  now_ = std::max(now_, now);
+}
 
 void Timers::advance(Time now) {
   assert(firing_ == nullptr);
   set_now(now);
-  // Each timer fires at most about once a turn, so that one which re-arms itself without delay cannot hold the turn.
+  // Each timer fires at most about once a turn, so that one which re-arms itself without delay cannot hold
+  // the turn.
   for (std::size_t rest = heap_.size(); rest > 0 && !heap_.empty() && heap_.front()->heap_key_ <= now_;) {
     Timer& timer = *heap_.front();
     if (timer.deadline_ != timer.heap_key_) {  // was moved later
@@ -91,7 +95,9 @@ void Timers::run_deferred() {
   deferred_.clear();
 }
 
-Time Timers::next_deadline() const { return heap_.empty() ? never : heap_.front()->heap_key_; }
+Time Timers::next_deadline() const {
+  return heap_.empty() ? never : heap_.front()->heap_key_;
+}
 
 void Timers::heap_insert(Timer& timer) {
   heap_.push_back(&timer);

@@ -1,18 +1,19 @@
-// Timers: deadlines, and work put off to the end of the current turn. The event loop advances one with the real clock,
-// tests advance one with a simulated clock; the protocol layers know nothing else of time.
+// Timers: deadlines, and work put off to the end of the current turn. The event loop advances one with the
+// real clock, tests advance one with a simulated clock; the protocol layers know nothing else of time.
 #pragma once
+
+#include "base/time.h"
 
 #include <cstddef>
 #include <functional>
 #include <vector>
 
-#include "base/time.h"
-
 namespace sallyport::net {
 
 class Timers;
 
-/// One deadline, a member of whoever waits for it. Destroying it disarms it, also from inside its own callback.
+/// One deadline, a member of whoever waits for it. Destroying it disarms it, also from inside its own
+/// callback.
 class Timer {
  public:
   Timer(Timers& timers, std::function<void(Time now)> on_fire);
@@ -31,14 +32,14 @@ class Timer {
   Timers& timers_;
   std::function<void(Time)> on_fire_;
   Time deadline_ = never;
-  Time heap_key_ = never;       // when the heap looks at it; may be earlier than deadline_
+  Time heap_key_ = never;  // when the heap looks at it; may be earlier than deadline_
   std::size_t heap_index_ = npos;
   static constexpr std::size_t npos = static_cast<std::size_t>(-1);
 };
 
-/// Work that is done once at the end of the turn in which it was asked for, however often it was asked for: flushing
-/// a connection or a batch of datagrams. A member of whoever does the work; destroying it takes it back, also from inside
-/// the work. Asked for again while the work runs, it is done again in the same turn.
+/// Work that is done once at the end of the turn in which it was asked for, however often it was asked for:
+/// flushing a connection or a batch of datagrams. A member of whoever does the work; destroying it takes it
+/// back, also from inside the work. Asked for again while the work runs, it is done again in the same turn.
 class Deferred {
  public:
   Deferred(Timers& timers, std::function<void(Time now)> work);
@@ -66,14 +67,16 @@ class Timers {
   Time now() const { return now_; }
 
   // For the driver (event loop, simulation):
-  /// Starts a turn at `now` without firing anything, for what is to be done before the timers; never earlier than before.
+  /// Starts a turn at `now` without firing anything, for what is to be done before the timers; never earlier
+  /// than before.
   void set_now(Time now);
-  /// set_now(), then fires what is due, earliest first. A timer that arms itself for no later than `now` fires again
-  /// in this call or in the next one.
+  /// set_now(), then fires what is due, earliest first. A timer that arms itself for no later than `now`
+  /// fires again in this call or in the next one.
   void advance(Time now);
   /// Does the deferred work, also what it asks for while running, until none is left.
   void run_deferred();
-  /// `never` when nothing is armed. May be early (a deadline that was moved later); then advance() fires nothing.
+  /// `never` when nothing is armed. May be early (a deadline that was moved later); then advance() fires
+  /// nothing.
   Time next_deadline() const;
   bool has_deferred() const { return deferred_count_ != 0; }
 
@@ -87,7 +90,7 @@ class Timers {
   void sift_down(std::size_t index);
 
   Time now_;
-  std::vector<Timer*> heap_;  // binary, by heap_key_, earliest first
+  std::vector<Timer*> heap_;         // binary, by heap_key_, earliest first
   std::vector<Deferred*> deferred_;  // null where work was taken back
   std::size_t deferred_count_ = 0;
   // Whose callback runs now; null when it destroyed itself meanwhile.

@@ -1,11 +1,11 @@
 #include "net/timers.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <memory>
 #include <random>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace sallyport::net {
 namespace {
@@ -88,7 +88,8 @@ TEST(Timer, DestroysItselfAndAnotherThatIsDue) {
   EXPECT_EQ(both.use_count(), 1);
 }
 
-// Against the obvious model: any mix of arming, disarming and advancing fires the same timers, in order of deadline.
+// Against the obvious model: any mix of arming, disarming and advancing fires the same timers, in order of
+// deadline.
 TEST(Timer, RandomOperationsAgreeWithAModel) {
   std::mt19937 random(7);
   Timers timers(start);
@@ -103,8 +104,12 @@ TEST(Timer, RandomOperationsAgreeWithAModel) {
     const std::size_t i = random() % count;
     switch (random() % 4) {
       case 0:
-      case 1: armed[i]->arm(model[i] = now + std::chrono::microseconds(1 + random() % 100000)); break;
-      case 2: armed[i]->disarm(), model[i] = never; break;
+      case 1:
+        armed[i]->arm(model[i] = now + std::chrono::microseconds(1 + random() % 100000));
+        break;
+      case 2:
+        armed[i]->disarm(), model[i] = never;
+        break;
       case 3: {
         now += std::chrono::microseconds(random() % 5000);
         fired.clear();

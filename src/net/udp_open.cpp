@@ -1,8 +1,7 @@
 #include "net/udp_open.h"
 
-#include <netinet/in.h>
-#include <netinet/udp.h>
-#include <sys/socket.h>
+#include "base/log.h"
+#include "net/socket_calls.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -10,8 +9,9 @@
 #include <string>
 #include <utility>
 
-#include "base/log.h"
-#include "net/socket_calls.h"
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
 
 namespace sallyport::net {
 namespace {
@@ -31,7 +31,8 @@ void grow_buffers(int fd, const UdpSocketOptions& options) {
   std::size_t send = options.send_buffer;
   if (receive > 0) receive = grow_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, receive);
   if (send > 0) send = grow_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, send);
-  if (!options.warn_small_buffers || (receive >= options.receive_buffer && send >= options.send_buffer)) return;
+  if (!options.warn_small_buffers || (receive >= options.receive_buffer && send >= options.send_buffer))
+    return;
   static LogOnce once;
   if (once.first())
     log_warn(
@@ -47,7 +48,8 @@ void set_ip_options(int fd, int family, const UdpSocketOptions& options) {
   set_socket_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, discover);
   set_socket_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
   if (family == AF_INET6) {
-    set_socket_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, options.dont_fragment ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_DONT);
+    set_socket_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
+                      options.dont_fragment ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_DONT);
     set_socket_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
   }
   if (options.packet_info) {

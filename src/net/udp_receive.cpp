@@ -1,20 +1,20 @@
 #include "net/udp_receive.h"
 
+#include <array>
+#include <cerrno>
+#include <cstring>
+
 #include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
 
-#include <array>
-#include <cerrno>
-#include <cstring>
-
 namespace sallyport::net {
 namespace {
 
 constexpr std::size_t slot_size = 64 * 1024;
-// The slots are not a whole number of pages apart, or the first packets of all of them would share the same few cache
-// sets and push each other out.
+// The slots are not a whole number of pages apart, or the first packets of all of them would share the same
+// few cache sets and push each other out.
 constexpr std::size_t slot_stride = slot_size + 33 * 64;
 
 struct Control {
@@ -29,7 +29,9 @@ T read_as(const cmsghdr* header) {
   return value;
 }
 
-Ecn ecn_of(int traffic_class) { return static_cast<Ecn>(traffic_class & 3); }
+Ecn ecn_of(int traffic_class) {
+  return static_cast<Ecn>(traffic_class & 3);
+}
 
 SocketAddress address_of(const in_pktinfo& info) {
   sockaddr_in address{};
@@ -48,7 +50,8 @@ SocketAddress address_of(const in6_pktinfo& info) {
 
 void read_control(const cmsghdr* header, ReceivedMessage& message) {
   if (header->cmsg_level == SOL_UDP && header->cmsg_type == UDP_GRO) {
-    if (const int size = read_as<int>(header); size > 0) message.run.segment_size = static_cast<std::size_t>(size);
+    if (const int size = read_as<int>(header); size > 0)
+      message.run.segment_size = static_cast<std::size_t>(size);
   } else if (header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_TOS) {
     message.run.ecn = ecn_of(read_as<std::uint8_t>(header));
   } else if (header->cmsg_level == IPPROTO_IPV6 && header->cmsg_type == IPV6_TCLASS) {
@@ -69,7 +72,8 @@ struct UdpReceiveBatch::Slots {
   std::array<iovec, capacity> parts{};
   std::array<SocketAddress, capacity> names;
   std::array<Control, capacity> controls;
-  std::unique_ptr<std::uint8_t[]> bytes = std::make_unique_for_overwrite<std::uint8_t[]>(capacity * slot_stride);
+  std::unique_ptr<std::uint8_t[]> bytes =
+      std::make_unique_for_overwrite<std::uint8_t[]>(capacity * slot_stride);
 };
 
 UdpReceiveBatch::UdpReceiveBatch() : slots_(std::make_unique<Slots>()) {
@@ -107,7 +111,8 @@ ReceivedMessage UdpReceiveBatch::message(std::size_t index) const {
   message.run.segment_size = header.msg_len;
   if (header.msg_hdr.msg_name != nullptr) message.remote = slots_->names[index];
   msghdr& control = slots_->headers[index].msg_hdr;
-  for (cmsghdr* at = CMSG_FIRSTHDR(&control); at != nullptr; at = CMSG_NXTHDR(&control, at)) read_control(at, message);
+  for (cmsghdr* at = CMSG_FIRSTHDR(&control); at != nullptr; at = CMSG_NXTHDR(&control, at))
+    read_control(at, message);
   return message;
 }
 
@@ -118,8 +123,10 @@ bool is_unreachable_error(int number) {
     case ENETUNREACH:
     case EHOSTDOWN:
     case ENETDOWN:
-    case ENOPROTOOPT: return true;
-    default: return false;
+    case ENOPROTOOPT:
+      return true;
+    default:
+      return false;
   }
 }
 

@@ -1,22 +1,23 @@
-// UdpReceiveBatch: one recvmmsg call's messages, each a run of datagrams that UDP_GRO joined. One a thread, not one a
-// socket, so that thousands of idle sockets cost no buffers.
+// UdpReceiveBatch: one recvmmsg call's messages, each a run of datagrams that UDP_GRO joined. One a thread,
+// not one a socket, so that thousands of idle sockets cost no buffers.
 #pragma once
+
+#include "net/datagram_path.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 
-#include "net/datagram_path.h"
-
 namespace sallyport::net {
 
 /// The bytes live until the batch's next receive().
 struct ReceivedMessage {
   DatagramRun run;
-  SocketAddress remote;                   ///< set only when names were asked for
-  std::optional<SocketAddress> local;     ///< without port; where packet info is on
-  std::optional<std::uint32_t> overflow;  ///< SO_RXQ_OVFL: datagrams dropped since the socket was made, modulo 2^32
+  SocketAddress remote;                ///< set only when names were asked for
+  std::optional<SocketAddress> local;  ///< without port; where packet info is on
+  std::optional<std::uint32_t>
+      overflow;  ///< SO_RXQ_OVFL: datagrams dropped since the socket was made, modulo 2^32
 };
 
 class UdpReceiveBatch {
@@ -35,8 +36,8 @@ class UdpReceiveBatch {
   std::unique_ptr<Slots> slots_;
 };
 
-/// Takes what ICMP errors left in the socket's error queue; the first of them that says that the far end cannot be
-/// reached, as an errno, or 0.
+/// Takes what ICMP errors left in the socket's error queue; the first of them that says that the far end
+/// cannot be reached, as an errno, or 0.
 int take_reported_error(int fd);
 /// True for what a sending or receiving call reports after such an ICMP message.
 bool is_unreachable_error(int number);

@@ -1,8 +1,7 @@
 #include "net/udp_send.h"
 
-#include <netinet/in.h>
-#include <netinet/udp.h>
-#include <sys/socket.h>
+#include "base/log.h"
+#include "net/udp_receive.h"
 
 #include <algorithm>
 #include <array>
@@ -11,8 +10,9 @@
 #include <system_error>
 #include <utility>
 
-#include "base/log.h"
-#include "net/udp_receive.h"
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
 
 namespace sallyport::net {
 namespace {
@@ -23,7 +23,8 @@ constexpr std::size_t max_call_v4 = 65535 - 20 - 8;
 constexpr std::size_t max_call_v6 = 65535 - 40 - 8;
 
 bool is_v4(const SocketAddress& address) {
-  return address.family() == AF_INET || IN6_IS_ADDR_V4MAPPED(&reinterpret_cast<const sockaddr_in6*>(address.data())->sin6_addr);
+  return address.family() == AF_INET ||
+         IN6_IS_ADDR_V4MAPPED(&reinterpret_cast<const sockaddr_in6*>(address.data())->sin6_addr);
 }
 
 }  // namespace
@@ -97,7 +98,8 @@ int UdpSender::send_segmented(Envelope& envelope, Bytes piece, std::size_t segme
 }
 
 /// 0 or the errno that stopped it; `taken` grows by the bytes that went.
-int UdpSender::send_one_by_one(Envelope& envelope, Bytes piece, std::size_t segment_size, std::size_t& taken) {
+int UdpSender::send_one_by_one(Envelope& envelope, Bytes piece, std::size_t segment_size,
+                               std::size_t& taken) {
   std::array<mmsghdr, max_segments> headers;
   std::array<iovec, max_segments> parts;
   unsigned count = 0;
@@ -128,8 +130,8 @@ UdpSender::Outcome UdpSender::send(const NetPath& to, const DatagramRun& run) {
       error = send_segmented(envelope, piece, run.segment_size);
       if (error == 0) outcome.taken += piece.size();
       if (error == EIO || error == EINVAL) {
-        // Refused, or the datagrams are longer than the device takes, for which kernels have the same number: one alone
-        // tells.
+        // Refused, or the datagrams are longer than the device takes, for which kernels have the same number:
+        // one alone tells.
         const int refusal = error;
         ++outcome.calls;
         error = send_one_by_one(envelope, rest.first(run.segment_size), run.segment_size, outcome.taken);

@@ -1,11 +1,11 @@
-// UdpSender: hands runs of datagrams to the kernel in as few calls as it takes, with UDP_SEGMENT where the device
-// accepts it. Part of UdpSocket; keeps no bytes.
+// UdpSender: hands runs of datagrams to the kernel in as few calls as it takes, with UDP_SEGMENT where the
+// device accepts it. Part of UdpSocket; keeps no bytes.
 #pragma once
+
+#include "net/datagram_path.h"
 
 #include <cstddef>
 #include <cstdint>
-
-#include "net/datagram_path.h"
 
 namespace sallyport::net {
 
@@ -17,10 +17,10 @@ class UdpSender {
     unsigned calls = 0;
   };
   struct Options {
-    bool connected = false;      ///< the far end is the socket's, not the path's
-    bool source_address = false; ///< send from the path's local address
-    bool report_errors = false;  ///< an ICMP error of an earlier datagram is an error of this call
-    bool segmentation = true;    ///< use UDP_SEGMENT
+    bool connected = false;       ///< the far end is the socket's, not the path's
+    bool source_address = false;  ///< send from the path's local address
+    bool report_errors = false;   ///< an ICMP error of an earlier datagram is an error of this call
+    bool segmentation = true;     ///< use UDP_SEGMENT
   };
 
   UdpSender(int fd, const Options& options) : fd_(fd), options_(options) {}

@@ -1,18 +1,19 @@
 #include "net/udp_socket.h"
 
-#include <netinet/in.h>
-#include <sys/socket.h>
+#include "base/lifetime.h"
+#include "net/fd_watch.h"
+#include "net/socket_calls.h"
+#include "net/udp_open.h"
+#include "net/udp_receive.h"
+#include "net/udp_send.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <utility>
 #include <vector>
 
-#include "net/fd_watch.h"
-#include "net/socket_calls.h"
-#include "net/udp_open.h"
-#include "net/udp_receive.h"
-#include "net/udp_send.h"
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 namespace sallyport::net {
 namespace {
@@ -44,8 +45,9 @@ struct Backlog {
 
 struct UdpSocket::Impl final : FdWatcher {
   Impl(EventLoop& event_loop, int fd, bool connects, const UdpSocketOptions& socket_options);
-  static Result<std::unique_ptr<UdpSocket>> make(EventLoop& loop, Result<UniqueFd> fd, const SocketAddress& remote,
-                                                 bool connected, const UdpSocketOptions& options);
+  static Result<std::unique_ptr<UdpSocket>> make(EventLoop& loop, Result<UniqueFd> fd,
+                                                 const SocketAddress& remote, bool connected,
+                                                 const UdpSocketOptions& options);
 
   SendStatus send(const NetPath& to, const DatagramRun& run);
   void keep(const NetPath& to, const DatagramRun& run);
@@ -69,7 +71,7 @@ struct UdpSocket::Impl final : FdWatcher {
   UdpSocketStats stats;
   std::unique_ptr<Backlog> backlog;
   Deferred notification;  // send() may not call the receiver, which is its caller
-  bool* destroyed = nullptr;
+  Lifetime lifetime;
   std::size_t max_datagram;
   std::uint32_t last_overflow = 0;
   int path_error = 0;
@@ -77,10 +79,6 @@ struct UdpSocket::Impl final : FdWatcher {
   const bool connected;
   const bool report_errors;
   bool reading = true;
-
-  ~Impl() {
-    if (destroyed != nullptr) *destroyed = true;
-  }
 };
 
 UdpSocket::Impl::Impl(EventLoop& event_loop, int fd, bool connects, const UdpSocketOptions& options)
@@ -109,20 +107,18 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::Impl::make(EventLoop& loop, Result
 
 void UdpSocket::Impl::on_readable() {
   // Every call of the receiver may be the end of this object.
-  bool gone = false;
-  destroyed = &gone;
+  const Lifetime::Guard guard(lifetime);
   std::size_t bytes = 0;
   for (unsigned call = 0; call < read_budget_calls && bytes < read_budget_bytes; ++call) {
     int error = 0;
     const std::size_t count = UdpReceiveBatch::of_this_thread().receive(watch.fd(), !connected, error);
     ++stats.receive_calls;
     if (count == 0) on_receive_error(error);
-    for (std::size_t i = 0; i < count && !gone && receiver != nullptr; ++i) bytes += hand_over(i);
-    if (gone) return;
+    for (std::size_t i = 0; i < count && !guard.gone() && receiver != nullptr; ++i) bytes += hand_over(i);
+    if (guard.gone()) return;
     if (receiver == nullptr || !reading || error == EAGAIN) break;
     if (count > 0 && count < UdpReceiveBatch::capacity) break;  // the queue was emptied
   }
-  destroyed = nullptr;
 }
 
 std::size_t UdpSocket::Impl::hand_over(std::size_t index) {
@@ -145,7 +141,8 @@ std::size_t UdpSocket::Impl::hand_over(std::size_t index) {
 }
 
 void UdpSocket::Impl::on_receive_error(int error) {
-  // An error of an earlier datagram, reported once. Whoever did not ask for it goes on: anybody may forge ICMP.
+  // An error of an earlier datagram, reported once. Whoever did not ask for it goes on: anybody may forge
+  // ICMP.
   if (!report_errors) return;
   const int reported = take_reported_error(watch.fd());
   if (is_unreachable_error(error))
@@ -163,7 +160,8 @@ void UdpSocket::Impl::end_path(int error) {
 
 void UdpSocket::Impl::notify() {
   if (path_error != 0) return end_path(std::exchange(path_error, 0));
-  if (std::exchange(max_datagram_changed, false) && receiver != nullptr) receiver->on_max_datagram_size(max_datagram);
+  if (std::exchange(max_datagram_changed, false) && receiver != nullptr)
+    receiver->on_max_datagram_size(max_datagram);
 }
 
 SendStatus UdpSocket::Impl::send(const NetPath& to, const DatagramRun& run) {
@@ -221,11 +219,13 @@ void UdpSocket::Impl::shrink_max_datagram(std::size_t refused) {
   int mtu = 0;
   socklen_t length = sizeof mtu;
   const bool family_v4 = path.remote.family() == AF_INET;
-  ::getsockopt(watch.fd(), family_v4 ? IPPROTO_IP : IPPROTO_IPV6, family_v4 ? IP_MTU : IPV6_MTU, &mtu, &length);
+  ::getsockopt(watch.fd(), family_v4 ? IPPROTO_IP : IPPROTO_IPV6, family_v4 ? IP_MTU : IPV6_MTU, &mtu,
+               &length);
   const std::size_t headers = v4 ? 28 : 48;
-  const std::size_t fits = static_cast<std::size_t>(mtu) > headers ? static_cast<std::size_t>(mtu) - headers : 0;
-  // The kernel's figure also follows ICMP messages, which anybody may forge: below what QUIC needs only the refusal
-  // itself counts.
+  const std::size_t fits =
+      static_cast<std::size_t>(mtu) > headers ? static_cast<std::size_t>(mtu) - headers : 0;
+  // The kernel's figure also follows ICMP messages, which anybody may forge: below what QUIC needs only the
+  // refusal itself counts.
   const std::size_t lowered = std::min(refused - 1, std::max(fits, smallest_quic_payload));
   if (lowered >= max_datagram) return;
   max_datagram = lowered;
@@ -245,7 +245,8 @@ void UdpSocket::Impl::on_writable() {
     stats.bytes_out += outcome.taken;
     if (outcome.error == EAGAIN) {
       backlog->bytes -= outcome.taken;
-      entry.bytes.erase(entry.bytes.begin(), entry.bytes.begin() + static_cast<std::ptrdiff_t>(outcome.taken));
+      entry.bytes.erase(entry.bytes.begin(),
+                        entry.bytes.begin() + static_cast<std::ptrdiff_t>(outcome.taken));
       break;
     }
     if (outcome.error != 0) count_failure(outcome.error, rest);
@@ -253,7 +254,8 @@ void UdpSocket::Impl::on_writable() {
     ++done;
   }
   if (done < backlog->entries.size()) {
-    backlog->entries.erase(backlog->entries.begin(), backlog->entries.begin() + static_cast<std::ptrdiff_t>(done));
+    backlog->entries.erase(backlog->entries.begin(),
+                           backlog->entries.begin() + static_cast<std::ptrdiff_t>(done));
     watch.want_writable();
     return;
   }
@@ -280,7 +282,8 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::connect(EventLoop& loop, const Soc
   return Impl::make(loop, open_connected_udp(remote, options), remote, true, options);
 }
 
-Result<std::unique_ptr<UdpSocket>> UdpSocket::adopt(EventLoop& loop, UniqueFd fd, const SocketAddress& remote) {
+Result<std::unique_ptr<UdpSocket>> UdpSocket::adopt(EventLoop& loop, UniqueFd fd,
+                                                    const SocketAddress& remote) {
   return Impl::make(loop, std::move(fd), remote, true, UdpSocketOptions());
 }
 
@@ -289,17 +292,29 @@ void UdpSocket::set_receiver(DatagramReceiver* receiver) {
   impl_->update_reading();
 }
 
-SendStatus UdpSocket::send(const NetPath& to, const DatagramRun& run) { return impl_->send(to, run); }
-std::size_t UdpSocket::max_datagram_size() const { return impl_->max_datagram; }
-NetPath UdpSocket::net_path() const { return impl_->path; }
+SendStatus UdpSocket::send(const NetPath& to, const DatagramRun& run) {
+  return impl_->send(to, run);
+}
+std::size_t UdpSocket::max_datagram_size() const {
+  return impl_->max_datagram;
+}
+NetPath UdpSocket::net_path() const {
+  return impl_->path;
+}
 
 void UdpSocket::set_reading(bool on) {
   impl_->reading = on;
   impl_->update_reading();
 }
 
-void UdpSocket::close() { impl_->close(); }
-int UdpSocket::fd() const { return impl_->watch.fd(); }
-const UdpSocketStats& UdpSocket::stats() const { return impl_->stats; }
+void UdpSocket::close() {
+  impl_->close();
+}
+int UdpSocket::fd() const {
+  return impl_->watch.fd();
+}
+const UdpSocketStats& UdpSocket::stats() const {
+  return impl_->stats;
+}
 
 }  // namespace sallyport::net

@@ -1,26 +1,28 @@
-// UdpSocket: a DatagramPath over a kernel UDP socket. Receives with recvmmsg and UDP_GRO, sends runs with UDP_SEGMENT,
-// carries ECN and, on listening sockets, the local address of each datagram.
+// UdpSocket: a DatagramPath over a kernel UDP socket. Receives with recvmmsg and UDP_GRO, sends runs with
+// UDP_SEGMENT, carries ECN and, on listening sockets, the local address of each datagram.
 #pragma once
-
-#include <cstdint>
-#include <memory>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "net/datagram_path.h"
 #include "net/event_loop.h"
 
+#include <cstdint>
+#include <memory>
+
 namespace sallyport::net {
 
 struct UdpSocketOptions {
-  /// Asked for with SO_RCVBUF/SO_SNDBUF (the FORCE forms where we may). Less granted: one warning a process, naming the
-  /// sysctl. 0 leaves the system's default.
+  /// Asked for with SO_RCVBUF/SO_SNDBUF (the FORCE forms where we may). Less granted: one warning a process,
+  /// naming the sysctl. 0 leaves the system's default.
   std::size_t receive_buffer = 7 * 1024 * 1024;
   std::size_t send_buffer = 7 * 1024 * 1024;
-  bool reuse_port = false;     ///< SO_REUSEPORT, for a group of workers
-  bool packet_info = false;    ///< learn each datagram's local address and answer from it; for listening sockets
-  bool dont_fragment = true;   ///< IP_PMTUDISC_PROBE: path MTU discovery is QUIC's (RFC 9000 §14)
-  bool report_errors = false;  ///< ECONNREFUSED and unreachable end the path (on_path_closed) instead of being ignored
+  bool reuse_port = false;  ///< SO_REUSEPORT, for a group of workers
+  bool packet_info =
+      false;  ///< learn each datagram's local address and answer from it; for listening sockets
+  bool dont_fragment = true;  ///< IP_PMTUDISC_PROBE: path MTU discovery is QUIC's (RFC 9000 §14)
+  bool report_errors =
+      false;  ///< ECONNREFUSED and unreachable end the path (on_path_closed) instead of being ignored
   bool warn_small_buffers = true;
 };
 
@@ -43,7 +45,8 @@ class UdpSocket final : public DatagramPath {
   /// For a client or a proxy's flow: connected to `remote`.
   static Result<std::unique_ptr<UdpSocket>> connect(EventLoop& loop, const SocketAddress& remote,
                                                     const UdpSocketOptions& options);
-  /// Takes over a connected, non-blocking datagram socket that was made elsewhere; its options are left as they are.
+  /// Takes over a connected, non-blocking datagram socket that was made elsewhere; its options are left as
+  /// they are.
   static Result<std::unique_ptr<UdpSocket>> adopt(EventLoop& loop, UniqueFd fd, const SocketAddress& remote);
   ~UdpSocket() override;
 

@@ -1,13 +1,6 @@
 #include "net/udp_socket.h"
 
-#include <gtest/gtest.h>
-#include <net/if.h>
-#include <netinet/in.h>
-#include <netinet/udp.h>
-#include <sched.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "net/udp_send.h"
 
 #include <array>
 #include <cstring>
@@ -17,7 +10,14 @@
 #include <thread>
 #include <vector>
 
-#include "net/udp_send.h"
+#include <gtest/gtest.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace sallyport::net {
 namespace {
@@ -67,7 +67,9 @@ void run_until(EventLoop& loop, const std::function<bool()>& done) {
   loop.run();
 }
 
-SocketAddress any_port(const char* ip) { return SocketAddress(IpAddress::parse(ip).value(), 0); }
+SocketAddress any_port(const char* ip) {
+  return SocketAddress(IpAddress::parse(ip).value(), 0);
+}
 
 std::unique_ptr<UdpSocket> bound(EventLoop& loop, const char* ip, const UdpSocketOptions& options = {}) {
   auto socket = UdpSocket::bind(loop, any_port(ip), options);
@@ -75,7 +77,8 @@ std::unique_ptr<UdpSocket> bound(EventLoop& loop, const char* ip, const UdpSocke
   return std::move(*socket);
 }
 
-std::unique_ptr<UdpSocket> connected(EventLoop& loop, const SocketAddress& to, const UdpSocketOptions& options = {}) {
+std::unique_ptr<UdpSocket> connected(EventLoop& loop, const SocketAddress& to,
+                                     const UdpSocketOptions& options = {}) {
   auto socket = UdpSocket::connect(loop, to, options);
   if (!socket) throw std::runtime_error(socket.error().message);
   return std::move(*socket);
@@ -124,7 +127,8 @@ TEST(UdpSocket, EachEcnMarkIsCarried) {
   const auto server = bound(loop, "::");  // dual-stack: both families' ancillary data
   server->set_receiver(&receiver);
   for (const char* ip : {"127.0.0.1", "::1"}) {
-    const auto client = connected(loop, SocketAddress(IpAddress::parse(ip).value(), server->net_path().local.port()));
+    const auto client =
+        connected(loop, SocketAddress(IpAddress::parse(ip).value(), server->net_path().local.port()));
     for (const Ecn ecn : {Ecn::not_ect, Ecn::ect1, Ecn::ect0, Ecn::ce}) {
       receiver.runs.clear();
       EXPECT_EQ(client->send({}, {as_bytes("x"), 1, ecn}), SendStatus::sent);
@@ -191,8 +195,8 @@ TEST(UdpSocket, TooLargeIsRefusedAndCounted) {
   EXPECT_EQ(client->send({}, {Bytes(bytes).first(65507), 65507}), SendStatus::sent);
 }
 
-/// In a network namespace of this thread only, whose loopback device takes packets of 1,500 bytes; false where we may
-/// not make one.
+/// In a network namespace of this thread only, whose loopback device takes packets of 1,500 bytes; false
+/// where we may not make one.
 bool in_narrow_namespace(const std::function<void()>& test) {
   bool possible = false;
   std::thread([&] {
@@ -233,7 +237,8 @@ TEST(UdpSocket, WhatTheDeviceRefusesLowersTheMaximumAndKeepsSegmentation) {
       run_until(loop, [&] { return at_server.all().size() == 6; });
 
       EXPECT_EQ(server->send(at_server.runs[0].path, {bytes, 1600}), SendStatus::too_large);
-      EXPECT_EQ(server->max_datagram_size(), std::string(ip) == "::1" ? 65527u : 65507u);  // other paths may be wider
+      EXPECT_EQ(server->max_datagram_size(),
+                std::string(ip) == "::1" ? 65527u : 65507u);  // other paths may be wider
     }
   });
   if (!ran) GTEST_SKIP() << "needs CAP_SYS_ADMIN for a network namespace";
@@ -263,7 +268,8 @@ TEST(UdpSender, ARefusalOfSegmentationIsLearntAndNothingIsLost) {
   const auto server = bound(loop, "127.0.0.1");
   server->set_receiver(&receiver);
   const auto client = connected(loop, server->net_path().local);
-  const int no_checksum = 1;  // for which the kernel refuses UDP_SEGMENT, as it does on devices without checksums
+  const int no_checksum =
+      1;  // for which the kernel refuses UDP_SEGMENT, as it does on devices without checksums
   ASSERT_EQ(::setsockopt(client->fd(), SOL_SOCKET, SO_NO_CHECK, &no_checksum, sizeof no_checksum), 0);
   UdpSender sender(client->fd(), {.connected = true});
   const auto bytes = pattern(5000);

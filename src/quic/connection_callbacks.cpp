@@ -17,6 +17,7 @@ int on_handshake_completed(ngtcp2_conn* conn, void* user_data) {
   impl.handshake_completed = true;
   impl.session_info = impl.tls->info();
   impl.established = impl.now;
+  impl.mtu.set_limit(impl.path_limit(), impl.now);  // the peer's own limit is known now
   impl.mtu.start(impl.now);
   if (impl.recorder) {
     impl.recorder->alpn(impl.now, impl.session_info.alpn);
@@ -147,9 +148,9 @@ int on_id_retired(ngtcp2_conn*, const ngtcp2_cid* id, void* user_data) {
   return 0;
 }
 
-int on_path_validation(ngtcp2_conn*, std::uint32_t, const ngtcp2_path*, const ngtcp2_path*, ngtcp2_path_validation_result,
-                       void* user_data) {
-  impl_of(user_data).path_in_question = true;
+int on_path_validation(ngtcp2_conn*, std::uint32_t, const ngtcp2_path* path, const ngtcp2_path*,
+                       ngtcp2_path_validation_result result, void* user_data) {
+  impl_of(user_data).on_path_validated(to_net_path(*path), result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS);
   return 0;
 }
 

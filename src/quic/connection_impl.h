@@ -20,6 +20,9 @@
 
 namespace sallyport::quic {
 
+/// "the path carries datagrams of at most N bytes ..."
+std::string path_too_narrow(std::size_t bytes);
+
 /// What only a client has. client.cpp
 struct ClientState {
   ClientOptions options;
@@ -65,15 +68,17 @@ struct Connection::Impl final : SendBatch::Sender {
   Impl(const Environment& environment, net::DatagramPath& path, std::shared_ptr<const Config> config, bool is_server);
   ~Impl();
 
-  // Start. client.cpp and endpoint_accept.cpp
+  // Start. connection_setup.cpp, client.cpp and endpoint_initial.cpp
   Result<> start_client(std::uint32_t version);
   Result<> start_server(const ngtcp2_pkt_hd& initial, const ngtcp2_cid& original_id, ngtcp2_token_type token_type,
                         const net::NetPath& from, const tls::QuicServerOptions& tls_options);
   /// What both sides set alike.
-  void fill(ngtcp2_settings& settings, ngtcp2_transport_params& parameters) const;
+  void fill(ngtcp2_settings& settings, ngtcp2_transport_params& parameters,
+            const std::vector<std::uint16_t>& probe_sizes) const;
   void fill(ngtcp2_callbacks& callbacks) const;  // connection_callbacks.cpp
-  /// After conn was made: keep-alive, TLS, the recorder.
-  void adopt(ngtcp2_conn* native, std::unique_ptr<tls::QuicSession> session, Bytes original_id, const std::string& title);
+  /// Takes over what was made: ties it to TLS, starts the recording.
+  Result<> adopt(ngtcp2_conn* native, std::unique_ptr<tls::QuicSession> session, Bytes original_id,
+                 const std::string& title);
 
   // connection_read.cpp
   void receive(const net::NetPath& from, const net::DatagramRun& run, Time now);
@@ -119,6 +124,7 @@ struct Connection::Impl final : SendBatch::Sender {
   bool change_version();
   void store_session();
   void store_token(Bytes token);
+  void on_path_validated(const net::NetPath& validated, bool usable);
 
   Application& app();
   bool is_established() const { return handshake_completed && !ending && !closed; }

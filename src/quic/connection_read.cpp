@@ -9,7 +9,7 @@ using Impl = Connection::Impl;
 
 int Impl::read(const ngtcp2_path& from, net::Ecn ecn, Bytes datagram) {
   bytes_received += datagram.size();
-  const ngtcp2_pkt_info info{static_cast<std::uint32_t>(ecn)};
+  const ngtcp2_pkt_info info{static_cast<std::uint8_t>(ecn)};
   return ngtcp2_conn_read_pkt(conn.get(), &from, &info, datagram.data(), datagram.size(), to_native(now));
 }
 

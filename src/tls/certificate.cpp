@@ -1,13 +1,13 @@
 #include "tls/certificate.h"
 
-#include <gnutls/crypto.h>
+#include "base/file.h"
+#include "tls/gnutls_handles.h"
+#include "tls/names.h"
 
 #include <array>
 #include <optional>
 
-#include "base/file.h"
-#include "tls/gnutls_handles.h"
-#include "tls/names.h"
+#include <gnutls/crypto.h>
 
 namespace sallyport::tls {
 namespace {
@@ -19,14 +19,16 @@ using KeyId = std::array<std::uint8_t, 32>;
 std::optional<KeyId> key_id_of(gnutls_x509_crt_int* certificate) {
   KeyId id{};
   std::size_t size = id.size();
-  if (gnutls_x509_crt_get_key_id(certificate, GNUTLS_KEYID_USE_SHA256, id.data(), &size) != 0) return std::nullopt;
+  if (gnutls_x509_crt_get_key_id(certificate, GNUTLS_KEYID_USE_SHA256, id.data(), &size) != 0)
+    return std::nullopt;
   return id;
 }
 
 std::optional<KeyId> key_id_of(gnutls_x509_privkey_int* key) {
   KeyId id{};
   std::size_t size = id.size();
-  if (gnutls_x509_privkey_get_key_id(key, GNUTLS_KEYID_USE_SHA256, id.data(), &size) != 0) return std::nullopt;
+  if (gnutls_x509_privkey_get_key_id(key, GNUTLS_KEYID_USE_SHA256, id.data(), &size) != 0)
+    return std::nullopt;
   return id;
 }
 
@@ -64,7 +66,8 @@ Result<KeyPair> load_key_pair(const std::string& certificate_file, const std::st
 
   const auto of_certificate = key_id_of(chain.front().get());
   if (!of_certificate || of_certificate != key_id_of(raw_key)) {
-    return fail(ErrorKind::file, "the key in " + key_file + " does not belong to the first certificate in " + certificate_file);
+    return fail(ErrorKind::file, "the key in " + key_file + " does not belong to the first certificate in " +
+                                     certificate_file);
   }
   return KeyPair{std::move(*certificate_pem), std::move(*key_pem)};
 }

@@ -1,16 +1,16 @@
 #include "tls/certificate.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <stdlib.h>
-
-#include <ctime>
-#include <filesystem>
-
 #include "base/file.h"
 #include "tls/credentials.h"
 #include "tls/gnutls_handles.h"
 #include "tls/names.h"
+
+#include <ctime>
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
 
 namespace sallyport::tls {
 namespace {
@@ -36,7 +36,8 @@ class Certificates : public testing::Test {
 TEST(SelfSigned, CoversItsNamesAndAddressesForTheTimeAskedFor) {
   const auto pair = make_self_signed({"Gw.Test", "*.apps.test", "192.0.2.7", "2001:db8::1"}, 5);
   ASSERT_TRUE(pair) << pair.error().message;
-  EXPECT_THAT(*certificate_names(pair->certificate_pem), ElementsAre("gw.test", "*.apps.test", "192.0.2.7", "2001:db8::1"));
+  EXPECT_THAT(*certificate_names(pair->certificate_pem),
+              ElementsAre("gw.test", "*.apps.test", "192.0.2.7", "2001:db8::1"));
 
   const auto chain = parse_certificates(pair->certificate_pem);
   ASSERT_EQ(chain.size(), 1u);
@@ -48,7 +49,9 @@ TEST(SelfSigned, CoversItsNamesAndAddressesForTheTimeAskedFor) {
 
 TEST(SelfSigned, IsShortEnoughForChromiumByDefault) {
   const auto chain = parse_certificates(make_self_signed({"a.test"})->certificate_pem);
-  EXPECT_LE(gnutls_x509_crt_get_expiration_time(chain[0].get()) - gnutls_x509_crt_get_activation_time(chain[0].get()), 14 * 86400);
+  EXPECT_LE(gnutls_x509_crt_get_expiration_time(chain[0].get()) -
+                gnutls_x509_crt_get_activation_time(chain[0].get()),
+            14 * 86400);
 }
 
 TEST(SelfSigned, RefusesWhatNoCertificateCanHold) {
@@ -71,7 +74,8 @@ TEST(SelfSigned, KeepsANameTooLongForTheCommonName) {
 }
 
 TEST(Fingerprint, IsTheHashOfThePublicKeyAlone) {
-  // Made with `openssl x509 -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64`.
+  // Made with `openssl x509 -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary |
+  // base64`.
   constexpr std::string_view certificate = R"(-----BEGIN CERTIFICATE-----
 MIIBgDCCASWgAwIBAgIUHr5R19MV0DJoND/k80HX2PZebNIwCgYIKoZIzj0EAwIw
 FTETMBEGA1UEAwwKZml4ZWQudGVzdDAeFw0yNjExMjIyMTAxMjRaFw0zNjExMTky
@@ -98,25 +102,31 @@ TEST_F(Certificates, LoadsAPairAndSaysWhatIsWrongWithOthers) {
   ASSERT_TRUE(loaded) << loaded.error().message;
   EXPECT_EQ(loaded->key_pem, a->key_pem);
 
-  const auto error = [](const std::string& c, const std::string& k) { return load_key_pair(c, k).error().message; };
-  const std::string missing = folder_ + "/none.pem", text = write("text", "hello"), other = write("b.key", b->key_pem);
+  const auto error = [](const std::string& c, const std::string& k) {
+    return load_key_pair(c, k).error().message;
+  };
+  const std::string missing = folder_ + "/none.pem", text = write("text", "hello"),
+                    other = write("b.key", b->key_pem);
   EXPECT_EQ(error(missing, key), "cannot read " + missing + ": No such file or directory");
   EXPECT_EQ(error(certificate, missing), "cannot read " + missing + ": No such file or directory");
   EXPECT_EQ(error(folder_, key), "cannot read " + folder_ + ": Is a directory");
   EXPECT_EQ(error(text, key), text + " holds no certificate in PEM form");
   EXPECT_EQ(error(key, key), key + " holds no certificate in PEM form");
   EXPECT_EQ(error(certificate, text), text + " holds no private key in PEM form");
-  EXPECT_EQ(error(certificate, other), "the key in " + other + " does not belong to the first certificate in " + certificate);
+  EXPECT_EQ(error(certificate, other),
+            "the key in " + other + " does not belong to the first certificate in " + certificate);
 }
 
 TEST_F(Certificates, AreCoveredByNameWildcardAndAddress) {
-  const auto credentials = ServerCredentials::make({*make_self_signed({"a.test", "*.b.test", "192.0.2.7", "2001:db8::1"})});
+  const auto credentials =
+      ServerCredentials::make({*make_self_signed({"a.test", "*.b.test", "192.0.2.7", "2001:db8::1"})});
   ASSERT_TRUE(credentials) << credentials.error().message;
-  for (const std::string_view host : {"a.test", "A.TEST", "a.test.", "x.b.test", "192.0.2.7", "[2001:DB8::1]", "2001:db8:0::1"}) {
+  for (const std::string_view host :
+       {"a.test", "A.TEST", "a.test.", "x.b.test", "192.0.2.7", "[2001:DB8::1]", "2001:db8:0::1"}) {
     EXPECT_TRUE((*credentials)->covers(host)) << host;
   }
-  for (const std::string_view host : {"", ".", "b.test", "x.y.b.test", ".b.test", "xa.test", "test", "192.0.2.8", "[::1]", "a.test..",
-                                      "[", "]"}) {
+  for (const std::string_view host : {"", ".", "b.test", "x.y.b.test", ".b.test", "xa.test", "test",
+                                      "192.0.2.8", "[::1]", "a.test..", "[", "]"}) {
     EXPECT_FALSE((*credentials)->covers(host)) << host;
   }
   EXPECT_FALSE((*credentials)->covers(std::string(300, 'a') + ".b.test"));

@@ -1,18 +1,18 @@
-// Credentials: what a server shows (certificates by SNI) and what a client trusts. GnuTLS behind small types; used by quic and
-// by tls::Stream.
+// Credentials: what a server shows (certificates by SNI) and what a client trusts. GnuTLS behind small types;
+// used by quic and by tls::Stream.
 #pragma once
-
-#include <memory>
-#include <span>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
 #include "tls/certificate.h"
 #include "tls/server_secret.h"
 #include "tls/session_cache.h"
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 struct gnutls_session_int;
 struct gnutls_certificate_credentials_st;
@@ -22,14 +22,15 @@ namespace sallyport::tls {
 /// What a server shows. Immutable and shared by workers once built.
 class ServerCredentials {
  public:
-  /// The first pair answers clients that send no or an unknown SNI. Several pairs may cover one name with keys of different
-  /// algorithms: the first whose key the client can verify is shown.
+  /// The first pair answers clients that send no or an unknown SNI. Several pairs may cover one name with
+  /// keys of different algorithms: the first whose key the client can verify is shown.
   static Result<std::shared_ptr<const ServerCredentials>> make(std::vector<KeyPair> pairs);
   ~ServerCredentials();
-  /// Only for sessions of this layer: the choice by SNI looks for its context behind the session's transport pointer.
+  /// Only for sessions of this layer: the choice by SNI looks for its context behind the session's transport
+  /// pointer.
   gnutls_certificate_credentials_st* native() const;
-  /// Whether a certificate here covers `host`, a name or an address without its port (RFC 9110 §7.4: answer 421 when not).
-  /// Quick enough to ask for each request.
+  /// Whether a certificate here covers `host`, a name or an address without its port (RFC 9110 §7.4: answer
+  /// 421 when not). Quick enough to ask for each request.
   bool covers(std::string_view host) const;
 
   struct Impl;  ///< for this layer's own files
@@ -61,9 +62,9 @@ class Trust {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Verifies the certificates that the peer of `session` showed: chain, dates, purpose, name, stapled OCSP. `session` was set up with
-/// `trust`. The error says which of them failed, in words, with the certificate's own names. Nothing is wrong when `trust` is
-/// insecure.
+/// Verifies the certificates that the peer of `session` showed: chain, dates, purpose, name, stapled OCSP.
+/// `session` was set up with `trust`. The error says which of them failed, in words, with the certificate's
+/// own names. Nothing is wrong when `trust` is insecure.
 Result<> verify_peer(gnutls_session_int* session, const Trust& trust, const std::string& host);
 
 /// The same for certificates at hand (DER, the server's own first).

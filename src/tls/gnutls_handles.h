@@ -1,16 +1,16 @@
 // Owning pointers and small conversions for GnuTLS. For this layer's own .cpp files.
 #pragma once
 
-#include <gnutls/abstract.h>
-#include <gnutls/gnutls.h>
-#include <gnutls/x509.h>
+#include "base/bytes.h"
 
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/bytes.h"
+#include <gnutls/abstract.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
 
 namespace sallyport::tls {
 
@@ -46,7 +46,9 @@ class Datum {
 inline gnutls_datum_t datum_of(Bytes bytes) {
   return {const_cast<unsigned char*>(bytes.data()), static_cast<unsigned>(bytes.size())};
 }
-inline gnutls_datum_t datum_of(std::string_view text) { return datum_of(as_bytes(text)); }
+inline gnutls_datum_t datum_of(std::string_view text) {
+  return datum_of(as_bytes(text));
+}
 
 /// GnuTLS's own words for an error, made to fit into a sentence: without the full stop.
 inline std::string error_words(int code) {

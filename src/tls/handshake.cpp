@@ -1,10 +1,10 @@
-#include <optional>
-#include <string>
-#include <utility>
-
 #include "tls/record_channel.h"
 #include "tls/stream.h"
 #include "tls/stream_impl.h"
+
+#include <optional>
+#include <string>
+#include <utility>
 
 namespace sallyport::tls {
 namespace {
@@ -20,7 +20,8 @@ std::string cache_key(const ClientOptions& options) {
 
 class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
  public:
-  HandshakeImpl(net::Timers& timers, std::unique_ptr<net::ByteStream> transport, Duration timeout, Established established)
+  HandshakeImpl(net::Timers& timers, std::unique_ptr<net::ByteStream> transport, Duration timeout,
+                Established established)
       : timers_(timers),
         channel_(std::make_unique<RecordChannel>(std::move(transport))),
         established_(std::move(established)),
@@ -52,7 +53,8 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
     if (options.sessions != nullptr) {
       remembered = options.sessions->find(cache_key(options));
       if (remembered) setup.ticket = remembered->ticket;
-      setup.on_ticket = [sessions = options.sessions, key = cache_key(options)](std::vector<std::uint8_t> ticket) {
+      setup.on_ticket = [sessions = options.sessions,
+                         key = cache_key(options)](std::vector<std::uint8_t> ticket) {
         sessions->store(key, {.ticket = std::move(ticket)});
       };
     }
@@ -108,7 +110,8 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
     return text + " s";
   }
 
-  /// Keeps the outcome for the end of the turn: the transport may be on the stack now, and must not be destroyed then.
+  /// Keeps the outcome for the end of the turn: the transport may be on the stack now, and must not be
+  /// destroyed then.
   void finish(std::optional<Error> error) {
     if (done_.requested()) return;
     timer_.disarm();
@@ -156,14 +159,16 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
 
 std::unique_ptr<Handshake> accept(net::Timers& timers, std::unique_ptr<net::ByteStream> transport,
                                   const ServerOptions& options, Established established) {
-  auto handshake = std::make_unique<HandshakeImpl>(timers, std::move(transport), options.timeout, std::move(established));
+  auto handshake =
+      std::make_unique<HandshakeImpl>(timers, std::move(transport), options.timeout, std::move(established));
   handshake->start_server(options);
   return handshake;
 }
 
 std::unique_ptr<Handshake> connect(net::Timers& timers, std::unique_ptr<net::ByteStream> transport,
                                    const ClientOptions& options, Established established) {
-  auto handshake = std::make_unique<HandshakeImpl>(timers, std::move(transport), options.timeout, std::move(established));
+  auto handshake =
+      std::make_unique<HandshakeImpl>(timers, std::move(transport), options.timeout, std::move(established));
   handshake->start_client(options);
   return handshake;
 }

@@ -1,14 +1,14 @@
-#include <gmock/gmock.h>
-#include <gnutls/x509.h>
-#include <gtest/gtest.h>
-#include <stdlib.h>
+#include "base/file.h"
+#include "tls/gnutls_handles.h"
+#include "tls/test_link.h"
 
 #include <ctime>
 #include <filesystem>
 
-#include "base/file.h"
-#include "tls/gnutls_handles.h"
-#include "tls/test_link.h"
+#include <gmock/gmock.h>
+#include <gnutls/x509.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
 
 namespace sallyport::tls {
 namespace {
@@ -69,7 +69,8 @@ TEST(Handshake, WritesAKeyLogThatBothSidesAgreeOn) {
   for (const std::string label : {"CLIENT_HANDSHAKE_TRAFFIC_SECRET ", "SERVER_TRAFFIC_SECRET_0 "}) {
     const std::size_t at = client_log->lines.find(label);
     ASSERT_NE(at, std::string::npos);
-    EXPECT_THAT(server_log->lines, HasSubstr(client_log->lines.substr(at, client_log->lines.find('\n', at) - at)));
+    EXPECT_THAT(server_log->lines,
+                HasSubstr(client_log->lines.substr(at, client_log->lines.find('\n', at) - at)));
   }
 }
 
@@ -93,7 +94,8 @@ TEST(Handshake, GivesUpAfterItsTimeout) {
 TEST(Handshake, IsGivenUpByDestroyingIt) {
   Link link;
   bool called = false;
-  link.connecting = connect(link.timers, std::move(link.client_transport), link.client_options, [&](auto) { called = true; });
+  link.connecting = connect(link.timers, std::move(link.client_transport), link.client_options,
+                            [&](auto) { called = true; });
   link.connecting.reset();
   link.run();
   EXPECT_FALSE(called);
@@ -104,11 +106,12 @@ TEST(Handshake, CallsBackNeverFromWithinAndMayBeDestroyedThen) {
   link.client_transport->close();
   link.client_transport.reset();
   bool called = false;
-  link.accepting = accept(link.timers, std::move(link.server_transport), link.server_options, [&](auto result) {
-    EXPECT_FALSE(result);
-    link.accepting.reset();
-    called = true;
-  });
+  link.accepting =
+      accept(link.timers, std::move(link.server_transport), link.server_options, [&](auto result) {
+        EXPECT_FALSE(result);
+        link.accepting.reset();
+        called = true;
+      });
   EXPECT_FALSE(called);
   link.run();
   EXPECT_TRUE(called);
@@ -153,7 +156,8 @@ TEST(Sni, ChoosesTheCertificate) {
       link.client_options.trust = *Trust::make({.ca_file = path});
       link.shake_hands();
       std::filesystem::remove(path);
-      if (link.client || link.client_error->message.find("not for") != std::string::npos) return std::string(name);
+      if (link.client || link.client_error->message.find("not for") != std::string::npos)
+        return std::string(name);
     }
     return std::string("none");
   };
@@ -199,7 +203,8 @@ class Verification : public testing::Test {
 
 TEST_F(Verification, TakesASelfSignedCertificateThatItWasGiven) {
   const KeyPair pair = *make_self_signed({"a.test", "*.b.test", "192.0.2.1", "2001:db8::1"});
-  for (const std::string host : {"a.test", "A.Test", "x.b.test", "192.0.2.1", "2001:db8::1", "[2001:db8::1]"}) {
+  for (const std::string host :
+       {"a.test", "A.Test", "x.b.test", "192.0.2.1", "2001:db8::1", "[2001:db8::1]"}) {
     EXPECT_EQ(verdict(pair, trust(pair), host), "") << host;
   }
 }
@@ -215,8 +220,9 @@ TEST_F(Verification, NamesTheStoreThatLacksTheSigner) {
   EXPECT_EQ(verdict(pair, trust(*make_self_signed({"b.test"})), "a.test"),
             "the certificate of a.test is signed by 'CN=a.test', and by nobody in " + folder_ +
                 "/ca.pem (--ca names a file with its issuer)");
-  EXPECT_EQ(verdict(pair, trust(*make_self_signed({"a.test"})), "a.test"),
-            "the certificate of a.test is signed by another 'CN=a.test' than the one in " + folder_ + "/ca.pem");
+  EXPECT_EQ(
+      verdict(pair, trust(*make_self_signed({"a.test"})), "a.test"),
+      "the certificate of a.test is signed by another 'CN=a.test' than the one in " + folder_ + "/ca.pem");
   if (const auto system = Trust::make({})) {
     EXPECT_THAT(verdict(pair, *system, "a.test"), HasSubstr("nobody in the system's store"));
   }
@@ -248,9 +254,11 @@ TEST_F(Verification, TellsTheDates) {
 }
 
 TEST_F(Verification, NeedsAStoreThatCanBeRead) {
-  EXPECT_THAT(Trust::make({.ca_file = folder_ + "/none"}).error().message, StartsWith("cannot read " + folder_ + "/none"));
+  EXPECT_THAT(Trust::make({.ca_file = folder_ + "/none"}).error().message,
+              StartsWith("cannot read " + folder_ + "/none"));
   ASSERT_TRUE(write_file(folder_ + "/text", "hello", 0600, IfExists::replace));
-  EXPECT_EQ(Trust::make({.ca_file = folder_ + "/text"}).error().message, folder_ + "/text holds no certificate in PEM form");
+  EXPECT_EQ(Trust::make({.ca_file = folder_ + "/text"}).error().message,
+            folder_ + "/text holds no certificate in PEM form");
 }
 
 // Resumption
@@ -259,7 +267,8 @@ class Resumption : public Verification {
  protected:
   Resumption() : pair_(*make_self_signed({"a.test", "b.test"})), trusted_(trust(pair_)) {}
 
-  /// Connects once, with what the cache holds; whether it was resumed. The ticket for the next time is taken in.
+  /// Connects once, with what the cache holds; whether it was resumed. The ticket for the next time is taken
+  /// in.
   std::optional<bool> connect_once(std::shared_ptr<const Trust> trusted, const std::string& host = "a.test") {
     Link link;
     link.server_options.credentials = *ServerCredentials::make({pair_});

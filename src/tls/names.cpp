@@ -1,18 +1,20 @@
 #include "tls/names.h"
 
+#include "net/address.h"
+#include "tls/gnutls_handles.h"
+
 #include <algorithm>
 #include <array>
 #include <cstring>
-
-#include "net/address.h"
-#include "tls/gnutls_handles.h"
 
 namespace sallyport::tls {
 namespace {
 
 constexpr std::size_t longest_name = 253;  // RFC 1035 §2.3.4, as text
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 std::string lower_case(std::string_view text) {
   std::string result(text);
@@ -36,7 +38,8 @@ std::string address_text(Bytes octets) {
 
 /// Cheap, so that host names never pay for parsing as an address.
 bool may_be_address(std::string_view host) {
-  return host.find(':') != std::string_view::npos || (!host.empty() && host.back() >= '0' && host.back() <= '9');
+  return host.find(':') != std::string_view::npos ||
+         (!host.empty() && host.back() >= '0' && host.back() <= '9');
 }
 
 }  // namespace
@@ -54,17 +57,20 @@ std::vector<std::string> names_of(gnutls_x509_crt_int* certificate) {
     const std::string_view text(buffer.data(), std::min(size, buffer.size()));
     if (type == GNUTLS_SAN_DNSNAME) names.push_back(lower_case(text));
     if (type == GNUTLS_SAN_IPADDRESS) {
-      if (std::string address = address_text(as_bytes(text)); !address.empty()) addresses.push_back(std::move(address));
+      if (std::string address = address_text(as_bytes(text)); !address.empty())
+        addresses.push_back(std::move(address));
     }
   }
   if (!has_alternative) {
     std::array<char, 256> buffer;
     std::size_t size = buffer.size();
-    if (gnutls_x509_crt_get_dn_by_oid(certificate, GNUTLS_OID_X520_COMMON_NAME, 0, 0, buffer.data(), &size) == 0) {
+    if (gnutls_x509_crt_get_dn_by_oid(certificate, GNUTLS_OID_X520_COMMON_NAME, 0, 0, buffer.data(), &size) ==
+        0) {
       names.push_back(lower_case({buffer.data(), size}));
     }
   }
-  names.insert(names.end(), std::make_move_iterator(addresses.begin()), std::make_move_iterator(addresses.end()));
+  names.insert(names.end(), std::make_move_iterator(addresses.begin()),
+               std::make_move_iterator(addresses.end()));
   return names;
 }
 

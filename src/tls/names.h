@@ -1,4 +1,5 @@
-// Names: which names a certificate is for, and finding the certificate of a name (RFC 9525). For this layer's own files.
+// Names: which names a certificate is for, and finding the certificate of a name (RFC 9525). For this layer's
+// own files.
 #pragma once
 
 #include <cstddef>
@@ -12,22 +13,23 @@ struct gnutls_x509_crt_int;
 
 namespace sallyport::tls {
 
-/// The subject's alternative names: DNS names in lower case, then addresses in their canonical text. The common name counts only
-/// where there is no alternative name at all.
+/// The subject's alternative names: DNS names in lower case, then addresses in their canonical text. The
+/// common name counts only where there is no alternative name at all.
 std::vector<std::string> names_of(gnutls_x509_crt_int* certificate);
 
 /// "'a.test', 'b.test' and 3 more"; at most three are spelled out. "no name" when there is none.
 std::string quote_names(std::span<const std::string> names);
 
-/// Whether `name` is one that a certificate can be made out to: an address, or an ASCII host name, `*.` in front allowed.
+/// Whether `name` is one that a certificate can be made out to: an address, or an ASCII host name, `*.` in
+/// front allowed.
 bool is_certifiable(std::string_view name);
 
 /// Finds what was added under a name. A name that begins with "*." stands for any one label in that place.
 class NameIndex {
  public:
   void add(std::string_view name, std::size_t value);
-  /// The values for `host` (a name, in any case, a trailing dot allowed; or an address, also in brackets), those of the exact name
-  /// or else those of the wildcard. Does not allocate for names.
+  /// The values for `host` (a name, in any case, a trailing dot allowed; or an address, also in brackets),
+  /// those of the exact name or else those of the wildcard. Does not allocate for names.
   std::span<const std::size_t> find(std::string_view host) const;
 
  private:

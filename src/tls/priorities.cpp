@@ -13,10 +13,12 @@ namespace {
 
 gnutls_priority_t parse(Carrier carrier) {
   std::string text = "NORMAL:-VERS-ALL:+VERS-TLS1.3";
-  // RFC 9113 §9.2 wants AEAD ciphers with an ephemeral exchange from TLS 1.2; so does everything else of today.
+  // RFC 9113 §9.2 wants AEAD ciphers with an ephemeral exchange from TLS 1.2; so does everything else of
+  // today.
   if (carrier == Carrier::tcp) text += ":+VERS-TLS1.2";
   text += ":-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-MAC-ALL:+AEAD:-CIPHER-ALL";
-  text += has_fast_aes() ? ":+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305" : ":+CHACHA20-POLY1305:+AES-128-GCM:+AES-256-GCM";
+  text += has_fast_aes() ? ":+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305"
+                         : ":+CHACHA20-POLY1305:+AES-128-GCM:+AES-256-GCM";
   text += ":-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:%SERVER_PRECEDENCE";
   if (carrier == Carrier::quic) text += ":%DISABLE_TLS13_COMPAT_MODE";  // RFC 9001 §8.4
   gnutls_priority_t result = nullptr;

@@ -1,9 +1,10 @@
-// Priorities: which TLS versions, key exchanges and ciphers this program speaks, best first. For this layer's own files.
+// Priorities: which TLS versions, key exchanges and ciphers this program speaks, best first. For this layer's
+// own files.
 #pragma once
 
-#include <gnutls/gnutls.h>
-
 #include "tls/session.h"
+
+#include <gnutls/gnutls.h>
 
 namespace sallyport::tls {
 

@@ -1,34 +1,41 @@
 #include "tls/quic_session.h"
 
-#include <cstdlib>
-#include <utility>
-
 #include "tls/session.h"
+#include "tls/ticket.h"
+
+#include <utility>
 
 namespace sallyport::tls {
 namespace {
 
-constexpr unsigned early_data_flags = GNUTLS_ENABLE_EARLY_DATA | GNUTLS_NO_END_OF_EARLY_DATA;  // RFC 9001 §8.3
-constexpr std::size_t quic_max_early_data = 0xffffffff;                                         // RFC 9001 §4.6.1
+constexpr unsigned early_data_flags =
+    GNUTLS_ENABLE_EARLY_DATA | GNUTLS_NO_END_OF_EARLY_DATA;  // RFC 9001 §8.3
+constexpr std::size_t quic_max_early_data = 0xffffffff;      // RFC 9001 §4.6.1
 
 }  // namespace
 
 struct QuicSession::Impl : Session {
   std::shared_ptr<ReplayGuard> replay_guard;
   bool early_data = false;
+  std::optional<SessionInfo> last_info;  // of a session that was released
 };
 
 QuicSession::QuicSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 QuicSession::~QuicSession() = default;
-gnutls_session_int* QuicSession::native() const { return impl_->native(); }
-SessionInfo QuicSession::info() const { return impl_->info(); }
+gnutls_session_int* QuicSession::native() const {
+  return impl_->native();
+}
+SessionInfo QuicSession::info() const {
+  return impl_->last_info ? *impl_->last_info : impl_->info();
+}
 
 Result<std::unique_ptr<QuicSession>> QuicSession::server(const QuicServerOptions& options) {
   auto impl = std::make_unique<Impl>();
   impl->replay_guard = options.early_data;
   impl->early_data = options.early_data != nullptr;
   // Tickets are sent when ngtcp2 says that the handshake is complete, not from the middle of it.
-  const unsigned flags = GNUTLS_NO_AUTO_SEND_TICKET | GNUTLS_NO_END_OF_EARLY_DATA | (impl->early_data ? early_data_flags : 0u);
+  const unsigned flags =
+      GNUTLS_NO_AUTO_SEND_TICKET | GNUTLS_NO_END_OF_EARLY_DATA | (impl->early_data ? early_data_flags : 0u);
   if (auto started = impl->start_server({.carrier = Carrier::quic,
                                          .flags = flags,
                                          .credentials = options.credentials,
@@ -47,8 +54,11 @@ Result<std::unique_ptr<QuicSession>> QuicSession::server(const QuicServerOptions
 
 Result<std::unique_ptr<QuicSession>> QuicSession::client(const QuicClientOptions& options) {
   auto impl = std::make_unique<Impl>();
-  impl->early_data = options.early_data;
-  const unsigned flags = GNUTLS_KEY_SHARE_TOP | GNUTLS_NO_END_OF_EARLY_DATA | (options.early_data ? early_data_flags : 0u);
+  // GnuTLS would offer early data with any ticket.
+  const auto ticket = parse_ticket(options.ticket);
+  impl->early_data = options.early_data && ticket && ticket->early_data;
+  const unsigned flags =
+      GNUTLS_KEY_SHARE_TOP | GNUTLS_NO_END_OF_EARLY_DATA | (impl->early_data ? early_data_flags : 0u);
   if (auto started = impl->start_client({.carrier = Carrier::quic,
                                          .flags = flags,
                                          .trust = options.trust,
@@ -64,7 +74,7 @@ Result<std::unique_ptr<QuicSession>> QuicSession::client(const QuicClientOptions
 }
 
 bool QuicSession::offers_early_data() const {
-  return impl_->early_data && impl_->offers_ticket() && gnutls_record_get_max_early_data_size(native()) > 0;
+  return impl_->early_data && impl_->offers_ticket();
 }
 
 Result<> QuicSession::send_ticket() {
@@ -72,6 +82,12 @@ Result<> QuicSession::send_ticket() {
     return fail(ErrorKind::tls, "cannot make a session ticket: " + error_words(code));
   }
   return {};
+}
+
+void QuicSession::release() {
+  if (native() == nullptr) return;
+  impl_->last_info = impl_->info();
+  impl_->end();
 }
 
 Error QuicSession::failure(std::uint8_t alert) const {

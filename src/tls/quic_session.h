@@ -1,6 +1,14 @@
-// QuicSession: a GnuTLS session set up as QUIC wants it (RFC 9001), for quic::Connection, which lends it to ngtcp2. All of GnuTLS
-// that ngtcp2 does not do itself is here: versions and ciphers, certificates, ALPN, tickets, 0-RTT and its replay guard, key log.
+// QuicSession: a GnuTLS session set up as QUIC wants it (RFC 9001), for quic::Connection, which lends it to
+// ngtcp2. All of GnuTLS that ngtcp2 does not do itself is here: versions and ciphers, certificates, ALPN,
+// tickets, 0-RTT and its replay guard, key log.
 #pragma once
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "tls/credentials.h"
+#include "tls/replay_guard.h"
+#include "tls/session_info.h"
+#include "trace/keylog.h"
 
 #include <array>
 #include <cstdint>
@@ -10,28 +18,22 @@
 #include <string>
 #include <vector>
 
-#include "base/bytes.h"
-#include "base/result.h"
-#include "tls/credentials.h"
-#include "tls/replay_guard.h"
-#include "tls/session_info.h"
-#include "trace/keylog.h"
-
 struct gnutls_session_int;
 
 namespace sallyport::tls {
 
 struct QuicServerOptions {
   std::shared_ptr<const ServerCredentials> credentials;
-  std::vector<std::string> alpn;               ///< in our order of preference
-  std::array<std::uint8_t, 32> ticket_key{};   ///< ServerSecret::derive; give each QUIC version its own (RFC 9369 §5)
-  std::shared_ptr<ReplayGuard> early_data;     ///< null: no 0-RTT; one for each Endpoint
+  std::vector<std::string> alpn;  ///< in our order of preference
+  std::array<std::uint8_t, 32>
+      ticket_key{};  ///< ServerSecret::derive; give each QUIC version its own (RFC 9369 §5)
+  std::shared_ptr<ReplayGuard> early_data;  ///< null: no 0-RTT; one for each Endpoint
   std::shared_ptr<trace::KeyLog> key_log;
 };
 
 struct QuicClientOptions {
   std::shared_ptr<const Trust> trust;
-  std::string host;               ///< SNI (not for addresses) and what the certificate must cover
+  std::string host;  ///< SNI (not for addresses) and what the certificate must cover
   std::vector<std::string> alpn;
   std::vector<std::uint8_t> ticket;  ///< SessionCache::Entry::ticket; empty: a full handshake
   bool early_data = false;           ///< offer 0-RTT where the ticket allows it
@@ -43,17 +45,20 @@ struct QuicClientOptions {
 class QuicSession {
  public:
   static Result<std::unique_ptr<QuicSession>> server(const QuicServerOptions& options);
-  /// A ticket that is malformed, or whose remembered certificate `trust` does not accept for `host`, is left unused.
+  /// A ticket that is malformed, or whose remembered certificate `trust` does not accept for `host`, is left
+  /// unused.
   static Result<std::unique_ptr<QuicSession>> client(const QuicClientOptions& options);
   ~QuicSession();
   QuicSession(const QuicSession&) = delete;
   QuicSession& operator=(const QuicSession&) = delete;
 
-  /// For ngtcp2_crypto_gnutls_configure_{server,client}_session, gnutls_session_set_ptr (free for ngtcp2_crypto_conn_ref; the
-  /// *transport* pointer is ours) and ngtcp2_conn_set_tls_native_handle. Lives as long as this.
+  /// For ngtcp2_crypto_gnutls_configure_{server,client}_session, gnutls_session_set_ptr (free for
+  /// ngtcp2_crypto_conn_ref; the *transport* pointer is ours) and ngtcp2_conn_set_tls_native_handle. Lives as
+  /// long as this.
   gnutls_session_int* native() const;
 
-  /// A client: 0-RTT packets may be sent, as far as TLS is concerned (transport parameters must be at hand as well).
+  /// A client: 0-RTT packets may be sent, as far as TLS is concerned (transport parameters must be at hand as
+  /// well).
   bool offers_early_data() const;
 
   // Once the handshake is complete:
@@ -61,14 +66,18 @@ class QuicSession {
   /// A server: queues a NewSessionTicket as CRYPTO data (GnuTLS is told not to do it by itself). Call it from
   /// ngtcp2's handshake_completed.
   Result<> send_ticket();
+  /// A server whose handshake is confirmed and whose ticket has left: gives back GnuTLS's memory (some 9 KiB
+  /// a connection), as no TLS message may come any more. native() is null from then on, and ngtcp2 must be
+  /// told so before; info() stays.
+  void release();
 
-  /// Why the handshake failed, as one sentence for people. The certificate's fault where that was it; otherwise in the words of
-  /// TLS for `alert` (ngtcp2_conn_get_tls_alert, or the low byte of a CRYPTO_ERROR that the peer sent).
+  /// Why the handshake failed, as one sentence for people. The certificate's fault where that was it;
+  /// otherwise in the words of TLS for `alert` (ngtcp2_conn_get_tls_alert, or the low byte of a CRYPTO_ERROR
+  /// that the peer sent).
   Error failure(std::uint8_t alert) const;
 
-  struct Impl;
-
  private:
+  struct Impl;
   explicit QuicSession(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

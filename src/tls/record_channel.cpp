@@ -8,8 +8,9 @@
 namespace sallyport::tls {
 namespace {
 
-constexpr std::size_t record_overhead = 5 + 1 + 16 + 8;  // header, content type, tag; TLS 1.2 has a nonce as well
-constexpr std::size_t plaintext_of_record = 16384;       // RFC 8446 §5.1
+constexpr std::size_t record_overhead =
+    5 + 1 + 16 + 8;                                 // header, content type, tag; TLS 1.2 has a nonce as well
+constexpr std::size_t plaintext_of_record = 16384;  // RFC 8446 §5.1
 constexpr std::size_t smallest_buffer = 1024;
 
 RecordChannel& channel_of(gnutls_transport_ptr_t pointer) {
@@ -68,7 +69,8 @@ void RecordChannel::put(Bytes record) {
   while (!record.empty()) {
     if (out_used_ == out_.size()) {
       flush();
-      out_ = Chunk::allocate(std::clamp(std::max(expected_, record.size()), smallest_buffer, Chunk::pooled_size));
+      out_ = Chunk::allocate(
+          std::clamp(std::max(expected_, record.size()), smallest_buffer, Chunk::pooled_size));
     }
     const std::size_t count = std::min(record.size(), out_.size() - out_used_);
     std::memcpy(out_.mutable_bytes().data() + out_used_, record.data(), count);

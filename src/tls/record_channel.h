@@ -1,14 +1,15 @@
-// RecordChannel: a TLS session joined to the ByteStream under it. It feeds GnuTLS with what came and gathers what GnuTLS sends, many
-// records to one write. The inside of both tls::Handshake and tls::Stream; for this layer's own files.
+// RecordChannel: a TLS session joined to the ByteStream under it. It feeds GnuTLS with what came and gathers
+// what GnuTLS sends, many records to one write. The inside of both tls::Handshake and tls::Stream; for this
+// layer's own files.
 #pragma once
-
-#include <cstddef>
-#include <memory>
-#include <vector>
 
 #include "base/chunk.h"
 #include "net/byte_stream.h"
 #include "tls/session.h"
+
+#include <cstddef>
+#include <memory>
+#include <vector>
 
 namespace sallyport::tls {
 

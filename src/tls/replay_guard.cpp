@@ -1,16 +1,17 @@
 #include "tls/replay_guard.h"
 
-#include <gnutls/gnutls.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
 
+#include <gnutls/gnutls.h>
+
 namespace sallyport::tls {
 namespace {
 
-// GnuTLS puts the start of its own window before the ClientHello's binder. Ours is another, and the same for all threads.
+// GnuTLS puts the start of its own window before the ClientHello's binder. Ours is another, and the same for
+// all threads.
 constexpr std::size_t gnutls_prefix = 12;
 
 int add_to_record(void* record, std::time_t expires, const gnutls_datum_t* key, const gnutls_datum_t*) {
@@ -23,7 +24,8 @@ int add_to_record(void* record, std::time_t expires, const gnutls_datum_t* key, 
 }  // namespace
 
 bool ReplayRecord::add(Bytes id, std::time_t now) {
-  // A binder is the output of an HMAC: any eight bytes of it do. Two clients that share them cost one of them its 0-RTT.
+  // A binder is the output of an HMAC: any eight bytes of it do. Two clients that share them cost one of them
+  // its 0-RTT.
   std::uint64_t short_id = 0;
   std::memcpy(&short_id, id.data(), std::min(id.size(), sizeof short_id));
 
@@ -40,11 +42,14 @@ bool ReplayRecord::add(Bytes id, std::time_t now) {
 
 ReplayGuard::ReplayGuard(std::shared_ptr<ReplayRecord> record) : record_(std::move(record)) {
   if (gnutls_anti_replay_init(&native_) < 0) std::abort();  // out of memory
-  gnutls_anti_replay_set_window(native_, static_cast<unsigned>(std::chrono::milliseconds(ReplayRecord::window).count()));
+  gnutls_anti_replay_set_window(
+      native_, static_cast<unsigned>(std::chrono::milliseconds(ReplayRecord::window).count()));
   gnutls_anti_replay_set_ptr(native_, record_.get());
   gnutls_anti_replay_set_add_function(native_, add_to_record);
 }
 
-ReplayGuard::~ReplayGuard() { gnutls_anti_replay_deinit(native_); }
+ReplayGuard::~ReplayGuard() {
+  gnutls_anti_replay_deinit(native_);
+}
 
 }  // namespace sallyport::tls

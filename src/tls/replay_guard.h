@@ -1,6 +1,9 @@
-// ReplayGuard: refuses 0-RTT data that was seen before (RFC 8446 §8.2). Servers of one deployment's machine share a ReplayRecord,
-// so that a replay to another worker is noticed as well; each Endpoint has a ReplayGuard of its own on it.
+// ReplayGuard: refuses 0-RTT data that was seen before (RFC 8446 §8.2). Servers of one deployment's machine
+// share a ReplayRecord, so that a replay to another worker is noticed as well; each Endpoint has a
+// ReplayGuard of its own on it.
 #pragma once
+
+#include "base/bytes.h"
 
 #include <chrono>
 #include <cstdint>
@@ -9,17 +12,16 @@
 #include <mutex>
 #include <unordered_set>
 
-#include "base/bytes.h"
-
 struct gnutls_anti_replay_st;
 
 namespace sallyport::tls {
 
-/// The ClientHellos with early data of the last while. Safe from any thread. Bounded: when it is full, 0-RTT is refused (and the
-/// handshake goes on without it).
+/// The ClientHellos with early data of the last while. Safe from any thread. Bounded: when it is full, 0-RTT
+/// is refused (and the handshake goes on without it).
 class ReplayRecord {
  public:
-  /// How long after its sending (as the client's ticket age tells it) a ClientHello may still bring early data.
+  /// How long after its sending (as the client's ticket age tells it) a ClientHello may still bring early
+  /// data.
   static constexpr std::chrono::seconds window{3600};
   static constexpr std::size_t capacity = 200'000;
 
@@ -28,7 +30,8 @@ class ReplayRecord {
 
  private:
   std::mutex mutex_;
-  // Two generations, each at least a window long: what is dropped with the older one is too old to be accepted anyhow.
+  // Two generations, each at least a window long: what is dropped with the older one is too old to be
+  // accepted anyhow.
   std::unordered_set<std::uint64_t> current_, previous_;
   std::time_t current_since_ = 0;
 };

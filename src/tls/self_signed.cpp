@@ -1,13 +1,13 @@
-#include <gnutls/crypto.h>
+#include "net/address.h"
+#include "tls/certificate.h"
+#include "tls/gnutls_handles.h"
+#include "tls/names.h"
 
 #include <array>
 #include <chrono>
 #include <ctime>
 
-#include "net/address.h"
-#include "tls/certificate.h"
-#include "tls/gnutls_handles.h"
-#include "tls/names.h"
+#include <gnutls/crypto.h>
 
 namespace sallyport::tls {
 namespace {
@@ -42,12 +42,15 @@ int add_name(gnutls_x509_crt_t certificate, const std::string& name) {
 Result<KeyPair> make_self_signed(const std::vector<std::string>& names, unsigned days) {
   if (names.empty()) return fail(ErrorKind::usage, "a certificate needs at least one name");
   if (days == 0 || days > longest_validity_days) {
-    return fail(ErrorKind::usage, "a certificate can be valid for 1 to " + std::to_string(longest_validity_days) + " days, not " +
+    return fail(ErrorKind::usage, "a certificate can be valid for 1 to " +
+                                      std::to_string(longest_validity_days) + " days, not " +
                                       std::to_string(days));
   }
   for (const std::string& name : names) {
     if (!is_certifiable(name)) {
-      return fail(ErrorKind::usage, "'" + name + "' is neither an address nor a host name (international ones in their xn-- form)");
+      return fail(
+          ErrorKind::usage,
+          "'" + name + "' is neither an address nor a host name (international ones in their xn-- form)");
     }
   }
 
@@ -58,9 +61,11 @@ Result<KeyPair> make_self_signed(const std::vector<std::string>& names, unsigned
   const X509Key key(raw_key);
   step(gnutls_x509_crt_init(&raw_certificate));
   const X509Certificate certificate(raw_certificate);
-  if (step.first() < 0) return fail(ErrorKind::resource, "cannot make a certificate: " + error_words(step.first()));
+  if (step.first() < 0)
+    return fail(ErrorKind::resource, "cannot make a certificate: " + error_words(step.first()));
 
-  step(gnutls_x509_privkey_generate(raw_key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0));
+  step(gnutls_x509_privkey_generate(raw_key, GNUTLS_PK_ECDSA,
+                                    GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0));
   step(gnutls_x509_crt_set_version(raw_certificate, 3));
   std::array<std::uint8_t, 16> serial;
   step(gnutls_rnd(GNUTLS_RND_NONCE, serial.data(), serial.size()));
@@ -76,8 +81,8 @@ Result<KeyPair> make_self_signed(const std::vector<std::string>& names, unsigned
   step(gnutls_x509_crt_set_dn_by_oid(raw_certificate, GNUTLS_OID_X520_COMMON_NAME, 0, common_name.data(),
                                      static_cast<unsigned>(common_name.size())));
   for (const std::string& name : names) step(add_name(raw_certificate, name));
-  // Not a CA: Firefox and rustls refuse a server that shows one. A verifier that was given this very certificate as its anchor
-  // does not ask for CA:TRUE.
+  // Not a CA: Firefox and rustls refuse a server that shows one. A verifier that was given this very
+  // certificate as its anchor does not ask for CA:TRUE.
   step(gnutls_x509_crt_set_basic_constraints(raw_certificate, 0, -1));
   step(gnutls_x509_crt_set_key_usage(raw_certificate, GNUTLS_KEY_DIGITAL_SIGNATURE));
   step(gnutls_x509_crt_set_key_purpose_oid(raw_certificate, GNUTLS_KP_TLS_WWW_SERVER, 0));
@@ -91,9 +96,11 @@ Result<KeyPair> make_self_signed(const std::vector<std::string>& names, unsigned
   Datum certificate_pem, key_pem;
   if (step.first() == 0) {
     step(gnutls_x509_crt_export2(raw_certificate, GNUTLS_X509_FMT_PEM, &certificate_pem.value));
-    step(gnutls_x509_privkey_export2_pkcs8(raw_key, GNUTLS_X509_FMT_PEM, nullptr, GNUTLS_PKCS_PLAIN, &key_pem.value));
+    step(gnutls_x509_privkey_export2_pkcs8(raw_key, GNUTLS_X509_FMT_PEM, nullptr, GNUTLS_PKCS_PLAIN,
+                                           &key_pem.value));
   }
-  if (step.first() < 0) return fail(ErrorKind::resource, "cannot make a certificate: " + error_words(step.first()));
+  if (step.first() < 0)
+    return fail(ErrorKind::resource, "cannot make a certificate: " + error_words(step.first()));
   return KeyPair{std::string(certificate_pem.text()), std::string(key_pem.text())};
 }
 

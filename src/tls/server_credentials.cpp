@@ -1,8 +1,8 @@
 #include "tls/server_credentials.h"
 
-#include <array>
-
 #include "tls/session.h"
+
+#include <array>
 
 namespace sallyport::tls {
 namespace {
@@ -17,8 +17,9 @@ bool client_verifies(gnutls_session_t session, gnutls_pk_algorithm_t algorithm) 
 }
 
 /// gnutls_certificate_retrieve_function3: lends, so that no handshake copies a certificate.
-int retrieve(gnutls_session_t session, const gnutls_cert_retr_st*, gnutls_pcert_st** chain, unsigned* chain_length,
-             gnutls_ocsp_data_st** ocsp, unsigned* ocsp_length, gnutls_privkey_t* key, unsigned* flags) {
+int retrieve(gnutls_session_t session, const gnutls_cert_retr_st*, gnutls_pcert_st** chain,
+             unsigned* chain_length, gnutls_ocsp_data_st** ocsp, unsigned* ocsp_length, gnutls_privkey_t* key,
+             unsigned* flags) {
   ParsedPair& pair = Session::of(session).server_credentials()->impl().choose(session);
   *chain = pair.chain.data();
   *chain_length = static_cast<unsigned>(pair.chain.size());
@@ -35,7 +36,8 @@ std::string sni_of(gnutls_session_t session) {
   std::array<char, 256> name;
   std::size_t size = name.size();
   unsigned type = 0;
-  if (gnutls_server_name_get(session, name.data(), &size, &type, 0) != 0 || type != GNUTLS_NAME_DNS) return {};
+  if (gnutls_server_name_get(session, name.data(), &size, &type, 0) != 0 || type != GNUTLS_NAME_DNS)
+    return {};
   return std::string(name.data(), size);
 }
 
@@ -45,20 +47,23 @@ Result<std::unique_ptr<ParsedPair>> ParsedPair::parse(const KeyPair& pair) {
   if (certificates.empty()) return fail(ErrorKind::file, "a certificate is not in PEM form");
   result->names = names_of(certificates.front().get());
   unsigned bits = 0;
-  result->algorithm = static_cast<gnutls_pk_algorithm_t>(gnutls_x509_crt_get_pk_algorithm(certificates.front().get(), &bits));
+  result->algorithm =
+      static_cast<gnutls_pk_algorithm_t>(gnutls_x509_crt_get_pk_algorithm(certificates.front().get(), &bits));
 
   gnutls_privkey_t key = nullptr;
   gnutls_privkey_init(&key);
   result->key.reset(key);
   const gnutls_datum_t key_pem = datum_of(pair.key_pem);
   if (gnutls_privkey_import_x509_raw(key, &key_pem, GNUTLS_X509_FMT_PEM, nullptr, 0) < 0) {
-    return fail(ErrorKind::file, "the key of the certificate for " + quote_names(result->names) + " cannot be used");
+    return fail(ErrorKind::file,
+                "the key of the certificate for " + quote_names(result->names) + " cannot be used");
   }
   result->chain.reserve(certificates.size());
   for (const X509Certificate& certificate : certificates) {
     gnutls_pcert_st parsed{};
     if (const int code = gnutls_pcert_import_x509(&parsed, certificate.get(), 0); code < 0) {
-      return fail(ErrorKind::file, "the certificate for " + quote_names(result->names) + " cannot be used: " + error_words(code));
+      return fail(ErrorKind::file, "the certificate for " + quote_names(result->names) +
+                                       " cannot be used: " + error_words(code));
     }
     result->chain.push_back(parsed);
   }
@@ -79,7 +84,9 @@ ParsedPair& ServerCredentials::Impl::choose(gnutls_session_t session) const {
 }
 
 Result<std::shared_ptr<const ServerCredentials>> ServerCredentials::make(std::vector<KeyPair> pairs) {
-  if (pairs.empty()) return fail(ErrorKind::usage, "a TLS server needs a certificate (--cert and --key, or --self-signed NAME)");
+  if (pairs.empty())
+    return fail(ErrorKind::usage,
+                "a TLS server needs a certificate (--cert and --key, or --self-signed NAME)");
   auto impl = std::make_unique<Impl>();
   gnutls_certificate_credentials_t handle = nullptr;
   if (const int code = gnutls_certificate_allocate_credentials(&handle); code < 0) {
@@ -99,8 +106,12 @@ Result<std::shared_ptr<const ServerCredentials>> ServerCredentials::make(std::ve
 ServerCredentials::ServerCredentials(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ServerCredentials::~ServerCredentials() = default;
 
-gnutls_certificate_credentials_st* ServerCredentials::native() const { return impl_->handle.get(); }
+gnutls_certificate_credentials_st* ServerCredentials::native() const {
+  return impl_->handle.get();
+}
 
-bool ServerCredentials::covers(std::string_view host) const { return !impl_->index.find(host).empty(); }
+bool ServerCredentials::covers(std::string_view host) const {
+  return !impl_->index.find(host).empty();
+}
 
 }  // namespace sallyport::tls

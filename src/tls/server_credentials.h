@@ -1,13 +1,14 @@
-// ServerCredentials' inside: the key pairs as GnuTLS wants them, and the choice among them by SNI. For this layer's own files.
+// ServerCredentials' inside: the key pairs as GnuTLS wants them, and the choice among them by SNI. For this
+// layer's own files.
 #pragma once
-
-#include <memory>
-#include <string>
-#include <vector>
 
 #include "tls/credentials.h"
 #include "tls/gnutls_handles.h"
 #include "tls/names.h"
+
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace sallyport::tls {
 

@@ -1,11 +1,11 @@
 #include "tls/server_secret.h"
 
-#include <gnutls/crypto.h>
+#include "base/file.h"
+#include "tls/gnutls_handles.h"
 
 #include <cstdlib>
 
-#include "base/file.h"
-#include "tls/gnutls_handles.h"
+#include <gnutls/crypto.h>
 
 namespace sallyport::tls {
 namespace {
@@ -26,8 +26,9 @@ Result<ServerSecret> ServerSecret::from_file(const std::string& path) {
   const auto content = read_file(path, largest_secret);
   if (!content) return std::unexpected(content.error());
   if (content->size() < least_secret) {
-    return fail(ErrorKind::file, "the secret in " + path + " has " + std::to_string(content->size()) + " bytes; it needs at least " +
-                                     std::to_string(least_secret) + " (head -c 32 /dev/urandom makes one)");
+    return fail(ErrorKind::file, "the secret in " + path + " has " + std::to_string(content->size()) +
+                                     " bytes; it needs at least " + std::to_string(least_secret) +
+                                     " (head -c 32 /dev/urandom makes one)");
   }
   ServerSecret result;
   const gnutls_datum_t key = datum_of(*content);

@@ -1,12 +1,13 @@
-// ServerSecret: the one secret from which a server makes its session tickets, address tokens and stateless resets.
+// ServerSecret: the one secret from which a server makes its session tickets, address tokens and stateless
+// resets.
 #pragma once
+
+#include "base/result.h"
 
 #include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "base/result.h"
 
 namespace sallyport::tls {
 

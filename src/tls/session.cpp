@@ -1,13 +1,13 @@
 #include "tls/session.h"
 
-#include <gnutls/crypto.h>
-
-#include <algorithm>
-
 #include "base/hex.h"
 #include "net/address.h"
 #include "tls/priorities.h"
 #include "tls/ticket.h"
+
+#include <algorithm>
+
+#include <gnutls/crypto.h>
 
 namespace sallyport::tls {
 namespace {
@@ -22,7 +22,9 @@ int enable_tickets(gnutls_session_t session, const std::array<std::uint8_t, 32>&
   std::array<std::uint8_t, ticket_master_key_size> master;
   const gnutls_datum_t secret = datum_of(Bytes(key));
   const gnutls_datum_t label = datum_of("gnutls ticket master key");
-  if (const int code = gnutls_hkdf_expand(GNUTLS_MAC_SHA256, &secret, &label, master.data(), master.size()); code < 0) return code;
+  if (const int code = gnutls_hkdf_expand(GNUTLS_MAC_SHA256, &secret, &label, master.data(), master.size());
+      code < 0)
+    return code;
   const gnutls_datum_t master_key = datum_of(Bytes(master));
   return gnutls_session_ticket_enable_server(session, &master_key);
 }
@@ -43,12 +45,13 @@ Result<> Session::init(unsigned flags, Carrier carrier, std::span<const std::str
 
   std::vector<gnutls_datum_t> protocols;
   for (const std::string& protocol : alpn) protocols.push_back(datum_of(protocol));
-  // Mandatory: a client that offers others only is told so (RFC 7301 §3.2) instead of being talked to in a protocol it does not speak.
+  // Mandatory: a client that offers others only is told so (RFC 7301 §3.2) instead of being talked to in a
+  // protocol it does not speak.
   unsigned alpn_flags = GNUTLS_ALPN_MANDATORY;
   if (is_server) alpn_flags |= GNUTLS_ALPN_SERVER_PRECEDENCE;
   if (!protocols.empty()) {
-    if (const int code =
-            gnutls_alpn_set_protocols(session, protocols.data(), static_cast<unsigned>(protocols.size()), alpn_flags);
+    if (const int code = gnutls_alpn_set_protocols(session, protocols.data(),
+                                                   static_cast<unsigned>(protocols.size()), alpn_flags);
         code < 0) {
       return cannot_start(code);
     }
@@ -61,7 +64,8 @@ Result<> Session::start_server(ServerSetup setup) {
   credentials_ = std::move(setup.credentials);
   key_log_ = std::move(setup.key_log);
   if (auto ready = init(GNUTLS_SERVER | setup.flags, setup.carrier, setup.alpn, true); !ready) return ready;
-  if (const int code = gnutls_credentials_set(native(), GNUTLS_CRD_CERTIFICATE, credentials_->native()); code < 0) {
+  if (const int code = gnutls_credentials_set(native(), GNUTLS_CRD_CERTIFICATE, credentials_->native());
+      code < 0) {
     return cannot_start(code);
   }
   if (const int code = enable_tickets(native(), setup.ticket_key); code < 0) return cannot_start(code);
@@ -85,19 +89,23 @@ Result<> Session::init_client(const ClientSetup& setup) {
     return cannot_start(code);
   }
   if (!host_.empty() && !net::IpAddress::parse(host_)) {
-    if (const int code = gnutls_server_name_set(native(), GNUTLS_NAME_DNS, host_.data(), host_.size()); code < 0) {
+    if (const int code = gnutls_server_name_set(native(), GNUTLS_NAME_DNS, host_.data(), host_.size());
+        code < 0) {
       return fail(ErrorKind::usage, "'" + host_ + "' is not a host name");
     }
   }
   gnutls_session_set_verify_function(native(), on_verify);
-  if (on_ticket_) gnutls_handshake_set_hook_function(native(), GNUTLS_HANDSHAKE_NEW_SESSION_TICKET, GNUTLS_HOOK_POST, on_new_ticket);
+  if (on_ticket_) {
+    gnutls_handshake_set_hook_function(native(), GNUTLS_HANDSHAKE_NEW_SESSION_TICKET, GNUTLS_HOOK_BOTH,
+                                       on_new_ticket);
+  }
   return {};
 }
 
 bool Session::take_ticket(Bytes ticket) {
   const auto remembered = parse_ticket(ticket);
-  // A resumed handshake shows no certificate. The ones that were shown when the ticket was made must satisfy this client now: the
-  // ticket may stem from a time of -k, or of another --ca.
+  // A resumed handshake shows no certificate. The ones that were shown when the ticket was made must satisfy
+  // this client now: the ticket may stem from a time of -k, or of another --ca.
   if (!remembered || !verify_chain(remembered->chain, *trust_, host_)) return false;
   return gnutls_session_set_data(native(), remembered->data.data(), remembered->data.size()) == 0;
 }
@@ -131,16 +139,23 @@ int Session::on_verify(gnutls_session_t session) {
   return GNUTLS_E_CERTIFICATE_ERROR;
 }
 
-int Session::on_new_ticket(gnutls_session_t session, unsigned, unsigned, unsigned, const gnutls_datum_t*) {
+int Session::on_new_ticket(gnutls_session_t session, unsigned, unsigned when, unsigned,
+                           const gnutls_datum_t* message) {
   // TLS 1.2 sends its ticket before the handshake is done; its data can be had only then.
   if (gnutls_protocol_get_version(session) != GNUTLS_TLS1_3) return 0;
-  if (auto data = make_ticket(session); !data.empty()) of(session).on_ticket_(std::move(data));
+  Session& self = of(session);
+  if (when == GNUTLS_HOOK_PRE) {
+    // GnuTLS 3.7 does not tell a ticket for 0-RTT from one without.
+    self.ticket_allows_early_data_ = allows_early_data({message->data, message->size});
+  } else if (auto ticket = make_ticket(session, self.ticket_allows_early_data_); !ticket.empty()) {
+    self.on_ticket_(std::move(ticket));
+  }
   return 0;
 }
 
 void Session::keep_older_session() {
   if (!on_ticket_ || gnutls_protocol_get_version(native()) == GNUTLS_TLS1_3) return;
-  if (auto data = make_ticket(native()); !data.empty()) on_ticket_(std::move(data));
+  if (auto data = make_ticket(native(), false); !data.empty()) on_ticket_(std::move(data));
 }
 
 std::string alert_words(unsigned alert) {

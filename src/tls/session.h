@@ -1,6 +1,11 @@
-// Session: a GnuTLS session with what its callbacks need, set up the same way for TCP and for QUIC. The base of tls::Stream's and
-// QuicSession's insides; for this layer's own files.
+// Session: a GnuTLS session with what its callbacks need, set up the same way for TCP and for QUIC. The base
+// of tls::Stream's and QuicSession's insides; for this layer's own files.
 #pragma once
+
+#include "tls/credentials.h"
+#include "tls/gnutls_handles.h"
+#include "tls/session_info.h"
+#include "trace/keylog.h"
 
 #include <array>
 #include <functional>
@@ -9,11 +14,6 @@
 #include <span>
 #include <string>
 #include <vector>
-
-#include "tls/credentials.h"
-#include "tls/gnutls_handles.h"
-#include "tls/session_info.h"
-#include "trace/keylog.h"
 
 namespace sallyport::tls {
 
@@ -50,10 +50,15 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   /// The Session behind GnuTLS's handle, from inside a callback.
-  static Session& of(gnutls_session_t session) { return *static_cast<Session*>(gnutls_transport_get_ptr(session)); }
+  static Session& of(gnutls_session_t session) {
+    return *static_cast<Session*>(gnutls_transport_get_ptr(session));
+  }
 
   Result<> start_server(ServerSetup setup);
   Result<> start_client(ClientSetup setup);
+
+  /// Frees GnuTLS's side; native() is null from then on.
+  void end() { handle_.reset(); }
 
   gnutls_session_t native() const { return handle_.get(); }
   const ServerCredentials* server_credentials() const { return credentials_.get(); }
@@ -71,7 +76,8 @@ class Session {
   bool take_ticket(Bytes ticket);
   static int on_key_log(gnutls_session_t session, const char* label, const gnutls_datum_t* secret);
   static int on_verify(gnutls_session_t session);
-  static int on_new_ticket(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming, const gnutls_datum_t*);
+  static int on_new_ticket(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
+                           const gnutls_datum_t* message);
 
   SessionHandle handle_;
   std::shared_ptr<const ServerCredentials> credentials_;  // null in a client
@@ -81,6 +87,7 @@ class Session {
   std::shared_ptr<trace::KeyLog> key_log_;
   std::optional<Error> verify_error_;
   bool offers_ticket_ = false;
+  bool ticket_allows_early_data_ = false;  // the one that is being read
 };
 
 /// A TLS alert in words that tell a person what to look for.

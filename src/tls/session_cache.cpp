@@ -1,20 +1,19 @@
 #include "tls/session_cache.h"
 
-#include <gnutls/gnutls.h>
-#include <unistd.h>
+#include "base/file.h"
+#include "tls/gnutls_handles.h"
 
 #include <algorithm>
 #include <array>
 #include <string_view>
 
-#include "base/file.h"
-#include "tls/gnutls_handles.h"
+#include <gnutls/gnutls.h>
 
 namespace sallyport::tls {
 namespace {
 
-// One line an origin, five fields apart by a space: the origin, then ticket, transport parameters, HTTP settings and token in
-// base64, "-" for what is missing.
+// One line an origin, five fields apart by a space: the origin, then ticket, transport parameters, HTTP
+// settings and token in base64, "-" for what is missing.
 constexpr std::string_view heading = "sallyport sessions 1";
 constexpr std::size_t largest_file = 16 * 1024 * 1024;
 constexpr std::size_t fields = 5;
@@ -55,7 +54,9 @@ SessionCache::Slot& SessionCache::slot(const std::string& origin) {
   return slots_.back().second;
 }
 
-void SessionCache::store(const std::string& origin, Entry entry) { slot(origin).entry = std::move(entry); }
+void SessionCache::store(const std::string& origin, Entry entry) {
+  slot(origin).entry = std::move(entry);
+}
 
 std::optional<SessionCache::Entry> SessionCache::find(const std::string& origin) const {
   const auto found = std::ranges::find(slots_, origin, &Named::first);
@@ -74,21 +75,24 @@ std::vector<std::uint8_t> SessionCache::take_token(const std::string& origin) {
 }
 
 Result<> SessionCache::load(const std::string& path) {
-  if (::access(path.c_str(), F_OK) != 0) return {};
+  if (!file_exists(path)) return {};
   const auto content = read_file(path, largest_file);
   if (!content) return std::unexpected(content.error());
   std::string_view rest = *content;
   if (take_until(rest, '\n') != heading) {
-    return fail(ErrorKind::file, path + " is not a session cache of this program; remove it or name another file");
+    return fail(ErrorKind::file,
+                path + " is not a session cache of this program; remove it or name another file");
   }
   for (std::size_t line_number = 2; !rest.empty(); ++line_number) {
     std::string_view line = take_until(rest, '\n');
     const std::string origin(take_until(line, ' '));
     std::array<std::optional<std::vector<std::uint8_t>>, fields - 1> parts;
     for (auto& part : parts) part = decode(take_until(line, ' '));
-    const bool whole = !origin.empty() && line.empty() && std::ranges::all_of(parts, [](const auto& part) { return part.has_value(); });
+    const bool whole = !origin.empty() && line.empty() &&
+                       std::ranges::all_of(parts, [](const auto& part) { return part.has_value(); });
     if (!whole) {
-      return fail(ErrorKind::file, path + " is damaged in line " + std::to_string(line_number) + "; remove it to start afresh");
+      return fail(ErrorKind::file, path + " is damaged in line " + std::to_string(line_number) +
+                                       "; remove it to start afresh");
     }
     Slot& place = slot(origin);
     place.entry = Entry{std::move(*parts[0]), std::move(*parts[1]), std::move(*parts[2])};

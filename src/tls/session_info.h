@@ -1,4 +1,5 @@
-// SessionInfo: what a finished TLS handshake agreed on, for logs, traces and figures; the same over TCP and over QUIC.
+// SessionInfo: what a finished TLS handshake agreed on, for logs, traces and figures; the same over TCP and
+// over QUIC.
 #pragma once
 
 #include <string>

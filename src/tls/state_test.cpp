@@ -1,16 +1,17 @@
-// What is remembered between connections: a client's session cache, a server's secret, and its record of 0-RTT.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-
-#include <filesystem>
-
+// What is remembered between connections: a client's session cache, a server's secret, and its record of
+// 0-RTT.
 #include "base/file.h"
 #include "base/hex.h"
 #include "tls/replay_guard.h"
 #include "tls/server_secret.h"
 #include "tls/session_cache.h"
+
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
 namespace sallyport::tls {
 namespace {
@@ -37,7 +38,7 @@ TEST_F(Remembering, SessionsAcrossRuns) {
   before.store_token("a.test:443", {4, 5, 6});
   before.store_token("b.test:443", {7});
   ASSERT_TRUE(before.save(path_));
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat(path_.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600u);
 
@@ -67,7 +68,8 @@ TEST_F(Remembering, ForgetsTheOriginStoredLongestAgo) {
   SessionCache cache;
   cache.store("kept", {.ticket = {1}});
   cache.store("lost", {.ticket = {1}});
-  for (std::size_t i = 0; i < SessionCache::capacity - 2; ++i) cache.store(std::to_string(i), {.ticket = {1}});
+  for (std::size_t i = 0; i < SessionCache::capacity - 2; ++i)
+    cache.store(std::to_string(i), {.ticket = {1}});
   cache.store("kept", {.ticket = {2}});
   cache.store("one more", {.ticket = {3}});
   EXPECT_TRUE(cache.find("kept"));
@@ -93,7 +95,8 @@ TEST_F(Remembering, SecretsDeriveTheSameKeysFromTheSameFile) {
   const auto secret = ServerSecret::from_file(path_);
   ASSERT_TRUE(secret) << secret.error().message;
   // HKDF-SHA256 computed apart: salt "sallyport server secret", info as given.
-  EXPECT_EQ(to_hex(secret->derive("ticket")), "97dac4e59fce16b13d6dec9952aa3e5905ff8bbb22d37102ce3a86a44bcdd935");
+  EXPECT_EQ(to_hex(secret->derive("ticket")),
+            "97dac4e59fce16b13d6dec9952aa3e5905ff8bbb22d37102ce3a86a44bcdd935");
   EXPECT_NE(to_hex(secret->derive("ticket")), to_hex(secret->derive("token")));
   write(std::string(33, 'x'));
   EXPECT_NE(to_hex(ServerSecret::from_file(path_)->derive("ticket")), to_hex(secret->derive("ticket")));

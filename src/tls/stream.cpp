@@ -1,14 +1,14 @@
 #include "tls/stream.h"
 
+#include "tls/record_channel.h"
+#include "tls/stream_impl.h"
+
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <optional>
 #include <utility>
 #include <vector>
-
-#include "tls/record_channel.h"
-#include "tls/stream_impl.h"
 
 namespace sallyport::tls {
 namespace {
@@ -84,7 +84,8 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
     if (closed_ || reading_ == on) return;
     reading_ = on;
     channel_->transport().set_reading(on && !transport_ended_);
-    if (on && (channel_->has_input() || transport_ended_ || gnutls_record_check_pending(channel_->native()) > 0)) {
+    if (on &&
+        (channel_->has_input() || transport_ended_ || gnutls_record_check_pending(channel_->native()) > 0)) {
       resume_.request();
     }
   }
@@ -133,7 +134,8 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
     return good;
   }
 
-  /// One record out of several small chunks, from the one at `next` on. A copy costs less than a record more would, to both ends.
+  /// One record out of several small chunks, from the one at `next` on. A copy costs less than a record more
+  /// would, to both ends.
   bool send_gathered(std::size_t& next) {
     std::array<std::uint8_t, record_size> record;
     std::size_t filled = 0;
@@ -155,7 +157,8 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
         fail_with(Error{ErrorKind::tls, "TLS cannot send: " + error_words(static_cast<int>(sent))});
         return false;
       }
-      bytes = bytes.subspan(static_cast<std::size_t>(sent));  // a peer may take shorter records only (RFC 8449)
+      bytes =
+          bytes.subspan(static_cast<std::size_t>(sent));  // a peer may take shorter records only (RFC 8449)
     }
     return true;
   }
@@ -185,7 +188,8 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
       }
     }
     if (transport_ended_ && reading_ && !peer_ended_ && !closed_) {
-      fail_with(Error{ErrorKind::closed, "the connection ended without TLS close_notify, bytes may be missing"});
+      fail_with(
+          Error{ErrorKind::closed, "the connection ended without TLS close_notify, bytes may be missing"});
     }
   }
 
@@ -243,7 +247,8 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
     report_.request();
   }
 
-  /// Tells of an end from a place where the owner may destroy this: nothing of the transport's is on the stack.
+  /// Tells of an end from a place where the owner may destroy this: nothing of the transport's is on the
+  /// stack.
   void report() {
     if (end_due_) {
       end_due_ = false;
@@ -268,7 +273,7 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
   bool peer_ended_ = false;       // close_notify came
   bool transport_ended_ = false;  // the end of the transport came
   bool closed_ = false;
-  bool end_due_ = false;         // on_end is owed
+  bool end_due_ = false;        // on_end is owed
   std::optional<Error> error_;  // on_stream_error is owed
   net::Deferred flush_, resume_, report_;
 };

@@ -1,12 +1,6 @@
-// TLS 1.3 and 1.2 over any ByteStream, itself a ByteStream: HTTPS over TCP, and through a CONNECT tunnel. GnuTLS does the
-// protocol; this owns the stream under it.
+// TLS 1.3 and 1.2 over any ByteStream, itself a ByteStream: HTTPS over TCP, and through a CONNECT tunnel.
+// GnuTLS does the protocol; this owns the stream under it.
 #pragma once
-
-#include <array>
-#include <functional>
-#include <memory>
-#include <string>
-#include <vector>
 
 #include "net/byte_stream.h"
 #include "net/timers.h"
@@ -14,20 +8,27 @@
 #include "tls/session_info.h"
 #include "trace/keylog.h"
 
+#include <array>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
 namespace sallyport::tls {
 
 using StreamInfo = SessionInfo;
 
-/// finish() sends close_notify and ends the transport's direction. The peer's close_notify is on_end; a transport that ends
-/// without one is on_stream_error (kind closed), as bytes may be missing. It may be destroyed from
-/// inside on_end and on_stream_error, but only closed from inside on_bytes.
+/// finish() sends close_notify and ends the transport's direction. The peer's close_notify is on_end; a
+/// transport that ends without one is on_stream_error (kind closed), as bytes may be missing. It may be
+/// destroyed from inside on_end and on_stream_error, but only closed from inside on_bytes.
 class Stream : public net::ByteStream {
  public:
   virtual const StreamInfo& info() const = 0;
 };
 
-/// Calls back once, from the deferred work of a turn, so never from inside the call that started the handshake; everything may be
-/// destroyed from inside. The stream is not yet reading: set a receiver, then set_reading(true).
+/// Calls back once, from the deferred work of a turn, so never from inside the call that started the
+/// handshake; everything may be destroyed from inside. The stream is not yet reading: set a receiver, then
+/// set_reading(true).
 using Established = std::function<void(Result<std::unique_ptr<Stream>>)>;
 
 /// A handshake in progress; destroying it before its callback gives it up.
@@ -49,7 +50,7 @@ struct ClientOptions {
   std::string host;  ///< SNI (not for addresses) and what the certificate must cover
   std::vector<std::string> alpn;
   SessionCache* sessions = nullptr;  ///< not owned; must outlive the stream
-  std::string origin;                ///< key in `sessions`, "host:port"; empty: `host`. Kept apart from QUIC's
+  std::string origin;  ///< key in `sessions`, "host:port"; empty: `host`. Kept apart from QUIC's
   std::shared_ptr<trace::KeyLog> key_log;
   Duration timeout = 10s;
 };

@@ -1,11 +1,11 @@
 // The making of a tls::Stream from a finished handshake. For this layer's own files.
 #pragma once
 
-#include <memory>
-
 #include "net/timers.h"
 #include "tls/record_channel.h"
 #include "tls/stream.h"
+
+#include <memory>
 
 namespace sallyport::tls {
 

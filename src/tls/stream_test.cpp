@@ -1,12 +1,12 @@
 #include "tls/stream.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+#include "tls/test_link.h"
 
 #include <algorithm>
 #include <random>
 
-#include "tls/test_link.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 namespace sallyport::tls {
 namespace {
@@ -16,7 +16,9 @@ using testing::HasSubstr;
 /// Stands between a Stream and its transport: counts what passes, and can spoil it.
 class Tap final : public net::ByteStream, private net::ByteStreamReceiver {
  public:
-  explicit Tap(std::unique_ptr<net::ByteStream> below) : below_(std::move(below)) { below_->set_receiver(this); }
+  explicit Tap(std::unique_ptr<net::ByteStream> below) : below_(std::move(below)) {
+    below_->set_receiver(this);
+  }
   ~Tap() override { below_->set_receiver(nullptr); }
   void set_receiver(net::ByteStreamReceiver* receiver) override { above_ = receiver; }
   void write(Chunk chunk) override {

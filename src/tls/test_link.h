@@ -1,12 +1,13 @@
-// For this layer's tests: both ends of a TLS connection over a pair of MemoryStreams, and receivers that keep what came.
+// For this layer's tests: both ends of a TLS connection over a pair of MemoryStreams, and receivers that keep
+// what came.
 #pragma once
+
+#include "net/memory_stream.h"
+#include "tls/stream.h"
 
 #include <memory>
 #include <optional>
 #include <string>
-
-#include "net/memory_stream.h"
-#include "tls/stream.h"
 
 namespace sallyport::tls {
 
@@ -42,7 +43,9 @@ inline std::shared_ptr<const ServerCredentials> credentials_for(std::vector<std:
   return *ServerCredentials::make({*make_self_signed(names)});
 }
 
-inline std::shared_ptr<const Trust> trust_anything() { return *Trust::make({.insecure = true}); }
+inline std::shared_ptr<const Trust> trust_anything() {
+  return *Trust::make({.insecure = true});
+}
 
 struct Link {
   explicit Link(std::size_t piece = 64 * 1024) {
@@ -58,8 +61,10 @@ struct Link {
 
   /// Both sides' outcomes are in what follows.
   void shake_hands() {
-    accepting = accept(timers, std::move(server_transport), server_options, [this](auto result) { take(result, server, server_error); });
-    connecting = connect(timers, std::move(client_transport), client_options, [this](auto result) { take(result, client, client_error); });
+    accepting = accept(timers, std::move(server_transport), server_options,
+                       [this](auto result) { take(result, server, server_error); });
+    connecting = connect(timers, std::move(client_transport), client_options,
+                         [this](auto result) { take(result, client, client_error); });
     run();
     if (client) client->set_receiver(&client_inbox);
     if (server) server->set_receiver(&server_inbox);
@@ -81,7 +86,8 @@ struct Link {
   std::optional<Error> client_error, server_error;
 
  private:
-  static void take(Result<std::unique_ptr<Stream>>& result, std::unique_ptr<Stream>& stream, std::optional<Error>& error) {
+  static void take(Result<std::unique_ptr<Stream>>& result, std::unique_ptr<Stream>& stream,
+                   std::optional<Error>& error) {
     if (result)
       stream = std::move(*result);
     else

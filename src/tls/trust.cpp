@@ -1,11 +1,11 @@
-#include <algorithm>
-#include <array>
-#include <ctime>
-
 #include "base/file.h"
 #include "tls/credentials.h"
 #include "tls/gnutls_handles.h"
 #include "tls/names.h"
+
+#include <algorithm>
+#include <array>
+#include <ctime>
 
 namespace sallyport::tls {
 namespace {
@@ -54,7 +54,8 @@ class Demands {
   std::array<gnutls_typed_vdata_st, 2> list_{};
 };
 
-/// The whole sentence for a certificate that was not accepted. Several things may be wrong at once: the first to mend is named.
+/// The whole sentence for a certificate that was not accepted. Several things may be wrong at once: the first
+/// to mend is named.
 std::string explain(unsigned status, gnutls_x509_crt_int* leaf, const Trust& trust, const std::string& host) {
   const std::string subject = "the certificate of " + host;
   if ((status & GNUTLS_CERT_EXPIRED) != 0) {
@@ -63,17 +64,21 @@ std::string explain(unsigned status, gnutls_x509_crt_int* leaf, const Trust& tru
     return "a certificate above " + subject + " in its chain expired";
   }
   if ((status & GNUTLS_CERT_NOT_ACTIVATED) != 0) {
-    return subject + " is not valid before " + date_of(gnutls_x509_crt_get_activation_time(leaf)) + " (is the clock right?)";
+    return subject + " is not valid before " + date_of(gnutls_x509_crt_get_activation_time(leaf)) +
+           " (is the clock right?)";
   }
   if ((status & GNUTLS_CERT_REVOKED) != 0) return subject + " was revoked";
-  if ((status & GNUTLS_CERT_INSECURE_ALGORITHM) != 0) return subject + " is signed with an algorithm that is no longer safe";
+  if ((status & GNUTLS_CERT_INSECURE_ALGORITHM) != 0)
+    return subject + " is signed with an algorithm that is no longer safe";
   if ((status & GNUTLS_CERT_SIGNATURE_FAILURE) != 0) {
     return subject + " is signed by another " + issuer_of(leaf) + " than the one in " + trust.source();
   }
   if ((status & GNUTLS_CERT_SIGNER_NOT_FOUND) != 0) {
-    return subject + " is signed by " + issuer_of(leaf) + ", and by nobody in " + trust.source() + " (--ca names a file with its issuer)";
+    return subject + " is signed by " + issuer_of(leaf) + ", and by nobody in " + trust.source() +
+           " (--ca names a file with its issuer)";
   }
-  if ((status & (GNUTLS_CERT_PURPOSE_MISMATCH | GNUTLS_CERT_SIGNER_NOT_CA)) != 0) return subject + " is not one for a server";
+  if ((status & (GNUTLS_CERT_PURPOSE_MISMATCH | GNUTLS_CERT_SIGNER_NOT_CA)) != 0)
+    return subject + " is not one for a server";
   if ((status & GNUTLS_CERT_UNEXPECTED_OWNER) != 0) {
     return subject + " is for " + quote_names(names_of(leaf)) + ", not for '" + host + "'";
   }
@@ -94,9 +99,15 @@ struct Trust::Impl {
 
 Trust::Trust(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Trust::~Trust() = default;
-gnutls_certificate_credentials_st* Trust::native() const { return impl_->handle.get(); }
-bool Trust::insecure() const { return impl_->insecure; }
-const std::string& Trust::source() const { return impl_->source; }
+gnutls_certificate_credentials_st* Trust::native() const {
+  return impl_->handle.get();
+}
+bool Trust::insecure() const {
+  return impl_->insecure;
+}
+const std::string& Trust::source() const {
+  return impl_->source;
+}
 
 Result<std::shared_ptr<const Trust>> Trust::make(const TrustOptions& options) {
   constexpr std::size_t largest_store = 16 * 1024 * 1024;
@@ -117,15 +128,18 @@ Result<std::shared_ptr<const Trust>> Trust::make(const TrustOptions& options) {
     }
   } else if (!options.insecure && gnutls_certificate_set_x509_system_trust(handle) <= 0) {
     return fail(ErrorKind::file,
-                "the system has no store of certificate authorities (install ca-certificates, or name a file with --ca)");
+                "the system has no store of certificate authorities (install ca-certificates, or name a file "
+                "with --ca)");
   }
   return std::shared_ptr<const Trust>(new Trust(std::move(impl)));
 }
 
 namespace {
 
-Result<> judge(int code, unsigned status, gnutls_x509_crt_int* leaf, const Trust& trust, const std::string& host) {
-  if (code < 0) return fail(ErrorKind::tls, "the certificate of " + host + " cannot be checked: " + error_words(code));
+Result<> judge(int code, unsigned status, gnutls_x509_crt_int* leaf, const Trust& trust,
+               const std::string& host) {
+  if (code < 0)
+    return fail(ErrorKind::tls, "the certificate of " + host + " cannot be checked: " + error_words(code));
   // GnuTLS does not look at this date of a certificate that is an anchor itself.
   if (gnutls_x509_crt_get_activation_time(leaf) > std::time(nullptr)) status |= GNUTLS_CERT_NOT_ACTIVATED;
   if (status != 0) return fail(ErrorKind::tls, explain(status, leaf, trust, host));
@@ -152,7 +166,8 @@ Result<> verify_chain(std::span<const Bytes> chain, const Trust& trust, const st
   std::vector<gnutls_x509_crt_t> list;
   for (const Bytes der : chain) {
     certificates.push_back(parse_der(der));
-    if (certificates.back() == nullptr) return fail(ErrorKind::tls, "a certificate of " + host + " is malformed");
+    if (certificates.back() == nullptr)
+      return fail(ErrorKind::tls, "a certificate of " + host + " is malformed");
     list.push_back(certificates.back().get());
   }
   if (list.empty()) return fail(ErrorKind::tls, host + " shows no certificate");
@@ -160,8 +175,9 @@ Result<> verify_chain(std::span<const Bytes> chain, const Trust& trust, const st
   gnutls_certificate_get_trust_list(trust.native(), &anchors);
   Demands demands(host);
   unsigned status = 0;
-  const int code = gnutls_x509_trust_list_verify_crt2(anchors, list.data(), static_cast<unsigned>(list.size()), demands.data(),
-                                                      demands.size(), 0, &status, nullptr);
+  const int code =
+      gnutls_x509_trust_list_verify_crt2(anchors, list.data(), static_cast<unsigned>(list.size()),
+                                         demands.data(), demands.size(), 0, &status, nullptr);
   return judge(code, status, list.front(), trust, host);
 }
 

@@ -35,6 +35,7 @@ struct Packet {
 struct Metrics {
   Duration min_rtt{}, smoothed_rtt{}, latest_rtt{}, rtt_variance{};
   std::uint64_t congestion_window = 0, bytes_in_flight = 0, ssthresh = 0;
+  friend bool operator==(const Metrics&, const Metrics&) = default;
 };
 
 enum class HttpFrameKind : std::uint8_t { headers, data, settings, goaway, priority_update, max_push_id, reserved, unknown };

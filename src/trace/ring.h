@@ -26,6 +26,7 @@ class Ring {
   // The consumer's side
   /// The oldest record, valid until pop(); empty when there is none (a record is never empty).
   Bytes front();
+  /// Only after front() gave a record.
   void pop();
 
  private:

@@ -1,0 +1,54 @@
+// The first byte says what the rest is: a proxy's template, a request's path, or a CONNECT authority.
+#include <cstdlib>
+
+#include "base/bytes.h"
+#include "masque/uri_template.h"
+
+namespace {
+
+using namespace sallyport;
+
+void require(bool condition) {
+  if (!condition) std::abort();
+}
+
+void try_template(std::string_view text) {
+  const auto proxy = masque::ProxyTemplate::parse(text);
+  if (!proxy) return;
+  // What a template takes up must be a path, and carry no delimiter of its own into it.
+  const masque::Target hostile{"a/b?c&d#e%f g:h", 443};
+  const std::string path = proxy->expand(hostile);
+  require(path.starts_with('/') && path.find(hostile.host) == std::string::npos);
+  for (const char c : path) require(c > 0x20 && c < 0x7f);
+  require(!proxy->authority().empty());
+}
+
+void try_path(std::string_view path) {
+  const auto target = masque::match_udp_path(path);
+  if (!target) return;
+  require(target->port != 0 && !target->host.empty());
+  // What one of ours read, one of ours can ask for.
+  const auto proxy = masque::ProxyTemplate::parse("https://proxy.example");
+  const auto again = masque::match_udp_path(proxy->expand(*target));
+  require(again && *again == *target);
+}
+
+void try_authority(std::string_view authority) {
+  const auto target = masque::parse_authority(authority);
+  if (!target) return;
+  const auto again = masque::parse_authority(target->to_string());
+  require(again && *again == *target);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  const std::string_view text = as_text({data + 1, size - 1});
+  switch (data[0] % 3) {
+    case 0: try_template(text); break;
+    case 1: try_path(text); break;
+    default: try_authority(text); break;
+  }
+  return 0;
+}

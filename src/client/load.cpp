@@ -1,0 +1,302 @@
+#include "client/load.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+#include <utility>
+#include <vector>
+
+namespace sallyport::client {
+namespace {
+
+constexpr Duration shutdown_patience = 1s;
+
+std::string_view kind_name(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::resolve: return "name not resolved";
+    case ErrorKind::refused: return "refused";
+    case ErrorKind::timeout: return "timeout";
+    case ErrorKind::unreachable: return "unreachable";
+    case ErrorKind::tls: return "TLS";
+    case ErrorKind::protocol: return "protocol";
+    case ErrorKind::denied: return "denied by policy";
+    case ErrorKind::too_large: return "too large";
+    case ErrorKind::closed: return "closed";
+    case ErrorKind::cancelled: return "cancelled";
+    case ErrorKind::resource: return "out of resources";
+    default: return "other";
+  }
+}
+
+}  // namespace
+
+struct Load::Impl {
+  struct Line;
+
+  /// One request at a time on one stream's place.
+  struct Slot final : http::ExchangeHandler {
+    explicit Slot(Impl& owner, Line& on) : load(owner), line(on) {}
+
+    void on_response(http::Exchange&, const http::Response& head) override { status = head.status; }
+    void on_body(http::Exchange& exchange, Bytes body) override {
+      load.figures.bytes += body.size();
+      exchange.consume(body.size());
+    }
+    void on_end(http::Exchange&) override { whole = true; }
+    void on_closed(http::Exchange&, const Error* why) override { load.answered(*this, why); }
+
+    Impl& load;
+    Line& line;
+    Time due{};
+    unsigned status = 0;
+    bool whole = false, busy = false;
+  };
+
+  /// One connection's place: the chain that is open there now, and its streams.
+  struct Line {
+    std::unique_ptr<Chain> chain;
+    http::Connection* connection = nullptr;
+    std::vector<std::unique_ptr<Slot>> slots;
+    Time opened{};
+    bool opening = false, failed = false, stirred = false;
+    std::size_t busy = 0;
+  };
+
+  Impl(Context& shared, LoadOptions load_options, Done when_done)
+      : context(shared),
+        options(std::move(load_options)),
+        done(std::move(when_done)),
+        arrivals(shared.timers(), [this](Time now) { arrive(now); }),
+        deadline(shared.timers(), [this](Time) { stop(); }),
+        next_turn(shared.timers(), [this](Time) { tidy(); }),
+        patience(shared.timers(), [this](Time) { finish(); }) {}
+
+  void start() {
+    started = context.timers().now();
+    if (options.duration.count() > 0) deadline.arm(started + options.duration);
+    if (options.rate > 0) arrive(started);
+    for (std::size_t i = 0; i < options.connections; ++i) {
+      auto line = std::make_unique<Line>();
+      for (std::size_t s = 0; s < (options.new_connections ? 1 : options.streams); ++s)
+        line->slots.push_back(std::make_unique<Slot>(*this, *line));
+      lines.push_back(std::move(line));
+    }
+    for (auto& line : lines) open(*line);
+  }
+
+  bool more() const { return !stopping && (options.requests == 0 || issued < options.requests); }
+
+  void open(Line& line) {
+    line.chain = std::make_unique<Chain>(context, options.chain);
+    line.opening = true;
+    line.failed = false;
+    line.opened = context.timers().now();
+    line.chain->set_broken_handler([this, &line](const Error&) { lost(line); });
+    line.chain->open(options.url, [this, &line](Result<http::Connection*> connection) {
+      line.opening = false;
+      if (!connection) {
+        count_error(std::string(kind_name(connection.error().kind)));
+        if (first_error.empty()) first_error = connection.error().message;
+        return lost(line);
+      }
+      line.connection = *connection;
+      ++figures.connections;
+      figures.connect.record(context.timers().now() - line.opened);
+      if (figures.version.empty()) figures.version = http::to_string(line.connection->info().version);
+      fill(line);
+    });
+  }
+
+  /// Gives free streams something to do.
+  void fill(Line& line) {
+    for (auto& slot : line.slots) {
+      if (!line.connection || !line.connection->can_request()) break;
+      if (slot->busy) continue;
+      if (!more()) break;
+      if (options.rate > 0) {
+        if (due.empty()) break;
+        slot->due = due.front();
+        due.pop_front();
+      } else {
+        slot->due = options.new_connections ? line.opened : context.timers().now();
+      }
+      send(line, *slot);
+    }
+    if (!more() && busy == 0) next_turn.arm(context.timers().now());
+  }
+
+  void send(Line& line, Slot& slot) {
+    ++issued;
+    ++busy;
+    ++line.busy;
+    slot.busy = true;
+    slot.whole = false;
+    slot.status = 0;
+    http::Request request;
+    request.authority = authority();
+    request.path = options.url.target;
+    request.fields.add("user-agent", "sallyport-bench/" SALLYPORT_VERSION);
+    line.connection->request(std::move(request), slot, true);
+  }
+
+  const std::string& authority() {
+    if (authority_text.empty()) authority_text = options.url.authority();
+    return authority_text;
+  }
+
+  void answered(Slot& slot, const Error* why) {
+    slot.busy = false;
+    --busy;
+    --slot.line.busy;
+    if (why) {
+      if (!(stopping && why->kind == ErrorKind::cancelled)) count_error(std::string(kind_name(why->kind)));
+    } else if (!slot.whole) {
+      count_error("cut short");
+    } else if (slot.status / 100 != 2) {
+      count_error(fmt::format("status {}", slot.status));
+    } else {
+      ++figures.requests;
+      figures.latency.record(context.timers().now() - slot.due);
+    }
+    // Asking again inside the answer's last call would nest; the turn's end asks for all that became free.
+    if (options.new_connections) slot.line.failed = true;
+    stir(slot.line);
+  }
+
+  /// Something changed on this line; the next turn looks at it.
+  void stir(Line& line) {
+    if (!std::exchange(line.stirred, true)) stirred.push_back(&line);
+    next_turn.arm(context.timers().now());
+  }
+
+  void lost(Line& line) {
+    line.failed = true;
+    line.connection = nullptr;
+    stir(line);
+  }
+
+  void tidy() {
+    if (closing) return;
+    std::erase_if(ending, [](const auto& end) { return end->gone; });
+    for (Line* line : std::exchange(stirred, {})) {
+      line->stirred = false;
+      if (line->failed && line->busy == 0) {
+        retire(*line);
+        // A server that refuses everything is asked again, but a round of failures is not repeated without end.
+        if (more() && figures.errors.size() < 1000 && consecutive_failures < 100 + options.connections) open(*line);
+      } else if (line->connection) {
+        fill(*line);
+      }
+    }
+    if (busy != 0) return;
+    const bool opening = std::any_of(lines.begin(), lines.end(), [](const auto& l) { return l->opening; });
+    const bool standing = std::any_of(lines.begin(), lines.end(), [](const auto& l) { return l->chain != nullptr; });
+    if ((!more() && !opening) || !standing) close_all();
+  }
+
+  /// Lets a connection end in order while its place is taken by the next.
+  struct Ending {
+    std::unique_ptr<Chain> chain;
+    bool gone = false;
+  };
+
+  void retire(Line& line) {
+    line.connection = nullptr;
+    line.failed = false;
+    if (!line.chain) return;
+    auto end = std::make_unique<Ending>();
+    Ending& place = *end;
+    end->chain = std::move(line.chain);
+    ending.push_back(std::move(end));
+    place.chain->shutdown(shutdown_patience, [this, &place] {
+      place.gone = true;
+      next_turn.arm(context.timers().now());
+    });
+  }
+
+  void count_error(const std::string& kind) {
+    ++figures.errors[kind];
+    consecutive_failures = figures.requests == requests_at_error ? consecutive_failures + 1 : 0;
+    requests_at_error = figures.requests;
+  }
+
+  void arrive(Time now) {
+    while (more_due() && next_due() <= now) {
+      due.push_back(next_due());
+      ++arrived;
+    }
+    for (auto& line : lines)
+      if (line->connection && !due.empty()) fill(*line);
+    if (more_due()) arrivals.arm(next_due());
+  }
+
+  bool more_due() const { return !stopping && (options.requests == 0 || arrived < options.requests); }
+  Time next_due() const {
+    return started + Duration(static_cast<std::int64_t>(static_cast<double>(arrived) * 1e9 / options.rate));
+  }
+
+  void stop() {
+    if (std::exchange(stopping, true)) return;
+    arrivals.disarm();
+    deadline.disarm();
+    measured();
+    close_all();
+  }
+
+  void measured() {
+    if (figures.seconds > 0) return;
+    figures.seconds = std::chrono::duration<double>(context.timers().now() - started).count();
+    figures.process = measure_process(figures.seconds);
+  }
+
+  void close_all() {
+    if (std::exchange(closing, true)) return;
+    stopping = true;
+    measured();
+    arrivals.disarm();
+    deadline.disarm();
+    patience.arm(context.timers().now() + shutdown_patience);
+    std::size_t open_chains = 0;
+    for (auto& line : lines) open_chains += line->chain != nullptr;
+    if (open_chains == 0) return finish();
+    remaining = open_chains;
+    for (auto& line : lines) {
+      if (!line->chain) continue;
+      if (line->busy && line->connection) line->connection->close({ErrorKind::cancelled, "the measurement is over"});
+      line->chain->shutdown(shutdown_patience, [this] {
+        if (--remaining == 0) patience.arm(context.timers().now());
+      });
+    }
+  }
+
+  void finish() {
+    if (auto call = std::exchange(done, nullptr)) call(std::move(figures));
+  }
+
+  Context& context;
+  LoadOptions options;
+  Done done;
+  LoadFigures figures;
+  std::string authority_text, first_error;
+  std::vector<std::unique_ptr<Line>> lines;
+  std::vector<std::unique_ptr<Ending>> ending;
+  std::vector<Line*> stirred;
+  std::deque<Time> due;
+  std::uint64_t issued = 0, arrived = 0, requests_at_error = 0;
+  std::size_t busy = 0, consecutive_failures = 0, remaining = 0;
+  bool stopping = false, closing = false;
+  Time started{};
+  net::Timer arrivals, deadline, next_turn, patience;
+};
+
+Load::Load(Context& context, LoadOptions options, Done done)
+    : impl_(std::make_unique<Impl>(context, std::move(options), std::move(done))) {}
+
+Load::~Load() = default;
+
+void Load::start() { impl_->start(); }
+
+void Load::interrupt() { impl_->stop(); }
+
+}  // namespace sallyport::client

@@ -1,0 +1,141 @@
+#include "gateway/addresses.h"
+
+#include <fmt/format.h>
+#include <ifaddrs.h>
+#include <netdb.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "net/tcp.h"
+#include "net/udp_socket.h"
+
+namespace sallyport::gateway {
+namespace {
+
+/// A port that is free for UDP may be taken for TCP; one of these many is free for both, or none will be.
+constexpr int attempts = 32;
+
+struct Claim {
+  std::unique_ptr<net::UdpSocket> udp;
+  std::unique_ptr<net::TcpListener> tcp;
+  net::SocketAddress address;
+};
+
+Result<Claim> claim_one(net::EventLoop& loop, const net::SocketAddress& wanted, bool tcp) {
+  Error why;
+  for (int attempt = 0; attempt < (wanted.port() == 0 ? attempts : 1); ++attempt) {
+    Claim claim;
+    // Without SO_REUSEPORT: with it, another program of this user could share the port unnoticed.
+    auto udp = net::UdpSocket::bind(loop, wanted, {.receive_buffer = 0, .send_buffer = 0, .warn_small_buffers = false});
+    if (!udp) return std::unexpected(explain_bind("--listen", wanted, "UDP", udp.error()));
+    claim.udp = std::move(*udp);
+    claim.address = wanted;
+    claim.address.set_port(claim.udp->net_path().local.port());
+    if (!tcp) return claim;
+    auto listener = net::TcpListener::listen(loop, claim.address, {}, [](std::unique_ptr<net::ByteStream>) {});
+    if (listener) {
+      claim.tcp = std::move(*listener);
+      return claim;
+    }
+    why = explain_bind("--listen", claim.address, "TCP", listener.error());
+  }
+  return std::unexpected(std::move(why));
+}
+
+std::optional<std::uint16_t> parse_port(std::string_view text) {
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return port;
+}
+
+}  // namespace
+
+Result<std::vector<net::SocketAddress>> parse_listen(std::string_view text) {
+  if (const auto address = net::SocketAddress::parse(text)) return std::vector{*address};
+  const auto colon = text.rfind(':');
+  const auto host = std::string(text.substr(0, colon));
+  const auto port = colon == std::string_view::npos ? std::nullopt : parse_port(text.substr(colon + 1));
+  if (!port || host.empty() || host.find_first_of("[]:/") != std::string::npos)
+    return fail(ErrorKind::usage, fmt::format("'{}' is no address to listen on; write it as HOST:PORT, [IPV6]:PORT or :PORT", text));
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_DGRAM;
+  addrinfo* answers = nullptr;
+  if (const int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &answers); error != 0)
+    return fail(ErrorKind::resolve, fmt::format("cannot listen on {}: {}", text, ::gai_strerror(error)));
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(answers, &::freeaddrinfo);
+  std::vector<net::SocketAddress> out;
+  for (const auto* answer = answers; answer != nullptr; answer = answer->ai_next) {
+    net::SocketAddress address(answer->ai_addr, answer->ai_addrlen);
+    address.set_port(*port);
+    if (std::ranges::find(out, address) == out.end()) out.push_back(address);
+  }
+  return out;
+}
+
+Result<std::vector<net::SocketAddress>> claim_ports(net::EventLoop& loop, const std::vector<net::SocketAddress>& wanted,
+                                                    bool tcp) {
+  // Held until all are found, so that two of them cannot be the same.
+  std::vector<Claim> claims;
+  std::vector<net::SocketAddress> out;
+  for (const auto& address : wanted) {
+    auto claim = claim_one(loop, address, tcp);
+    if (!claim) return std::unexpected(std::move(claim.error()));
+    out.push_back(claim->address);
+    claims.push_back(std::move(*claim));
+  }
+  return out;
+}
+
+std::vector<net::SocketAddress> own_addresses(const std::vector<net::SocketAddress>& listeners) {
+  ifaddrs* first = nullptr;
+  if (::getifaddrs(&first) != 0) return listeners;
+  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(first, &::freeifaddrs);
+  std::vector<net::SocketAddress> out;
+  for (const auto& listener : listeners) {
+    if (!listener.ip().is_unspecified()) {
+      out.push_back(listener);
+      continue;
+    }
+    for (const auto* entry = first; entry != nullptr; entry = entry->ifa_next) {
+      if (entry->ifa_addr == nullptr) continue;
+      const int family = entry->ifa_addr->sa_family;
+      // The IPv6 wildcard takes IPv4 as well.
+      if (family != AF_INET && (family != AF_INET6 || listener.family() == AF_INET)) continue;
+      out.emplace_back(net::SocketAddress(entry->ifa_addr, sizeof(sockaddr_in6)).ip(), listener.port());
+    }
+  }
+  return out;
+}
+
+Error explain_bind(std::string_view flag, const net::SocketAddress& address, std::string_view transport,
+                   const Error& why) {
+  const auto where = address.to_string();
+  switch (why.code) {
+    case EADDRINUSE:
+      return {why.kind,
+              fmt::format("{} port {} is taken on {}; end the program that listens there, or choose another {}", transport,
+                          address.port(), where, flag),
+              why.code};
+    case EACCES:
+    case EPERM:
+      return {why.kind,
+              fmt::format("may not listen on {}; ports below 1024 need root or CAP_NET_BIND_SERVICE, others such as "
+                          "{} :8443 do not",
+                          where, flag),
+              why.code};
+    case EADDRNOTAVAIL:
+      return {why.kind,
+              fmt::format("{} is not an address of this machine; give {} one that is, or :{} for all", where, flag,
+                          address.port()),
+              why.code};
+    default: return why;
+  }
+}
+
+}  // namespace sallyport::gateway

@@ -1,0 +1,73 @@
+#include "gateway/admin.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace sallyport::gateway {
+
+/// A request for /metrics that waits for the workers. It may be gone before they answer.
+class Admin::Scrape final : public http::ExchangeHandler {
+ public:
+  Scrape(Admin& admin, http::Exchange& exchange) : admin_(admin), exchange_(&exchange) {}
+  void on_body(http::Exchange& exchange, Bytes body) override { exchange.consume(body.size()); }
+  void on_end(http::Exchange&) override {}
+  void on_closed(http::Exchange&, const Error*) override {
+    exchange_ = nullptr;
+    admin_.scrapes_.remove_if([this](const auto& scrape) { return scrape.get() == this; });
+  }
+  /// The last call on a scrape that is still awaited: the exchange gets another handler.
+  void answer(const std::string& text) {
+    if (exchange_ == nullptr) return;
+    const Incoming in{*std::exchange(exchange_, nullptr), {}};
+    if (text.empty()) {
+      admin_.replies_.sentence(in, 503, "the workers did not answer in time");
+    } else {
+      http::Response head;
+      head.fields.add("content-type", "text/plain; version=0.0.4; charset=utf-8");
+      head.fields.add("content-length", fmt::format_int(text.size()).c_str());
+      admin_.replies_.complete(in, head);
+      admin_.replies_.send(in, head, Chunk::copy_of(as_bytes(text)));
+    }
+    admin_.scrapes_.remove_if([this](const auto& scrape) { return scrape.get() == this; });
+  }
+
+ private:
+  Admin& admin_;
+  http::Exchange* exchange_;
+};
+
+Result<std::unique_ptr<Admin>> Admin::listen(net::EventLoop& loop, const net::SocketAddress& local, Source& source) {
+  std::unique_ptr<Admin> admin(new Admin(source));
+  auto front = TcpFront::listen(loop, local, *admin, {});
+  if (!front) return std::unexpected(std::move(front.error()));
+  admin->front_ = std::move(*front);
+  return admin;
+}
+
+Admin::~Admin() = default;
+
+void Admin::on_request(http::Exchange& exchange) {
+  const Incoming in{exchange, {}};
+  const auto& request = exchange.request();
+  const std::string_view path = std::string_view(request.path).substr(0, request.path.find('?'));
+  if (path != "/healthz" && path != "/readyz" && path != "/metrics")
+    return replies_.sentence(in, 404, "there are /healthz, /readyz and /metrics here");
+  if (request.method != "GET" && request.method != "HEAD") {
+    http::Response head{.status = 405};
+    head.fields.add("allow", "GET, HEAD");
+    return replies_.sentence(in, std::move(head), "only GET and HEAD work here");
+  }
+  if (path == "/healthz") return replies_.sentence(in, 200, "alive");
+  if (path == "/readyz")
+    return source_.is_ready() ? replies_.sentence(in, 200, "ready") : replies_.sentence(in, 503, "draining");
+
+  auto scrape = std::make_shared<Scrape>(*this, exchange);
+  exchange.set_handler(scrape.get());
+  scrapes_.push_back(scrape);
+  source_.make_metrics([waiting = std::weak_ptr(scrape)](const std::string& text) {
+    if (const auto found = waiting.lock()) found->answer(text);
+  });
+}
+
+}  // namespace sallyport::gateway

@@ -1,0 +1,61 @@
+// Dispatcher: decides who answers a request: the proxy, the file server, or nobody. Checks first what holds for all of them: that the
+// certificate covers the host (421, RFC 9110 §7.4) and that nothing unsafe came in early data (425, RFC 8470 §5.2). One a worker.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "gateway/replies.h"
+#include "http/connection.h"
+#include "tls/credentials.h"
+
+namespace sallyport::gateway {
+
+class FileServer;
+
+struct DispatchCounters {
+  std::array<std::uint64_t, ReplyCounters::versions> requests{};  ///< tunnels included
+  std::uint64_t misdirected = 0, too_early = 0;
+};
+
+class Dispatcher {
+ public:
+  /// `files` and `proxy` may be null; they are not owned. So may `credentials`: then every host is served.
+  Dispatcher(Replies& replies, FileServer* files, http::RequestHandler* proxy,
+             std::shared_ptr<const tls::ServerCredentials> credentials);
+  void set_credentials(std::shared_ptr<const tls::ServerCredentials> credentials);
+  void dispatch(const Incoming& in);
+  const DispatchCounters& counters() const { return counters_; }
+
+ private:
+  bool covers(std::string_view authority);
+  void answer_connect(const Incoming& in);
+
+  Replies& replies_;
+  FileServer* const files_;
+  http::RequestHandler* const proxy_;
+  std::shared_ptr<const tls::ServerCredentials> credentials_;
+  // Most requests in a row ask for the same authority.
+  std::string last_authority_;
+  bool last_covered_ = false;
+  DispatchCounters counters_;
+};
+
+/// The way in of one listener: what differs between listeners, in front of what they share.
+class Entrance final : public http::RequestHandler {
+ public:
+  Entrance(Dispatcher& dispatcher, std::string alt_svc) : dispatcher_(dispatcher), alt_svc_(std::move(alt_svc)) {}
+  void on_request(http::Exchange& exchange) override { dispatcher_.dispatch({exchange, alt_svc_}); }
+
+ private:
+  Dispatcher& dispatcher_;
+  const std::string alt_svc_;
+};
+
+/// The host of an authority: no port, no brackets.
+std::string_view host_of(std::string_view authority);
+
+}  // namespace sallyport::gateway

@@ -1,0 +1,59 @@
+// Gateway: a listening server: its workers, its certificate, its admin port, and its end in order. Runs on the caller's thread, which
+// serves the admin port and the signals.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gateway/admin.h"
+#include "gateway/metric_set.h"
+#include "gateway/settings.h"
+#include "gateway/worker_thread.h"
+#include "net/event_loop.h"
+
+namespace sallyport::gateway {
+
+class Gateway final : private Admin::Source {
+ public:
+  /// Returns when all workers listen. Errors name the flag or file and the mend.
+  static Result<std::unique_ptr<Gateway>> start(Settings settings);
+  ~Gateway();
+
+  /// Where it listens, with the ports that were chosen.
+  const std::vector<net::SocketAddress>& addresses() const { return setup_->settings.listen; }
+  /// Serves until SIGINT or SIGTERM and the drain that they start, or a second one. SIGHUP reads the certificate files again.
+  void run();
+
+ private:
+  struct Scrape;
+  enum class State : std::uint8_t { serving, draining, ended };
+
+  Gateway();
+  Result<> set_up(Settings settings);
+  Result<std::shared_ptr<const tls::ServerCredentials>> load_credentials(const Settings& settings) const;
+  Result<> start_workers();
+  Result<> start_admin();
+  void announce() const;
+  void on_signal(int signal);
+  void reload();
+  void drain();
+  void end();
+
+  // Admin::Source
+  bool is_ready() const override { return state_ == State::serving; }
+  void make_metrics(std::function<void(std::string)> done) override;
+  void collect(MetricSet& out) const;
+
+  net::EventLoop loop_;
+  State state_ = State::serving;
+  std::shared_ptr<const WorkerSetup> setup_;
+  std::vector<std::unique_ptr<WorkerThread>> workers_;
+  std::size_t undrained_ = 0;
+  net::Timer grace_;
+  std::unique_ptr<Admin> admin_;
+};
+
+}  // namespace sallyport::gateway

@@ -1,0 +1,68 @@
+// QuicFront: HTTP/3 on one UDP port of one worker: the socket, the QUIC endpoint, and its HTTP/3 connections.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <unordered_set>
+
+#include "gateway/metric_set.h"
+#include "http/connection.h"
+#include "http/h3_connection.h"
+#include "net/event_loop.h"
+#include "net/udp_socket.h"
+#include "quic/endpoint.h"
+
+namespace sallyport::gateway {
+
+/// quic::Stats and http::ConnectionCounters, added up.
+struct QuicTotals {
+  std::uint64_t packets_sent = 0, packets_received = 0, packets_lost = 0, bytes_sent = 0, bytes_received = 0;
+  std::uint64_t datagrams_sent = 0, datagrams_received = 0, datagrams_lost = 0;
+  std::uint64_t datagrams_dropped_queue = 0, datagrams_dropped_size = 0;
+  std::uint64_t resumed = 0, early_data_accepted = 0, path_changes = 0, key_updates = 0;
+  std::size_t datagram_queue_bytes = 0, exchanges_open = 0;  ///< of open connections
+  http::ConnectionCounters http;
+
+  void add(const quic::Stats& stats);
+};
+
+class QuicFront final : private http::ConnectionHandler {
+ public:
+  /// `requests` is not owned and must outlive the result.
+  static Result<std::unique_ptr<QuicFront>> listen(net::EventLoop& loop, const net::SocketAddress& local,
+                                                   const net::UdpSocketOptions& socket,
+                                                   const quic::Environment& environment, quic::ServerOptions options,
+                                                   http::RequestHandler& requests, const http::Limits& limits);
+
+  quic::Endpoint& endpoint() { return *endpoint_; }
+  net::UdpSocket& socket() { return *socket_; }
+  /// No new connections; GOAWAY on those that are open. `drained` comes when all are gone, perhaps at once.
+  void drain(std::function<void()> drained);
+
+  /// Closed and open connections together.
+  QuicTotals totals() const;
+  std::size_t open() const { return connections_.size(); }
+  std::uint64_t total() const { return total_; }
+  /// Adds the round-trip times of open connections to the histogram; for a call now and then.
+  void sample();
+  const Histogram& rtt() const { return rtt_; }
+  const Histogram& loss() const { return loss_; }
+
+ private:
+  QuicFront(net::EventLoop& loop, std::unique_ptr<net::UdpSocket> socket, const quic::Environment& environment,
+            quic::ServerOptions options, http::RequestHandler& requests, const http::Limits& limits);
+  void on_connection_closed(http::Connection& connection, const Error* why) override;
+  void report_drained();
+
+  std::unique_ptr<net::UdpSocket> socket_;
+  std::unordered_set<http::Connection*> connections_;  // owned by the endpoint
+  QuicTotals closed_;
+  std::uint64_t total_ = 0;
+  Histogram rtt_, loss_;
+  std::function<void()> drained_;
+  net::Deferred report_drained_;
+  std::unique_ptr<quic::Endpoint> endpoint_;  // goes first: its connections tell this
+};
+
+}  // namespace sallyport::gateway

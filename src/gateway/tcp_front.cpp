@@ -1,0 +1,111 @@
+#include "gateway/tcp_front.h"
+
+#include <utility>
+
+#include "http/tcp_connection.h"
+
+namespace sallyport::gateway {
+
+/// A TCP connection: first its handshake, then its HTTP connection.
+struct TcpFront::Session final : http::ConnectionHandler {
+  explicit Session(TcpFront& owner) : front(owner) {}
+  void on_connection_closed(http::Connection&, const Error*) override { front.retire(self); }
+
+  TcpFront& front;
+  Sessions::iterator self;
+  std::unique_ptr<tls::Handshake> handshake;
+  std::unique_ptr<http::Connection> connection;
+};
+
+void add_counters(http::ConnectionCounters& to, const http::ConnectionCounters& from) {
+  to.requests += from.requests;
+  to.datagrams_in += from.datagrams_in;
+  to.datagrams_out += from.datagrams_out;
+  to.datagrams_dropped_unknown_stream += from.datagrams_dropped_unknown_stream;
+  to.datagrams_dropped_queue += from.datagrams_dropped_queue;
+  to.datagrams_dropped_size += from.datagrams_dropped_size;
+  to.resets_in += from.resets_in;
+  to.resets_out += from.resets_out;
+  to.budget_exceeded += from.budget_exceeded;
+}
+
+Result<std::unique_ptr<TcpFront>> TcpFront::listen(net::EventLoop& loop, const net::SocketAddress& local,
+                                                   http::RequestHandler& requests, TcpFrontOptions options) {
+  const net::TcpOptions tcp{.reuse_port = options.reuse_port};
+  std::unique_ptr<TcpFront> front(new TcpFront(loop, requests, std::move(options)));
+  auto listener = net::TcpListener::listen(
+      loop, local, tcp, [raw = front.get()](std::unique_ptr<net::ByteStream> stream) { raw->accept(std::move(stream)); });
+  if (!listener) return std::unexpected(std::move(listener.error()));
+  front->listener_ = std::move(*listener);
+  return front;
+}
+
+TcpFront::TcpFront(net::EventLoop& loop, http::RequestHandler& requests, TcpFrontOptions options)
+    : loop_(loop),
+      requests_(requests),
+      options_(std::move(options)),
+      clean_up_(loop.timers(), [this](Time) { clean_up(); }) {}
+
+TcpFront::~TcpFront() = default;
+
+void TcpFront::set_credentials(std::shared_ptr<const tls::ServerCredentials> credentials) {
+  options_.tls->credentials = std::move(credentials);
+}
+
+void TcpFront::accept(std::unique_ptr<net::ByteStream> stream) {
+  const auto session = sessions_.emplace(sessions_.end(), *this);
+  session->self = session;
+  if (!options_.tls) return serve(session, std::move(stream), {}, {});
+  session->handshake = tls::accept(
+      loop_.timers(), std::move(stream), *options_.tls, [this, session](Result<std::unique_ptr<tls::Stream>> result) {
+        if (!result) {
+          ++counters_.handshakes_failed;
+          return retire(session);
+        }
+        ++counters_.handshakes_completed;
+        const auto info = (*result)->info();
+        serve(session, std::move(*result), info.alpn, {info.server_name, info.cipher});
+      });
+}
+
+void TcpFront::serve(Sessions::iterator session, std::unique_ptr<net::ByteStream> stream, std::string_view alpn,
+                     const http::StreamSecurity& security) {
+  const bool http2 = alpn == "h2";
+  ++(http2 ? counters_.http2_total : counters_.http1_total);
+  ++(http2 ? counters_.http2_open : counters_.http1_open);
+  const auto make = http2 ? http::make_h2_server : http::make_h1_server;
+  session->connection =
+      make(loop_.timers(), std::move(stream), security, requests_, &*session, options_.limits);
+}
+
+void TcpFront::retire(Sessions::iterator session) {
+  if (const auto& connection = session->connection) {
+    --(connection->info().version == http::Version::http2 ? counters_.http2_open : counters_.http1_open);
+    add_counters(counters_.closed, connection->counters());
+  }
+  retired_.splice(retired_.end(), sessions_, session);
+  clean_up_.request();
+}
+
+void TcpFront::clean_up() {
+  retired_.clear();
+  if (sessions_.empty() && drained_) std::exchange(drained_, nullptr)();
+}
+
+void TcpFront::drain(std::function<void()> drained) {
+  drained_ = std::move(drained);
+  listener_->close();
+  for (auto next = sessions_.begin(); next != sessions_.end();) {
+    const auto session = next++;
+    if (session->connection) session->connection->shutdown();
+    else retire(session);
+  }
+  clean_up_.request();
+}
+
+void TcpFront::for_each(const std::function<void(http::Connection&)>& visit) const {
+  for (const auto& session : sessions_)
+    if (session.connection) visit(*session.connection);
+}
+
+}  // namespace sallyport::gateway

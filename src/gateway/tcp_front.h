@@ -1,0 +1,72 @@
+// TcpFront: HTTP/2 and HTTP/1.1 on one TCP port: accepts, does the TLS handshake, and keeps the connections. Also, without TLS, the
+// plain HTTP/1.1 of the admin port.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "http/connection.h"
+#include "net/event_loop.h"
+#include "net/tcp.h"
+#include "tls/stream.h"
+
+namespace sallyport::gateway {
+
+struct TcpFrontOptions {
+  std::optional<tls::ServerOptions> tls;  ///< nullopt: plain HTTP/1.1
+  http::Limits limits;
+  bool reuse_port = false;
+};
+
+struct TcpFrontCounters {
+  std::uint64_t handshakes_completed = 0, handshakes_failed = 0;
+  std::uint64_t http1_total = 0, http2_total = 0;
+  std::size_t http1_open = 0, http2_open = 0;
+  http::ConnectionCounters closed;  ///< added up over connections that are gone
+};
+
+class TcpFront {
+ public:
+  /// `requests` is not owned and must outlive the result.
+  static Result<std::unique_ptr<TcpFront>> listen(net::EventLoop& loop, const net::SocketAddress& local,
+                                                  http::RequestHandler& requests, TcpFrontOptions options);
+  ~TcpFront();
+
+  net::SocketAddress local() const { return listener_->local(); }
+  /// For handshakes from now on. Only with TLS.
+  void set_credentials(std::shared_ptr<const tls::ServerCredentials> credentials);
+  /// No new connections; those that are open end after their last response. `drained` comes when all are gone, perhaps at once.
+  void drain(std::function<void()> drained);
+  const TcpFrontCounters& counters() const { return counters_; }
+  void for_each(const std::function<void(http::Connection&)>& visit) const;
+
+ private:
+  struct Session;
+  using Sessions = std::list<Session>;
+
+  TcpFront(net::EventLoop& loop, http::RequestHandler& requests, TcpFrontOptions options);
+  void accept(std::unique_ptr<net::ByteStream> stream);
+  void serve(Sessions::iterator session, std::unique_ptr<net::ByteStream> stream, std::string_view alpn,
+             const http::StreamSecurity& security);
+  void retire(Sessions::iterator session);
+  void clean_up();
+
+  net::EventLoop& loop_;
+  http::RequestHandler& requests_;
+  TcpFrontOptions options_;
+  std::unique_ptr<net::TcpListener> listener_;
+  Sessions sessions_;
+  Sessions retired_;  // until the end of the turn
+  std::function<void()> drained_;
+  TcpFrontCounters counters_;
+  net::Deferred clean_up_;
+};
+
+/// Adds up `from` into `to`.
+void add_counters(http::ConnectionCounters& to, const http::ConnectionCounters& from);
+
+}  // namespace sallyport::gateway

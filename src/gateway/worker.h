@@ -1,0 +1,93 @@
+// Worker: one thread's share of a gateway: its loop, sockets, connections, proxy and file server, none of which another thread touches.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gateway/dispatcher.h"
+#include "gateway/file_server.h"
+#include "gateway/metric_set.h"
+#include "gateway/quic_front.h"
+#include "gateway/settings.h"
+#include "gateway/tcp_front.h"
+#include "masque/proxy.h"
+#include "net/event_loop.h"
+#include "net/outbound.h"
+
+namespace sallyport::gateway {
+
+/// A datagram that reached the wrong worker of this process.
+struct Stray {
+  std::size_t listener = 0;
+  net::NetPath path;
+  std::vector<std::uint8_t> datagram;
+};
+
+/// What the workers of a gateway share; immutable while they run.
+struct WorkerSetup {
+  Settings settings;                        ///< listen: with the ports that were chosen; workers: how many there are
+  std::shared_ptr<const tls::ServerCredentials> credentials;  ///< at the start; later ones come by set_credentials()
+  tls::ServerSecret secret;
+  std::shared_ptr<trace::KeyLog> key_log;
+  std::shared_ptr<trace::RecorderFactory> recorders;
+  std::shared_ptr<const ServedFolder> folder;        ///< null: no files
+  std::vector<net::SocketAddress> own_addresses;     ///< of the listeners, wildcards spelled out
+  std::function<void(unsigned worker, Stray)> hand_over;  ///< from any thread
+};
+
+class Worker {
+ public:
+  /// Listens. `number`: from 0, in the order in which workers start, as steering counts them.
+  static Result<std::unique_ptr<Worker>> make(net::EventLoop& loop, std::shared_ptr<const WorkerSetup> setup,
+                                              unsigned number);
+
+  void set_credentials(const std::shared_ptr<const tls::ServerCredentials>& credentials);
+  void receive_stray(const Stray& stray);
+  /// Refuses the new, says GOAWAY on the rest; `drained` comes when all of it has ended.
+  void drain(std::function<void()> drained);
+  /// Closes what is left; to be followed by a turn of the loop, so that the closes leave.
+  void close_all();
+  /// Adds this worker's figures.
+  void collect(MetricSet& out) const;
+
+ private:
+  struct Listener {
+    Listener(Dispatcher& dispatcher, std::string alt_svc)
+        : quic_entrance(dispatcher, {}), tcp_entrance(dispatcher, std::move(alt_svc)) {}
+    Entrance quic_entrance, tcp_entrance;
+    std::unique_ptr<QuicFront> quic;
+    std::unique_ptr<TcpFront> tcp;  // null: --no-tcp
+  };
+
+  Worker(net::EventLoop& loop, std::shared_ptr<const WorkerSetup> setup, unsigned number);
+  Result<> listen(const net::SocketAddress& address);
+  quic::ServerOptions quic_options() const;
+  tls::ServerOptions tls_options() const;
+  http::Limits limits() const;
+  void sample(Time now);
+  // worker_metrics.cpp
+  void collect_requests(MetricSet& out) const;
+  void collect_connections(MetricSet& out, const Listener& listener, const QuicTotals& totals) const;
+  void collect_quic(MetricSet& out, const Listener& listener, const QuicTotals& totals) const;
+  void collect_masque(MetricSet& out) const;
+
+  net::EventLoop& loop_;
+  const std::shared_ptr<const WorkerSetup> setup_;
+  const unsigned number_;
+  std::shared_ptr<const tls::ServerCredentials> credentials_;
+  Replies replies_;
+  std::unique_ptr<net::Outbound> outbound_;
+  std::unique_ptr<masque::Proxy> proxy_;
+  std::unique_ptr<FileServer> files_;
+  std::unique_ptr<Dispatcher> dispatcher_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  net::Timer sampling_;
+  std::size_t draining_ = 0;  // fronts that are not empty yet
+  std::function<void()> drained_;
+};
+
+}  // namespace sallyport::gateway

@@ -1,0 +1,53 @@
+#include "http/h2_exchange.h"
+
+#include <algorithm>
+
+#include "http/h2_connection.h"
+
+namespace sallyport::http {
+
+H2Exchange::H2Exchange(ExchangeSet& set, H2Connection& connection, bool server)
+    : ExchangeBase(set, connection, Version::http2, server),
+      h2_(connection),
+      window_(h2_stream_window, h2_largest_window) {}
+
+void H2Exchange::receive(Bytes body) {
+  // What nobody wants any more costs the connection nothing, but the stream gets no more credit.
+  if (is_ending() || receive_done()) return h2_.credit_connection(body.size());
+  unreturned_ += body.size();
+  received_body(body);
+}
+
+void H2Exchange::submit_head(const Response& head, bool end) {
+  if (!attached_) return;
+  if (head.status < 200)
+    h2_.submit_informational(*this, head);
+  else
+    h2_.submit_response(*this, head, end);
+}
+
+void H2Exchange::submit_body() {
+  if (!attached_) return;
+  if (std::exchange(resting_, false)) h2_.resume(*this);
+  h2_.send_soon();
+}
+
+void H2Exchange::submit_reset(ResetCode code) {
+  if (attached_) h2_.reset(*this, code);
+}
+
+void H2Exchange::submit_stop(ResetCode code) {
+  stop_ = true;
+  stop_code_ = code;
+  if (!send_done()) return;
+  submit_reset(code);
+  transport_closed(nullptr);
+}
+
+void H2Exchange::submit_credit(std::size_t bytes) {
+  if (!attached_) return;
+  unreturned_ -= std::min(bytes, unreturned_);
+  h2_.credit(*this, window_, bytes);
+}
+
+}  // namespace sallyport::http

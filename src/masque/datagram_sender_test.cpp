@@ -1,0 +1,84 @@
+#include "masque/datagram_sender.h"
+
+#include <gtest/gtest.h>
+
+#include "masque/doubles_for_test.h"
+
+namespace sallyport::masque {
+namespace {
+
+using namespace std::string_literals;
+
+class DatagramSenderTest : public testing::Test {
+ protected:
+  bool send(std::string_view bytes, std::size_t segment_size) {
+    return sender.send(exchange, {as_bytes(bytes), segment_size});
+  }
+
+  net::Timers timers{Time{1000s}};
+  ConnectionForTest connection{timers};
+  ExchangeForTest& exchange = connection.receive({});
+  DatagramSendCounters counters;
+  HoldBudget budget;
+  DatagramSender sender{counters, budget};
+};
+
+TEST_F(DatagramSenderTest, SendsEachSegmentWithItsContext) {
+  EXPECT_TRUE(send("aabbc", 2));
+  EXPECT_EQ(exchange.datagrams, (std::vector{"\0aa"s, "\0bb"s, "\0c"s}));
+  EXPECT_EQ(counters.datagrams, 3u);
+  EXPECT_EQ(counters.bytes, 5u);
+}
+
+TEST_F(DatagramSenderTest, AnEmptyRunIsAnEmptyDatagram) {
+  EXPECT_TRUE(send("", 0));
+  EXPECT_EQ(exchange.datagrams, std::vector{"\0"s});
+}
+
+TEST_F(DatagramSenderTest, HoldsTheRestInOrderAndLosesNothing) {
+  exchange.datagram_room = 1;
+  EXPECT_FALSE(send("aabbc", 2));
+  EXPECT_TRUE(sender.blocked());
+  exchange.datagram_room = 1;
+  EXPECT_FALSE(send("dd", 2)) << "may not overtake";
+  EXPECT_FALSE(send("", 0));
+  EXPECT_FALSE(sender.resume(exchange));
+  exchange.datagram_room = 10;
+  EXPECT_TRUE(sender.resume(exchange));
+  EXPECT_EQ(exchange.datagrams, (std::vector{"\0aa"s, "\0bb"s, "\0c"s, "\0dd"s, "\0"s}));
+  EXPECT_FALSE(sender.blocked());
+  EXPECT_EQ(counters.dropped_queue, 0u);
+  EXPECT_EQ(budget.bytes_left, HoldBudget{}.bytes_left);
+}
+
+TEST_F(DatagramSenderTest, WhatIsOverTheBudgetIsDroppedAndCounted) {
+  budget.bytes_left = 3;
+  exchange.datagram_room = 0;
+  EXPECT_FALSE(send("aabb", 2));
+  EXPECT_EQ(counters.dropped_queue, 2u);
+  EXPECT_FALSE(send("ccc", 3));
+  EXPECT_EQ(budget.bytes_left, 0u);
+  exchange.datagram_room = 10;
+  EXPECT_TRUE(sender.resume(exchange));
+  EXPECT_EQ(exchange.datagrams, std::vector{"\0ccc"s});
+  EXPECT_EQ(budget.bytes_left, 3u);
+}
+
+TEST_F(DatagramSenderTest, OneSenderHoldsAMebibyteAtMost) {
+  exchange.datagram_room = 0;
+  const std::string run(64 * 1024, 'x');
+  for (int i = 0; i < 17; ++i) send(run, 1024);
+  EXPECT_EQ(counters.dropped_queue, 64u);
+  sender.release();
+  EXPECT_EQ(budget.bytes_left, HoldBudget{}.bytes_left);
+}
+
+TEST_F(DatagramSenderTest, DropsOnlyWhatIsTooLarge) {
+  exchange.max_payload = 3;
+  EXPECT_TRUE(send("aaabb", 3));
+  EXPECT_EQ(exchange.datagrams, std::vector{"\0bb"s});
+  EXPECT_EQ(counters.dropped_size, 1u);
+}
+
+}  // namespace
+}  // namespace sallyport::masque

@@ -1,0 +1,196 @@
+// Stand-ins for what masque works with, for its unit tests: an exchange and its connection that record what is done to them, a datagram path
+// of which the same holds, and an outside world of made-up names, UDP paths and TCP streams.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "http/connection.h"
+#include "net/memory_stream.h"
+#include "net/outbound.h"
+
+namespace sallyport::masque {
+
+class ExchangeForTest final : public http::Exchange {
+ public:
+  ExchangeForTest(http::Connection& connection, bool server, http::Request request)
+      : Exchange(connection, http::Version::http3, server) {
+    request_ = std::move(request);
+  }
+  http::ExchangeHandler* handler() const { return handler_; }
+
+  std::int64_t stream_id() const override { return 0; }
+  void inform(const http::Response&) override {}
+  void respond(const http::Response& head, bool end) override {
+    responses.push_back(head);
+    finished = finished || end;
+  }
+  void write(Chunk chunk) override {
+    EXPECT_FALSE(server_ && responses.empty()) << "a body before the response";
+    body += as_text(chunk.bytes());
+  }
+  using Exchange::write;
+  std::size_t queued_bytes() const override { return queued; }
+  void finish(const http::Fields&) override {
+    EXPECT_FALSE(server_ && responses.empty()) << "an end before the response";
+    finished = true;
+  }
+  void reset(http::ResetCode code) override { resets.push_back(code); }
+  void stop_reading(http::ResetCode) override { stopped = true; }
+  void consume(std::size_t bytes) override { consumed += bytes; }
+  void use_capsules() override { capsules = true; }
+  bool send_datagram(Bytes prefix, Bytes payload) override {
+    if (datagram_room == 0) return false;
+    --datagram_room;
+    datagrams.push_back(std::string(as_text(prefix)) + std::string(as_text(payload)));
+    return true;
+  }
+  void send_capsule(std::uint64_t, Bytes) override {}
+  std::size_t max_datagram_payload() const override { return max_payload; }
+  std::size_t queued_datagram_bytes() const override { return 0; }
+  bool datagrams_unreliable() const override { return true; }
+
+  // What the peer or the connection does.
+  void receive_datagram(std::string_view bytes) { handler_->on_datagram(*this, as_bytes(bytes)); }
+  void receive_body(std::string_view bytes) { handler_->on_body(*this, as_bytes(bytes)); }
+  void make_datagram_room(std::size_t count) {
+    datagram_room = count;
+    handler_->on_datagrams_writable(*this);
+  }
+
+  std::vector<http::Response> responses;
+  std::vector<std::string> datagrams;
+  std::vector<http::ResetCode> resets;
+  std::string body;
+  std::size_t queued = 0, consumed = 0;
+  std::size_t datagram_room = 1'000'000, max_payload = 1300;
+  bool finished = false, stopped = false, capsules = false;
+};
+
+class ConnectionForTest final : public http::Connection {
+ public:
+  explicit ConnectionForTest(net::Timers& timers, std::string_view remote = "9.9.9.9:1000") : timers_(timers) {
+    info_.path.remote = net::SocketAddress::parse(remote).value();
+  }
+  /// A server's exchange with `request`; kept until close_exchange().
+  ExchangeForTest& receive(http::Request request) {
+    exchanges_.push_back(std::make_unique<ExchangeForTest>(*this, true, std::move(request)));
+    return *exchanges_.back();
+  }
+  static void close_exchange(ExchangeForTest& exchange, const Error* why = nullptr) {
+    exchange.handler()->on_closed(exchange, why);
+  }
+
+  http::Exchange& request(http::Request request, http::ExchangeHandler& handler, bool) override {
+    exchanges_.push_back(std::make_unique<ExchangeForTest>(*this, false, std::move(request)));
+    exchanges_.back()->set_handler(&handler);
+    return *exchanges_.back();
+  }
+  bool can_request() const override { return true; }
+  std::size_t open_exchanges() const override { return exchanges_.size(); }
+  void shutdown() override {}
+  void close(const Error&) override {}
+  http::ConnectionInfo info() const override { return info_; }
+  http::ConnectionCounters counters() const override { return {}; }
+  net::Timers& timers() const override { return timers_; }
+  ExchangeForTest& last() { return *exchanges_.back(); }
+
+ private:
+  net::Timers& timers_;
+  http::ConnectionInfo info_;
+  std::deque<std::unique_ptr<ExchangeForTest>> exchanges_;
+};
+
+/// What happens to a PathForTest, kept when the path is gone.
+struct PathRecord {
+  struct Run {
+    std::string bytes;
+    std::size_t segment_size;
+  };
+  std::vector<Run> runs;
+  net::DatagramReceiver* receiver = nullptr;
+  net::SendStatus answer = net::SendStatus::sent;
+  bool reading = true, open = true;
+
+  void receive(std::string_view bytes, std::size_t segment_size) const {
+    receiver->on_datagrams({}, {as_bytes(bytes), segment_size}, {});
+  }
+};
+
+class PathForTest final : public net::DatagramPath {
+ public:
+  explicit PathForTest(PathRecord& record) : record_(record) {}
+  ~PathForTest() override { record_.open = false; }
+  void set_receiver(net::DatagramReceiver* receiver) override { record_.receiver = receiver; }
+  net::SendStatus send(const net::NetPath&, const net::DatagramRun& run) override {
+    record_.runs.push_back({std::string(as_text(run.bytes)), run.segment_size});
+    return record_.answer;
+  }
+  std::size_t max_datagram_size() const override { return 65527; }
+  net::NetPath net_path() const override { return {}; }
+  void set_reading(bool on) override { record_.reading = on; }
+
+ private:
+  PathRecord& record_;
+};
+
+/// Names are answered, and TCP connected, when the Timers run their deferred work.
+class OutboundForTest final : public net::Outbound, net::Resolver {
+ public:
+  explicit OutboundForTest(net::Timers& timers) : timers_(timers) {}
+
+  std::map<std::string, std::vector<std::string>> names;  ///< a name that is not there does not resolve
+  std::optional<Error> udp_error;                         ///< of every address but the last that a name has
+  std::optional<Error> tcp_error;
+  bool silent = false;  ///< neither names nor TCP are ever answered
+  std::vector<std::pair<std::string, std::unique_ptr<PathRecord>>> opened_udp;
+  std::vector<std::string> tcp_targets;
+  std::unique_ptr<net::ByteStream> tcp_peer;
+
+  net::Resolver& resolver() override { return *this; }
+  Result<std::unique_ptr<net::DatagramPath>> open_udp(const net::SocketAddress& target) override {
+    if (udp_error) return std::unexpected(*std::exchange(udp_error, std::nullopt));
+    opened_udp.emplace_back(target.to_string(), std::make_unique<PathRecord>());
+    return std::make_unique<PathForTest>(*opened_udp.back().second);
+  }
+  std::unique_ptr<net::TcpConnecting> open_tcp(const std::vector<net::SocketAddress>& targets, Duration,
+                                               net::TcpConnected connected) override {
+    for (const auto& target : targets) tcp_targets.push_back(target.to_string());
+    if (silent) return std::make_unique<net::TcpConnecting>();
+    return std::make_unique<Later<net::TcpConnecting>>(timers_, [this, connected = std::move(connected)](Time) {
+      if (tcp_error) return connected(std::unexpected(*tcp_error));
+      auto [ours, theirs] = net::make_memory_streams(timers_);
+      tcp_peer = std::move(theirs);
+      connected(std::move(ours));
+    });
+  }
+
+ private:
+  template <class Base>
+  struct Later final : Base {
+    Later(net::Timers& timers, std::function<void(Time)> work) : deferred(timers, std::move(work)) { deferred.request(); }
+    net::Deferred deferred;
+  };
+
+  std::unique_ptr<net::Resolution> resolve(const std::string& host, Answer answer) override {
+    if (silent) return std::make_unique<net::Resolution>();
+    return std::make_unique<Later<net::Resolution>>(timers_, [this, host, answer = std::move(answer)](Time) {
+      const auto found = names.find(host);
+      if (found == names.end()) return answer(fail(ErrorKind::resolve, "no such name: " + host));
+      std::vector<net::IpAddress> addresses;
+      for (const auto& text : found->second) addresses.push_back(net::IpAddress::parse(text).value());
+      answer(std::move(addresses));
+    });
+  }
+
+  net::Timers& timers_;
+};
+
+}  // namespace sallyport::masque

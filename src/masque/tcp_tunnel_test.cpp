@@ -1,0 +1,136 @@
+#include "masque/tcp_tunnel.h"
+
+#include <gtest/gtest.h>
+
+#include "masque/doubles_for_test.h"
+
+namespace sallyport::masque {
+namespace {
+
+class Reader final : public net::ByteStreamReceiver {
+ public:
+  void on_bytes(Bytes bytes) override { received += as_text(bytes); }
+  void on_end() override { ended = true; }
+  void on_stream_writable() override { ++writable; }
+  void on_stream_error(const Error& why) override { error = why; }
+  std::string received;
+  std::optional<Error> error;
+  int writable = 0;
+  bool ended = false;
+};
+
+class TcpTunnelTest : public testing::Test {
+ protected:
+  TcpTunnelTest() {
+    stream = open_tcp_tunnel(connection, {"2001:db8::1", 443}, {{"x", "y"}}, [this](const Error& why) { refused = why; });
+    exchange = &connection.last();
+    stream->set_receiver(&reader);
+  }
+  void answer(unsigned status, const http::Fields& fields = {}) {
+    exchange->handler()->on_response(*exchange, {status, fields});
+  }
+
+  net::Timers timers{Time{1000s}};
+  ConnectionForTest connection{timers};
+  Reader reader;
+  std::optional<Error> refused;
+  std::unique_ptr<net::ByteStream> stream;
+  ExchangeForTest* exchange = nullptr;
+};
+
+TEST_F(TcpTunnelTest, AsksForTheTarget) {
+  const http::Request& request = exchange->request();
+  EXPECT_EQ(request.method, "CONNECT");
+  EXPECT_EQ(request.authority, "[2001:db8::1]:443");
+  EXPECT_TRUE(request.path.empty());
+  EXPECT_TRUE(request.scheme.empty());
+  EXPECT_TRUE(request.protocol.empty());
+  EXPECT_EQ(request.fields.find("x"), "y");
+}
+
+TEST_F(TcpTunnelTest, WritesBeforeTheAnswerAndReadsAfter) {
+  stream->write(as_bytes("hello"));
+  EXPECT_EQ(exchange->body, "hello");
+  answer(200);
+  stream->set_reading(true);
+  exchange->receive_body("world");
+  EXPECT_EQ(reader.received, "world");
+  EXPECT_EQ(exchange->consumed, 5u);
+  exchange->handler()->on_writable(*exchange);
+  EXPECT_EQ(reader.writable, 1);
+}
+
+TEST_F(TcpTunnelTest, WhatComesWhileNobodyReadsIsHeldWithItsCredit) {
+  answer(200);
+  exchange->receive_body("one");
+  exchange->receive_body("two");
+  exchange->handler()->on_end(*exchange);
+  ConnectionForTest::close_exchange(*exchange);
+  timers.run_deferred();
+  EXPECT_EQ(exchange->consumed, 0u);
+  EXPECT_FALSE(reader.ended);
+  stream->set_reading(true);
+  EXPECT_TRUE(reader.received.empty()) << "not from inside set_reading";
+  timers.run_deferred();
+  EXPECT_EQ(reader.received, "onetwo");
+  EXPECT_TRUE(reader.ended);
+  EXPECT_FALSE(reader.error);
+}
+
+TEST_F(TcpTunnelTest, HeldBytesGiveCreditWhenTheyAreRead) {
+  answer(200);
+  exchange->receive_body("one");
+  stream->set_reading(true);
+  exchange->receive_body("two");  // may not overtake
+  timers.run_deferred();
+  EXPECT_EQ(reader.received, "onetwo");
+  EXPECT_EQ(exchange->consumed, 6u);
+}
+
+TEST_F(TcpTunnelTest, EndsInOrder) {
+  answer(200);
+  stream->set_reading(true);
+  stream->finish();
+  EXPECT_TRUE(exchange->finished);
+  stream->write(as_bytes("late"));
+  EXPECT_TRUE(exchange->body.empty());
+  exchange->handler()->on_end(*exchange);
+  timers.run_deferred();
+  EXPECT_TRUE(reader.ended);
+  stream.reset();
+  EXPECT_TRUE(exchange->resets.empty());
+}
+
+TEST_F(TcpTunnelTest, ARefusalIsToldOnce) {
+  answer(502, {{"proxy-status", "p; error=connection_refused"}});
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->kind, ErrorKind::refused);
+  ASSERT_TRUE(reader.error);
+  EXPECT_EQ(reader.error->message, "the hop refused the tunnel to [2001:db8::1]:443: 502, connection_refused");
+  reader.error.reset();
+  const Error why{ErrorKind::cancelled, "reset"};
+  ConnectionForTest::close_exchange(*exchange, &why);
+  EXPECT_FALSE(reader.error);
+  stream->write(as_bytes("late"));
+}
+
+TEST_F(TcpTunnelTest, ABrokenTunnelIsAnErrorButNoRefusal) {
+  answer(200);
+  const Error why{ErrorKind::closed, "connect error", 0x10f};
+  ConnectionForTest::close_exchange(*exchange, &why);
+  EXPECT_FALSE(refused);
+  ASSERT_TRUE(reader.error);
+  EXPECT_EQ(reader.error->code, 0x10fu);
+}
+
+TEST_F(TcpTunnelTest, ClosingDropsTheTunnelSilently) {
+  answer(200);
+  stream->close();
+  EXPECT_EQ(exchange->resets, std::vector{http::ResetCode::cancelled});
+  exchange->receive_body("late");
+  EXPECT_TRUE(reader.received.empty());
+  EXPECT_EQ(exchange->consumed, 4u);
+}
+
+}  // namespace
+}  // namespace sallyport::masque

@@ -1,0 +1,293 @@
+// Proxy and UdpFlow: CONNECT-UDP requests in, datagrams both ways.
+#include <gtest/gtest.h>
+
+#include "masque/doubles_for_test.h"
+#include "masque/proxy.h"
+
+namespace sallyport::masque {
+namespace {
+
+using namespace std::string_literals;
+
+constexpr Time start{1000s};
+
+http::Request udp_request(std::string_view path) {
+  http::Request request;
+  request.method = "CONNECT";
+  request.protocol = "connect-udp";
+  request.authority = "proxy.example";
+  request.path = path;
+  request.fields.add("capsule-protocol", "?1");
+  return request;
+}
+
+std::string udp_path(std::string_view host) { return "/.well-known/masque/udp/" + std::string(host) + "/443/"; }
+
+class UdpProxyTest : public testing::Test {
+ protected:
+  ExchangeForTest& ask(http::Request request) {
+    ExchangeForTest& exchange = connection.receive(std::move(request));
+    proxy().on_request(exchange);
+    return exchange;
+  }
+  ExchangeForTest& ask(std::string_view host) { return ask(udp_request(udp_path(host))); }
+  ConnectionForTest& connect_from(std::string_view client) { return others_.emplace_back(timers, client); }
+  Proxy& proxy() {
+    if (!proxy_) proxy_ = std::make_unique<Proxy>(timers, outbound, options);
+    return *proxy_;
+  }
+  PathRecord& path() { return *outbound.opened_udp.back().second; }
+  void pass(Duration duration) {
+    timers.advance(timers.now() + duration);
+    timers.run_deferred();
+  }
+
+  net::Timers timers{start};
+  OutboundForTest outbound{timers};
+  ConnectionForTest connection{timers};
+  ProxyOptions options;
+
+ private:
+  std::deque<ConnectionForTest> others_;
+  std::unique_ptr<Proxy> proxy_;
+};
+
+std::string refusal(const ExchangeForTest& exchange) {
+  if (exchange.responses.size() != 1 || !exchange.finished || !exchange.stopped) return "no refusal";
+  const auto& response = exchange.responses[0];
+  const std::string status(response.fields.find("proxy-status").value_or("-"));
+  return std::to_string(response.status) + " " + status.substr(0, status.find("; details"));
+}
+
+TEST_F(UdpProxyTest, AnAddressIsAnsweredAtOnce) {
+  ExchangeForTest& exchange = ask("8.8.8.8");
+  ASSERT_EQ(exchange.responses.size(), 1u);
+  EXPECT_EQ(exchange.responses[0].status, 200u);
+  EXPECT_EQ(exchange.responses[0].fields.find("capsule-protocol"), "?1");
+  EXPECT_EQ(exchange.responses[0].fields.find("proxy-status"), "sallyport; next-hop=\"8.8.8.8:443\"");
+  EXPECT_TRUE(exchange.capsules);
+  EXPECT_FALSE(exchange.finished);
+  EXPECT_EQ(proxy().counters().udp_open, 1u);
+}
+
+TEST_F(UdpProxyTest, DatagramsPassBothWays) {
+  ExchangeForTest& exchange = ask("8.8.8.8");
+  exchange.receive_datagram("\0abc"s);
+  exchange.receive_datagram("\0def"s);
+  timers.run_deferred();
+  ASSERT_EQ(path().runs.size(), 1u);
+  EXPECT_EQ(path().runs[0].bytes, "abcdef");
+  EXPECT_EQ(path().runs[0].segment_size, 3u);
+  path().receive("xxxxy", 4);
+  EXPECT_EQ(exchange.datagrams, (std::vector{"\0xxxx"s, "\0y"s}));
+  const ProxyCounters counters = proxy().counters();
+  EXPECT_EQ(counters.datagrams_up, 2u);
+  EXPECT_EQ(counters.bytes_up, 6u);
+  EXPECT_EQ(counters.datagrams_down, 2u);
+  EXPECT_EQ(counters.bytes_down, 5u);
+}
+
+TEST_F(UdpProxyTest, OtherContextsAreDroppedAndCounted) {  // bad input 27
+  ExchangeForTest& exchange = ask("8.8.8.8");
+  for (const auto& datagram : {"\1abc"s, "\2abc"s, "\x40\x01z"s, ""s, "\x40"s, "\xc0\0\0"s}) exchange.receive_datagram(datagram);
+  exchange.receive_datagram("\x40\0ok"s);  // 0 in two bytes is 0 all the same
+  timers.run_deferred();
+  EXPECT_EQ(proxy().counters().dropped_context, 6u);
+  ASSERT_EQ(path().runs.size(), 1u);
+  EXPECT_EQ(path().runs[0].bytes, "ok");
+  EXPECT_TRUE(exchange.resets.empty());
+}
+
+TEST_F(UdpProxyTest, APayloadLargerThanUdpAbortsTheStream) {  // bad input 28
+  ExchangeForTest& exchange = ask("8.8.8.8");
+  exchange.receive_datagram("\0"s + std::string(65527, 'x'));
+  EXPECT_TRUE(exchange.resets.empty());
+  exchange.receive_datagram("\0"s + std::string(65528, 'x'));
+  EXPECT_EQ(exchange.resets, std::vector{http::ResetCode::datagram_error});
+  exchange.receive_datagram("\0after"s);
+  timers.run_deferred();
+  EXPECT_EQ(path().runs.size(), 1u);
+}
+
+TEST_F(UdpProxyTest, WhatComesBeforeTheTargetIsFoundIsHeldWithinBounds) {
+  outbound.names["a.example"] = {"8.8.8.8"};
+  ExchangeForTest& exchange = ask("a.example");
+  for (int i = 0; i < 20; ++i) exchange.receive_datagram("\0"s + static_cast<char>('a' + i));
+  EXPECT_TRUE(exchange.responses.empty());
+  timers.run_deferred();
+  ASSERT_EQ(exchange.responses.size(), 1u);
+  EXPECT_EQ(exchange.responses[0].status, 200u);
+  ASSERT_EQ(path().runs.size(), 1u);
+  EXPECT_EQ(path().runs[0].bytes, "abcdefghijklmnop");
+  EXPECT_EQ(proxy().counters().dropped_early, 4u);
+}
+
+TEST_F(UdpProxyTest, HeldDatagramsAreBoundedInBytesToo) {
+  outbound.silent = true;
+  ExchangeForTest& exchange = ask("a.example");
+  exchange.receive_datagram("\0"s + std::string(20'000, 'x'));
+  exchange.receive_datagram("\0"s + std::string(20'000, 'x'));
+  EXPECT_EQ(proxy().counters().dropped_early, 1u);
+}
+
+TEST_F(UdpProxyTest, AFullQueuePausesTheSocketAndLosesNothing) {
+  ExchangeForTest& exchange = ask("8.8.8.8");
+  exchange.datagram_room = 1;
+  path().receive("aabbcc", 2);
+  EXPECT_FALSE(path().reading);
+  path().receive("dd", 2);  // was read already
+  exchange.make_datagram_room(2);
+  EXPECT_FALSE(path().reading);
+  exchange.make_datagram_room(9);
+  EXPECT_TRUE(path().reading);
+  EXPECT_EQ(exchange.datagrams, (std::vector{"\0aa"s, "\0bb"s, "\0cc"s, "\0dd"s}));
+  EXPECT_EQ(proxy().counters().dropped_queue, 0u);
+}
+
+TEST_F(UdpProxyTest, RefusesWhatPolicyForbids) {  // bad input 25
+  outbound.names["inside.example"] = {"10.0.0.1", "::ffff:127.0.0.1"};
+  outbound.names["mixed.example"] = {"10.0.0.1", "8.8.8.8"};
+  EXPECT_EQ(refusal(ask("169.254.169.254")), "403 sallyport; error=destination_ip_prohibited");
+  EXPECT_EQ(refusal(ask("::ffff:10.0.0.1")), "403 sallyport; error=destination_ip_prohibited");
+  ExchangeForTest& inside = ask("inside.example");
+  ExchangeForTest& mixed = ask("mixed.example");
+  timers.run_deferred();
+  EXPECT_EQ(refusal(inside), "403 sallyport; error=destination_ip_prohibited");
+  EXPECT_EQ(mixed.responses.at(0).status, 200u);
+  ASSERT_EQ(outbound.opened_udp.size(), 1u);
+  EXPECT_EQ(outbound.opened_udp[0].first, "8.8.8.8:443");
+  EXPECT_EQ(proxy().counters().refused_policy, 3u);
+}
+
+TEST_F(UdpProxyTest, RefusesMalformedRequests) {  // bad input 26
+  EXPECT_EQ(refusal(ask(udp_request("/.well-known/masque/udp/a/0/"))), "400 sallyport; error=http_request_error");
+  EXPECT_EQ(refusal(ask(udp_request("/elsewhere"))), "404 sallyport; error=http_request_error");
+  auto with_length = udp_request(udp_path("8.8.8.8"));
+  with_length.fields.add("content-length", "3");
+  EXPECT_EQ(refusal(ask(with_length)), "400 sallyport; error=http_request_error");
+  auto other = udp_request(udp_path("8.8.8.8"));
+  other.protocol = "websocket";
+  EXPECT_FALSE(Proxy::wants(other));
+  EXPECT_EQ(refusal(ask(other)), "501 sallyport; error=proxy_configuration_error");
+  EXPECT_EQ(proxy().counters().refused_malformed, 3u);
+  EXPECT_EQ(proxy().counters().udp_open, 0u);
+}
+
+TEST_F(UdpProxyTest, SwitchedOff) {
+  options.udp = false;
+  EXPECT_EQ(refusal(ask("8.8.8.8")), "501 sallyport; error=proxy_configuration_error");
+}
+
+TEST_F(UdpProxyTest, TellsWhyATargetCannotBeReached) {
+  ExchangeForTest& unknown = ask("unknown.example");
+  timers.run_deferred();
+  EXPECT_EQ(refusal(unknown), "502 sallyport; error=dns_error");
+  outbound.udp_error = Error{ErrorKind::unreachable, "no route"};
+  EXPECT_EQ(refusal(ask("8.8.8.8")), "503 sallyport; error=destination_unavailable");
+  outbound.silent = true;
+  ExchangeForTest& slow = ask("slow.example");
+  pass(options.connect_timeout - 1ms);
+  EXPECT_TRUE(slow.responses.empty());
+  pass(1ms);
+  EXPECT_EQ(refusal(slow), "504 sallyport; error=dns_timeout");
+  EXPECT_EQ(proxy().counters().failed, 3u);
+}
+
+TEST_F(UdpProxyTest, TakesTheNextAddressWhereTheFirstHasNoRoute) {
+  outbound.names["a.example"] = {"2606:4700::1", "8.8.8.8"};
+  outbound.udp_error = Error{ErrorKind::unreachable, "no route"};
+  ExchangeForTest& exchange = ask("a.example");
+  timers.run_deferred();
+  EXPECT_EQ(exchange.responses.at(0).status, 200u);
+  EXPECT_EQ(outbound.opened_udp.at(0).first, "8.8.8.8:443");
+}
+
+TEST_F(UdpProxyTest, LimitsTheTunnelsOfOneClient) {  // bad input 31
+  options.limits.tunnels = 2;
+  ExchangeForTest& first = ask("8.8.8.8");
+  ask("8.8.8.8");
+  EXPECT_EQ(refusal(ask("8.8.8.8")), "429 sallyport; error=http_request_error");
+  EXPECT_EQ(proxy().counters().refused_limit, 1u);
+  ExchangeForTest& other = connect_from("9.9.9.10:1").receive(udp_request(udp_path("8.8.8.8")));
+  proxy().on_request(other);
+  EXPECT_EQ(other.responses.at(0).status, 200u);
+  ConnectionForTest::close_exchange(first);
+  EXPECT_EQ(ask("8.8.8.8").responses.at(0).status, 200u);
+}
+
+TEST_F(UdpProxyTest, AnIpv6ClientIsItsSlash64) {
+  options.limits.tunnels = 1;
+  proxy().on_request(connect_from("[2600:1:2:3::1]:1").receive(udp_request(udp_path("8.8.8.8"))));
+  ExchangeForTest& second = connect_from("[2600:1:2:3:ffff::2]:1").receive(udp_request(udp_path("8.8.8.8")));
+  proxy().on_request(second);
+  EXPECT_EQ(refusal(second), "429 sallyport; error=http_request_error");
+}
+
+TEST_F(UdpProxyTest, LimitsAllTunnels) {
+  options.limits.tunnels_all = 1;
+  ask("8.8.8.8");
+  EXPECT_EQ(refusal(ask("8.8.8.8")), "429 sallyport; error=http_request_error");
+}
+
+TEST_F(UdpProxyTest, IdleTunnelsEnd) {
+  ExchangeForTest& exchange = ask("8.8.8.8");
+  pass(options.udp_idle - 1s);
+  exchange.receive_datagram("\0a"s);
+  pass(options.udp_idle - 1s);
+  path().receive("b", 1);
+  pass(options.udp_idle - 1s);
+  EXPECT_FALSE(exchange.finished);
+  pass(1s);
+  EXPECT_TRUE(exchange.finished);
+  EXPECT_TRUE(exchange.stopped);
+  EXPECT_FALSE(path().open);
+  exchange.receive_datagram("\0late"s);
+  ConnectionForTest::close_exchange(exchange);
+  EXPECT_EQ(proxy().counters().udp_open, 0u);
+}
+
+TEST_F(UdpProxyTest, TheClientsEndEndsTheTunnel) {
+  ExchangeForTest& exchange = ask("8.8.8.8");
+  exchange.receive_datagram("\0last"s);
+  exchange.handler()->on_end(exchange);
+  EXPECT_TRUE(exchange.finished);
+  ConnectionForTest::close_exchange(exchange);
+  ASSERT_EQ(path().runs.size(), 1u) << "what came before the end is sent";
+  EXPECT_FALSE(path().open);
+  EXPECT_EQ(proxy().counters().udp_open, 0u);
+}
+
+TEST_F(UdpProxyTest, AnUnreachableTargetResetsTheTunnel) {
+  ExchangeForTest& exchange = ask("8.8.8.8");
+  path().receiver->on_path_closed({ErrorKind::refused, "connection refused"});
+  EXPECT_EQ(exchange.resets, std::vector{http::ResetCode::connect_error});
+  exchange.receive_datagram("\0late"s);
+  const Error why{ErrorKind::cancelled, "reset"};
+  ConnectionForTest::close_exchange(exchange, &why);
+  EXPECT_FALSE(path().open);
+}
+
+TEST_F(UdpProxyTest, AClientThatEndsBeforeTheAnswerGetsNone) {
+  outbound.names["a.example"] = {"8.8.8.8"};
+  ExchangeForTest& exchange = ask("a.example");
+  exchange.handler()->on_end(exchange);
+  EXPECT_EQ(exchange.resets, std::vector{http::ResetCode::cancelled});
+  const Error why{ErrorKind::cancelled, "reset"};
+  ConnectionForTest::close_exchange(exchange, &why);
+  timers.run_deferred();
+  EXPECT_TRUE(outbound.opened_udp.empty());
+}
+
+TEST_F(UdpProxyTest, AnExchangeThatEndsWhileTheNameIsAskedForLeavesNothing) {
+  outbound.names["a.example"] = {"8.8.8.8"};
+  ExchangeForTest& exchange = ask("a.example");
+  const Error why{ErrorKind::closed, "gone"};
+  ConnectionForTest::close_exchange(exchange, &why);
+  timers.run_deferred();
+  pass(1h);
+  EXPECT_TRUE(outbound.opened_udp.empty());
+  EXPECT_EQ(proxy().counters().udp_open, 0u);
+}
+
+}  // namespace
+}  // namespace sallyport::masque

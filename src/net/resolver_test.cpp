@@ -1,0 +1,185 @@
+#include "net/resolver.h"
+
+#include "base/unique_fd.h"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+namespace sallyport::net {
+namespace {
+
+using Addresses = Result<std::vector<IpAddress>>;
+
+IpAddress ip(const char* text) {
+  return IpAddress::parse(text).value();
+}
+
+void run_for(EventLoop& loop, Duration time) {
+  Timer end(loop.timers(), [&](Time) { loop.stop(); });
+  end.arm(std::chrono::steady_clock::now() + time);
+  loop.run();
+}
+
+/// The answer, which must not come inside the call.
+Addresses ask(const std::string& host) {
+  EventLoop loop;
+  const auto resolver = make_system_resolver(loop);
+  std::optional<Addresses> answer;
+  const auto resolution = resolver->resolve(host, [&](Addresses result) {
+    answer = std::move(result);
+    loop.stop();
+  });
+  EXPECT_FALSE(answer);
+  run_for(loop, 10s);
+  if (!answer) return fail(ErrorKind::timeout, "no answer");
+  return *answer;
+}
+
+TEST(Resolver, AnswersAddressesAndNames) {
+  EXPECT_EQ(ask("192.0.2.1").value(), std::vector{ip("192.0.2.1")});
+  EXPECT_EQ(ask("2001:db8::1").value(), std::vector{ip("2001:db8::1")});
+  const auto local = ask("localhost");
+  ASSERT_TRUE(local) << local.error().message;
+  EXPECT_TRUE(std::ranges::all_of(*local, [](const IpAddress& address) { return address.is_loopback(); }));
+  EXPECT_FALSE(local->empty());
+}
+
+TEST(Resolver, BadNamesAreErrorsThatNameThem) {
+  using namespace std::string_literals;
+  for (const std::string& host : {""s, std::string(300, 'a'), "127.0.0.1\0.example"s}) {
+    const auto answer = ask(host);
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().kind, ErrorKind::resolve);
+  }
+  const auto answer = ask("no such name");
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().kind, ErrorKind::resolve);
+  EXPECT_NE(answer.error().message.find("no such name"), std::string::npos);
+}
+
+TEST(Resolver, ACancelledQuestionIsNeverAnswered) {
+  EventLoop loop;
+  const auto resolver = make_system_resolver(loop);
+  bool answered = false;
+  const auto note = [&](Addresses) { answered = true; };
+  for (const char* host : {"192.0.2.1", "localhost"}) resolver->resolve(host, note).reset();
+  run_for(loop, 20ms);
+  EXPECT_FALSE(answered);
+}
+
+TEST(Resolver, LoopAndResolverMayGoWhileANameIsLookedUp) {
+  std::unique_ptr<Resolution> resolution;
+  for (int i = 0; i < 50; ++i) {
+    EventLoop loop;
+    const auto resolver = make_system_resolver(loop);
+    resolution = resolver->resolve("localhost", [](Addresses) { ADD_FAILURE() << "the loop never ran"; });
+  }
+}
+
+TEST(Resolver, TheCallbackMayDestroyItsResolution) {
+  EventLoop loop;
+  const auto resolver = make_system_resolver(loop);
+  std::unique_ptr<Resolution> resolution;
+  resolution = resolver->resolve("127.0.0.1", [&](Addresses) {
+    resolution.reset();
+    loop.stop();
+  });
+  run_for(loop, 5s);
+  EXPECT_EQ(resolution, nullptr);
+}
+
+TEST(HappyEyeballs, AlternatesFamiliesFromTheFirst) {
+  EXPECT_TRUE(interleave_families({}).empty());
+  EXPECT_EQ(interleave_families({ip("::1"), ip("::2"), ip("::3"), ip("10.0.0.1")}),
+            (std::vector{ip("::1"), ip("10.0.0.1"), ip("::2"), ip("::3")}));
+  EXPECT_EQ(interleave_families({ip("10.0.0.1"), ip("10.0.0.2"), ip("::1"), ip("::2"), ip("::3")}),
+            (std::vector{ip("10.0.0.1"), ip("::1"), ip("10.0.0.2"), ip("::2"), ip("::3")}));
+}
+
+class RaceTest : public testing::Test {
+ protected:
+  RaceTest() {
+    listener_ =
+        std::move(*TcpListener::listen(loop_, SocketAddress::parse("127.0.0.2:0").value(), {},
+                                       [this](auto stream) { accepted_.push_back(std::move(stream)); }));
+    port_ = listener_->local().port();
+  }
+
+  Result<std::unique_ptr<ByteStream>> race(std::vector<IpAddress> addresses, Duration timeout) {
+    std::optional<Result<std::unique_ptr<ByteStream>>> outcome;
+    const Time start = std::chrono::steady_clock::now();
+    loop_.timers().set_now(start);
+    const auto racing =
+        happy_eyeballs_connect(loop_, std::move(addresses), port_, timeout, {}, [&](auto result) {
+          EXPECT_FALSE(outcome);
+          outcome = std::move(result);
+          loop_.stop();
+        });
+    run_for(loop_, 5s);
+    took_ = std::chrono::steady_clock::now() - start;
+    if (!outcome) return fail(ErrorKind::closed, "no answer");
+    return std::move(*outcome);
+  }
+
+  /// A socket that listens at `address` and lets connects wait.
+  UniqueFd silent_at(const char* address) {
+    UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const SocketAddress at(ip(address), port_);
+    EXPECT_EQ(::bind(listener.get(), at.data(), at.size()), 0);
+    EXPECT_EQ(::listen(listener.get(), 0), 0);
+    for (int i = 0; i < 3; ++i) {
+      fillers_.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+      ::connect(fillers_.back().get(), at.data(), at.size());
+    }
+    return listener;
+  }
+
+  EventLoop loop_;
+  std::unique_ptr<TcpListener> listener_;
+  std::vector<std::unique_ptr<ByteStream>> accepted_;
+  std::vector<UniqueFd> fillers_;
+  std::uint16_t port_ = 0;
+  Duration took_{};
+};
+
+TEST_F(RaceTest, ARefusalStartsTheNextAtOnce) {
+  const auto stream = race({ip("127.0.0.3"), ip("::1"), ip("127.0.0.2")}, 5s);
+  ASSERT_TRUE(stream) << stream.error().message;
+  EXPECT_EQ((*stream)->net_path().remote.ip(), ip("127.0.0.2"));
+  EXPECT_LT(took_, 200ms);
+}
+
+TEST_F(RaceTest, SilenceStartsTheNextAfterAQuarterOfASecond) {
+  const UniqueFd silent = silent_at("127.0.0.4");
+  const auto stream = race({ip("127.0.0.4"), ip("127.0.0.2")}, 5s);
+  ASSERT_TRUE(stream) << stream.error().message;
+  EXPECT_EQ((*stream)->net_path().remote.ip(), ip("127.0.0.2"));
+  EXPECT_GE(took_, 250ms);
+  EXPECT_LT(took_, 450ms);
+}
+
+TEST_F(RaceTest, AllFailuresAreOneAnswerWithTheLastReason) {
+  const auto stream = race({ip("127.0.0.3"), ip("127.0.0.5")}, 5s);
+  ASSERT_FALSE(stream);
+  EXPECT_EQ(stream.error().kind, ErrorKind::refused);
+  EXPECT_NE(stream.error().message.find("127.0.0.5"), std::string::npos);
+  EXPECT_LT(took_, 200ms);
+}
+
+TEST_F(RaceTest, TheTimeoutIsForAllTogether) {
+  const UniqueFd first = silent_at("127.0.0.4");
+  const UniqueFd second = silent_at("127.0.0.6");
+  const auto stream = race({ip("127.0.0.4"), ip("127.0.0.6")}, 300ms);
+  ASSERT_FALSE(stream);
+  EXPECT_EQ(stream.error().kind, ErrorKind::timeout);
+  EXPECT_GE(took_, 300ms);
+  EXPECT_LT(took_, 450ms);
+}
+
+}  // namespace
+}  // namespace sallyport::net

@@ -1,0 +1,119 @@
+// How a connection ends (RFC 9000 §10): decided anywhere, carried out at the end of the turn, when ngtcp2 is in no callback.
+#include <array>
+#include <bit>
+
+#include "quic/connection_impl.h"
+#include "quic/native.h"
+#include "quic/packet_protection.h"
+
+namespace sallyport::quic {
+namespace {
+
+using Impl = Connection::Impl;
+
+constexpr std::size_t longest_reason = 200;
+constexpr std::uint64_t crypto_error_first = 0x100, crypto_error_last = 0x1ff;
+
+/// A peer's words for logs and terminals.
+std::string printable(Bytes reason) {
+  std::string text;
+  for (const std::uint8_t byte : reason.first(std::min(reason.size(), longest_reason)))
+    text += byte >= 0x20 && byte < 0x7f ? static_cast<char>(byte) : '?';
+  return text;
+}
+
+}  // namespace
+
+void Impl::end(Closed why, bool tell_peer) {
+  if (ending || closed) return;
+  ending = std::make_unique<Ending>(Ending{std::move(why), tell_peer});
+  flush_work.request();
+}
+
+int Impl::callback_result(const Result<>& result) {
+  if (result) return 0;
+  end({.by = Closed::By::us, .application = true, .code = result.error().code, .reason = result.error().message}, true);
+  return NGTCP2_ERR_CALLBACK_FAILURE;
+}
+
+void Impl::end_with_native_error(int error) {
+  if (ending || closed) return;  // a callback decided already
+  switch (error) {
+    case NGTCP2_ERR_IDLE_CLOSE: end({.by = Closed::By::idle_timeout}, false); return;
+    case NGTCP2_ERR_HANDSHAKE_TIMEOUT: end({.by = Closed::By::handshake_timeout}, false); return;
+    case NGTCP2_ERR_NO_VIABLE_PATH:
+      end({.by = Closed::By::path, .reason = "no path to the peer works any more"}, false);
+      return;
+    case NGTCP2_ERR_CRYPTO: {
+      const std::uint8_t alert = ngtcp2_conn_get_tls_alert(conn.get());
+      end({.by = Closed::By::us, .code = crypto_error_first | alert, .reason = tls->failure(alert).message}, true);
+      return;
+    }
+    default:
+      end({.by = Closed::By::us,
+           .code = ngtcp2_err_infer_quic_transport_error_code(error),
+           .reason = ngtcp2_strerror(error)},
+          true);
+  }
+}
+
+void Impl::end_closed_by_peer() {
+  const ngtcp2_ccerr* native = ngtcp2_conn_get_ccerr(conn.get());
+  Closed why{.by = Closed::By::peer};
+  why.application = native->type == NGTCP2_CCERR_TYPE_APPLICATION;
+  why.code = native->error_code;
+  why.reason = printable({native->reason, native->reasonlen});
+  if (why.reason.empty() && !why.application && why.code >= crypto_error_first && why.code <= crypto_error_last)
+    why.reason = tls->failure(static_cast<std::uint8_t>(why.code)).message;
+  end(std::move(why), false);
+}
+
+std::vector<std::uint8_t> Impl::write_close(const Closed& why, Time at) {
+  const TapScope scope(tap);
+  ngtcp2_ccerr native;
+  // A TLS failure is told by its alert alone: its words may speak of our certificates and files.
+  const bool is_tls = !why.application && why.code >= crypto_error_first && why.code <= crypto_error_last;
+  const std::string_view reason = is_tls ? std::string_view{} : std::string_view(why.reason).substr(0, longest_reason);
+  const auto* words = reinterpret_cast<const std::uint8_t*>(reason.data());
+  if (why.application) ngtcp2_ccerr_set_application_error(&native, why.code, words, reason.size());
+  else ngtcp2_ccerr_set_transport_error(&native, why.code, words, reason.size());
+  std::array<std::uint8_t, minimum_udp_payload> packet;
+  ngtcp2_path_storage to;
+  ngtcp2_path_storage_zero(&to);
+  ngtcp2_pkt_info info;
+  const ngtcp2_ssize size = ngtcp2_conn_write_connection_close(conn.get(), &to.path, &info, packet.data(), packet.size(),
+                                                               &native, to_native(at));
+  if (size <= 0) return {};
+  const Bytes bytes{packet.data(), static_cast<std::size_t>(size)};
+  send_run(to_net_path(to.path), {bytes, bytes.size()});
+  return {bytes.begin(), bytes.end()};
+}
+
+void Impl::carry_out_end(Time at) {
+  closed = std::make_unique<Closed>(std::move(ending->why));
+  if (ending->tell_peer) close_packet = write_close(*closed, at);
+  ending.reset();
+  timer.disarm();
+  queue.clear();
+  if (recorder) {
+    if (closed->by == Closed::By::peer) recorder->state(at, "draining");
+    recorder->closed(at, closed->by == Closed::By::peer, closed->application, closed->code, closed->reason);
+  }
+  const Duration keep = 3 * Duration(ngtcp2_conn_get_pto(conn.get()));
+  if (keeper != nullptr && !handshake_completed) keeper->on_handshake_end(false);
+  Keeper* const keeper_after = keeper;
+  Connection& connection = *face;
+  std::vector<std::uint8_t> packet = keeper_after != nullptr ? std::move(close_packet) : std::vector<std::uint8_t>{};
+  // A server's application exists only once there was something to tell it.
+  if (application != nullptr) application->on_closed(*closed);
+  if (keeper_after != nullptr) keeper_after->on_ended(connection, std::move(packet), keep);
+}
+
+void Impl::answer_closed(const net::NetPath& from, std::size_t datagrams) {
+  if (close_packet.empty()) return;
+  const std::uint64_t before = std::exchange(arrived_after_close, arrived_after_close + datagrams);
+  // At the first, second, fourth, eighth ... datagram.
+  if (std::bit_width(before) != std::bit_width(arrived_after_close)) send_run(from, {close_packet, close_packet.size()});
+}
+
+}  // namespace sallyport::quic

@@ -1,0 +1,262 @@
+// What goes out: once at the end of each turn, all that congestion control lets go, in runs.
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/varint.h"
+#include "quic/connection_impl.h"
+#include "quic/native.h"
+#include "quic/packet_protection.h"
+
+namespace sallyport::quic {
+namespace {
+
+using Impl = Connection::Impl;
+
+/// Streams and datagrams take turns of this many bytes: long enough for good runs, short beside a round trip.
+constexpr std::size_t turn_bytes = 16 * 1024;
+/// A packet is filled from at most this many pieces of stream data.
+constexpr std::size_t max_pieces = 16;
+/// IPv6 headers are that much longer than IPv4's.
+constexpr std::size_t v6_header_excess = 20;
+/// A deadline that cannot be met while the path is blocked is looked at again after this.
+constexpr Duration blocked_pause = 1ms;
+constexpr std::size_t tag_size = 16, datagram_type_size = 1;
+/// ngtcp2 takes as few bytes as it can; more than three would need 8 million packets in flight.
+constexpr std::size_t largest_packet_number_size = 3;
+
+}  // namespace
+
+std::size_t Impl::path_limit() const {
+  std::size_t limit = std::min<std::size_t>(config->max_udp_payload, path->max_datagram_size());
+  const net::SocketAddress& remote = current_path.remote;
+  // The configured maximum is meant for IPv4; a path that knows its size (a flow inside another connection) is believed.
+  if (remote.family() == AF_INET6 && remote.ip().unmapped().is_v6())
+    limit = std::min(limit, std::max(minimum_udp_payload, config->max_udp_payload - v6_header_excess));
+  if (conn)
+    if (const ngtcp2_transport_params* remote_parameters = ngtcp2_conn_get_remote_transport_params(conn.get()))
+      limit = static_cast<std::size_t>(std::min<std::uint64_t>(limit, remote_parameters->max_udp_payload_size));
+  return limit;
+}
+
+void Impl::flush(Time at) {
+  now = at;
+  tap.set_now(at);
+  if (closed) return;
+  if (!ending && !blocked) write_packets(at);
+  if (ending) {
+    carry_out_end(at);  // the owner may destroy this once it knows
+    return;
+  }
+  if (path_in_question) check_path(at);
+  arm_timer(at);
+  if (recorder) record_metrics(at);
+  if (handshake_completed) report_max_datagram_payload();
+  if (queue.take_writable()) app().on_datagrams_writable();
+}
+
+void Impl::write_packets(Time at) {
+  const TapScope scope(tap);
+  SendBatch batch(*this);
+  if (mtu.watching()) mtu.on_turn(at, Duration(ngtcp2_conn_get_pto(conn.get())));
+  const std::size_t quantum = ngtcp2_conn_get_send_quantum(conn.get());
+  if (mtu.wants_probe() && !write_probe(batch, at)) return;
+
+  StreamWrite streams;
+  bool datagrams_turn = true;
+  std::size_t turn = 0;
+  while (!batch.blocked() && batch.total() < quantum) {
+    const bool datagrams_wait = handshake_completed && !queue.empty();
+    const bool take_datagrams = datagrams_wait && (datagrams_turn || streams.dry);
+    const ngtcp2_ssize written = take_datagrams ? write_datagrams(batch, mtu.datagram_packet_size(), at)
+                                                : write_streams(batch, mtu.stream_packet_size(), streams, at);
+    if (written < 0) {
+      end_with_native_error(static_cast<int>(written));
+      break;
+    }
+    if (written == 0) {
+      // Nothing of one kind; is there any of the other?
+      if (take_datagrams ? queue.empty() : datagrams_wait && streams.dry) continue;
+      break;
+    }
+    batch.add(static_cast<std::size_t>(written));
+    turn += static_cast<std::size_t>(written);
+    if (turn >= turn_bytes) {
+      turn = 0;
+      datagrams_turn = !datagrams_turn;
+    }
+  }
+  batch.flush();
+  blocked = batch.blocked();
+  if (batch.total() != 0) ngtcp2_conn_update_pkt_tx_time(conn.get(), to_native(at));
+}
+
+/// Lets ngtcp2 send its path MTU probe. Whatever else waits goes out before it in packets of a proven size, since ngtcp2 would
+/// put it into the probe's room. False when there was an error.
+bool Impl::write_probe(SendBatch& batch, Time at) {
+  StreamWrite progress;
+  ngtcp2_ssize written;
+  do {
+    written = write_streams(batch, mtu.stream_packet_size(), progress, at);
+    if (written > 0) batch.add(static_cast<std::size_t>(written));
+  } while (written > 0 && !progress.accepted && !batch.blocked());  // fresh stream data comes after all else
+  if (written >= 0 && !batch.blocked() && mtu.wants_probe()) {
+    const MutableBytes room = batch.room(mtu.probe_room());
+    written = ngtcp2_conn_write_pkt(conn.get(), batch.path(), batch.info(), room.data(), room.size(), to_native(at));
+    if (written > 0) batch.add(static_cast<std::size_t>(written));
+    else if (written == 0 && ngtcp2_conn_get_cwnd_left(conn.get()) >= room.size())
+      mtu.on_probe_not_taken(at, Duration(ngtcp2_conn_get_pto(conn.get())));
+  }
+  if (written < 0) end_with_native_error(static_cast<int>(written));
+  return written >= 0;
+}
+
+/// One packet of stream data, or of whatever else ngtcp2 has to say.
+ngtcp2_ssize Impl::write_streams(SendBatch& batch, std::size_t size, StreamWrite& progress, Time at) {
+  const MutableBytes room = batch.room(size);
+  for (;;) {
+    StreamData data;
+    if (!progress.dry && may_open_streams()) {
+      auto next = app().next_stream_data();
+      if (!next) return callback_result(std::unexpected(std::move(next.error())));
+      data = *next;
+    }
+    if (data.id < 0) progress.dry = true;
+    std::array<ngtcp2_vec, max_pieces> pieces;
+    std::size_t count = 0, total = 0;
+    while (count < data.pieces.size() && count < max_pieces && total < size) {
+      const ::iovec& piece = data.pieces[count];
+      pieces[count++] = {static_cast<std::uint8_t*>(piece.iov_base), piece.iov_len};
+      total += piece.iov_len;
+    }
+    const bool fin = data.fin && count == data.pieces.size();
+    const std::uint32_t flags = (data.id >= 0 ? NGTCP2_WRITE_STREAM_FLAG_MORE : NGTCP2_WRITE_STREAM_FLAG_NONE) |
+                                (fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : NGTCP2_WRITE_STREAM_FLAG_NONE);
+    ngtcp2_ssize accepted = -1;
+    const ngtcp2_ssize written =
+        ngtcp2_conn_writev_stream(conn.get(), batch.path(), batch.info(), room.data(), room.size(), &accepted, flags,
+                                  data.id, pieces.data(), count, to_native(at));
+    if (accepted >= 0) {
+      progress.accepted = true;
+      app().on_stream_written(data.id, static_cast<std::size_t>(accepted));
+    }
+    switch (written) {
+      case NGTCP2_ERR_WRITE_MORE: continue;
+      case NGTCP2_ERR_STREAM_DATA_BLOCKED: app().on_stream_blocked(data.id); continue;
+      case NGTCP2_ERR_STREAM_SHUT_WR:
+      case NGTCP2_ERR_STREAM_NOT_FOUND: app().on_stream_shut(data.id); continue;
+      default: return written;
+    }
+  }
+}
+
+/// One packet with as many of the waiting datagrams as fit it.
+ngtcp2_ssize Impl::write_datagrams(SendBatch& batch, std::size_t size, Time at) {
+  const MutableBytes room = batch.room(size);
+  const std::size_t largest = datagram_room(size);
+  bool pending = false;  // ngtcp2 holds an unfinished packet
+  while (!queue.empty()) {
+    const Bytes datagram = queue.front();
+    if (datagram.size() > largest) {  // the path shrank while it waited
+      ++datagrams_dropped_size;
+      queue.pop();
+      continue;
+    }
+    // Another of the same kind will only fit behind it if two of them do.
+    const bool more = queue.count() > 1 && 2 * datagram.size() < largest;
+    const ngtcp2_vec piece{const_cast<std::uint8_t*>(datagram.data()), datagram.size()};
+    int accepted = 0;
+    const ngtcp2_ssize written = ngtcp2_conn_writev_datagram(
+        conn.get(), batch.path(), batch.info(), room.data(), room.size(), &accepted,
+        more ? NGTCP2_WRITE_DATAGRAM_FLAG_MORE : NGTCP2_WRITE_DATAGRAM_FLAG_NONE, 0, &piece, 1, to_native(at));
+    if (accepted != 0) {
+      ++datagrams_sent;
+      queue.pop();
+    }
+    if (written != NGTCP2_ERR_WRITE_MORE) return written;
+    pending = true;
+  }
+  if (!pending) return 0;
+  return ngtcp2_conn_writev_stream(conn.get(), batch.path(), batch.info(), room.data(), room.size(), nullptr,
+                                   NGTCP2_WRITE_STREAM_FLAG_NONE, -1, nullptr, 0, to_native(at));
+}
+
+net::SendStatus Impl::send_run(const net::NetPath& to, const net::DatagramRun& run) {
+  bytes_sent += run.bytes.size();
+  if (recorder) recorder->datagrams(now, trace::Direction::sent, run.count(), run.bytes.size());
+  net::DatagramPath* way = path;
+  if (client && client->next_path != nullptr && to == client->next_net_path) way = client->next_path;
+  if (config->ecn) return way->send(to, run);
+  return way->send(to, {run.bytes, run.segment_size, net::Ecn::not_ect});
+}
+
+/// The largest DATAGRAM payload in a packet of `packet_size`.
+std::size_t Impl::datagram_room(std::size_t packet_size) const {
+  const ngtcp2_cid* id = ngtcp2_conn_get_dcid(conn.get());
+  std::size_t frame = packet_size - (1 + id->datalen + largest_packet_number_size + tag_size);
+  if (const ngtcp2_transport_params* remote = ngtcp2_conn_get_remote_transport_params(conn.get()))
+    frame = static_cast<std::size_t>(std::min<std::uint64_t>(frame, remote->max_datagram_frame_size));
+  std::size_t overhead = datagram_type_size + varint_size(frame);
+  if (frame <= overhead) return 0;
+  // The length's own length may shrink with it.
+  overhead = datagram_type_size + varint_size(frame - overhead);
+  return std::min(frame - overhead, DatagramQueue::max_payload);
+}
+
+void Impl::report_max_datagram_payload() {
+  const std::size_t payload = face->max_datagram_payload();
+  if (payload == last_max_datagram_payload) return;
+  last_max_datagram_payload = payload;
+  if (recorder) recorder->path(now, current_path, mtu.proven());
+  app().on_max_datagram_payload(payload);
+}
+
+void Impl::arm_timer(Time at) {
+  Time deadline = std::min(to_time(ngtcp2_conn_get_expiry(conn.get())), mtu.deadline());
+  if (blocked) deadline = std::max(deadline, at + blocked_pause);
+  if (deadline == timer.deadline()) return;
+  if (deadline == never) timer.disarm();
+  else timer.arm(deadline);
+}
+
+void Impl::on_timer(Time at) {
+  if (ending || closed) return;
+  now = at;
+  tap.set_now(at);
+  const TapScope scope(tap);
+  if (const int error = ngtcp2_conn_handle_expiry(conn.get(), to_native(at)); error != 0) end_with_native_error(error);
+  flush_work.request();
+}
+
+void Impl::record_metrics(Time at) {
+  ngtcp2_conn_info info;
+  ngtcp2_conn_get_conn_info(conn.get(), &info);
+  if (info.latest_rtt == UINT64_MAX) return;  // not measured yet
+  trace::Metrics metrics;
+  metrics.min_rtt = Duration(info.min_rtt);
+  metrics.smoothed_rtt = Duration(info.smoothed_rtt);
+  metrics.latest_rtt = Duration(info.latest_rtt);
+  metrics.rtt_variance = Duration(info.rttvar);
+  metrics.congestion_window = info.cwnd;
+  metrics.bytes_in_flight = info.bytes_in_flight;
+  metrics.ssthresh = info.ssthresh;
+  if (metrics == last_metrics) return;
+  last_metrics = metrics;
+  recorder->metrics(at, metrics);
+}
+
+void Impl::check_path(Time at) {
+  path_in_question = false;
+  const ngtcp2_path* native = ngtcp2_conn_get_path(conn.get());
+  if (same_path(*native, current_path)) return;
+  current_path = to_net_path(*native);
+  ++path_changes;
+  if (client && client->next_path != nullptr && current_path == client->next_net_path) {
+    path->set_receiver(nullptr);
+    path = std::exchange(client->next_path, nullptr);
+  }
+  mtu.restart(path_limit(), at);
+  if (recorder) recorder->path(at, current_path, mtu.proven());
+}
+
+}  // namespace sallyport::quic

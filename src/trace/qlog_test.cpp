@@ -1,0 +1,398 @@
+#include "trace/qlog.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <boost/json.hpp>
+#include <thread>
+
+#include "base/hex.h"
+#include "trace/summary.h"
+#include "trace/test_folder.h"
+
+namespace sallyport::trace {
+namespace {
+
+namespace json = boost::json;
+using Buffer = std::vector<std::uint8_t>;
+
+Buffer bytes(std::string_view hex) { return from_hex(hex).value(); }
+
+const Buffer odcid = bytes("0102030405060708");
+constexpr Time start{5s};
+
+/// The records of a JSON-SEQ file, each parsed; fails the test where one is not JSON.
+std::vector<json::object> records_of(const std::string& path) {
+  std::vector<json::object> result;
+  const std::string content = test::content_of(path);
+  for (std::size_t at = 0; at < content.size();) {
+    EXPECT_EQ(content[at], '\x1e');
+    const std::size_t end = content.find('\n', at);
+    EXPECT_NE(end, content.npos) << "a record without its line feed";
+    if (end == content.npos) break;
+    json::error_code error;
+    const json::value value = json::parse(std::string_view(content).substr(at + 1, end - at - 1), error);
+    EXPECT_FALSE(error) << content.substr(at, end - at);
+    EXPECT_TRUE(value.is_object());
+    if (value.is_object()) result.push_back(value.get_object());
+    at = end + 1;
+  }
+  return result;
+}
+
+std::string field(const json::object& event, const char* pointer) {
+  json::error_code error;
+  const json::value whole(event);
+  const json::value* found = whole.find_pointer(pointer, error);
+  return found ? json::serialize(*found) : "(none)";
+}
+
+/// The events of that name.
+std::vector<json::object> named(const std::vector<json::object>& records, std::string_view name) {
+  std::vector<json::object> result;
+  for (const json::object& record : records)
+    if (record.contains("name") && record.at("name").as_string() == name) result.push_back(record);
+  return result;
+}
+
+std::shared_ptr<RecorderFactory> factory(const test::Folder& folder, std::size_t ring_bytes = 1 << 20) {
+  auto made = make_qlog_factory({.folder = folder.path(), .ring_bytes = ring_bytes});
+  EXPECT_TRUE(made) << made.error().message;
+  return *made;
+}
+
+Packet one_rtt(std::uint64_t number, Bytes header, Bytes frames) {
+  return {.type = PacketType::one_rtt,
+          .number = number,
+          .header = header,
+          .frames = frames,
+          .size = header.size() + frames.size() + 16};
+}
+
+TEST(Qlog, WritesBothSchemasHeaderAndEvents) {
+  const test::Folder folder;
+  const Buffer initial_header = bytes("c100000001" "080102030405060708" "04aabbccdd" "03112233" "4020" "0000");
+  const Buffer crypto = bytes("060003414243");
+  const Buffer short_header = bytes("40" "0a0b0c0d" "07");
+  Buffer stream = bytes("0c0044b0");  // stream 0, offset 1200, with no length: to the end
+  stream.resize(stream.size() + 1000, 0x41);
+  const Buffer ack = bytes("0207010200" "03");
+  net::NetPath path;
+  path.local = *net::SocketAddress::parse("192.0.2.1:5000");
+  path.remote = *net::SocketAddress::parse("[2001:db8::1]:443");
+  {
+    const auto made = factory(folder);
+    const auto log = made->start(start, {Vantage::client, odcid, "hop 1 (\"gw\")"});
+    log->path(start, path, 1200);
+    log->packet(start + 1500us, Direction::sent,
+                {.type = PacketType::initial, .version = 1, .header = initial_header, .frames = crypto, .size = 1200});
+    log->transport_parameters(start + 2ms, Direction::received, bytes("0a010a01048000753f"));
+    log->packet(start + 3ms, Direction::sent, one_rtt(7, short_header, stream));
+    log->packet(start + 4ms, Direction::received, one_rtt(9, short_header, bytes("0207400a0007")));
+    log->metrics(start + 5ms, {.min_rtt = 1ms, .smoothed_rtt = 2ms, .latest_rtt = 3ms, .congestion_window = 12000,
+                               .ssthresh = ~std::uint64_t{0}});
+    log->metrics(start + 6ms, {.min_rtt = 1ms, .smoothed_rtt = 2ms, .latest_rtt = 4ms, .congestion_window = 12000,
+                               .ssthresh = ~std::uint64_t{0}});
+    log->metrics(start + 7ms, {.min_rtt = 1ms, .smoothed_rtt = 2ms, .latest_rtt = 4ms, .congestion_window = 12000,
+                               .ssthresh = ~std::uint64_t{0}});
+    log->path(start + 8ms, path, 1400);
+    log->alpn(start + 8ms, "h3");
+    log->state(start + 8ms, "handshake_complete");
+    log->state(start + 9ms, "handshake_complete");
+    log->http_frame(start + 9ms, Direction::sent,
+                    {.kind = HttpFrameKind::headers, .stream_id = 4, .length = 33,
+                     .fields = ":method: CONNECT\nauthorization: Basic c2VjcmV0\nx-odd: \xff"});
+    log->http_frame(start + 9ms, Direction::received,
+                    {.kind = HttpFrameKind::settings, .length = 4, .fields = "8=1\n0x33=1\n4096=7"});
+    log->capsule(start + 9ms, Direction::sent, {.stream_id = 4, .type = 0, .length = 50});
+    log->capsule(start + 9ms, Direction::received, {.stream_id = 8, .length = 60, .as_datagram_frame = true});
+    log->note(start + 9ms, "request r-1: refused, destination_ip_prohibited");
+    log->packet_dropped(start + 9ms, 30, "too short");
+    log->closed(start + 10ms, true, true, 0x10b, "bye");
+  }
+  ASSERT_EQ(folder.files(), std::vector{folder.path() + "/0102030405060708_client.sqlog"});
+  struct stat status {};
+  ASSERT_EQ(::stat(folder.files()[0].c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600u) << "a trace tells what a user did";
+
+  const auto records = records_of(folder.files()[0]);
+  ASSERT_FALSE(records.empty());
+  const json::object& header = records[0];
+  EXPECT_EQ(field(header, "/file_schema"), R"("urn:ietf:params:qlog:file:sequential")");
+  EXPECT_EQ(field(header, "/serialization_format"), R"("application/qlog+json-seq")");
+  EXPECT_EQ(field(header, "/qlog_version"), R"("0.3")");
+  EXPECT_EQ(field(header, "/qlog_format"), R"("JSON-SEQ")");
+  EXPECT_EQ(field(header, "/trace/title"), R"_("hop 1 (\"gw\")")_");
+  EXPECT_EQ(field(header, "/trace/vantage_point/type"), R"("client")");
+  EXPECT_EQ(field(header, "/trace/common_fields/ODCID"), R"("0102030405060708")");
+  EXPECT_EQ(field(header, "/trace/common_fields/reference_time/clock_type"), R"("monotonic")");
+
+  // The name is the current one; qvis looks the event up as category + what follows the colon.
+  for (std::size_t i = 1; i < records.size(); ++i) EXPECT_TRUE(records[i].contains("category")) << i;
+  const auto sent = named(records, "quic:packet_sent");
+  ASSERT_EQ(sent.size(), 2u);
+  EXPECT_EQ(field(sent[0], "/category"), R"("transport")");
+  EXPECT_EQ(field(sent[0], "/time"), "1.5E0");
+  EXPECT_EQ(field(sent[0], "/data/header"),
+            R"({"packet_type":"initial","packet_number":0,"version":"00000001","scil":4,"dcil":8,)"
+            R"("scid":"aabbccdd","dcid":"0102030405060708","token":{"raw":{"length":3}}})");
+  EXPECT_EQ(field(sent[0], "/data/raw"), R"({"length":1200,"payload_length":1173})");
+  EXPECT_EQ(field(sent[1], "/data/header"), R"({"packet_type":"1RTT","packet_number":7,"dcid":"0a0b0c0d"})");
+  EXPECT_EQ(field(sent[1], "/data/frames"),
+            R"([{"frame_type":"stream","stream_id":0,"offset":1200,"length":1000,)"
+            R"("raw":{"length":1004,"payload_length":1000}}])");
+  const auto received = named(records, "quic:packet_received");
+  ASSERT_EQ(received.size(), 1u);
+  // 10 << the exponent of 10 that the peer announced.
+  EXPECT_EQ(field(received[0], "/data/frames/0/ack_delay"), "1.024E1");
+
+  EXPECT_EQ(field(named(records, "quic:connection_started").at(0), "/data/remote/ip_v6"), R"("2001:db8::1")");
+  EXPECT_EQ(field(named(records, "quic:parameters_set").at(0), "/data"),
+            R"({"initiator":"remote","owner":"remote","ack_delay_exponent":10,"max_idle_timeout":30015})");
+  const auto metrics = named(records, "recovery:metrics_updated");
+  ASSERT_EQ(metrics.size(), 2u) << "what did not change is not written";
+  EXPECT_EQ(field(metrics[0], "/data"),
+            R"({"min_rtt":1,"smoothed_rtt":2,"latest_rtt":3,"congestion_window":12000})");
+  EXPECT_EQ(field(metrics[1], "/data"), R"({"latest_rtt":4})");
+  const auto mtu = named(records, "quic:mtu_updated");
+  ASSERT_EQ(mtu.size(), 2u);
+  EXPECT_EQ(field(mtu[1], "/data"), R"({"old":1200,"new":1400})");
+  EXPECT_EQ(named(records, "quic:connection_state_updated").size(), 1u);
+
+  const auto created = named(records, "http3:frame_created");
+  ASSERT_EQ(created.size(), 1u);
+  EXPECT_EQ(field(created[0], "/data/frame/headers"),
+            R"_([{"name":":method","value":"CONNECT"},{"name":"authorization","value":"(hidden)"},)_"
+            R"({"name":"x-odd","value_bytes":"ff"}])");
+  EXPECT_EQ(field(named(records, "http3:frame_parsed").at(0), "/data/frame/settings"),
+            R"([{"name":"settings_enable_connect_protocol","value":1},{"name":"settings_h3_datagram","value":1},)"
+            R"({"name":"unknown","name_bytes":4096,"value":7}])");
+  EXPECT_EQ(field(named(records, "http:capsule_created").at(0), "/data/capsule/capsule_type"), R"("datagram")");
+  EXPECT_EQ(field(named(records, "http3:datagram_parsed").at(0), "/data/quarter_stream_id"), "2");
+  EXPECT_EQ(named(records, "loglevel:info").size(), 1u);
+  EXPECT_EQ(field(named(records, "quic:packet_dropped").at(0), "/data/details/reason"), R"("too short")");
+  EXPECT_EQ(field(named(records, "quic:connection_closed").at(0), "/data"),
+            R"({"initiator":"remote","owner":"remote","application_error":"http_request_rejected","error_code":267,)"
+            R"("reason":"bye","trigger":"application"})");
+}
+
+TEST(Qlog, WhatIsWrittenIsWhatTheSummaryReads) {
+  const test::Folder folder;
+  Buffer request = bytes("0a004014");
+  request.resize(request.size() + 20);
+  const Buffer header = bytes("400102030405");
+  {
+    const auto made = factory(folder);
+    const auto log = made->start(start, {Vantage::client, odcid, "origin"});
+    log->packet(start, Direction::sent, {.type = PacketType::initial, .header = {}, .frames = bytes("01"), .size = 1200});
+    log->state(start + 40ms, "handshake_complete");
+    log->packet(start + 41ms, Direction::sent, one_rtt(0, header, request));
+    log->http_frame(start + 41ms, Direction::sent, {.kind = HttpFrameKind::headers, .stream_id = 0, .length = 20});
+    // 100 packets of 1,000 bytes, one a millisecond; the last one repeats the one before.
+    for (std::uint64_t i = 0; i < 101; ++i) {
+      Buffer frames = bytes("0c00");
+      const std::uint64_t offset = 1000 * std::min<std::uint64_t>(i, 99);
+      for (const unsigned shift : {24, 16, 8, 0}) frames.push_back(static_cast<std::uint8_t>(offset >> shift));
+      frames[2] |= 0x80;
+      frames.resize(frames.size() + 1000);
+      log->packet(start + 81ms + std::chrono::milliseconds(i), Direction::received, one_rtt(i, header, frames));
+    }
+    log->http_frame(start + 81ms, Direction::received, {.kind = HttpFrameKind::headers, .stream_id = 0, .length = 9});
+    for (const int rtt : {40, 42, 41})
+      log->metrics(start + 100ms, {.latest_rtt = std::chrono::milliseconds(rtt), .congestion_window = 10'000});
+    log->metrics(start + 141ms, {.latest_rtt = 41ms, .congestion_window = 20'000});
+  }
+  const auto summaries = summarize_qlog(folder.files().at(0));
+  ASSERT_TRUE(summaries) << summaries.error().message;
+  ASSERT_EQ(summaries->size(), 1u);
+  const TraceSummary& summary = summaries->front();
+  EXPECT_EQ(summary.vantage, "client");
+  EXPECT_EQ(summary.title, "origin");
+  EXPECT_EQ(summary.connection_id, "0102030405060708");
+  EXPECT_DOUBLE_EQ(summary.duration, 181);
+  EXPECT_EQ(summary.sent.packets, 2u);
+  EXPECT_EQ(summary.sent.bytes, 1200 + header.size() + request.size() + 16);
+  EXPECT_EQ(summary.received.packets, 101u);
+  EXPECT_EQ(summary.received.stream_bytes, 100'000u) << "the retransmission counts once";
+  EXPECT_DOUBLE_EQ(summary.received.goodput.value(), 8.0);  // 100,000 bytes in 100 ms
+  EXPECT_DOUBLE_EQ(summary.handshake.value(), 40);
+  EXPECT_DOUBLE_EQ(summary.quic_ttfb.value(), 81);
+  EXPECT_DOUBLE_EQ(summary.http_ttfb.value(), 40);
+  EXPECT_EQ(summary.requests, 1u);
+  ASSERT_TRUE(summary.rtt);
+  EXPECT_EQ(summary.rtt->samples, 3u);
+  EXPECT_DOUBLE_EQ(summary.rtt->min, 40);
+  EXPECT_DOUBLE_EQ(summary.rtt->mean, 41);
+  EXPECT_DOUBLE_EQ(summary.rtt->p99, 42);
+  EXPECT_DOUBLE_EQ(summary.rtt->jitter, 1.5);
+  ASSERT_TRUE(summary.congestion_window);
+  EXPECT_EQ(summary.congestion_window->last, 20'000u);
+  EXPECT_DOUBLE_EQ(summary.congestion_window->mean, (41 * 10'000.0 + 40 * 20'000.0) / 81);
+  EXPECT_EQ(summary.events_missing, 0u);
+}
+
+TEST(Qlog, InfersLossesUnlessTheyAreReported) {
+  const Buffer header = bytes("4001020304");
+  for (const bool reported : {false, true}) {
+    const test::Folder folder;
+    {
+      const auto made = factory(folder);
+      const auto log = made->start(start, {Vantage::server, odcid, ""});
+      for (std::uint64_t i = 0; i < 10; ++i) log->packet(start, Direction::sent, one_rtt(i, header, bytes("01")));
+      if (reported) log->packet_lost(start + 50ms, PacketType::one_rtt, 4);
+      // Acknowledges 9-5 and 3-0.
+      log->packet(start + 50ms, Direction::received, one_rtt(0, header, bytes("0209000104" "0003")));
+    }
+    const auto lost = named(records_of(folder.files().at(0)), "quic:packet_lost");
+    ASSERT_EQ(lost.size(), 1u) << reported;
+    EXPECT_EQ(field(lost[0], "/data/header"), R"({"packet_type":"1RTT","packet_number":4})");
+    EXPECT_EQ(field(lost[0], "/data/trigger"), reported ? "(none)" : R"("reordering_threshold")");
+    EXPECT_EQ(summarize_qlog(folder.files()[0])->front().packets_lost, 1u);
+    EXPECT_DOUBLE_EQ(summarize_qlog(folder.files()[0])->front().loss_percent, 10);
+  }
+}
+
+TEST(Qlog, MalformedPacketsAreWrittenAsFarAsTheyGo) {
+  const test::Folder folder;
+  {
+    const auto made = factory(folder);
+    const auto log = made->start(start, {Vantage::server, odcid, ""});
+    log->packet(start, Direction::received, one_rtt(1, bytes("4001"), bytes("011a01")));
+    log->packet(start, Direction::received, {.type = PacketType::initial, .header = bytes("c0000000"), .frames = {}});
+    log->packet(start, Direction::received,
+                {.type = PacketType::retry, .header = bytes("f000000001" "ff"), .frames = bytes("aa"), .size = 1});
+  }
+  const auto received = named(records_of(folder.files().at(0)), "quic:packet_received");
+  ASSERT_EQ(received.size(), 3u);
+  EXPECT_EQ(field(received[0], "/data/frames"), R"([{"frame_type":"ping"}])");
+  EXPECT_EQ(field(received[0], "/data/malformed_payload_bytes"), "2");
+}
+
+TEST(Qlog, AFullRingDropsCountsAndSaysSo) {
+  const test::Folder folder;
+  const std::uint64_t before = qlog_events_dropped();
+  {
+    const auto made = factory(folder, 4096);
+    const auto log = made->start(start, {Vantage::client, odcid, ""});
+    // More than the ring holds, before the writer can have come round; then again when it has.
+    for (int i = 0; i < 20'000; ++i) log->note(start, "a note that takes some room in the ring of this connection");
+    while (test::content_of(folder.files().empty() ? "/dev/null" : folder.files()[0]).empty())
+      std::this_thread::sleep_for(1ms);
+    std::this_thread::sleep_for(150ms);
+    log->note(start + 1s, "the last one");
+  }
+  const std::uint64_t dropped = qlog_events_dropped() - before;
+  EXPECT_GT(dropped, 0u);
+  const auto records = records_of(folder.files().at(0));
+  std::uint64_t said = 0;
+  for (const json::object& gap : named(records, "loglevel:warning"))
+    said += gap.at("data").at("events_dropped").to_number<std::uint64_t>();
+  EXPECT_EQ(said, dropped);
+  EXPECT_EQ(named(records, "loglevel:info").size() + dropped, 20'001u);
+  EXPECT_EQ(field(records.back(), "/data/message"), R"("the last one")");
+  EXPECT_EQ(summarize_qlog(folder.files()[0])->front().events_missing, dropped);
+}
+
+TEST(Qlog, DropsAtTheEndAreSaidToo) {
+  const test::Folder folder;
+  const std::uint64_t before = qlog_events_dropped();
+  {
+    const auto made = factory(folder, 4096);
+    const auto log = made->start(start, {Vantage::client, odcid, ""});
+    const Buffer big(5000, 0);  // never fits
+    log->packet(start, Direction::sent, one_rtt(0, bytes("4001"), big));
+  }
+  EXPECT_EQ(qlog_events_dropped() - before, 1u);
+  EXPECT_EQ(field(records_of(folder.files().at(0)).back(), "/data/events_dropped"), "1");
+}
+
+// Bad input 46. A limit on the size of files refuses writes as a full disk does, and can be lifted again.
+TEST(Qlog, AFullDiskDropsRecordsAndKeepsTheFileWhole) {
+  const test::Folder folder;
+  rlimit old{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old), 0);
+  const auto old_handler = ::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{100'000, old.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const std::uint64_t before = qlog_events_dropped();
+  {
+    const auto made = factory(folder);
+    const auto log = made->start(start, {Vantage::client, odcid, ""});
+    log->note(start, "before");
+    while (folder.files().empty()) std::this_thread::sleep_for(1ms);
+    for (int i = 0; i < 3000; ++i) log->note(start + 1s, "this is too much for the disk that the files are on");
+    while (qlog_events_dropped() == before) std::this_thread::sleep_for(1ms);
+    ::setrlimit(RLIMIT_FSIZE, &old);
+    std::this_thread::sleep_for(150ms);
+    log->note(start + 2s, "after");
+  }
+  ::signal(SIGXFSZ, old_handler);
+  ::setrlimit(RLIMIT_FSIZE, &old);
+  const std::uint64_t dropped = qlog_events_dropped() - before;
+  const auto records = records_of(folder.files().at(0));  // all of them whole
+  EXPECT_EQ(field(records.back(), "/data/message"), R"("after")");
+  std::uint64_t said = 0;
+  for (const json::object& gap : named(records, "loglevel:warning"))
+    said += gap.at("data").at("events_dropped").to_number<std::uint64_t>();
+  EXPECT_EQ(said, dropped);
+  EXPECT_EQ(named(records, "loglevel:info").size() + dropped, 3002u);
+}
+
+TEST(Qlog, FilesOfTheSameIdDoNotOverwriteEachOther) {
+  const test::Folder folder;
+  {
+    const auto made = factory(folder);
+    for (const char* title : {"one", "two", "three"})
+      made->start(start, {Vantage::server, odcid, title})->note(start, title);
+    made->start(start, {Vantage::client, odcid, "other side"})->note(start, "x");
+    made->start(start, {Vantage::client, odcid, "nothing happened"});
+  }
+  EXPECT_EQ(folder.files().size(), 4u);
+  EXPECT_EQ(records_of(folder.path() + "/0102030405060708_server.sqlog").size(), 2u);
+  EXPECT_EQ(records_of(folder.path() + "/0102030405060708_server-3.sqlog").size(), 2u);
+}
+
+TEST(Qlog, ReachesTheDiskWithinASecond) {
+  const test::Folder folder;
+  const auto made = factory(folder);
+  const auto log = made->start(start, {Vantage::server, odcid, ""});
+  log->note(start, "now");
+  const auto deadline = std::chrono::steady_clock::now() + 1s;
+  while (std::chrono::steady_clock::now() < deadline &&
+         (folder.files().empty() || test::content_of(folder.files()[0]).find("now") == std::string::npos))
+    std::this_thread::sleep_for(5ms);
+  ASSERT_FALSE(folder.files().empty());
+  EXPECT_EQ(records_of(folder.files()[0]).size(), 2u);
+}
+
+TEST(Qlog, ARecorderMayOutliveTheFactory) {
+  const test::Folder folder;
+  auto made = factory(folder, 4096);
+  const auto log = made->start(start, {Vantage::server, odcid, ""});
+  log->note(start, "written");
+  made.reset();
+  for (int i = 0; i < 1000; ++i) log->note(start, "nobody writes this any more");
+  EXPECT_EQ(records_of(folder.files().at(0)).size(), 2u);
+}
+
+TEST(Qlog, SaysWhichFolderCannotBeUsed) {
+  const test::Folder folder;
+  const std::string file = folder.path() + "/file";
+  std::ofstream(file) << "x";
+  for (const std::string& path : {file, file + "/below", std::string("/proc/nothing")}) {
+    const auto made = make_qlog_factory({.folder = path});
+    ASSERT_FALSE(made) << path;
+    EXPECT_EQ(made.error().kind, ErrorKind::file);
+    EXPECT_NE(made.error().message.find(path), std::string::npos) << made.error().message;
+  }
+}
+
+TEST(Qlog, MakesItsFolder) {
+  const test::Folder folder;
+  EXPECT_TRUE(make_qlog_factory({.folder = folder.path() + "/a/b"}));
+  EXPECT_TRUE(std::filesystem::is_directory(folder.path() + "/a/b"));
+}
+
+}  // namespace
+}  // namespace sallyport::trace

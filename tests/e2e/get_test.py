@@ -1,0 +1,209 @@
+"""`sallyport get` and `sallyport gateway` as processes: downloads on every version, direct and through hops, and what goes wrong."""
+
+import os
+import signal
+import subprocess
+import time
+import unittest
+from pathlib import Path
+
+import harness
+from harness import SALLYPORT, Lab, sha256
+
+SIZE = 24 << 20
+
+
+def sallyport(*arguments, timeout=60, prefix=()):
+    return subprocess.run([*prefix, SALLYPORT, *map(str, arguments)], capture_output=True, text=True, timeout=timeout)
+
+
+class Downloads(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = Lab()
+        cls.addClassCleanup(cls.lab.__exit__)
+        cls.site = cls.lab.folder / "site"
+        cls.site.mkdir()
+        harness.make_file(cls.site / "file.bin", SIZE)
+        (cls.site / "small.txt").write_text("hello\n")
+        (cls.site / "empty").write_text("")
+        cls.want = sha256(cls.site / "file.bin")
+        cls.origin = cls.lab.gateway("--files", cls.site, name="origin")
+        cls.hops = [cls.lab.gateway("--masque", "udp,tcp", "--allow", "127.0.0.0/8", name=f"hop{i}") for i in range(4)]
+        cls.target = cls.lab.folder / "got.bin"
+
+    def get(self, *arguments, path="file.bin"):
+        self.target.unlink(missing_ok=True)
+        figures = self.lab.get_json("-o", self.target, *arguments, f"{self.origin.url}/{path}")
+        if path == "file.bin":
+            self.assertEqual(sha256(self.target), self.want)
+        return figures
+
+    def via(self, count):
+        return [word for hop in self.hops[:count] for word in ("--via", hop.url)]
+
+    def test_every_version_directly(self):
+        for http, name in (("h3", "HTTP/3"), ("h2", "HTTP/2"), ("h1", "HTTP/1.1")):
+            with self.subTest(http=http):
+                self.assertEqual(self.get("--http", http)["links"][-1]["http_version"], name)
+
+    def test_auto_prefers_http3(self):
+        self.assertEqual(self.get("--http", "auto")["links"][-1]["http_version"], "HTTP/3")
+
+    def test_through_hops(self):
+        for count in (1, 2, 4):
+            with self.subTest(hops=count):
+                links = self.get("--http", "h3", *self.via(count))["links"]
+                self.assertEqual(len(links), count + 1)
+                budgets = [link["path_budget"] for link in links[:-1]]
+                self.assertEqual(budgets, sorted(budgets, reverse=True))
+                self.assertGreaterEqual(budgets[-1], 1200)
+                for link in links:
+                    self.assertGreater(link["quic"]["ttfb_ms"], 0)
+                    self.assertGreater(link["quic"]["smoothed_rtt_ms"], 0)
+
+    def test_hops_over_tcp_versions(self):
+        for http in ("h2", "h1"):
+            with self.subTest(via_http=http):
+                links = self.get("--http", "h3", "--via-http", http, *self.via(1))["links"]
+                self.assertEqual(links[-1]["http_version"], "HTTP/3")
+                self.assertNotEqual(links[0]["http_version"], "HTTP/3")
+
+    def test_connect_carries_tls(self):
+        for via_http in ("h3", "h2", "h1"):
+            with self.subTest(via_http=via_http):
+                self.assertEqual(self.get("--mode", "tcp", "--via-http", via_http, *self.via(1))["links"][-1]["http_version"], "HTTP/2")
+
+    def test_split_by_ranges(self):
+        figures = self.get("-n", "8")
+        self.assertGreater(figures["transfers"][0]["requests"], 8)
+        self.get("-n", "8", "--http", "h2")
+
+    def test_small_and_empty(self):
+        self.get("-n", "4", path="small.txt")
+        self.assertEqual(self.target.read_text(), "hello\n")
+        self.get("-n", "4", path="empty")
+        self.assertEqual(self.target.read_bytes(), b"")
+
+    def test_body_on_stdout(self):
+        done = sallyport("get", "--no-cache", "--ca", self.lab.certificate()[0], f"{self.origin.url}/small.txt")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "hello\n", ""))
+
+    def test_several_urls_and_repeats(self):
+        figures = self.lab.get_json("-o", "/dev/null", "-n", "3", "--repeat", "3", f"{self.origin.url}/small.txt", f"{self.origin.url}/empty")
+        self.assertEqual(len(figures["transfers"]), 6)
+        self.assertEqual([t["status"] for t in figures["transfers"]], [200] * 6)
+
+    def test_qlog_keylog_and_summary(self):
+        folder, keys = self.lab.folder / "qlog", self.lab.folder / "keys"
+        self.get("--http", "h3", *self.via(1), "--qlog", folder, "--keylog", keys)
+        logs = sorted(folder.glob("*_client.sqlog"))
+        self.assertEqual(len(logs), 2)
+        self.assertEqual(keys.stat().st_mode & 0o777, 0o600)
+        self.assertIn("CLIENT_TRAFFIC_SECRET_0", keys.read_text())
+        done = sallyport("trace", "summary", "--json", *logs)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("rtt", done.stdout)
+
+    def test_missing_file_is_an_error_with_its_status(self):
+        done = sallyport("get", "--no-cache", "--ca", self.lab.certificate()[0], f"{self.origin.url}/nothing")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("404", done.stderr)
+        self.assertEqual(len(done.stderr.splitlines()), 1)
+
+    def test_killed_hop_keeps_what_came_and_resumes(self):
+        harness.make_file(self.site / "large.bin", 512 << 20)
+        hop = self.lab.gateway("--masque", "udp", "--allow", "127.0.0.0/8", name="victim")
+        target = self.lab.folder / "large.bin"
+        command = [SALLYPORT, "get", "--no-cache", "--ca", self.lab.certificate()[0], "--http", "h3", "--stall-timeout", "5",
+                   "-o", target, "--via", hop.url, f"{self.origin.url}/large.bin"]
+        child = subprocess.Popen([str(c) for c in command], stderr=subprocess.PIPE, text=True)
+        part = Path(f"{target}.part")
+        end = time.monotonic() + 20
+        while time.monotonic() < end and not (part.exists() and part.stat().st_size > 20 << 20):
+            time.sleep(0.005)
+        os.kill(hop.pid, signal.SIGKILL)
+        words = child.communicate(timeout=60)[1]
+        self.assertEqual(child.returncode, 1, words)
+        self.assertIn("hop 1", words)
+        self.assertIn("--resume", words)
+        self.assertTrue(part.exists())
+        figures = self.lab.get_json("--http", "h3", "--resume", "-o", target, *self.via(1), f"{self.origin.url}/large.bin")
+        self.assertGreater(figures["transfers"][0]["resumed_bytes"], 0)
+        self.assertEqual(sha256(target), sha256(self.site / "large.bin"))
+        self.assertFalse(part.exists())
+
+
+class Failures(unittest.TestCase):
+    """Each ends with one sentence that names what is wrong, and the right status."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = Lab()
+        cls.addClassCleanup(cls.lab.__exit__)
+        cls.cert, cls.key = cls.lab.certificate()
+        (cls.lab.folder / "site").mkdir()
+        (cls.lab.folder / "site" / "a").write_text("a")
+        cls.origin = cls.lab.gateway("--files", cls.lab.folder / "site", name="origin")
+
+    def fails(self, status, *words, command, timeout=30):
+        done = sallyport(*command, timeout=timeout)
+        self.assertEqual(done.returncode, status, done.stderr)
+        self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+        for word in words:
+            self.assertIn(str(word), done.stderr)
+
+    def get(self, *arguments):
+        return ["get", "--no-cache", "--ca", self.cert, "-o", "/dev/null", *arguments]
+
+    def test_wrong_flags(self):
+        self.fails(2, "--frobnicate", command=["get", "--frobnicate", "https://a/"])
+        self.fails(2, "http://a/", command=["get", "http://a/"])
+        self.fails(2, "--via", command=["get", "--via", "gopher://x", "https://a/"])
+        self.fails(2, "subcommand", command=[])
+
+    def test_unusable_files(self):
+        self.fails(1, "/nonexistent/cert.pem", command=["gateway", "--listen", "127.0.0.1:0", "--cert", "/nonexistent/cert.pem", "--key", self.key])
+        self.fails(1, "/nonexistent/site", command=["gateway", "--listen", "127.0.0.1:0", "--cert", self.cert, "--key", self.key, "--files", "/nonexistent/site"])
+        self.fails(1, "/nonexistent/ca.pem", command=["get", "--ca", "/nonexistent/ca.pem", "https://a/"])
+        self.fails(1, "/nonexistent/out", command=self.get("-o", "/nonexistent/out", f"{self.origin.url}/a")[:4] + ["-o", "/nonexistent/out", f"{self.origin.url}/a"])
+
+    def test_port_in_use(self):
+        self.fails(1, self.origin.port, command=["gateway", "--listen", f"127.0.0.1:{self.origin.port}", "--cert", self.cert, "--key", self.key,
+                                               "--files", self.lab.folder / "site"])
+
+    def test_refused_target(self):
+        hop = self.lab.gateway("--masque", "udp,tcp", name="strict")
+        for mode in ("udp", "tcp"):
+            self.fails(1, "hop 1", "403", "destination_ip_prohibited",
+                       command=self.get("--via", hop.url, "--mode", mode, f"{self.origin.url}/a"))
+
+    def test_dead_hop_within_its_timeout(self):
+        began = time.monotonic()
+        self.fails(1, "hop 1 (127.0.0.1:9)", command=self.get("--timeout", "2", "--via", "https://127.0.0.1:9", f"{self.origin.url}/a"))
+        self.assertLess(time.monotonic() - began, 6)
+
+    def test_wrong_certificate(self):
+        other = Lab()
+        self.addCleanup(other.__exit__)
+        ca = other.certificate("other.test")[0]
+        self.fails(1, "origin 127.0.0.1", "certificate", command=["get", "--no-cache", "--ca", ca, "-o", "/dev/null", "--http", "h3", f"{self.origin.url}/a"])
+        self.fails(1, "hop 1", "certificate", command=["get", "--no-cache", "--ca", ca, "-o", "/dev/null", "--via", self.origin.url, f"{self.origin.url}/a"])
+
+    def test_too_small_an_mtu(self):
+        if os.geteuid() != 0:
+            self.skipTest("a network namespace of a small MTU needs root")
+        with Lab(namespace=harness.Namespace(mtu=1260)) as lab:
+            lab.certificate()
+            (lab.folder / "site").mkdir()
+            (lab.folder / "site" / "a").write_text("a")
+            origin = lab.gateway("--files", lab.folder / "site")
+            hop = lab.gateway("--masque", "udp", "--allow", "127.0.0.0/8")
+            done = sallyport("get", "--no-cache", "--ca", lab.certificate()[0], "--http", "h3", "--timeout", "5", "-o", "/dev/null",
+                             "--via", hop.url, "--via", hop.url, f"{origin.url}/a", prefix=lab.prefix)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("MTU", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
