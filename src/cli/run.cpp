@@ -2,6 +2,7 @@
 
 #include "cli/cert.h"
 #include "cli/command.h"
+#include "cli/trace.h"
 
 #include <cstdio>
 #include <exception>
@@ -36,6 +37,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::simple);
   add_cert(app, status);
+  add_trace(app, status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {

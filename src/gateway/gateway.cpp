@@ -4,14 +4,11 @@
 #include <sched.h>
 #include <sys/resource.h>
 
-#include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstring>
-#include <fstream>
-#include <limits>
 #include <utility>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "gateway/addresses.h"
 #include "gateway/process_figures.h"
@@ -36,21 +33,13 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-Result<> write_file(std::string_view flag, const std::string& path, std::string_view text) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << text;
-  file.close();
-  if (file.fail()) return fail(ErrorKind::file, fmt::format("cannot write {} {}: {}", flag, path, std::strerror(errno)));
-  return {};
-}
-
 Result<tls::KeyPair> make_self_signed_pair(const Settings& settings) {
   auto pair = tls::make_self_signed(settings.self_signed);
   if (!pair) return pair;
   const auto fingerprint = tls::spki_fingerprint(pair->certificate_pem);
   if (!fingerprint) return std::unexpected(fingerprint.error());
   if (!settings.write_certificate.empty())
-    if (auto written = write_file("--write-cert", settings.write_certificate, pair->certificate_pem); !written)
+    if (auto written = write_file(settings.write_certificate, pair->certificate_pem, 0644, IfExists::replace); !written)
       return std::unexpected(std::move(written.error()));
   log_info("self-signed certificate for {}, SPKI fingerprint {}; clients trust it with {}",
            fmt::join(settings.self_signed, ", "), *fingerprint,
@@ -85,6 +74,7 @@ Gateway::~Gateway() {
 
 Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
   std::unique_ptr<Gateway> gateway(new Gateway);
+  gateway->loop_.on_signals({SIGINT, SIGTERM, SIGHUP}, [raw = gateway.get()](int signal) { raw->on_signal(signal); });
   if (auto done = gateway->set_up(std::move(settings)); !done) return std::unexpected(std::move(done.error()));
   if (auto done = gateway->start_workers(); !done) return std::unexpected(std::move(done.error()));
   if (auto done = gateway->start_admin(); !done) return std::unexpected(std::move(done.error()));
@@ -92,7 +82,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
   if (const auto& file = gateway->setup_->settings.ready_file; !file.empty()) {
     std::string lines;
     for (const auto& address : gateway->addresses()) lines += address.to_string() + "\n";
-    if (auto done = write_file("--ready-file", file, lines); !done) return std::unexpected(std::move(done.error()));
+    if (auto done = write_file(file, lines, 0644, IfExists::replace); !done) return std::unexpected(std::move(done.error()));
   }
   return gateway;
 }
@@ -170,7 +160,6 @@ void Gateway::announce() const {
 }
 
 void Gateway::run() {
-  loop_.on_signals({SIGINT, SIGTERM, SIGHUP}, [this](int signal) { on_signal(signal); });
   if (state_ != State::ended) loop_.run();
 }
 

@@ -18,7 +18,7 @@ namespace sallyport::gateway {
 
 class Gateway final : private Admin::Source {
  public:
-  /// Returns when all workers listen. Errors name the flag or file and the mend.
+  /// Returns when all workers listen, and signals wait for run(). Errors name the flag or file and the mend.
   static Result<std::unique_ptr<Gateway>> start(Settings settings);
   ~Gateway();
 

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "http/tcp_connection.h"
-
 namespace sallyport::gateway {
 
 /// A TCP connection: first its handshake, then its HTTP connection.

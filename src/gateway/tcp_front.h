@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "http/connection.h"
+#include "http/tcp_connection.h"
 #include "net/event_loop.h"
 #include "net/tcp.h"
 #include "tls/stream.h"

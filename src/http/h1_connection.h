@@ -14,11 +14,11 @@ namespace sallyport::http {
 
 class H1Connection : public StreamConnection {
  public:
-  bool can_request() const override { return false; }
+  // Connection
   void close(const Error& why) override { drop(&why); }
 
-  // For H1Exchange. Those of an exchange that is over already are ignored.
-  virtual void send_head(H1Exchange& exchange, const Response& head, bool end) = 0;
+  // For H1Exchange. What an exchange says that is over already is ignored.
+  void send_head(H1Exchange& exchange, const Response& head, bool end);
   void send_body(H1Exchange& exchange);
   void reset(H1Exchange& exchange, ResetCode code);
   void stop(H1Exchange& exchange);
@@ -35,22 +35,24 @@ class H1Connection : public StreamConnection {
     chunked,
     until_close,  ///< by the end of the stream: responses to HTTP/1.0
     raw,          ///< a tunnel: by the end of our direction
-    held,         ///< a tunnel that the peer did not agree to yet: nothing may be sent
+    held,         ///< what is to become a tunnel: nothing may be sent yet
   };
 
   // What each side does.
 
-  /// The parser's head() is complete; `done`: and so is the message.
-  virtual void head_received(bool done) = 0;
-  /// What came breaks the protocol; `why.code` is the status for it.
-  virtual void message_refused(const Error& why) = 0;
-  /// The peer ended its direction where the current message does not allow it, or while there is none.
-  virtual void cut_off(const Error& why) = 0;
   /// Whether a message may begin now.
   virtual bool may_begin() const = 0;
-  /// reset() of the current exchange, which is over when this returns.
+  /// parser().head() is complete; with `done`, so is the message, which is to be followed by message_received() unless more is to come.
+  virtual void head_received(bool done) = 0;
+  /// What came breaks the protocol; the code of `why` is the status for it.
+  virtual void message_refused(const Error& why) = 0;
+  /// The peer ended its direction inside a message.
+  virtual void cut_off(const Error& why) = 0;
+  /// Server: writes the head of a response and sets the framing.
+  virtual void put_response(const Response& head, bool end) = 0;
+  /// The current exchange was reset: end the connection.
   virtual void reset_current(ResetCode code) = 0;
-  /// A turn's bytes were worked through.
+  /// The bytes of a turn were worked through.
   virtual void worked() {}
 
   // For each side.
@@ -58,22 +60,25 @@ class H1Connection : public StreamConnection {
   H1Exchange* current() const { return current_; }
   void set_current(H1Exchange& exchange, Framing framing);
   void set_framing(Framing framing) { framing_ = framing; }
+  /// The current exchange is the last one.
   void close_afterwards() { close_after_ = true; }
   bool closes_afterwards() const { return close_after_; }
-  /// The rest of the connection is the body, both ways.
-  void enter_tunnel();
-  bool in_tunnel() const { return tunnel_; }
-  /// Hands the message's end, and its trailers, to the current exchange.
+  /// The peer's message is complete.
   void message_received();
-  /// Makes the connection ready for the next message when both of the current ones are complete; or ends it.
+  /// The peer's message ends with its head, unless it becomes a tunnel.
+  void hold_message() { message_done_ = true; }
+  /// What was held becomes no tunnel: its end is handed over at the end of this turn.
+  void end_held_message();
+  /// When both messages are complete, makes ready for the next, or ends the connection.
   void complete();
-  bool peer_ended() const { return fin_; }
+  /// Bytes of a message that has not begun or is not complete lie here.
+  bool has_partial() const { return !inbox_.empty() || parser_.in_message(); }
 
   H1Parser& parser() { return parser_; }
   HeadBuilder& builder() { return builder_; }
-  /// Text to build a head in; empty.
-  std::string& scratch();
-  void put_scratch() { gather().put(as_bytes(scratch_)); }
+  /// Text to write a head in, empty at first.
+  std::string& start_head();
+  void send_head_text() { gather().put(as_bytes(head_text_)); }
 
   void on_exchange_gone(ExchangeBase& exchange) override;
 
@@ -83,31 +88,33 @@ class H1Connection : public StreamConnection {
   void received_fin() override;
   void send() override;
 
-  bool may_parse() const;
+  bool may_work() const;
   std::size_t work_through(Bytes bytes);
+  bool work_through_inbox();
   std::size_t parse(Bytes bytes);
-  void work_through_inbox();
+  void deliver(Bytes body);
   void work_off_end();
   void update_reading();
-  void deliver(Bytes body);
   bool pump();
-  void put_chunk(std::size_t size);
-  void put_last_chunk();
+  void put_body(std::size_t size);
+  void put_end_of_body();
 
   H1Parser parser_;
   HeadBuilder builder_;
   Fields trailers_;
-  std::string scratch_;
-  std::vector<std::uint8_t> inbox_;  // what came and cannot be worked on yet
+  std::string head_text_;
+  std::vector<std::uint8_t> inbox_;  // what came and could not be worked through yet
   H1Exchange* current_ = nullptr;
   std::size_t unconsumed_ = 0;       // of the current body
-  Framing framing_ = Framing::none;
-  bool message_done_ = false;        // the peer's current one
+  Framing framing_ = Framing::none;  // of what we send
+  bool paused_ = false;              // too much is unconsumed
+  bool message_done_ = false;        // of the peer
+  bool held_end_due_ = false;
   bool tunnel_ = false;
   bool fin_ = false;                 // the peer ended its direction
   bool fin_told_ = false;
   bool close_after_ = false;
-  bool working_ = false;
+  bool reading_ = true;
 };
 
 }  // namespace sallyport::http

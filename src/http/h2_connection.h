@@ -49,7 +49,6 @@ class H2Connection final : public StreamConnection {
   void idled() override;
   void on_exchange_gone(ExchangeBase& exchange) override;
 
-  bool is_server() const { return requests_ != nullptr; }
   void submit_settings();
   void submit_request(H2Exchange& exchange);
   void detach(H2Exchange& exchange);
@@ -61,7 +60,6 @@ class H2Connection final : public StreamConnection {
   /// Hands all frames that are not DATA to the stream, however full it is.
   void send_last_words();
   bool send_frame();
-  bool is_full() { return gather().queued_bytes() > net::ByteStream::high_water; }
   void settings_received();
   void settings_acknowledged();
   void goaway_received(const nghttp2_goaway& frame);

@@ -66,6 +66,9 @@ class StreamConnection : public Connection, protected net::ByteStreamReceiver, p
   ConnectionHandler* handler() const { return handler_; }
   net::ByteStream& stream() const { return *stream_; }
   StreamGather& gather() { return gather_; }
+  /// The stream has enough for now; its on_stream_writable leads to send().
+  bool is_full() const { return gather_.queued_bytes() > net::ByteStream::high_water; }
+  bool is_server() const { return server_; }
   ExchangeSet& exchanges() { return exchanges_; }
   const Limits& limits() const { return limits_; }
   bool has_tls() const { return !tls_.empty(); }

@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <cstdlib>
 
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <sys/timerfd.h>
 

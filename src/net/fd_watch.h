@@ -7,6 +7,8 @@
 #include "base/unique_fd.h"
 #include "net/event_loop.h"
 
+#include <utility>
+
 namespace sallyport::net {
 
 /// Gets at most one call of each kind a turn. Either call may destroy the FdWatch.

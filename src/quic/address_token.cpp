@@ -11,12 +11,6 @@ namespace {
 constexpr Duration retry_lifetime = 10s;  // a round trip of the slowest paths
 constexpr Duration new_token_lifetime = 24h;
 
-/// NEW_TOKEN is about the host: NAT gives each of its connections another port.
-net::SocketAddress without_port(net::SocketAddress address) {
-  address.set_port(0);
-  return address;
-}
-
 }  // namespace
 
 AddressTokens::AddressTokens(const tls::ServerSecret& secret)
@@ -37,13 +31,11 @@ AddressTokens::Verdict AddressTokens::check(const ngtcp2_pkt_hd& initial, const 
                                               to_native(retry_lifetime), to_native(now)) == 0
                  ? Verdict::after_retry
                  : Verdict::invalid_retry;
-    case NGTCP2_CRYPTO_TOKEN_MAGIC_REGULAR: {
-      const net::SocketAddress host = without_port(remote);
-      return ngtcp2_crypto_verify_regular_token(initial.token, initial.tokenlen, key.data(), key.size(), host.data(),
-                                                host.size(), to_native(new_token_lifetime), to_native(now)) == 0
+    case NGTCP2_CRYPTO_TOKEN_MAGIC_REGULAR:  // of the address only: NAT gives each of a host's connections another port
+      return ngtcp2_crypto_verify_regular_token(initial.token, initial.tokenlen, key.data(), key.size(), remote.data(),
+                                                remote.size(), to_native(new_token_lifetime), to_native(now)) == 0
                  ? Verdict::proven
                  : Verdict::absent;
-    }
     default: return Verdict::absent;
   }
 }
@@ -60,10 +52,9 @@ std::vector<std::uint8_t> AddressTokens::make_retry(std::uint32_t version, const
 
 std::vector<std::uint8_t> AddressTokens::make_new_token(std::uint32_t version, const net::SocketAddress& remote, Time now) const {
   const Key& key = key_for(version);
-  const net::SocketAddress host = without_port(remote);
   std::vector<std::uint8_t> token(NGTCP2_CRYPTO_MAX_REGULAR_TOKENLEN);
-  const ngtcp2_ssize size = ngtcp2_crypto_generate_regular_token(token.data(), key.data(), key.size(), host.data(), host.size(),
-                                                                 to_native(now));
+  const ngtcp2_ssize size = ngtcp2_crypto_generate_regular_token(token.data(), key.data(), key.size(), remote.data(),
+                                                                 remote.size(), to_native(now));
   token.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
   return token;
 }

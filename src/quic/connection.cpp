@@ -36,7 +36,7 @@ Connection::~Connection() {
 }
 
 Application& Impl::app() {
-  if (application == nullptr) application = &keeper->make_application(*face);
+  if (application == nullptr) application = &keeper->make_application(*member);
   return *application;
 }
 

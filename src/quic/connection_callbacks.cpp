@@ -132,7 +132,7 @@ int on_new_id(ngtcp2_conn*, ngtcp2_cid* id, std::uint8_t* token, std::size_t siz
   Impl& impl = impl_of(user_data);
   if (impl.is_server) {
     if (!impl.keeper->make_id(*id, token)) return NGTCP2_ERR_CALLBACK_FAILURE;
-    impl.keeper->add_id(*impl.face, *id);
+    impl.keeper->add_id(*impl.member, *id);
     return 0;
   }
   id->datalen = size;

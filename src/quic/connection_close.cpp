@@ -99,14 +99,17 @@ void Impl::carry_out_end(Time at) {
     if (closed->by == Closed::By::peer) recorder->state(at, "draining");
     recorder->closed(at, closed->by == Closed::By::peer, closed->application, closed->code, closed->reason);
   }
-  const Duration keep = 3 * Duration(ngtcp2_conn_get_pto(conn.get()));
-  if (keeper != nullptr && !handshake_completed) keeper->on_handshake_end(false);
-  Keeper* const keeper_after = keeper;
-  Connection& connection = *face;
-  std::vector<std::uint8_t> packet = keeper_after != nullptr ? std::move(close_packet) : std::vector<std::uint8_t>{};
   // A server's application exists only once there was something to tell it.
+  if (keeper == nullptr) {
+    application->on_closed(*closed);
+    return;
+  }
+  if (!handshake_completed) keeper->on_handshake_end(false);
+  // Closing or draining (RFC 9000 §10.2); after a silent end there is nobody to expect.
+  const bool peer_may_send = closed->by == Closed::By::us || closed->by == Closed::By::peer;
+  const Duration keep = peer_may_send ? 3 * Duration(ngtcp2_conn_get_pto(conn.get())) : Duration::zero();
   if (application != nullptr) application->on_closed(*closed);
-  if (keeper_after != nullptr) keeper_after->on_ended(connection, std::move(packet), keep);
+  keeper->on_ended(*member, std::move(close_packet), keep);
 }
 
 void Impl::answer_closed(const net::NetPath& from, std::size_t datagrams) {

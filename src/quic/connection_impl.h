@@ -37,21 +37,27 @@ struct ClientState {
   std::vector<std::uint8_t> token;         ///< from NEW_TOKEN of an earlier connection
 };
 
+struct EndpointMember;
+
 struct Connection::Impl final : SendBatch::Sender {
   /// What an Endpoint does for its connections.
   class Keeper {
    public:
     /// Makes the server's Application, when there is first something to tell it.
-    virtual Application& make_application(Connection& connection) = 0;
+    virtual Application& make_application(EndpointMember& member) = 0;
     virtual bool make_id(ngtcp2_cid& id, std::uint8_t* reset_token) = 0;
-    virtual void add_id(Connection& connection, const ngtcp2_cid& id) = 0;
+    virtual void add_id(EndpointMember& member, const ngtcp2_cid& id) = 0;
     virtual void remove_id(const ngtcp2_cid& id) = 0;
     /// A token by which the client's address is known to be its own next time.
     virtual std::vector<std::uint8_t> make_address_token(const net::NetPath& path, std::uint32_t version, Time now) = 0;
+    /// Once: the handshake is complete, or the connection ended before.
     virtual void on_handshake_end(bool completed) = 0;
-    /// After on_closed: `close_packet` is what answers packets from now on (none: nothing does). The connection is to be
-    /// destroyed in a later step, not at once.
-    virtual void on_ended(Connection& connection, std::vector<std::uint8_t> close_packet, Duration keep) = 0;
+    /// The endpoint's path asks to wait; the member is told when it no longer does.
+    virtual bool is_blocked() const = 0;
+    virtual void wait_for_path(EndpointMember& member) = 0;
+    /// After on_closed. Packets that still come are answered by `close_packet` (empty: not at all) for as long as `keep`. The
+    /// connection is destroyed in a later step.
+    virtual void on_ended(EndpointMember& member, std::vector<std::uint8_t> close_packet, Duration keep) = 0;
 
    protected:
     ~Keeper() = default;
@@ -90,6 +96,7 @@ struct Connection::Impl final : SendBatch::Sender {
   // connection_write.cpp
   void flush(Time now);
   void write_packets(Time now);
+  void wait_for_path();
   bool write_probe(SendBatch& batch, Time now);
   ngtcp2_ssize write_datagrams(SendBatch& batch, std::size_t size, Time now);
   struct StreamWrite {
@@ -139,7 +146,8 @@ struct Connection::Impl final : SendBatch::Sender {
   Connection* face = nullptr;
   Application* application = nullptr;
   net::DatagramPath* path;
-  Keeper* keeper = nullptr;
+  Keeper* keeper = nullptr;         // a server's
+  EndpointMember* member = nullptr;  // what its keeper knows it by
   std::unique_ptr<ClientState> client;
 
   ngtcp2_crypto_conn_ref conn_ref{};

@@ -43,6 +43,7 @@ void Impl::flush(Time at) {
   now = at;
   tap.set_now(at);
   if (closed) return;
+  if (keeper != nullptr && !blocked && keeper->is_blocked()) wait_for_path();
   if (!ending && !blocked) write_packets(at);
   if (ending) {
     carry_out_end(at);  // the owner may destroy this once it knows
@@ -87,8 +88,13 @@ void Impl::write_packets(Time at) {
     }
   }
   batch.flush();
-  blocked = batch.blocked();
+  if (batch.blocked()) wait_for_path();
   if (batch.total() != 0) ngtcp2_conn_update_pkt_tx_time(conn.get(), to_native(at));
+}
+
+void Impl::wait_for_path() {
+  blocked = true;
+  if (keeper != nullptr) keeper->wait_for_path(*member);
 }
 
 /// Lets ngtcp2 send its path MTU probe. Whatever else waits goes out before it in packets of a proven size, since ngtcp2 would

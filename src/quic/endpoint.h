@@ -7,6 +7,8 @@
 
 #include "quic/connection.h"
 #include "quic/connection_id.h"
+#include "tls/replay_guard.h"
+#include "tls/server_secret.h"
 
 namespace sallyport::quic {
 
@@ -23,6 +25,8 @@ struct ServerOptions {
   std::size_t max_half_open = 4096;          ///< more Initials than this are dropped
   std::size_t max_connections = 200'000;
   bool early_data = true;
+  /// The 0-RTT data seen before, shared by the workers of a process; null: this endpoint keeps its own.
+  std::shared_ptr<tls::ReplayRecord> replay_record;
 };
 
 struct EndpointStats {
@@ -38,12 +42,14 @@ class Endpoint final : public net::DatagramReceiver {
   /// after on_closed. Called before the handshake's end.
   using Accept = std::function<std::unique_ptr<Application>(Connection&)>;
 
-  /// `path` is not owned and must outlive the endpoint.
+  /// Becomes the receiver of `path`, which is not owned and must outlive the endpoint.
   Endpoint(const Environment& environment, net::DatagramPath& path, ServerOptions options, Accept accept);
   ~Endpoint();
 
   void on_datagrams(const net::NetPath& path, const net::DatagramRun& run, Time now) override;
   void on_path_writable(Time now) override;
+  void on_max_datagram_size(std::size_t bytes) override;
+  void on_path_closed(const Error& why) override;
 
   /// New connections get these from now on; those that are open keep theirs.
   void set_credentials(std::shared_ptr<const tls::ServerCredentials> credentials);

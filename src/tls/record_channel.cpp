@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 namespace sallyport::tls {
@@ -34,11 +33,11 @@ void RecordChannel::settle() {
 }
 
 std::size_t RecordChannel::take(MutableBytes out) {
-  std::size_t taken = std::min(out.size(), held().size());
-  std::memcpy(out.data(), held_.data() + held_read_, taken);
+  const std::size_t taken = std::min(out.size(), held().size());
+  std::ranges::copy(held().first(taken), out.begin());
   held_read_ += taken;
   const std::size_t more = std::min(out.size() - taken, arriving_.size());
-  std::memcpy(out.data() + taken, arriving_.data(), more);
+  std::ranges::copy(arriving_.first(more), out.begin() + static_cast<std::ptrdiff_t>(taken));
   arriving_ = arriving_.subspan(more);
   return taken + more;
 }
@@ -73,7 +72,8 @@ void RecordChannel::put(Bytes record) {
           std::clamp(std::max(expected_, record.size()), smallest_buffer, Chunk::pooled_size));
     }
     const std::size_t count = std::min(record.size(), out_.size() - out_used_);
-    std::memcpy(out_.mutable_bytes().data() + out_used_, record.data(), count);
+    std::ranges::copy(record.first(count),
+                      out_.mutable_bytes().begin() + static_cast<std::ptrdiff_t>(out_used_));
     out_used_ += count;
     expected_ -= std::min(expected_, count);
     record = record.subspan(count);

@@ -1,12 +1,12 @@
 #include "trace/byte_source.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace sallyport::trace {
 namespace {
@@ -15,14 +15,17 @@ constexpr std::size_t piece = 256 * 1024;
 
 }  // namespace
 
-ByteSource::ByteSource(UniqueFd fd, std::string name) : name_(std::move(name)), fd_(std::move(fd)), buffer_(piece) {}
+ByteSource::ByteSource(UniqueFd fd, std::string name)
+    : name_(std::move(name)), fd_(std::move(fd)), buffer_(piece) {}
 
 Result<ByteSource> ByteSource::open(const std::string& path) {
   UniqueFd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  struct stat status {};
+  struct stat status{};
   if (!fd || ::fstat(fd.get(), &status) != 0)
-    return fail(ErrorKind::file, "cannot open " + path + ": " + std::strerror(errno), static_cast<std::uint64_t>(errno));
-  if (!S_ISREG(status.st_mode)) return fail(ErrorKind::file, "cannot read " + path + ": it is not a regular file");
+    return fail(ErrorKind::file, "cannot open " + path + ": " + std::strerror(errno),
+                static_cast<std::uint64_t>(errno));
+  if (!S_ISREG(status.st_mode))
+    return fail(ErrorKind::file, "cannot read " + path + ": it is not a regular file");
   return ByteSource(std::move(fd), path);
 }
 
@@ -38,7 +41,8 @@ Result<std::string_view> ByteSource::next() {
     count = ::pread(fd_.get(), buffer_.data(), buffer_.size(), static_cast<off_t>(position_));
   } while (count < 0 && errno == EINTR);
   if (count < 0)
-    return fail(ErrorKind::file, "cannot read " + name_ + ": " + std::strerror(errno), static_cast<std::uint64_t>(errno));
+    return fail(ErrorKind::file, "cannot read " + name_ + ": " + std::strerror(errno),
+                static_cast<std::uint64_t>(errno));
   position_ += static_cast<std::uint64_t>(count);
   return std::string_view(buffer_.data(), static_cast<std::size_t>(count));
 }

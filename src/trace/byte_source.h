@@ -1,12 +1,13 @@
-// ByteSource: a file, or bytes at hand, read from the start in pieces, as often as one likes. For qlog's reader.
+// ByteSource: a file, or bytes at hand, read from the start in pieces, as often as one likes. For qlog's
+// reader.
 #pragma once
-
-#include <string>
-#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
+
+#include <string>
+#include <vector>
 
 namespace sallyport::trace {
 

@@ -1,9 +1,10 @@
 #include "trace/contained_qlog.h"
 
 #include <algorithm>
+#include <string>
+
 #include <boost/json.hpp>
 #include <boost/json/basic_parser_impl.hpp>
-#include <string>
 
 namespace sallyport::trace {
 namespace {
@@ -14,8 +15,8 @@ namespace json = boost::json;
 constexpr std::size_t max_value_bytes = 32 * 1024 * 1024;
 constexpr std::size_t max_traces = 10'000;
 
-/// What basic_parser tells of the document, token by token. Where it stands is told by `place_`; a value that is wanted
-/// is put together on `stack_`.
+/// What basic_parser tells of the document, token by token. Where it stands is told by `place_`; a value that
+/// is wanted is put together on `stack_`.
 class Handler {
  public:
   static constexpr std::size_t max_object_size = ~std::size_t{0};
@@ -195,14 +196,15 @@ struct ContainedQlog::Parser {
   Result<> feed(bool more, std::string_view bytes) {
     json::error_code error;
     const std::size_t used = parser.write_some(more, bytes.data(), bytes.size(), error);
-    line += static_cast<std::size_t>(std::count(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(used), '\n'));
+    line += static_cast<std::size_t>(
+        std::count(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(used), '\n'));
     if (parser.handler().stopped) return {};
-    if (!error && used < bytes.size() &&
-        bytes.find_first_not_of(" \t\r\n", used) != bytes.npos)
+    if (!error && used < bytes.size() && bytes.find_first_not_of(" \t\r\n", used) != bytes.npos)
       error = json::error::extra_data;
     if (!error) return {};
     const char* complaint = parser.handler().complaint;
-    return fail(ErrorKind::file, "line " + std::to_string(line) + ": " + (complaint ? complaint : error.message()));
+    return fail(ErrorKind::file,
+                "line " + std::to_string(line) + ": " + (complaint ? complaint : error.message()));
   }
 
   json::basic_parser<Handler> parser;
@@ -214,10 +216,16 @@ ContainedQlog::ContainedQlog(OnTrace on_trace, OnEvent on_event)
 
 ContainedQlog::~ContainedQlog() = default;
 
-Result<> ContainedQlog::feed(std::string_view bytes) { return parser_->feed(true, bytes); }
+Result<> ContainedQlog::feed(std::string_view bytes) {
+  return parser_->feed(true, bytes);
+}
 
-Result<> ContainedQlog::finish() { return parser_->feed(false, {}); }
+Result<> ContainedQlog::finish() {
+  return parser_->feed(false, {});
+}
 
-bool ContainedQlog::is_stopped() const { return parser_->parser.handler().stopped; }
+bool ContainedQlog::is_stopped() const {
+  return parser_->parser.handler().stopped;
+}
 
 }  // namespace sallyport::trace

@@ -1,19 +1,21 @@
-// A contained qlog, one JSON document (older "JSON" format, current "urn:ietf:params:qlog:file:contained"), parsed as a stream: of
-// traces of any length, only one event at a time becomes a value.
+// A contained qlog, one JSON document (older "JSON" format, current "urn:ietf:params:qlog:file:contained"),
+// parsed as a stream: of traces of any length, only one event at a time becomes a value.
 #pragma once
 
-#include <boost/json/fwd.hpp>
+#include "base/result.h"
+
 #include <functional>
 #include <memory>
 #include <string_view>
 
-#include "base/result.h"
+#include <boost/json/fwd.hpp>
 
 namespace sallyport::trace {
 
 class ContainedQlog {
  public:
-  /// Each element of an "events" array, as it comes; the trace's number counts from 0. False ends the reading.
+  /// Each element of an "events" array, as it comes; the trace's number counts from 0. False ends the
+  /// reading.
   using OnEvent = std::function<bool(std::size_t trace, const boost::json::value& event)>;
   /// The end of a trace: all of its members but the events.
   using OnTrace = std::function<void(std::size_t trace, const boost::json::object& header)>;

@@ -6,7 +6,8 @@
 namespace sallyport::trace {
 
 void RttFigures::add(double milliseconds) {
-  // Writers repeat the last value in events about something else; a new sample is nearly always another value.
+  // Writers repeat the last value in events about something else; a new sample is nearly always another
+  // value.
   if (count_ > 0 && milliseconds == previous_) return;
   min_ = count_ == 0 ? milliseconds : std::min(min_, milliseconds);
   if (count_ > 0) differences_ += std::abs(milliseconds - previous_);

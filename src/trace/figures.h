@@ -1,16 +1,17 @@
 // Small accumulators behind trace summaries: each takes any number of values in bounded memory.
 #pragma once
 
+#include "trace/summary.h"
+
 #include <cstdint>
 #include <optional>
 #include <unordered_map>
 #include <vector>
 
-#include "trace/summary.h"
-
 namespace sallyport::trace {
 
-/// Round-trip times. Percentiles are exact up to `max_samples` values; of more, every 2nd, 4th ... is kept for them.
+/// Round-trip times. Percentiles are exact up to `max_samples` values; of more, every 2nd, 4th ... is kept
+/// for them.
 class RttFigures {
  public:
   void add(double milliseconds);

@@ -133,7 +133,8 @@ void JsonText::real(double value) {
     return;
   }
   std::array<char, 340> buffer;  // the largest double has 309 digits before the point
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed, 3).ptr;
+  const auto end =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed, 3).ptr;
   out_.append(buffer.data(), end);
 }
 
@@ -142,7 +143,8 @@ void JsonText::milliseconds(Duration value) {
   auto count = value.count();
   if (count < 0) {
     out_.push_back('-');
-    count = count == std::numeric_limits<Duration::rep>::min() ? std::numeric_limits<Duration::rep>::max() : -count;
+    count = count == std::numeric_limits<Duration::rep>::min() ? std::numeric_limits<Duration::rep>::max()
+                                                               : -count;
   }
   std::array<char, 20> buffer;
   const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), count / 1'000'000).ptr;
@@ -150,7 +152,8 @@ void JsonText::milliseconds(Duration value) {
   std::uint32_t fraction = static_cast<std::uint32_t>(count % 1'000'000);
   if (fraction == 0) return;
   std::array<char, 7> decimals{'.', '0', '0', '0', '0', '0', '0'};
-  for (std::size_t i = decimals.size(); i-- > 1; fraction /= 10) decimals[i] = static_cast<char>('0' + fraction % 10);
+  for (std::size_t i = decimals.size(); i-- > 1; fraction /= 10)
+    decimals[i] = static_cast<char>('0' + fraction % 10);
   std::size_t size = decimals.size();
   while (decimals[size - 1] == '0') --size;
   out_.append(decimals.data(), size);

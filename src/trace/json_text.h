@@ -1,14 +1,15 @@
-// JsonText: writes JSON (RFC 8259) by appending to a string, without building a document first. For qlog's writer, which
-// puts out hundreds of thousands of small objects a second. The caller keeps to the grammar; commas are put in here.
+// JsonText: writes JSON (RFC 8259) by appending to a string, without building a document first. For qlog's
+// writer, which puts out hundreds of thousands of small objects a second. The caller keeps to the grammar;
+// commas are put in here.
 #pragma once
+
+#include "base/bytes.h"
+#include "base/time.h"
 
 #include <concepts>
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "base/bytes.h"
-#include "base/time.h"
 
 namespace sallyport::trace {
 

@@ -1,8 +1,8 @@
 #include "trace/json_text.h"
 
-#include <gtest/gtest.h>
-
 #include <limits>
+
+#include <gtest/gtest.h>
 
 namespace sallyport::trace {
 namespace {
@@ -26,12 +26,13 @@ TEST(JsonText, EscapesWhatJsonForbids) {
 }
 
 TEST(JsonText, KeepsUtf8AndReplacesWhatIsNot) {
-  EXPECT_EQ(text("h\xc3\xa9, \xe2\x82\xac, \xf0\x9f\x9a\xaa"), "\"h\xc3\xa9, \xe2\x82\xac, \xf0\x9f\x9a\xaa\"");
+  EXPECT_EQ(text("h\xc3\xa9, \xe2\x82\xac, \xf0\x9f\x9a\xaa"),
+            "\"h\xc3\xa9, \xe2\x82\xac, \xf0\x9f\x9a\xaa\"");
   const std::string bad = "\xef\xbf\xbd";
   EXPECT_EQ(text("a\xff z"), "\"a" + bad + " z\"");
-  EXPECT_EQ(text("\xc3"), "\"" + bad + "\"");                        // cut off
-  EXPECT_EQ(text("\xc0\xaf"), "\"" + bad + bad + "\"");              // overlong
-  EXPECT_EQ(text("\xed\xa0\x80"), "\"" + bad + bad + bad + "\"");    // surrogate
+  EXPECT_EQ(text("\xc3"), "\"" + bad + "\"");                                // cut off
+  EXPECT_EQ(text("\xc0\xaf"), "\"" + bad + bad + "\"");                      // overlong
+  EXPECT_EQ(text("\xed\xa0\x80"), "\"" + bad + bad + bad + "\"");            // surrogate
   EXPECT_EQ(text("\xf4\x90\x80\x80"), "\"" + bad + bad + bad + bad + "\"");  // beyond U+10FFFF
 }
 

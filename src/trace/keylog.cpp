@@ -1,14 +1,14 @@
 #include "trace/keylog.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "base/log.h"
+#include "base/unique_fd.h"
 
 #include <cerrno>
 #include <cstring>
 
-#include "base/log.h"
-#include "base/unique_fd.h"
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace sallyport::trace {
 namespace {

@@ -1,12 +1,12 @@
-// KeyLog: the TLS key log file (NSS format, RFC 9850) that lets Wireshark decrypt a capture. One a process; lines from
-// several threads never mix.
+// KeyLog: the TLS key log file (NSS format, RFC 9850) that lets Wireshark decrypt a capture. One a process;
+// lines from several threads never mix.
 #pragma once
+
+#include "base/result.h"
 
 #include <memory>
 #include <string>
 #include <string_view>
-
-#include "base/result.h"
 
 namespace sallyport::trace {
 

@@ -1,12 +1,12 @@
 #include "trace/keylog.h"
 
-#include <sys/stat.h>
+#include "trace/test_folder.h"
 
 #include <algorithm>
 #include <sstream>
 #include <thread>
 
-#include "trace/test_folder.h"
+#include <sys/stat.h>
 
 namespace sallyport::trace {
 namespace {
@@ -20,7 +20,7 @@ TEST(KeyLog, AppendsLinesAndIsPrivate) {
     (*log)->write(line);
   }
   EXPECT_EQ(test::content_of(path), "CLIENT_RANDOM aa bb\nQUIC_X cc dd\n");
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat(path.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600u);
 }

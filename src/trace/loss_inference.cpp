@@ -43,7 +43,9 @@ void LossInference::on_acked(PacketType type, std::uint64_t low, std::uint64_t h
   trim(space);
 }
 
-void LossInference::forget(PacketType type) { space_of(type).sent.clear(); }
+void LossInference::forget(PacketType type) {
+  space_of(type).sent.clear();
+}
 
 void LossInference::take_sample(Time now, Space& space) {
   if (space.newly_acked_at == never) return;
@@ -55,7 +57,7 @@ void LossInference::take_sample(Time now, Space& space) {
 
 Duration LossInference::loss_delay() const {
   const Duration rtt = std::max(smoothed_rtt_, latest_rtt_);
-  if (rtt == Duration::zero()) return 333ms;  // kInitialRtt, RFC 9002 §6.2.2
+  if (rtt == Duration::zero()) return 333ms;    // kInitialRtt, RFC 9002 §6.2.2
   return std::max<Duration>(rtt * 9 / 8, 1ms);  // kGranularity
 }
 

@@ -1,13 +1,13 @@
-// LossInference: which sent packets a sender must have deemed lost, told from the ACK frames it received (RFC 9002 §6.1).
-// For traces of a QUIC library that does not say so itself. One thread; memory is bounded.
+// LossInference: which sent packets a sender must have deemed lost, told from the ACK frames it received (RFC
+// 9002 §6.1). For traces of a QUIC library that does not say so itself. One thread; memory is bounded.
 #pragma once
+
+#include "base/time.h"
+#include "trace/recorder.h"
 
 #include <array>
 #include <cstdint>
 #include <deque>
-
-#include "base/time.h"
-#include "trace/recorder.h"
 
 namespace sallyport::trace {
 
@@ -20,7 +20,8 @@ class LossInference {
     bool probe = false;    ///< was sent as a path MTU probe
   };
 
-  /// A packet number space forgets its oldest packets, unjudged, beyond this many that wait for an acknowledgement.
+  /// A packet number space forgets its oldest packets, unjudged, beyond this many that wait for an
+  /// acknowledgement.
   static constexpr std::size_t max_tracked = 1 << 16;
 
   /// A packet left; only ack-eliciting ones are watched. Numbers of one space only grow.
@@ -34,7 +35,8 @@ class LossInference {
     take_sample(now, space);
     judge(now, space, found);
   }
-  /// The keys of `type` are gone (RFC 9001 §4.9): what is still out there counts neither as lost nor as delivered.
+  /// The keys of `type` are gone (RFC 9001 §4.9): what is still out there counts neither as lost nor as
+  /// delivered.
   void forget(PacketType type);
   /// Judges by time alone; cheap to call for every event.
   template <class Found>
@@ -57,7 +59,8 @@ class LossInference {
     std::uint64_t largest_sent = 0;
     std::uint64_t largest_acked = 0;
     bool any_acked = false;
-    Time newly_acked_at = never;  ///< when the largest packet of the ACK frame being read was sent, if that is news
+    Time newly_acked_at =
+        never;  ///< when the largest packet of the ACK frame being read was sent, if that is news
   };
 
   Space& space_of(PacketType type);

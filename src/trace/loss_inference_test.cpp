@@ -1,8 +1,8 @@
 #include "trace/loss_inference.h"
 
-#include <gtest/gtest.h>
-
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace sallyport::trace {
 namespace {
@@ -12,10 +12,13 @@ constexpr auto one_rtt = PacketType::one_rtt;
 class LossInferenceTest : public ::testing::Test {
  protected:
   auto found() {
-    return [this](const LossInference::Lost& lost) { (lost.by_time ? by_time_ : by_number_).push_back(lost.number); };
+    return [this](const LossInference::Lost& lost) {
+      (lost.by_time ? by_time_ : by_number_).push_back(lost.number);
+    };
   }
   void send(std::uint64_t first, std::uint64_t last, bool eliciting = true) {
-    for (std::uint64_t number = first; number <= last; ++number) losses_.on_sent(now_, one_rtt, number, eliciting, false);
+    for (std::uint64_t number = first; number <= last; ++number)
+      losses_.on_sent(now_, one_rtt, number, eliciting, false);
   }
   void ack(std::uint64_t low, std::uint64_t high) {
     losses_.on_acked(one_rtt, low, high);

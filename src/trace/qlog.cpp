@@ -1,20 +1,21 @@
 #include "trace/qlog.h"
 
-#include <unistd.h>
+#include "trace/qlog_writer.h"
 
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
 
-#include "trace/qlog_writer.h"
+#include <unistd.h>
 
 namespace sallyport::trace {
 namespace {
 
 class QlogFactory final : public RecorderFactory {
  public:
-  explicit QlogFactory(const QlogOptions& options) : ring_bytes_(options.ring_bytes), writer_(options.folder) {}
+  explicit QlogFactory(const QlogOptions& options)
+      : ring_bytes_(options.ring_bytes), writer_(options.folder) {}
 
   std::unique_ptr<Recorder> start(Time now, const ConnectionIdentity& identity) override {
     const Bytes id = identity.original_destination_id;
@@ -42,12 +43,14 @@ Result<std::shared_ptr<RecorderFactory>> make_qlog_factory(const QlogOptions& op
   if (!std::filesystem::is_directory(options.folder, error))
     return fail(ErrorKind::file, "cannot write qlogs to " + options.folder + ": it is not a folder", ENOTDIR);
   if (::access(options.folder.c_str(), W_OK | X_OK) != 0)
-    return fail(ErrorKind::file, "cannot write qlogs to the folder " + options.folder + ": " + std::strerror(errno),
+    return fail(ErrorKind::file,
+                "cannot write qlogs to the folder " + options.folder + ": " + std::strerror(errno),
                 static_cast<std::uint64_t>(errno));
   try {
     return std::make_shared<QlogFactory>(options);
   } catch (const std::system_error& no_thread) {
-    return fail(ErrorKind::resource, std::string("cannot start the thread that writes qlogs: ") + no_thread.what());
+    return fail(ErrorKind::resource,
+                std::string("cannot start the thread that writes qlogs: ") + no_thread.what());
   }
 }
 

@@ -2,17 +2,18 @@
 // <ODCID>_client.sqlog, in a folder. Frames are decoded on the writer's thread, never on the connection's.
 #pragma once
 
-#include <memory>
-#include <string>
-
 #include "base/result.h"
 #include "trace/recorder.h"
+
+#include <memory>
+#include <string>
 
 namespace sallyport::trace {
 
 struct QlogOptions {
-  std::string folder;                          ///< made when missing
-  std::size_t ring_bytes = 4 * 1024 * 1024;    ///< a connection's copy of what is not yet written; overflow is dropped and counted
+  std::string folder;  ///< made when missing
+  std::size_t ring_bytes =
+      4 * 1024 * 1024;  ///< a connection's copy of what is not yet written; overflow is dropped and counted
 };
 
 /// Destroying the factory, after its recorders, flushes and closes all files.

@@ -1,5 +1,5 @@
-// What the reader makes of a qlog, whoever wrote it and by whichever draft: traces, and those of their events that figures are
-// computed from. Names are the current ones, times milliseconds.
+// What the reader makes of a qlog, whoever wrote it and by whichever draft: traces, and those of their events
+// that figures are computed from. Names are the current ones, times milliseconds.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@ namespace sallyport::trace {
 /// One trace of a file: one vantage point's view.
 struct QlogTrace {
   std::string title;
-  std::string writer;         ///< vantage_point.name
-  std::string vantage;        ///< "client", "server", or "" where the file does not say; of a network tap: its flow
+  std::string writer;   ///< vantage_point.name
+  std::string vantage;  ///< "client", "server", or "" where the file does not say; of a network tap: its flow
   std::string connection_id;  ///< ODCID or group_id, as the file spells it
 };
 
@@ -26,17 +26,23 @@ struct QlogStreamPiece {
 /// The reader uses one of these again and again; only the fields of its kind mean something.
 struct QlogEvent {
   enum class Kind : std::uint8_t {
-    packet_sent, packet_received, packet_lost, metrics, http_frame_sent, http_frame_received, state,
-    gap,    ///< the writer says that events are missing
+    packet_sent,
+    packet_received,
+    packet_lost,
+    metrics,
+    http_frame_sent,
+    http_frame_received,
+    state,
+    gap,  ///< the writer says that events are missing
     other,
   };
   Kind kind = Kind::other;
-  double time = 0;          ///< milliseconds since some moment that is the same for the whole trace
-  std::string group;        ///< group_id where the events of a trace each have their own; else empty
+  double time = 0;    ///< milliseconds since some moment that is the same for the whole trace
+  std::string group;  ///< group_id where the events of a trace each have their own; else empty
 
   // packet_*
-  std::string packet_type;  ///< "initial", "1RTT" ...
-  std::uint64_t length = 0; ///< bytes on the wire; 0 where the file does not say
+  std::string packet_type;   ///< "initial", "1RTT" ...
+  std::uint64_t length = 0;  ///< bytes on the wire; 0 where the file does not say
   bool mtu_probe = false;
   std::vector<QlogStreamPiece> streams;
   std::uint64_t datagrams = 0, datagram_bytes = 0;
@@ -49,8 +55,8 @@ struct QlogEvent {
   std::uint64_t stream_id = 0;
   bool is_headers = false, is_data = false;
 
-  std::string state;         ///< connection_state_updated.new
-  std::uint64_t missing = 0; ///< gap
+  std::string state;          ///< connection_state_updated.new
+  std::uint64_t missing = 0;  ///< gap
 };
 
 class QlogSink {

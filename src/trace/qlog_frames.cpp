@@ -6,29 +6,72 @@
 namespace sallyport::trace {
 namespace {
 
-constexpr std::array<std::string_view, 22> frame_names{
-    "padding", "ping", "ack", "reset_stream", "stop_sending", "crypto", "new_token", "stream", "max_data", "max_stream_data",
-    "max_streams", "data_blocked", "stream_data_blocked", "streams_blocked", "new_connection_id", "retire_connection_id",
-    "path_challenge", "path_response", "connection_close", "handshake_done", "datagram", "unknown"};
+constexpr std::array<std::string_view, 22> frame_names{"padding",
+                                                       "ping",
+                                                       "ack",
+                                                       "reset_stream",
+                                                       "stop_sending",
+                                                       "crypto",
+                                                       "new_token",
+                                                       "stream",
+                                                       "max_data",
+                                                       "max_stream_data",
+                                                       "max_streams",
+                                                       "data_blocked",
+                                                       "stream_data_blocked",
+                                                       "streams_blocked",
+                                                       "new_connection_id",
+                                                       "retire_connection_id",
+                                                       "path_challenge",
+                                                       "path_response",
+                                                       "connection_close",
+                                                       "handshake_done",
+                                                       "datagram",
+                                                       "unknown"};
 static_assert(frame_names.size() == static_cast<std::size_t>(FrameKind::unknown) + 1);
 
 // RFC 9000 §20.1
-constexpr std::array<std::string_view, 17> transport_errors{
-    "no_error", "internal_error", "connection_refused", "flow_control_error", "stream_limit_error", "stream_state_error",
-    "final_size_error", "frame_encoding_error", "transport_parameter_error", "connection_id_limit_error",
-    "protocol_violation", "invalid_token", "application_error", "crypto_buffer_exceeded", "key_update_error",
-    "aead_limit_reached", "no_viable_path"};
+constexpr std::array<std::string_view, 17> transport_errors{"no_error",
+                                                            "internal_error",
+                                                            "connection_refused",
+                                                            "flow_control_error",
+                                                            "stream_limit_error",
+                                                            "stream_state_error",
+                                                            "final_size_error",
+                                                            "frame_encoding_error",
+                                                            "transport_parameter_error",
+                                                            "connection_id_limit_error",
+                                                            "protocol_violation",
+                                                            "invalid_token",
+                                                            "application_error",
+                                                            "crypto_buffer_exceeded",
+                                                            "key_update_error",
+                                                            "aead_limit_reached",
+                                                            "no_viable_path"};
 
 // RFC 9114 §8.1, from 0x100 on
-constexpr std::array<std::string_view, 17> http_errors{
-    "http_no_error", "http_general_protocol_error", "http_internal_error", "http_stream_creation_error",
-    "http_closed_critical_stream", "http_frame_unexpected", "http_frame_error", "http_excessive_load", "http_id_error",
-    "http_settings_error", "http_missing_settings", "http_request_rejected", "http_request_cancelled",
-    "http_request_incomplete", "http_message_error", "http_connect_error", "http_version_fallback"};
+constexpr std::array<std::string_view, 17> http_errors{"http_no_error",
+                                                       "http_general_protocol_error",
+                                                       "http_internal_error",
+                                                       "http_stream_creation_error",
+                                                       "http_closed_critical_stream",
+                                                       "http_frame_unexpected",
+                                                       "http_frame_error",
+                                                       "http_excessive_load",
+                                                       "http_id_error",
+                                                       "http_settings_error",
+                                                       "http_missing_settings",
+                                                       "http_request_rejected",
+                                                       "http_request_cancelled",
+                                                       "http_request_incomplete",
+                                                       "http_message_error",
+                                                       "http_connect_error",
+                                                       "http_version_fallback"};
 constexpr std::uint64_t first_http_error = 0x100;
 
 Duration ack_delay_of(const QuicFrame& ack, std::uint8_t exponent) {
-  constexpr std::uint64_t most = std::uint64_t{1} << 40;  // microseconds; more than days is nonsense, and would overflow
+  constexpr std::uint64_t most = std::uint64_t{1}
+                                 << 40;  // microseconds; more than days is nonsense, and would overflow
   const std::uint64_t delay = ack.ack_delay > most >> exponent ? most : ack.ack_delay << exponent;
   return std::chrono::microseconds(delay);
 }
@@ -72,13 +115,20 @@ void write_close(JsonText& json, const QuicFrame& frame) {
 
 std::string_view packet_type_name(PacketType type) {
   switch (type) {
-    case PacketType::initial: return "initial";
-    case PacketType::zero_rtt: return "0RTT";
-    case PacketType::handshake: return "handshake";
-    case PacketType::one_rtt: return "1RTT";
-    case PacketType::retry: return "retry";
-    case PacketType::version_negotiation: return "version_negotiation";
-    case PacketType::stateless_reset: return "stateless_reset";
+    case PacketType::initial:
+      return "initial";
+    case PacketType::zero_rtt:
+      return "0RTT";
+    case PacketType::handshake:
+      return "handshake";
+    case PacketType::one_rtt:
+      return "1RTT";
+    case PacketType::retry:
+      return "retry";
+    case PacketType::version_negotiation:
+      return "version_negotiation";
+    case PacketType::stateless_reset:
+      return "stateless_reset";
   }
   return "unknown";
 }

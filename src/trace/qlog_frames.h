@@ -1,12 +1,12 @@
 // QUIC frames and error codes in qlog's words (draft-ietf-quic-qlog-quic-events).
 #pragma once
 
-#include <cstdint>
-#include <string_view>
-
 #include "trace/json_text.h"
 #include "trace/quic_frames.h"
 #include "trace/recorder.h"
+
+#include <cstdint>
+#include <string_view>
 
 namespace sallyport::trace {
 

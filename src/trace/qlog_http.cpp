@@ -1,10 +1,11 @@
-// QlogSerializer's events of HTTP/3 (draft-ietf-quic-qlog-h3-events): frames, stream types, capsules, datagrams.
+// QlogSerializer's events of HTTP/3 (draft-ietf-quic-qlog-h3-events): frames, stream types, capsules,
+// datagrams.
+#include "trace/qlog_serializer.h"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <optional>
-
-#include "trace/qlog_serializer.h"
 
 namespace sallyport::trace {
 namespace {
@@ -13,14 +14,22 @@ constexpr std::string_view http = "http";
 
 std::string_view frame_name(HttpFrameKind kind) {
   switch (kind) {
-    case HttpFrameKind::headers: return "headers";
-    case HttpFrameKind::data: return "data";
-    case HttpFrameKind::settings: return "settings";
-    case HttpFrameKind::goaway: return "goaway";
-    case HttpFrameKind::priority_update: return "priority_update";
-    case HttpFrameKind::max_push_id: return "max_push_id";
-    case HttpFrameKind::reserved: return "reserved";
-    case HttpFrameKind::unknown: break;
+    case HttpFrameKind::headers:
+      return "headers";
+    case HttpFrameKind::data:
+      return "data";
+    case HttpFrameKind::settings:
+      return "settings";
+    case HttpFrameKind::goaway:
+      return "goaway";
+    case HttpFrameKind::priority_update:
+      return "priority_update";
+    case HttpFrameKind::max_push_id:
+      return "max_push_id";
+    case HttpFrameKind::reserved:
+      return "reserved";
+    case HttpFrameKind::unknown:
+      break;
   }
   return "unknown";
 }
@@ -37,7 +46,8 @@ void for_each_line(std::string_view text, Visit&& visit) {
 
 /// Whoever may read a trace need not be let in by it.
 bool is_secret(std::string_view name) {
-  constexpr std::array<std::string_view, 4> secret{"authorization", "proxy-authorization", "cookie", "set-cookie"};
+  constexpr std::array<std::string_view, 4> secret{"authorization", "proxy-authorization", "cookie",
+                                                   "set-cookie"};
   return std::ranges::find(secret, name) != secret.end();
 }
 
@@ -74,12 +84,18 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
 
 std::string_view setting_name(std::uint64_t id) {
   switch (id) {
-    case 0x01: return "settings_qpack_max_table_capacity";
-    case 0x06: return "settings_max_field_section_size";
-    case 0x07: return "settings_qpack_blocked_streams";
-    case 0x08: return "settings_enable_connect_protocol";
-    case 0x33: return "settings_h3_datagram";
-    default: return id % 0x1f == 0x21 % 0x1f && id >= 0x21 ? "reserved" : "unknown";
+    case 0x01:
+      return "settings_qpack_max_table_capacity";
+    case 0x06:
+      return "settings_max_field_section_size";
+    case 0x07:
+      return "settings_qpack_blocked_streams";
+    case 0x08:
+      return "settings_enable_connect_protocol";
+    case 0x33:
+      return "settings_h3_datagram";
+    default:
+      return id % 0x1f == 0x21 % 0x1f && id >= 0x21 ? "reserved" : "unknown";
   }
 }
 
@@ -106,31 +122,43 @@ void QlogSerializer::http_frame(Bytes bytes, std::string& out) const {
   const auto record = load_record<HttpFrameRecord>(bytes);
   const std::string_view fields = as_text(first_string(bytes, record));
   const bool sent = record.head.direction == Direction::sent;
-  event(out, record.head.time, sent ? "http3:frame_created" : "http3:frame_parsed", http, [&](JsonText& json) {
-    json.key("stream_id");
-    json.number(record.stream_id);
-    json.number("length", record.length);
-    json.number("byte_length", record.length);
-    json.object("frame");
-    json.text("frame_type", frame_name(record.kind));
-    switch (record.kind) {
-      case HttpFrameKind::headers: write_fields(json, fields); break;
-      case HttpFrameKind::settings: write_settings(json, fields); break;
-      case HttpFrameKind::goaway: json.number("id", record.id); break;
-      case HttpFrameKind::max_push_id: json.number("push_id", record.id); break;
-      case HttpFrameKind::priority_update:
-        json.number("stream_id", record.id);
-        json.text("priority_field_value", fields);
-        break;
-      case HttpFrameKind::reserved:
-      case HttpFrameKind::unknown: json.number("frame_type_bytes", record.id); break;
-      case HttpFrameKind::data: break;
-    }
-    json.object("raw");
-    json.number("payload_length", record.length);
-    json.end_object();
-    json.end_object();
-  });
+  event(out, record.head.time, sent ? "http3:frame_created" : "http3:frame_parsed", http,
+        [&](JsonText& json) {
+          json.key("stream_id");
+          json.number(record.stream_id);
+          json.number("length", record.length);
+          json.number("byte_length", record.length);
+          json.object("frame");
+          json.text("frame_type", frame_name(record.kind));
+          switch (record.kind) {
+            case HttpFrameKind::headers:
+              write_fields(json, fields);
+              break;
+            case HttpFrameKind::settings:
+              write_settings(json, fields);
+              break;
+            case HttpFrameKind::goaway:
+              json.number("id", record.id);
+              break;
+            case HttpFrameKind::max_push_id:
+              json.number("push_id", record.id);
+              break;
+            case HttpFrameKind::priority_update:
+              json.number("stream_id", record.id);
+              json.text("priority_field_value", fields);
+              break;
+            case HttpFrameKind::reserved:
+            case HttpFrameKind::unknown:
+              json.number("frame_type_bytes", record.id);
+              break;
+            case HttpFrameKind::data:
+              break;
+          }
+          json.object("raw");
+          json.number("payload_length", record.length);
+          json.end_object();
+          json.end_object();
+        });
 }
 
 void QlogSerializer::http_stream_type(Bytes bytes, std::string& out) const {
@@ -149,26 +177,28 @@ void QlogSerializer::capsule(const CapsuleRecord& record, std::string& out) cons
   const bool sent = record.head.direction == Direction::sent;
   const Capsule& capsule = record.capsule;
   if (capsule.as_datagram_frame) {
-    event(out, record.head.time, sent ? "http3:datagram_created" : "http3:datagram_parsed", http, [&](JsonText& json) {
-      json.key("quarter_stream_id");
-      json.number(capsule.stream_id / 4);
-      json.object("raw");
-      json.number("payload_length", capsule.length);
-      json.end_object();
-    });
+    event(out, record.head.time, sent ? "http3:datagram_created" : "http3:datagram_parsed", http,
+          [&](JsonText& json) {
+            json.key("quarter_stream_id");
+            json.number(capsule.stream_id / 4);
+            json.object("raw");
+            json.number("payload_length", capsule.length);
+            json.end_object();
+          });
     return;
   }
-  event(out, record.head.time, sent ? "http:capsule_created" : "http:capsule_parsed", http, [&](JsonText& json) {
-    json.key("stream_id");
-    json.number(capsule.stream_id);
-    json.object("capsule");
-    json.text("capsule_type", capsule.type == 0 ? "datagram" : "unknown");
-    if (capsule.type != 0) json.number("capsule_type_value", capsule.type);
-    json.object("raw");
-    json.number("payload_length", capsule.length);
-    json.end_object();
-    json.end_object();
-  });
+  event(out, record.head.time, sent ? "http:capsule_created" : "http:capsule_parsed", http,
+        [&](JsonText& json) {
+          json.key("stream_id");
+          json.number(capsule.stream_id);
+          json.object("capsule");
+          json.text("capsule_type", capsule.type == 0 ? "datagram" : "unknown");
+          if (capsule.type != 0) json.number("capsule_type_value", capsule.type);
+          json.object("raw");
+          json.number("payload_length", capsule.length);
+          json.end_object();
+          json.end_object();
+        });
 }
 
 }  // namespace sallyport::trace

@@ -1,9 +1,10 @@
 #include "trace/qlog_normalizer.h"
 
 #include <algorithm>
-#include <boost/json.hpp>
 #include <charconv>
 #include <cmath>
+
+#include <boost/json.hpp>
 
 namespace sallyport::trace {
 namespace {
@@ -28,7 +29,9 @@ std::string_view text_of(const json::value* value) {
   return text ? std::string_view(text->data(), text->size()) : std::string_view{};
 }
 
-std::string_view text_in(const json::object& object, std::string_view name) { return text_of(find(object, name)); }
+std::string_view text_in(const json::object& object, std::string_view name) {
+  return text_of(find(object, name));
+}
 
 /// Numbers stand as such or, since JSON's reach only to 2^53 everywhere, as strings.
 std::optional<double> real_of(const json::value* value) {
@@ -52,7 +55,8 @@ std::optional<double> real_of(const json::value* value) {
 std::optional<std::uint64_t> whole_of(const json::value* value) {
   if (!value) return std::nullopt;
   constexpr double most = 4e18;  // beyond any length or number of QUIC's, and safe to add to
-  if (const std::int64_t* whole = value->if_int64(); whole && *whole >= 0) return static_cast<std::uint64_t>(*whole);
+  if (const std::int64_t* whole = value->if_int64(); whole && *whole >= 0)
+    return static_cast<std::uint64_t>(*whole);
   const auto real = real_of(value);
   if (!real || *real < 0 || *real > most) return std::nullopt;
   return static_cast<std::uint64_t>(*real);
@@ -145,7 +149,8 @@ QlogEvent::Kind kind_of(std::string_view name) {
   if (name == "packet_sent") return packet_sent;
   if (name == "packet_received") return packet_received;
   if (name == "packet_lost") return packet_lost;
-  if (name == "metrics_updated" || name == "recovery_metrics_updated" || name == "metric_update") return metrics;
+  if (name == "metrics_updated" || name == "recovery_metrics_updated" || name == "metric_update")
+    return metrics;
   if (name == "frame_created") return http_frame_sent;
   if (name == "frame_parsed") return http_frame_received;
   if (name == "connection_state_updated") return state;
@@ -162,20 +167,23 @@ void clear(QlogEvent& event) {
 
 }  // namespace
 
-QlogNormalizer::QlogNormalizer(const json::object& header) {
+QlogNormalizer::QlogNormalizer(const json::object& header, std::string_view file_title) {
   trace_.title = text_in(header, "title");
+  if (trace_.title.empty()) trace_.title = file_title;
   if (const json::object* vantage = find_object(header, "vantage_point")) {
     trace_.writer = text_in(*vantage, "name");
     std::string type = lower(text_in(*vantage, "type"));
     if (type == "network") type = lower(text_in(*vantage, "flow"));
     if (type == "client" || type == "server") trace_.vantage = type;
-  } else if (const std::string type = lower(text_in(header, "vantage_point")); type == "client" || type == "server") {
+  } else if (const std::string type = lower(text_in(header, "vantage_point"));
+             type == "client" || type == "server") {
     trace_.vantage = type;
   }
   const json::object* configuration = find_object(header, "configuration");
   if (configuration && text_in(*configuration, "time_units") == "us") unit_ = 0.001;
   if (const json::object* common = find_object(header, "common_fields")) {
-    delta_ = text_in(*common, "time_format") == "delta" || text_in(*common, "time_format") == "relative_to_previous_event";
+    delta_ = text_in(*common, "time_format") == "delta" ||
+             text_in(*common, "time_format") == "relative_to_previous_event";
     common_name_ = text_in(*common, "name");
     for (const std::string_view name : {"ODCID", "odcid", "original_connection_id", "group_id"})
       if (const json::value* id = find(*common, name); id && trace_.connection_id.empty())
@@ -186,8 +194,9 @@ QlogNormalizer::QlogNormalizer(const json::object& header) {
     for (const json::value& field : *list) event_fields_.push_back(lower(text_of(&field)));
 }
 
-const char* QlogNormalizer::read_fields(const json::value& record, const json::value*& time, std::string& name,
-                                        const json::object*& data, const json::value*& group) const {
+const char* QlogNormalizer::read_fields(const json::value& record, const json::value*& time,
+                                        std::string& name, const json::object*& data,
+                                        const json::value*& group) const {
   if (const json::object* object = record.if_object()) {
     time = find(*object, "time");
     group = find(*object, "group_id");
@@ -200,7 +209,8 @@ const char* QlogNormalizer::read_fields(const json::value& record, const json::v
   }
   const json::array* columns = record.if_array();
   if (!columns) return "an event is neither an object nor an array";
-  if (event_fields_.empty() && !columns->empty()) return "events are arrays but the trace has no event_fields";
+  if (event_fields_.empty() && !columns->empty())
+    return "events are arrays but the trace has no event_fields";
   for (std::size_t i = 0; i < std::min(columns->size(), event_fields_.size()); ++i) {
     const std::string& field = event_fields_[i];
     const json::value& value = (*columns)[i];
@@ -230,7 +240,8 @@ const char* QlogNormalizer::read(const json::value& record, QlogEvent& event) {
   const json::object* data = nullptr;
   std::string name;
   if (const char* wrong = read_fields(record, time_value, name, data, group)) return wrong;
-  if (!time_value && name.empty()) return nullptr;  // an empty last element, which some writers put after a comma
+  if (!time_value && name.empty())
+    return nullptr;  // an empty last element, which some writers put after a comma
   const auto time = real_of(time_value);
   if (!time) return time_value ? "an event's time is not a number" : "an event has no time";
   if (std::abs(*time) > latest_time) return "an event's time is out of range";
@@ -247,16 +258,25 @@ const char* QlogNormalizer::read(const json::value& record, QlogEvent& event) {
   switch (event.kind) {
     case packet_sent:
     case packet_received:
-    case packet_lost: read_packet(*data, event); break;
-    case metrics: read_metrics(*data, unit_, event); break;
+    case packet_lost:
+      read_packet(*data, event);
+      break;
+    case metrics:
+      read_metrics(*data, unit_, event);
+      break;
     case http_frame_sent:
-    case http_frame_received: read_http_frame(*data, event); break;
-    case state: event.state = text_in(*data, "new"); break;
+    case http_frame_received:
+      read_http_frame(*data, event);
+      break;
+    case state:
+      event.state = text_in(*data, "new");
+      break;
     case gap:
       event.missing = whole_in(*data, "events_dropped").value_or(0);
       if (event.missing == 0) event.kind = other;
       break;
-    case other: break;
+    case other:
+      break;
   }
   return nullptr;
 }

@@ -1,6 +1,9 @@
-// QlogNormalizer: one trace's JSON, of any draft, as QlogEvents. The drafts differ in the names of events and fields, in whether
-// an event is an object or an array, and in how time counts; all of that is known here and nowhere else.
+// QlogNormalizer: one trace's JSON, of any draft, as QlogEvents. The drafts differ in the names of events and
+// fields, in whether an event is an object or an array, and in how time counts; all of that is known here and
+// nowhere else.
 #pragma once
+
+#include "trace/qlog_event.h"
 
 #include <optional>
 #include <string>
@@ -8,22 +11,22 @@
 
 #include <boost/json/fwd.hpp>
 
-#include "trace/qlog_event.h"
-
 namespace sallyport::trace {
 
 class QlogNormalizer {
  public:
-  /// `header` is the object of the trace (without its events, where they are in it).
-  explicit QlogNormalizer(const boost::json::object& header);
+  /// `header` is the object of the trace (without its events, where they are in it); `file_title` stands for
+  /// its title where it has none.
+  explicit QlogNormalizer(const boost::json::object& header, std::string_view file_title = {});
 
   const QlogTrace& trace() const { return trace_; }
   /// Fills `event`; null, or what is wrong with `record`. Delta times make calls depend on those before.
   const char* read(const boost::json::value& record, QlogEvent& event);
 
  private:
-  const char* read_fields(const boost::json::value& record, const boost::json::value*& time, std::string& name,
-                          const boost::json::object*& data, const boost::json::value*& group) const;
+  const char* read_fields(const boost::json::value& record, const boost::json::value*& time,
+                          std::string& name, const boost::json::object*& data,
+                          const boost::json::value*& group) const;
   double scaled(double time, bool is_delta);
 
   QlogTrace trace_;

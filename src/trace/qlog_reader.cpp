@@ -1,13 +1,14 @@
 #include "trace/qlog_reader.h"
 
-#include <algorithm>
-#include <boost/json.hpp>
-#include <optional>
-#include <vector>
-
 #include "trace/byte_source.h"
 #include "trace/contained_qlog.h"
 #include "trace/qlog_normalizer.h"
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include <boost/json.hpp>
 
 namespace sallyport::trace {
 namespace {
@@ -25,7 +26,8 @@ json::parse_options parse_options() {
 }
 
 std::unexpected<Error> bad(const std::string& name, std::string_view where, std::string_view what) {
-  return fail(ErrorKind::file, "cannot read the qlog " + name + ": " + std::string(where) + std::string(what));
+  return fail(ErrorKind::file,
+              "cannot read the qlog " + name + ": " + std::string(where) + std::string(what));
 }
 
 std::string_view trim(std::string_view text) {
@@ -98,7 +100,10 @@ class Sequence {
       const json::object* header = value.if_object();
       if (!header || !is_qlog_header(*header)) return complain("it is not the header of a qlog");
       const json::value* inner = header->if_contains("trace");
-      trace_.emplace(inner && inner->is_object() ? inner->get_object() : json::object());
+      const json::value* title = header->if_contains("title");
+      trace_.emplace(
+          inner && inner->is_object() ? inner->get_object() : json::object(),
+          title && title->is_string() ? std::string_view(title->get_string()) : std::string_view());
       sink_.on_trace(0, trace_->trace());
       return {};
     }
@@ -137,7 +142,8 @@ Result<> feed(ByteSource& source, ContainedQlog& document) {
 /// What the events of a trace mean may be said after them, so the document is read twice.
 Result<> read_contained(ByteSource& source, QlogSink& sink) {
   std::vector<QlogNormalizer> traces;
-  ContainedQlog headers([&](std::size_t, const json::object& header) { traces.emplace_back(header); }, nullptr);
+  ContainedQlog headers([&](std::size_t, const json::object& header) { traces.emplace_back(header); },
+                        nullptr);
   if (const Result<> fed = feed(source, headers); !fed) return fed;
   if (traces.empty()) return bad(source.name(), "", "it holds no traces");
   for (std::size_t i = 0; i < traces.size(); ++i) sink.on_trace(i, traces[i].trace());

@@ -1,30 +1,43 @@
-// How QlogRecorder's events lie in a Ring until the writer's thread turns them into JSON: one fixed structure for each kind, as
-// it is in memory, then up to two byte strings.
+// How QlogRecorder's events lie in a Ring until the writer's thread turns them into JSON: one fixed structure
+// for each kind, as it is in memory, then up to two byte strings.
 #pragma once
-
-#include <cstdint>
-#include <cstring>
-#include <type_traits>
 
 #include "base/bytes.h"
 #include "base/time.h"
 #include "net/address.h"
 #include "trace/recorder.h"
 
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
 namespace sallyport::trace {
 
 enum class EventKind : std::uint8_t {
-  packet, datagrams, packet_lost, packet_dropped, metrics, path, transport_parameters, alpn, key_updated, state, closed,
-  http_frame, http_stream_type, capsule, note,
+  packet,
+  datagrams,
+  packet_lost,
+  packet_dropped,
+  metrics,
+  path,
+  transport_parameters,
+  alpn,
+  key_updated,
+  state,
+  closed,
+  http_frame,
+  http_stream_type,
+  capsule,
+  note,
   gap,  ///< events were dropped here
 };
 
 /// First in every record.
 struct RecordHead {
   EventKind kind{};
-  Direction direction{};      ///< also the owner, for parameters and stream types
-  std::uint32_t first = 0;    ///< bytes of the first byte string
-  std::uint32_t second = 0;   ///< and of the second
+  Direction direction{};     ///< also the owner, for parameters and stream types
+  std::uint32_t first = 0;   ///< bytes of the first byte string
+  std::uint32_t second = 0;  ///< and of the second
   Time time{};
 };
 

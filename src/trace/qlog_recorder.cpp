@@ -1,10 +1,10 @@
 #include "trace/qlog_recorder.h"
 
-#include <algorithm>
-
 #include "trace/qlog.h"
 #include "trace/quic_frames.h"
 #include "trace/transport_parameters.h"
+
+#include <algorithm>
 
 namespace sallyport::trace {
 namespace {
@@ -18,13 +18,19 @@ RecordHead head(EventKind kind, Time now, Direction direction = Direction::sent)
   return {.kind = kind, .direction = direction, .time = now};
 }
 
-Bytes cut(std::string_view text, std::size_t most = max_text) { return as_bytes(text.substr(0, most)); }
+Bytes cut(std::string_view text, std::size_t most = max_text) {
+  return as_bytes(text.substr(0, most));
+}
 
 }  // namespace
 
-void count_dropped_events(std::uint64_t count) { dropped_events.fetch_add(count, std::memory_order_relaxed); }
+void count_dropped_events(std::uint64_t count) {
+  dropped_events.fetch_add(count, std::memory_order_relaxed);
+}
 
-std::uint64_t qlog_events_dropped() { return dropped_events.load(std::memory_order_relaxed); }
+std::uint64_t qlog_events_dropped() {
+  return dropped_events.load(std::memory_order_relaxed);
+}
 
 void Alarm::ring() {
   {
@@ -121,7 +127,9 @@ void QlogRecorder::packet_dropped(Time now, std::size_t bytes, std::string_view 
   push(PacketDroppedRecord{head(EventKind::packet_dropped, now, Direction::received), bytes}, cut(why));
 }
 
-void QlogRecorder::metrics(Time now, const Metrics& metrics) { push(MetricsRecord{head(EventKind::metrics, now), metrics}); }
+void QlogRecorder::metrics(Time now, const Metrics& metrics) {
+  push(MetricsRecord{head(EventKind::metrics, now), metrics});
+}
 
 void QlogRecorder::path(Time now, const net::NetPath& path, std::size_t max_datagram_size) {
   push(PathRecord{head(EventKind::path, now), path, max_datagram_size});
@@ -132,24 +140,31 @@ void QlogRecorder::transport_parameters(Time now, Direction owner, Bytes encoded
        encoded.first(std::min(encoded.size(), max_logged_transport_parameters)));
 }
 
-void QlogRecorder::alpn(Time now, std::string_view protocol) { push_text(EventKind::alpn, now, protocol); }
+void QlogRecorder::alpn(Time now, std::string_view protocol) {
+  push_text(EventKind::alpn, now, protocol);
+}
 
 void QlogRecorder::key_updated(Time now, std::string_view key_type, std::string_view trigger) {
   push_text(EventKind::key_updated, now, key_type, trigger);
 }
 
-void QlogRecorder::state(Time now, std::string_view state) { push_text(EventKind::state, now, state); }
+void QlogRecorder::state(Time now, std::string_view state) {
+  push_text(EventKind::state, now, state);
+}
 
-void QlogRecorder::closed(Time now, bool by_peer, bool application, std::uint64_t code, std::string_view reason) {
+void QlogRecorder::closed(Time now, bool by_peer, bool application, std::uint64_t code,
+                          std::string_view reason) {
   push(ClosedRecord{head(EventKind::closed, now), code, by_peer, application}, cut(reason));
 }
 
 void QlogRecorder::http_frame(Time now, Direction direction, const HttpFrame& frame) {
-  push(HttpFrameRecord{head(EventKind::http_frame, now, direction), frame.kind, frame.stream_id, frame.length, frame.id},
+  push(HttpFrameRecord{head(EventKind::http_frame, now, direction), frame.kind, frame.stream_id, frame.length,
+                       frame.id},
        cut(frame.fields, max_fields));
 }
 
-void QlogRecorder::http_stream_type(Time now, Direction owner, std::int64_t stream_id, std::string_view type) {
+void QlogRecorder::http_stream_type(Time now, Direction owner, std::int64_t stream_id,
+                                    std::string_view type) {
   push(HttpStreamTypeRecord{head(EventKind::http_stream_type, now, owner), stream_id}, cut(type));
 }
 
@@ -157,6 +172,8 @@ void QlogRecorder::capsule(Time now, Direction direction, const Capsule& capsule
   push(CapsuleRecord{head(EventKind::capsule, now, direction), capsule});
 }
 
-void QlogRecorder::note(Time now, std::string_view text) { push_text(EventKind::note, now, text); }
+void QlogRecorder::note(Time now, std::string_view text) {
+  push_text(EventKind::note, now, text);
+}
 
 }  // namespace sallyport::trace

@@ -1,15 +1,16 @@
-// QlogRecorder: the Recorder of one connection that copies each event to a Ring; QlogWriter's thread does the rest.
+// QlogRecorder: the Recorder of one connection that copies each event to a Ring; QlogWriter's thread does the
+// rest.
 #pragma once
-
-#include <atomic>
-#include <condition_variable>
-#include <memory>
-#include <mutex>
 
 #include "trace/qlog_record.h"
 #include "trace/qlog_serializer.h"
 #include "trace/recorder.h"
 #include "trace/ring.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
 
 namespace sallyport::trace {
 

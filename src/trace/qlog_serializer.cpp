@@ -1,15 +1,15 @@
 #include "trace/qlog_serializer.h"
 
-#include <fmt/chrono.h>
-#include <fmt/core.h>
-
-#include <algorithm>
-#include <limits>
-
 #include "base/varint.h"
 #include "trace/qlog_frames.h"
 #include "trace/quic_frames.h"
 #include "trace/transport_parameters.h"
+
+#include <algorithm>
+#include <limits>
+
+#include <fmt/chrono.h>
+#include <fmt/core.h>
 
 namespace sallyport::trace {
 namespace {
@@ -17,14 +17,18 @@ namespace {
 constexpr std::string_view transport = "transport", recovery = "recovery", connectivity = "connectivity",
                            security = "security";
 
-std::string_view initiator_of(Direction direction) { return direction == Direction::sent ? "local" : "remote"; }
+std::string_view initiator_of(Direction direction) {
+  return direction == Direction::sent ? "local" : "remote";
+}
 
 bool has_number(PacketType type) {
   return type == PacketType::initial || type == PacketType::zero_rtt || type == PacketType::handshake ||
          type == PacketType::one_rtt;
 }
 
-bool is_long(Bytes header) { return !header.empty() && (header[0] & 0x80); }
+bool is_long(Bytes header) {
+  return !header.empty() && (header[0] & 0x80);
+}
 
 struct LongHeader {
   Bytes destination, source;
@@ -48,7 +52,8 @@ void write_version(JsonText& json, std::string_view name, std::uint32_t version)
   json.text(name, fmt::format("{:08x}", version));
 }
 
-/// The addresses of one end, in the words of three generations: flat (0.3) are the caller's, ip_v4 (-13), address_v4 (-14).
+/// The addresses of one end, in the words of three generations: flat (0.3) are the caller's, ip_v4 (-13),
+/// address_v4 (-14).
 void write_endpoint(JsonText& json, std::string_view name, const net::SocketAddress& address) {
   json.object(name);
   const net::IpAddress ip = address.ip().unmapped();
@@ -98,9 +103,9 @@ void QlogSerializer::append_header(const QlogIdentity& identity, std::string& ou
   json.text("epoch", "unknown");
   const auto wall_clock = std::chrono::floor<std::chrono::milliseconds>(identity.wall_clock);
   const auto seconds = std::chrono::floor<std::chrono::seconds>(wall_clock);
-  json.text("wall_clock_time",
-            fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)),
-                        (wall_clock - seconds).count()));
+  json.text("wall_clock_time", fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
+                                           fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)),
+                                           (wall_clock - seconds).count()));
   json.end_object();
   json.end_object();
   json.end_object();
@@ -111,14 +116,17 @@ void QlogSerializer::append_header(const QlogIdentity& identity, std::string& ou
 void QlogSerializer::append(Bytes bytes, std::string& out) {
   const auto head = load_record<RecordHead>(bytes);
   switch (head.kind) {
-    case EventKind::packet: packet(bytes, out); break;
+    case EventKind::packet:
+      packet(bytes, out);
+      break;
     case EventKind::datagrams: {
       const auto record = load_record<DatagramsRecord>(bytes);
       const bool sent = head.direction == Direction::sent;
-      event(out, head.time, sent ? "quic:udp_datagrams_sent" : "quic:udp_datagrams_received", transport, [&](JsonText& json) {
-        json.number("count", record.count);
-        json.number("byte_length", record.bytes);
-      });
+      event(out, head.time, sent ? "quic:udp_datagrams_sent" : "quic:udp_datagrams_received", transport,
+            [&](JsonText& json) {
+              json.number("count", record.count);
+              json.number("byte_length", record.bytes);
+            });
       break;
     }
     case EventKind::packet_lost: {
@@ -145,24 +153,43 @@ void QlogSerializer::append(Bytes bytes, std::string& out) {
       });
       break;
     }
-    case EventKind::metrics: metrics(load_record<MetricsRecord>(bytes), out); break;
-    case EventKind::path: path(load_record<PathRecord>(bytes), out); break;
-    case EventKind::transport_parameters: parameters(bytes, out); break;
+    case EventKind::metrics:
+      metrics(load_record<MetricsRecord>(bytes), out);
+      break;
+    case EventKind::path:
+      path(load_record<PathRecord>(bytes), out);
+      break;
+    case EventKind::transport_parameters:
+      parameters(bytes, out);
+      break;
     case EventKind::alpn:
     case EventKind::key_updated:
     case EventKind::state:
-    case EventKind::note: text(bytes, out); break;
-    case EventKind::closed: closed(bytes, out); break;
-    case EventKind::http_frame: http_frame(bytes, out); break;
-    case EventKind::http_stream_type: http_stream_type(bytes, out); break;
-    case EventKind::capsule: capsule(load_record<CapsuleRecord>(bytes), out); break;
-    case EventKind::gap: append_gap(head.time, load_record<GapRecord>(bytes).dropped, out); break;
+    case EventKind::note:
+      text(bytes, out);
+      break;
+    case EventKind::closed:
+      closed(bytes, out);
+      break;
+    case EventKind::http_frame:
+      http_frame(bytes, out);
+      break;
+    case EventKind::http_stream_type:
+      http_stream_type(bytes, out);
+      break;
+    case EventKind::capsule:
+      capsule(load_record<CapsuleRecord>(bytes), out);
+      break;
+    case EventKind::gap:
+      append_gap(head.time, load_record<GapRecord>(bytes).dropped, out);
+      break;
   }
 }
 
 void QlogSerializer::append_gap(Time now, std::uint64_t count, std::string& out) const {
   event(out, now, "loglevel:warning", "warning", [&](JsonText& json) {
-    json.text("message", fmt::format("{} events were dropped here: the disk or the writer was too slow", count));
+    json.text("message",
+              fmt::format("{} events were dropped here: the disk or the writer was too slow", count));
     json.number("events_dropped", count);
   });
 }
@@ -186,7 +213,8 @@ void QlogSerializer::packet(Bytes bytes, std::string& out) {
     // With the tag: the way qvis and quic-go understand it, so that length - payload_length is the header's.
     if (record.size >= header.size()) json.number("payload_length", record.size - header.size());
     json.end_object();
-    if (sent && max_datagram_size_ != 0 && record.size > max_datagram_size_) json.boolean("is_mtu_probe_packet", true);
+    if (sent && max_datagram_size_ != 0 && record.size > max_datagram_size_)
+      json.boolean("is_mtu_probe_packet", true);
     if (has_number(record.type)) packet_frames(json, record, skeleton);
   });
   track(record, skeleton, out);
@@ -223,9 +251,11 @@ void QlogSerializer::packet_header(JsonText& json, const PacketRecord& record, B
 }
 
 void QlogSerializer::packet_frames(JsonText& json, const PacketRecord& record, Bytes skeleton) {
-  // Initial and Handshake packets carry ACKs before the exponents are known, so they always use the default (§18.2).
+  // Initial and Handshake packets carry ACKs before the exponents are known, so they always use the default
+  // (§18.2).
   const bool early = record.type == PacketType::initial || record.type == PacketType::handshake;
-  const std::uint8_t exponent = early ? 3 : ack_delay_exponents_[static_cast<std::size_t>(record.head.direction)];
+  const std::uint8_t exponent =
+      early ? 3 : ack_delay_exponents_[static_cast<std::size_t>(record.head.direction)];
   json.array("frames");
   FrameReader reader(skeleton, record.payload_size);
   while (const auto frame = reader.next()) write_frame(json, *frame, exponent);
@@ -244,7 +274,8 @@ void QlogSerializer::track(const PacketRecord& record, Bytes skeleton, std::stri
     confirmed |= frame->kind == FrameKind::handshake_done;
     if (record.head.direction == Direction::received && frame->kind == FrameKind::ack) {
       acked = true;
-      for_each_acked(*frame, [&](std::uint64_t low, std::uint64_t high) { losses_.on_acked(record.type, low, high); });
+      for_each_acked(
+          *frame, [&](std::uint64_t low, std::uint64_t high) { losses_.on_acked(record.type, low, high); });
     }
   }
   if (record.head.direction == Direction::sent) {
@@ -273,16 +304,18 @@ void QlogSerializer::metrics(const MetricsRecord& record, std::string& out) {
   const Metrics before = metrics_.value_or(Metrics{});
   constexpr std::uint64_t unset = std::numeric_limits<std::uint64_t>::max();
   const bool ssthresh = now.ssthresh != before.ssthresh && now.ssthresh != unset;
-  if (now.min_rtt == before.min_rtt && now.smoothed_rtt == before.smoothed_rtt && now.latest_rtt == before.latest_rtt &&
-      now.rtt_variance == before.rtt_variance && now.congestion_window == before.congestion_window &&
-      now.bytes_in_flight == before.bytes_in_flight && !ssthresh)
+  if (now.min_rtt == before.min_rtt && now.smoothed_rtt == before.smoothed_rtt &&
+      now.latest_rtt == before.latest_rtt && now.rtt_variance == before.rtt_variance &&
+      now.congestion_window == before.congestion_window && now.bytes_in_flight == before.bytes_in_flight &&
+      !ssthresh)
     return;
   event(out, record.head.time, "recovery:metrics_updated", recovery, [&](JsonText& json) {
     if (now.min_rtt != before.min_rtt) json.milliseconds("min_rtt", now.min_rtt);
     if (now.smoothed_rtt != before.smoothed_rtt) json.milliseconds("smoothed_rtt", now.smoothed_rtt);
     if (now.latest_rtt != before.latest_rtt) json.milliseconds("latest_rtt", now.latest_rtt);
     if (now.rtt_variance != before.rtt_variance) json.milliseconds("rtt_variance", now.rtt_variance);
-    if (now.congestion_window != before.congestion_window) json.number("congestion_window", now.congestion_window);
+    if (now.congestion_window != before.congestion_window)
+      json.number("congestion_window", now.congestion_window);
     if (now.bytes_in_flight != before.bytes_in_flight) json.number("bytes_in_flight", now.bytes_in_flight);
     if (ssthresh) json.number("ssthresh", now.ssthresh);
   });
@@ -291,7 +324,8 @@ void QlogSerializer::metrics(const MetricsRecord& record, std::string& out) {
 }
 
 void QlogSerializer::congestion_state(const MetricsRecord& record, std::string& out) {
-  // Told from the figures: whoever uses a slow start threshold (reno, cubic) is in slow start below it. BBR sets none.
+  // Told from the figures: whoever uses a slow start threshold (reno, cubic) is in slow start below it. BBR
+  // sets none.
   const Metrics& now = record.metrics;
   const bool has_threshold = now.ssthresh != 0 && now.ssthresh != std::numeric_limits<std::uint64_t>::max();
   if (!has_threshold && !slow_start_.value_or(false)) return;
@@ -380,10 +414,15 @@ void QlogSerializer::closed(Bytes bytes, std::string& out) const {
   event(out, record.head.time, "quic:connection_closed", connectivity, [&](JsonText& json) {
     json.text("initiator", record.by_peer ? "remote" : "local");
     json.text("owner", record.by_peer ? "remote" : "local");
-    write_error(json, record.application ? "application_error" : "connection_error", record.application, record.code);
+    write_error(json, record.application ? "application_error" : "connection_error", record.application,
+                record.code);
     json.text("reason", reason);
-    const bool named = reason == "idle_timeout" || reason == "stateless_reset" || reason == "version_mismatch";
-    json.text("trigger", named ? reason : record.application ? "application" : record.code != 0 ? "error" : "unspecified");
+    const bool named =
+        reason == "idle_timeout" || reason == "stateless_reset" || reason == "version_mismatch";
+    json.text("trigger", named                ? reason
+                         : record.application ? "application"
+                         : record.code != 0   ? "error"
+                                              : "unspecified");
   });
 }
 

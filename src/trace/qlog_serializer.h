@@ -1,22 +1,25 @@
-// QlogSerializer: turns one connection's recorded events into qlog records (JSON-SEQ, RFC 7464), on the writer's thread.
+// QlogSerializer: turns one connection's recorded events into qlog records (JSON-SEQ, RFC 7464), on the
+// writer's thread.
 //
-// The schema is the current one: draft-ietf-quic-qlog-main-schema-14, -quic-events-14, -h3-events-14. qvis, the tool that
-// people open qlogs with, still knows only qlog 0.3, so a file keeps to both as far as that goes:
+// The schema is the current one: draft-ietf-quic-qlog-main-schema-14, -quic-events-14, -h3-events-14. qvis,
+// the tool that people open qlogs with, still knows only qlog 0.3, so a file keeps to both as far as that
+// goes:
 // - The header has the fields of both. Each is free to ignore the other's.
-// - Events have their current names, "quic:packet_sent", and beside the name the older "category": "transport". The draft
-//   allows any further field in an event, and qvis prefers a category field to the part of the name before the colon.
-// - One event cannot serve both: quic:recovery_metrics_updated is metrics_updated to qvis, whose congestion graph is nothing
-//   without it. It keeps the older name recovery:metrics_updated; the draft lets a trace hold events outside of its
-//   event_schemas, while writing each twice would double every RTT sample for tools that know both names.
-// - Data has the current fields and, where qvis reads another one, that too: "owner" beside "initiator", "length" beside
+// - Events have their current names, "quic:packet_sent", and beside the name the older "category":
+// "transport". The draft
+//   allows any further field in an event, and qvis prefers a category field to the part of the name before
+//   the colon.
+// - One event cannot serve both: quic:recovery_metrics_updated is metrics_updated to qvis, whose congestion
+// graph is nothing
+//   without it. It keeps the older name recovery:metrics_updated; the draft lets a trace hold events outside
+//   of its event_schemas, while writing each twice would double every RTT sample for tools that know both
+//   names.
+// - Data has the current fields and, where qvis reads another one, that too: "owner" beside "initiator",
+// "length" beside
 //   "raw" in frames, "byte_length" in HTTP frames.
-// - time_format is "relative_to_epoch"; qvis does not know it and counts from the first event, which is the same picture.
+// - time_format is "relative_to_epoch"; qvis does not know it and counts from the first event, which is the
+// same picture.
 #pragma once
-
-#include <array>
-#include <optional>
-#include <string>
-#include <vector>
 
 #include "base/bytes.h"
 #include "base/time.h"
@@ -25,6 +28,11 @@
 #include "trace/qlog_record.h"
 #include "trace/recorder.h"
 
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
 namespace sallyport::trace {
 
 /// What the header of a file says of its connection.
@@ -32,7 +40,7 @@ struct QlogIdentity {
   Vantage vantage{};
   std::vector<std::uint8_t> original_destination_id;
   std::string title;
-  Time start{};                                    ///< time 0 of the file
+  Time start{};                                      ///< time 0 of the file
   std::chrono::system_clock::time_point wall_clock;  ///< the same moment for people
 };
 
@@ -65,7 +73,8 @@ class QlogSerializer {
 
   /// One event; write(JsonText&) fills its data.
   template <class Write>
-  void event(std::string& out, Time time, std::string_view name, std::string_view category, Write&& write) const {
+  void event(std::string& out, Time time, std::string_view name, std::string_view category,
+             Write&& write) const {
     out.push_back('\x1e');
     JsonText json(out);
     json.begin_object();
@@ -80,7 +89,8 @@ class QlogSerializer {
   }
 
   Time start_;
-  std::array<std::uint8_t, 2> ack_delay_exponents_{3, 3};  ///< by Direction: what our sent and received ACKs use
+  std::array<std::uint8_t, 2> ack_delay_exponents_{3,
+                                                   3};  ///< by Direction: what our sent and received ACKs use
   std::array<std::vector<std::uint8_t>, 2> destination_ids_;  ///< by Direction: the one last written
   std::uint32_t version_ = 0;
   std::optional<Metrics> metrics_;

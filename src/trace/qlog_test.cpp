@@ -1,15 +1,15 @@
 #include "trace/qlog.h"
 
-#include <signal.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-
-#include <boost/json.hpp>
-#include <thread>
-
 #include "base/hex.h"
 #include "trace/summary.h"
 #include "trace/test_folder.h"
+
+#include <thread>
+
+#include <boost/json.hpp>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 namespace sallyport::trace {
 namespace {
@@ -17,7 +17,9 @@ namespace {
 namespace json = boost::json;
 using Buffer = std::vector<std::uint8_t>;
 
-Buffer bytes(std::string_view hex) { return from_hex(hex).value(); }
+Buffer bytes(std::string_view hex) {
+  return from_hex(hex).value();
+}
 
 const Buffer odcid = bytes("0102030405060708");
 constexpr Time start{5s};
@@ -72,12 +74,23 @@ Packet one_rtt(std::uint64_t number, Bytes header, Bytes frames) {
 
 TEST(Qlog, WritesBothSchemasHeaderAndEvents) {
   const test::Folder folder;
-  const Buffer initial_header = bytes("c100000001" "080102030405060708" "04aabbccdd" "03112233" "4020" "0000");
+  const Buffer initial_header = bytes(
+      "c100000001"
+      "080102030405060708"
+      "04aabbccdd"
+      "03112233"
+      "4020"
+      "0000");
   const Buffer crypto = bytes("060003414243");
-  const Buffer short_header = bytes("40" "0a0b0c0d" "07");
+  const Buffer short_header = bytes(
+      "40"
+      "0a0b0c0d"
+      "07");
   Buffer stream = bytes("0c0044b0");  // stream 0, offset 1200, with no length: to the end
   stream.resize(stream.size() + 1000, 0x41);
-  const Buffer ack = bytes("0207010200" "03");
+  const Buffer ack = bytes(
+      "0207010200"
+      "03");
   net::NetPath path;
   path.local = *net::SocketAddress::parse("192.0.2.1:5000");
   path.remote = *net::SocketAddress::parse("[2001:db8::1]:443");
@@ -86,22 +99,37 @@ TEST(Qlog, WritesBothSchemasHeaderAndEvents) {
     const auto log = made->start(start, {Vantage::client, odcid, "hop 1 (\"gw\")"});
     log->path(start, path, 1200);
     log->packet(start + 1500us, Direction::sent,
-                {.type = PacketType::initial, .version = 1, .header = initial_header, .frames = crypto, .size = 1200});
+                {.type = PacketType::initial,
+                 .version = 1,
+                 .header = initial_header,
+                 .frames = crypto,
+                 .size = 1200});
     log->transport_parameters(start + 2ms, Direction::received, bytes("0a010a01048000753f"));
     log->packet(start + 3ms, Direction::sent, one_rtt(7, short_header, stream));
     log->packet(start + 4ms, Direction::received, one_rtt(9, short_header, bytes("0207400a0007")));
-    log->metrics(start + 5ms, {.min_rtt = 1ms, .smoothed_rtt = 2ms, .latest_rtt = 3ms, .congestion_window = 12000,
+    log->metrics(start + 5ms, {.min_rtt = 1ms,
+                               .smoothed_rtt = 2ms,
+                               .latest_rtt = 3ms,
+                               .congestion_window = 12000,
                                .ssthresh = ~std::uint64_t{0}});
-    log->metrics(start + 6ms, {.min_rtt = 1ms, .smoothed_rtt = 2ms, .latest_rtt = 4ms, .congestion_window = 12000,
+    log->metrics(start + 6ms, {.min_rtt = 1ms,
+                               .smoothed_rtt = 2ms,
+                               .latest_rtt = 4ms,
+                               .congestion_window = 12000,
                                .ssthresh = ~std::uint64_t{0}});
-    log->metrics(start + 7ms, {.min_rtt = 1ms, .smoothed_rtt = 2ms, .latest_rtt = 4ms, .congestion_window = 12000,
+    log->metrics(start + 7ms, {.min_rtt = 1ms,
+                               .smoothed_rtt = 2ms,
+                               .latest_rtt = 4ms,
+                               .congestion_window = 12000,
                                .ssthresh = ~std::uint64_t{0}});
     log->path(start + 8ms, path, 1400);
     log->alpn(start + 8ms, "h3");
     log->state(start + 8ms, "handshake_complete");
     log->state(start + 9ms, "handshake_complete");
     log->http_frame(start + 9ms, Direction::sent,
-                    {.kind = HttpFrameKind::headers, .stream_id = 4, .length = 33,
+                    {.kind = HttpFrameKind::headers,
+                     .stream_id = 4,
+                     .length = 33,
                      .fields = ":method: CONNECT\nauthorization: Basic c2VjcmV0\nx-odd: \xff"});
     log->http_frame(start + 9ms, Direction::received,
                     {.kind = HttpFrameKind::settings, .length = 4, .fields = "8=1\n0x33=1\n4096=7"});
@@ -112,7 +140,7 @@ TEST(Qlog, WritesBothSchemasHeaderAndEvents) {
     log->closed(start + 10ms, true, true, 0x10b, "bye");
   }
   ASSERT_EQ(folder.files(), std::vector{folder.path() + "/0102030405060708_client.sqlog"});
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat(folder.files()[0].c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600u) << "a trace tells what a user did";
 
@@ -165,16 +193,19 @@ TEST(Qlog, WritesBothSchemasHeaderAndEvents) {
   EXPECT_EQ(field(created[0], "/data/frame/headers"),
             R"_([{"name":":method","value":"CONNECT"},{"name":"authorization","value":"(hidden)"},)_"
             R"({"name":"x-odd","value_bytes":"ff"}])");
-  EXPECT_EQ(field(named(records, "http3:frame_parsed").at(0), "/data/frame/settings"),
-            R"([{"name":"settings_enable_connect_protocol","value":1},{"name":"settings_h3_datagram","value":1},)"
-            R"({"name":"unknown","name_bytes":4096,"value":7}])");
-  EXPECT_EQ(field(named(records, "http:capsule_created").at(0), "/data/capsule/capsule_type"), R"("datagram")");
+  EXPECT_EQ(
+      field(named(records, "http3:frame_parsed").at(0), "/data/frame/settings"),
+      R"([{"name":"settings_enable_connect_protocol","value":1},{"name":"settings_h3_datagram","value":1},)"
+      R"({"name":"unknown","name_bytes":4096,"value":7}])");
+  EXPECT_EQ(field(named(records, "http:capsule_created").at(0), "/data/capsule/capsule_type"),
+            R"("datagram")");
   EXPECT_EQ(field(named(records, "http3:datagram_parsed").at(0), "/data/quarter_stream_id"), "2");
   EXPECT_EQ(named(records, "loglevel:info").size(), 1u);
   EXPECT_EQ(field(named(records, "quic:packet_dropped").at(0), "/data/details/reason"), R"("too short")");
-  EXPECT_EQ(field(named(records, "quic:connection_closed").at(0), "/data"),
-            R"({"initiator":"remote","owner":"remote","application_error":"http_request_rejected","error_code":267,)"
-            R"("reason":"bye","trigger":"application"})");
+  EXPECT_EQ(
+      field(named(records, "quic:connection_closed").at(0), "/data"),
+      R"({"initiator":"remote","owner":"remote","application_error":"http_request_rejected","error_code":267,)"
+      R"("reason":"bye","trigger":"application"})");
 }
 
 TEST(Qlog, WhatIsWrittenIsWhatTheSummaryReads) {
@@ -185,22 +216,28 @@ TEST(Qlog, WhatIsWrittenIsWhatTheSummaryReads) {
   {
     const auto made = factory(folder);
     const auto log = made->start(start, {Vantage::client, odcid, "origin"});
-    log->packet(start, Direction::sent, {.type = PacketType::initial, .header = {}, .frames = bytes("01"), .size = 1200});
+    log->packet(start, Direction::sent,
+                {.type = PacketType::initial, .header = {}, .frames = bytes("01"), .size = 1200});
     log->state(start + 40ms, "handshake_complete");
     log->packet(start + 41ms, Direction::sent, one_rtt(0, header, request));
-    log->http_frame(start + 41ms, Direction::sent, {.kind = HttpFrameKind::headers, .stream_id = 0, .length = 20});
+    log->http_frame(start + 41ms, Direction::sent,
+                    {.kind = HttpFrameKind::headers, .stream_id = 0, .length = 20});
     // 100 packets of 1,000 bytes, one a millisecond; the last one repeats the one before.
     for (std::uint64_t i = 0; i < 101; ++i) {
       Buffer frames = bytes("0c00");
       const std::uint64_t offset = 1000 * std::min<std::uint64_t>(i, 99);
-      for (const unsigned shift : {24, 16, 8, 0}) frames.push_back(static_cast<std::uint8_t>(offset >> shift));
+      for (const unsigned shift : {24, 16, 8, 0})
+        frames.push_back(static_cast<std::uint8_t>(offset >> shift));
       frames[2] |= 0x80;
       frames.resize(frames.size() + 1000);
-      log->packet(start + 81ms + std::chrono::milliseconds(i), Direction::received, one_rtt(i, header, frames));
+      log->packet(start + 81ms + std::chrono::milliseconds(i), Direction::received,
+                  one_rtt(i, header, frames));
     }
-    log->http_frame(start + 81ms, Direction::received, {.kind = HttpFrameKind::headers, .stream_id = 0, .length = 9});
+    log->http_frame(start + 81ms, Direction::received,
+                    {.kind = HttpFrameKind::headers, .stream_id = 0, .length = 9});
     for (const int rtt : {40, 42, 41})
-      log->metrics(start + 100ms, {.latest_rtt = std::chrono::milliseconds(rtt), .congestion_window = 10'000});
+      log->metrics(start + 100ms,
+                   {.latest_rtt = std::chrono::milliseconds(rtt), .congestion_window = 10'000});
     log->metrics(start + 141ms, {.latest_rtt = 41ms, .congestion_window = 20'000});
   }
   const auto summaries = summarize_qlog(folder.files().at(0));
@@ -239,10 +276,14 @@ TEST(Qlog, InfersLossesUnlessTheyAreReported) {
     {
       const auto made = factory(folder);
       const auto log = made->start(start, {Vantage::server, odcid, ""});
-      for (std::uint64_t i = 0; i < 10; ++i) log->packet(start, Direction::sent, one_rtt(i, header, bytes("01")));
+      for (std::uint64_t i = 0; i < 10; ++i)
+        log->packet(start, Direction::sent, one_rtt(i, header, bytes("01")));
       if (reported) log->packet_lost(start + 50ms, PacketType::one_rtt, 4);
       // Acknowledges 9-5 and 3-0.
-      log->packet(start + 50ms, Direction::received, one_rtt(0, header, bytes("0209000104" "0003")));
+      log->packet(start + 50ms, Direction::received,
+                  one_rtt(0, header,
+                          bytes("0209000104"
+                                "0003")));
     }
     const auto lost = named(records_of(folder.files().at(0)), "quic:packet_lost");
     ASSERT_EQ(lost.size(), 1u) << reported;
@@ -259,9 +300,14 @@ TEST(Qlog, MalformedPacketsAreWrittenAsFarAsTheyGo) {
     const auto made = factory(folder);
     const auto log = made->start(start, {Vantage::server, odcid, ""});
     log->packet(start, Direction::received, one_rtt(1, bytes("4001"), bytes("011a01")));
-    log->packet(start, Direction::received, {.type = PacketType::initial, .header = bytes("c0000000"), .frames = {}});
     log->packet(start, Direction::received,
-                {.type = PacketType::retry, .header = bytes("f000000001" "ff"), .frames = bytes("aa"), .size = 1});
+                {.type = PacketType::initial, .header = bytes("c0000000"), .frames = {}});
+    log->packet(start, Direction::received,
+                {.type = PacketType::retry,
+                 .header = bytes("f000000001"
+                                 "ff"),
+                 .frames = bytes("aa"),
+                 .size = 1});
   }
   const auto received = named(records_of(folder.files().at(0)), "quic:packet_received");
   ASSERT_EQ(received.size(), 3u);
@@ -276,7 +322,8 @@ TEST(Qlog, AFullRingDropsCountsAndSaysSo) {
     const auto made = factory(folder, 4096);
     const auto log = made->start(start, {Vantage::client, odcid, ""});
     // More than the ring holds, before the writer can have come round; then again when it has.
-    for (int i = 0; i < 20'000; ++i) log->note(start, "a note that takes some room in the ring of this connection");
+    for (int i = 0; i < 20'000; ++i)
+      log->note(start, "a note that takes some room in the ring of this connection");
     while (test::content_of(folder.files().empty() ? "/dev/null" : folder.files()[0]).empty())
       std::this_thread::sleep_for(1ms);
     std::this_thread::sleep_for(150ms);
@@ -321,7 +368,8 @@ TEST(Qlog, AFullDiskDropsRecordsAndKeepsTheFileWhole) {
     const auto log = made->start(start, {Vantage::client, odcid, ""});
     log->note(start, "before");
     while (folder.files().empty()) std::this_thread::sleep_for(1ms);
-    for (int i = 0; i < 3000; ++i) log->note(start + 1s, "this is too much for the disk that the files are on");
+    for (int i = 0; i < 3000; ++i)
+      log->note(start + 1s, "this is too much for the disk that the files are on");
     while (qlog_events_dropped() == before) std::this_thread::sleep_for(1ms);
     ::setrlimit(RLIMIT_FSIZE, &old);
     std::this_thread::sleep_for(150ms);

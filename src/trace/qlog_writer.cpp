@@ -1,15 +1,15 @@
 #include "trace/qlog_writer.h"
 
-#include <fcntl.h>
-#include <pthread.h>
-#include <sys/stat.h>
+#include "base/hex.h"
+#include "base/log.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
-#include "base/hex.h"
-#include "base/log.h"
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/stat.h>
 
 namespace sallyport::trace {
 namespace {
@@ -17,7 +17,8 @@ namespace {
 // A ring at half wakes the thread earlier; otherwise a file is never further behind than this.
 constexpr Duration interval = 100ms;
 constexpr std::size_t flush_at = 256 * 1024;
-// Files of one connection ID that exist already: a client chooses its ID, and may choose the same one again and again.
+// Files of one connection ID that exist already: a client chooses its ID, and may choose the same one again
+// and again.
 constexpr unsigned max_same_name = 1000;
 
 void complain(const std::string& path, int error) {
@@ -127,7 +128,8 @@ bool QlogWriter::drain(Open& open) {
     open.log->ring.pop();
     if (buffer_.size() >= flush_at) flush(open);
   }
-  if (const std::uint64_t dropped = closed ? open.log->dropped_at_end.load(std::memory_order_relaxed) : 0; dropped > 0) {
+  if (const std::uint64_t dropped = closed ? open.log->dropped_at_end.load(std::memory_order_relaxed) : 0;
+      dropped > 0) {
     begin(open);
     open.serializer.append_gap(open.last_time, dropped, buffer_);
   }

@@ -1,6 +1,9 @@
-// QlogWriter: the thread that empties the rings of all recorded connections into their files. A slow or full disk costs records,
-// which are counted, never a connection's time (bad input 46).
+// QlogWriter: the thread that empties the rings of all recorded connections into their files. A slow or full
+// disk costs records, which are counted, never a connection's time (bad input 46).
 #pragma once
+
+#include "base/unique_fd.h"
+#include "trace/qlog_recorder.h"
 
 #include <atomic>
 #include <memory>
@@ -9,12 +12,10 @@
 #include <thread>
 #include <vector>
 
-#include "base/unique_fd.h"
-#include "trace/qlog_recorder.h"
-
 namespace sallyport::trace {
 
-/// One qlog file, made when the first bytes come. Holds whole appends only: one that fails half-way is taken back.
+/// One qlog file, made when the first bytes come. Holds whole appends only: one that fails half-way is taken
+/// back.
 class QlogFile {
  public:
   QlogFile(std::string folder, std::string stem) : folder_(std::move(folder)), stem_(std::move(stem)) {}
@@ -52,7 +53,7 @@ class QlogWriter {
   std::mutex mutex_;
   std::vector<std::shared_ptr<ConnectionLog>> started_;  ///< not yet seen by the thread; under mutex_
   std::atomic<bool> stopping_ = false;
-  std::string buffer_;              ///< the thread's: records on their way to a file
+  std::string buffer_;  ///< the thread's: records on their way to a file
   std::uint64_t buffered_events_ = 0;
   std::thread thread_;
 };

@@ -75,7 +75,14 @@ bool FrameReader::read(QuicFrame& frame) {
       frame.kind = new_token;
       return take(frame.length) && frame.length <= in_.size() &&
              take(static_cast<std::size_t>(frame.length), frame.data);
-    case 0x08: case 0x09: case 0x0a: case 0x0b: case 0x0c: case 0x0d: case 0x0e: case 0x0f:
+    case 0x08:
+    case 0x09:
+    case 0x0a:
+    case 0x0b:
+    case 0x0c:
+    case 0x0d:
+    case 0x0e:
+    case 0x0f:
       frame.kind = stream;
       frame.fin = frame.type & 0x01;
       if (!take(frame.stream_id) || ((frame.type & 0x04) && !take(frame.offset))) return false;
@@ -142,7 +149,8 @@ bool FrameReader::read(QuicFrame& frame) {
 
 bool FrameReader::read_ack(QuicFrame& frame) {
   std::uint64_t count = 0;
-  if (!take(frame.largest_acked) || !take(frame.ack_delay) || !take(count) || !take(frame.first_range)) return false;
+  if (!take(frame.largest_acked) || !take(frame.ack_delay) || !take(count) || !take(frame.first_range))
+    return false;
   if (frame.first_range > frame.largest_acked) return false;
   std::uint64_t low = frame.largest_acked - frame.first_range;
   const Bytes start = in_;
@@ -176,7 +184,8 @@ std::size_t copy_skeleton(Bytes payload, std::uint8_t* out) {
   };
   FrameReader reader(payload);
   while (const auto frame = reader.next()) {
-    if (frame->kind != FrameKind::stream && frame->kind != FrameKind::crypto && frame->kind != FrameKind::datagram)
+    if (frame->kind != FrameKind::stream && frame->kind != FrameKind::crypto &&
+        frame->kind != FrameKind::datagram)
       continue;
     const std::size_t end = payload.size() - reader.left();
     keep_until(end - frame->data.size());

@@ -1,19 +1,21 @@
 #include "trace/quic_frames.h"
 
-#include <gtest/gtest.h>
+#include "base/hex.h"
+#include "trace/qlog_frames.h"
 
 #include <random>
 #include <vector>
 
-#include "base/hex.h"
-#include "trace/qlog_frames.h"
+#include <gtest/gtest.h>
 
 namespace sallyport::trace {
 namespace {
 
 using Buffer = std::vector<std::uint8_t>;
 
-Buffer bytes(std::string_view hex) { return from_hex(hex).value(); }
+Buffer bytes(std::string_view hex) {
+  return from_hex(hex).value();
+}
 
 std::vector<QuicFrame> frames(Bytes payload) {
   FrameReader reader(payload);
@@ -33,64 +35,80 @@ std::string as_json(FrameReader reader) {
   return out;
 }
 
-std::string json_of(std::string_view hex) { return as_json(FrameReader(bytes(hex))); }
+std::string json_of(std::string_view hex) {
+  return as_json(FrameReader(bytes(hex)));
+}
 
 TEST(QuicFrames, EveryFrameOfRfc9000) {
-  EXPECT_EQ(json_of("00000000"), R"([{"frame_type":"padding","length":4,"raw":{"length":4,"payload_length":4}}])");
+  EXPECT_EQ(json_of("00000000"),
+            R"([{"frame_type":"padding","length":4,"raw":{"length":4,"payload_length":4}}])");
   EXPECT_EQ(json_of("01"), R"([{"frame_type":"ping"}])");
   // Largest 20, delay 100 << 3 us, two more ranges: 16-20, then 10-12 after a gap of 3, then 5.
   EXPECT_EQ(json_of("02144064020402020300"),
             R"([{"frame_type":"ack","ack_delay":0.8,"acked_ranges":[[16,20],[10,12],[5]]}])");
   EXPECT_EQ(json_of("0305000005010203"),
             R"([{"frame_type":"ack","ack_delay":0,"acked_ranges":[[0,5]],"ect1":2,"ect0":1,"ce":3}])");
-  EXPECT_EQ(json_of("040441064400"),
-            R"([{"frame_type":"reset_stream","stream_id":4,"error":"http_frame_error","error_code":262,"final_size":1024}])");
-  EXPECT_EQ(json_of("050807"), R"([{"frame_type":"stop_sending","stream_id":8,"error":"unknown","error_code":7}])");
+  EXPECT_EQ(
+      json_of("040441064400"),
+      R"([{"frame_type":"reset_stream","stream_id":4,"error":"http_frame_error","error_code":262,"final_size":1024}])");
+  EXPECT_EQ(json_of("050807"),
+            R"([{"frame_type":"stop_sending","stream_id":8,"error":"unknown","error_code":7}])");
   EXPECT_EQ(json_of("060a03aabbcc"),
             R"([{"frame_type":"crypto","offset":10,"length":3,"raw":{"length":6,"payload_length":3}}])");
-  EXPECT_EQ(json_of("0702aabb"), R"([{"frame_type":"new_token","token":{"type":"resumption","raw":{"length":2}}}])");
+  EXPECT_EQ(json_of("0702aabb"),
+            R"([{"frame_type":"new_token","token":{"type":"resumption","raw":{"length":2}}}])");
   EXPECT_EQ(json_of("1044ff"), R"([{"frame_type":"max_data","maximum":1279}])");
   EXPECT_EQ(json_of("11040a"), R"([{"frame_type":"max_stream_data","stream_id":4,"maximum":10}])");
-  EXPECT_EQ(json_of("12051306"), R"([{"frame_type":"max_streams","stream_type":"bidirectional","maximum":5},)"
-                                 R"({"frame_type":"max_streams","stream_type":"unidirectional","maximum":6}])");
+  EXPECT_EQ(json_of("12051306"),
+            R"([{"frame_type":"max_streams","stream_type":"bidirectional","maximum":5},)"
+            R"({"frame_type":"max_streams","stream_type":"unidirectional","maximum":6}])");
   EXPECT_EQ(json_of("1409"), R"([{"frame_type":"data_blocked","limit":9}])");
   EXPECT_EQ(json_of("150409"), R"([{"frame_type":"stream_data_blocked","stream_id":4,"limit":9}])");
-  EXPECT_EQ(json_of("16031704"), R"([{"frame_type":"streams_blocked","stream_type":"bidirectional","limit":3},)"
-                                 R"({"frame_type":"streams_blocked","stream_type":"unidirectional","limit":4}])");
-  EXPECT_EQ(json_of("18020104aabbccdd000102030405060708090a0b0c0d0e0f"),
-            R"([{"frame_type":"new_connection_id","sequence_number":2,"retire_prior_to":1,"connection_id_length":4,)"
-            R"("connection_id":"aabbccdd","stateless_reset_token":"000102030405060708090a0b0c0d0e0f"}])");
+  EXPECT_EQ(json_of("16031704"),
+            R"([{"frame_type":"streams_blocked","stream_type":"bidirectional","limit":3},)"
+            R"({"frame_type":"streams_blocked","stream_type":"unidirectional","limit":4}])");
+  EXPECT_EQ(
+      json_of("18020104aabbccdd000102030405060708090a0b0c0d0e0f"),
+      R"([{"frame_type":"new_connection_id","sequence_number":2,"retire_prior_to":1,"connection_id_length":4,)"
+      R"("connection_id":"aabbccdd","stateless_reset_token":"000102030405060708090a0b0c0d0e0f"}])");
   EXPECT_EQ(json_of("1903"), R"([{"frame_type":"retire_connection_id","sequence_number":3}])");
   EXPECT_EQ(json_of("1a0102030405060708"), R"([{"frame_type":"path_challenge","data":"0102030405060708"}])");
   EXPECT_EQ(json_of("1b0102030405060708"), R"([{"frame_type":"path_response","data":"0102030405060708"}])");
-  EXPECT_EQ(json_of("1c0a06026e6f"),
-            R"([{"frame_type":"connection_close","error_space":"transport","error":"protocol_violation","error_code":10,)"
-            R"("reason":"no","trigger_frame_type":6}])");
+  EXPECT_EQ(
+      json_of("1c0a06026e6f"),
+      R"([{"frame_type":"connection_close","error_space":"transport","error":"protocol_violation","error_code":10,)"
+      R"("reason":"no","trigger_frame_type":6}])");
   EXPECT_EQ(json_of("1c412a0000"), R"([{"frame_type":"connection_close","error_space":"transport",)"
                                    R"("error":"crypto_error_0x12a","error_code":298,"reason":""}])");
-  EXPECT_EQ(json_of("1d410002ff22"),
-            R"([{"frame_type":"connection_close","error_space":"application","error":"http_no_error","error_code":256,)"
-            R"("reason_bytes":"ff22"}])");
+  EXPECT_EQ(
+      json_of("1d410002ff22"),
+      R"([{"frame_type":"connection_close","error_space":"application","error":"http_no_error","error_code":256,)"
+      R"("reason_bytes":"ff22"}])");
   EXPECT_EQ(json_of("1e"), R"([{"frame_type":"handshake_done"}])");
-  EXPECT_EQ(json_of("3102aabb01"),
-            R"([{"frame_type":"datagram","length":2,"raw":{"length":4,"payload_length":2}},{"frame_type":"ping"}])");
-  EXPECT_EQ(json_of("30aabbcc"), R"([{"frame_type":"datagram","length":3,"raw":{"length":4,"payload_length":3}}])");
+  EXPECT_EQ(
+      json_of("3102aabb01"),
+      R"([{"frame_type":"datagram","length":2,"raw":{"length":4,"payload_length":2}},{"frame_type":"ping"}])");
+  EXPECT_EQ(json_of("30aabbcc"),
+            R"([{"frame_type":"datagram","length":3,"raw":{"length":4,"payload_length":3}}])");
 }
 
 TEST(QuicFrames, StreamFramesInAllTheirForms) {
-  EXPECT_EQ(json_of("0804aabb"),
-            R"([{"frame_type":"stream","stream_id":4,"offset":0,"length":2,"raw":{"length":4,"payload_length":2}}])");
+  EXPECT_EQ(
+      json_of("0804aabb"),
+      R"([{"frame_type":"stream","stream_id":4,"offset":0,"length":2,"raw":{"length":4,"payload_length":2}}])");
   EXPECT_EQ(json_of("0f0441000001"),
             R"([{"frame_type":"stream","stream_id":4,"offset":256,"fin":true,"length":0,)"
             R"("raw":{"length":5,"payload_length":0}},{"frame_type":"ping"}])");
-  EXPECT_EQ(json_of("0a0401aa0a0801bb"),
-            R"([{"frame_type":"stream","stream_id":4,"offset":0,"length":1,"raw":{"length":4,"payload_length":1}},)"
-            R"({"frame_type":"stream","stream_id":8,"offset":0,"length":1,"raw":{"length":4,"payload_length":1}}])");
+  EXPECT_EQ(
+      json_of("0a0401aa0a0801bb"),
+      R"([{"frame_type":"stream","stream_id":4,"offset":0,"length":1,"raw":{"length":4,"payload_length":1}},)"
+      R"({"frame_type":"stream","stream_id":8,"offset":0,"length":1,"raw":{"length":4,"payload_length":1}}])");
 }
 
 TEST(QuicFrames, AnUnknownTypeTakesTheRest) {
-  EXPECT_EQ(json_of("0174ffaabbcc"),
-            R"([{"frame_type":"ping"},{"frame_type":"unknown","frame_type_bytes":13567,"raw":{"length":5}}])");
+  EXPECT_EQ(
+      json_of("0174ffaabbcc"),
+      R"([{"frame_type":"ping"},{"frame_type":"unknown","frame_type_bytes":13567,"raw":{"length":5}}])");
 }
 
 TEST(QuicFrames, MalformedOnesEndTheReading) {
@@ -139,11 +157,12 @@ void expect_same_skeleton(Bytes payload) {
 }
 
 TEST(QuicFrames, SkeletonLosesDataAndNothingElse) {
-  Buffer payload = bytes("020a000000");                       // ACK
+  Buffer payload = bytes("020a000000");                                       // ACK
   for (const std::uint8_t byte : bytes("0a0044b0")) payload.push_back(byte);  // STREAM with length 1200
   payload.resize(payload.size() + 1200, 0x01);
   payload.push_back(0x1e);
-  for (const std::uint8_t byte : bytes("3164")) payload.push_back(byte);  // DATAGRAM to the end... of a broken length
+  for (const std::uint8_t byte : bytes("3164"))
+    payload.push_back(byte);  // DATAGRAM to the end... of a broken length
   expect_same_skeleton(payload);
   payload.resize(payload.size() - 2);
   payload.push_back(0x30);
@@ -158,13 +177,16 @@ TEST(QuicFrames, SkeletonsOfAnyBytes) {
   for (int round = 0; round < 20'000; ++round) {
     Buffer payload(random() % 60);
     // Mostly small bytes: they are frame types and lengths that fit.
-    for (std::uint8_t& byte : payload) byte = static_cast<std::uint8_t>(random() % (random() % 4 ? 0x32 : 0x100));
+    for (std::uint8_t& byte : payload)
+      byte = static_cast<std::uint8_t>(random() % (random() % 4 ? 0x32 : 0x100));
     expect_same_skeleton(payload);
   }
 }
 
 TEST(QuicFrames, AckRangesComeFromTheTop) {
-  const Buffer payload = bytes("0214000204020203" "00");
+  const Buffer payload = bytes(
+      "0214000204020203"
+      "00");
   const auto all = frames(payload);
   ASSERT_EQ(all.size(), 1u);
   std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;

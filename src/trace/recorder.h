@@ -1,24 +1,32 @@
-// Recorder: the small interface through which quic, http and masque tell what happened on one connection. The layers
-// hold a Recorder pointer that is null when nobody records, so that recording costs one test when it is off.
-// Calls come from the connection's thread and must be quick: an implementation copies to a ring and lets a thread of its
-// own write (trace::QlogRecorder).
+// Recorder: the small interface through which quic, http and masque tell what happened on one connection. The
+// layers hold a Recorder pointer that is null when nobody records, so that recording costs one test when it
+// is off. Calls come from the connection's thread and must be quick: an implementation copies to a ring and
+// lets a thread of its own write (trace::QlogRecorder).
 #pragma once
+
+#include "base/bytes.h"
+#include "base/time.h"
+#include "net/address.h"
 
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 
-#include "base/bytes.h"
-#include "base/time.h"
-#include "net/address.h"
-
 namespace sallyport::trace {
 
 enum class Vantage : std::uint8_t { client, server };
 enum class Direction : std::uint8_t { sent, received };
 
-enum class PacketType : std::uint8_t { initial, zero_rtt, handshake, one_rtt, retry, version_negotiation, stateless_reset };
+enum class PacketType : std::uint8_t {
+  initial,
+  zero_rtt,
+  handshake,
+  one_rtt,
+  retry,
+  version_negotiation,
+  stateless_reset
+};
 
 /// One QUIC packet at the encryption boundary: just before sealing, or just after opening.
 struct Packet {
@@ -38,15 +46,26 @@ struct Metrics {
   friend bool operator==(const Metrics&, const Metrics&) = default;
 };
 
-enum class HttpFrameKind : std::uint8_t { headers, data, settings, goaway, priority_update, max_push_id, reserved, unknown };
+enum class HttpFrameKind : std::uint8_t {
+  headers,
+  data,
+  settings,
+  goaway,
+  priority_update,
+  max_push_id,
+  reserved,
+  unknown
+};
 
-/// One HTTP/3 frame (RFC 9114 §7.2). `fields` is "name: value" lines for headers, "ID=value" lines for settings; else empty.
+/// One HTTP/3 frame (RFC 9114 §7.2). `fields` is "name: value" lines for headers, "ID=value" lines for
+/// settings; else empty.
 struct HttpFrame {
   HttpFrameKind kind{};
   std::int64_t stream_id = 0;
   std::uint64_t length = 0;  ///< payload bytes
   std::string_view fields;
-  /// goaway, max_push_id: the stream or push ID; priority_update: the element it names; reserved, unknown: the frame type.
+  /// goaway, max_push_id: the stream or push ID; priority_update: the element it names; reserved, unknown:
+  /// the frame type.
   std::uint64_t id = 0;
 };
 
@@ -64,20 +83,23 @@ class Recorder {
 
   virtual void packet(Time now, Direction direction, const Packet& packet) = 0;
   virtual void datagrams(Time now, Direction direction, std::size_t count, std::size_t bytes) = 0;
-  /// Optional: a recorder to which nobody ever reports a loss infers losses from the ACK frames (RFC 9002 §6.1).
+  /// Optional: a recorder to which nobody ever reports a loss infers losses from the ACK frames (RFC 9002
+  /// §6.1).
   virtual void packet_lost(Time now, PacketType type, std::uint64_t number) = 0;
   virtual void packet_dropped(Time now, std::size_t bytes, std::string_view why) = 0;
   virtual void metrics(Time now, const Metrics& metrics) = 0;
-  /// The first path, a move to another one, or a new `max_datagram_size` (bytes of UDP payload) of the same one.
+  /// The first path, a move to another one, or a new `max_datagram_size` (bytes of UDP payload) of the same
+  /// one.
   virtual void path(Time now, const net::NetPath& path, std::size_t max_datagram_size) = 0;
   /// The encoded extension (RFC 9000 §18); the implementation decodes it, truncating what is too long.
   virtual void transport_parameters(Time now, Direction owner, Bytes encoded) = 0;
   virtual void alpn(Time now, std::string_view protocol) = 0;
   virtual void key_updated(Time now, std::string_view key_type, std::string_view trigger) = 0;
-  /// qlog connection_state_updated: "handshake_started", "handshake_complete", "handshake_confirmed", "draining" ...
-  /// Figures such as the handshake time are taken from "handshake_complete".
+  /// qlog connection_state_updated: "handshake_started", "handshake_complete", "handshake_confirmed",
+  /// "draining" ... Figures such as the handshake time are taken from "handshake_complete".
   virtual void state(Time now, std::string_view state) = 0;
-  virtual void closed(Time now, bool by_peer, bool application, std::uint64_t code, std::string_view reason) = 0;
+  virtual void closed(Time now, bool by_peer, bool application, std::uint64_t code,
+                      std::string_view reason) = 0;
 
   virtual void http_frame(Time now, Direction direction, const HttpFrame& frame) = 0;
   virtual void http_stream_type(Time now, Direction owner, std::int64_t stream_id, std::string_view type) = 0;

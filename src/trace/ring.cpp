@@ -7,11 +7,14 @@
 namespace sallyport::trace {
 namespace {
 
-// Before each record stands its size. Records do not wrap: where one would, `skip` tells to go on at the start.
+// Before each record stands its size. Records do not wrap: where one would, `skip` tells to go on at the
+// start.
 using Size = std::uint64_t;
 constexpr Size skip = ~Size{0};
 
-constexpr std::size_t aligned(std::size_t size) { return (size + 7) & ~std::size_t{7}; }
+constexpr std::size_t aligned(std::size_t size) {
+  return (size + 7) & ~std::size_t{7};
+}
 
 }  // namespace
 

@@ -1,22 +1,25 @@
-// Ring: a bounded queue of byte records from exactly one thread to exactly one other, without locks or allocation. Carries
-// what a connection's thread recorded to the thread that writes it. What does not fit is refused, never waited for.
+// Ring: a bounded queue of byte records from exactly one thread to exactly one other, without locks or
+// allocation. Carries what a connection's thread recorded to the thread that writes it. What does not fit is
+// refused, never waited for.
 #pragma once
+
+#include "base/bytes.h"
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
 
-#include "base/bytes.h"
-
 namespace sallyport::trace {
 
 class Ring {
  public:
-  /// `capacity` bytes are rounded up to a power of two, at least 4 KiB. The memory is touched only as far as it is used.
+  /// `capacity` bytes are rounded up to a power of two, at least 4 KiB. The memory is touched only as far as
+  /// it is used.
   explicit Ring(std::size_t capacity);
 
   // The producer's side
-  /// Room for one record of at most `size` bytes, 8-aligned, or null when it does not fit now. Only the last reserve counts.
+  /// Room for one record of at most `size` bytes, 8-aligned, or null when it does not fit now. Only the last
+  /// reserve counts.
   std::uint8_t* reserve(std::size_t size);
   /// Hands over the first `size` bytes of what was reserved.
   void commit(std::size_t size);
@@ -38,7 +41,7 @@ class Ring {
   // Positions only ever grow; each side keeps the other's last known one so that the cache line seldom moves.
   alignas(64) std::atomic<std::uint64_t> head_ = 0;  // written by the producer
   std::uint64_t known_tail_ = 0;
-  std::uint64_t reserved_ = 0;  ///< where the reserved record starts
+  std::uint64_t reserved_ = 0;                       ///< where the reserved record starts
   alignas(64) std::atomic<std::uint64_t> tail_ = 0;  // written by the consumer
   std::uint64_t known_head_ = 0;
 };

@@ -1,10 +1,10 @@
 #include "trace/ring.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cstring>
 #include <thread>
+
+#include <gtest/gtest.h>
 
 namespace sallyport::trace {
 namespace {

@@ -1,11 +1,11 @@
 #include "trace/summary.h"
 
+#include "trace/figures.h"
+#include "trace/qlog_reader.h"
+
 #include <algorithm>
 #include <deque>
 #include <map>
-
-#include "trace/figures.h"
-#include "trace/qlog_reader.h"
 
 namespace sallyport::trace {
 namespace {
@@ -25,7 +25,8 @@ struct Way {
     figures.bytes += event.length;
     figures.datagrams += event.datagrams;
     figures.datagram_bytes += event.datagram_bytes;
-    for (const QlogStreamPiece& piece : event.streams) streams.add(piece.stream_id, piece.offset, piece.length);
+    for (const QlogStreamPiece& piece : event.streams)
+      streams.add(piece.stream_id, piece.offset, piece.length);
     const bool one_rtt = event.packet_type == "1RTT";
     if (one_rtt && !first_one_rtt) first_one_rtt = event.time;
     if (one_rtt && !event.streams.empty() && !first_stream_data) first_stream_data = event.time;
@@ -40,7 +41,9 @@ std::optional<double> megabits_per_second(std::uint64_t bytes, double millisecon
   return static_cast<double>(bytes) * 8 / milliseconds / 1000;
 }
 
-bool carries_requests(std::uint64_t stream_id) { return stream_id % 4 == 0; }  // client-initiated, bidirectional
+bool carries_requests(std::uint64_t stream_id) {
+  return stream_id % 4 == 0;
+}  // client-initiated, bidirectional
 
 /// One trace, or one group of its events.
 class Accumulator {
@@ -50,17 +53,31 @@ class Accumulator {
     end_ = events_ == 1 ? event.time : std::max(end_, event.time);
     using enum QlogEvent::Kind;
     switch (event.kind) {
-      case packet_sent: packet(event, sent_, received_); break;
-      case packet_received: packet(event, received_, sent_); break;
-      case packet_lost: ++(event.mtu_probe ? probes_lost_ : lost_); break;
-      case metrics: recovery(event); break;
-      case http_frame_sent:
-      case http_frame_received: http_frame(event); break;
-      case state:
-        if (event.state.starts_with("handshake_complete") && !handshake_complete_) handshake_complete_ = event.time;
+      case packet_sent:
+        packet(event, sent_, received_);
         break;
-      case gap: missing_ += event.missing; break;
-      case other: break;
+      case packet_received:
+        packet(event, received_, sent_);
+        break;
+      case packet_lost:
+        ++(event.mtu_probe ? probes_lost_ : lost_);
+        break;
+      case metrics:
+        recovery(event);
+        break;
+      case http_frame_sent:
+      case http_frame_received:
+        http_frame(event);
+        break;
+      case state:
+        if (event.state.starts_with("handshake_complete") && !handshake_complete_)
+          handshake_complete_ = event.time;
+        break;
+      case gap:
+        missing_ += event.missing;
+        break;
+      case other:
+        break;
     }
   }
 
@@ -120,8 +137,8 @@ TraceSummary Accumulator::summary(const QlogTrace& trace) const {
     figures->stream_bytes = way->streams.total();
     if (figures->bytes > 0) figures->throughput = megabits_per_second(figures->bytes, result.duration);
     if (way->first_payload)
-      figures->goodput =
-          megabits_per_second(figures->stream_bytes + figures->datagram_bytes, *way->last_payload - *way->first_payload);
+      figures->goodput = megabits_per_second(figures->stream_bytes + figures->datagram_bytes,
+                                             *way->last_payload - *way->first_payload);
   }
   result.packets_lost = lost_;
   result.mtu_probes_lost = probes_lost_;
@@ -177,7 +194,8 @@ class Summarizer final : public QlogSink {
     std::vector<TraceSummary> result;
     for (const Trace& trace : traces_) {
       for (const auto& [group, figures] : trace.groups) {
-        if (group.empty() && trace.groups.size() > 1) continue;  // what belongs to no connection has no figures
+        if (group.empty() && trace.groups.size() > 1)
+          continue;  // what belongs to no connection has no figures
         TraceSummary& summary = result.emplace_back(figures.summary(trace.about));
         summary.file = file_;
         summary.cut = cut_;
@@ -216,8 +234,12 @@ Result<std::vector<TraceSummary>> summarize(Input input, const std::string& name
 
 }  // namespace
 
-Result<std::vector<TraceSummary>> summarize_qlog(const std::string& path) { return summarize(path, path); }
+Result<std::vector<TraceSummary>> summarize_qlog(const std::string& path) {
+  return summarize(path, path);
+}
 
-Result<std::vector<TraceSummary>> summarize_qlog(Bytes bytes, const std::string& name) { return summarize(bytes, name); }
+Result<std::vector<TraceSummary>> summarize_qlog(Bytes bytes, const std::string& name) {
+  return summarize(bytes, name);
+}
 
 }  // namespace sallyport::trace

@@ -1,9 +1,9 @@
-#include <fmt/core.h>
+#include "trace/json_text.h"
+#include "trace/summary.h"
 
 #include <algorithm>
 
-#include "trace/json_text.h"
-#include "trace/summary.h"
+#include <fmt/core.h>
 
 namespace sallyport::trace {
 namespace {
@@ -71,8 +71,12 @@ struct Row {
   std::vector<std::string> cells;
 };
 
-std::string milliseconds(const std::optional<double>& value) { return value ? fmt::format("{:.3f} ms", *value) : "-"; }
-std::string rate(const std::optional<double>& value) { return value ? fmt::format("{:.2f} Mbit/s", *value) : "-"; }
+std::string milliseconds(const std::optional<double>& value) {
+  return value ? fmt::format("{:.3f} ms", *value) : "-";
+}
+std::string rate(const std::optional<double>& value) {
+  return value ? fmt::format("{:.2f} Mbit/s", *value) : "-";
+}
 
 std::string bytes(double count) {
   if (count < 10'000) return fmt::format("{:.0f} B", count);
@@ -80,7 +84,9 @@ std::string bytes(double count) {
   return fmt::format("{:.1f} MiB", count / 1024 / 1024);
 }
 
-std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+std::string base_name(const std::string& path) {
+  return path.substr(path.rfind('/') + 1);
+}
 
 /// Titles come from files: only what cannot move the cursor is shown, and not more than fits beside others.
 std::string plain(std::string_view text) {
@@ -105,12 +111,13 @@ Row row(std::string name, const std::vector<TraceSummary>& summaries, Show&& sho
 
 std::vector<Row> rows_of(const std::vector<TraceSummary>& all) {
   using S = const TraceSummary&;
-  const auto rtt = [](double RttSummary::*member) {
+  const auto rtt = [](double RttSummary::* member) {
     return [member](S s) { return s.rtt ? milliseconds((*s.rtt).*member) : std::string("-"); };
   };
-  const auto window = [](std::uint64_t WindowSummary::*member) {
+  const auto window = [](std::uint64_t WindowSummary::* member) {
     return [member](S s) {
-      return s.congestion_window ? bytes(static_cast<double>((*s.congestion_window).*member)) : std::string("-");
+      return s.congestion_window ? bytes(static_cast<double>((*s.congestion_window).*member))
+                                 : std::string("-");
     };
   };
   const auto count = [](std::uint64_t value) { return fmt::format("{}", value); };
@@ -124,7 +131,8 @@ std::vector<Row> rows_of(const std::vector<TraceSummary>& all) {
   add("first byte, QUIC", [](S s) { return milliseconds(s.quic_ttfb); });
   add("first byte, HTTP", [](S s) { return milliseconds(s.http_ttfb); });
   add("requests", [&](S s) { return count(s.requests); });
-  for (const auto& [name, way] : {std::pair{"sent", &TraceSummary::sent}, std::pair{"received", &TraceSummary::received}}) {
+  for (const auto& [name, way] :
+       {std::pair{"sent", &TraceSummary::sent}, std::pair{"received", &TraceSummary::received}}) {
     const std::string verb = name;
     add(verb, [&](S s) { return bytes(static_cast<double>((s.*way).bytes)); });
     add(verb + ", packets", [&](S s) { return count((s.*way).packets); });
@@ -139,12 +147,14 @@ std::vector<Row> rows_of(const std::vector<TraceSummary>& all) {
   add("RTT, p99", rtt(&RttSummary::p99));
   add("jitter", rtt(&RttSummary::jitter));
   add("window, min", window(&WindowSummary::min));
-  add("window, mean", [](S s) { return s.congestion_window ? bytes(s.congestion_window->mean) : std::string("-"); });
+  add("window, mean",
+      [](S s) { return s.congestion_window ? bytes(s.congestion_window->mean) : std::string("-"); });
   add("window, max", window(&WindowSummary::max));
   add("window, last", window(&WindowSummary::last));
   if (std::ranges::any_of(all, [](S s) { return s.events_missing > 0 || s.cut; }))
     add("not recorded", [](S s) {
-      return s.events_missing > 0 ? fmt::format("{} events", s.events_missing) : std::string(s.cut ? "the end" : "-");
+      return s.events_missing > 0 ? fmt::format("{} events", s.events_missing)
+                                  : std::string(s.cut ? "the end" : "-");
     });
   return rows;
 }
@@ -172,7 +182,8 @@ std::string summaries_as_table(const std::vector<TraceSummary>& summaries) {
   std::string result;
   for (const Row& each : rows) {
     result += fmt::format("{:<{}}", each.name, name_width);
-    for (std::size_t i = 0; i < each.cells.size(); ++i) result += fmt::format("  {:>{}}", each.cells[i], widths[i]);
+    for (std::size_t i = 0; i < each.cells.size(); ++i)
+      result += fmt::format("  {:>{}}", each.cells[i], widths[i]);
     result.push_back('\n');
   }
   return result;

@@ -1,9 +1,9 @@
 #include "trace/summary.h"
 
-#include <cmath>
-
 #include "trace/qlog_reader.h"
 #include "trace/test_folder.h"
+
+#include <cmath>
 
 namespace sallyport::trace {
 namespace {
@@ -15,9 +15,12 @@ TraceSummary summary_of(const std::string& name) {
   return summaries && !summaries->empty() ? summaries->front() : TraceSummary{};
 }
 
-Result<std::vector<TraceSummary>> summarize(std::string_view text) { return summarize_qlog(as_bytes(text), "test.qlog"); }
+Result<std::vector<TraceSummary>> summarize(std::string_view text) {
+  return summarize_qlog(as_bytes(text), "test.qlog");
+}
 
-// The samples were made by the programs they are named after; the figures were computed from them by another program.
+// The samples were made by the programs they are named after; the figures were computed from them by another
+// program.
 
 TEST(Summary, AioquicContainedWithAbsoluteTimes) {
   const TraceSummary client = summary_of("aioquic-1.7-client.qlog");
@@ -126,7 +129,8 @@ TEST(Summary, DeltaTimesAndEventsAsArrays) {
 }
 
 TEST(Summary, NewlineDelimitedAndCurrentNames) {
-  const auto summaries = summarize(R"({"qlog_format":"NDJSON","qlog_version":"0.3","trace":{"vantage_point":{"type":"server"}}}
+  const auto summaries =
+      summarize(R"({"qlog_format":"NDJSON","qlog_version":"0.3","trace":{"vantage_point":{"type":"server"}}}
 {"time":1,"name":"quic:packet_received","data":{"header":{"packet_type":"1RTT"},"raw":{"length":50}}}
 {"time":4,"name":"quic:recovery_metrics_updated","data":{"latest_rtt":7.5}}
 {"time":5,"name":"quic:packet_sent","data":{"raw":{"length":150},"frames":[{"frame_type":"datagram","raw":{"length":100}}]}}
@@ -155,13 +159,14 @@ TEST(Summary, SeveralTracesAndGroupsEachGetTheirOwn) {
   EXPECT_EQ((*traces)[0].vantage, "client") << "who sends first is one";
   EXPECT_EQ((*traces)[1].vantage, "server");
 
-  const auto groups = summarize("{\"qlog_version\":\"0.3\",\"trace\":{}}\n"
-                                R"({"time":1,"group_id":"aa","name":"transport:packet_sent","data":{}})"
-                                "\n"
-                                R"({"time":2,"group_id":"bb","name":"transport:packet_sent","data":{}})"
-                                "\n"
-                                R"({"time":3,"group_id":"aa","name":"transport:packet_sent","data":{}})"
-                                "\n");
+  const auto groups = summarize(
+      "{\"qlog_version\":\"0.3\",\"trace\":{}}\n"
+      R"({"time":1,"group_id":"aa","name":"transport:packet_sent","data":{}})"
+      "\n"
+      R"({"time":2,"group_id":"bb","name":"transport:packet_sent","data":{}})"
+      "\n"
+      R"({"time":3,"group_id":"aa","name":"transport:packet_sent","data":{}})"
+      "\n");
   ASSERT_TRUE(groups) << groups.error().message;
   ASSERT_EQ(groups->size(), 2u);
   EXPECT_EQ((*groups)[0].connection_id, "aa");
@@ -185,13 +190,15 @@ TEST(Summary, BadFilesGetOneSentenceThatSaysWhere) {
   EXPECT_EQ(message(""), "cannot read the qlog test.qlog: it is empty");
   EXPECT_EQ(message("\x1f\x8b gzip"), "cannot read the qlog test.qlog: it is not JSON (is it compressed?)");
   EXPECT_EQ(message("{}"), "cannot read the qlog test.qlog: it holds no traces");
-  EXPECT_EQ(message("\x1e{\"a\":1}\n"), "cannot read the qlog test.qlog: record 1: it is not the header of a qlog");
+  EXPECT_EQ(message("\x1e{\"a\":1}\n"),
+            "cannot read the qlog test.qlog: record 1: it is not the header of a qlog");
   const std::string header = "\x1e{\"qlog_version\":\"0.3\",\"trace\":{}}\n";
   EXPECT_EQ(message(header + "\x1e{\"time\":1}\n\x1e{\"time\":x}\n").substr(0, 47),
             "cannot read the qlog test.qlog: record 3: synta");
   EXPECT_EQ(message(header + "\x1e{\"name\":\"a:b\",\"data\":{}}\n"),
             "cannot read the qlog test.qlog: record 2: an event has no time");
-  EXPECT_EQ(message(header + "\x1e" "7\n"),
+  EXPECT_EQ(message(header + "\x1e"
+                             "7\n"),
             "cannot read the qlog test.qlog: record 2: an event is neither an object nor an array");
   EXPECT_EQ(message(header + "\x1e[1,2]\n"),
             "cannot read the qlog test.qlog: record 2: events are arrays but the trace has no event_fields");
@@ -201,10 +208,12 @@ TEST(Summary, BadFilesGetOneSentenceThatSaysWhere) {
             "cannot read the qlog test.qlog: line 3: ");
   EXPECT_EQ(message("{\"traces\":[{\"events\":[{\"time\":1").substr(0, 40),
             "cannot read the qlog test.qlog: line 1: ");
-  EXPECT_EQ(message("{\"traces\":[{\"events\":[]}]} x").substr(0, 40), "cannot read the qlog test.qlog: line 1: ");
+  EXPECT_EQ(message("{\"traces\":[{\"events\":[]}]} x").substr(0, 40),
+            "cannot read the qlog test.qlog: line 1: ");
   EXPECT_EQ(message("{\"traces\":[{\"events\":[{\"time\":0},{\"time\":{}}]}]}"),
             "cannot read the qlog test.qlog: event 2: an event's time is not a number");
-  EXPECT_EQ(summarize_qlog("/no/such.qlog").error().message, "cannot open /no/such.qlog: No such file or directory");
+  EXPECT_EQ(summarize_qlog("/no/such.qlog").error().message,
+            "cannot open /no/such.qlog: No such file or directory");
   EXPECT_EQ(summarize_qlog("/tmp").error().message, "cannot read /tmp: it is not a regular file");
   EXPECT_FALSE(summarize(std::string(100'000, '[')));
   EXPECT_FALSE(summarize("{\"traces\":[{\"events\":[" + std::string(100'000, '[')));
@@ -212,28 +221,29 @@ TEST(Summary, BadFilesGetOneSentenceThatSaysWhere) {
 
 TEST(Summary, HostileNumbersGiveValidJson) {
   const auto summaries = summarize(
-      "{\"qlog_version\":\"0.3\",\"trace\":{\"title\":\"\\u001b[2J\xff\"}}\n"
+      "{\"qlog_version\":\"0.3\",\"trace\":{\"title\":\"\\u001b[2J\"}}\n"
       R"({"time":-1e16,"name":"transport:packet_sent","data":{"raw":{"length":1e308},"frames":[1,{"frame_type":"stream","stream_id":-1},{"frame_type":"stream","stream_id":18446744073709551615,"offset":18446744073709551615,"length":18446744073709551615}]}})"
       "\n"
       R"({"time":1e16,"name":"recovery:metrics_updated","data":{"latest_rtt":1e308,"congestion_window":18446744073709551615}})"
       "\n");
-  if (summaries) {
-    const std::string out = summaries_as_json(*summaries);
-    EXPECT_EQ(out.find("inf"), std::string::npos);
-    EXPECT_EQ(out.find("nan"), std::string::npos);
-    EXPECT_EQ(summaries_as_table(*summaries).find('\x1b'), std::string::npos);
-  }
+  ASSERT_TRUE(summaries) << summaries.error().message;
+  const std::string out = summaries_as_json(*summaries);
+  EXPECT_EQ(out.find("inf"), std::string::npos) << out;
+  EXPECT_EQ(out.find("nan"), std::string::npos) << out;
+  EXPECT_EQ(summaries_as_table(*summaries).find('\x1b'), std::string::npos);
 }
 
 TEST(Summary, JsonAndTable) {
   const auto summaries = summarize_qlog(test::sample("quic-go-0.65-client.sqlog"));
   ASSERT_TRUE(summaries);
   const std::string out = summaries_as_json(*summaries);
-  for (const char* part : {R"("vantage":"client")", R"("duration_ms":2.377,)", R"("handshake_ms":1.183)", R"("rtt":{"samples":3)",
-                           R"("sent":{"packets":10,"bytes":4075,"stream_bytes":94)", R"("packets_lost":0)"})
+  for (const char* part : {R"("vantage":"client")", R"("duration_ms":2.377,)", R"("handshake_ms":1.183)",
+                           R"("rtt":{"samples":3)", R"("sent":{"packets":10,"bytes":4075,"stream_bytes":94)",
+                           R"("packets_lost":0)"})
     EXPECT_NE(out.find(part), std::string::npos) << part << " in " << out;
   const std::string table = summaries_as_table(*summaries);
-  for (const char* part : {"quic-go-0.65-client.sqlog", "first byte, HTTP", "RTT, p99", "0.854 ms", "0 (0.000%)"})
+  for (const char* part :
+       {"quic-go-0.65-client.sqlog", "first byte, HTTP", "RTT, p99", "0.854 ms", "0 (0.000%)"})
     EXPECT_NE(table.find(part), std::string::npos) << part << " in\n" << table;
 }
 
@@ -241,7 +251,8 @@ TEST(Summary, ManySamplesKeepTheirPercentile) {
   std::string text = "{\"qlog_version\":\"0.3\",\"trace\":{}}\n";
   constexpr int count = 600'000;
   for (int i = 0; i < count; ++i)
-    text += "{\"time\":" + std::to_string(i) + ",\"name\":\"recovery:metrics_updated\",\"data\":{\"latest_rtt\":" +
+    text += "{\"time\":" + std::to_string(i) +
+            ",\"name\":\"recovery:metrics_updated\",\"data\":{\"latest_rtt\":" +
             std::to_string(1 + i * 7919LL % count) + "}}\n";
   const auto summaries = summarize(text);
   ASSERT_TRUE(summaries) << summaries.error().message;

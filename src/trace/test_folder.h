@@ -1,14 +1,14 @@
 // For trace's tests only: a folder of their own that goes with them, and the samples beside the sources.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <stdlib.h>
-
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
 
 namespace sallyport::trace::test {
 
@@ -25,7 +25,8 @@ class Folder {
   std::string path() const { return path_; }
   std::vector<std::string> files() const {
     std::vector<std::string> result;
-    for (const auto& entry : std::filesystem::directory_iterator(path_)) result.push_back(entry.path().string());
+    for (const auto& entry : std::filesystem::directory_iterator(path_))
+      result.push_back(entry.path().string());
     return result;
   }
 

@@ -1,12 +1,12 @@
 #include "trace/transport_parameters.h"
 
+#include "base/varint.h"
+#include "net/address.h"
+
 #include <algorithm>
 #include <array>
 #include <optional>
 #include <string_view>
-
-#include "base/varint.h"
-#include "net/address.h"
 
 namespace sallyport::trace {
 namespace {
@@ -37,12 +37,12 @@ constexpr std::array known{
     Known{0x0e, Shape::integer, "active_connection_id_limit"},
     Known{0x0f, Shape::bytes, "initial_source_connection_id"},
     Known{0x10, Shape::bytes, "retry_source_connection_id"},
-    Known{0x11, Shape::versions, "version_information"},      // RFC 9368
-    Known{0x20, Shape::integer, "max_datagram_frame_size"},   // RFC 9221
-    Known{0x2ab2, Shape::flag, "grease_quic_bit"},            // RFC 9287
+    Known{0x11, Shape::versions, "version_information"},     // RFC 9368
+    Known{0x20, Shape::integer, "max_datagram_frame_size"},  // RFC 9221
+    Known{0x2ab2, Shape::flag, "grease_quic_bit"},           // RFC 9287
 };
-constexpr std::size_t max_unknown = 16;       // greasing peers send a few
-constexpr std::size_t max_value_bytes = 64;   // of one value
+constexpr std::size_t max_unknown = 16;      // greasing peers send a few
+constexpr std::size_t max_value_bytes = 64;  // of one value
 
 struct Parameter {
   std::uint64_t id = 0;
@@ -58,11 +58,14 @@ std::optional<Parameter> take_parameter(Bytes& in) {
   return Parameter{*id, rest.first(static_cast<std::size_t>(*size))};
 }
 
-std::uint16_t port_of(Bytes two) { return static_cast<std::uint16_t>(two[0] << 8 | two[1]); }
+std::uint16_t port_of(Bytes two) {
+  return static_cast<std::uint16_t>(two[0] << 8 | two[1]);
+}
 
 void write_preferred_address(JsonText& json, Bytes value) {
   constexpr std::size_t addresses = 4 + 2 + 16 + 2;
-  if (value.size() < addresses + 1 || value.size() < addresses + 1 + value[addresses] + std::size_t{16}) return;
+  if (value.size() < addresses + 1 || value.size() < addresses + 1 + value[addresses] + std::size_t{16})
+    return;
   json.object("preferred_address");
   std::array<std::uint8_t, 4> v4;
   std::array<std::uint8_t, 16> v6;
@@ -79,7 +82,8 @@ void write_preferred_address(JsonText& json, Bytes value) {
 
 void write_versions(JsonText& json, Bytes value) {
   json.array("version_information");
-  for (std::size_t at = 0; at + 4 <= std::min(value.size(), max_value_bytes); at += 4) json.hex(value.subspan(at, 4));
+  for (std::size_t at = 0; at + 4 <= std::min(value.size(), max_value_bytes); at += 4)
+    json.hex(value.subspan(at, 4));
   json.end_array();
 }
 
@@ -111,7 +115,8 @@ void write_transport_parameters(JsonText& json, Bytes encoded, std::size_t full_
   std::size_t unknown_count = 0, unknown_left_out = 0;
   std::uint32_t seen = 0;  // a bit for each of `known`: a name stands only once in a JSON object
   while (const auto parameter = take_parameter(in)) {
-    const auto found = std::find_if(known.begin(), known.end(), [&](const Known& k) { return k.id == parameter->id; });
+    const auto found =
+        std::find_if(known.begin(), known.end(), [&](const Known& k) { return k.id == parameter->id; });
     if (found == known.end()) {
       if (unknown_count < max_unknown)
         unknown[unknown_count++] = *parameter;

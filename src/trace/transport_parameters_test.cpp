@@ -1,11 +1,11 @@
 #include "trace/transport_parameters.h"
 
-#include <gtest/gtest.h>
+#include "base/hex.h"
+#include "base/varint.h"
 
 #include <array>
 
-#include "base/hex.h"
-#include "base/varint.h"
+#include <gtest/gtest.h>
 
 namespace sallyport::trace {
 namespace {
@@ -25,15 +25,20 @@ std::string json_of(std::string_view hex) {
 }
 
 TEST(TransportParameters, KnownOnesByName) {
-  EXPECT_EQ(json_of("0104800075300404801000000902406420048000ffff0c00"
-                    "0f04aabbccdd"),
-            R"({"max_idle_timeout":30000,"initial_max_data":1048576,"initial_max_streams_uni":100,)"
-            R"("max_datagram_frame_size":65535,"disable_active_migration":true,"initial_source_connection_id":"aabbccdd"})");
+  EXPECT_EQ(
+      json_of("0104800075300404801000000902406420048000ffff0c00"
+              "0f04aabbccdd"),
+      R"({"max_idle_timeout":30000,"initial_max_data":1048576,"initial_max_streams_uni":100,)"
+      R"("max_datagram_frame_size":65535,"disable_active_migration":true,"initial_source_connection_id":"aabbccdd"})");
 }
 
 TEST(TransportParameters, PreferredAddressAndVersions) {
-  EXPECT_EQ(json_of("0d2b"                                  // 4+2+16+2+1+2+16 = 43
-                    "c0000201" "01bb" "20010db8000000000000000000000001" "1f90" "02abcd"
+  EXPECT_EQ(json_of("0d2b"  // 4+2+16+2+1+2+16 = 43
+                    "c0000201"
+                    "01bb"
+                    "20010db8000000000000000000000001"
+                    "1f90"
+                    "02abcd"
                     "000102030405060708090a0b0c0d0e0f"),
             R"({"preferred_address":{"ip_v4":"192.0.2.1","port_v4":443,"ip_v6":"2001:db8::1","port_v6":8080,)"
             R"("connection_id":"abcd","stateless_reset_token":"000102030405060708090a0b0c0d0e0f"}})");
@@ -41,12 +46,15 @@ TEST(TransportParameters, PreferredAddressAndVersions) {
 }
 
 TEST(TransportParameters, UnknownOnesKeepTheirBytes) {
-  EXPECT_EQ(json_of("0b0119" "40ff02beef"),
+  EXPECT_EQ(json_of("0b0119"
+                    "40ff02beef"),
             R"({"max_ack_delay":25,"unknown_parameters":[{"id":255,"value":"beef"}]})");
 }
 
 TEST(TransportParameters, MalformedEndIsSaid) {
-  EXPECT_EQ(json_of("0b0119" "0104ff"), R"({"max_ack_delay":25,"truncated":true,"encoded_length":6})");
+  EXPECT_EQ(json_of("0b0119"
+                    "0104ff"),
+            R"({"max_ack_delay":25,"truncated":true,"encoded_length":6})");
   EXPECT_EQ(json_of("0100"), "{}");  // an integer without bytes
 }
 
@@ -55,7 +63,8 @@ TEST(TransportParameters, HugeOnesAreTruncated) {
   std::vector<std::uint8_t> encoded;
   const auto put = [&](std::uint64_t value) {
     std::array<std::uint8_t, 8> buffer;
-    encoded.insert(encoded.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(put_varint(buffer, value)));
+    encoded.insert(encoded.end(), buffer.begin(),
+                   buffer.begin() + static_cast<std::ptrdiff_t>(put_varint(buffer, value)));
   };
   for (std::uint64_t id = 1000; id < 2000; ++id) {
     put(id);

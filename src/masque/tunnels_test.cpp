@@ -1,0 +1,212 @@
+// Both sides of a tunnel over the real HTTP/1.1 and HTTP/2, joined in memory: UdpTunnel and TcpTunnel against Proxy.
+#include <gtest/gtest.h>
+
+#include "http/tcp_connection.h"
+#include "masque/doubles_for_test.h"
+#include "masque/proxy.h"
+#include "masque/tcp_tunnel.h"
+#include "masque/udp_tunnel.h"
+
+namespace sallyport::masque {
+namespace {
+
+class ClosedSink final : public http::ConnectionHandler {
+ public:
+  void on_connection_closed(http::Connection&, const Error*) override {}
+};
+
+class Inner final : public net::DatagramReceiver {
+ public:
+  void on_datagrams(const net::NetPath&, const net::DatagramRun& run, Time) override {
+    datagrams.emplace_back(as_text(run.bytes));
+  }
+  void on_path_writable(Time) override { ++writable; }
+  std::vector<std::string> datagrams;
+  int writable = 0;
+};
+
+class Reader final : public net::ByteStreamReceiver {
+ public:
+  void on_bytes(Bytes bytes) override { received += as_text(bytes); }
+  void on_end() override { ended = true; }
+  void on_stream_error(const Error& why) override { error = why; }
+  std::string received;
+  std::optional<Error> error;
+  bool ended = false;
+};
+
+class TunnelsTest : public testing::TestWithParam<http::Version> {
+ protected:
+  TunnelsTest() {
+    auto [ours, theirs] = net::make_memory_streams(timers);
+    const http::StreamSecurity security;
+    if (GetParam() == http::Version::http2) {
+      server = http::make_h2_server(timers, std::move(theirs), security, proxy, nullptr, limits);
+      client = http::make_h2_client(timers, std::move(ours), security, sink, limits);
+    } else {
+      server = http::make_h1_server(timers, std::move(theirs), security, proxy, nullptr, limits);
+      client = http::make_h1_client(timers, std::move(ours), security, sink, limits);
+    }
+  }
+  std::unique_ptr<UdpTunnel> open_udp(std::string_view host) {
+    auto tunnel = std::make_unique<UdpTunnel>(
+        *client, ProxyTemplate::parse("https://proxy.example").value(), Target{std::string(host), 443}, http::Fields{},
+        TunnelEvents{[this](const std::string& hop) { next_hop = hop; }, [this](const Error& why) { closed = why; }});
+    tunnel->set_receiver(&inner);
+    return tunnel;
+  }
+  static net::SendStatus send(UdpTunnel& tunnel, std::string_view bytes, std::size_t segment_size) {
+    return tunnel.send({}, {as_bytes(bytes), segment_size});
+  }
+  PathRecord& path() { return *outbound.opened_udp.back().second; }
+
+  net::Timers timers{Time{1000s}};
+  OutboundForTest outbound{timers};
+  Proxy proxy{timers, outbound, {}};
+  http::Limits limits;
+  ClosedSink sink;
+  std::unique_ptr<http::Connection> server, client;
+  Inner inner;
+  Reader reader, target;
+  std::optional<std::string> next_hop;
+  std::optional<Error> closed;
+};
+
+TEST_P(TunnelsTest, DatagramsPassBothWays) {
+  outbound.names["a.example"] = {"8.8.8.8"};
+  auto tunnel = open_udp("a.example");
+  timers.run_deferred();
+  ASSERT_EQ(next_hop, "8.8.8.8:443") << (closed ? closed->message : "");
+  EXPECT_EQ(send(*tunnel, "aabbc", 2), net::SendStatus::sent);
+  timers.run_deferred();
+  ASSERT_EQ(path().runs.size(), 1u);
+  EXPECT_EQ(path().runs[0].bytes, "aabbc");
+  path().receive("xxyyz", 2);
+  timers.run_deferred();
+  EXPECT_EQ(inner.datagrams, (std::vector<std::string>{"xx", "yy", "z"}));
+  tunnel.reset();
+  timers.run_deferred();
+  EXPECT_FALSE(path().open);
+  EXPECT_EQ(proxy.counters().udp_open, 0u);
+}
+
+TEST_P(TunnelsTest, TheLargestPayloadPasses) {
+  auto tunnel = open_udp("8.8.8.8");
+  timers.run_deferred();
+  const std::string largest(65'527, 'x');
+  EXPECT_EQ(tunnel->max_datagram_size(), 65'527u);
+  EXPECT_EQ(send(*tunnel, largest, largest.size()), net::SendStatus::sent);
+  timers.run_deferred();
+  ASSERT_EQ(path().runs.size(), 1u);
+  EXPECT_EQ(path().runs[0].bytes.size(), largest.size());
+}
+
+TEST_P(TunnelsTest, WhatIsSentBeforeTheAnswerArrives) {
+  outbound.names["a.example"] = {"8.8.8.8"};
+  auto tunnel = open_udp("a.example");
+  EXPECT_EQ(send(*tunnel, "first", 5), net::SendStatus::sent);
+  timers.run_deferred();
+  ASSERT_TRUE(next_hop);
+  ASSERT_EQ(path().runs.size(), 1u);
+  EXPECT_EQ(path().runs[0].bytes, "first");
+}
+
+TEST_P(TunnelsTest, ABurstWaitsAndIsNotLost) {
+  auto tunnel = open_udp("8.8.8.8");
+  timers.run_deferred();
+  std::string run(64 * 1000, 'x');
+  std::size_t taken = 0;
+  for (net::SendStatus status = net::SendStatus::sent; status == net::SendStatus::sent && taken < 100; ++taken)
+    status = send(*tunnel, run, 1000);
+  EXPECT_LT(taken, 100u) << "the queue has an end";
+  EXPECT_EQ(send(*tunnel, run, 1000), net::SendStatus::dropped);
+  timers.run_deferred();
+  EXPECT_EQ(inner.writable, 1);
+  EXPECT_EQ(proxy.counters().datagrams_up, taken * 64);
+}
+
+TEST_P(TunnelsTest, ARefusalReachesTheUser) {
+  auto tunnel = open_udp("10.0.0.1");
+  timers.run_deferred();
+  ASSERT_TRUE(closed);
+  EXPECT_EQ(closed->kind, ErrorKind::denied);
+  EXPECT_EQ(closed->message,
+            "the hop refused the tunnel to 10.0.0.1:443: 403, destination_ip_prohibited (10.0.0.1 is a private address, "
+            "which this proxy reaches only with --allow 10.0.0.1)");
+}
+
+TEST_P(TunnelsTest, TheProxysIdleTimeoutEndsTheClientsPath) {
+  auto tunnel = open_udp("8.8.8.8");
+  timers.run_deferred();
+  timers.advance(timers.now() + ProxyOptions{}.udp_idle);
+  timers.run_deferred();
+  ASSERT_TRUE(closed);
+  EXPECT_EQ(closed->message, "the hop ended the tunnel to 8.8.8.8:443");
+  EXPECT_EQ(proxy.counters().udp_open, 0u);
+}
+
+TEST_P(TunnelsTest, ALostConnectionEndsBothSides) {
+  auto tunnel = open_udp("8.8.8.8");
+  timers.run_deferred();
+  client->close({ErrorKind::cancelled, "pulled the plug"});
+  timers.run_deferred();
+  EXPECT_TRUE(closed);
+  EXPECT_FALSE(path().open);
+  EXPECT_EQ(proxy.counters().udp_open, 0u);
+}
+
+TEST_P(TunnelsTest, ATcpTunnelCarriesMuchBothWaysAndEndsInOrder) {
+  auto stream = open_tcp_tunnel(*client, {"8.8.8.8", 443}, {}, nullptr);
+  stream->set_receiver(&reader);
+  stream->set_reading(true);
+  std::string up(3'000'000, '\0'), down(2'000'000, '\0');
+  for (std::size_t i = 0; i < up.size(); ++i) up[i] = static_cast<char>(i * 7 + i / 251);
+  for (std::size_t i = 0; i < down.size(); ++i) down[i] = static_cast<char>(i * 5 + i / 253);
+  stream->write(as_bytes(up));
+  stream->finish();
+  timers.run_deferred();
+  ASSERT_TRUE(outbound.tcp_peer);
+  EXPECT_GT(stream->queued_bytes(), 0u) << "a target that does not read holds the client back";
+  outbound.tcp_peer->set_receiver(&target);
+  outbound.tcp_peer->set_reading(true);
+  outbound.tcp_peer->write(as_bytes(down));
+  outbound.tcp_peer->finish();
+  timers.run_deferred();
+  EXPECT_TRUE(target.received == up);
+  EXPECT_TRUE(target.ended);
+  EXPECT_TRUE(reader.received == down);
+  EXPECT_TRUE(reader.ended);
+  EXPECT_FALSE(reader.error);
+  EXPECT_EQ(proxy.counters().tcp_open, 0u);
+}
+
+TEST_P(TunnelsTest, AClientThatDoesNotReadHoldsTheTargetBack) {
+  auto stream = open_tcp_tunnel(*client, {"8.8.8.8", 443}, {}, nullptr);
+  stream->set_receiver(&reader);
+  timers.run_deferred();
+  ASSERT_TRUE(outbound.tcp_peer);
+  outbound.tcp_peer->write(as_bytes(std::string(8'000'000, 'x')));
+  timers.run_deferred();
+  EXPECT_GT(outbound.tcp_peer->queued_bytes(), 4'000'000u);
+  stream->set_reading(true);
+  timers.run_deferred();
+  EXPECT_EQ(reader.received.size(), 8'000'000u);
+}
+
+TEST_P(TunnelsTest, ARefusedTcpTunnelSaysWhy) {
+  outbound.tcp_error = Error{ErrorKind::refused, "8.8.8.8:443 refused"};
+  auto stream = open_tcp_tunnel(*client, {"8.8.8.8", 443}, {}, nullptr);
+  stream->set_receiver(&reader);
+  stream->write(as_bytes("hello"));
+  timers.run_deferred();
+  ASSERT_TRUE(reader.error);
+  EXPECT_EQ(reader.error->kind, ErrorKind::refused);
+  EXPECT_EQ(reader.error->message,
+            "the hop refused the tunnel to 8.8.8.8:443: 502, connection_refused (8.8.8.8:443 refused)");
+}
+
+INSTANTIATE_TEST_SUITE_P(Versions, TunnelsTest, testing::Values(http::Version::http1_1, http::Version::http2),
+                         [](const auto& tested) { return tested.param == http::Version::http2 ? "http2" : "http1"; });
+
+}  // namespace
+}  // namespace sallyport::masque

@@ -1,0 +1,175 @@
+// Packets that belong to no connection: new connections are made from Initial packets, the rest is answered or dropped.
+#include <algorithm>
+
+#include "quic/endpoint_impl.h"
+#include "quic/native.h"
+
+namespace sallyport::quic {
+namespace {
+
+using Impl = Endpoint::Impl;
+
+constexpr std::uint8_t long_form = 0x80;
+
+}  // namespace
+
+bool Impl::is_stray(Bytes id) const {
+  const auto owner = ConnectionIdLayout::owner_of(id);
+  return owner && *owner != options.owner;
+}
+
+void Impl::on_unknown(const net::NetPath& from, Bytes datagram, net::Ecn ecn, Time now) {
+  ngtcp2_version_cid header;
+  const int error = datagram.empty() ? NGTCP2_ERR_INVALID_ARGUMENT
+                                     : ngtcp2_pkt_decode_version_cid(&header, datagram.data(), datagram.size(),
+                                                                     ConnectionIdLayout::length);
+  if (error == NGTCP2_ERR_VERSION_NEGOTIATION) {
+    reply_version_negotiation(from, header, now);
+    return;
+  }
+  if (error != 0) {
+    ++stats.dropped_malformed;
+    return;
+  }
+  const Bytes id{header.dcid, header.dcidlen};
+  const bool is_long = (datagram[0] & long_form) != 0;
+  if (is_long && header.version == 0) {  // Version Negotiation is a server's to send
+    ++stats.dropped_malformed;
+    return;
+  }
+  if (is_long && std::find(config->versions.begin(), config->versions.end(), header.version) == config->versions.end()) {
+    if (datagram.size() >= minimum_udp_payload) reply_version_negotiation(from, header, now);
+    else ++stats.dropped_short_initial;
+    return;
+  }
+  ngtcp2_pkt_hd initial;
+  if (is_long && ngtcp2_accept(&initial, datagram.data(), datagram.size()) == 0) {
+    on_initial(initial, from, datagram, ecn, now);
+    return;
+  }
+  if (is_long && ngtcp2_pkt_decode_hd_long(&initial, datagram.data(), datagram.size()) < 0) {
+    ++stats.dropped_malformed;
+    return;
+  }
+  if (is_long && initial.type == NGTCP2_PKT_INITIAL) {
+    ++stats.dropped_short_initial;
+    return;
+  }
+  // The IDs of Initial and 0-RTT packets are the client's invention and name nobody.
+  if (is_stray(id) && !(is_long && initial.type == NGTCP2_PKT_0RTT)) {
+    if (on_stray) on_stray(*ConnectionIdLayout::owner_of(id), from, datagram);
+    else ++stats.dropped_unknown;
+    return;
+  }
+  ++stats.dropped_unknown;
+  if (!is_long) reply_reset(from, datagram, now);
+}
+
+void Impl::on_initial(const ngtcp2_pkt_hd& initial, const net::NetPath& from, Bytes datagram, net::Ecn ecn, Time now) {
+  if (!accepting || stats.connections >= options.max_connections) {
+    reply_close(from, initial, NGTCP2_CONNECTION_REFUSED, now);
+    return;
+  }
+  ngtcp2_cid original_id = initial.dcid;
+  ngtcp2_token_type token_type = NGTCP2_TOKEN_TYPE_UNKNOWN;
+  switch (tokens.check(initial, from.remote, now, original_id)) {
+    case AddressTokens::Verdict::invalid_retry:
+      ++stats.dropped_token;
+      reply_close(from, initial, NGTCP2_INVALID_TOKEN, now);
+      return;
+    case AddressTokens::Verdict::after_retry: token_type = NGTCP2_TOKEN_TYPE_RETRY; break;
+    case AddressTokens::Verdict::proven:
+      token_type = NGTCP2_TOKEN_TYPE_NEW_TOKEN;
+      if (options.retry != RetryPolicy::always) break;
+      [[fallthrough]];
+    case AddressTokens::Verdict::absent:
+      if (initial.tokenlen != 0 && token_type == NGTCP2_TOKEN_TYPE_UNKNOWN) ++stats.dropped_token;
+      if (options.retry == RetryPolicy::always ||
+          (options.retry == RetryPolicy::under_load && stats.half_open >= options.retry_above_half_open)) {
+        reply_retry(from, initial, now);
+        return;
+      }
+      // ngtcp2_accept() leaves this to whoever knows whether the token was good.
+      if (initial.dcid.datalen < NGTCP2_MIN_INITIAL_DCIDLEN) {
+        ++stats.dropped_malformed;
+        return;
+      }
+      break;
+  }
+  if (stats.half_open >= options.max_half_open) {
+    ++stats.dropped_half_open;
+    return;
+  }
+  accept_connection(initial, original_id, token_type, from, datagram, ecn, now);
+}
+
+void Impl::accept_connection(const ngtcp2_pkt_hd& initial, const ngtcp2_cid& original_id, ngtcp2_token_type token_type,
+                             const net::NetPath& from, Bytes datagram, net::Ecn ecn, Time now) {
+  auto owned = std::make_unique<Connection::Impl>(environment, path, config, true);
+  Connection::Impl& connection = *owned;
+  auto member = std::make_unique<EndpointMember>();
+  connection.keeper = this;
+  connection.member = member.get();
+  connection.now = connection.started = now;
+  member->connection.reset(new Connection(std::move(owned)));
+  member->original_key = ids.key_of(id_bytes(initial.dcid));
+  const tls::QuicServerOptions& tls_options = initial.version == version_2 ? tls_version_2 : tls_version_1;
+  if (!connection.start_server(initial, original_id, token_type, from, tls_options)) {
+    for (const std::uint64_t key : {member->original_key}) ids.erase(key);
+    ++stats.handshakes_failed;
+    return;
+  }
+  EndpointMember& kept = *member;
+  ids.set(kept.original_key, &kept);
+  kept.index = members.size();
+  members.push_back(std::move(member));
+  ++stats.accepted;
+  ++stats.connections;
+  ++stats.half_open;
+  if (connection.receive_first(from, datagram, ecn, now)) return;
+  // ngtcp2 asks for Retry where it cannot tell what it would be getting into.
+  reply_retry(from, initial, now);
+  connection.end({.by = Closed::By::us, .reason = "answered with Retry"}, false);
+}
+
+Result<> Connection::Impl::start_server(const ngtcp2_pkt_hd& initial, const ngtcp2_cid& original_id,
+                                        ngtcp2_token_type token_type, const net::NetPath& from,
+                                        const tls::QuicServerOptions& tls_options) {
+  auto session = tls::QuicSession::server(tls_options);
+  if (!session) return std::unexpected(std::move(session.error()));
+  current_path = from;
+  retried = token_type == NGTCP2_TOKEN_TYPE_RETRY;
+  first_version = initial.version;
+
+  ngtcp2_callbacks callbacks{};
+  fill(callbacks);
+  const std::vector<std::uint16_t> probes = PathMtu::probe_sizes(path_limit());
+  ngtcp2_settings settings;
+  ngtcp2_transport_params parameters;
+  fill(settings, parameters, probes);
+  if (token_type != NGTCP2_TOKEN_TYPE_UNKNOWN) {
+    settings.token = initial.token;
+    settings.tokenlen = initial.tokenlen;
+    settings.token_type = token_type;
+  }
+  parameters.original_dcid = original_id;
+  parameters.original_dcid_present = 1;
+  if (retried) {
+    parameters.retry_scid = initial.dcid;
+    parameters.retry_scid_present = 1;
+  }
+  ngtcp2_cid own_id;
+  keeper->make_id(own_id, parameters.stateless_reset_token);
+  parameters.stateless_reset_token_present = 1;
+
+  const ngtcp2_path native_path = quic::to_native(from);
+  ngtcp2_conn* native = nullptr;
+  if (ngtcp2_conn_server_new(&native, &initial.scid, &own_id, &native_path, initial.version, &callbacks, &settings,
+                             &parameters, nullptr, this) != 0)
+    return fail(ErrorKind::resource, "no memory for a QUIC connection");
+  if (auto adopted = adopt(native, std::move(*session), id_bytes(original_id), {}); !adopted) return adopted;
+  keeper->add_id(*member, own_id);
+  return {};
+}
+
+}  // namespace sallyport::quic
