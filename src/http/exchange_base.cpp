@@ -194,6 +194,9 @@ void ExchangeBase::received_request(RequestHandler& handler, const Verdict& verd
       if (content_length && !request_.is_connect()) expected_ = static_cast<std::int64_t>(*content_length);
       handler.on_request(*this);
       assert(handler_ != nullptr || ended_ || send_ != Send::head);
+      // RFC 9110 §10.1.1: a client that waits to be told to go on is told, unless it has its answer by now.
+      if (!ended_ && send_ == Send::head && !receive_done() && request_.fields.find("expect") == "100-continue")
+        submit_head({.status = 100}, false);
       return;
     case Fault::malformed:
       return fail(ResetCode::message_error, {ErrorKind::protocol, std::string(verdict.reason)});

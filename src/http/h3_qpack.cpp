@@ -121,8 +121,8 @@ Result<> QpackDecoder::read_encoder_stream(Bytes bytes) {
 }
 
 void QpackDecoder::cancel(quic::StreamId id) {
-  // Nobody needs to know where no table is (RFC 9204 §2.2.2.2).
-  if (table_used_ && nghttp3_qpack_decoder_cancel_stream(decoder_, id) != 0) throw std::bad_alloc();
+  // Nobody needs to know where no table is (RFC 9204 §2.2.2.2). It fails only once the decoder is of no use any more.
+  if (table_used_) static_cast<void>(nghttp3_qpack_decoder_cancel_stream(decoder_, id));
 }
 
 std::vector<std::uint8_t> QpackDecoder::take_instructions() {

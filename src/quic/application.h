@@ -48,8 +48,9 @@ struct StreamData {
 class Application {
  public:
   virtual ~Application() = default;
-  /// Handshake complete (and, on a client, the peer verified): streams may be opened. On a client with 0-RTT, streams may be
-  /// opened before it.
+  /// Streams may be opened. On a client: the handshake is complete and the server verified (with 0-RTT, streams may be opened before
+  /// it). On a server: already when its first flight goes out, so that what is sent from here reaches the client with it; what
+  /// the client sends while !Connection::is_established() came as 0-RTT and may be a replay.
   virtual void on_established(Time now) = 0;
   /// 0-RTT was refused: everything sent so far is gone; streams are to be opened anew.
   virtual void on_early_data_rejected(Time /*now*/) {}
@@ -61,7 +62,7 @@ class Application {
   virtual Result<> on_stream_data(StreamId id, Bytes data, bool fin) = 0;
   virtual Result<> on_stream_reset(StreamId id, std::uint64_t code) = 0;
   virtual Result<> on_stop_sending(StreamId id, std::uint64_t code) = 0;
-  /// Both directions are done; `code` is what it was reset with, or no_error.
+  /// Both directions are done; `code` is what it was reset with, 0 where it was not.
   virtual void on_stream_closed(StreamId id, std::uint64_t code, bool was_reset) = 0;
   /// The next `count` bytes from the front of what was sent are acknowledged and may be freed.
   virtual void on_stream_acked(StreamId id, std::size_t count) = 0;
@@ -81,7 +82,7 @@ class Application {
   virtual void on_max_datagram_payload(std::size_t /*bytes*/) {}
   /// The datagram queue, full before, is half empty.
   virtual void on_datagrams_writable() {}
-  /// The last call. The Connection may be destroyed after it returned, not inside it.
+  /// The last call. The Connection may be destroyed after it returned; not inside it, nor inside any other of these calls.
   virtual void on_closed(const Closed& why) = 0;
 };
 

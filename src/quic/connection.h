@@ -62,9 +62,9 @@ class Connection final : public net::DatagramReceiver {
   /// A client's connection over `path` (not owned, must outlive it). Sends its first flight at the end of this turn.
   static Result<std::unique_ptr<Connection>> connect(const Environment& environment, net::DatagramPath& path,
                                                      Application& application, const ClientOptions& options);
-  ~Connection() ;
+  ~Connection();
 
-  /// Handshake complete and not yet closing.
+  /// Handshake complete and not yet closing. A server's on_established() comes before this is true.
   bool is_established() const;
   bool is_closed() const;
   /// A client with early data: streams may be opened now although !is_established().
@@ -104,7 +104,7 @@ class Connection final : public net::DatagramReceiver {
   std::size_t queued_datagram_bytes() const;
 
   // Life
-  /// Application close (RFC 9000 §10.2); on_closed follows in a later turn.
+  /// Application close (RFC 9000 §10.2). on_closed follows, at the end of this turn at the earliest, never from inside this call.
   void close(std::uint64_t application_code, std::string_view reason);
   Result<> update_keys();
   /// Moves a client's connection to another path (RFC 9000 §9) after validating it; the old one must live until on_closed

@@ -115,7 +115,6 @@ void Impl::accept_connection(const ngtcp2_pkt_hd& initial, const ngtcp2_cid& ori
   member->original_key = ids.key_of(id_bytes(initial.dcid));
   const tls::QuicServerOptions& tls_options = initial.version == version_2 ? tls_version_2 : tls_version_1;
   if (!connection.start_server(initial, original_id, token_type, from, tls_options)) {
-    for (const std::uint64_t key : {member->original_key}) ids.erase(key);
     ++stats.handshakes_failed;
     return;
   }

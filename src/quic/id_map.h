@@ -78,8 +78,9 @@ class IdMap {
   };
 
   std::uint64_t mix(std::uint64_t value) const {
-    const auto product = static_cast<unsigned __int128>(value ^ secret_) * 0x9e3779b97f4a7c15u;
-    return static_cast<std::uint64_t>(product >> 64) ^ static_cast<std::uint64_t>(product);
+    value = (value ^ secret_) * 0x9e3779b97f4a7c15u;
+    value = (value ^ value >> 32) * 0xd6e8feb86659fd93u;
+    return value ^ value >> 29;
   }
   std::size_t home(std::uint64_t key) const { return static_cast<std::size_t>(mix(key)) & (slots_.size() - 1); }
   std::size_t next(std::size_t at) const { return (at + 1) & (slots_.size() - 1); }

@@ -1,72 +1,72 @@
 #include "trace/qlog_frames.h"
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 
 namespace sallyport::trace {
 namespace {
 
-constexpr std::array<std::string_view, 22> frame_names{"padding",
-                                                       "ping",
-                                                       "ack",
-                                                       "reset_stream",
-                                                       "stop_sending",
-                                                       "crypto",
-                                                       "new_token",
-                                                       "stream",
-                                                       "max_data",
-                                                       "max_stream_data",
-                                                       "max_streams",
-                                                       "data_blocked",
-                                                       "stream_data_blocked",
-                                                       "streams_blocked",
-                                                       "new_connection_id",
-                                                       "retire_connection_id",
-                                                       "path_challenge",
-                                                       "path_response",
-                                                       "connection_close",
-                                                       "handshake_done",
-                                                       "datagram",
-                                                       "unknown"};
-static_assert(frame_names.size() == static_cast<std::size_t>(FrameKind::unknown) + 1);
+constexpr std::string_view frame_names[] = {"padding",
+                                            "ping",
+                                            "ack",
+                                            "reset_stream",
+                                            "stop_sending",
+                                            "crypto",
+                                            "new_token",
+                                            "stream",
+                                            "max_data",
+                                            "max_stream_data",
+                                            "max_streams",
+                                            "data_blocked",
+                                            "stream_data_blocked",
+                                            "streams_blocked",
+                                            "new_connection_id",
+                                            "retire_connection_id",
+                                            "path_challenge",
+                                            "path_response",
+                                            "connection_close",
+                                            "handshake_done",
+                                            "datagram",
+                                            "unknown"};
+static_assert(std::size(frame_names) == static_cast<std::size_t>(FrameKind::unknown) + 1);
 
 // RFC 9000 §20.1
-constexpr std::array<std::string_view, 17> transport_errors{"no_error",
-                                                            "internal_error",
-                                                            "connection_refused",
-                                                            "flow_control_error",
-                                                            "stream_limit_error",
-                                                            "stream_state_error",
-                                                            "final_size_error",
-                                                            "frame_encoding_error",
-                                                            "transport_parameter_error",
-                                                            "connection_id_limit_error",
-                                                            "protocol_violation",
-                                                            "invalid_token",
-                                                            "application_error",
-                                                            "crypto_buffer_exceeded",
-                                                            "key_update_error",
-                                                            "aead_limit_reached",
-                                                            "no_viable_path"};
+constexpr std::string_view transport_errors[] = {"no_error",
+                                                 "internal_error",
+                                                 "connection_refused",
+                                                 "flow_control_error",
+                                                 "stream_limit_error",
+                                                 "stream_state_error",
+                                                 "final_size_error",
+                                                 "frame_encoding_error",
+                                                 "transport_parameter_error",
+                                                 "connection_id_limit_error",
+                                                 "protocol_violation",
+                                                 "invalid_token",
+                                                 "application_error",
+                                                 "crypto_buffer_exceeded",
+                                                 "key_update_error",
+                                                 "aead_limit_reached",
+                                                 "no_viable_path"};
 
 // RFC 9114 §8.1, from 0x100 on
-constexpr std::array<std::string_view, 17> http_errors{"http_no_error",
-                                                       "http_general_protocol_error",
-                                                       "http_internal_error",
-                                                       "http_stream_creation_error",
-                                                       "http_closed_critical_stream",
-                                                       "http_frame_unexpected",
-                                                       "http_frame_error",
-                                                       "http_excessive_load",
-                                                       "http_id_error",
-                                                       "http_settings_error",
-                                                       "http_missing_settings",
-                                                       "http_request_rejected",
-                                                       "http_request_cancelled",
-                                                       "http_request_incomplete",
-                                                       "http_message_error",
-                                                       "http_connect_error",
-                                                       "http_version_fallback"};
+constexpr std::string_view http_errors[] = {"http_no_error",
+                                            "http_general_protocol_error",
+                                            "http_internal_error",
+                                            "http_stream_creation_error",
+                                            "http_closed_critical_stream",
+                                            "http_frame_unexpected",
+                                            "http_frame_error",
+                                            "http_excessive_load",
+                                            "http_id_error",
+                                            "http_settings_error",
+                                            "http_missing_settings",
+                                            "http_request_rejected",
+                                            "http_request_cancelled",
+                                            "http_request_incomplete",
+                                            "http_message_error",
+                                            "http_connect_error",
+                                            "http_version_fallback"};
 constexpr std::uint64_t first_http_error = 0x100;
 
 Duration ack_delay_of(const QuicFrame& ack, std::uint8_t exponent) {
@@ -138,9 +138,9 @@ bool is_ack_eliciting(FrameKind kind) {
 }
 
 void write_error(JsonText& json, std::string_view name, bool application, std::uint64_t code) {
-  if (application && code >= first_http_error && code - first_http_error < http_errors.size()) {
+  if (application && code >= first_http_error && code - first_http_error < std::size(http_errors)) {
     json.text(name, http_errors[code - first_http_error]);
-  } else if (!application && code < transport_errors.size()) {
+  } else if (!application && code < std::size(transport_errors)) {
     json.text(name, transport_errors[code]);
   } else if (!application && code >= 0x100 && code < 0x200) {  // a TLS alert, RFC 9001 §4.8
     constexpr std::string_view digits = "0123456789abcdef";

@@ -247,6 +247,31 @@ TEST(Summary, JsonAndTable) {
     EXPECT_NE(table.find(part), std::string::npos) << part << " in\n" << table;
 }
 
+TEST(Summary, PiecesOfALargeFileJoinAnywhere) {
+  // Larger than what is read at once, so that keys, strings and numbers are cut at many places.
+  std::string contained = "{\"traces\":[{\"events\":[";
+  std::string sequence = "\x1e{\"qlog_version\":\"0.3\",\"trace\":{}}\n";
+  constexpr std::size_t count = 20'000;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string event = "{\"time\":" + std::to_string(i) +
+                              ".25,\"name\":\"transport:packet_sent\",\"data\":{\"raw\":{\"length\":" +
+                              std::to_string(1000 + i % 7) + "},\"" + std::string(i % 97, 'k') + "\":\"" +
+                              std::string(i % 101, 's') + "\"}}";
+    contained += (i == 0 ? "" : ",") + event;
+    sequence += "\x1e" + event + "\n";
+  }
+  contained += "],\"vantage_point\":{\"type\":\"server\"}}]}";
+  for (const std::string& text : {contained, sequence}) {
+    ASSERT_GT(text.size(), 2'000'000u);
+    const auto summaries = summarize(text);
+    ASSERT_TRUE(summaries) << summaries.error().message;
+    EXPECT_EQ(summaries->front().sent.packets, count);
+    EXPECT_EQ(summaries->front().sent.bytes, 1000 * count + (count / 7) * 21);
+    EXPECT_DOUBLE_EQ(summaries->front().duration, count - 1);
+  }
+  EXPECT_EQ(summarize(contained)->front().vantage, "server");
+}
+
 TEST(Summary, ManySamplesKeepTheirPercentile) {
   std::string text = "{\"qlog_version\":\"0.3\",\"trace\":{}}\n";
   constexpr int count = 600'000;

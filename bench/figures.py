@@ -1,0 +1,49 @@
+"""Repetitions, medians and goals, as all sections of the benchmark use them."""
+
+import statistics
+import sys
+
+import harness
+
+
+def interleave(repeat, cases):
+    """Calls each case once a round, so that a machine that slows down slows all alike. `cases`: name -> function that returns a dict of
+    figures. Returns name -> list of dicts."""
+    results = {name: [] for name in cases}
+    for round_number in range(repeat + 1):
+        for name, case in cases.items():
+            print(f"\r  round {round_number}/{repeat} {name:<40}", end="", file=sys.stderr, flush=True)
+            figures = case()
+            if round_number > 0:  # the first warms caches up
+                results[name].append(figures)
+    print("\r" + " " * 60 + "\r", end="", file=sys.stderr, flush=True)
+    return results
+
+
+def median(runs, key):
+    return statistics.median(run[key] for run in runs)
+
+
+def spread(runs, key, digits=2):
+    """"median (least-most)"."""
+    values = [run[key] for run in runs]
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
+
+
+def show(results, columns, first="case"):
+    """`columns`: (title, key, digits)."""
+    rows = [[name, *(spread(runs, key, digits) if runs and key in runs[0] else "-" for _, key, digits in columns)]
+            for name, runs in results.items()]
+    print(harness.table(rows, [first, *(title for title, _, _ in columns)]), flush=True)
+
+
+def goal(text, value, limit, at_most=True):
+    """Prints whether a goal is met, and returns it for the JSON."""
+    met = value <= limit if at_most else value >= limit
+    print(f"  {'met   ' if met else 'MISSED'}  {text}: {value:.2f}, goal {'<=' if at_most else '>='} {limit:.2f}", flush=True)
+    return {"goal": text, "value": value, "limit": limit, "at_most": at_most, "met": met}
+
+
+def ratio(results, one, other, key):
+    """Median over the rounds of one's figure divided by the other's in the same round."""
+    return statistics.median(a[key] / b[key] for a, b in zip(results[one], results[other]) if b[key])

@@ -1,0 +1,59 @@
+#include "base/file.h"
+
+#include <filesystem>
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+namespace sallyport {
+namespace {
+
+class Files : public testing::Test {
+ protected:
+  Files() {
+    std::string pattern = testing::TempDir() + "filesXXXXXX";
+    folder_ = ::mkdtemp(pattern.data());
+    path_ = folder_ + "/file";
+  }
+  ~Files() override { std::filesystem::remove_all(folder_); }
+  std::size_t count() const {
+    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder_), {}));
+  }
+  std::string folder_, path_;
+};
+
+TEST_F(Files, KeepWhatWasWrittenAndItsMode) {
+  const std::string content = std::string(100'000, 'x') + '\0' + "end";
+  ASSERT_TRUE(write_file(path_, content, 0640, IfExists::refuse));
+  EXPECT_EQ(*read_file(path_, content.size()), content);
+  struct stat status{};
+  ASSERT_EQ(::stat(path_.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0640u);
+  EXPECT_EQ(count(), 1u) << "something was left beside it";
+}
+
+TEST_F(Files, AreReplacedOnlyWhenThatIsWanted) {
+  ASSERT_TRUE(write_file(path_, "old", 0600, IfExists::refuse));
+  const auto refused = write_file(path_, "new", 0600, IfExists::refuse);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "cannot write " + path_ + ": File exists");
+  EXPECT_EQ(*read_file(path_, 100), "old");
+  EXPECT_TRUE(write_file(path_, "new", 0600, IfExists::replace));
+  EXPECT_EQ(*read_file(path_, 100), "new");
+  EXPECT_EQ(count(), 1u);
+}
+
+TEST_F(Files, SayWhyTheyCannotBeUsed) {
+  EXPECT_FALSE(file_exists(path_));
+  EXPECT_EQ(read_file(path_, 100).error().message, "cannot read " + path_ + ": No such file or directory");
+  const std::string nowhere = folder_ + "/none/file";
+  EXPECT_EQ(write_file(nowhere, "x", 0600, IfExists::replace).error().message,
+            "cannot write " + nowhere + ": No such file or directory");
+  ASSERT_TRUE(write_file(path_, "12345", 0600, IfExists::refuse));
+  EXPECT_TRUE(file_exists(path_));
+  EXPECT_EQ(read_file(path_, 4).error().message, "cannot use " + path_ + ": it is larger than 4 bytes");
+}
+
+}  // namespace
+}  // namespace sallyport

@@ -1,0 +1,67 @@
+#include "gateway/addresses.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "net/tcp.h"
+#include "net/udp_socket.h"
+
+namespace sallyport::gateway {
+namespace {
+
+using testing::HasSubstr;
+
+net::SocketAddress address(std::string_view text) { return net::SocketAddress::parse(text).value(); }
+
+TEST(ParseListen, TakesAddressesAndNames) {
+  EXPECT_EQ(parse_listen("192.0.2.1:443").value(), std::vector{address("192.0.2.1:443")});
+  EXPECT_EQ(parse_listen(":443").value(), std::vector{address("[::]:443")});
+  EXPECT_THAT(parse_listen("localhost:8443").value(), testing::Contains(address("127.0.0.1:8443")));
+  for (const auto* text : {"", "443", "host", "host:", "host:port", "host:65536", "[::1]", "::1:443", "http://a:1", "a:-1"}) {
+    const auto result = parse_listen(text);
+    ASSERT_FALSE(result) << text;
+    EXPECT_EQ(result.error().kind, ErrorKind::usage) << text;
+  }
+}
+
+TEST(ClaimPorts, FindsOneThatIsFreeForBoth) {
+  net::EventLoop loop;
+  const auto wanted = address("127.0.0.1:0");
+  const auto found = claim_ports(loop, {wanted, wanted}, true);
+  ASSERT_TRUE(found) << found.error().message;
+  ASSERT_EQ(found->size(), 2u);
+  EXPECT_NE((*found)[0].port(), 0);
+  EXPECT_NE((*found)[0].port(), (*found)[1].port());
+  // They are free again: the same ones can be claimed by number.
+  EXPECT_TRUE(claim_ports(loop, *found, true));
+}
+
+TEST(ClaimPorts, NamesWhatIsInTheWay) {
+  net::EventLoop loop;
+  // As another worker group would hold it.
+  auto udp = net::UdpSocket::bind(loop, address("127.0.0.1:0"), {.reuse_port = true, .warn_small_buffers = false});
+  ASSERT_TRUE(udp);
+  auto tcp = net::TcpListener::listen(loop, address("127.0.0.1:0"), {.reuse_port = true}, [](auto) {});
+  ASSERT_TRUE(tcp);
+  const auto taken_udp = claim_ports(loop, {(*udp)->net_path().local}, true);
+  const auto taken_tcp = claim_ports(loop, {(*tcp)->local()}, true);
+  ASSERT_FALSE(taken_udp);
+  ASSERT_FALSE(taken_tcp);
+  EXPECT_THAT(taken_udp.error().message, HasSubstr("UDP port"));
+  EXPECT_THAT(taken_udp.error().message, HasSubstr((*udp)->net_path().local.to_string()));
+  EXPECT_THAT(taken_tcp.error().message, HasSubstr("TCP port"));
+  EXPECT_TRUE(claim_ports(loop, {(*tcp)->local()}, false));
+  const auto foreign = claim_ports(loop, {address("192.0.2.77:4433")}, true);
+  ASSERT_FALSE(foreign);
+  EXPECT_THAT(foreign.error().message, HasSubstr("192.0.2.77:4433 is not an address of this machine"));
+}
+
+TEST(OwnAddresses, SpellsOutWildcards) {
+  const auto own = own_addresses({address("[::]:443"), address("192.0.2.1:444")});
+  EXPECT_THAT(own, testing::Contains(address("127.0.0.1:443")));
+  EXPECT_THAT(own, testing::Contains(address("192.0.2.1:444")));
+  EXPECT_THAT(own_addresses({address("0.0.0.0:5")}), testing::Not(testing::Contains(address("[::1]:5"))));
+}
+
+}  // namespace
+}  // namespace sallyport::gateway

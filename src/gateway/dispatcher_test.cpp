@@ -1,0 +1,99 @@
+#include "gateway/dispatcher.h"
+
+#include <gtest/gtest.h>
+
+#include "gateway/file_server.h"
+#include "gateway/folder_for_test.h"
+#include "masque/doubles_for_test.h"
+
+namespace sallyport::gateway {
+namespace {
+
+using masque::ConnectionForTest;
+using masque::ExchangeForTest;
+
+class ProxyForTest final : public http::RequestHandler {
+ public:
+  void on_request(http::Exchange& exchange) override {
+    ++requests;
+    exchange.set_handler(&answered());
+  }
+  int requests = 0;
+};
+
+std::shared_ptr<const tls::ServerCredentials> credentials_for(const std::vector<std::string>& names) {
+  return tls::ServerCredentials::make({tls::make_self_signed(names).value()}).value();
+}
+
+class DispatcherTest : public testing::Test {
+ protected:
+  DispatcherTest() { folder.write("a", "hello"); }
+  unsigned ask(const http::Request& request) {
+    auto& exchange = connection.receive(request);
+    entrance.on_request(exchange);
+    return exchange.responses.empty() ? 0 : exchange.responses[0].status;
+  }
+
+  FolderForTest folder;
+  net::Timers timers{Time(100s)};
+  ConnectionForTest connection{timers};
+  Replies replies;
+  FileServer files{ServedFolder::open(folder.path()).value(), replies};
+  ProxyForTest proxy;
+  Dispatcher dispatcher{replies, &files, &proxy, credentials_for({"a.test", "*.b.test", "127.0.0.1", "::1"})};
+  Entrance entrance{dispatcher, ""};
+};
+
+TEST_F(DispatcherTest, ServesTheHostsThatTheCertificateCovers) {
+  for (const auto* authority : {"a.test", "A.test:8443", "x.b.test", "127.0.0.1", "127.0.0.1:443", "[::1]:443", "[::1]", ""})
+    EXPECT_EQ(ask({.authority = authority, .path = "/a"}), 200u) << authority;
+  for (const auto* authority : {"b.test", "a.test.evil", "127.0.0.2", "[::2]:443", "[::1", "::1"})
+    EXPECT_EQ(ask({.authority = authority, .path = "/a"}), 421u) << authority;
+  EXPECT_EQ(dispatcher.counters().misdirected, 6u);
+}
+
+TEST_F(DispatcherTest, NewCredentialsCountAtOnce) {
+  EXPECT_EQ(ask({.authority = "a.test", .path = "/a"}), 200u);
+  dispatcher.set_credentials(credentials_for({"c.test"}));
+  EXPECT_EQ(ask({.authority = "a.test", .path = "/a"}), 421u);
+  EXPECT_EQ(ask({.authority = "c.test", .path = "/a"}), 200u);
+}
+
+TEST_F(DispatcherTest, OnlySafeMethodsInEarlyData) {
+  EXPECT_EQ(ask({.method = "GET", .authority = "a.test", .path = "/a", .early_data = true}), 200u);
+  EXPECT_EQ(ask({.method = "POST", .authority = "a.test", .path = "/a", .early_data = true}), 425u);
+  EXPECT_EQ(ask({.method = "CONNECT", .authority = "c.test:443", .early_data = true}), 425u);
+  EXPECT_EQ(ask({.method = "CONNECT", .path = "/", .protocol = "connect-udp", .early_data = true}), 425u);
+  EXPECT_EQ(proxy.requests, 0);
+}
+
+TEST_F(DispatcherTest, TunnelsGoToTheProxyUnderAnyName) {
+  ask({.method = "CONNECT", .authority = "elsewhere.test:443", .path = ""});
+  ask({.method = "CONNECT", .authority = "elsewhere.test", .path = "/.well-known/masque/udp/x/1/", .protocol = "connect-udp"});
+  EXPECT_EQ(proxy.requests, 2);
+  EXPECT_EQ(ask({.method = "CONNECT", .authority = "a.test", .path = "/", .protocol = "connect-ip"}), 501u);
+  EXPECT_EQ(ask({.method = "CONNECT", .authority = "a.test", .path = "/", .protocol = "websocket"}), 501u);
+  EXPECT_EQ(dispatcher.counters().requests[2], 4u);
+}
+
+TEST_F(DispatcherTest, WhatIsOffIsOff) {
+  Dispatcher bare(replies, nullptr, nullptr, nullptr);
+  Entrance door(bare, "");
+  for (const auto& [request, status] : {std::pair(http::Request{.authority = "any.test", .path = "/a"}, 404u),
+                                        std::pair(http::Request{.method = "CONNECT", .authority = "a.test:1"}, 501u)}) {
+    auto& exchange = connection.receive(request);
+    door.on_request(exchange);
+    ASSERT_EQ(exchange.responses.size(), 1u);
+    EXPECT_EQ(exchange.responses[0].status, status);
+  }
+}
+
+TEST(HostOf, LeavesOutPortAndBrackets) {
+  EXPECT_EQ(host_of("a.test"), "a.test");
+  EXPECT_EQ(host_of("a.test:443"), "a.test");
+  EXPECT_EQ(host_of("[::1]:443"), "::1");
+  EXPECT_EQ(host_of("[::1]"), "::1");
+}
+
+}  // namespace
+}  // namespace sallyport::gateway

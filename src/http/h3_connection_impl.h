@@ -1,0 +1,188 @@
+// H3ConnectionImpl: HTTP/3 over one quic::Connection, for both sides. For http's own h3_* files: h3_connection.cpp (life, requests),
+// h3_receive.cpp (what QUIC brings), h3_control.cpp (control and QPACK streams), h3_send.cpp (what QUIC takes), h3_trace.cpp.
+//
+// Frames are read and written here, and nghttp3 does QPACK: its own connection object keeps 13 KiB for an idle connection, drops invalid
+// fields in silence, ends the connection where RFC 9114 §4.1.2 asks for a stream error, and shows neither frames nor all settings.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "http/abuse_budget.h"
+#include "http/exchange_base.h"
+#include "http/h3_connection.h"
+#include "http/h3_datagrams.h"
+#include "http/h3_exchange.h"
+#include "http/h3_settings.h"
+#include "http/h3_stream_table.h"
+
+namespace sallyport::http {
+
+class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, private EarlyDatagrams::Receiver {
+ public:
+  /// Server.
+  H3ConnectionImpl(quic::Connection& quic, RequestHandler& requests, ConnectionHandler* handler, const Limits& limits);
+  /// Client; start() follows.
+  H3ConnectionImpl(net::Timers& timers, ConnectionHandler& handler, const Limits& limits);
+  ~H3ConnectionImpl() override;
+  void start(std::unique_ptr<quic::Connection> quic);
+
+  // Connection
+  Exchange& request(Request request, ExchangeHandler& handler, bool end) override;
+  bool can_request() const override;
+  std::size_t open_exchanges() const override { return exchanges_.size(); }
+  void shutdown() override;
+  void close(const Error& why) override;
+  ConnectionInfo info() const override;
+  ConnectionCounters counters() const override { return exchanges_.counters; }
+  net::Timers& timers() const override { return exchanges_.timers(); }
+  quic::Connection* quic() const override { return quic_; }
+
+  // quic::Application
+  void on_established(Time now) override;
+  void on_early_data_rejected(Time now) override;
+  void on_streams_available() override;
+  Result<> on_stream_data(quic::StreamId id, Bytes data, bool fin) override;
+  Result<> on_stream_reset(quic::StreamId id, std::uint64_t code) override;
+  Result<> on_stop_sending(quic::StreamId id, std::uint64_t code) override;
+  void on_stream_closed(quic::StreamId id, std::uint64_t code, bool was_reset) override;
+  void on_stream_acked(quic::StreamId id, std::size_t count) override;
+  void on_stream_unblocked(quic::StreamId id) override;
+  void on_datagram(Bytes payload, Time now) override;
+  Result<quic::StreamData> next_stream_data() override;
+  void on_stream_written(quic::StreamId id, std::size_t count) override;
+  void on_stream_blocked(quic::StreamId id) override;
+  void on_stream_shut(quic::StreamId id) override;
+  void on_max_datagram_payload(std::size_t bytes) override;
+  void on_datagrams_writable() override;
+  void on_closed(const quic::Closed& why) override;
+
+  // For H3Exchange
+  ExchangeSet& exchanges() { return exchanges_; }
+  RequestHandler& requests() { return *requests_; }
+  const Limits& limits() const { return limits_; }
+  H3Scheduler& scheduler() { return scheduler_; }
+  QpackDecoder& decoder() { return decoder_; }
+  bool is_server() const { return requests_ != nullptr; }
+  /// Null until SETTINGS came.
+  const H3Settings* peer_settings() const { return peer_settings_ ? &*peer_settings_ : nullptr; }
+  /// HTTP datagrams go as DATAGRAM frames; nullopt while the peer has not said.
+  std::optional<bool> takes_datagrams() const;
+  void want_write() { quic_->want_write(); }
+  /// A field section waits for the peer's encoder stream; an Error when too many do.
+  Result<> add_blocked(H3Exchange& exchange);
+  /// Sends what the decoder has to say, on a stream that is opened for it when there is a first word.
+  Result<> send_decoder_instructions();
+  /// Counts one event of bad inputs 18 and 19. The Error, or close_for_abuse() where none can be returned, ends the connection.
+  Result<> spend();
+  void close_for_abuse();
+  void tunnel_opened(quic::StreamId id);
+  /// PRIORITY_UPDATE that came before the request.
+  std::optional<Priority> take_early_priority(quic::StreamId id);
+
+  // Traces; nothing when nobody records. h3_trace.cpp
+  trace::Recorder* recorder() const { return quic_ != nullptr ? quic_->recorder() : nullptr; }
+  void trace_frame(trace::Direction direction, quic::StreamId id, std::uint64_t type, std::uint64_t length) const;
+  void trace_request(trace::Direction direction, quic::StreamId id, std::uint64_t length, const Request& request) const;
+  void trace_response(trace::Direction direction, quic::StreamId id, std::uint64_t length, const Response& response) const;
+  void trace_fields(trace::Direction direction, quic::StreamId id, std::uint64_t length, const Fields& fields) const;
+  void trace_settings(trace::Direction direction, quic::StreamId id, std::uint64_t length, const H3Settings& settings) const;
+  void trace_stream_type(trace::Direction owner, quic::StreamId id, std::uint64_t type) const;
+  void trace_capsule(trace::Direction direction, const trace::Capsule& capsule) const;
+
+ private:
+  /// A unidirectional stream of ours.
+  struct OwnStream {
+    quic::StreamId id = -1;
+    H3OutQueue out;
+    bool blocked = false;
+    bool ready() const { return id >= 0 && !blocked && out.has_unsent(); }
+  };
+  /// A unidirectional stream of the peer's of which we do not know the type yet, or do not care.
+  struct PeerStream {
+    quic::StreamId id;
+    std::array<std::uint8_t, 8> type{};
+    std::uint8_t type_size = 0;
+    bool ignored = false;
+  };
+
+  // ExchangeOwner, EarlyDatagrams::Receiver
+  void on_exchange_gone(ExchangeBase& exchange) override;
+  bool deliver_early(quic::StreamId id, Bytes payload) override;
+
+  // h3_connection.cpp
+  bool may_send() const;
+  void open_waiting();
+  void refuse_from(quic::StreamId first);
+  void send_goaway(std::uint64_t id);
+  void end_drain();
+  void close_when_idle();
+
+  // h3_receive.cpp
+  H3Exchange* find(quic::StreamId id);
+  Result<> on_request_data(quic::StreamId id, Bytes data, bool fin);
+
+  // h3_control.cpp
+  void open_control();
+  Result<> on_peer_stream_data(quic::StreamId id, Bytes data, bool fin);
+  Result<> set_peer_stream_type(quic::StreamId id, std::uint64_t type);
+  Result<> read_critical(quic::StreamId id, Bytes data, bool fin);
+  bool is_critical(quic::StreamId id) const {
+    return id == peer_control_ || id == peer_encoder_ || id == peer_decoder_;
+  }
+  Result<> read_control(Bytes data);
+  Result<> begin_control_frame();
+  Result<> end_control_frame();
+  Result<> on_settings(Bytes payload);
+  Result<> on_goaway(std::uint64_t id);
+  Result<> on_priority_update(Bytes payload);
+  Result<> resume_blocked();
+
+  // h3_send.cpp
+  OwnStream* own_stream(quic::StreamId id);
+  quic::StreamData offer(OwnStream& stream);
+
+  // A copy: whoever gave them may be gone before us.
+  const Limits limits_;
+  RequestHandler* const requests_;  // null on a client
+  ConnectionHandler* const handler_;
+  quic::Connection* quic_ = nullptr;
+  std::unique_ptr<quic::Connection> owned_quic_;
+  ExchangeSet exchanges_;
+  AbuseBudget budget_;
+
+  H3StreamTable streams_;
+  H3Scheduler scheduler_;
+  std::vector<H3Exchange*> waiting_;  // client: not yet opened, oldest first
+  H3Exchange* offering_ = nullptr;    // the last one that next_stream_data() gave
+  H3Exchange* last_tunnel_ = nullptr; // the last one that got a datagram
+  std::array<::iovec, 16> pieces_;
+
+  OwnStream control_;
+  std::unique_ptr<OwnStream> decoder_stream_;
+  QpackDecoder decoder_;
+  QpackCancellations cancellations_;
+  std::vector<H3Exchange*> blocked_;
+
+  quic::StreamId peer_control_ = -1, peer_encoder_ = -1, peer_decoder_ = -1;
+  std::vector<PeerStream> peer_streams_;
+  H3FrameHead control_frame_;
+  std::vector<std::uint8_t> control_payload_;
+  std::optional<H3Settings> peer_settings_;
+  std::uint64_t peer_goaway_ = varint_max;
+  std::uint64_t peer_max_push_id_ = 0;
+  std::vector<std::pair<quic::StreamId, Priority>> early_priorities_;
+
+  std::unique_ptr<EarlyDatagrams> early_datagrams_;
+  std::unique_ptr<net::Timer> drain_timer_;
+  std::uint64_t own_goaway_ = varint_max;
+  quic::StreamId next_request_ = 0;  // server: one behind the highest that came
+  bool draining_ = false;
+  bool peer_drains_ = false;
+  bool closing_ = false;
+};
+
+}  // namespace sallyport::http

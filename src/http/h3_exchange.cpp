@@ -1,0 +1,333 @@
+// What an exchange sends. What it receives is in h3_exchange_receive.cpp.
+#include "http/h3_exchange.h"
+
+#include <algorithm>
+#include <array>
+#include <new>
+
+#include "base/varint.h"
+#include "http/h3_connection_impl.h"
+#include "http/priority.h"
+
+namespace sallyport::http {
+
+namespace {
+
+/// A DATA frame's payload at most: long enough that its head costs nothing, short enough for a queue that can be told to wait.
+constexpr std::size_t max_data_frame = 64 * 1024;
+/// Below this many bytes the next DATA frame is laid behind, so that no packet leaves half empty between two frames.
+constexpr std::size_t refill_below = 2048;
+/// Room beside a field section for the head of the DATA frame behind it.
+constexpr std::size_t data_head_room = 8;
+
+/// Memory of exchanges that ended, for those that come next on this thread.
+class Recycled {
+ public:
+  ~Recycled() {
+    while (count_ > 0) ::operator delete(blocks_[--count_]);
+    ended_ = true;
+  }
+  void* take(std::size_t size) { return count_ > 0 ? blocks_[--count_] : ::operator new(size); }
+  bool keep(void* memory) {
+    if (ended_ || count_ == blocks_.size()) return false;
+    blocks_[count_++] = memory;
+    return true;
+  }
+
+ private:
+  std::array<void*, 64> blocks_{};
+  std::size_t count_ = 0;
+  bool ended_ = false;
+};
+
+thread_local Recycled recycled;
+
+Priority in_turns(Priority priority) {
+  priority.incremental = true;
+  return priority;
+}
+
+std::array<char, 3> status_digits(unsigned status) {
+  return {static_cast<char>('0' + status / 100 % 10), static_cast<char>('0' + status / 10 % 10),
+          static_cast<char>('0' + status % 10)};
+}
+
+}  // namespace
+
+void* H3Exchange::operator new(std::size_t size) { return recycled.take(size); }
+
+void H3Exchange::operator delete(void* memory, std::size_t) {
+  if (!recycled.keep(memory)) ::operator delete(memory);
+}
+
+H3Exchange::H3Exchange(H3ConnectionImpl& connection, quic::StreamId id, const Priority& priority)
+    : ExchangeBase(connection.exchanges(), connection, Version::http3, true),
+      H3Sender(priority),
+      h3_(connection),
+      open_(true) {
+  id_ = id;
+}
+
+// A client shares its connection out among its uploads and tunnels evenly; only the server's answers wait for each other.
+H3Exchange::H3Exchange(H3ConnectionImpl& connection, Request request, ExchangeHandler& handler, bool end)
+    : ExchangeBase(connection.exchanges(), connection, Version::http3, false),
+      H3Sender(in_turns(request.priority)),
+      h3_(connection) {
+  begin_request(std::move(request), handler, end);
+}
+
+H3Exchange::~H3Exchange() = default;
+
+// Requests
+
+bool H3Exchange::may_go_early() const { return is_safe(request_.method) && end_queued() && queued_bytes() == 0; }
+
+void H3Exchange::open(quic::StreamId id) {
+  id_ = id;
+  open_ = true;
+  touch();
+  submit_request();
+  if (is_ending()) return;
+  std::vector<Chunk> datagrams;
+  datagrams.swap(waiting_datagrams_);
+  for (const Chunk& datagram : datagrams) send_datagram({}, datagram.bytes());
+  if (request_.is_connect() && handler() != nullptr && !is_ending()) handler()->on_max_datagram_payload(*this);
+}
+
+void H3Exchange::restart() {
+  h3_.scheduler().remove(*this);
+  out_.clear();
+  frame_ = {};
+  unfinished_.reset();
+  id_ = -1;
+  open_ = flow_blocked_ = fin_offered_ = fin_sent_ = trailers_sent_ = false;
+}
+
+void H3Exchange::submit_request() {
+  QpackEncoder& encoder = QpackEncoder::shared();
+  encoder.begin();
+  encoder.add(":method", request_.method);
+  if (!request_.is_connect() || is_extended_connect()) encoder.add(":scheme", request_.scheme);
+  encoder.add(":authority", request_.authority);
+  if (!request_.is_connect() || is_extended_connect()) encoder.add(":path", request_.path);
+  if (is_extended_connect()) encoder.add(":protocol", request_.protocol);
+  encoder.add(request_.fields);
+  const std::string priority = format_priority(request_.priority);
+  if (!priority.empty() && !request_.fields.contains("priority")) encoder.add("priority", priority);
+  append_section(encoder, queued_bytes() > 0 ? data_head_room : 0);
+  schedule();
+}
+
+void H3Exchange::submit_head(const Response& head, bool end) {
+  const auto digits = status_digits(head.status);
+  QpackEncoder& encoder = QpackEncoder::shared();
+  encoder.begin();
+  encoder.add(":status", {digits.data(), digits.size()});
+  encoder.add(head.fields);
+  const std::size_t before = out_.unsent_bytes();
+  append_section(encoder, end ? 0 : data_head_room);
+  if (h3_.recorder() != nullptr)
+    h3_.trace_response(trace::Direction::sent, id_, out_.unsent_bytes() - before, head);
+  schedule();
+}
+
+void H3Exchange::append_section(QpackEncoder& encoder, std::size_t spare) {
+  const H3Settings* const peer = h3_.peer_settings();
+  if (peer != nullptr && encoder.section_size() > peer->max_field_section_size)
+    return fail(ResetCode::internal_error, {ErrorKind::too_large, "the peer takes no field section of this size"});
+  const Bytes section = encoder.encoded();
+  std::array<std::uint8_t, max_frame_head> head;
+  const std::size_t head_size = put_frame_head(head, H3Frame::headers, section.size());
+  out_.append(Bytes(head).first(head_size), section.size() + spare);
+  out_.append(section, spare);
+  if (!is_server() && h3_.recorder() != nullptr && !trailers_sent_)
+    h3_.trace_request(trace::Direction::sent, id_, section.size(), request_);
+}
+
+void H3Exchange::append_trailers() {
+  trailers_sent_ = true;
+  QpackEncoder& encoder = QpackEncoder::shared();
+  encoder.begin();
+  encoder.add(trailers());
+  const std::size_t before = out_.unsent_bytes();
+  append_section(encoder, 0);
+  if (h3_.recorder() != nullptr)
+    h3_.trace_fields(trace::Direction::sent, id_, out_.unsent_bytes() - before, trailers());
+}
+
+// Bodies
+
+void H3Exchange::append_data() {
+  const std::size_t size = std::min(queue().size(), max_data_frame);
+  std::array<std::uint8_t, max_frame_head> head;
+  out_.append(Bytes(head).first(put_frame_head(head, H3Frame::data, size)));
+  for (std::size_t left = size; left > 0;) {
+    Chunk chunk = queue().pop(left);
+    left -= chunk.size();
+    out_.push(std::move(chunk));
+  }
+  h3_.trace_frame(trace::Direction::sent, id_, static_cast<std::uint64_t>(H3Frame::data), size);
+  sent_body(size);
+}
+
+void H3Exchange::submit_body() { schedule(); }
+
+void H3Exchange::schedule() {
+  if (!open_ || flow_blocked_ || fin_sent_ || is_ending()) return;
+  h3_.scheduler().add(*this);
+  h3_.want_write();
+}
+
+bool H3Exchange::offer(std::span<::iovec> pieces, std::size_t& count, bool& fin) {
+  while (!is_ending() && !queue().empty() && out_.unsent_bytes() < refill_below) append_data();
+  if (is_ending()) return false;
+  if (queue().empty() && end_queued() && !trailers().empty() && !trailers_sent_) append_trailers();
+  if (is_ending()) return false;
+  offered_ = out_.unsent(pieces, count);
+  fin_offered_ = offered_ == out_.unsent_bytes() && queue().empty() && end_queued();
+  fin = fin_offered_;
+  return offered_ > 0 || fin;
+}
+
+void H3Exchange::on_written(std::size_t bytes) {
+  if (is_ending()) return;
+  touch();
+  out_.sent(bytes);
+  if (fin_offered_ && bytes == offered_) {
+    fin_sent_ = true;
+    h3_.scheduler().remove(*this);
+    sent_end();
+  } else {
+    h3_.scheduler().rotate(*this);
+  }
+}
+
+void H3Exchange::on_blocked() {
+  flow_blocked_ = true;
+  h3_.scheduler().remove(*this);
+}
+
+void H3Exchange::on_unblocked() {
+  flow_blocked_ = false;
+  if (out_.has_unsent() || queued_bytes() > 0 || end_queued()) schedule();
+}
+
+void H3Exchange::on_shut() {
+  fin_sent_ = true;
+  out_.clear();
+  h3_.scheduler().remove(*this);
+}
+
+// Ends
+
+void H3Exchange::submit_reset(ResetCode code) {
+  h3_.scheduler().remove(*this);
+  out_.clear();
+  if (!open_) return;
+  // A request that ended before it was all there has a code of its own (RFC 9114 §4.1).
+  const bool incomplete = is_server() && !request_seen_ && code == ResetCode::message_error && frame_.at_boundary();
+  const H3Code h3_code = incomplete ? H3Code::request_incomplete : to_h3(code);
+  h3_.quic()->reset_stream(id_, static_cast<std::uint64_t>(h3_code));
+  if (!receive_done()) {
+    h3_.quic()->stop_sending(id_, static_cast<std::uint64_t>(h3_code));
+    abandon_reading();
+  }
+  // Making us reset streams is as cheap for a peer as resetting them itself.
+  if (is_server() && code == ResetCode::message_error && !h3_.spend()) h3_.close_for_abuse();
+}
+
+void H3Exchange::submit_stop(ResetCode code) {
+  if (!open_) return;
+  h3_.quic()->stop_sending(id_, static_cast<std::uint64_t>(to_h3(code)));
+  abandon_reading();
+}
+
+void H3Exchange::on_stop_sending(std::uint64_t code) {
+  on_shut();
+  received_stop(code == static_cast<std::uint64_t>(H3Code::no_error),
+                h3_stream_error("the peer stopped reading", code));
+}
+
+void H3Exchange::on_stream_closed(const Error* why) {
+  open_ = false;
+  h3_.scheduler().remove(*this);
+  transport_closed(why);
+}
+
+void H3Exchange::submit_credit(std::size_t bytes) { h3_.quic()->consume(id_, bytes); }
+
+// Datagrams
+
+void H3Exchange::tunnel_opened() {
+  // Tunnels have no end that others could wait for.
+  h3_.scheduler().set_priority(*this, in_turns(priority()));
+  h3_.tunnel_opened(id_);
+}
+
+bool H3Exchange::send_datagram(Bytes prefix, Bytes payload) {
+  if (is_ending() || end_queued() || (is_server() && !is_tunnel())) return false;
+  ConnectionCounters& counters = h3_.exchanges().counters;
+  const auto frames = h3_.takes_datagrams();
+  if (!open_ || !frames) {
+    if (waiting_datagrams_.size() >= h3_.limits().early_datagrams) {
+      ++counters.datagrams_dropped_queue;
+      return false;
+    }
+    Chunk datagram = Chunk::allocate(prefix.size() + payload.size());
+    const auto end = std::ranges::copy(prefix, datagram.mutable_bytes().begin()).out;
+    std::ranges::copy(payload, end);
+    waiting_datagrams_.push_back(std::move(datagram));
+    return true;
+  }
+  if (!*frames) return ExchangeBase::send_datagram(prefix, payload);
+
+  if (prefix.size() + payload.size() > max_datagram_payload()) {
+    ++counters.datagrams_dropped_size;
+    return false;
+  }
+  // The quarter stream ID and a context ID, in nearly every case.
+  std::array<std::uint8_t, 32> head;
+  std::size_t head_size = put_varint(head, static_cast<std::uint64_t>(id_) / 4);
+  bool sent;
+  if (prefix.size() <= head.size() - head_size) {
+    std::ranges::copy(prefix, head.begin() + static_cast<std::ptrdiff_t>(head_size));
+    head_size += prefix.size();
+    sent = h3_.quic()->send_datagram(Bytes(head).first(head_size), payload);
+  } else {
+    std::vector<std::uint8_t> whole(head.begin(), head.begin() + static_cast<std::ptrdiff_t>(head_size));
+    whole.insert(whole.end(), prefix.begin(), prefix.end());
+    sent = h3_.quic()->send_datagram(whole, payload);
+  }
+  if (!sent) {
+    ++counters.datagrams_dropped_queue;
+    frame_refused_ = true;
+    return false;
+  }
+  ++counters.datagrams_out;
+  if (h3_.recorder() != nullptr)
+    h3_.trace_capsule(trace::Direction::sent, {.stream_id = id_, .type = capsule_datagram,
+                                               .length = prefix.size() + payload.size(), .as_datagram_frame = true});
+  return true;
+}
+
+std::size_t H3Exchange::max_datagram_payload() const {
+  if (!h3_.takes_datagrams().value_or(true)) return ExchangeBase::max_datagram_payload();
+  const std::size_t payload = h3_.quic()->max_datagram_payload();
+  // Before the stream is open its ID is not known, but will hardly take more than two bytes.
+  const std::size_t id_size = id_ >= 0 ? varint_size(static_cast<std::uint64_t>(id_) / 4) : 2;
+  return payload > id_size ? payload - id_size : 0;
+}
+
+std::size_t H3Exchange::queued_datagram_bytes() const {
+  return datagrams_unreliable() ? h3_.quic()->queued_datagram_bytes() : ExchangeBase::queued_datagram_bytes();
+}
+
+bool H3Exchange::datagrams_unreliable() const { return h3_.takes_datagrams().value_or(true); }
+
+void H3Exchange::capsule_seen(bool sent, std::uint64_t type, std::size_t length) {
+  if (h3_.recorder() == nullptr) return;
+  h3_.trace_capsule(sent ? trace::Direction::sent : trace::Direction::received,
+                    {.stream_id = id_, .type = type, .length = length, .as_datagram_frame = false});
+}
+
+}  // namespace sallyport::http
