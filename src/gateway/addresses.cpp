@@ -119,8 +119,8 @@ Error explain_bind(std::string_view flag, const net::SocketAddress& address, std
   switch (why.code) {
     case EADDRINUSE:
       return {why.kind,
-              fmt::format("{} port {} is taken on {}; end the program that listens there, or choose another {}", transport,
-                          address.port(), where, flag),
+              fmt::format("{} is taken for {}; end the program that listens there, or choose another {}", where,
+                          transport, flag),
               why.code};
     case EACCES:
     case EPERM:

@@ -103,6 +103,9 @@ Result<> Gateway::set_up(Settings settings) {
     if (!folder) return std::unexpected(std::move(folder.error()));
     setup->folder = std::move(*folder);
   }
+  auto addresses = claim_ports(loop_, settings.listen, settings.tcp);
+  if (!addresses) return std::unexpected(std::move(addresses.error()));
+  settings.listen = std::move(*addresses);
   auto credentials = load_credentials(settings);
   if (!credentials) return std::unexpected(std::move(credentials.error()));
   setup->credentials = std::move(*credentials);
@@ -124,9 +127,6 @@ Result<> Gateway::set_up(Settings settings) {
     setup->recorders = std::move(*recorders);
   }
   raise_descriptor_limit();
-  auto addresses = claim_ports(loop_, settings.listen, settings.tcp);
-  if (!addresses) return std::unexpected(std::move(addresses.error()));
-  settings.listen = std::move(*addresses);
   setup->own_addresses = own_addresses(settings.listen);
   setup->hand_over = [this](unsigned worker, Stray stray) { workers_[worker]->post_stray(std::move(stray)); };
   setup->settings = std::move(settings);
@@ -183,8 +183,8 @@ void Gateway::reload() {
 void Gateway::drain() {
   state_ = State::draining;
   const auto grace = setup_->settings.grace;
-  log_info("ending: no new connections, up to {} s for those that are open; a second signal ends at once",
-           std::chrono::duration_cast<std::chrono::seconds>(grace).count());
+  log_info("ending: no new connections, up to {:g} s for those that are open; a second signal ends at once",
+           std::chrono::duration<double>(grace).count());
   grace_.arm(loop_.timers().now() + grace);
   undrained_ = workers_.size();
   for (const auto& worker : workers_)

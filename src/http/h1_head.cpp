@@ -21,7 +21,9 @@ void put_status_line(std::string& out, unsigned status) {
   out += "HTTP/1.1 ";
   out += std::to_string(status);
   out += ' ';
-  out += boost::beast::http::obsolete_reason(boost::beast::http::int_to_status(status));
+  // A phrase is no more than a courtesy (RFC 9112 §4).
+  const auto known = boost::beast::http::int_to_status(status);
+  if (known != boost::beast::http::status::unknown) out += boost::beast::http::obsolete_reason(known);
   out += "\r\n";
 }
 

@@ -114,7 +114,8 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   bool deliver_early(quic::StreamId id, Bytes payload) override;
 
   // h3_connection.cpp
-  bool may_send() const;
+  /// False: not yet.
+  bool try_open(H3Exchange& exchange);
   void open_waiting();
   void refuse_from(quic::StreamId first);
   void send_goaway(std::uint64_t id);
@@ -127,6 +128,7 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
 
   // h3_control.cpp
   void open_control();
+  void append_control_frame(H3Frame type, Bytes payload);
   Result<> on_peer_stream_data(quic::StreamId id, Bytes data, bool fin);
   Result<> set_peer_stream_type(quic::StreamId id, std::uint64_t type);
   Result<> read_critical(quic::StreamId id, Bytes data, bool fin);
@@ -179,6 +181,7 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   std::unique_ptr<EarlyDatagrams> early_datagrams_;
   std::unique_ptr<net::Timer> drain_timer_;
   std::uint64_t own_goaway_ = varint_max;
+  bool streams_open_ = false;        // on_established() came
   quic::StreamId next_request_ = 0;  // server: one behind the highest that came
   bool draining_ = false;
   bool peer_drains_ = false;

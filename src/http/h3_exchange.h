@@ -69,6 +69,7 @@ class H3Exchange final : public ExchangeBase, public H3Sender {
   void on_shut();
 
   bool is_open() const { return open_; }
+  bool has_request() const { return request_seen_; }
   /// A datagram was refused because the queue was full.
   bool take_datagram_refused() { return std::exchange(frame_refused_, false); }
 

@@ -143,7 +143,6 @@ Result<> H3Exchange::take_section_piece(Bytes piece, std::size_t& credit) {
 }
 
 Result<> H3Exchange::decode(Bytes section) {
-  const std::size_t encoded = section.size();
   QpackContext context;
   if (unfinished_) context = std::move(unfinished_->context);
   const bool head_seen = is_server() ? request_seen_ : has_response();
@@ -167,7 +166,6 @@ Result<> H3Exchange::decode(Bytes section) {
     if (credit > 0) h3_.quic()->consume(id_, credit);
     if (!unfinished_->blocked) unfinished_.reset();
   }
-  static_cast<void>(encoded);
   return h3_.send_decoder_instructions();
 }
 

@@ -128,12 +128,15 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
     if (receiver != nullptr) receiver->on_datagrams(path, {parts->payload, parts->payload.size()}, timers.now());
   }
 
-  void on_max_datagram_payload(http::Exchange&) override {
+  void on_max_datagram_payload(http::Exchange& from) override {
     const std::size_t size = max_datagram_size();
     if (std::exchange(last_max, size) != size && receiver != nullptr && !ended) receiver->on_max_datagram_size(size);
+    resume(from);  // also said when the request leaves at last, before which the exchange holds only a few datagrams
   }
 
-  void on_datagrams_writable(http::Exchange& from) override {
+  void on_datagrams_writable(http::Exchange& from) override { resume(from); }
+
+  void resume(http::Exchange& from) {
     if (ended || !sender.blocked() || !sender.resume(from)) return;
     if (receiver != nullptr) receiver->on_path_writable(timers.now());
   }

@@ -86,6 +86,15 @@ TEST_F(UdpTunnelTest, ABlockedSendIsTakenAndTheNextOneIsNot) {
   EXPECT_EQ(tunnel->counters().dropped_queue, 1u);
 }
 
+TEST_F(UdpTunnelTest, GoesOnWhenTheRequestLeavesAtLast) {
+  exchange->datagram_room = 0;
+  EXPECT_EQ(send("aa", 2), net::SendStatus::blocked);
+  exchange->datagram_room = 5;
+  exchange->handler()->on_max_datagram_payload(*exchange);
+  EXPECT_EQ(exchange->datagrams, std::vector{"\0aa"s});
+  EXPECT_EQ(inner.writable, 1);
+}
+
 TEST_F(UdpTunnelTest, ItsSizeIsTheExchangesLessTheContext) {
   EXPECT_EQ(tunnel->max_datagram_size(), 1299u);
   EXPECT_EQ(send(std::string(1299, 'x'), 1299), net::SendStatus::sent);

@@ -20,7 +20,7 @@ constexpr std::size_t max_pieces = 16;
 /// IPv6 headers are that much longer than IPv4's.
 constexpr std::size_t v6_header_excess = 20;
 /// A deadline that cannot be met while the path is blocked is looked at again after this.
-constexpr Duration blocked_pause = 1ms;
+constexpr Duration blocked_pause = 10ms;
 constexpr std::size_t tag_size = 16, datagram_type_size = 1;
 /// ngtcp2 takes as few bytes as it can; more than three would need 8 million packets in flight.
 constexpr std::size_t largest_packet_number_size = 3;
@@ -110,8 +110,9 @@ bool Impl::write_probe(SendBatch& batch, Time at) {
     const MutableBytes room = batch.room(mtu.probe_room());
     written = ngtcp2_conn_write_pkt(conn.get(), batch.path(), batch.info(), room.data(), room.size(), to_native(at));
     if (written > 0) batch.add(static_cast<std::size_t>(written));
-    else if (written == 0 && ngtcp2_conn_get_cwnd_left(conn.get()) >= room.size())
-      mtu.on_probe_not_taken(at, Duration(ngtcp2_conn_get_pto(conn.get())));
+    else if (written == 0)
+      mtu.on_probe_not_taken(at, Duration(ngtcp2_conn_get_pto(conn.get())),
+                             ngtcp2_conn_get_cwnd_left(conn.get()) >= room.size());
   }
   if (written < 0) end_with_native_error(static_cast<int>(written));
   return written >= 0;

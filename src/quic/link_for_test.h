@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <deque>
 #include <functional>
-#include <optional>
 #include <vector>
 
 #include "base/random.h"
@@ -43,7 +42,7 @@ class Simulation {
 class LinkEnd final : public net::DatagramPath {
  public:
   LinkEnd(Simulation& simulation, net::NetPath path)
-      : simulation_(simulation), path_(path), arrival_(simulation.timers, [this](Time now) { deliver(now); }) {}
+      : simulation_(simulation), path_(path), seen_as_(path.local), arrival_(simulation.timers, [this](Time now) { deliver(now); }) {}
 
   Duration delay = 10ms;       ///< one way, of what is sent from here
   double loss = 0;             ///< of what is sent from here
@@ -55,9 +54,10 @@ class LinkEnd final : public net::DatagramPath {
   std::uint64_t sent = 0, runs = 0, lost = 0, largest_run = 0;
   std::uint64_t bytes = 0;
 
-  void connect(LinkEnd& other) { other_ = &other; }
-  /// Datagrams sent from here appear to come from `local` now, as after NAT rebinding.
-  void rebind(const net::SocketAddress& local) { seen_as_ = local; }
+  /// What is sent from here to the address of `other` arrives there.
+  void connect(LinkEnd& other) { others_.push_back(&other); }
+  /// Others see this end at `address` from now on, as after NAT rebinding; nothing arrives at the one before.
+  void rebind(const net::SocketAddress& address) { seen_as_ = address; }
   void become_writable() {
     reports_blocked = false;
     receiver_->on_path_writable(simulation_.timers.now());
@@ -87,10 +87,12 @@ class LinkEnd final : public net::DatagramPath {
         ++lost;
         return;
       }
-      if (other_ == nullptr) return;
-      net::NetPath seen{to.remote, seen_as_.value_or(path_.local)};
-      other_->queue_.push_back({simulation_.timers.now() + delay, seen, {datagram.begin(), datagram.end()}, run.ecn});
-      other_->arrival_.arm(other_->queue_.front().at);
+      const auto other = std::find_if(others_.begin(), others_.end(),
+                                      [&to](const LinkEnd* end) { return end->seen_as_ == to.remote; });
+      if (other == others_.end()) return;
+      const net::NetPath seen{(*other)->path_.local, seen_as_};
+      (*other)->queue_.push_back({simulation_.timers.now() + delay, seen, {datagram.begin(), datagram.end()}, run.ecn});
+      (*other)->arrival_.arm((*other)->queue_.front().at);
     });
     return reports_blocked ? net::SendStatus::blocked : net::SendStatus::sent;
   }
@@ -123,8 +125,8 @@ class LinkEnd final : public net::DatagramPath {
 
   Simulation& simulation_;
   net::NetPath path_;
-  std::optional<net::SocketAddress> seen_as_;
-  LinkEnd* other_ = nullptr;
+  net::SocketAddress seen_as_;
+  std::vector<LinkEnd*> others_;
   net::DatagramReceiver* receiver_ = nullptr;
   std::deque<InFlight> queue_;
   net::Timer arrival_;

@@ -47,9 +47,11 @@ void PathMtu::start(Time now) {
   if (!discover_ || limit_ <= minimum_udp_payload) finish(now);
 }
 
-void PathMtu::on_probe_not_taken(Time now, Duration pto) {
+void PathMtu::on_probe_not_taken(Time now, Duration pto, bool could) {
   deadline_ = last_probe_ + silent_ptos * pto;
-  if (now >= deadline_) finish(now);
+  if (now < deadline_) return;
+  if (could) finish(now);
+  else deadline_ = now + pto;
 }
 
 void PathMtu::set_limit(std::size_t limit, Time now) {

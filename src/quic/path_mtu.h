@@ -36,8 +36,8 @@ class PathMtu {
   /// ngtcp2's search is on: before each flush, offer it probe_room() with nothing else to send.
   bool wants_probe() const { return phase_ == Phase::first_search; }
   std::size_t probe_room() const { return limit_; }
-  /// That offer was not taken, although congestion control would have let it.
-  void on_probe_not_taken(Time now, Duration pto);
+  /// That offer was not taken. `could`: congestion control would have let it.
+  void on_probe_not_taken(Time now, Duration pto, bool could);
 
   /// The path below, or the peer, allows another size from now on. Smaller holds at once; larger begins a search.
   void set_limit(std::size_t limit, Time now);

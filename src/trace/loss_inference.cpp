@@ -8,6 +8,11 @@ LossInference::Space& LossInference::space_of(PacketType type) {
   return spaces_[type == PacketType::initial ? 0 : type == PacketType::handshake ? 1 : 2];
 }
 
+std::deque<LossInference::Sent>::iterator LossInference::find(Space& space, std::uint64_t number) {
+  return std::lower_bound(space.sent.begin(), space.sent.end(), number,
+                          [](const Sent& sent, std::uint64_t wanted) { return sent.number < wanted; });
+}
+
 void LossInference::trim(Space& space) {
   while (!space.sent.empty() && space.sent.front().done) space.sent.pop_front();
 }
@@ -33,14 +38,22 @@ void LossInference::on_acked(PacketType type, std::uint64_t low, std::uint64_t h
     space.any_acked = true;
     space.largest_acked = high;
   }
-  auto packet = std::lower_bound(space.sent.begin(), space.sent.end(), low,
-                                 [](const Sent& sent, std::uint64_t number) { return sent.number < number; });
+  auto packet = find(space, low);
   for (; packet != space.sent.end() && packet->number <= high; ++packet) {
     if (packet->done) continue;
     packet->done = true;
     if (is_largest && packet->number == high) space.newly_acked_at = packet->at;
   }
   trim(space);
+}
+
+bool LossInference::on_reported(PacketType type, std::uint64_t number) {
+  Space& space = space_of(type);
+  const auto packet = find(space, number);
+  if (packet == space.sent.end() || packet->number != number || packet->done) return false;
+  packet->done = true;
+  trim(space);
+  return true;
 }
 
 void LossInference::forget(PacketType type) {

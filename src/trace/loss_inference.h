@@ -35,6 +35,9 @@ class LossInference {
     take_sample(now, space);
     judge(now, space, found);
   }
+  /// Somebody else deems this packet lost. Whether that is news: it was watched, and neither acknowledged nor
+  /// lost.
+  bool on_reported(PacketType type, std::uint64_t number);
   /// The keys of `type` are gone (RFC 9001 §4.9): what is still out there counts neither as lost nor as
   /// delivered.
   void forget(PacketType type);
@@ -87,6 +90,8 @@ class LossInference {
     trim(space);
   }
   static void trim(Space& space);
+  /// The first packet of at least that number.
+  static std::deque<Sent>::iterator find(Space& space, std::uint64_t number);
 
   std::array<Space, 3> spaces_;
   Duration smoothed_rtt_ = Duration::zero(), latest_rtt_ = Duration::zero();  ///< zero: no sample yet

@@ -114,6 +114,19 @@ TEST_F(LossInferenceTest, AnAckOfWhatWasNeverSentJudgesNothing) {
   EXPECT_TRUE(by_number_.empty());
 }
 
+TEST_F(LossInferenceTest, AReportIsNewsOnceAndOnlyOfWhatWasWatched) {
+  send(0, 9);
+  now_ += 50ms;
+  ack(5, 5);
+  EXPECT_FALSE(losses_.on_reported(one_rtt, 1)) << "inferred already";
+  EXPECT_FALSE(losses_.on_reported(one_rtt, 5)) << "acknowledged";
+  EXPECT_FALSE(losses_.on_reported(one_rtt, 77)) << "never sent";
+  EXPECT_TRUE(losses_.on_reported(one_rtt, 4));
+  EXPECT_FALSE(losses_.on_reported(one_rtt, 4));
+  ack(8, 8);
+  EXPECT_EQ(by_number_, (Numbers{0, 1, 2, 3}));
+}
+
 TEST_F(LossInferenceTest, ForgetsTheOldestBeyondItsBound) {
   send(0, LossInference::max_tracked + 9);
   now_ += 50ms;

@@ -131,7 +131,7 @@ void QlogSerializer::append(Bytes bytes, std::string& out) {
     }
     case EventKind::packet_lost: {
       const auto record = load_record<PacketLostRecord>(bytes);
-      losses_are_reported_ = true;
+      if (!losses_.on_reported(record.type, record.number)) break;
       event(out, head.time, "quic:packet_lost", recovery, [&](JsonText& json) {
         json.object("header");
         json.text("packet_type", packet_type_name(record.type));
@@ -264,7 +264,7 @@ void QlogSerializer::packet_frames(JsonText& json, const PacketRecord& record, B
 }
 
 void QlogSerializer::track(const PacketRecord& record, Bytes skeleton, std::string& out) {
-  if (losses_are_reported_ || !has_number(record.type)) return;
+  if (!has_number(record.type)) return;
   const Time now = record.head.time;
   const auto found = [&](const LossInference::Lost& packet) { lost(now, packet, out); };
   FrameReader reader(skeleton, record.payload_size);
@@ -417,12 +417,7 @@ void QlogSerializer::closed(Bytes bytes, std::string& out) const {
     write_error(json, record.application ? "application_error" : "connection_error", record.application,
                 record.code);
     json.text("reason", reason);
-    const bool named =
-        reason == "idle_timeout" || reason == "stateless_reset" || reason == "version_mismatch";
-    json.text("trigger", named                ? reason
-                         : record.application ? "application"
-                         : record.code != 0   ? "error"
-                                              : "unspecified");
+    json.text("trigger", record.application ? "application" : record.code != 0 ? "error" : "unspecified");
   });
 }
 

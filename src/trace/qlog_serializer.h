@@ -100,7 +100,6 @@ class QlogSerializer {
   unsigned paths_ = 0;
   std::string state_;
   LossInference losses_;
-  bool losses_are_reported_ = false;
 };
 
 }  // namespace sallyport::trace

@@ -269,26 +269,24 @@ TEST(Qlog, WhatIsWrittenIsWhatTheSummaryReads) {
   EXPECT_EQ(summary.events_missing, 0u);
 }
 
-TEST(Qlog, InfersLossesUnlessTheyAreReported) {
+TEST(Qlog, TellsOfEachLossOnceWhetherReportedOrInferred) {
   const Buffer header = bytes("4001020304");
-  for (const bool reported : {false, true}) {
+  const Buffer ack = bytes("02090001040003");  // 9 to 5, and 3 to 0
+  for (const std::string_view reported : {"never", "before", "after"}) {
     const test::Folder folder;
     {
       const auto made = factory(folder);
       const auto log = made->start(start, {Vantage::server, odcid, ""});
       for (std::uint64_t i = 0; i < 10; ++i)
         log->packet(start, Direction::sent, one_rtt(i, header, bytes("01")));
-      if (reported) log->packet_lost(start + 50ms, PacketType::one_rtt, 4);
-      // Acknowledges 9-5 and 3-0.
-      log->packet(start + 50ms, Direction::received,
-                  one_rtt(0, header,
-                          bytes("0209000104"
-                                "0003")));
+      if (reported == "before") log->packet_lost(start + 50ms, PacketType::one_rtt, 4);
+      log->packet(start + 50ms, Direction::received, one_rtt(0, header, ack));
+      if (reported == "after") log->packet_lost(start + 50ms, PacketType::one_rtt, 4);
     }
     const auto lost = named(records_of(folder.files().at(0)), "quic:packet_lost");
     ASSERT_EQ(lost.size(), 1u) << reported;
     EXPECT_EQ(field(lost[0], "/data/header"), R"({"packet_type":"1RTT","packet_number":4})");
-    EXPECT_EQ(field(lost[0], "/data/trigger"), reported ? "(none)" : R"("reordering_threshold")");
+    EXPECT_EQ(field(lost[0], "/data/trigger"), reported == "before" ? "(none)" : R"("reordering_threshold")");
     EXPECT_EQ(summarize_qlog(folder.files()[0])->front().packets_lost, 1u);
     EXPECT_DOUBLE_EQ(summarize_qlog(folder.files()[0])->front().loss_percent, 10);
   }

@@ -83,8 +83,8 @@ class Recorder {
 
   virtual void packet(Time now, Direction direction, const Packet& packet) = 0;
   virtual void datagrams(Time now, Direction direction, std::size_t count, std::size_t bytes) = 0;
-  /// Optional: a recorder to which nobody ever reports a loss infers losses from the ACK frames (RFC 9002
-  /// §6.1).
+  /// Optional: a recorder also infers losses from the ACK frames it sees (RFC 9002 §6.1), and tells of each
+  /// packet once.
   virtual void packet_lost(Time now, PacketType type, std::uint64_t number) = 0;
   virtual void packet_dropped(Time now, std::size_t bytes, std::string_view why) = 0;
   virtual void metrics(Time now, const Metrics& metrics) = 0;
@@ -94,6 +94,7 @@ class Recorder {
   /// The encoded extension (RFC 9000 §18); the implementation decodes it, truncating what is too long.
   virtual void transport_parameters(Time now, Direction owner, Bytes encoded) = 0;
   virtual void alpn(Time now, std::string_view protocol) = 0;
+  /// In qlog's words: key_type "client_1rtt_secret" ..., trigger "tls", "local_update" or "remote_update".
   virtual void key_updated(Time now, std::string_view key_type, std::string_view trigger) = 0;
   /// qlog connection_state_updated: "handshake_started", "handshake_complete", "handshake_confirmed",
   /// "draining" ... Figures such as the handshake time are taken from "handshake_complete".

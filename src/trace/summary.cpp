@@ -18,7 +18,7 @@ struct Way {
   StreamBytes streams;
   FirstBytes stream_replies;  ///< in the direction of requests: replies that come the other way
   std::optional<double> first_payload, last_payload;
-  std::optional<double> first_one_rtt, first_stream_data;
+  std::optional<double> first_one_rtt;
 
   void add(const QlogEvent& event) {
     ++figures.packets;
@@ -27,9 +27,7 @@ struct Way {
     figures.datagram_bytes += event.datagram_bytes;
     for (const QlogStreamPiece& piece : event.streams)
       streams.add(piece.stream_id, piece.offset, piece.length);
-    const bool one_rtt = event.packet_type == "1RTT";
-    if (one_rtt && !first_one_rtt) first_one_rtt = event.time;
-    if (one_rtt && !event.streams.empty() && !first_stream_data) first_stream_data = event.time;
+    if (event.packet_type == "1RTT" && !first_one_rtt) first_one_rtt = event.time;
     if (event.streams.empty() && event.datagrams == 0) return;
     if (!first_payload) first_payload = event.time;
     last_payload = event.time;
@@ -153,7 +151,7 @@ TraceSummary Accumulator::summary(const QlogTrace& trace) const {
   const Way& to_server = client ? sent_ : received_;
   const Way& to_client = client ? received_ : sent_;
   result.handshake = since_start(handshake_complete_ ? handshake_complete_ : to_server.first_one_rtt);
-  result.quic_ttfb = since_start(to_client.first_stream_data);
+  result.quic_ttfb = since_start(to_client.first_one_rtt);
   const FirstBytes& frames = client ? asked_by_us_ : asked_by_peer_;
   const FirstBytes& replies = frames.answered() > 0 ? frames : to_server.stream_replies;
   result.requests = replies.answered();

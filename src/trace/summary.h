@@ -43,8 +43,8 @@ struct TraceSummary {
   std::string file, title, writer, connection_id;
   std::string vantage;  ///< "client" or "server"; of a file that does not say, told by who sent first
   std::uint64_t events = 0;
-  std::uint64_t events_missing =
-      0;                ///< said by the writer to have been dropped: the figures are that much off
+  /// Said by the writer to have been dropped: the figures are that much off.
+  std::uint64_t events_missing = 0;
   bool cut = false;     ///< the file ends in the middle of a record
   double duration = 0;  ///< first to last packet
   DirectionSummary sent, received;
@@ -54,7 +54,7 @@ struct TraceSummary {
   /// First packet to the handshake's completion: the state "handshake_complete" or, where none is logged, the
   /// first 1-RTT packet that a client sends or a server receives.
   std::optional<double> handshake;
-  /// First packet to the first 1-RTT packet with STREAM data that the server sends and the client receives.
+  /// First packet to the first 1-RTT packet that the server sends and the client receives.
   std::optional<double> quic_ttfb;
   /// First HEADERS frame of the first request to the first HEADERS or DATA frame of its response. Where no
   /// HTTP frames are logged, the STREAM frames of the first client-initiated bidirectional stream stand for

@@ -67,7 +67,7 @@ TEST(Summary, QuicGoWithTheCurrentHeader) {
   EXPECT_EQ(client.received.stream_bytes, 40116u);
   EXPECT_NEAR(client.duration, 2.377188, 1e-6);
   EXPECT_NEAR(client.handshake.value(), 1.182865, 1e-6);  // from its connection_state_updated
-  EXPECT_NEAR(client.quic_ttfb.value(), 1.207833, 1e-6);
+  EXPECT_NEAR(client.quic_ttfb.value(), 1.197778, 1e-6);
   EXPECT_EQ(client.requests, 2u);
   ASSERT_TRUE(client.rtt);
   EXPECT_EQ(client.rtt->samples, 3u);
@@ -85,7 +85,7 @@ TEST(Summary, QuicGoWithTheOldHeader) {
   EXPECT_EQ(server.sent.bytes, 43539u);
   EXPECT_EQ(server.sent.stream_bytes, 40111u);
   EXPECT_NEAR(server.handshake.value(), 1.23218, 1e-6);
-  EXPECT_NEAR(server.quic_ttfb.value(), 0.54325, 1e-6);
+  EXPECT_NEAR(server.quic_ttfb.value(), 0.360712, 1e-6);
   ASSERT_TRUE(server.http_ttfb) << "without HTTP events, STREAM frames stand for them";
   EXPECT_EQ(server.rtt->samples, 6u);
   EXPECT_NEAR(server.rtt->mean, 0.469116, 1e-6);

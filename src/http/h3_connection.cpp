@@ -1,0 +1,240 @@
+// The life of an HTTP/3 connection: requests, shutting down (RFC 9114 §5), the end.
+#include "http/h3_connection.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "http/h3_connection_impl.h"
+
+namespace sallyport::http {
+
+namespace {
+
+/// GOAWAY that only says "no more": the highest request ID there can be (RFC 9114 §5.2).
+constexpr std::uint64_t notice_id = (std::uint64_t{1} << 62) - 4;
+/// Time for requests that were on their way before the notice arrived, at least.
+constexpr Duration shortest_notice = 100ms;
+
+}  // namespace
+
+H3ConnectionImpl::H3ConnectionImpl(quic::Connection& quic, RequestHandler& requests, ConnectionHandler* handler,
+                                   const Limits& limits)
+    : limits_(limits),
+      requests_(&requests),
+      handler_(handler),
+      quic_(&quic),
+      exchanges_(quic.timers(), limits_, *this),
+      budget_(limits_, quic.timers().now()) {}
+
+H3ConnectionImpl::H3ConnectionImpl(net::Timers& timers, ConnectionHandler& handler, const Limits& limits)
+    : limits_(limits),
+      requests_(nullptr),
+      handler_(&handler),
+      exchanges_(timers, limits_, *this),
+      budget_(limits_, timers.now()) {}
+
+H3ConnectionImpl::~H3ConnectionImpl() {
+  closing_ = true;
+  exchanges_.end_all({ErrorKind::cancelled, "the connection was given up"});
+}
+
+void H3ConnectionImpl::start(std::unique_ptr<quic::Connection> quic) {
+  owned_quic_ = std::move(quic);
+  quic_ = owned_quic_.get();
+}
+
+ConnectionInfo H3ConnectionImpl::info() const {
+  ConnectionInfo info;
+  info.version = Version::http3;
+  info.server = is_server();
+  if (quic_ != nullptr) {
+    info.path = quic_->path();
+    info.server_name = quic_->server_name();
+  }
+  info.tls = "TLS1.3";
+  return info;
+}
+
+std::optional<bool> H3ConnectionImpl::takes_datagrams() const {
+  if (!peer_settings_) return std::nullopt;
+  return peer_settings_->datagrams && quic_->peer_takes_datagrams();
+}
+
+// Requests of ours
+
+bool H3ConnectionImpl::can_request() const { return !is_server() && !closing_ && !draining_ && !peer_drains_; }
+
+Exchange& H3ConnectionImpl::request(Request request, ExchangeHandler& handler, bool end) {
+  auto made = std::make_unique<H3Exchange>(*this, std::move(request), handler, end);
+  H3Exchange& exchange = *made;
+  exchanges_.add(std::move(made));
+  if (!can_request())
+    exchange.fail(ResetCode::refused, {closing_ ? ErrorKind::closed : ErrorKind::refused,
+                                       "the connection takes no more requests"});
+  else if (!waiting_.empty() || !try_open(exchange))
+    waiting_.push_back(&exchange);
+  return exchange;
+}
+
+bool H3ConnectionImpl::try_open(H3Exchange& exchange) {
+  if (exchange.is_ending()) return true;
+  if (!streams_open_ && !(quic_->can_send_early() && exchange.may_go_early())) return false;
+  open_control();
+  if (exchange.is_extended_connect()) {
+    if (!peer_settings_) return false;
+    if (!peer_settings_->extended_connect) {
+      exchange.fail(ResetCode::cancelled, {ErrorKind::protocol, "the server does not do extended CONNECT (RFC 9220)"});
+      return true;
+    }
+  }
+  const auto id = quic_->open_bidirectional();
+  if (!id) return false;
+  streams_.insert(*id, &exchange);
+  exchange.open(*id);
+  return true;
+}
+
+void H3ConnectionImpl::open_waiting() {
+  if (waiting_.empty()) return;
+  std::vector<H3Exchange*> trying;
+  trying.swap(waiting_);
+  // What cannot go yet keeps its place; a handler may add others meanwhile, which come behind.
+  std::vector<H3Exchange*> rest;
+  for (H3Exchange* exchange : trying)
+    if (!try_open(*exchange)) rest.push_back(exchange);
+  waiting_.insert(waiting_.begin(), rest.begin(), rest.end());
+}
+
+void H3ConnectionImpl::on_established(Time) {
+  streams_open_ = true;
+  open_control();
+  open_waiting();
+}
+
+void H3ConnectionImpl::on_streams_available() {
+  open_control();
+  if (decoder_stream_ && decoder_stream_->id < 0) decoder_stream_->id = quic_->open_unidirectional().value_or(-1);
+  open_waiting();
+}
+
+void H3ConnectionImpl::on_early_data_rejected(Time) {
+  streams_.clear();
+  control_ = {};
+  offering_ = nullptr;
+  std::vector<H3Exchange*> again;
+  exchanges_.for_each([&](ExchangeBase& base) {
+    auto& exchange = static_cast<H3Exchange&>(base);
+    if (!exchange.is_open() || exchange.is_ending()) return;
+    exchange.restart();
+    again.push_back(&exchange);
+  });
+  waiting_.insert(waiting_.begin(), again.begin(), again.end());
+}
+
+// The end
+
+void H3ConnectionImpl::on_exchange_gone(ExchangeBase& base) {
+  auto& exchange = static_cast<H3Exchange&>(base);
+  scheduler_.remove(exchange);
+  if (offering_ == &exchange) offering_ = nullptr;
+  if (last_tunnel_ == &exchange) last_tunnel_ = nullptr;
+  if (exchange.id() < 0) {
+    std::erase(waiting_, &exchange);
+  } else {
+    if (!blocked_.empty()) std::erase(blocked_, &exchange);
+    if (early_datagrams_) early_datagrams_->drop(exchange.id());
+    if (const std::size_t credit = exchange.take_uncredited(); credit > 0) quic_->consume(exchange.id(), credit);
+    // QUIC may still bring something for it.
+    if (exchange.is_open())
+      if (auto* const entry = streams_.find(exchange.id())) entry->exchange = nullptr;
+  }
+  close_when_idle();
+}
+
+void H3ConnectionImpl::send_goaway(std::uint64_t id) {
+  if (control_.id < 0) return;
+  std::array<std::uint8_t, 8> payload;
+  append_control_frame(H3Frame::goaway, Bytes(payload).first(put_varint(payload, id)));
+}
+
+void H3ConnectionImpl::shutdown() {
+  if (draining_ || closing_) return;
+  draining_ = true;
+  if (!is_server()) {
+    send_goaway(0);  // we take no pushes, so there is none to name
+    return close_when_idle();
+  }
+  send_goaway(notice_id);
+  own_goaway_ = notice_id;
+  drain_timer_ = std::make_unique<net::Timer>(timers(), [this](Time) { end_drain(); });
+  drain_timer_->arm(timers().now() + std::max(shortest_notice, 2 * quic_->stats().smoothed_rtt));
+}
+
+/// The notice has arrived by now: says which requests are still answered, and takes no others.
+void H3ConnectionImpl::end_drain() {
+  own_goaway_ = static_cast<std::uint64_t>(next_request_);
+  send_goaway(own_goaway_);
+  close_when_idle();
+}
+
+void H3ConnectionImpl::close_when_idle() {
+  if (closing_ || exchanges_.size() > 0) return;
+  const bool done = is_server() ? draining_ && !drain_timer_->armed() : draining_ || peer_drains_;
+  if (!done) return;
+  closing_ = true;
+  quic_->close(static_cast<std::uint64_t>(H3Code::no_error), "");
+}
+
+void H3ConnectionImpl::close(const Error& why) {
+  if (closing_) return;
+  closing_ = true;
+  exchanges_.close_all(why);
+  H3Code code = H3Code::internal_error;
+  if (why.kind == ErrorKind::cancelled || why.kind == ErrorKind::closed) code = H3Code::no_error;
+  if (why.kind == ErrorKind::protocol) code = H3Code::general_protocol_error;
+  quic_->close(static_cast<std::uint64_t>(code), why.message);
+}
+
+Result<> H3ConnectionImpl::spend() {
+  if (budget_.spend(timers().now())) return {};
+  ++exchanges_.counters.budget_exceeded;
+  return h3_failure(H3Code::excessive_load, "the peer does too much that costs more than it brings");
+}
+
+void H3ConnectionImpl::close_for_abuse() {
+  if (closing_) return;
+  closing_ = true;
+  const Error why{ErrorKind::protocol, "the peer does too much that costs more than it brings"};
+  exchanges_.close_all(why);
+  quic_->close(static_cast<std::uint64_t>(H3Code::excessive_load), why.message);
+}
+
+void H3ConnectionImpl::on_closed(const quic::Closed& why) {
+  closing_ = true;
+  const Error error = why.to_error();
+  drain_timer_.reset();
+  early_datagrams_.reset();
+  // Nobody's call is on the stack: QUIC ends connections at the end of a turn.
+  exchanges_.end_all(error);
+  waiting_.clear();
+  if (handler_ != nullptr) handler_->on_connection_closed(*this, why.clean() ? nullptr : &error);
+  if (is_server()) quic_ = nullptr;  // the endpoint destroys it, in its own order
+}
+
+std::unique_ptr<H3Connection> make_h3_server(quic::Connection& quic, RequestHandler& requests,
+                                             ConnectionHandler* handler, const Limits& limits) {
+  return std::make_unique<H3ConnectionImpl>(quic, requests, handler, limits);
+}
+
+Result<std::unique_ptr<H3Connection>> make_h3_client(const quic::Environment& environment, net::DatagramPath& path,
+                                                     const quic::ClientOptions& quic, ConnectionHandler& handler,
+                                                     const Limits& limits) {
+  auto connection = std::make_unique<H3ConnectionImpl>(environment.timers, handler, limits);
+  auto transport = quic::Connection::connect(environment, path, *connection, quic);
+  if (!transport) return std::unexpected(std::move(transport.error()));
+  connection->start(std::move(*transport));
+  return connection;
+}
+
+}  // namespace sallyport::http

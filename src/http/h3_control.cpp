@@ -1,0 +1,308 @@
+// The unidirectional streams: control (RFC 9114 §6.2.1, §7.2), QPACK's two (RFC 9204 §4.2), and those we do not know.
+#include <algorithm>
+
+#include "base/varint.h"
+#include "http/h3_connection_impl.h"
+#include "http/priority.h"
+
+namespace sallyport::http {
+
+namespace {
+
+constexpr std::size_t max_settings = 4096;
+constexpr std::size_t max_priority_update = 264;
+/// Instructions of the decoder that the peer does not take.
+constexpr std::size_t max_unsent_instructions = 64 * 1024;
+/// Requests that PRIORITY_UPDATE spoke of before they came.
+constexpr std::size_t max_early_priorities = 16;
+
+/// The length limit of a control frame that means something to us; nullopt for those that do not.
+std::optional<std::size_t> payload_limit(std::uint64_t type) {
+  switch (static_cast<H3Frame>(type)) {
+    case H3Frame::settings: return max_settings;
+    case H3Frame::goaway:
+    case H3Frame::max_push_id:
+    case H3Frame::cancel_push: return 8;
+    case H3Frame::priority_update: return max_priority_update;
+    default: return std::nullopt;
+  }
+}
+
+/// A payload that is one integer and no more.
+Result<std::uint64_t> parse_only(Bytes payload) {
+  const auto value = take_varint(payload);
+  if (!value || !payload.empty()) return h3_failure(H3Code::frame_error, "a control frame has the wrong length");
+  return *value;
+}
+
+}  // namespace
+
+// Ours
+
+void H3ConnectionImpl::open_control() {
+  if (control_.id >= 0) return;
+  const auto id = quic_->open_unidirectional();
+  if (!id) return;  // on_streams_available() will do it
+  control_.id = *id;
+  const std::uint8_t type[] = {static_cast<std::uint8_t>(H3StreamType::control)};
+  control_.out.append(type);
+  trace_stream_type(trace::Direction::sent, *id, type[0]);
+  // What these promise has to stay the same, or a client's 0-RTT would go by promises of an earlier time (RFC 9114 §7.2.4.2).
+  const H3Settings settings{.max_field_section_size = limits_.max_section_size,
+                            .qpack_table_capacity = qpack_table_capacity,
+                            .qpack_blocked_streams = qpack_blocked_streams,
+                            .extended_connect = is_server(),
+                            .datagrams = true};
+  const auto payload = encode_settings(settings);
+  append_control_frame(H3Frame::settings, payload);
+  if (recorder() != nullptr) trace_settings(trace::Direction::sent, *id, payload.size(), settings);
+}
+
+void H3ConnectionImpl::append_control_frame(H3Frame type, Bytes payload) {
+  std::array<std::uint8_t, max_frame_head> head;
+  control_.out.append(Bytes(head).first(put_frame_head(head, type, payload.size())), payload.size());
+  control_.out.append(payload);
+  if (type != H3Frame::settings)
+    trace_frame(trace::Direction::sent, control_.id, static_cast<std::uint64_t>(type), payload.size());
+  want_write();
+}
+
+Result<> H3ConnectionImpl::send_decoder_instructions() {
+  const auto instructions = decoder_.take_instructions();
+  if (instructions.empty()) return {};
+  if (!decoder_stream_) {
+    decoder_stream_ = std::make_unique<OwnStream>();
+    decoder_stream_->id = quic_->open_unidirectional().value_or(-1);
+    const std::uint8_t type[] = {static_cast<std::uint8_t>(H3StreamType::qpack_decoder)};
+    decoder_stream_->out.append(type);
+    trace_stream_type(trace::Direction::sent, decoder_stream_->id, type[0]);
+  }
+  decoder_stream_->out.append(instructions);
+  if (decoder_stream_->out.unsent_bytes() > max_unsent_instructions)
+    return h3_failure(H3Code::excessive_load, "the peer does not read our QPACK decoder stream");
+  want_write();
+  return {};
+}
+
+// The peer's
+
+Result<> H3ConnectionImpl::on_peer_stream_data(quic::StreamId id, Bytes data, bool fin) {
+  quic_->consume(id, data.size());
+  if (is_critical(id)) return read_critical(id, data, fin);
+  auto stream = std::ranges::find(peer_streams_, id, &PeerStream::id);
+  if (stream == peer_streams_.end()) stream = peer_streams_.insert(peer_streams_.end(), PeerStream{.id = id});
+  if (stream->ignored) return {};
+  while (!data.empty()) {
+    stream->type[stream->type_size++] = data.front();
+    data = data.subspan(1);
+    Bytes type = Bytes(stream->type).first(stream->type_size);
+    const auto value = take_varint(type);
+    if (!value) continue;
+    if (auto result = set_peer_stream_type(id, *value); !result) return result;
+    return is_critical(id) ? read_critical(id, data, fin) : Result<>{};
+  }
+  return {};
+}
+
+Result<> H3ConnectionImpl::set_peer_stream_type(quic::StreamId id, std::uint64_t type) {
+  trace_stream_type(trace::Direction::received, id, type);
+  const auto stream = std::ranges::find(peer_streams_, id, &PeerStream::id);
+  quic::StreamId* critical = nullptr;
+  switch (static_cast<H3StreamType>(type)) {
+    case H3StreamType::control: critical = &peer_control_; break;
+    case H3StreamType::qpack_encoder: critical = &peer_encoder_; break;
+    case H3StreamType::qpack_decoder: critical = &peer_decoder_; break;
+    case H3StreamType::push:
+      if (is_server()) return h3_failure(H3Code::stream_creation_error, "a client may not push");
+      return h3_failure(H3Code::id_error, "the server pushes although it was allowed no push");
+    default:
+      stream->ignored = true;
+      quic_->stop_sending(id, static_cast<std::uint64_t>(H3Code::stream_creation_error));
+      return spend();
+  }
+  if (*critical >= 0)
+    return h3_failure(H3Code::stream_creation_error, "the peer opened a second stream of a type that there is once");
+  *critical = id;
+  peer_streams_.erase(stream);
+  return {};
+}
+
+Result<> H3ConnectionImpl::read_critical(quic::StreamId id, Bytes data, bool fin) {
+  Result<> result;
+  if (id == peer_control_) {
+    result = read_control(data);
+  } else if (id == peer_encoder_) {
+    result = decoder_.read_encoder_stream(data);
+    if (result) result = resume_blocked();
+    if (result) result = send_decoder_instructions();
+  } else {
+    result = cancellations_.read(data);
+  }
+  if (result && fin) return h3_failure(H3Code::closed_critical_stream, "the peer ended a stream that has to stay");
+  return result;
+}
+
+Result<> H3ConnectionImpl::add_blocked(H3Exchange& exchange) {
+  if (blocked_.size() >= qpack_blocked_streams)
+    return h3_failure(H3Code::qpack_decompression_failed, "more streams wait for QPACK than we said may");
+  blocked_.push_back(&exchange);
+  return {};
+}
+
+Result<> H3ConnectionImpl::resume_blocked() {
+  for (std::size_t i = 0; i < blocked_.size();) {
+    H3Exchange& exchange = *blocked_[i];
+    if (!exchange.is_unblocked(decoder_)) {
+      ++i;
+      continue;
+    }
+    blocked_.erase(blocked_.begin() + static_cast<std::ptrdiff_t>(i));
+    if (auto result = exchange.resume(); !result) return result;
+  }
+  return {};
+}
+
+Result<> H3ConnectionImpl::read_control(Bytes data) {
+  while (!data.empty()) {
+    if (!control_frame_.known()) {
+      if (!control_frame_.take(data)) return {};
+      control_payload_.clear();
+      if (auto result = begin_control_frame(); !result) return result;
+    }
+    const Bytes piece = control_frame_.take_payload(data);
+    if (payload_limit(control_frame_.type()))
+      control_payload_.insert(control_payload_.end(), piece.begin(), piece.end());
+    if (control_frame_.left() > 0) return {};
+    if (auto result = end_control_frame(); !result) return result;
+    control_frame_.next();
+  }
+  return {};
+}
+
+Result<> H3ConnectionImpl::begin_control_frame() {
+  const std::uint64_t type = control_frame_.type();
+  const auto unexpected = [] { return h3_failure(H3Code::frame_unexpected, "a control stream has a frame that it must not have"); };
+  const auto frame = static_cast<H3Frame>(type);
+  if (frame == H3Frame::settings) {
+    if (peer_settings_) return unexpected();
+  } else {
+    if (!peer_settings_) return h3_failure(H3Code::missing_settings, "a control stream does not begin with SETTINGS");
+    trace_frame(trace::Direction::received, peer_control_, type, control_frame_.left());
+  }
+  switch (frame) {
+    case H3Frame::data:
+    case H3Frame::headers:
+    case H3Frame::push_promise: return unexpected();
+    case H3Frame::max_push_id:
+      if (!is_server()) return unexpected();
+      break;
+    case H3Frame::priority_update:
+    case H3Frame::priority_update_push:
+      if (!is_server()) return unexpected();
+      if (frame == H3Frame::priority_update_push)
+        return h3_failure(H3Code::id_error, "a priority is given to a push that there is not");
+      break;
+    default:
+      if (is_http2_frame(type)) return unexpected();
+  }
+  if (const auto limit = payload_limit(type); limit && control_frame_.left() > *limit) {
+    if (frame == H3Frame::settings || frame == H3Frame::priority_update)
+      return h3_failure(H3Code::excessive_load, "a control frame is too long");
+    return h3_failure(H3Code::frame_error, "a control frame has the wrong length");
+  }
+  // Of SETTINGS there is one, and it is needed.
+  return frame == H3Frame::settings ? Result<>{} : spend();
+}
+
+Result<> H3ConnectionImpl::end_control_frame() {
+  switch (static_cast<H3Frame>(control_frame_.type())) {
+    case H3Frame::settings: return on_settings(control_payload_);
+    case H3Frame::priority_update: return on_priority_update(control_payload_);
+    case H3Frame::goaway: {
+      const auto id = parse_only(control_payload_);
+      return id ? on_goaway(*id) : std::unexpected(id.error());
+    }
+    case H3Frame::max_push_id: {
+      // Legal, and of no use: we never push.
+      const auto id = parse_only(control_payload_);
+      if (!id) return std::unexpected(id.error());
+      if (*id < peer_max_push_id_) return h3_failure(H3Code::id_error, "MAX_PUSH_ID went down");
+      peer_max_push_id_ = *id;
+      return {};
+    }
+    case H3Frame::cancel_push: return h3_failure(H3Code::id_error, "CANCEL_PUSH names a push that there is not");
+    default: return {};
+  }
+}
+
+Result<> H3ConnectionImpl::on_settings(Bytes payload) {
+  auto settings = parse_settings(payload);
+  if (!settings) return std::unexpected(std::move(settings.error()));
+  if (settings->datagrams && !quic_->peer_takes_datagrams())
+    return h3_failure(H3Code::settings_error, "HTTP datagrams without QUIC datagrams");
+  peer_settings_ = *settings;
+  std::vector<std::uint8_t>().swap(control_payload_);
+  if (recorder() != nullptr)
+    trace_settings(trace::Direction::received, peer_control_, payload.size(), *peer_settings_);
+  if (is_server()) return {};
+  quic_->remember_settings(encode_settings(*peer_settings_));
+  open_waiting();
+  handler_->on_ready(*this);
+  return {};
+}
+
+Result<> H3ConnectionImpl::on_goaway(std::uint64_t id) {
+  if (id > peer_goaway_ || (!is_server() && id % 4 != 0))
+    return h3_failure(H3Code::id_error, "GOAWAY has an ID that it cannot have");
+  peer_goaway_ = id;
+  if (is_server()) return {};  // it speaks of pushes
+  const bool first = !std::exchange(peer_drains_, true);
+  refuse_from(static_cast<quic::StreamId>(id));
+  if (first) handler_->on_goaway(*this);
+  close_when_idle();
+  return {};
+}
+
+/// The server has not looked at these and will not: they may be sent again elsewhere (RFC 9114 §5.2).
+void H3ConnectionImpl::refuse_from(quic::StreamId first) {
+  exchanges_.for_each([&](ExchangeBase& exchange) {
+    if (exchange.stream_id() < 0 || exchange.stream_id() >= first)
+      exchange.fail(ResetCode::cancelled, {ErrorKind::refused, "the server is shutting down"});
+  });
+}
+
+Result<> H3ConnectionImpl::on_priority_update(Bytes payload) {
+  const auto id = take_varint(payload);
+  if (!id) return h3_failure(H3Code::frame_error, "PRIORITY_UPDATE is cut short");
+  if (*id % 4 != 0) return h3_failure(H3Code::id_error, "PRIORITY_UPDATE names what is no request");
+  const auto priority = parse_priority(as_text(payload));
+  if (!priority) return h3_failure(H3Code::general_protocol_error, "PRIORITY_UPDATE has no priority in it");
+  const auto stream = static_cast<quic::StreamId>(*id);
+  if (H3Exchange* const exchange = find(stream)) {
+    if (exchange->has_request()) {
+      // A tunnel keeps its turns.
+      const bool incremental = priority->incremental || exchange->is_tunnel();
+      scheduler_.set_priority(*exchange, {priority->urgency, incremental});
+      return {};
+    }
+  } else if (stream < next_request_) {
+    return {};  // it is over
+  }
+  const auto known = std::ranges::find(early_priorities_, stream, &std::pair<quic::StreamId, Priority>::first);
+  if (known != early_priorities_.end())
+    known->second = *priority;
+  else if (early_priorities_.size() < max_early_priorities)
+    early_priorities_.emplace_back(stream, *priority);
+  return {};
+}
+
+std::optional<Priority> H3ConnectionImpl::take_early_priority(quic::StreamId id) {
+  if (early_priorities_.empty()) return std::nullopt;
+  const auto known = std::ranges::find(early_priorities_, id, &std::pair<quic::StreamId, Priority>::first);
+  if (known == early_priorities_.end()) return std::nullopt;
+  const Priority priority = known->second;
+  early_priorities_.erase(known);
+  return priority;
+}
+
+}  // namespace sallyport::http

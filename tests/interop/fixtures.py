@@ -1,0 +1,111 @@
+"""What the interop tests share: a folder of files with known hashes, gateways of ours, a UDP echo, and skips that say why."""
+
+import json
+import shutil
+import socket
+import subprocess
+import threading
+import unittest
+from pathlib import Path
+
+import harness
+from harness import SALLYPORT, Lab, sha256
+
+HERE = Path(__file__).resolve().parent
+LARGE = 12 << 20
+
+
+def need(*programs):
+    """Skips, aloud, where a peer is not installed."""
+    for name in programs:
+        if not shutil.which(name, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") and not shutil.which(name):
+            raise unittest.SkipTest(f"'{name}' is not installed; scripts/setup --test installs it")
+
+
+def run(*command, timeout=60, env=None):
+    """Runs a peer to its end, whatever that is; standard output and error apart, as text."""
+    return subprocess.run([str(c) for c in command], capture_output=True, text=True, errors="replace", timeout=timeout, env=env)
+
+
+class UdpEcho:
+    """Sends every datagram back, from a thread of its own; .datagrams are those that came, in order."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
+        self.datagrams = []
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            data, peer = self.socket.recvfrom(65536)
+            if data == b"":
+                return
+            self.datagrams.append(data)
+            self.socket.sendto(data, peer)
+
+    def close(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", self.socket.getsockname())
+        self.thread.join(5)
+        self.socket.close()
+
+
+class InteropCase(unittest.TestCase):
+    """A lab with `site` (large.bin, small.txt, empty); gateways are started by the classes that want them."""
+
+    programs = ()
+
+    @classmethod
+    def setUpClass(cls):
+        need(*cls.programs)
+        cls.lab = Lab()
+        cls.addClassCleanup(cls.lab.__exit__)
+        cls.cert, cls.key = cls.lab.certificate()
+        cls.site = cls.lab.folder / "site"
+        cls.site.mkdir()
+        harness.make_file(cls.site / "large.bin", LARGE)
+        (cls.site / "small.txt").write_text("hello\n")
+        (cls.site / "empty").write_text("")
+        cls.want = {path.name: sha256(path) for path in cls.site.iterdir()}
+        cls.downloads = cls.lab.folder / "downloads"
+        cls.downloads.mkdir()
+
+    def assert_is(self, path, name="large.bin"):
+        """The file at `path` is what the site has under `name`; it is removed."""
+        self.assertTrue(path.exists(), f"{path.name} was not written")
+        self.assertEqual(sha256(path), self.want[name], f"{path.name} differs from {name}")
+        path.unlink()
+
+    def get(self, url, *arguments, name="large.bin"):
+        """Downloads with `sallyport get`, checks the content, and returns the figures."""
+        target = self.downloads / "got"
+        figures = self.lab.get_json("-o", target, *arguments, f"{url}/{name}")
+        self.assert_is(target, name)
+        return figures
+
+    def get_fails(self, *arguments, timeout=30):
+        """`sallyport get` must end with status 1 and one line on standard error, which is returned."""
+        done = run(SALLYPORT, "get", "--no-cache", "--quiet", "--ca", self.cert, "-o", "/dev/null", *arguments, timeout=timeout)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+        return done.stderr
+
+    def udp_echo(self):
+        echo = UdpEcho()
+        self.addCleanup(echo.close)
+        return echo
+
+    def json_of(self, *command, env=None):
+        """What a peer of ours in another language prints: one JSON object; its own words when it fails."""
+        done = run(*command, env=env)
+        self.assertEqual(done.returncode, 0, (done.stderr or done.stdout)[-1500:])
+        return json.loads(done.stdout)
+
+    def summaries(self, *files):
+        """What `sallyport trace summary` reads from these qlog files."""
+        done = run(SALLYPORT, "trace", "summary", "--json", *files)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
