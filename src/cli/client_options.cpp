@@ -49,8 +49,7 @@ Duration seconds(double value) { return std::chrono::duration_cast<Duration>(std
 void add_client_flags(CLI::App& app, ClientFlags& flags) {
   app.add_option("--via", flags.via, "A proxy to go through: https://HOST[:PORT] or a URI template; repeat it for more hops, nearest first")
       ->type_name("PROXY")
-      ->expected(1)
-      ->take_all();
+      ->allow_extra_args(false);
   app.add_option("--http", flags.http, "HTTP version with the origin")
       ->check(CLI::IsMember({"auto", "h3", "h2", "h1"}))
       ->capture_default_str();

@@ -111,8 +111,7 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
 
   gateway->add_option("--listen", flags->listen, "Listen on this address, UDP and TCP; repeat it for more; port 0 takes a free one")
       ->type_name("HOST:PORT")
-      ->expected(1)
-      ->take_all()
+      ->allow_extra_args(false)
       ->capture_default_str();
   gateway->add_flag("--no-tcp", flags->no_tcp, "HTTP/3 only");
   gateway->add_option("--cert", settings.certificate_file, "The certificate chain, PEM")->type_name("FILE");
@@ -127,12 +126,10 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
   gateway->add_option("--masque", flags->masque, "Proxy UDP (CONNECT-UDP), TCP (CONNECT), or both: udp,tcp")
       ->type_name("PROTOCOLS")
       ->delimiter(',')
-      ->expected(1)
-      ->take_all();
+      ->allow_extra_args(false);
   gateway->add_option("--allow", flags->allow, "Proxy to these addresses although they are private or special; repeat it for more")
       ->type_name("PREFIX")
-      ->expected(1)
-      ->take_all();
+      ->allow_extra_args(false);
   gateway->add_option("--max-tunnels", settings.max_tunnels, "Tunnels that one client address may have open")
       ->type_name("N")
       ->check(CLI::Range(1, 1'000'000))

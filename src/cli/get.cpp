@@ -98,8 +98,7 @@ void add_get(CLI::App& app, ExitStatus& status) {
   get->add_option("URL", flags->urls, "What to download")->required();
   get->add_option("-o,--output", flags->outputs, "Write to this file instead of standard output; repeat it for several URLs")
       ->type_name("FILE")
-      ->expected(1)
-      ->take_all();
+      ->allow_extra_args(false);
   get->add_flag("-O,--remote-name", flags->remote_name, "Write to a file named like the last part of the URL")->excludes("-o");
   get->add_option("-n,--streams", flags->streams, "Requests at once over one connection; one URL is split by ranges")
       ->check(CLI::Range(1, 1000))

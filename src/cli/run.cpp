@@ -1,6 +1,9 @@
 #include "cli/run.h"
 
 #include "cli/cert.h"
+#include "cli/get.h"
+#include "cli/gateway.h"
+#include "cli/bench.h"
 #include "cli/command.h"
 #include "cli/trace.h"
 
@@ -36,6 +39,9 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "sallyport " SALLYPORT_VERSION);
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::simple);
+  add_gateway(app, status);
+  add_get(app, status);
+  add_bench(app, status);
   add_cert(app, status);
   add_trace(app, status);
   try {

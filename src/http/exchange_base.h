@@ -146,6 +146,9 @@ class ExchangeBase : public Exchange {
   /// Client: the request and its handler, before the version submits it. With `end`, end_queued() at once.
   void begin_request(Request request, ExchangeHandler& handler, bool end);
 
+  /// Client: what was sent of the request, its end too, is lost and will be sent once more.
+  void request_lost() { send_ = Send::finished; }
+
   // What each version does.
 
   /// Sends a response's head; 1xx when it is informational. `end`: nothing follows.

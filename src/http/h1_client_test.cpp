@@ -1,6 +1,7 @@
 // The client's side of HTTP/1.1 against what servers, broken and hostile ones too, answer.
 #include <gtest/gtest.h>
 
+#include <ostream>
 #include <string>
 
 #include "http/tcp_for_test.h"
@@ -183,6 +184,7 @@ struct Bad {
   const char* name;
   std::string response;
 };
+void PrintTo(const Bad& one, std::ostream* out) { *out << one.name; }
 
 class H1ClientRefuses : public H1ClientTest, public testing::WithParamInterface<Bad> {};
 

@@ -1,6 +1,7 @@
 // The server's side of HTTP/1.1 against what clients, clumsy and hostile ones too, put on the wire.
 #include <gtest/gtest.h>
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -215,6 +216,7 @@ struct Bad {
   std::string request;
   unsigned status = 400;
 };
+void PrintTo(const Bad& one, std::ostream* out) { *out << one.name; }
 
 /// Bad inputs 34-39: refused, never seen by a handler, and nothing behind them is taken for a request.
 class H1Refuses : public H1ServerTest, public testing::WithParamInterface<Bad> {};

@@ -164,6 +164,10 @@ struct H2Callbacks {
 
   static int on_frame_send(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     H2Connection& connection = connection_of(user);
+    if (frame->hd.type == NGHTTP2_GOAWAY) {
+      connection.goaway_sent(frame->goaway);
+      return 0;
+    }
     H2Exchange* const exchange = exchange_of(session, frame->hd.stream_id);
     if (exchange == nullptr) return 0;
     switch (frame->hd.type) {

@@ -155,9 +155,11 @@ void H2Connection::received(Bytes bytes) {
 }
 
 void H2Connection::received_fin() {
-  if (exchanges().size() == 0) return end(failure_ ? &*failure_ : nullptr);
-  const Error why = failure_ ? *failure_ : Error{ErrorKind::closed, "the peer closed the HTTP/2 connection with requests open"};
-  end(&why);
+  const std::optional<Error>& why = failure_ ? failure_ : goaway_error_;
+  if (why) return end(&*why);
+  if (exchanges().size() == 0) return end(nullptr);
+  const Error cut{ErrorKind::closed, "the peer closed the HTTP/2 connection with requests open"};
+  end(&cut);
 }
 
 void H2Connection::settings_received() {
@@ -172,8 +174,13 @@ void H2Connection::settings_acknowledged() {
 }
 
 void H2Connection::goaway_received(const nghttp2_goaway& frame) {
-  if (frame.error_code != NGHTTP2_NO_ERROR && !failure_) goaway_error_ = h2_connection_error(frame.error_code);
+  if (frame.error_code != NGHTTP2_NO_ERROR && !goaway_error_) goaway_error_ = h2_goaway_error(frame.error_code, true);
   if (!std::exchange(draining_, true) && handler() != nullptr) handler()->on_goaway(*this);
+}
+
+void H2Connection::goaway_sent(const nghttp2_goaway& frame) {
+  // Where failure_ is set it says more.
+  if (frame.error_code != NGHTTP2_NO_ERROR && !goaway_error_) goaway_error_ = h2_goaway_error(frame.error_code, false);
 }
 
 // The end

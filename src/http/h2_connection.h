@@ -63,6 +63,7 @@ class H2Connection final : public StreamConnection {
   void settings_received();
   void settings_acknowledged();
   void goaway_received(const nghttp2_goaway& frame);
+  void goaway_sent(const nghttp2_goaway& frame);
   void submit_final_goaway();
 
   RequestHandler* const requests_;
@@ -75,7 +76,7 @@ class H2Connection final : public StreamConnection {
   H2FieldList fields_;       // of the section that is being submitted
   H2Window window_;
   std::vector<H2Exchange*> waiting_;  // extended CONNECT, until the peer's SETTINGS tell whether it does them
-  std::optional<Error> goaway_error_;  // the peer's last words
+  std::optional<Error> goaway_error_;  // why a GOAWAY came, or nghttp2 sent one
   std::optional<Error> failure_;       // ours; set: the connection ends with this turn
   std::uint32_t failure_code_ = 0;
   Time settings_sent_{};

@@ -36,9 +36,10 @@ Error h2_stream_error(std::uint32_t code) {
   }
 }
 
-Error h2_connection_error(std::uint32_t code) {
+Error h2_goaway_error(std::uint32_t code, bool from_peer) {
+  const std::string_view what = from_peer ? "the peer closed the HTTP/2 connection" : "the peer broke the rules of HTTP/2";
   return {code == NGHTTP2_ENHANCE_YOUR_CALM ? ErrorKind::resource : ErrorKind::protocol,
-          std::string("the peer closed the HTTP/2 connection (") + nghttp2_http2_strerror(code) + ")", code};
+          std::string(what) + " (" + nghttp2_http2_strerror(code) + ")", code};
 }
 
 }  // namespace sallyport::http

@@ -11,7 +11,7 @@ namespace sallyport::http {
 std::uint32_t h2_code(ResetCode code);
 /// What a RST_STREAM from the peer means to whoever uses the exchange.
 Error h2_stream_error(std::uint32_t code);
-/// What a GOAWAY from the peer means; `code` is not NO_ERROR.
-Error h2_connection_error(std::uint32_t code);
+/// What a GOAWAY means, from the peer or of our own; `code` is not NO_ERROR.
+Error h2_goaway_error(std::uint32_t code, bool from_peer);
 
 }  // namespace sallyport::http

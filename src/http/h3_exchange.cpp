@@ -97,6 +97,7 @@ void H3Exchange::open(quic::StreamId id) {
 void H3Exchange::restart() {
   h3_.scheduler().remove(*this);
   out_.clear();
+  request_lost();
   frame_ = {};
   unfinished_.reset();
   id_ = -1;

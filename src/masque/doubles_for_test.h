@@ -149,6 +149,7 @@ class OutboundForTest final : public net::Outbound, net::Resolver {
   std::map<std::string, std::vector<std::string>> names;  ///< a name that is not there does not resolve
   std::optional<Error> udp_error;                         ///< of every address but the last that a name has
   std::optional<Error> tcp_error;
+  std::function<std::unique_ptr<net::DatagramPath>()> make_udp;  ///< in place of PathForTest
   bool silent = false;  ///< neither names nor TCP are ever answered
   std::vector<std::pair<std::string, std::unique_ptr<PathRecord>>> opened_udp;
   std::vector<std::string> tcp_targets;
@@ -158,6 +159,7 @@ class OutboundForTest final : public net::Outbound, net::Resolver {
   Result<std::unique_ptr<net::DatagramPath>> open_udp(const net::SocketAddress& target) override {
     if (udp_error) return std::unexpected(*std::exchange(udp_error, std::nullopt));
     opened_udp.emplace_back(target.to_string(), std::make_unique<PathRecord>());
+    if (make_udp) return make_udp();
     return std::make_unique<PathForTest>(*opened_udp.back().second);
   }
   std::unique_ptr<net::TcpConnecting> open_tcp(const std::vector<net::SocketAddress>& targets, Duration,

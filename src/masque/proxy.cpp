@@ -64,6 +64,8 @@ std::unique_ptr<Flow> Proxy::Impl::admit(http::Exchange& exchange, Target& targe
   if (!wants(request)) return answer({501, "proxy_configuration_error", "only CONNECT and connect-udp are proxied here"});
   if (!(udp ? options.udp : options.tcp))
     return answer({501, "proxy_configuration_error", udp ? "CONNECT-UDP is switched off" : "CONNECT is switched off"});
+  // Whoever repeats a first flight would open the tunnel again, and send into it again (RFC 8470 §3).
+  if (request.early_data) return answer({425, "http_request_error", "tunnels are not opened in 0-RTT"});
   auto found = target_of(request);
   if (!found) {
     ++counters.refused_malformed;

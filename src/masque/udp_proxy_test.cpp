@@ -173,6 +173,13 @@ TEST_F(UdpProxyTest, RefusesMalformedRequests) {  // bad input 26
   EXPECT_EQ(proxy().counters().udp_open, 0u);
 }
 
+TEST_F(UdpProxyTest, OpensNothingIn0Rtt) {
+  auto request = udp_request(udp_path("8.8.8.8"));
+  request.early_data = true;
+  EXPECT_EQ(refusal(ask(request)), "425 sallyport; error=http_request_error");
+  EXPECT_TRUE(outbound.opened_udp.empty());
+}
+
 TEST_F(UdpProxyTest, SwitchedOff) {
   options.udp = false;
   EXPECT_EQ(refusal(ask("8.8.8.8")), "501 sallyport; error=proxy_configuration_error");

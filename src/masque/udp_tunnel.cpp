@@ -50,8 +50,9 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
       : target(std::move(to)),
         events(std::move(their_events)),
         timers(over.timers()),
-        path(synthetic_path(target.port)),
-        exchange(&over.request(tunnel_request(proxy, target, extra_fields), *this, false)) {
+        path(synthetic_path(target.port)) {
+    // Calls back before it returns when the request can leave at once, so all members stand by now.
+    exchange = &over.request(tunnel_request(proxy, target, extra_fields), *this, false);
     exchange->use_capsules();
     last_max = max_datagram_size();
   }
@@ -180,7 +181,7 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
   bool opened = false;
   bool ended = false;        // `closed` was said
   const std::shared_ptr<const char> alive = std::make_shared<const char>();  // `closed` may be the end of this object
-  http::Exchange* exchange;  // null after on_closed; last, as asking for it makes use of the rest
+  http::Exchange* exchange = nullptr;  // null before the request is made and after on_closed
 };
 
 UdpTunnel::UdpTunnel(http::Connection& connection, const ProxyTemplate& proxy, const Target& target,

@@ -24,13 +24,13 @@ class AckWatch {
   template <class OnLost>
   void on_ack(const AckRanges& ack, OnLost&& on_lost) {
     // A claim about packets never sent is ngtcp2's to punish; here it must merely not be believed.
-    if (ack.largest() >= next_ || ack.largest() < judged_ + packet_threshold) return;
-    const std::uint64_t end = ack.largest() - packet_threshold + 1;
+    if (ack.largest() >= next_ || ack.largest() < judged_) return;
+    const std::uint64_t end = std::max(judged_, ack.largest() + 1 - std::min(packet_threshold, ack.largest() + 1));
     std::uint64_t at = judged_;
     if (ack.cut) at = std::max(at, std::min(end, ack.ranges[ack.count - 1].first));
     const auto judge_until = [&](std::uint64_t stop) {
       for (; at < stop; ++at) {
-        if (at == skipped_) continue;
+        if (at == skipped_ || was_acked(at)) continue;
         ++lost_;
         on_lost(at);
       }
@@ -43,17 +43,25 @@ class AckWatch {
       at = std::max(at, range.last + 1);
     }
     judge_until(end);
+    // The peer may leave those too new to be judged out of its next acknowledgement, once it knows that this one arrived.
+    std::uint8_t recent = 0;
+    for (std::uint64_t number = end; number <= ack.largest(); ++number)
+      if (ack.covers(number) || was_acked(number)) recent |= static_cast<std::uint8_t>(1u << (number - end));
     judged_ = end;
+    recent_ = recent;
   }
 
   std::uint64_t lost() const { return lost_; }
   std::uint64_t next() const { return next_; }
 
  private:
+  bool was_acked(std::uint64_t number) const { return number - judged_ < 8 && (recent_ >> (number - judged_) & 1) != 0; }
+
   std::uint64_t next_ = 0;     // the number after the last one sent
   std::uint64_t judged_ = 0;   // all below are known to be acknowledged or lost
   std::uint64_t skipped_ = ~std::uint64_t{0};  // the last number left out on purpose (RFC 9000 §21.4)
   std::uint64_t lost_ = 0;
+  std::uint8_t recent_ = 0;  // bit i: judged_ + i, not to be judged yet, is acknowledged
 };
 
 }  // namespace sallyport::quic

@@ -54,13 +54,14 @@ class Application {
   virtual void on_established(Time now) = 0;
   /// 0-RTT was refused: everything sent so far is gone; streams are to be opened anew.
   virtual void on_early_data_rejected(Time /*now*/) {}
-  /// Credit for more streams of ours came.
+  /// Credit for more streams of ours came (or may have: it is also called where none was awaited).
   virtual void on_streams_available() {}
 
   /// The bytes are valid during the call; their flow-control credit comes back only by Connection::consume(). A returned Error ends
   /// the connection with its `code` as application error.
   virtual Result<> on_stream_data(StreamId id, Bytes data, bool fin) = 0;
   virtual Result<> on_stream_reset(StreamId id, std::uint64_t code) = 0;
+  /// The peer wants no more of this stream; it was reset with the same code already. May be repeated.
   virtual Result<> on_stop_sending(StreamId id, std::uint64_t code) = 0;
   /// Both directions are done; `code` is what it was reset with, 0 where it was not.
   virtual void on_stream_closed(StreamId id, std::uint64_t code, bool was_reset) = 0;

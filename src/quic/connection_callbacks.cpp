@@ -88,11 +88,6 @@ int on_stream_reset(ngtcp2_conn*, std::int64_t id, std::uint64_t, std::uint64_t 
   return impl.callback_result(impl.app().on_stream_reset(id, code));
 }
 
-int on_stop_sending(ngtcp2_conn*, std::int64_t id, std::uint64_t code, void* user_data, void*) {
-  Impl& impl = impl_of(user_data);
-  return impl.callback_result(impl.app().on_stop_sending(id, code));
-}
-
 int on_stream_close(ngtcp2_conn*, std::uint32_t flags, std::int64_t id, std::uint64_t code, void* user_data, void*) {
   const bool was_reset = (flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET) != 0;
   impl_of(user_data).app().on_stream_closed(id, was_reset ? code : 0, was_reset);
@@ -200,7 +195,6 @@ void Impl::fill(ngtcp2_callbacks& callbacks) const {
   callbacks.recv_tx_key = on_send_key;
   callbacks.recv_stream_data = on_stream_data;
   callbacks.stream_reset = on_stream_reset;
-  callbacks.stream_stop_sending = on_stop_sending;
   callbacks.stream_close = on_stream_close;
   callbacks.acked_stream_data_offset = on_stream_acked;
   callbacks.extend_max_stream_data = on_stream_credit;

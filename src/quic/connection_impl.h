@@ -91,6 +91,7 @@ struct Connection::Impl final : SendBatch::Sender {
   /// False: the server is to answer with Retry instead of keeping this connection.
   bool receive_first(const net::NetPath& from, Bytes datagram, net::Ecn ecn, Time now);
   int read(const ngtcp2_path& from, net::Ecn ecn, Bytes datagram);
+  void deliver_stops();
   void on_read_error(int error);
 
   // connection_write.cpp

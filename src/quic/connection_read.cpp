@@ -1,4 +1,7 @@
 // What comes in: datagrams to ngtcp2, and what it makes of errors.
+#include <algorithm>
+#include <utility>
+
 #include "quic/connection_impl.h"
 #include "quic/native.h"
 #include "quic/packet_protection.h"
@@ -31,7 +34,9 @@ void Impl::receive(const net::NetPath& from, const net::DatagramRun& run, Time a
       on_read_error(error);
       break;
     }
+    if (!tap.stops().empty()) deliver_stops();
   }
+  tap.stops().clear();
   flush_work.request();
 }
 
@@ -43,8 +48,18 @@ bool Impl::receive_first(const net::NetPath& from, Bytes datagram, net::Ecn ecn,
   const int error = read(to_native(from), ecn, datagram);
   if (error == NGTCP2_ERR_RETRY) return false;
   if (error != 0) on_read_error(error);
+  else if (!tap.stops().empty()) deliver_stops();
   flush_work.request();
   return true;
+}
+
+/// ngtcp2 answers STOP_SENDING with RESET_STREAM by itself, and tells nobody.
+void Impl::deliver_stops() {
+  for (const StopSending& stop : std::exchange(tap.stops(), {})) {
+    // A stream that is gone gets none of its repetitions. (There is no other question to ngtcp2 that tells which are there.)
+    if (ngtcp2_conn_set_stream_user_data(conn.get(), stop.stream_id, nullptr) != 0) continue;
+    if (callback_result(app().on_stop_sending(stop.stream_id, stop.code)) != 0) return;
+  }
 }
 
 void Impl::on_read_error(int error) {

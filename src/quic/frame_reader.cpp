@@ -54,7 +54,8 @@ bool skip_with_length(Bytes& in) {
   return length && skip_bytes(in, *length);
 }
 
-bool read_ack(Bytes in, AckRanges& out) {
+/// Takes the rest of an ACK frame off the front.
+bool take_ack(std::uint8_t type, Bytes& in, AckRanges& out) {
   const auto largest = take_varint(in);
   const auto delay = take_varint(in);
   const auto range_count = take_varint(in);
@@ -63,15 +64,19 @@ bool read_ack(Bytes in, AckRanges& out) {
   out.ranges[0] = {*largest - *first_range, *largest};
   out.count = 1;
   out.cut = *range_count >= AckRanges::capacity;
-  for (std::uint64_t i = 0; i < *range_count && out.count < AckRanges::capacity; ++i) {
+  for (std::uint64_t i = 0; i < *range_count; ++i) {
     const auto gap = take_varint(in);
     const auto length = take_varint(in);
+    if (out.count == AckRanges::capacity) {
+      if (!gap || !length) return false;
+      continue;
+    }
     const std::uint64_t above = out.ranges[out.count - 1].first;
     if (!gap || !length || above < *gap + 2 || above - *gap - 2 < *length) return false;
     const std::uint64_t last = above - *gap - 2;
     out.ranges[out.count++] = {last - *length, last};
   }
-  return true;
+  return type == ack || skip_varints(in, 3);
 }
 
 /// Past one frame of `type` (its type byte already taken); false where the rest cannot be read, or is this frame.
@@ -85,7 +90,6 @@ bool skip_frame(std::uint8_t type, Bytes& in) {
     case ping:
     case handshake_done: return true;
     case reset_stream: return skip_varints(in, 3);
-    case stop_sending:
     case max_stream_data:
     case stream_data_blocked: return skip_varints(in, 2);
     case crypto: return skip_varints(in, 1) && skip_with_length(in);
@@ -111,14 +115,25 @@ bool skip_frame(std::uint8_t type, Bytes& in) {
 
 }  // namespace
 
-bool find_ack(Bytes frames, AckRanges& out) {
+bool scan_frames(Bytes frames, AckRanges& ack_out, std::vector<StopSending>& stops) {
+  bool found = false;
   while (!frames.empty()) {
     const std::uint8_t type = frames[0];
     frames = frames.subspan(1);
-    if (type == ack || type == ack_ecn) return read_ack(frames, out);
-    if (!skip_frame(type, frames)) return false;
+    if (type == ack || type == ack_ecn) {
+      AckRanges second;  // nobody sends two
+      if (!take_ack(type, frames, found ? second : ack_out)) break;
+      found = true;
+    } else if (type == stop_sending) {
+      const auto id = take_varint(frames);
+      const auto code = take_varint(frames);
+      if (!id || !code) break;
+      stops.push_back({static_cast<std::int64_t>(*id), *code});
+    } else if (!skip_frame(type, frames)) {
+      break;
+    }
   }
-  return false;
+  return found;
 }
 
 bool is_path_size_probe(Bytes frames) {

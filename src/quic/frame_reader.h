@@ -1,10 +1,11 @@
-// Reads just enough of a packet's plain frames (RFC 9000 §19) to find its acknowledgement, for what watches packets at the
-// encryption boundary. ngtcp2 is who validates frames; what is malformed here merely ends the search.
+// Reads just enough of a packet's plain frames (RFC 9000 §19) to find what ngtcp2 does not tell: acknowledgements and
+// STOP_SENDING. ngtcp2 is who validates frames; what is malformed here merely ends the search. Used by PacketTap.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "base/bytes.h"
 
@@ -28,8 +29,14 @@ struct AckRanges {
   }
 };
 
-/// Looks for the first ACK frame among `frames`; false, and `out` unspecified, when there is none that can be read.
-bool find_ack(Bytes frames, AckRanges& out);
+struct StopSending {
+  std::int64_t stream_id = 0;
+  std::uint64_t code = 0;
+};
+
+/// Goes through `frames`: the first ACK frame into `ack` (left as it was when there is none), STOP_SENDING frames to the end of
+/// `stops`. True when there was an ACK.
+bool scan_frames(Bytes frames, AckRanges& ack, std::vector<StopSending>& stops);
 
 /// PING, then nothing but PADDING: what ngtcp2 sends to probe the path's size.
 bool is_path_size_probe(Bytes frames);

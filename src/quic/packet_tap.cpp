@@ -59,10 +59,10 @@ void PacketTap::on_open(Bytes header, Bytes frames) {
     next_received_[space] = std::max(next_received_[space], number + 1);
     record(trace::Direction::received, type, number, header, frames);
   }
-  if (type != trace::PacketType::one_rtt) return;
-  if (first_one_rtt_ == Time{}) first_one_rtt_ = now_;
+  if (space_of(type) != application_space) return;
+  if (type == trace::PacketType::one_rtt && first_one_rtt_ == Time{}) first_one_rtt_ = now_;
   AckRanges ack;
-  if (!find_ack(frames, ack)) return;
+  if (!scan_frames(frames, ack, stops_)) return;
   acks_.on_ack(ack, [this](std::uint64_t lost) {
     if (recorder_ != nullptr) recorder_->packet_lost(now_, trace::PacketType::one_rtt, lost);
   });

@@ -1,9 +1,10 @@
 // PacketTap: sees each packet of one connection just before it is sealed and just after it was opened. From that it counts,
-// finds losses and the path's size, notices key updates, and feeds the connection's recorder.
+// finds losses, the path's size and STOP_SENDING, notices key updates, and feeds the connection's recorder.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/time.h"
@@ -28,6 +29,9 @@ class PacketTap {
   void on_seal(Bytes header, Bytes frames);
   void on_open(Bytes header, Bytes frames);
 
+  /// The STOP_SENDING frames received that nobody has taken out yet.
+  std::vector<StopSending>& stops() { return stops_; }
+
   std::uint64_t packets_sent() const { return packets_sent_; }
   std::uint64_t packets_received() const { return packets_received_; }
   std::uint64_t packets_lost() const { return acks_.lost(); }
@@ -48,6 +52,7 @@ class PacketTap {
   trace::Recorder* recorder_ = nullptr;
   Time now_{}, first_one_rtt_{};
   AckWatch acks_;
+  std::vector<StopSending> stops_;
   std::array<std::uint64_t, space_count> next_sent_{}, next_received_{};
   std::uint64_t packets_sent_ = 0, packets_received_ = 0;
   std::uint32_t key_updates_ = 0;

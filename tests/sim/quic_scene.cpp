@@ -49,7 +49,7 @@ void QuicScene::serve() {
     auto application = std::make_unique<quic::test::TestApplication>();
     application->connection = &connection;
     application->echo = true;
-    server_applications_.push_back(application.get());
+    server_applications_.emplace_back(&connection, application.get());
     return application;
   });
 }
@@ -95,7 +95,22 @@ bool QuicScene::echo(Client& client, std::size_t bytes, Duration limit) {
 }
 
 quic::test::TestApplication* QuicScene::server_application() const {
-  return server_applications_.empty() ? nullptr : server_applications_.back();
+  quic::test::TestApplication* newest = nullptr;
+  std::size_t newest_index = 0;
+  endpoint->for_each([&](quic::Connection& open) {
+    for (std::size_t i = newest_index; i < server_applications_.size(); ++i)
+      if (server_applications_[i].first == &open) {
+        newest = server_applications_[i].second;
+        newest_index = i;
+      }
+  });
+  return newest;
+}
+
+quic::Stats QuicScene::server_stats() const {
+  const auto* application = server_application();
+  EXPECT_NE(application, nullptr) << "the server has no connection open";
+  return application == nullptr ? quic::Stats{} : application->connection->stats();
 }
 
 }  // namespace sallyport::sim

@@ -46,9 +46,9 @@ class QuicScene {
   /// Both, at most `limit` from now.
   bool echo(Client& client, std::size_t bytes, Duration limit = 60s);
 
-  /// The server's side of the connection that was accepted last; null when there is none.
+  /// The server's side of the open connection that was accepted last; null when there is none.
   quic::test::TestApplication* server_application() const;
-  quic::Stats server_stats() const { return server_application()->connection->stats(); }
+  quic::Stats server_stats() const;
 
   Network network;
   Host& client_host;
@@ -63,7 +63,8 @@ class QuicScene {
 
   std::unique_ptr<Socket> server_socket_;
   std::deque<Client> clients_;
-  std::vector<quic::test::TestApplication*> server_applications_;  // the endpoint's, until it closes them
+  // All that were accepted; the endpoint's, which destroys those that close.
+  std::vector<std::pair<const quic::Connection*, quic::test::TestApplication*>> server_applications_;
 };
 
 }  // namespace sallyport::sim

@@ -1,0 +1,231 @@
+"""`sallyport gateway` as a process: its pages for operators, certificates under way, its end, and what it says when it cannot start."""
+
+import http.client
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import time
+import unittest
+
+import harness
+from harness import SALLYPORT, Lab
+
+SIZE = 8 << 20
+
+
+def tls_context(certificate):
+    context = ssl.create_default_context(cafile=certificate)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+class Running(unittest.TestCase):
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.__exit__)
+        self.site = self.lab.folder / "site"
+        self.site.mkdir()
+        (self.site / "small.txt").write_text("hello\n")
+        harness.make_file(self.site / "file.bin", SIZE)
+
+    def gateway(self, *flags):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.admin = free.getsockname()[1]
+        return self.lab.gateway("--files", self.site, "--admin", f"127.0.0.1:{self.admin}", *flags)
+
+    def page(self, path):
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=10)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+    def metric(self, line):
+        for found in self.page("/metrics")[1].splitlines():
+            if found.startswith(f"sallyport_{line} "):
+                return float(found.split()[-1])
+        self.fail(f"no metric {line}")
+
+    def connect(self, gateway, certificate=None):
+        connection = http.client.HTTPSConnection("127.0.0.1", gateway.port, timeout=20,
+                                                 context=tls_context(certificate or self.lab.certificate()[0]))
+        connection.connect()
+        return connection
+
+    def wait_until(self, holds, what):
+        end = time.monotonic() + 10
+        while not holds():
+            self.assertLess(time.monotonic(), end, what)
+            time.sleep(0.02)
+
+
+class Operation(Running):
+    def test_pages_and_counts(self):
+        gateway = self.gateway("--masque", "udp", "--workers", "3")
+        self.assertEqual(self.page("/healthz"), (200, "alive\n"))
+        self.assertEqual(self.page("/readyz"), (200, "ready\n"))
+        self.assertEqual(self.page("/small.txt")[0], 404)
+        for version in ("h3", "h2", "h1"):
+            for _ in range(4):
+                self.lab.get_json("--http", version, "-o", self.lab.folder / "got", f"{gateway.url}/file.bin")
+        self.assertEqual(self.metric("workers"), 3)
+        for version in ("http/1", "http/2", "http/3"):
+            self.assertEqual(self.metric(f'requests_total{{version="{version}"}}'), 4)
+            self.assertEqual(self.metric(f'responses_total{{version="{version}",class="2xx"}}'), 4)
+            self.assertEqual(self.metric(f'response_body_bytes_total{{version="{version}"}}'), 4 * SIZE)
+        self.assertEqual(self.metric('handshakes_total{transport="quic",result="completed"}'), 4)
+        self.assertEqual(self.metric('handshakes_total{transport="tcp",result="completed"}'), 8)
+        self.assertGreater(self.metric('udp_bytes_total{direction="out"}'), 4 * SIZE)
+        self.assertGreater(self.metric('udp_datagrams_total{direction="out"}'), 2 * self.metric('udp_calls_total{direction="out"}'))
+        self.wait_until(lambda: self.metric("quic_rtt_seconds_count") >= 4, "round-trip times are sampled when connections end")
+        self.assertEqual(self.metric('masque_tunnels_open{protocol="udp"}'), 0)
+
+    def test_alt_svc_and_misdirected(self):
+        gateway = self.gateway()
+        connection = self.connect(gateway)
+        connection.request("GET", "/small.txt")
+        answer = connection.getresponse()
+        self.assertEqual(answer.read(), b"hello\n")
+        self.assertEqual(answer.headers["alt-svc"], f'h3=":{gateway.port}"; ma=86400')
+        connection.request("GET", "/small.txt", headers={"Host": "other.test"})
+        answer = connection.getresponse()
+        answer.read()
+        self.assertEqual((answer.status, answer.headers["alt-svc"]), (421, None))
+
+    def test_new_certificate_without_a_restart(self):
+        gateway = self.gateway("--workers", "2")
+        certificate, key = self.lab.certificate()
+        before = self.connect(gateway)
+        new = self.lab.folder / "new.pem"
+        harness.run(SALLYPORT, "cert", "self-signed", "127.0.0.1", "--cert", new, "--key", self.lab.folder / "new-key.pem")
+        old = self.lab.folder / "old.pem"
+        old.write_bytes(certificate.read_bytes())
+        certificate.write_bytes(b"no certificate")
+        gateway.child.send_signal(signal.SIGHUP)
+        self.wait_until(lambda: "the old certificate stays" in gateway.last_words(), "a bad certificate is reported")
+        self.connect(gateway, old).close()
+        os.replace(self.lab.folder / "new-key.pem", key)
+        os.replace(new, certificate)
+        gateway.child.send_signal(signal.SIGHUP)
+        self.wait_until(lambda: "in use for new connections" in gateway.last_words(), "a good one is taken")
+        self.lab.get_json("--http", "h3", "-o", self.lab.folder / "got", f"{gateway.url}/small.txt")
+        self.connect(gateway).close()
+        with self.assertRaises(ssl.SSLCertVerificationError):
+            self.connect(gateway, old)
+        before.request("GET", "/small.txt")
+        self.assertEqual(before.getresponse().read(), b"hello\n")
+
+    def test_a_cut_file_never_looks_whole(self):
+        gateway = self.gateway()
+        connection = self.connect(gateway)
+        connection.request("GET", "/file.bin")
+        answer = connection.getresponse()
+        os.truncate(self.site / "file.bin", SIZE // 2)
+        with self.assertRaises((http.client.IncompleteRead, ConnectionError, ssl.SSLError)):
+            answer.read()
+        self.assertEqual(self.metric("file_transfers_cut_total"), 1)
+
+
+class Ending(Running):
+    def test_lets_what_is_open_finish(self):
+        gateway = self.gateway()
+        connection = self.connect(gateway)
+        connection.request("GET", "/file.bin")
+        answer = connection.getresponse()
+        self.connect(gateway)  # idle: does not hold up the end
+        gateway.child.send_signal(signal.SIGTERM)
+        self.wait_until(lambda: self.page("/readyz")[0] == 503, "not ready while draining")
+        with self.assertRaises(ConnectionError):
+            self.connect(gateway)
+        refused = subprocess.run([SALLYPORT, "get", "-k", "--http", "h3", "--no-cache", "--timeout", "5", f"{gateway.url}/small.txt"],
+                                 capture_output=True, text=True)
+        self.assertEqual(refused.returncode, 1)
+        self.assertTrue(gateway.alive())
+        self.assertEqual(len(answer.read()), SIZE)
+        self.assertEqual(gateway.child.wait(5), 0)
+
+    def test_a_download_over_http3_finishes(self):
+        with open(self.site / "big.bin", "wb") as file:
+            file.truncate(256 << 20)
+        gateway = self.gateway()
+        client = self.lab.start([SALLYPORT, "get", "-k", "--http", "h3", "--no-cache", "-q", "-o", self.lab.folder / "got", f"{gateway.url}/big.bin"])
+        self.wait_until(lambda: self.metric('requests_open{transport="quic"}') == 1, "the download started")
+        gateway.child.send_signal(signal.SIGTERM)
+        self.assertEqual(client.child.wait(60), 0)
+        self.assertEqual((self.lab.folder / "got").stat().st_size, 256 << 20)
+        self.assertEqual(gateway.child.wait(5), 0)
+
+    def test_ends_after_the_grace_time(self):
+        gateway = self.gateway("--grace", "0.3")
+        connection = self.connect(gateway)
+        connection.request("GET", "/file.bin")
+        answer = connection.getresponse()
+        gateway.child.send_signal(signal.SIGTERM)
+        self.assertEqual(gateway.child.wait(5), 0)
+        with self.assertRaises((http.client.IncompleteRead, ConnectionError, ssl.SSLError)):
+            answer.read()
+
+    def test_a_second_signal_ends_at_once(self):
+        gateway = self.gateway("--grace", "600")
+        connection = self.connect(gateway)
+        connection.request("GET", "/file.bin")
+        connection.getresponse()
+        gateway.child.send_signal(signal.SIGINT)
+        self.wait_until(lambda: self.page("/readyz")[0] == 503, "draining")
+        gateway.child.send_signal(signal.SIGINT)
+        self.assertEqual(gateway.child.wait(5), 0)
+
+
+class Starting(unittest.TestCase):
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.__exit__)
+
+    def fails(self, status, words, *flags, own_certificate=False):
+        certificate = [] if own_certificate else ["--self-signed", "a.test"]
+        done = subprocess.run([SALLYPORT, "gateway", "--listen", "127.0.0.1:0", "--log-level", "error", *map(str, flags), *certificate],
+                              capture_output=True, text=True, timeout=20)
+        self.assertEqual(done.returncode, status, done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertIn(words, done.stderr)
+
+    def test_wrong_flags(self):
+        self.fails(2, "nothing to do")
+        self.fails(2, "needs a certificate", "--files", "/", own_certificate=True)
+        self.fails(2, "--cert and --key go together", "--files", "/", "--cert", "x", own_certificate=True)
+        self.fails(2, "not available yet", "--masque", "ip")
+        self.fails(2, "does not know 'sctp'", "--masque", "udp,sctp")
+        self.fails(2, "10.0.0.1/8", "--masque", "udp", "--allow", "10.0.0.1/8")
+        self.fails(2, "no address to listen on", "--files", "/", "--listen", "443")
+        self.fails(2, "--workers", "--files", "/", "--workers", "1000")
+        self.fails(2, "--cc", "--files", "/", "--cc", "vegas")
+
+    def test_unusable_files_and_addresses(self):
+        self.fails(1, "/nowhere", "--files", "/nowhere")
+        self.fails(1, "is not a folder", "--files", "/etc/passwd")
+        self.fails(1, "/nowhere", "--files", "/", "--cert", "/nowhere", "--key", "/nowhere", own_certificate=True)
+        certificate, _ = self.lab.certificate()
+        self.fails(1, str(certificate), "--files", "/", "--cert", certificate, "--key", certificate, own_certificate=True)
+        self.fails(1, "192.0.2.77", "--files", "/", "--listen", "192.0.2.77:8443")
+        self.fails(1, "/nowhere", "--files", "/", "--keylog", "/nowhere/keys")
+        self.fails(1, "/nowhere", "--files", "/", "--secret-file", "/nowhere")
+        for kind, name in ((socket.SOCK_DGRAM, "UDP"), (socket.SOCK_STREAM, "TCP")):
+            with socket.socket(socket.AF_INET, kind) as taken:
+                taken.bind(("127.0.0.1", 0))
+                if kind == socket.SOCK_STREAM:
+                    taken.listen()
+                port = taken.getsockname()[1]
+                self.fails(1, f"127.0.0.1:{port} is taken for {name}", "--files", "/", "--listen", f"127.0.0.1:{port}")
+
+    def test_a_self_signed_certificate_that_clients_can_trust(self):
+        certificate, ready = self.lab.folder / "made.pem", self.lab.folder / "ready"
+        (self.lab.folder / "a").write_text("hello\n")
+        gateway = self.lab.start([SALLYPORT, "gateway", "--listen", "127.0.0.1:0", "--self-signed", "localhost", "127.0.0.1", "--write-cert",
+                                  certificate, "--files", self.lab.folder, "--ready-file", ready])
+        address = harness.wait_for_ready(gateway, ready)
+        self.assertEqual(harness.run(SALLYPORT, "get", "--ca", certificate, "--no-cache", "-q", f"https://{address}/a"), "hello\n")
+
+
+if __name__ == "__main__":
+    unittest.main()

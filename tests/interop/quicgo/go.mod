@@ -1,0 +1,18 @@
+module sallyport/interop/quicgo
+
+go 1.23
+
+require github.com/quic-go/quic-go v0.54.1
+
+require (
+	github.com/francoispqt/gojay v1.2.13 // indirect
+	github.com/quic-go/qpack v0.5.1 // indirect
+	go.uber.org/mock v0.5.0 // indirect
+	golang.org/x/crypto v0.26.0 // indirect
+	golang.org/x/mod v0.18.0 // indirect
+	golang.org/x/net v0.28.0 // indirect
+	golang.org/x/sync v0.8.0 // indirect
+	golang.org/x/sys v0.23.0 // indirect
+	golang.org/x/text v0.17.0 // indirect
+	golang.org/x/tools v0.22.0 // indirect
+)
