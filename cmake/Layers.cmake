@@ -4,7 +4,7 @@ add_library(sallyport_options INTERFACE)
 target_include_directories(sallyport_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_options(sallyport_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wno-missing-field-initializers)
 target_compile_definitions(sallyport_options INTERFACE SPDLOG_FMT_EXTERNAL BOOST_ASIO_NO_DEPRECATED
-  BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_USE_STD_STRING_VIEW SALLYPORT_VERSION="${PROJECT_VERSION}")
+  BOOST_ASIO_SEPARATE_COMPILATION SALLYPORT_VERSION="${PROJECT_VERSION}")
 target_link_libraries(sallyport_options INTERFACE Threads::Threads)
 if(SALLYPORT_IO_URING)
   target_compile_definitions(sallyport_options INTERFACE BOOST_ASIO_HAS_IO_URING BOOST_ASIO_DISABLE_EPOLL)

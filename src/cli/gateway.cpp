@@ -1,8 +1,10 @@
 #include "cli/gateway.h"
 
-#include <fmt/format.h>
+#include "base/log.h"
+#include "cli/command.h"
+#include "gateway/addresses.h"
+#include "gateway/gateway.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <map>
@@ -10,10 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "base/log.h"
-#include "cli/command.h"
-#include "gateway/addresses.h"
-#include "gateway/gateway.h"
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 namespace sallyport::cli {
 namespace {
@@ -26,22 +26,31 @@ struct GatewayFlags {
   gateway::Settings settings;
 };
 
-Duration seconds(double value) { return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(value)); }
+Duration seconds(double value) {
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(value));
+}
 
 Result<> read_masque(const GatewayFlags& flags, gateway::Settings& settings) {
   for (const auto& protocol : flags.masque) {
-    if (protocol == "udp") settings.masque_udp = true;
-    else if (protocol == "tcp") settings.masque_tcp = true;
-    else if (protocol == "ip") return fail(ErrorKind::usage, "--masque ip (CONNECT-IP) is not available yet; udp and tcp are");
-    else return fail(ErrorKind::usage, fmt::format("--masque does not know '{}'; it takes udp, tcp or udp,tcp", protocol));
+    if (protocol == "udp")
+      settings.masque_udp = true;
+    else if (protocol == "tcp")
+      settings.masque_tcp = true;
+    else if (protocol == "ip")
+      return fail(ErrorKind::usage, "--masque ip (CONNECT-IP) is not available yet; udp and tcp are");
+    else
+      return fail(ErrorKind::usage,
+                  fmt::format("--masque does not know '{}'; it takes udp, tcp or udp,tcp", protocol));
   }
   for (const auto& text : flags.allow) {
     const auto prefix = net::IpPrefix::parse(text);
     if (!prefix)
-      return fail(ErrorKind::usage,
-                  fmt::format("--allow '{}' is no prefix; write it as 10.0.0.0/8, 2001:db8::/32 or one address, with no "
-                              "bits set behind its length",
-                              text));
+      return fail(
+          ErrorKind::usage,
+          fmt::format(
+              "--allow '{}' is no prefix; write it as 10.0.0.0/8, 2001:db8::/32 or one address, with no "
+              "bits set behind its length",
+              text));
     settings.allow.push_back(*prefix);
   }
   return {};
@@ -54,7 +63,9 @@ Result<> read_certificate(const gateway::Settings& settings) {
   if (files && !settings.self_signed.empty())
     return fail(ErrorKind::usage, "give --cert and --key, or --self-signed, not both");
   if (!files && settings.self_signed.empty())
-    return fail(ErrorKind::usage, "a gateway needs a certificate; give --cert FILE --key FILE, or --self-signed NAME to try it out");
+    return fail(
+        ErrorKind::usage,
+        "a gateway needs a certificate; give --cert FILE --key FILE, or --self-signed NAME to try it out");
   if (!settings.write_certificate.empty() && settings.self_signed.empty())
     return fail(ErrorKind::usage, "--write-cert is for the certificate that --self-signed makes");
   return {};
@@ -107,19 +118,26 @@ Result<int> run_gateway(const GatewayFlags& flags) {
 void add_gateway(CLI::App& app, ExitStatus& status) {
   auto flags = std::make_shared<GatewayFlags>();
   auto& settings = flags->settings;
-  CLI::App* gateway = app.add_subcommand("gateway", "Serve files, and proxy by MASQUE, over HTTP/3, /2 and /1.1");
+  CLI::App* gateway =
+      app.add_subcommand("gateway", "Serve files, and proxy by MASQUE, over HTTP/3, /2 and /1.1");
 
-  gateway->add_option("--listen", flags->listen, "Listen on this address, UDP and TCP; repeat it for more; port 0 takes a free one")
+  gateway
+      ->add_option("--listen", flags->listen,
+                   "Listen on this address, UDP and TCP; repeat it for more; port 0 takes a free one")
       ->type_name("HOST:PORT")
       ->allow_extra_args(false)
       ->capture_default_str();
   gateway->add_flag("--no-tcp", flags->no_tcp, "HTTP/3 only");
   gateway->add_option("--cert", settings.certificate_file, "The certificate chain, PEM")->type_name("FILE");
   gateway->add_option("--key", settings.key_file, "Its key, PEM")->type_name("FILE");
-  gateway->add_option("--self-signed", settings.self_signed, "Make a certificate for these names or addresses, valid 13 days")
+  gateway
+      ->add_option("--self-signed", settings.self_signed,
+                   "Make a certificate for these names or addresses, valid 13 days")
       ->type_name("NAME")
       ->expected(1, -1);
-  gateway->add_option("--write-cert", settings.write_certificate, "Put the self-signed certificate here, for --ca of clients")
+  gateway
+      ->add_option("--write-cert", settings.write_certificate,
+                   "Put the self-signed certificate here, for --ca of clients")
       ->type_name("FILE");
 
   gateway->add_option("--files", settings.files, "Serve the files below this folder")->type_name("DIR");
@@ -127,7 +145,9 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->type_name("PROTOCOLS")
       ->delimiter(',')
       ->allow_extra_args(false);
-  gateway->add_option("--allow", flags->allow, "Proxy to these addresses although they are private or special; repeat it for more")
+  gateway
+      ->add_option("--allow", flags->allow,
+                   "Proxy to these addresses although they are private or special; repeat it for more")
       ->type_name("PREFIX")
       ->allow_extra_args(false);
   gateway->add_option("--max-tunnels", settings.max_tunnels, "Tunnels that one client address may have open")
@@ -135,13 +155,18 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
 
-  gateway->add_option("--admin", flags->admin, "Serve /healthz, /readyz and /metrics here, without TLS")->type_name("HOST:PORT");
-  gateway->add_option("--qlog", settings.qlog, "Write a qlog file of every QUIC connection into this folder")->type_name("DIR");
-  gateway->add_option("--keylog", settings.key_log, "Append TLS secrets to this file, for Wireshark")->type_name("FILE");
+  gateway->add_option("--admin", flags->admin, "Serve /healthz, /readyz and /metrics here, without TLS")
+      ->type_name("HOST:PORT");
+  gateway->add_option("--qlog", settings.qlog, "Write a qlog file of every QUIC connection into this folder")
+      ->type_name("DIR");
+  gateway->add_option("--keylog", settings.key_log, "Append TLS secrets to this file, for Wireshark")
+      ->type_name("FILE");
   gateway->add_option("--log-level", flags->log_level, "What is logged on standard error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}))
       ->capture_default_str();
-  gateway->add_option("--ready-file", settings.ready_file, "Write the addresses here, one a line, once all of them listen")
+  gateway
+      ->add_option("--ready-file", settings.ready_file,
+                   "Write the addresses here, one a line, once all of them listen")
       ->type_name("FILE");
 
   gateway->add_option("--workers", settings.workers, "Threads; 0: one for each core")
@@ -151,10 +176,14 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
   gateway->add_option("--cc", flags->congestion, "Congestion control")
       ->check(CLI::IsMember({"cubic", "bbr", "reno"}))
       ->capture_default_str();
-  gateway->add_option("--retry", flags->retry, "Have clients prove their address by Retry: auto is under load only")
+  gateway
+      ->add_option("--retry", flags->retry,
+                   "Have clients prove their address by Retry: auto is under load only")
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str();
-  gateway->add_option("--idle-timeout", flags->idle_timeout, "Close connections on which nothing happened for this many seconds")
+  gateway
+      ->add_option("--idle-timeout", flags->idle_timeout,
+                   "Close connections on which nothing happened for this many seconds")
       ->type_name("S")
       ->check(CLI::Range(1.0, 86400.0))
       ->capture_default_str();
@@ -162,11 +191,15 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->type_name("S")
       ->check(CLI::Range(0.0, 86400.0))
       ->capture_default_str();
-  gateway->add_option("--secret-file", settings.secret_file,
-                      "At least 32 bytes from which keys for tickets, tokens and resets are made; the same for all "
-                      "gateways of a deployment")
+  gateway
+      ->add_option(
+          "--secret-file", settings.secret_file,
+          "At least 32 bytes from which keys for tickets, tokens and resets are made; the same for all "
+          "gateways of a deployment")
       ->type_name("FILE");
-  gateway->add_option("--server-id", settings.server_id, "This gateway's number among them, in its connection IDs")
+  gateway
+      ->add_option("--server-id", settings.server_id,
+                   "This gateway's number among them, in its connection IDs")
       ->type_name("N")
       ->capture_default_str();
   gateway->callback([flags, &status] { finish_with(run_gateway(*flags), status); });

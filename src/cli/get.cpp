@@ -80,7 +80,7 @@ Result<int> run_get(const GetFlags& flags) {
   int status = figures.transfers.empty() ? 1 : 0;
   for (const client::TransferFigures& transfer : figures.transfers)
     if (!transfer.error.empty()) {
-      fmt::print(stderr, "sallyport: {}\n", transfer.error);
+      fmt::print(stderr, "sallyport: {}{}{}\n", transfer.error, transfer.kept.empty() ? "" : "; ", transfer.kept);
       status = 1;
     }
   // A body on standard output leaves no room for figures there.

@@ -64,6 +64,7 @@ class QuicAttempt : public Attempt, protected http::ConnectionHandler {
     auto made = http::make_h3_client(context_.quic, path, quic_options(context_, peer_), *this, context_.limits);
     if (!made) return end(&made.error());
     connection_ = std::move(*made);
+    if (peer_.ready_early && events_ && connection_->quic()->can_send_early()) events_->on_attempt_ready(*this);
   }
 
   void end(const Error* why) {

@@ -70,7 +70,8 @@ struct Chain::Impl {
   }
 
   void start_origin(Origin& origin) {
-    Peer peer{origin.url.host, origin.url.port, "origin " + origin.url.origin()};
+    // Not the hops: CONNECT is not safe, so it never leaves early (RFC 8470 §2).
+    Peer peer{origin.url.host, origin.url.port, "origin " + origin.url.origin(), true};
     Link* outer = hops.empty() ? nullptr : hops.back().get();
     const masque::ProxyTemplate* carrier = hops.empty() ? nullptr : &options.hops.back();
     LinkEvents events;

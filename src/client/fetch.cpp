@@ -51,6 +51,7 @@ struct Fetch::Impl {
 
   Impl(http::Connection& to, Url what, Output& into, FetchOptions fetch_options, Done when_done)
       : connection(to),
+        timers(to.timers()),
         url(std::move(what)),
         output(into),
         options(fetch_options),
@@ -74,7 +75,7 @@ struct Fetch::Impl {
   }
 
   void start() {
-    figures.started = last_byte = connection.timers().now();
+    figures.started = last_byte = timers.now();
     stall.arm(last_byte + options.stall_timeout);
     state = output.earlier();
     state.url = url.to_string();
@@ -142,7 +143,7 @@ struct Fetch::Impl {
   }
 
   void head_came(Part& part, http::Exchange& from, const http::Response& head) {
-    last_byte = connection.timers().now();
+    last_byte = timers.now();
     if (figures.status == 0) {
       figures.status = head.status;
       figures.first_byte = last_byte;
@@ -211,7 +212,7 @@ struct Fetch::Impl {
   }
 
   void body_came(Part& part, http::Exchange& from, Bytes body) {
-    last_byte = connection.timers().now();
+    last_byte = timers.now();
     if (part.range.end && part.at + body.size() > part.range.end) {
       fail_fetch({ErrorKind::protocol, fmt::format("{} sent more than the range it announced", url.host)});
       return from.reset(http::ResetCode::cancelled);
@@ -272,11 +273,11 @@ struct Fetch::Impl {
     if (finished) return;
     finished = true;
     stall.disarm();
-    next_turn.arm(connection.timers().now());
+    next_turn.arm(timers.now());
   }
 
   void conclude() {
-    figures.ended = connection.timers().now();
+    figures.ended = timers.now();
     for (auto& part : parts) {
       if (!part->closed && part->accepted) flush(*part);
     }
@@ -298,6 +299,7 @@ struct Fetch::Impl {
   }
 
   http::Connection& connection;
+  net::Timers& timers;  // the verdict may come when the connection is gone
   Url url;
   Output& output;
   FetchOptions options;

@@ -10,7 +10,9 @@
 namespace sallyport::client {
 
 struct TransferFigures {
-  std::string url, error;
+  std::string url;
+  std::string error;  ///< empty where it went well
+  std::string kept;   ///< where what came is kept, as a sentence; empty where nothing is
   FetchFigures fetch;
 };
 

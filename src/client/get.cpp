@@ -25,6 +25,10 @@ Result<Url> redirect_target(const Url& from, const std::string& location) {
   return parse_url(std::string(resolved.buffer()));
 }
 
+bool is_of_connection(ErrorKind kind) {
+  return kind == ErrorKind::closed || kind == ErrorKind::timeout || kind == ErrorKind::unreachable || kind == ErrorKind::refused;
+}
+
 }  // namespace
 
 struct Get::Impl {
@@ -74,7 +78,7 @@ struct Get::Impl {
     Task& task = *owned;
     tasks.push_back(std::move(owned));
     task.figures_index = figures.transfers.size();
-    figures.transfers.push_back({task.job.url.to_string(), {}, {}});
+    figures.transfers.push_back({.url = task.job.url.to_string()});
     auto output = open_output(task.job.output, task.job.url.to_string(), options.resume);
     if (!output) return finish(task, output.error());
     task.output = std::move(*output);
@@ -110,16 +114,23 @@ struct Get::Impl {
       reap.arm(context.timers().now());
       return;
     }
-    Error error = result.error();
-    if (const std::string kept = task.output->partial_path();
-        !kept.empty() && transfer.fetch.bytes + transfer.fetch.resumed_bytes > 0)
-      error.message += fmt::format("; {} bytes are kept in {}, go on with --resume",
-                                   transfer.fetch.bytes + transfer.fetch.resumed_bytes, kept);
-    finish(task, std::move(error));
+    note_kept(task);
+    finish(task, result.error());
+  }
+
+  /// Says where the bytes of a download are that did not end well.
+  void note_kept(const Task& task) {
+    TransferFigures& transfer = figures.transfers[task.figures_index];
+    const std::uint64_t bytes = transfer.fetch.bytes + transfer.fetch.resumed_bytes;
+    if (const std::string path = task.output->partial_path(); !path.empty() && bytes > 0)
+      transfer.kept = fmt::format("{} bytes are kept in {}, go on with --resume", bytes, path);
   }
 
   void finish(Task& task, std::optional<Error> error) {
-    if (error) figures.transfers[task.figures_index].error = error->message;
+    if (error) {
+      figures.transfers[task.figures_index].error = error->message;
+      if (is_of_connection(error->kind)) broken_transfers.push_back(task.figures_index);
+    }
     task.finished = true;
     reap.arm(context.timers().now());  // the task may be in the middle of a call
   }
@@ -138,11 +149,9 @@ struct Get::Impl {
       if (task->fetch) {
         figures.transfers[task->figures_index].fetch = task->fetch->figures();
         task->fetch.reset();
+        note_kept(*task);
       }
-      Error error{ErrorKind::cancelled, "interrupted"};
-      if (const std::string kept = task->output ? task->output->partial_path() : ""; !kept.empty())
-        error.message += fmt::format("; what came is kept in {}, go on with --resume", kept);
-      finish(*task, std::move(error));
+      finish(*task, Error{ErrorKind::cancelled, "interrupted"});
     }
     reap.arm(context.timers().now());
   }
@@ -151,10 +160,9 @@ struct Get::Impl {
     if (ended) return;
     ended = true;
     bar.stop();
+    // What a transfer saw is only how the break of a connection looked from inside.
     if (broken_error)
-      for (TransferFigures& transfer : figures.transfers)
-        if (!transfer.error.empty() && transfer.error.find(broken_error->message) == std::string::npos)
-          transfer.error = broken_error->message + ": " + transfer.error;
+      for (const std::size_t index : broken_transfers) figures.transfers[index].error = broken_error->message;
     figures.links = chain.figures();
     figures.process = measure_process(std::chrono::duration<double>(context.timers().now() - started).count());
     chain.shutdown(shutdown_patience, [this] {
@@ -184,6 +192,7 @@ struct Get::Impl {
   ProgressBar bar;
   net::Timer reap;
   std::optional<Error> broken_error;
+  std::vector<std::size_t> broken_transfers;  // whose exchange ended with its connection
   bool stopping = false, ended = false;
   Time started{};
 };

@@ -61,6 +61,7 @@ struct Link::Impl final : AttemptEvents {
   }
 
   void begin_attempts() {
+    peer.ready_early = peer.ready_early && !wants_tcp() && addresses.size() <= 1;
     if (!wants_quic()) return start_tcp();
     if (!wants_tcp()) return start_next_quic();
     // Whoever did not answer the last time gets the later start.
@@ -177,17 +178,22 @@ struct Link::Impl final : AttemptEvents {
   }
 
   Error explain(const Attempt& attempt, const Error& why) const {
-    // While the outer link itself is still finding its path, a small size is not yet a verdict.
-    if (!ready_attempt && why.kind == ErrorKind::too_large)
+    // It is the hop that refused or ended the tunnel, and its error that tells more than the connection's inside.
+    if (const Error* refusal = attempt.tunnel_error()) {
+      Error error = *refusal;
+      error.message = outer->peer().title + ": " + error.message;
+      return error;
+    }
+    if (!ready_attempt)
       if (auto error = too_narrow(attempt)) return *error;
-    if (const Error* refusal = attempt.tunnel_error()) return *refusal;
     return why;
   }
 
   void fail_link(Error why) {
     if (done) return;
     end();
-    if (!why.message.starts_with(peer.title)) why.message = peer.title + ": " + why.message;
+    const bool named = why.message.starts_with(peer.title) || (outer && why.message.starts_with(outer->peer().title));
+    if (!named) why.message = peer.title + ": " + why.message;
     events.failed(why);
   }
 

@@ -19,6 +19,8 @@ struct Peer {
   std::string host;
   std::uint16_t port = 443;
   std::string title;  ///< "hop 1 (gw-a:443)": begins every error
+  /// Stands as soon as requests can leave as 0-RTT, if nothing else is tried beside it that could turn out to be the one that works.
+  bool ready_early = false;
 };
 
 struct LinkEvents {

@@ -1,8 +1,7 @@
 #include "gateway/addresses.h"
 
-#include <fmt/format.h>
-#include <ifaddrs.h>
-#include <netdb.h>
+#include "net/tcp.h"
+#include "net/udp_socket.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -11,8 +10,9 @@
 #include <optional>
 #include <string>
 
-#include "net/tcp.h"
-#include "net/udp_socket.h"
+#include <fmt/format.h>
+#include <ifaddrs.h>
+#include <netdb.h>
 
 namespace sallyport::gateway {
 namespace {
@@ -31,13 +31,15 @@ Result<Claim> claim_one(net::EventLoop& loop, const net::SocketAddress& wanted, 
   for (int attempt = 0; attempt < (wanted.port() == 0 ? attempts : 1); ++attempt) {
     Claim claim;
     // Without SO_REUSEPORT: with it, another program of this user could share the port unnoticed.
-    auto udp = net::UdpSocket::bind(loop, wanted, {.receive_buffer = 0, .send_buffer = 0, .warn_small_buffers = false});
+    auto udp = net::UdpSocket::bind(loop, wanted,
+                                    {.receive_buffer = 0, .send_buffer = 0, .warn_small_buffers = false});
     if (!udp) return std::unexpected(explain_bind("--listen", wanted, "UDP", udp.error()));
     claim.udp = std::move(*udp);
     claim.address = wanted;
     claim.address.set_port(claim.udp->net_path().local.port());
     if (!tcp) return claim;
-    auto listener = net::TcpListener::listen(loop, claim.address, {}, [](std::unique_ptr<net::ByteStream>) {});
+    auto listener =
+        net::TcpListener::listen(loop, claim.address, {}, [](std::unique_ptr<net::ByteStream>) {});
     if (listener) {
       claim.tcp = std::move(*listener);
       return claim;
@@ -62,7 +64,9 @@ Result<std::vector<net::SocketAddress>> parse_listen(std::string_view text) {
   const auto host = std::string(text.substr(0, colon));
   const auto port = colon == std::string_view::npos ? std::nullopt : parse_port(text.substr(colon + 1));
   if (!port || host.empty() || host.find_first_of("[]:/") != std::string::npos)
-    return fail(ErrorKind::usage, fmt::format("'{}' is no address to listen on; write it as HOST:PORT, [IPV6]:PORT or :PORT", text));
+    return fail(
+        ErrorKind::usage,
+        fmt::format("'{}' is no address to listen on; write it as HOST:PORT, [IPV6]:PORT or :PORT", text));
   addrinfo hints{};
   hints.ai_socktype = SOCK_DGRAM;
   addrinfo* answers = nullptr;
@@ -78,8 +82,8 @@ Result<std::vector<net::SocketAddress>> parse_listen(std::string_view text) {
   return out;
 }
 
-Result<std::vector<net::SocketAddress>> claim_ports(net::EventLoop& loop, const std::vector<net::SocketAddress>& wanted,
-                                                    bool tcp) {
+Result<std::vector<net::SocketAddress>> claim_ports(net::EventLoop& loop,
+                                                    const std::vector<net::SocketAddress>& wanted, bool tcp) {
   // Held until all are found, so that two of them cannot be the same.
   std::vector<Claim> claims;
   std::vector<net::SocketAddress> out;
@@ -119,22 +123,24 @@ Error explain_bind(std::string_view flag, const net::SocketAddress& address, std
   switch (why.code) {
     case EADDRINUSE:
       return {why.kind,
-              fmt::format("{} is taken for {}; end the program that listens there, or choose another {}", where,
-                          transport, flag),
+              fmt::format("{} is taken for {}; end the program that listens there, or choose another {}",
+                          where, transport, flag),
               why.code};
     case EACCES:
     case EPERM:
       return {why.kind,
-              fmt::format("may not listen on {}; ports below 1024 need root or CAP_NET_BIND_SERVICE, others such as "
-                          "{} :8443 do not",
-                          where, flag),
+              fmt::format(
+                  "may not listen on {}; ports below 1024 need root or CAP_NET_BIND_SERVICE, others such as "
+                  "{} :8443 do not",
+                  where, flag),
               why.code};
     case EADDRNOTAVAIL:
       return {why.kind,
-              fmt::format("{} is not an address of this machine; give {} one that is, or :{} for all", where, flag,
-                          address.port()),
+              fmt::format("{} is not an address of this machine; give {} one that is, or :{} for all", where,
+                          flag, address.port()),
               why.code};
-    default: return why;
+    default:
+      return why;
   }
 }
 

@@ -1,22 +1,24 @@
-// Addresses of listeners: from what a user writes to what is bound, and found to be free before any worker starts.
+// Addresses of listeners: from what a user writes to what is bound, and found to be free before any worker
+// starts.
 #pragma once
-
-#include <string_view>
-#include <vector>
 
 #include "base/result.h"
 #include "net/address.h"
 #include "net/event_loop.h"
 
+#include <string_view>
+#include <vector>
+
 namespace sallyport::gateway {
 
-/// "192.0.2.1:443", "[::]:443", ":443" (all addresses, IPv6 and IPv4), "localhost:443" (a name: all its addresses).
+/// "192.0.2.1:443", "[::]:443", ":443" (all addresses, IPv6 and IPv4), "localhost:443" (a name: all its
+/// addresses).
 Result<std::vector<net::SocketAddress>> parse_listen(std::string_view text);
 
-/// The same addresses with ports for those that had none, each free for UDP and, with `tcp`, for TCP. The error names the address and
-/// the mend: somebody else's, not ours to use, not this machine's.
-Result<std::vector<net::SocketAddress>> claim_ports(net::EventLoop& loop, const std::vector<net::SocketAddress>& wanted,
-                                                    bool tcp);
+/// The same addresses with ports for those that had none, each free for UDP and, with `tcp`, for TCP. The
+/// error names the address and the mend: somebody else's, not ours to use, not this machine's.
+Result<std::vector<net::SocketAddress>> claim_ports(net::EventLoop& loop,
+                                                    const std::vector<net::SocketAddress>& wanted, bool tcp);
 
 /// `listeners` with wildcards replaced by this machine's addresses, as they are now.
 std::vector<net::SocketAddress> own_addresses(const std::vector<net::SocketAddress>& listeners);

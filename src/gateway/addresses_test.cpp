@@ -1,23 +1,26 @@
 #include "gateway/addresses.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include "net/tcp.h"
 #include "net/udp_socket.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 namespace sallyport::gateway {
 namespace {
 
 using testing::HasSubstr;
 
-net::SocketAddress address(std::string_view text) { return net::SocketAddress::parse(text).value(); }
+net::SocketAddress address(std::string_view text) {
+  return net::SocketAddress::parse(text).value();
+}
 
 TEST(ParseListen, TakesAddressesAndNames) {
   EXPECT_EQ(parse_listen("192.0.2.1:443").value(), std::vector{address("192.0.2.1:443")});
   EXPECT_EQ(parse_listen(":443").value(), std::vector{address("[::]:443")});
   EXPECT_THAT(parse_listen("localhost:8443").value(), testing::Contains(address("127.0.0.1:8443")));
-  for (const auto* text : {"", "443", "host", "host:", "host:port", "host:65536", "[::1]", "::1:443", "http://a:1", "a:-1"}) {
+  for (const auto* text :
+       {"", "443", "host", "host:", "host:port", "host:65536", "[::1]", "::1:443", "http://a:1", "a:-1"}) {
     const auto result = parse_listen(text);
     ASSERT_FALSE(result) << text;
     EXPECT_EQ(result.error().kind, ErrorKind::usage) << text;
@@ -39,7 +42,8 @@ TEST(ClaimPorts, FindsOneThatIsFreeForBoth) {
 TEST(ClaimPorts, NamesWhatIsInTheWay) {
   net::EventLoop loop;
   // As another worker group would hold it.
-  auto udp = net::UdpSocket::bind(loop, address("127.0.0.1:0"), {.reuse_port = true, .warn_small_buffers = false});
+  auto udp =
+      net::UdpSocket::bind(loop, address("127.0.0.1:0"), {.reuse_port = true, .warn_small_buffers = false});
   ASSERT_TRUE(udp);
   auto tcp = net::TcpListener::listen(loop, address("127.0.0.1:0"), {.reuse_port = true}, [](auto) {});
   ASSERT_TRUE(tcp);

@@ -1,8 +1,8 @@
 #include "gateway/admin.h"
 
-#include <fmt/format.h>
-
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace sallyport::gateway {
 
@@ -37,7 +37,8 @@ class Admin::Scrape final : public http::ExchangeHandler {
   http::Exchange* exchange_;
 };
 
-Result<std::unique_ptr<Admin>> Admin::listen(net::EventLoop& loop, const net::SocketAddress& local, Source& source) {
+Result<std::unique_ptr<Admin>> Admin::listen(net::EventLoop& loop, const net::SocketAddress& local,
+                                             Source& source) {
   std::unique_ptr<Admin> admin(new Admin(source));
   auto front = TcpFront::listen(loop, local, *admin, {});
   if (!front) return std::unexpected(std::move(front.error()));

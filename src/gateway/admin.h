@@ -1,13 +1,14 @@
-// Admin: the pages for the operator, over plain HTTP/1.1 on a port of their own: /healthz, /readyz and /metrics, nothing else.
+// Admin: the pages for the operator, over plain HTTP/1.1 on a port of their own: /healthz, /readyz and
+// /metrics, nothing else.
 #pragma once
+
+#include "gateway/replies.h"
+#include "gateway/tcp_front.h"
 
 #include <functional>
 #include <list>
 #include <memory>
 #include <string>
-
-#include "gateway/replies.h"
-#include "gateway/tcp_front.h"
 
 namespace sallyport::gateway {
 
@@ -18,7 +19,8 @@ class Admin final : private http::RequestHandler {
    public:
     /// Listening and not draining.
     virtual bool is_ready() const = 0;
-    /// Calls back once, with the page or with nothing when it could not be made in time; perhaps inside this call.
+    /// Calls back once, with the page or with nothing when it could not be made in time; perhaps inside this
+    /// call.
     virtual void make_metrics(std::function<void(std::string text)> done) = 0;
 
    protected:
@@ -26,7 +28,8 @@ class Admin final : private http::RequestHandler {
   };
 
   /// `source` is not owned and must outlive the result.
-  static Result<std::unique_ptr<Admin>> listen(net::EventLoop& loop, const net::SocketAddress& local, Source& source);
+  static Result<std::unique_ptr<Admin>> listen(net::EventLoop& loop, const net::SocketAddress& local,
+                                               Source& source);
   ~Admin();
   net::SocketAddress local() const { return front_->local(); }
 

@@ -1,10 +1,10 @@
 #include "gateway/byte_ranges.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <limits>
 #include <optional>
+
+#include <fmt/format.h>
 
 namespace sallyport::gateway {
 namespace {
@@ -15,7 +15,8 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-/// Digits only; a number too large for 64 bits counts as the largest, which lies past every file's end all the same.
+/// Digits only; a number too large for 64 bits counts as the largest, which lies past every file's end all
+/// the same.
 std::optional<std::uint64_t> parse_position(std::string_view text) {
   if (text.empty()) return std::nullopt;
   constexpr auto most = std::numeric_limits<std::uint64_t>::max();
@@ -54,7 +55,8 @@ RangeSelection select_ranges(std::string_view field, std::uint64_t size) {
   using Outcome = RangeSelection::Outcome;
   const auto equals = field.find('=');
   // Nothing of an empty file can be expressed as a Content-Range, so it is sent as it is.
-  if (size == 0 || equals == std::string_view::npos || !is_bytes_unit(trim(field.substr(0, equals)))) return {};
+  if (size == 0 || equals == std::string_view::npos || !is_bytes_unit(trim(field.substr(0, equals))))
+    return {};
   field.remove_prefix(equals + 1);
 
   RangeSelection out;

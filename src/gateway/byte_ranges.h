@@ -1,4 +1,5 @@
-// Byte ranges (RFC 9110 §14): which parts of a file a Range field asks for, and how several of them are packed into one body.
+// Byte ranges (RFC 9110 §14): which parts of a file a Range field asks for, and how several of them are
+// packed into one body.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,8 @@ struct RangeSelection {
   std::vector<ByteRange> ranges;  ///< partial: one or more, none overlapping
 };
 
-/// More ranges than this, or more syntax than they would need, and the whole file is sent instead (RFC 9110 §14.2).
+/// More ranges than this, or more syntax than they would need, and the whole file is sent instead (RFC 9110
+/// §14.2).
 inline constexpr std::size_t max_ranges = 16;
 
 /// `field`: the value of Range; `size`: the file's, in bytes.
@@ -37,7 +39,7 @@ struct Multipart {
   std::string content_type;        ///< with the boundary
   std::vector<std::string> heads;  ///< one before each range
   std::string tail;
-  std::uint64_t length = 0;        ///< of the whole body
+  std::uint64_t length = 0;  ///< of the whole body
 };
 /// `boundary` must not occur in the file: make it of random digits.
 Multipart make_multipart(const std::vector<ByteRange>& ranges, std::uint64_t size, std::string_view part_type,

@@ -38,13 +38,15 @@ TEST(ByteRanges, SelectsWhatIsAskedFor) {
 }
 
 TEST(ByteRanges, SaysWhenNothingIsLeft) {
-  for (const auto* field : {"bytes=1000-", "bytes=1000-2000", "bytes=-0", "bytes=5000-6000,1000-", "bytes=99999999999999999999999-"})
+  for (const auto* field : {"bytes=1000-", "bytes=1000-2000", "bytes=-0", "bytes=5000-6000,1000-",
+                            "bytes=99999999999999999999999-"})
     EXPECT_EQ(select_ranges(field, 1000).outcome, Outcome::unsatisfiable) << field;
 }
 
 TEST(ByteRanges, IgnoresWhatItDoesNotUnderstand) {
-  for (const auto* field : {"", "bytes", "bytes=", "bytes=,", "lines=1-2", "bytes=a-b", "bytes=1", "bytes=-", "bytes=2-1", "bytes=1-2-3",
-                            "bytes=+1-2", "bytes=1 - 2", "bytes=1-2;3-4", "bytes=0x1-2", "bytes=--1"})
+  for (const auto* field :
+       {"", "bytes", "bytes=", "bytes=,", "lines=1-2", "bytes=a-b", "bytes=1", "bytes=-", "bytes=2-1",
+        "bytes=1-2-3", "bytes=+1-2", "bytes=1 - 2", "bytes=1-2;3-4", "bytes=0x1-2", "bytes=--1"})
     EXPECT_EQ(select_ranges(field, 1000).outcome, Outcome::whole) << field;
 }
 
@@ -55,7 +57,8 @@ TEST(ByteRanges, AnEmptyFileIsSentWhole) {
 
 TEST(ByteRanges, TooManyAreIgnored) {
   std::string field = "bytes=0-0";
-  for (std::size_t i = 1; i < max_ranges; ++i) field += "," + std::to_string(i * 2) + "-" + std::to_string(i * 2);
+  for (std::size_t i = 1; i < max_ranges; ++i)
+    field += "," + std::to_string(i * 2) + "-" + std::to_string(i * 2);
   EXPECT_EQ(select_ranges(field, 1000).ranges.size(), max_ranges);
   EXPECT_EQ(select_ranges(field + ",900-", 1000).outcome, Outcome::whole);
 }

@@ -1,15 +1,17 @@
 #include "gateway/dispatcher.h"
 
-#include <utility>
-
 #include "gateway/file_server.h"
 #include "masque/proxy.h"
+
+#include <utility>
 
 namespace sallyport::gateway {
 namespace {
 
 /// Safe methods (RFC 9110 §9.2.1) do no harm when a 0-RTT request is replayed.
-bool is_safe(std::string_view method) { return method == "GET" || method == "HEAD" || method == "OPTIONS"; }
+bool is_safe(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS";
+}
 
 }  // namespace
 
@@ -51,7 +53,8 @@ void Dispatcher::dispatch(const Incoming& in) {
   if (request.is_connect()) return answer_connect(in);
   if (!covers(request.authority)) {
     ++counters_.misdirected;
-    return replies_.sentence(in, 421, "the certificate of this server does not cover the host that was asked for");
+    return replies_.sentence(in, 421,
+                             "the certificate of this server does not cover the host that was asked for");
   }
   if (files_ == nullptr) return replies_.sentence(in, 404, "there are no files here");
   files_->serve(in);
@@ -62,7 +65,8 @@ void Dispatcher::answer_connect(const Incoming& in) {
   if (proxy_ != nullptr && masque::Proxy::wants(request)) return proxy_->on_request(in.exchange);
   // RFC 9220 §3, RFC 8441 §4: a protocol that is not known.
   if (request.protocol == "connect-ip") return replies_.sentence(in, 501, "CONNECT-IP is not available yet");
-  replies_.sentence(in, 501, proxy_ == nullptr ? "this server is no proxy" : "this server does not speak that protocol");
+  replies_.sentence(
+      in, 501, proxy_ == nullptr ? "this server is no proxy" : "this server does not speak that protocol");
 }
 
 }  // namespace sallyport::gateway

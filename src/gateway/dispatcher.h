@@ -1,16 +1,17 @@
-// Dispatcher: decides who answers a request: the proxy, the file server, or nobody. Checks first what holds for all of them: that the
-// certificate covers the host (421, RFC 9110 §7.4) and that nothing unsafe came in early data (425, RFC 8470 §5.2). One a worker.
+// Dispatcher: decides who answers a request: the proxy, the file server, or nobody. Checks first what holds
+// for all of them: that the certificate covers the host (421, RFC 9110 §7.4) and that nothing unsafe came in
+// early data (425, RFC 8470 §5.2). One a worker.
 #pragma once
+
+#include "gateway/replies.h"
+#include "http/connection.h"
+#include "tls/credentials.h"
 
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
-
-#include "gateway/replies.h"
-#include "http/connection.h"
-#include "tls/credentials.h"
 
 namespace sallyport::gateway {
 
@@ -47,7 +48,8 @@ class Dispatcher {
 /// The way in of one listener: what differs between listeners, in front of what they share.
 class Entrance final : public http::RequestHandler {
  public:
-  Entrance(Dispatcher& dispatcher, std::string alt_svc) : dispatcher_(dispatcher), alt_svc_(std::move(alt_svc)) {}
+  Entrance(Dispatcher& dispatcher, std::string alt_svc)
+      : dispatcher_(dispatcher), alt_svc_(std::move(alt_svc)) {}
   void on_request(http::Exchange& exchange) override { dispatcher_.dispatch({exchange, alt_svc_}); }
 
  private:

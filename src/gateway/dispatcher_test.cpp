@@ -1,10 +1,10 @@
 #include "gateway/dispatcher.h"
 
-#include <gtest/gtest.h>
-
 #include "gateway/file_server.h"
 #include "gateway/folder_for_test.h"
 #include "masque/doubles_for_test.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::gateway {
 namespace {
@@ -45,7 +45,8 @@ class DispatcherTest : public testing::Test {
 };
 
 TEST_F(DispatcherTest, ServesTheHostsThatTheCertificateCovers) {
-  for (const auto* authority : {"a.test", "A.test:8443", "x.b.test", "127.0.0.1", "127.0.0.1:443", "[::1]:443", "[::1]", ""})
+  for (const auto* authority :
+       {"a.test", "A.test:8443", "x.b.test", "127.0.0.1", "127.0.0.1:443", "[::1]:443", "[::1]", ""})
     EXPECT_EQ(ask({.authority = authority, .path = "/a"}), 200u) << authority;
   for (const auto* authority : {"b.test", "a.test.evil", "127.0.0.2", "[::2]:443", "[::1", "::1"})
     EXPECT_EQ(ask({.authority = authority, .path = "/a"}), 421u) << authority;
@@ -69,7 +70,10 @@ TEST_F(DispatcherTest, OnlySafeMethodsInEarlyData) {
 
 TEST_F(DispatcherTest, TunnelsGoToTheProxyUnderAnyName) {
   ask({.method = "CONNECT", .authority = "elsewhere.test:443", .path = ""});
-  ask({.method = "CONNECT", .authority = "elsewhere.test", .path = "/.well-known/masque/udp/x/1/", .protocol = "connect-udp"});
+  ask({.method = "CONNECT",
+       .authority = "elsewhere.test",
+       .path = "/.well-known/masque/udp/x/1/",
+       .protocol = "connect-udp"});
   EXPECT_EQ(proxy.requests, 2);
   EXPECT_EQ(ask({.method = "CONNECT", .authority = "a.test", .path = "/", .protocol = "connect-ip"}), 501u);
   EXPECT_EQ(ask({.method = "CONNECT", .authority = "a.test", .path = "/", .protocol = "websocket"}), 501u);
@@ -79,8 +83,9 @@ TEST_F(DispatcherTest, TunnelsGoToTheProxyUnderAnyName) {
 TEST_F(DispatcherTest, WhatIsOffIsOff) {
   Dispatcher bare(replies, nullptr, nullptr, nullptr);
   Entrance door(bare, "");
-  for (const auto& [request, status] : {std::pair(http::Request{.authority = "any.test", .path = "/a"}, 404u),
-                                        std::pair(http::Request{.method = "CONNECT", .authority = "a.test:1"}, 501u)}) {
+  for (const auto& [request, status] :
+       {std::pair(http::Request{.authority = "any.test", .path = "/a"}, 404u),
+        std::pair(http::Request{.method = "CONNECT", .authority = "a.test:1"}, 501u)}) {
     auto& exchange = connection.receive(request);
     door.on_request(exchange);
     ASSERT_EQ(exchange.responses.size(), 1u);

@@ -1,32 +1,37 @@
 #include "gateway/file_cache.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <utility>
-
 #include "gateway/folder_page.h"
 #include "gateway/media_type.h"
 #include "gateway/request_path.h"
 #include "http/connection.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
 namespace sallyport::gateway {
 namespace {
 
-/// What a client is told of an errno. 404 rather than 403 for what leads outside: it is none of the client's business.
+/// What a client is told of an errno. 404 rather than 403 for what leads outside: it is none of the client's
+/// business.
 unsigned status_for(int error) {
   switch (error) {
     case EACCES:
-    case EPERM: return 403;
+    case EPERM:
+      return 403;
     case EMFILE:
     case ENFILE:
-    case ENOMEM: return 503;
+    case ENOMEM:
+      return 503;
     case EIO:
-    case EAGAIN: return 500;
-    default: return 404;
+    case EAGAIN:
+      return 500;
+    default:
+      return 404;
   }
 }
 
@@ -65,7 +70,8 @@ const http::Response& CachedFile::ok_head(Replies& replies, const Incoming& in) 
   clock.text(in.exchange.connection().timers().now());
   auto found = std::ranges::find(prepared_, in.alt_svc.data(), &Prepared::alt_svc);
   if (found != prepared_.end() && found->tick == clock.tick()) return found->head;
-  if (found == prepared_.end()) found = prepared_.insert(prepared_.end(), Prepared{.alt_svc = in.alt_svc.data()});
+  if (found == prepared_.end())
+    found = prepared_.insert(prepared_.end(), Prepared{.alt_svc = in.alt_svc.data()});
   found->tick = clock.tick();
   found->head = http::Response{};
   auto& fields = found->head.fields;
@@ -79,7 +85,8 @@ const http::Response& CachedFile::ok_head(Replies& replies, const Incoming& in) 
 FileCache::FileCache(std::shared_ptr<const ServedFolder> folder, const FileCacheLimits& limits)
     : folder_(std::move(folder)), limits_(limits) {}
 
-std::expected<std::shared_ptr<CachedFile>, FileCache::Missing> FileCache::find(std::string_view path, Time now) {
+std::expected<std::shared_ptr<CachedFile>, FileCache::Missing> FileCache::find(std::string_view path,
+                                                                               Time now) {
   if (const auto found = by_path_.find(path); found != by_path_.end()) {
     const auto entry = found->second;
     const bool fresh = now - entry->checked < limits_.fresh_for;
@@ -141,8 +148,8 @@ std::expected<std::shared_ptr<CachedFile>, FileCache::Missing> FileCache::open_r
   return file;
 }
 
-std::expected<std::shared_ptr<CachedFile>, FileCache::Missing> FileCache::make_page(const std::string& relative,
-                                                                                    OpenedFile opened) {
+std::expected<std::shared_ptr<CachedFile>, FileCache::Missing> FileCache::make_page(
+    const std::string& relative, OpenedFile opened) {
   auto page = make_folder_page(std::move(opened.fd), relative);
   if (!page) return std::unexpected(Missing{500, {}});
   auto file = std::make_shared<CachedFile>();
@@ -162,7 +169,8 @@ void FileCache::insert(std::string_view path, std::shared_ptr<CachedFile> file, 
   open_files_ += file->fd ? 1 : 0;
   entries_.push_front({std::string(path), std::move(file), now});
   by_path_.emplace(entries_.front().path, entries_.begin());
-  while (entries_.size() > limits_.entries || content_bytes_ > limits_.content || open_files_ > limits_.open_files)
+  while (entries_.size() > limits_.entries || content_bytes_ > limits_.content ||
+         open_files_ > limits_.open_files)
     erase(std::prev(entries_.end()));
 }
 

@@ -1,6 +1,13 @@
-// FileCache: files that were asked for lately, by request path: small ones with their content, large ones open. What is in it is compared
-// with the file system at most once a second, so that a popular small file costs no system call. One a worker.
+// FileCache: files that were asked for lately, by request path: small ones with their content, large ones
+// open. What is in it is compared with the file system at most once a second, so that a popular small file
+// costs no system call. One a worker.
 #pragma once
+
+#include "base/chunk.h"
+#include "gateway/preconditions.h"
+#include "gateway/replies.h"
+#include "gateway/served_folder.h"
+#include "http/message.h"
 
 #include <cstdint>
 #include <expected>
@@ -11,24 +18,19 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/chunk.h"
-#include "gateway/preconditions.h"
-#include "gateway/replies.h"
-#include "gateway/served_folder.h"
-#include "http/message.h"
-
 namespace sallyport::gateway {
 
-/// One state of one file (or of a folder's page). Lives on in the responses that send it when the cache forgets it.
+/// One state of one file (or of a folder's page). Lives on in the responses that send it when the cache
+/// forgets it.
 class CachedFile {
  public:
-  std::string relative;          ///< what was opened: with index.html, where that was found
+  std::string relative;  ///< what was opened: with index.html, where that was found
   FileIdentity identity;
   std::uint64_t size = 0;
   bool in_memory = false;
-  Chunk content;                 ///< in_memory: all of it
-  UniqueFd fd;                   ///< otherwise
-  bool generated = false;        ///< a folder's page: it has no validators and no ranges
+  Chunk content;           ///< in_memory: all of it
+  UniqueFd fd;             ///< otherwise
+  bool generated = false;  ///< a folder's page: it has no validators and no ranges
   Validators validators;
   std::string last_modified;
   std::string_view type;
@@ -50,9 +52,9 @@ class CachedFile {
 struct FileCacheLimits {
   std::size_t small_file = Chunk::pooled_size;  ///< bytes up to which content is kept
   std::size_t entries = 1024;
-  std::size_t content = 16 * 1024 * 1024;       ///< bytes of content in all
+  std::size_t content = 16 * 1024 * 1024;  ///< bytes of content in all
   std::size_t open_files = 256;
-  std::size_t key = 512;                        ///< bytes; longer request paths are not kept
+  std::size_t key = 512;  ///< bytes; longer request paths are not kept
   Duration fresh_for = 1s;
 };
 
@@ -79,14 +81,15 @@ class FileCache {
 
   std::expected<std::shared_ptr<CachedFile>, Missing> open(std::string_view path);
   std::expected<std::shared_ptr<CachedFile>, Missing> open_regular(std::string relative, OpenedFile opened);
-  std::expected<std::shared_ptr<CachedFile>, Missing> make_page(const std::string& relative, OpenedFile opened);
+  std::expected<std::shared_ptr<CachedFile>, Missing> make_page(const std::string& relative,
+                                                                OpenedFile opened);
   bool is_current(const CachedFile& file) const;
   void insert(std::string_view path, std::shared_ptr<CachedFile> file, Time now);
   void erase(Entries::iterator entry);
 
   const std::shared_ptr<const ServedFolder> folder_;
   const FileCacheLimits limits_;
-  Entries entries_;  // latest used first
+  Entries entries_;                                                  // latest used first
   std::unordered_map<std::string_view, Entries::iterator> by_path_;  // keys lie in the entries
   std::size_t content_bytes_ = 0;
   std::size_t open_files_ = 0;

@@ -1,14 +1,14 @@
 #include "gateway/file_server.h"
 
-#include <fmt/format.h>
+#include "base/hex.h"
+#include "base/random.h"
+#include "http/connection.h"
 
 #include <algorithm>
 #include <array>
 #include <utility>
 
-#include "base/hex.h"
-#include "base/random.h"
-#include "http/connection.h"
+#include <fmt/format.h>
 
 namespace sallyport::gateway {
 namespace {
@@ -41,7 +41,8 @@ Chunk assemble(const CachedFile& file, const std::vector<TransferPiece>& pieces,
 
 }  // namespace
 
-FileServer::FileServer(std::shared_ptr<const ServedFolder> folder, Replies& replies, const FileServerOptions& options)
+FileServer::FileServer(std::shared_ptr<const ServedFolder> folder, Replies& replies,
+                       const FileServerOptions& options)
     : replies_(replies), options_(options), cache_(std::move(folder), options.cache) {}
 
 void FileServer::serve(const Incoming& in) {
@@ -49,7 +50,8 @@ void FileServer::serve(const Incoming& in) {
   if (request.method != "GET" && request.method != "HEAD") {
     http::Response head{.status = 405};
     head.fields.add("allow", allowed_methods);
-    if (request.method != "OPTIONS") return replies_.sentence(in, std::move(head), "only GET, HEAD and OPTIONS work here");
+    if (request.method != "OPTIONS")
+      return replies_.sentence(in, std::move(head), "only GET, HEAD and OPTIONS work here");
     head.status = 204;
     replies_.complete(in, head);
     return replies_.send(in, head, {});
@@ -63,14 +65,16 @@ void FileServer::serve(const Incoming& in) {
 
   const auto today = replies_.clock().seconds(now);
   switch (check_preconditions(request.fields, file.validators, today)) {
-    case Precondition::failed: return replies_.sentence(in, 412, "the file is not in the state that the request asks for");
+    case Precondition::failed:
+      return replies_.sentence(in, 412, "the file is not in the state that the request asks for");
     case Precondition::not_modified: {
       http::Response head{.status = 304};
       file.add_metadata(head.fields);
       replies_.complete(in, head);
       return replies_.send(in, head, {});
     }
-    case Precondition::proceed: break;
+    case Precondition::proceed:
+      break;
   }
 
   const auto range = request.fields.find("range");
@@ -78,8 +82,10 @@ void FileServer::serve(const Incoming& in) {
     return send_whole(in, std::move(*found));
   auto selection = select_ranges(*range, file.size);
   switch (selection.outcome) {
-    case RangeSelection::Outcome::whole: return send_whole(in, std::move(*found));
-    case RangeSelection::Outcome::partial: return send_ranges(in, std::move(*found), std::move(selection.ranges));
+    case RangeSelection::Outcome::whole:
+      return send_whole(in, std::move(*found));
+    case RangeSelection::Outcome::partial:
+      return send_ranges(in, std::move(*found), std::move(selection.ranges));
     case RangeSelection::Outcome::unsatisfiable: {
       http::Response head{.status = 416};
       head.fields.add("content-range", fmt::format("bytes */{}", file.size));
@@ -95,13 +101,17 @@ void FileServer::answer_missing(const Incoming& in, const FileCache::Missing& mi
     case 301:
       head.fields.add("location", missing.redirect);
       return replies_.sentence(in, std::move(head), "this is a folder; its path ends with a slash");
-    case 400: return replies_.sentence(in, std::move(head), "the path is malformed");
-    case 403: return replies_.sentence(in, std::move(head), "the server may not read this file");
-    case 404: return replies_.sentence(in, std::move(head), "there is no such file here");
+    case 400:
+      return replies_.sentence(in, std::move(head), "the path is malformed");
+    case 403:
+      return replies_.sentence(in, std::move(head), "the server may not read this file");
+    case 404:
+      return replies_.sentence(in, std::move(head), "there is no such file here");
     case 503:
       head.fields.add("retry-after", "5");
       return replies_.sentence(in, std::move(head), "the server cannot open the file just now");
-    default: return replies_.sentence(in, std::move(head), "the server cannot read the file");
+    default:
+      return replies_.sentence(in, std::move(head), "the server cannot read the file");
   }
 }
 
@@ -112,7 +122,8 @@ void FileServer::send_whole(const Incoming& in, std::shared_ptr<CachedFile> file
   transfer(in, head, std::move(file), {{{}, all}});
 }
 
-void FileServer::send_ranges(const Incoming& in, std::shared_ptr<CachedFile> file, std::vector<ByteRange> ranges) {
+void FileServer::send_ranges(const Incoming& in, std::shared_ptr<CachedFile> file,
+                             std::vector<ByteRange> ranges) {
   http::Response head{.status = 206};
   std::vector<TransferPiece> pieces;
   std::uint64_t length = 0;

@@ -1,13 +1,13 @@
-// FileServer: answers GET, HEAD and OPTIONS from a folder: types, validators, conditional requests, ranges, redirects and listings of
-// folders (RFC 9110 §8, §13, §14). One a worker.
+// FileServer: answers GET, HEAD and OPTIONS from a folder: types, validators, conditional requests, ranges,
+// redirects and listings of folders (RFC 9110 §8, §13, §14). One a worker.
 #pragma once
-
-#include <cstddef>
-#include <memory>
 
 #include "gateway/file_cache.h"
 #include "gateway/file_transfer.h"
 #include "gateway/replies.h"
+
+#include <cstddef>
+#include <memory>
 
 namespace sallyport::gateway {
 
@@ -19,7 +19,8 @@ struct FileServerOptions {
 
 class FileServer {
  public:
-  FileServer(std::shared_ptr<const ServedFolder> folder, Replies& replies, const FileServerOptions& options = {});
+  FileServer(std::shared_ptr<const ServedFolder> folder, Replies& replies,
+             const FileServerOptions& options = {});
   void serve(const Incoming& in);
   const TransferCounters& transfers() const { return counters_; }
   std::size_t cached() const { return cache_.size(); }

@@ -1,17 +1,17 @@
 #include "gateway/file_transfer.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <utility>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 namespace sallyport::gateway {
 
 void FileTransfer::start(FileTransfers& owner, http::Exchange& exchange, const http::Response& head,
-                         std::shared_ptr<const CachedFile> file, std::vector<TransferPiece> pieces, Replies& replies,
-                         TransferCounters& counters) {
+                         std::shared_ptr<const CachedFile> file, std::vector<TransferPiece> pieces,
+                         Replies& replies, TransferCounters& counters) {
   const auto self = owner.emplace(owner.end(), owner, std::move(file), std::move(pieces), replies, counters);
   self->self_ = self;
   exchange.set_handler(&*self);
@@ -21,7 +21,11 @@ void FileTransfer::start(FileTransfers& owner, http::Exchange& exchange, const h
 
 FileTransfer::FileTransfer(FileTransfers& owner, std::shared_ptr<const CachedFile> file,
                            std::vector<TransferPiece> pieces, Replies& replies, TransferCounters& counters)
-    : owner_(owner), file_(std::move(file)), pieces_(std::move(pieces)), replies_(replies), counters_(counters) {
+    : owner_(owner),
+      file_(std::move(file)),
+      pieces_(std::move(pieces)),
+      replies_(replies),
+      counters_(counters) {
   ++counters_.open;
 }
 
@@ -30,9 +34,13 @@ FileTransfer::~FileTransfer() {
   counters_.queued_bytes -= queued_;
 }
 
-void FileTransfer::on_body(http::Exchange& exchange, Bytes body) { answered().on_body(exchange, body); }
+void FileTransfer::on_body(http::Exchange& exchange, Bytes body) {
+  answered().on_body(exchange, body);
+}
 
-void FileTransfer::on_closed(http::Exchange&, const Error*) { owner_.erase(self_); }
+void FileTransfer::on_closed(http::Exchange&, const Error*) {
+  owner_.erase(self_);
+}
 
 void FileTransfer::fill(http::Exchange& exchange) {
   if (ended_) return;
@@ -67,7 +75,8 @@ bool FileTransfer::send_some(http::Exchange& exchange) {
     auto chunk = Chunk::allocate(std::min<std::uint64_t>(range.size, Chunk::pooled_size));
     ssize_t count;
     do {
-      count = ::pread(file_->fd.get(), chunk.mutable_bytes().data(), chunk.size(), static_cast<off_t>(range.first));
+      count = ::pread(file_->fd.get(), chunk.mutable_bytes().data(), chunk.size(),
+                      static_cast<off_t>(range.first));
     } while (count < 0 && errno == EINTR);
     if (count <= 0) return false;
     chunk.truncate(static_cast<std::size_t>(count));
@@ -80,7 +89,7 @@ bool FileTransfer::send_some(http::Exchange& exchange) {
 }
 
 bool FileTransfer::is_unchanged() const {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(file_->fd.get(), &status) != 0) return false;
   const FileIdentity now(status);
   // Longer is fine: what is appended to is as promised up to the size that was promised.

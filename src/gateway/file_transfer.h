@@ -1,15 +1,16 @@
-// FileTransfer: sends a file too large to be kept in memory, or ranges of it, as the peer takes it. Reads a pooled Chunk at a time.
+// FileTransfer: sends a file too large to be kept in memory, or ranges of it, as the peer takes it. Reads a
+// pooled Chunk at a time.
 #pragma once
+
+#include "gateway/byte_ranges.h"
+#include "gateway/file_cache.h"
+#include "http/exchange.h"
 
 #include <cstdint>
 #include <list>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "gateway/byte_ranges.h"
-#include "gateway/file_cache.h"
-#include "http/exchange.h"
 
 namespace sallyport::gateway {
 
@@ -22,8 +23,9 @@ struct TransferPiece {
 /// What the transfers of a worker add up to.
 struct TransferCounters {
   std::size_t open = 0;
-  std::size_t queued_bytes = 0;   ///< read from files and waiting for their peers, as of each transfer's last move
-  std::uint64_t cut = 0;          ///< reset because the file changed or could not be read
+  std::size_t queued_bytes =
+      0;                  ///< read from files and waiting for their peers, as of each transfer's last move
+  std::uint64_t cut = 0;  ///< reset because the file changed or could not be read
 };
 
 class FileTransfer;
@@ -31,13 +33,14 @@ using FileTransfers = std::list<FileTransfer>;
 
 class FileTransfer final : public http::ExchangeHandler {
  public:
-  /// Sends `head`, then `pieces` of `file` by and by. The transfer lies in `owner` and takes itself out when the exchange ends.
+  /// Sends `head`, then `pieces` of `file` by and by. The transfer lies in `owner` and takes itself out when
+  /// the exchange ends.
   static void start(FileTransfers& owner, http::Exchange& exchange, const http::Response& head,
-                    std::shared_ptr<const CachedFile> file, std::vector<TransferPiece> pieces, Replies& replies,
-                    TransferCounters& counters);
+                    std::shared_ptr<const CachedFile> file, std::vector<TransferPiece> pieces,
+                    Replies& replies, TransferCounters& counters);
   /// For std::list, through start() only.
-  FileTransfer(FileTransfers& owner, std::shared_ptr<const CachedFile> file, std::vector<TransferPiece> pieces,
-               Replies& replies, TransferCounters& counters);
+  FileTransfer(FileTransfers& owner, std::shared_ptr<const CachedFile> file,
+               std::vector<TransferPiece> pieces, Replies& replies, TransferCounters& counters);
   ~FileTransfer();
 
   void on_body(http::Exchange& exchange, Bytes body) override;
@@ -57,8 +60,8 @@ class FileTransfer final : public http::ExchangeHandler {
   std::vector<TransferPiece> pieces_;
   Replies& replies_;
   TransferCounters& counters_;
-  std::size_t at_ = 0;         // the piece being sent
-  std::size_t queued_ = 0;     // our share of counters_.queued_bytes
+  std::size_t at_ = 0;      // the piece being sent
+  std::size_t queued_ = 0;  // our share of counters_.queued_bytes
   bool ended_ = false;
 };
 

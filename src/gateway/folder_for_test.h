@@ -1,14 +1,14 @@
 // A folder of files for the tests of what serves them; gone when the test is.
 #pragma once
 
+#include <filesystem>
+#include <fstream>
+#include <string>
+
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
-#include <string>
 
 namespace sallyport::gateway {
 
@@ -35,8 +35,8 @@ class FolderForTest {
     set_age(name, age);
   }
   void set_age(const std::string& name, int age) const {
-    std::filesystem::last_write_time(path_ / name,
-                                     std::filesystem::file_time_type::clock::now() - std::chrono::seconds(age));
+    std::filesystem::last_write_time(
+        path_ / name, std::filesystem::file_time_type::clock::now() - std::chrono::seconds(age));
   }
 
  private:

@@ -1,9 +1,6 @@
 #include "gateway/folder_page.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/stat.h>
+#include "gateway/request_path.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -14,7 +11,10 @@
 #include <tuple>
 #include <vector>
 
-#include "gateway/request_path.h"
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
 
 namespace sallyport::gateway {
 namespace {
@@ -57,12 +57,23 @@ std::string escape_html(std::string_view text) {
   out.reserve(text.size());
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -71,7 +82,8 @@ std::string escape_html(std::string_view text) {
 Result<std::string> make_folder_page(UniqueFd folder, std::string_view relative) {
   const int fd = folder.get();
   const std::unique_ptr<DIR, CloseFolder> stream(::fdopendir(fd));
-  if (!stream) return fail(ErrorKind::file, fmt::format("cannot list /{}: {}", relative, std::strerror(errno)));
+  if (!stream)
+    return fail(ErrorKind::file, fmt::format("cannot list /{}: {}", relative, std::strerror(errno)));
   (void)folder.release();  // closed by closedir
 
   std::vector<Row> rows;
@@ -79,7 +91,7 @@ Result<std::string> make_folder_page(UniqueFd folder, std::string_view relative)
   while (const dirent* entry = ::readdir(stream.get())) {
     const std::string_view name = entry->d_name;
     if (is_hidden_name(name) || name == ".well-known") continue;
-    struct stat status {};
+    struct stat status{};
     // Links count as what they are, not as what they lead to: that may be outside.
     if (::fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
     if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode) && !S_ISLNK(status.st_mode)) continue;
@@ -96,18 +108,19 @@ Result<std::string> make_folder_page(UniqueFd folder, std::string_view relative)
 
   std::string out;
   const auto title = escape_html(relative);
-  fmt::format_to(std::back_inserter(out),
-                 "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-                 "<meta name=\"viewport\" content=\"width=device-width\"><title>/{0}</title><style>{1}</style></head>\n"
-                 "<body><h1>/{0}</h1>\n<table>\n<tr><th>Name</th><th>Size</th><th>Changed (UTC)</th></tr>\n",
-                 title, style);
+  fmt::format_to(
+      std::back_inserter(out),
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+      "<meta name=\"viewport\" content=\"width=device-width\"><title>/{0}</title><style>{1}</style></head>\n"
+      "<body><h1>/{0}</h1>\n<table>\n<tr><th>Name</th><th>Size</th><th>Changed (UTC)</th></tr>\n",
+      title, style);
   if (!relative.empty()) out += "<tr><td><a href=\"../\">../</a></td><td></td><td></td></tr>\n";
   for (const auto& row : rows) {
     // "./" keeps a colon in the name from reading as a scheme.
     fmt::format_to(std::back_inserter(out),
-                   "<tr><td><a href=\"./{0}{2}\">{1}{2}</a></td><td>{3}</td><td>{4}</td></tr>\n", encode_path(row.name),
-                   escape_html(row.name), row.folder ? "/" : "", row.folder ? "" : format_size(row.size),
-                   format_time(row.modified));
+                   "<tr><td><a href=\"./{0}{2}\">{1}{2}</a></td><td>{3}</td><td>{4}</td></tr>\n",
+                   encode_path(row.name), escape_html(row.name), row.folder ? "/" : "",
+                   row.folder ? "" : format_size(row.size), format_time(row.modified));
   }
   out += "</table>\n";
   if (cut) fmt::format_to(std::back_inserter(out), "<p>Only {} of the names are shown.</p>\n", max_listed);

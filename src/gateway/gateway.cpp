@@ -1,18 +1,18 @@
 #include "gateway/gateway.h"
 
-#include <fmt/format.h>
-#include <sched.h>
-#include <sys/resource.h>
-
-#include <chrono>
-#include <csignal>
-#include <utility>
-
 #include "base/file.h"
 #include "base/log.h"
 #include "gateway/addresses.h"
 #include "gateway/process_figures.h"
 #include "trace/qlog.h"
+
+#include <chrono>
+#include <csignal>
+#include <utility>
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/resource.h>
 
 namespace sallyport::gateway {
 namespace {
@@ -25,7 +25,8 @@ unsigned available_cores() {
   return static_cast<unsigned>(CPU_COUNT(&set));
 }
 
-/// Each tunnel and TCP connection takes a descriptor; the usual soft limit of 1,024 is for programs that use select().
+/// Each tunnel and TCP connection takes a descriptor; the usual soft limit of 1,024 is for programs that use
+/// select().
 void raise_descriptor_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
@@ -39,7 +40,8 @@ Result<tls::KeyPair> make_self_signed_pair(const Settings& settings) {
   const auto fingerprint = tls::spki_fingerprint(pair->certificate_pem);
   if (!fingerprint) return std::unexpected(fingerprint.error());
   if (!settings.write_certificate.empty())
-    if (auto written = write_file(settings.write_certificate, pair->certificate_pem, 0644, IfExists::replace); !written)
+    if (auto written = write_file(settings.write_certificate, pair->certificate_pem, 0644, IfExists::replace);
+        !written)
       return std::unexpected(std::move(written.error()));
   log_info("self-signed certificate for {}, SPKI fingerprint {}; clients trust it with {}",
            fmt::join(settings.self_signed, ", "), *fingerprint,
@@ -74,20 +76,24 @@ Gateway::~Gateway() {
 
 Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
   std::unique_ptr<Gateway> gateway(new Gateway);
-  gateway->loop_.on_signals({SIGINT, SIGTERM, SIGHUP}, [raw = gateway.get()](int signal) { raw->on_signal(signal); });
-  if (auto done = gateway->set_up(std::move(settings)); !done) return std::unexpected(std::move(done.error()));
+  gateway->loop_.on_signals({SIGINT, SIGTERM, SIGHUP},
+                            [raw = gateway.get()](int signal) { raw->on_signal(signal); });
+  if (auto done = gateway->set_up(std::move(settings)); !done)
+    return std::unexpected(std::move(done.error()));
   if (auto done = gateway->start_workers(); !done) return std::unexpected(std::move(done.error()));
   if (auto done = gateway->start_admin(); !done) return std::unexpected(std::move(done.error()));
   gateway->announce();
   if (const auto& file = gateway->setup_->settings.ready_file; !file.empty()) {
     std::string lines;
     for (const auto& address : gateway->addresses()) lines += address.to_string() + "\n";
-    if (auto done = write_file(file, lines, 0644, IfExists::replace); !done) return std::unexpected(std::move(done.error()));
+    if (auto done = write_file(file, lines, 0644, IfExists::replace); !done)
+      return std::unexpected(std::move(done.error()));
   }
   return gateway;
 }
 
-Result<std::shared_ptr<const tls::ServerCredentials>> Gateway::load_credentials(const Settings& settings) const {
+Result<std::shared_ptr<const tls::ServerCredentials>> Gateway::load_credentials(
+    const Settings& settings) const {
   auto pair = settings.self_signed.empty() ? tls::load_key_pair(settings.certificate_file, settings.key_file)
                                            : make_self_signed_pair(settings);
   if (!pair) return std::unexpected(std::move(pair.error()));
@@ -135,8 +141,10 @@ Result<> Gateway::set_up(Settings settings) {
 }
 
 Result<> Gateway::start_workers() {
-  // All exist before the first runs, as it may have something for the others; they bind one after the other, as steering counts.
-  for (unsigned i = 0; i < setup_->settings.workers; ++i) workers_.push_back(std::make_unique<WorkerThread>());
+  // All exist before the first runs, as it may have something for the others; they bind one after the other,
+  // as steering counts.
+  for (unsigned i = 0; i < setup_->settings.workers; ++i)
+    workers_.push_back(std::make_unique<WorkerThread>());
   for (unsigned i = 0; i < workers_.size(); ++i)
     if (auto started = workers_[i]->start(setup_, i); !started) return started;
   return {};
@@ -149,7 +157,8 @@ Result<> Gateway::start_admin() {
   if (!admin) return std::unexpected(explain_bind("--admin", *address, "TCP", admin.error()));
   admin_ = std::move(*admin);
   if (!address->ip().is_loopback())
-    log_warn("--admin {} can be reached from other machines, without encryption or a password", admin_->local().to_string());
+    log_warn("--admin {} can be reached from other machines, without encryption or a password",
+             admin_->local().to_string());
   return {};
 }
 
@@ -165,13 +174,16 @@ void Gateway::run() {
 
 void Gateway::on_signal(int signal) {
   if (signal == SIGHUP) return reload();
-  if (state_ == State::serving) drain();
-  else end();
+  if (state_ == State::serving)
+    drain();
+  else
+    end();
 }
 
 void Gateway::reload() {
   const auto& settings = setup_->settings;
-  if (!settings.self_signed.empty()) return log_info("SIGHUP: the certificate is self-signed, there is nothing to read again");
+  if (!settings.self_signed.empty())
+    return log_info("SIGHUP: the certificate is self-signed, there is nothing to read again");
   const auto credentials = load_credentials(settings);
   if (!credentials)
     return log_error("SIGHUP: {}; the old certificate stays in use", credentials.error().message);
@@ -211,10 +223,11 @@ void Gateway::make_metrics(std::function<void(std::string)> done) {
   scrape->late.arm(loop_.timers().now() + scrape_timeout);
   collect(scrape->figures);
   for (const auto& worker : workers_)
-    worker->post([this, scrape](Worker& target) {
+    worker->post([this, scrape](Worker& target) mutable {
       auto figures = std::make_shared<MetricSet>();
       target.collect(*figures);
-      loop_.post([scrape, figures] {
+      // Moved, so that the last one to let go of the scrape, and of its timer, is this loop's thread.
+      loop_.post([scrape = std::move(scrape), figures] {
         scrape->figures.add(*figures);
         if (--scrape->missing == 0) scrape->finish(scrape->figures.to_text());
       });
@@ -228,8 +241,10 @@ void Gateway::collect(MetricSet& out) const {
               static_cast<double>(trace::qlog_events_dropped()));
   constexpr std::string_view strays = "Packets that reached the wrong worker.";
   for (const auto& worker : workers_) {
-    out.counter("quic_strays_total", strays, static_cast<double>(worker->strays_taken()), {{"result", "handed_over"}});
-    out.counter("quic_strays_total", strays, static_cast<double>(worker->strays_dropped()), {{"result", "dropped"}});
+    out.counter("quic_strays_total", strays, static_cast<double>(worker->strays_taken()),
+                {{"result", "handed_over"}});
+    out.counter("quic_strays_total", strays, static_cast<double>(worker->strays_dropped()),
+                {{"result", "dropped"}});
   }
   collect_process_figures(out);
 }

@@ -1,18 +1,18 @@
-// Gateway: a listening server: its workers, its certificate, its admin port, and its end in order. Runs on the caller's thread, which
-// serves the admin port and the signals.
+// Gateway: a listening server: its workers, its certificate, its admin port, and its end in order. Runs on
+// the caller's thread, which serves the admin port and the signals.
 #pragma once
-
-#include <cstddef>
-#include <functional>
-#include <memory>
-#include <string>
-#include <vector>
 
 #include "gateway/admin.h"
 #include "gateway/metric_set.h"
 #include "gateway/settings.h"
 #include "gateway/worker_thread.h"
 #include "net/event_loop.h"
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace sallyport::gateway {
 
@@ -24,7 +24,8 @@ class Gateway final : private Admin::Source {
 
   /// Where it listens, with the ports that were chosen.
   const std::vector<net::SocketAddress>& addresses() const { return setup_->settings.listen; }
-  /// Serves until SIGINT or SIGTERM and the drain that they start, or a second one. SIGHUP reads the certificate files again.
+  /// Serves until SIGINT or SIGTERM and the drain that they start, or a second one. SIGHUP reads the
+  /// certificate files again.
   void run();
 
  private:

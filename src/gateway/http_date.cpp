@@ -1,10 +1,10 @@
 #include "gateway/http_date.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
+
+#include <fmt/format.h>
 
 namespace sallyport::gateway {
 namespace {
@@ -84,7 +84,8 @@ std::optional<std::int64_t> parse_imf_fixdate(std::string_view text) {
   Scanner in(text);
   Parts parts;
   in.weekday(false), in.literal(", "), parts.day = in.number(2), in.literal(" "), parts.month = in.month(),
-      in.literal(" "), parts.year = in.number(4), in.literal(" "), take_time(in, parts), in.literal(" GMT");
+                                       in.literal(" "), parts.year = in.number(4), in.literal(" "),
+                                       take_time(in, parts), in.literal(" GMT");
   return in.at_end() ? to_seconds(parts) : std::nullopt;
 }
 
@@ -92,9 +93,11 @@ std::optional<std::int64_t> parse_rfc850(std::string_view text, std::int64_t now
   Scanner in(text);
   Parts parts;
   in.weekday(true), in.literal(", "), parts.day = in.number(2), in.literal("-"), parts.month = in.month(),
-      in.literal("-"), parts.year = in.number(2), in.literal(" "), take_time(in, parts), in.literal(" GMT");
+                                      in.literal("-"), parts.year = in.number(2), in.literal(" "),
+                                      take_time(in, parts), in.literal(" GMT");
   if (!in.at_end()) return std::nullopt;
-  const auto today = std::chrono::floor<std::chrono::days>(std::chrono::sys_seconds{std::chrono::seconds{now}});
+  const auto today =
+      std::chrono::floor<std::chrono::days>(std::chrono::sys_seconds{std::chrono::seconds{now}});
   const int this_year = static_cast<int>(std::chrono::year_month_day{today}.year());
   parts.year += this_year / 100 * 100;
   if (parts.year > this_year + 50) parts.year -= 100;
@@ -129,8 +132,10 @@ std::string format_http_date(std::int64_t seconds) {
 }
 
 std::optional<std::int64_t> parse_http_date(std::string_view text, std::int64_t now) {
-  if (const auto comma = text.find(','); comma == 3) return parse_imf_fixdate(text);
-  else if (comma != std::string_view::npos) return parse_rfc850(text, now);
+  if (const auto comma = text.find(','); comma == 3)
+    return parse_imf_fixdate(text);
+  else if (comma != std::string_view::npos)
+    return parse_rfc850(text, now);
   return parse_asctime(text);
 }
 

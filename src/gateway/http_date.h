@@ -1,19 +1,20 @@
 // HTTP dates (RFC 9110 §5.6.7): what Date and Last-Modified say, and what conditional requests ask by.
 #pragma once
 
+#include "base/time.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "base/time.h"
 
 namespace sallyport::gateway {
 
 /// Seconds since 1970-01-01 UTC as "Sun, 06 Nov 1994 08:49:37 GMT". Years 1 to 9999.
 std::string format_http_date(std::int64_t seconds);
 
-/// All three forms that a recipient must take: IMF-fixdate, RFC 850's and asctime's. `now` settles the century of a two-digit year.
+/// All three forms that a recipient must take: IMF-fixdate, RFC 850's and asctime's. `now` settles the
+/// century of a two-digit year.
 std::optional<std::int64_t> parse_http_date(std::string_view text, std::int64_t now);
 
 /// The wall clock as a Date field, formatted once a second. One a worker.

@@ -1,9 +1,9 @@
 #include "gateway/metric_set.h"
 
+#include <algorithm>
+
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
-
-#include <algorithm>
 
 namespace sallyport::gateway {
 
@@ -34,8 +34,10 @@ void MetricSet::gauge(std::string_view name, std::string_view help, double value
 void MetricSet::histogram(std::string_view name, std::string_view help, const Histogram& value) {
   auto& family = families_[name];
   family.help = help;
-  if (family.histogram.empty()) family.histogram.push_back(value);
-  else family.histogram[0].add(value);
+  if (family.histogram.empty())
+    family.histogram.push_back(value);
+  else
+    family.histogram[0].add(value);
 }
 
 void MetricSet::add(const MetricSet& other) {
@@ -59,7 +61,8 @@ std::string MetricSet::to_text() const {
                                           : prometheus::MetricType::Gauge;
     for (const auto& [labels, value] : family.values) {
       auto& metric = text.metric.emplace_back();
-      for (const auto& [label, given] : labels) metric.label.push_back({std::string(label), std::string(given)});
+      for (const auto& [label, given] : labels)
+        metric.label.push_back({std::string(label), std::string(given)});
       (family.counter ? metric.counter.value : metric.gauge.value) = value;
     }
     for (const auto& histogram : family.histogram) {

@@ -1,5 +1,5 @@
-// MetricSet: figures under their names and labels, added up over workers, and put out as Prometheus text. What each name means stands in
-// docs/metrics.md.
+// MetricSet: figures under their names and labels, added up over workers, and put out as Prometheus text.
+// What each name means stands in docs/metrics.md.
 #pragma once
 
 #include <array>
@@ -16,8 +16,7 @@ class Histogram {
  public:
   /// `bounds` ascending; lives as long as the program.
   template <std::size_t Size>
-  explicit Histogram(const std::array<double, Size>& bounds)
-      : bounds_(bounds.data()), counts_(Size + 1) {}
+  explicit Histogram(const std::array<double, Size>& bounds) : bounds_(bounds.data()), counts_(Size + 1) {}
   void observe(double value);
   void add(const Histogram& other);
 

@@ -1,13 +1,14 @@
 #include "gateway/preconditions.h"
 
-#include <string_view>
-
 #include "gateway/http_date.h"
+
+#include <string_view>
 
 namespace sallyport::gateway {
 namespace {
 
-/// Whether the list of entity tags in `field` has ours. Ours are strong, so a weak one matches only where `weak` allows it.
+/// Whether the list of entity tags in `field` has ours. Ours are strong, so a weak one matches only where
+/// `weak` allows it.
 bool lists_tag(std::string_view field, std::string_view etag, bool weak) {
   if (field == "*") return true;
   while (!field.empty()) {
@@ -37,12 +38,14 @@ std::optional<std::int64_t> date_of(const http::Fields& fields, std::string_view
 Precondition check_preconditions(const http::Fields& fields, const Validators& current, std::int64_t now) {
   if (const auto tags = fields.joined("if-match")) {
     if (!lists_tag(*tags, current.etag, false)) return Precondition::failed;
-  } else if (const auto since = date_of(fields, "if-unmodified-since", now); since && current.modified > *since) {
+  } else if (const auto since = date_of(fields, "if-unmodified-since", now);
+             since && current.modified > *since) {
     return Precondition::failed;
   }
   if (const auto tags = fields.joined("if-none-match")) {
     if (lists_tag(*tags, current.etag, true)) return Precondition::not_modified;
-  } else if (const auto since = date_of(fields, "if-modified-since", now); since && current.modified <= *since) {
+  } else if (const auto since = date_of(fields, "if-modified-since", now);
+             since && current.modified <= *since) {
     return Precondition::not_modified;
   }
   return Precondition::proceed;

@@ -1,10 +1,11 @@
-// Preconditions (RFC 9110 §13): whether a request that asks "if it has (not) changed" gets the file, 304 or 412.
+// Preconditions (RFC 9110 §13): whether a request that asks "if it has (not) changed" gets the file, 304 or
+// 412.
 #pragma once
+
+#include "http/message.h"
 
 #include <cstdint>
 #include <string>
-
-#include "http/message.h"
 
 namespace sallyport::gateway {
 

@@ -1,8 +1,8 @@
 #include "gateway/preconditions.h"
 
-#include <gtest/gtest.h>
-
 #include "gateway/http_date.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::gateway {
 namespace {
@@ -10,11 +10,16 @@ namespace {
 using http::Fields;
 constexpr std::int64_t now = 1'800'000'000;
 const Validators current{"\"1-2-3\"", now - 1000};
-const std::string same = format_http_date(now - 1000), earlier = format_http_date(now - 2000), later = format_http_date(now - 500);
+const std::string same = format_http_date(now - 1000), earlier = format_http_date(now - 2000),
+                  later = format_http_date(now - 500);
 
-Precondition check(const Fields& fields) { return check_preconditions(fields, current, now); }
+Precondition check(const Fields& fields) {
+  return check_preconditions(fields, current, now);
+}
 
-TEST(Preconditions, NoneMeansProceed) { EXPECT_EQ(check({}), Precondition::proceed); }
+TEST(Preconditions, NoneMeansProceed) {
+  EXPECT_EQ(check({}), Precondition::proceed);
+}
 
 TEST(Preconditions, EntityTags) {
   struct Case {

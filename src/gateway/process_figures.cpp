@@ -1,11 +1,11 @@
 #include "gateway/process_figures.h"
 
+#include <fstream>
+#include <memory>
+
 #include <dirent.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#include <fstream>
-#include <memory>
 
 namespace sallyport::gateway {
 namespace {
@@ -34,7 +34,8 @@ void collect_process_figures(MetricSet& out) {
   out.counter("process_cpu_seconds_total", "CPU time used.", seconds(usage.ru_stime), {{"mode", "system"}});
   double total_pages = 0, resident_pages = 0;
   std::ifstream("/proc/self/statm") >> total_pages >> resident_pages;
-  out.gauge("process_resident_bytes", "Resident memory.", resident_pages * static_cast<double>(::sysconf(_SC_PAGESIZE)));
+  out.gauge("process_resident_bytes", "Resident memory.",
+            resident_pages * static_cast<double>(::sysconf(_SC_PAGESIZE)));
   out.gauge("process_open_descriptors", "Open file descriptors.", open_descriptors());
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);

@@ -1,11 +1,11 @@
 #include "gateway/quic_front.h"
 
+#include "gateway/tcp_front.h"
+
 #include <array>
 #include <chrono>
 #include <utility>
 #include <vector>
-
-#include "gateway/tcp_front.h"
 
 namespace sallyport::gateway {
 namespace {
@@ -13,7 +13,9 @@ namespace {
 constexpr std::array rtt_bounds{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5};
 constexpr std::array loss_bounds{0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5};
 
-double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+double seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
 
 }  // namespace
 
@@ -36,16 +38,19 @@ void QuicTotals::add(const quic::Stats& stats) {
 
 Result<std::unique_ptr<QuicFront>> QuicFront::listen(net::EventLoop& loop, const net::SocketAddress& local,
                                                      const net::UdpSocketOptions& socket,
-                                                     const quic::Environment& environment, quic::ServerOptions options,
-                                                     http::RequestHandler& requests, const http::Limits& limits) {
+                                                     const quic::Environment& environment,
+                                                     quic::ServerOptions options,
+                                                     http::RequestHandler& requests,
+                                                     const http::Limits& limits) {
   auto bound = net::UdpSocket::bind(loop, local, socket);
   if (!bound) return std::unexpected(std::move(bound.error()));
   return std::unique_ptr<QuicFront>(
       new QuicFront(loop, std::move(*bound), environment, std::move(options), requests, limits));
 }
 
-QuicFront::QuicFront(net::EventLoop& loop, std::unique_ptr<net::UdpSocket> socket, const quic::Environment& environment,
-                     quic::ServerOptions options, http::RequestHandler& requests, const http::Limits& limits)
+QuicFront::QuicFront(net::EventLoop& loop, std::unique_ptr<net::UdpSocket> socket,
+                     const quic::Environment& environment, quic::ServerOptions options,
+                     http::RequestHandler& requests, const http::Limits& limits)
     : socket_(std::move(socket)),
       rtt_(rtt_bounds),
       loss_(loss_bounds),

@@ -1,17 +1,17 @@
 // QuicFront: HTTP/3 on one UDP port of one worker: the socket, the QUIC endpoint, and its HTTP/3 connections.
 #pragma once
 
-#include <cstdint>
-#include <functional>
-#include <memory>
-#include <unordered_set>
-
 #include "gateway/metric_set.h"
 #include "http/connection.h"
 #include "http/h3_connection.h"
 #include "net/event_loop.h"
 #include "net/udp_socket.h"
 #include "quic/endpoint.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <unordered_set>
 
 namespace sallyport::gateway {
 
@@ -32,8 +32,10 @@ class QuicFront final : private http::ConnectionHandler {
   /// `requests` is not owned and must outlive the result.
   static Result<std::unique_ptr<QuicFront>> listen(net::EventLoop& loop, const net::SocketAddress& local,
                                                    const net::UdpSocketOptions& socket,
-                                                   const quic::Environment& environment, quic::ServerOptions options,
-                                                   http::RequestHandler& requests, const http::Limits& limits);
+                                                   const quic::Environment& environment,
+                                                   quic::ServerOptions options,
+                                                   http::RequestHandler& requests,
+                                                   const http::Limits& limits);
 
   quic::Endpoint& endpoint() { return *endpoint_; }
   net::UdpSocket& socket() { return *socket_; }
@@ -50,8 +52,9 @@ class QuicFront final : private http::ConnectionHandler {
   const Histogram& loss() const { return loss_; }
 
  private:
-  QuicFront(net::EventLoop& loop, std::unique_ptr<net::UdpSocket> socket, const quic::Environment& environment,
-            quic::ServerOptions options, http::RequestHandler& requests, const http::Limits& limits);
+  QuicFront(net::EventLoop& loop, std::unique_ptr<net::UdpSocket> socket,
+            const quic::Environment& environment, quic::ServerOptions options, http::RequestHandler& requests,
+            const http::Limits& limits);
   void on_connection_closed(http::Connection& connection, const Error* why) override;
   void report_drained();
 

@@ -1,11 +1,11 @@
 #include "gateway/replies.h"
 
-#include <fmt/format.h>
+#include "http/connection.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "http/connection.h"
+#include <fmt/format.h>
 
 namespace sallyport::gateway {
 namespace {

@@ -1,13 +1,14 @@
-// Replies: what all answers of a worker have in common: Date, Alt-Svc, counting, and short answers with a sentence as their body.
+// Replies: what all answers of a worker have in common: Date, Alt-Svc, counting, and short answers with a
+// sentence as their body.
 #pragma once
-
-#include <array>
-#include <cstdint>
-#include <string_view>
 
 #include "base/chunk.h"
 #include "gateway/http_date.h"
 #include "http/exchange.h"
+
+#include <array>
+#include <cstdint>
+#include <string_view>
 
 namespace sallyport::gateway {
 
@@ -32,7 +33,8 @@ class Replies {
  public:
   /// Adds Date and Alt-Svc to `head`.
   void complete(const Incoming& in, http::Response& head);
-  /// Sends a head that is complete, its whole body behind it (left out for HEAD), and sets a handler that wants nothing more.
+  /// Sends a head that is complete, its whole body behind it (left out for HEAD), and sets a handler that
+  /// wants nothing more.
   void send(const Incoming& in, const http::Response& head, Chunk body);
   /// `sentence` as plain text, with what `head` has already.
   void sentence(const Incoming& in, http::Response head, std::string_view sentence);

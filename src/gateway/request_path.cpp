@@ -17,7 +17,9 @@ bool is_unreserved(char c) {
 
 }  // namespace
 
-bool is_hidden_name(std::string_view name) { return name.starts_with('.') && name != ".well-known"; }
+bool is_hidden_name(std::string_view name) {
+  return name.starts_with('.') && name != ".well-known";
+}
 
 std::expected<RequestPath, PathFault> parse_request_path(std::string_view path) {
   RequestPath out;

@@ -1,5 +1,5 @@
-// RequestPath: what a request's path names below the served folder, made safe: decoded once, no dot segments, no hidden names.
-// What symbolic links then lead to is ServedFolder's care.
+// RequestPath: what a request's path names below the served folder, made safe: decoded once, no dot segments,
+// no hidden names. What symbolic links then lead to is ServedFolder's care.
 #pragma once
 
 #include <cstdint>
@@ -10,14 +10,16 @@
 namespace sallyport::gateway {
 
 struct RequestPath {
-  std::string relative;  ///< "a/b c.txt"; empty for the folder itself; no empty segments, no slash at either end
-  bool folder = false;   ///< the path ended with a slash
-  std::string query;     ///< with its question mark; empty for none
+  std::string
+      relative;  ///< "a/b c.txt"; empty for the folder itself; no empty segments, no slash at either end
+  bool folder = false;  ///< the path ended with a slash
+  std::string query;    ///< with its question mark; empty for none
 };
 
 enum class PathFault : std::uint8_t {
   malformed,  ///< not a path, a broken percent-encoding, or a NUL: 400
-  hidden,     ///< a segment that starts with a dot (".." among them; ".well-known" excepted), or an encoded slash: 404
+  hidden,     ///< a segment that starts with a dot (".." among them; ".well-known" excepted), or an encoded
+              ///< slash: 404
 };
 
 /// `path` as it stands in http::Request, with its query.

@@ -1,9 +1,9 @@
 #include "gateway/request_path.h"
 
-#include <gtest/gtest.h>
-
 #include "gateway/folder_page.h"
 #include "gateway/media_type.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::gateway {
 namespace {
@@ -37,8 +37,9 @@ TEST(RequestPath, NamesWhatItShould) {
 
 TEST(RequestPath, HidesDotSegmentsAndEncodedSlashes) {
   for (const std::string_view path :
-       {"/..", "/../", "/a/../b", "/./a", "/%2e%2e/etc/passwd", "/.%2E/x", "/%2e/x", "/a/%2E%2E", "/.git/config", "/a/.htaccess",
-        "/a%2fb", "/a%2Fb", "/..%2f..%2fetc/passwd", "/...", "/.well-known2", "/.well-known/.x"}) {
+       {"/..", "/../", "/a/../b", "/./a", "/%2e%2e/etc/passwd", "/.%2E/x", "/%2e/x", "/a/%2E%2E",
+        "/.git/config", "/a/.htaccess", "/a%2fb", "/a%2Fb", "/..%2f..%2fetc/passwd", "/...", "/.well-known2",
+        "/.well-known/.x"}) {
     const auto parsed = parse_request_path(path);
     ASSERT_FALSE(parsed) << path;
     EXPECT_EQ(parsed.error(), PathFault::hidden) << path;
@@ -47,7 +48,8 @@ TEST(RequestPath, HidesDotSegmentsAndEncodedSlashes) {
 
 TEST(RequestPath, RefusesWhatIsMalformed) {
   using namespace std::string_view_literals;
-  for (const auto path : {""sv, "a"sv, "*"sv, "?/a"sv, "/%"sv, "/%4"sv, "/%zz"sv, "/a%0"sv, "/a%00.txt"sv, "/a\0b"sv, "/%-1"sv}) {
+  for (const auto path : {""sv, "a"sv, "*"sv, "?/a"sv, "/%"sv, "/%4"sv, "/%zz"sv, "/a%0"sv, "/a%00.txt"sv,
+                          "/a\0b"sv, "/%-1"sv}) {
     const auto parsed = parse_request_path(path);
     ASSERT_FALSE(parsed) << path;
     EXPECT_EQ(parsed.error(), PathFault::malformed) << path;

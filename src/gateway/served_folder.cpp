@@ -1,14 +1,14 @@
 #include "gateway/served_folder.h"
 
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-#include <string_view>
 
 namespace sallyport::gateway {
 namespace {
@@ -59,8 +59,9 @@ Result<std::shared_ptr<const ServedFolder>> ServedFolder::open(const std::string
   UniqueFd root(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!root)
     return fail(ErrorKind::file,
-                errno == ENOTDIR ? fmt::format("--files {} is not a folder; name the folder that holds the files", path)
-                                 : fmt::format("cannot serve --files {}: {}", path, std::strerror(errno)),
+                errno == ENOTDIR
+                    ? fmt::format("--files {} is not a folder; name the folder that holds the files", path)
+                    : fmt::format("cannot serve --files {}: {}", path, std::strerror(errno)),
                 static_cast<std::uint64_t>(errno));
   return std::shared_ptr<const ServedFolder>(new ServedFolder(std::move(root)));
 }
@@ -68,14 +69,14 @@ Result<std::shared_ptr<const ServedFolder>> ServedFolder::open(const std::string
 std::expected<OpenedFile, int> ServedFolder::open_file(const std::string& relative) const {
   auto fd = open_beneath(root_.get(), relative.empty() ? "." : relative);
   if (!fd) return std::unexpected(fd.error());
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd->get(), &status) != 0) return std::unexpected(errno);
   if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) return std::unexpected(EACCES);
   return OpenedFile{std::move(*fd), FileIdentity(status)};
 }
 
 bool ServedFolder::identify(const std::string& relative, FileIdentity& out) const {
-  struct stat status {};
+  struct stat status{};
   if (::fstatat(root_.get(), relative.empty() ? "." : relative.c_str(), &status, 0) != 0) return false;
   out = FileIdentity(status);
   return true;

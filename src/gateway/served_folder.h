@@ -1,16 +1,16 @@
-// ServedFolder: opens files below one folder and never outside of it, whatever symbolic links or renames there are. Immutable, shared by
-// workers.
+// ServedFolder: opens files below one folder and never outside of it, whatever symbolic links or renames
+// there are. Immutable, shared by workers.
 #pragma once
 
-#include <sys/stat.h>
+#include "base/result.h"
+#include "base/unique_fd.h"
 
 #include <cstdint>
 #include <expected>
 #include <memory>
 #include <string>
 
-#include "base/result.h"
-#include "base/unique_fd.h"
+#include <sys/stat.h>
 
 namespace sallyport::gateway {
 
@@ -35,12 +35,13 @@ class ServedFolder {
   /// Error kind file naming `path` when it is no folder or cannot be read.
   static Result<std::shared_ptr<const ServedFolder>> open(const std::string& path);
 
-  /// A regular file or a folder, for reading; `relative` as in RequestPath. The errno of what is missing, forbidden, outside, or neither
-  /// file nor folder. Symbolic links are followed as long as they stay inside (kernels before 5.6: not at all).
+  /// A regular file or a folder, for reading; `relative` as in RequestPath. The errno of what is missing,
+  /// forbidden, outside, or neither file nor folder. Symbolic links are followed as long as they stay inside
+  /// (kernels before 5.6: not at all).
   std::expected<OpenedFile, int> open_file(const std::string& relative) const;
 
-  /// The state of what `relative` leads to now: good for noticing changes of something that open_file() gave, for nothing else, as
-  /// it may look outside. False when there is nothing.
+  /// The state of what `relative` leads to now: good for noticing changes of something that open_file() gave,
+  /// for nothing else, as it may look outside. False when there is nothing.
   bool identify(const std::string& relative, FileIdentity& out) const;
 
  private:

@@ -1,17 +1,17 @@
-// Settings: everything a gateway is configured with. Filled from the command line; immutable once the gateway starts, and shared by its
-// workers.
+// Settings: everything a gateway is configured with. Filled from the command line; immutable once the gateway
+// starts, and shared by its workers.
 #pragma once
+
+#include "base/time.h"
+#include "net/address.h"
+#include "quic/config.h"
+#include "quic/endpoint.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "base/time.h"
-#include "net/address.h"
-#include "quic/config.h"
-#include "quic/endpoint.h"
 
 namespace sallyport::gateway {
 
@@ -22,7 +22,8 @@ struct Settings {
   // A certificate from files, or one made at the start for these names.
   std::string certificate_file, key_file;
   std::vector<std::string> self_signed;
-  std::string write_certificate;  ///< where a self-signed certificate is put for clients to trust; may be empty
+  std::string
+      write_certificate;  ///< where a self-signed certificate is put for clients to trust; may be empty
 
   bool masque_udp = false, masque_tcp = false;
   std::vector<net::IpPrefix> allow;  ///< targets reached although they are special or private

@@ -32,7 +32,8 @@ Result<std::unique_ptr<TcpFront>> TcpFront::listen(net::EventLoop& loop, const n
   const net::TcpOptions tcp{.reuse_port = options.reuse_port};
   std::unique_ptr<TcpFront> front(new TcpFront(loop, requests, std::move(options)));
   auto listener = net::TcpListener::listen(
-      loop, local, tcp, [raw = front.get()](std::unique_ptr<net::ByteStream> stream) { raw->accept(std::move(stream)); });
+      loop, local, tcp,
+      [raw = front.get()](std::unique_ptr<net::ByteStream> stream) { raw->accept(std::move(stream)); });
   if (!listener) return std::unexpected(std::move(listener.error()));
   front->listener_ = std::move(*listener);
   return front;
@@ -54,20 +55,24 @@ void TcpFront::accept(std::unique_ptr<net::ByteStream> stream) {
   const auto session = sessions_.emplace(sessions_.end(), *this);
   session->self = session;
   if (!options_.tls) return serve(session, std::move(stream), {}, {});
-  session->handshake = tls::accept(
-      loop_.timers(), std::move(stream), *options_.tls, [this, session](Result<std::unique_ptr<tls::Stream>> result) {
-        if (!result) {
-          ++counters_.handshakes_failed;
-          return retire(session);
-        }
-        ++counters_.handshakes_completed;
-        const auto info = (*result)->info();
-        serve(session, std::move(*result), info.alpn, {info.server_name, info.cipher});
-      });
+  session->handshake =
+      tls::accept(loop_.timers(), std::move(stream), *options_.tls,
+                  [this, session](Result<std::unique_ptr<tls::Stream>> result) {
+                    if (!result) {
+                      ++counters_.handshakes_failed;
+                      return retire(session);
+                    }
+                    ++counters_.handshakes_completed;
+                    // Not needed any more, and not to be destroyed inside its own callback.
+                    finished_.push_back(std::move(session->handshake));
+                    clean_up_.request();
+                    const auto info = (*result)->info();
+                    serve(session, std::move(*result), info.alpn, {info.server_name, info.cipher});
+                  });
 }
 
-void TcpFront::serve(Sessions::iterator session, std::unique_ptr<net::ByteStream> stream, std::string_view alpn,
-                     const http::StreamSecurity& security) {
+void TcpFront::serve(Sessions::iterator session, std::unique_ptr<net::ByteStream> stream,
+                     std::string_view alpn, const http::StreamSecurity& security) {
   const bool http2 = alpn == "h2";
   ++(http2 ? counters_.http2_total : counters_.http1_total);
   ++(http2 ? counters_.http2_open : counters_.http1_open);
@@ -86,6 +91,7 @@ void TcpFront::retire(Sessions::iterator session) {
 }
 
 void TcpFront::clean_up() {
+  finished_.clear();
   retired_.clear();
   if (sessions_.empty() && drained_) std::exchange(drained_, nullptr)();
 }
@@ -95,8 +101,10 @@ void TcpFront::drain(std::function<void()> drained) {
   listener_->close();
   for (auto next = sessions_.begin(); next != sessions_.end();) {
     const auto session = next++;
-    if (session->connection) session->connection->shutdown();
-    else retire(session);
+    if (session->connection)
+      session->connection->shutdown();
+    else
+      retire(session);
   }
   clean_up_.request();
 }

@@ -1,6 +1,12 @@
-// TcpFront: HTTP/2 and HTTP/1.1 on one TCP port: accepts, does the TLS handshake, and keeps the connections. Also, without TLS, the
-// plain HTTP/1.1 of the admin port.
+// TcpFront: HTTP/2 and HTTP/1.1 on one TCP port: accepts, does the TLS handshake, and keeps the connections.
+// Also, without TLS, the plain HTTP/1.1 of the admin port.
 #pragma once
+
+#include "http/connection.h"
+#include "http/tcp_connection.h"
+#include "net/event_loop.h"
+#include "net/tcp.h"
+#include "tls/stream.h"
 
 #include <cstdint>
 #include <functional>
@@ -8,12 +14,6 @@
 #include <memory>
 #include <optional>
 #include <vector>
-
-#include "http/connection.h"
-#include "http/tcp_connection.h"
-#include "net/event_loop.h"
-#include "net/tcp.h"
-#include "tls/stream.h"
 
 namespace sallyport::gateway {
 
@@ -40,7 +40,8 @@ class TcpFront {
   net::SocketAddress local() const { return listener_->local(); }
   /// For handshakes from now on. Only with TLS.
   void set_credentials(std::shared_ptr<const tls::ServerCredentials> credentials);
-  /// No new connections; those that are open end after their last response. `drained` comes when all are gone, perhaps at once.
+  /// No new connections; those that are open end after their last response. `drained` comes when all are
+  /// gone, perhaps at once.
   void drain(std::function<void()> drained);
   const TcpFrontCounters& counters() const { return counters_; }
   void for_each(const std::function<void(http::Connection&)>& visit) const;
@@ -61,7 +62,8 @@ class TcpFront {
   TcpFrontOptions options_;
   std::unique_ptr<net::TcpListener> listener_;
   Sessions sessions_;
-  Sessions retired_;  // until the end of the turn
+  Sessions retired_;                                       // until the end of the turn
+  std::vector<std::unique_ptr<tls::Handshake>> finished_;  // likewise
   std::function<void()> drained_;
   TcpFrontCounters counters_;
   net::Deferred clean_up_;

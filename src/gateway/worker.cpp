@@ -1,10 +1,10 @@
 #include "gateway/worker.h"
 
-#include <utility>
-
 #include "base/log.h"
 #include "http/alt_svc.h"
 #include "net/steering.h"
+
+#include <utility>
 
 namespace sallyport::gateway {
 namespace {
@@ -30,7 +30,8 @@ Worker::Worker(net::EventLoop& loop, std::shared_ptr<const WorkerSetup> setup, u
       sampling_(loop.timers(), [this](Time now) { sample(now); }) {
   const auto& settings = setup_->settings;
   if (settings.masque_udp || settings.masque_tcp) {
-    // Thousands of flows may have a socket each: smaller buffers than the listener's, still a few milliseconds at 10 Gbit/s.
+    // Thousands of flows may have a socket each: smaller buffers than the listener's, still a few
+    // milliseconds at 10 Gbit/s.
     outbound_ = net::make_kernel_outbound(
         loop, {.udp_receive_buffer = 2 * 1024 * 1024, .udp_send_buffer = 2 * 1024 * 1024});
     masque::ProxyOptions options{.udp = settings.masque_udp, .tcp = settings.masque_tcp};
@@ -58,6 +59,7 @@ quic::ServerOptions Worker::quic_options() const {
   options.secret = setup_->secret;
   options.owner = {settings.server_id, static_cast<std::uint8_t>(number_)};
   options.retry = settings.retry;
+  options.replay_record = setup_->replay_record;
   return options;
 }
 
@@ -74,13 +76,15 @@ Result<> Worker::listen(const net::SocketAddress& address) {
   auto listener = std::make_unique<Listener>(
       *dispatcher_, http::format_alt_svc({.protocol = "h3", .port = address.port()}));
 
-  const quic::Environment environment{loop_.timers(), system_random(), setup_->recorders.get(), setup_->key_log};
-  auto quic = QuicFront::listen(loop_, address, {.reuse_port = group, .packet_info = true}, environment, quic_options(),
-                                listener->quic_entrance, limits());
+  const quic::Environment environment{loop_.timers(), system_random(), setup_->recorders.get(),
+                                      setup_->key_log};
+  auto quic = QuicFront::listen(loop_, address, {.reuse_port = group, .packet_info = true}, environment,
+                                quic_options(), listener->quic_entrance, limits());
   if (!quic) return std::unexpected(std::move(quic.error()));
   listener->quic = std::move(*quic);
   listener->quic->endpoint().set_stray_handler(
-      [this, at = listeners_.size()](const quic::ConnectionIdOwner& owner, const net::NetPath& path, Bytes datagram) {
+      [this, at = listeners_.size()](const quic::ConnectionIdOwner& owner, const net::NetPath& path,
+                                     Bytes datagram) {
         if (owner.server != setup_->settings.server_id || owner.worker >= setup_->settings.workers) return;
         setup_->hand_over(owner.worker, {at, path, {datagram.begin(), datagram.end()}});
       });
@@ -89,7 +93,9 @@ Result<> Worker::listen(const net::SocketAddress& address) {
     using Layout = quic::ConnectionIdLayout;
     const auto steered = net::attach_connection_id_steering(listener->quic->socket().fd(), settings.workers,
                                                             Layout::worker_offset, Layout::length);
-    if (!steered) log_warn("packets are handed from worker to worker instead of by the kernel: {}", steered.error().message);
+    if (!steered)
+      log_warn("packets are handed from worker to worker instead of by the kernel: {}",
+               steered.error().message);
   }
   if (settings.tcp) {
     auto tcp = TcpFront::listen(loop_, address, listener->tcp_entrance,

@@ -1,12 +1,6 @@
-// Worker: one thread's share of a gateway: its loop, sockets, connections, proxy and file server, none of which another thread touches.
+// Worker: one thread's share of a gateway: its loop, sockets, connections, proxy and file server, none of
+// which another thread touches.
 #pragma once
-
-#include <array>
-#include <cstdint>
-#include <functional>
-#include <memory>
-#include <string>
-#include <vector>
 
 #include "gateway/dispatcher.h"
 #include "gateway/file_server.h"
@@ -17,6 +11,14 @@
 #include "masque/proxy.h"
 #include "net/event_loop.h"
 #include "net/outbound.h"
+#include "tls/replay_guard.h"
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace sallyport::gateway {
 
@@ -29,13 +31,15 @@ struct Stray {
 
 /// What the workers of a gateway share; immutable while they run.
 struct WorkerSetup {
-  Settings settings;                        ///< listen: with the ports that were chosen; workers: how many there are
-  std::shared_ptr<const tls::ServerCredentials> credentials;  ///< at the start; later ones come by set_credentials()
+  Settings settings;  ///< listen: with the ports that were chosen; workers: how many there are
+  std::shared_ptr<const tls::ServerCredentials>
+      credentials;  ///< at the start; later ones come by set_credentials()
   tls::ServerSecret secret;
+  std::shared_ptr<tls::ReplayRecord> replay_record = std::make_shared<tls::ReplayRecord>();
   std::shared_ptr<trace::KeyLog> key_log;
   std::shared_ptr<trace::RecorderFactory> recorders;
-  std::shared_ptr<const ServedFolder> folder;        ///< null: no files
-  std::vector<net::SocketAddress> own_addresses;     ///< of the listeners, wildcards spelled out
+  std::shared_ptr<const ServedFolder> folder;             ///< null: no files
+  std::vector<net::SocketAddress> own_addresses;          ///< of the listeners, wildcards spelled out
   std::function<void(unsigned worker, Stray)> hand_over;  ///< from any thread
 };
 

@@ -7,7 +7,9 @@ namespace {
 constexpr std::array<std::string_view, ReplyCounters::versions> version_names{"http/1", "http/2", "http/3"};
 constexpr std::array<std::string_view, 6> class_names{"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
-double figure(auto value) { return static_cast<double>(value); }
+double figure(auto value) {
+  return static_cast<double>(value);
+}
 
 }  // namespace
 
@@ -30,7 +32,8 @@ void Worker::collect_requests(MetricSet& out) const {
                 {{"version", name}});
     for (std::size_t i = 1; i < class_names.size(); ++i)
       out.counter("responses_total", "Responses of the file server and of the gateway itself.",
-                  figure(replies_.counters().by_class[version][i]), {{"version", name}, {"class", class_names[i]}});
+                  figure(replies_.counters().by_class[version][i]),
+                  {{"version", name}, {"class", class_names[i]}});
     out.counter("response_body_bytes_total", "Response body bytes handed over for sending.",
                 figure(replies_.counters().body_bytes[version]), {{"version", name}});
   }
@@ -50,10 +53,9 @@ void Worker::collect_requests(MetricSet& out) const {
 void Worker::collect_connections(MetricSet& out, const Listener& listener, const QuicTotals& totals) const {
   constexpr std::string_view open = "Connections that are open.", total = "Connections accepted.",
                              exchanges = "Requests and tunnels that are open.",
-                             handshakes = "TLS handshakes by result.",
-                             resets = "Streams reset.", abusive = "Connections closed for costing too much.",
-                             datagrams = "HTTP datagrams (RFC 9297).",
-                             dropped = "HTTP datagrams dropped.";
+                             handshakes = "TLS handshakes by result.", resets = "Streams reset.",
+                             abusive = "Connections closed for costing too much.",
+                             datagrams = "HTTP datagrams (RFC 9297).", dropped = "HTTP datagrams dropped.";
   const auto& quic = *listener.quic;
   const auto endpoint = listener.quic->endpoint().stats();
   out.gauge("connections_open", open, figure(quic.open()), {{"version", "http/3"}});
@@ -90,14 +92,17 @@ void Worker::collect_connections(MetricSet& out, const Listener& listener, const
   out.counter("http_datagrams_total", datagrams, figure(http.datagrams_out), {{"direction", "out"}});
   out.counter("http_datagrams_dropped_total", dropped, figure(http.datagrams_dropped_unknown_stream),
               {{"reason", "unknown_stream"}});
-  out.counter("http_datagrams_dropped_total", dropped, figure(http.datagrams_dropped_queue), {{"reason", "queue"}});
-  out.counter("http_datagrams_dropped_total", dropped, figure(http.datagrams_dropped_size), {{"reason", "size"}});
+  out.counter("http_datagrams_dropped_total", dropped, figure(http.datagrams_dropped_queue),
+              {{"reason", "queue"}});
+  out.counter("http_datagrams_dropped_total", dropped, figure(http.datagrams_dropped_size),
+              {{"reason", "size"}});
 }
 
 void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTotals& totals) const {
   const auto& front = *listener.quic;
   constexpr std::string_view packets = "QUIC packets.", bytes = "UDP payload bytes of QUIC connections.",
-                             datagrams = "DATAGRAM frames (RFC 9221).", gone = "DATAGRAM frames that did not arrive.";
+                             datagrams = "DATAGRAM frames (RFC 9221).",
+                             gone = "DATAGRAM frames that did not arrive.";
   out.counter("quic_packets_total", packets, figure(totals.packets_received), {{"direction", "in"}});
   out.counter("quic_packets_total", packets, figure(totals.packets_sent), {{"direction", "out"}});
   out.counter("quic_packets_lost_total", "QUIC packets sent and declared lost.", figure(totals.packets_lost));
@@ -105,38 +110,47 @@ void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTo
   out.counter("quic_bytes_total", bytes, figure(totals.bytes_sent), {{"direction", "out"}});
   out.counter("quic_datagrams_total", datagrams, figure(totals.datagrams_received), {{"direction", "in"}});
   out.counter("quic_datagrams_total", datagrams, figure(totals.datagrams_sent), {{"direction", "out"}});
-  out.counter("quic_datagrams_dropped_total", gone, figure(totals.datagrams_dropped_queue), {{"reason", "queue"}});
-  out.counter("quic_datagrams_dropped_total", gone, figure(totals.datagrams_dropped_size), {{"reason", "size"}});
+  out.counter("quic_datagrams_dropped_total", gone, figure(totals.datagrams_dropped_queue),
+              {{"reason", "queue"}});
+  out.counter("quic_datagrams_dropped_total", gone, figure(totals.datagrams_dropped_size),
+              {{"reason", "size"}});
   out.counter("quic_datagrams_dropped_total", gone, figure(totals.datagrams_lost), {{"reason", "lost"}});
   out.gauge("quic_datagram_queue_bytes", "DATAGRAM payload waiting for congestion control.",
             figure(totals.datagram_queue_bytes));
   out.counter("quic_resumed_total", "Connections that resumed an earlier session.", figure(totals.resumed));
   out.counter("quic_early_data_total", "Connections whose 0-RTT data was accepted.",
               figure(totals.early_data_accepted));
-  out.counter("quic_path_changes_total", "Clients that moved to another address.", figure(totals.path_changes));
+  out.counter("quic_path_changes_total", "Clients that moved to another address.",
+              figure(totals.path_changes));
   out.counter("quic_key_updates_total", "Key updates.", figure(totals.key_updates));
   out.histogram("quic_rtt_seconds", "Smoothed round-trip time, taken every 10 s and when a connection ends.",
                 front.rtt());
-  out.histogram("quic_loss_ratio", "Packets lost of packets sent, taken when a connection ends.", front.loss());
+  out.histogram("quic_loss_ratio", "Packets lost of packets sent, taken when a connection ends.",
+                front.loss());
 
   const auto endpoint = listener.quic->endpoint().stats();
   constexpr std::string_view unanswered = "Datagrams that belong to no connection and were dropped.";
-  out.counter("quic_unmatched_total", unanswered, figure(endpoint.dropped_short_initial), {{"reason", "short_initial"}});
+  out.counter("quic_unmatched_total", unanswered, figure(endpoint.dropped_short_initial),
+              {{"reason", "short_initial"}});
   out.counter("quic_unmatched_total", unanswered, figure(endpoint.dropped_unknown), {{"reason", "unknown"}});
-  out.counter("quic_unmatched_total", unanswered, figure(endpoint.dropped_half_open), {{"reason", "half_open"}});
+  out.counter("quic_unmatched_total", unanswered, figure(endpoint.dropped_half_open),
+              {{"reason", "half_open"}});
   out.counter("quic_unmatched_total", unanswered, figure(endpoint.dropped_token), {{"reason", "token"}});
-  out.counter("quic_unmatched_total", unanswered, figure(endpoint.dropped_malformed), {{"reason", "malformed"}});
+  out.counter("quic_unmatched_total", unanswered, figure(endpoint.dropped_malformed),
+              {{"reason", "malformed"}});
   out.counter("quic_retries_total", "Retry packets sent.", figure(endpoint.retries_sent));
   out.counter("quic_version_negotiations_total", "Version Negotiation packets sent.",
               figure(endpoint.version_negotiations_sent));
-  out.counter("quic_stateless_resets_total", "Stateless resets sent.", figure(endpoint.stateless_resets_sent));
+  out.counter("quic_stateless_resets_total", "Stateless resets sent.",
+              figure(endpoint.stateless_resets_sent));
   out.gauge("quic_half_open", "Handshakes in progress.", figure(endpoint.half_open));
 
   const auto& socket = listener.quic->socket().stats();
-  constexpr std::string_view udp = "UDP datagrams of the listening sockets.",
-                             udp_bytes = "UDP payload bytes of the listening sockets.",
-                             calls = "System calls for them; datagrams over calls tells how well GRO and GSO work.",
-                             lost = "UDP datagrams of the listening sockets that were dropped.";
+  constexpr std::string_view
+      udp = "UDP datagrams of the listening sockets.",
+      udp_bytes = "UDP payload bytes of the listening sockets.",
+      calls = "System calls for them; datagrams over calls tells how well GRO and GSO work.",
+      lost = "UDP datagrams of the listening sockets that were dropped.";
   out.counter("udp_datagrams_total", udp, figure(socket.datagrams_in), {{"direction", "in"}});
   out.counter("udp_datagrams_total", udp, figure(socket.datagrams_out), {{"direction", "out"}});
   out.counter("udp_bytes_total", udp_bytes, figure(socket.bytes_in), {{"direction", "in"}});
@@ -169,10 +183,13 @@ void Worker::collect_masque(MetricSet& out) const {
   out.counter("masque_datagrams_total", datagrams, figure(counters.datagrams_down), {{"direction", "down"}});
   out.counter("masque_bytes_total", bytes, figure(counters.bytes_up), {{"direction", "up"}});
   out.counter("masque_bytes_total", bytes, figure(counters.bytes_down), {{"direction", "down"}});
-  out.counter("masque_datagrams_dropped_total", dropped, figure(counters.dropped_context), {{"reason", "context"}});
+  out.counter("masque_datagrams_dropped_total", dropped, figure(counters.dropped_context),
+              {{"reason", "context"}});
   out.counter("masque_datagrams_dropped_total", dropped, figure(counters.dropped_size), {{"reason", "size"}});
-  out.counter("masque_datagrams_dropped_total", dropped, figure(counters.dropped_queue), {{"reason", "queue"}});
-  out.counter("masque_datagrams_dropped_total", dropped, figure(counters.dropped_early), {{"reason", "early"}});
+  out.counter("masque_datagrams_dropped_total", dropped, figure(counters.dropped_queue),
+              {{"reason", "queue"}});
+  out.counter("masque_datagrams_dropped_total", dropped, figure(counters.dropped_early),
+              {{"reason", "early"}});
 }
 
 }  // namespace sallyport::gateway

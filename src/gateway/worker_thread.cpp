@@ -1,9 +1,9 @@
 #include "gateway/worker_thread.h"
 
-#include <pthread.h>
-
 #include <future>
 #include <utility>
+
+#include <pthread.h>
 
 namespace sallyport::gateway {
 namespace {
@@ -12,7 +12,9 @@ constexpr unsigned max_strays_waiting = 1024;
 
 }  // namespace
 
-WorkerThread::~WorkerThread() { join(); }
+WorkerThread::~WorkerThread() {
+  join();
+}
 
 Result<> WorkerThread::start(std::shared_ptr<const WorkerSetup> setup, unsigned number) {
   std::promise<Result<>> listening;

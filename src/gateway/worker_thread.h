@@ -1,14 +1,14 @@
 // WorkerThread: runs a Worker on a thread of its own; the handle by which other threads reach it.
 #pragma once
 
+#include "base/result.h"
+#include "gateway/worker.h"
+#include "net/event_loop.h"
+
 #include <atomic>
 #include <functional>
 #include <memory>
 #include <thread>
-
-#include "base/result.h"
-#include "gateway/worker.h"
-#include "net/event_loop.h"
 
 namespace sallyport::gateway {
 
@@ -32,8 +32,8 @@ class WorkerThread {
   std::uint64_t strays_dropped() const { return strays_dropped_.load(std::memory_order_relaxed); }
 
  private:
-  net::EventLoop loop_;        // outlives the thread, so that others may post until the end
-  Worker* worker_ = nullptr;   // that thread's alone
+  net::EventLoop loop_;       // outlives the thread, so that others may post until the end
+  Worker* worker_ = nullptr;  // that thread's alone
   std::thread thread_;
   std::atomic<unsigned> strays_waiting_ = 0;
   std::atomic<std::uint64_t> strays_taken_ = 0, strays_dropped_ = 0;

@@ -285,14 +285,14 @@ void ExchangeBase::received_end() {
 }
 
 void ExchangeBase::received_reset(Error why) {
-  ++set_.counters.resets_in;
   if (ended_ || receive_done()) return;
+  ++set_.counters.resets_in;
   fail(ResetCode::cancelled, std::move(why));
 }
 
 void ExchangeBase::received_stop(bool benign, Error why) {
-  ++set_.counters.resets_in;
   if (ended_ || send_ == Send::ended) return;
+  ++set_.counters.resets_in;
   if (server_ || !benign) return fail(ResetCode::cancelled, std::move(why));
   send_ = Send::ended;
   queue_.clear();

@@ -6,6 +6,10 @@ namespace sallyport::http {
 
 namespace {
 
+// What the first field makes room for, so that an ordinary section does not grow step by step.
+constexpr std::size_t usual_fields = 8;
+constexpr std::size_t usual_text = 224;
+
 char lowered(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
 }  // namespace
@@ -15,6 +19,10 @@ Fields::Fields(std::initializer_list<Field> fields) {
 }
 
 void Fields::add(std::string_view name, std::string_view value) {
+  if (spans_.capacity() == 0) {
+    spans_.reserve(usual_fields);
+    text_.reserve(usual_text);
+  }
   const auto offset = text_.size();
   text_.resize(offset + name.size() + value.size());
   std::ranges::transform(name, text_.begin() + static_cast<std::ptrdiff_t>(offset), lowered);

@@ -1,10 +1,10 @@
 #include "http/h1_client.h"
 
+#include "http/h1_head.h"
+
 #include <cassert>
 #include <string>
 #include <utility>
-
-#include "http/h1_head.h"
 
 namespace sallyport::http {
 
@@ -16,16 +16,22 @@ H1Client::H1Client(StreamSetup setup)
   ready_.request();
 }
 
-H1Client::~H1Client() { destroy_exchanges(); }
+H1Client::~H1Client() {
+  destroy_exchanges();
+}
 
-bool H1Client::can_request() const { return is_open() && current() == nullptr && !closes_afterwards(); }
+bool H1Client::can_request() const {
+  return is_open() && current() == nullptr && !closes_afterwards();
+}
 
 void H1Client::shutdown() {
   close_afterwards();
   if (current() == nullptr) end(nullptr);
 }
 
-void H1Client::idled() { end(nullptr); }
+void H1Client::idled() {
+  end(nullptr);
+}
 
 // Sending
 
@@ -58,7 +64,8 @@ bool H1Client::put_request(H1Exchange& exchange, bool end) {
     put_field(text, "upgrade", request.protocol);
   }
   for (const Fields::Field field : request.fields)
-    if (field.name != "host" && !(tunnel && field.name == "content-length") && !is_connection_specific(field.name))
+    if (field.name != "host" && !(tunnel && field.name == "content-length") &&
+        !is_connection_specific(field.name))
       put_field(text, field.name, field.value);
   if (framing == Framing::chunked) text += "transfer-encoding: chunked\r\n";
   // RFC 9110 §8.6: where the method usually has content, its absence is said.
@@ -73,7 +80,9 @@ bool H1Client::put_request(H1Exchange& exchange, bool end) {
   return true;
 }
 
-void H1Client::put_response(const Response&, bool) { assert(!"a client sends no responses"); }
+void H1Client::put_response(const Response&, bool) {
+  assert(!"a client sends no responses");
+}
 
 // Receiving
 
@@ -103,8 +112,10 @@ void H1Client::interim_received(H1Head& head) {
     return;
   }
   const auto upgrade = head.fields.joined("upgrade");
-  if (!current()->is_upgrade() || !head.upgrade || !upgrade || !has_token(*upgrade, current()->request().protocol))
-    return current()->fail(ResetCode::message_error, {ErrorKind::protocol, "the server switched to a protocol that was not asked for"});
+  if (!current()->is_upgrade() || !head.upgrade || !upgrade ||
+      !has_token(*upgrade, current()->request().protocol))
+    return current()->fail(ResetCode::message_error,
+                           {ErrorKind::protocol, "the server switched to a protocol that was not asked for"});
   hand_over(200, head);
 }
 
@@ -113,7 +124,8 @@ void H1Client::final_received(const H1Head& head, bool done) {
   const bool success = head.status < 300;
   if (exchange.is_upgrade() && success)
     return exchange.fail(ResetCode::cancelled,
-                         {ErrorKind::protocol, "the server ignored the upgrade to " + exchange.request().protocol, head.status});
+                         {ErrorKind::protocol,
+                          "the server ignored the upgrade to " + exchange.request().protocol, head.status});
   if (!head.keep_alive || head.framing == H1Framing::until_close) close_afterwards();
   hand_over(head.status, head);
   if (exchange.is_ending() || !is_open()) return;
@@ -133,7 +145,8 @@ void H1Client::message_refused(const Error& why) {
 
 void H1Client::cut_off(const Error& why) {
   const bool answered = current() != nullptr && current()->has_response();
-  const Error error = answered ? why : Error{ErrorKind::closed, "the server closed the connection before it answered"};
+  const Error error =
+      answered ? why : Error{ErrorKind::closed, "the server closed the connection before it answered"};
   drop(&error);
 }
 
@@ -143,7 +156,8 @@ void H1Client::reset_current(ResetCode) {
 }
 
 std::unique_ptr<Connection> make_h1_client(net::Timers& timers, std::unique_ptr<net::ByteStream> stream,
-                                           const StreamSecurity& security, ConnectionHandler& handler, const Limits& limits) {
+                                           const StreamSecurity& security, ConnectionHandler& handler,
+                                           const Limits& limits) {
   return std::make_unique<H1Client>(StreamSetup{timers, std::move(stream), security, &handler, limits});
 }
 

@@ -1,5 +1,5 @@
-// H1Client: the client's side of HTTP/1.1 (RFC 9112), one exchange at a time. An extended CONNECT goes as Upgrade (RFC 9298 §3.2, RFC 6455), and
-// 101 comes back as 200. Made by make_h1_client.
+// H1Client: the client's side of HTTP/1.1 (RFC 9112), one exchange at a time. An extended CONNECT goes as
+// Upgrade (RFC 9298 §3.2, RFC 6455), and 101 comes back as 200. Made by make_h1_client.
 #pragma once
 
 #include "http/h1_connection.h"

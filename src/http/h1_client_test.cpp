@@ -1,10 +1,10 @@
 // The client's side of HTTP/1.1 against what servers, broken and hostile ones too, answer.
-#include <gtest/gtest.h>
+#include "http/tcp_for_test.h"
 
 #include <ostream>
 #include <string>
 
-#include "http/tcp_for_test.h"
+#include <gtest/gtest.h>
 
 namespace sallyport::http::test {
 namespace {
@@ -55,7 +55,8 @@ TEST_F(H1ClientTest, BodyOfUnknownLengthIsChunked) {
   exchange.finish({{"sum", "1"}});
   clock.settle();
   EXPECT_EQ(peer->received,
-            "POST / HTTP/1.1\r\nhost: example.com\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nsum: 1\r\n\r\n");
+            "POST / HTTP/1.1\r\nhost: example.com\r\ntransfer-encoding: "
+            "chunked\r\n\r\n5\r\nhello\r\n0\r\nsum: 1\r\n\r\n");
 }
 
 TEST_F(H1ClientTest, PostWithoutBodySaysSo) {
@@ -79,8 +80,10 @@ TEST_F(H1ClientTest, UpgradeOnTheWire) {
   request.fields.add("capsule-protocol", "?1");
   ask(request, false);
   EXPECT_EQ(peer->received,
-            "GET /udp/1.2.3.4/5/ HTTP/1.1\r\nhost: example.com\r\nconnection: upgrade\r\nupgrade: connect-udp\r\ncapsule-protocol: ?1\r\n\r\n");
-  say("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: Connect-UDP\r\nCapsule-Protocol: ?1\r\n\r\nraw");
+            "GET /udp/1.2.3.4/5/ HTTP/1.1\r\nhost: example.com\r\nconnection: upgrade\r\nupgrade: "
+            "connect-udp\r\ncapsule-protocol: ?1\r\n\r\n");
+  say("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: Connect-UDP\r\nCapsule-Protocol: "
+      "?1\r\n\r\nraw");
   EXPECT_EQ(answer.response->status, 200u);
   EXPECT_EQ(answer.response->fields.size(), 1u);
   EXPECT_EQ(answer.body, "raw");
@@ -94,7 +97,8 @@ TEST_F(H1ClientTest, ConnectionIsUsedAgain) {
   ASSERT_TRUE(client->can_request());
   client->request(get("/2"), second, true);
   clock.settle();
-  say("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nT: 1\r\n\r\n");
+  say("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nT: "
+      "1\r\n\r\n");
   EXPECT_TRUE(second.is_well());
   EXPECT_EQ(second.interim, std::vector<unsigned>{100});
   EXPECT_EQ(second.body, "ok");
@@ -184,25 +188,32 @@ struct Bad {
   const char* name;
   std::string response;
 };
-void PrintTo(const Bad& one, std::ostream* out) { *out << one.name; }
+void PrintTo(const Bad& one, std::ostream* out) {
+  *out << one.name;
+}
 
 class H1ClientRefuses : public H1ClientTest, public testing::WithParamInterface<Bad> {};
 
 INSTANTIATE_TEST_SUITE_P(
     , H1ClientRefuses,
-    testing::Values(Bad{"TwoLengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx"},
-                    Bad{"LengthAndChunked", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
-                    Bad{"UnknownCoding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nxx"},
-                    Bad{"FoldedField", "HTTP/1.1 200 OK\r\nA: 1\r\n 2\r\n\r\n"}, Bad{"BadChunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"},
-                    Bad{"NoStatus", "HTTP/1.1 OK\r\n\r\n"}, Bad{"StatusTooSmall", "HTTP/1.1 099 No\r\n\r\n"},
-                    Bad{"Http2", std::string("\0\0\0\4\0\0\0\0\0", 9)}, Bad{"NotHttp", "SSH-2.0-OpenSSH_9.2\r\n"},
-                    Bad{"SwitchedUnasked", "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"},
-                    Bad{"EndlessInterim", [] {
-                          std::string text;
-                          for (int i = 0; i < 200; ++i) text += "HTTP/1.1 103 \r\n\r\n";
-                          return text + "HTTP/1.1 204 \r\n\r\n";
-                        }()},
-                    Bad{"TooLargeHead", "HTTP/1.1 200 OK\r\nA: " + std::string(100'000, 'a') + "\r\n\r\n"}),
+    testing::Values(
+        Bad{"TwoLengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx"},
+        Bad{"LengthAndChunked",
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+        Bad{"UnknownCoding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nxx"},
+        Bad{"FoldedField", "HTTP/1.1 200 OK\r\nA: 1\r\n 2\r\n\r\n"},
+        Bad{"BadChunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n\r\n"},
+        Bad{"NoStatus", "HTTP/1.1 OK\r\n\r\n"}, Bad{"StatusTooSmall", "HTTP/1.1 099 No\r\n\r\n"},
+        Bad{"Http2", std::string("\0\0\0\4\0\0\0\0\0", 9)}, Bad{"NotHttp", "SSH-2.0-OpenSSH_9.2\r\n"},
+        Bad{"SwitchedUnasked",
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"},
+        Bad{"EndlessInterim",
+            [] {
+              std::string text;
+              for (int i = 0; i < 200; ++i) text += "HTTP/1.1 103 \r\n\r\n";
+              return text + "HTTP/1.1 204 \r\n\r\n";
+            }()},
+        Bad{"TooLargeHead", "HTTP/1.1 200 OK\r\nA: " + std::string(100'000, 'a') + "\r\n\r\n"}),
     [](const auto& one) { return one.param.name; });
 
 TEST_P(H1ClientRefuses, AsAnError) {
@@ -218,11 +229,12 @@ TEST_P(H1ClientRefuses, AsAnError) {
 
 class H1CutResponse : public H1ClientTest, public testing::WithParamInterface<std::string_view> {};
 
-INSTANTIATE_TEST_SUITE_P(, H1CutResponse,
-                         testing::Values("", "HTTP/1.1 20", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", "HTTP/1.1 103 \r\n\r\n",
-                                         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell",
-                                         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
-                                         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"));
+INSTANTIATE_TEST_SUITE_P(
+    , H1CutResponse,
+    testing::Values("", "HTTP/1.1 20", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", "HTTP/1.1 103 \r\n\r\n",
+                    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell",
+                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"));
 
 TEST_P(H1CutResponse, NeverLooksComplete) {
   ask(get("/"));

@@ -1,10 +1,10 @@
 #include "http/h1_connection.h"
 
+#include "http/h1_head.h"
+
 #include <algorithm>
 #include <charconv>
 #include <utility>
-
-#include "http/h1_head.h"
 
 namespace sallyport::http {
 namespace {
@@ -12,12 +12,16 @@ namespace {
 // What a handler may leave unconsumed before the peer is held back.
 constexpr std::size_t window = 256 * 1024;
 
-H1Parser::Side parsed_side(bool server) { return server ? H1Parser::Side::requests : H1Parser::Side::responses; }
+H1Parser::Side parsed_side(bool server) {
+  return server ? H1Parser::Side::requests : H1Parser::Side::responses;
+}
 
 }  // namespace
 
 H1Connection::H1Connection(StreamSetup setup, bool server)
-    : StreamConnection(std::move(setup), Version::http1_1, server), parser_(parsed_side(server), limits()), builder_(limits()) {}
+    : StreamConnection(std::move(setup), Version::http1_1, server),
+      parser_(parsed_side(server), limits()),
+      builder_(limits()) {}
 
 void H1Connection::set_current(H1Exchange& exchange, Framing framing) {
   current_ = &exchange;
@@ -192,7 +196,9 @@ void H1Connection::complete() {
   if (!is_open() || current_ == nullptr || !current_->receive_done() || !current_->send_done()) return;
   H1Exchange& exchange = *std::exchange(current_, nullptr);
   exchange.transport_closed(nullptr);
-  // The rest of a message that nobody wants is not worth reading to its end.
+  // The rest of a message that nobody wants is not worth reading to its end. A server's response is to arrive
+  // all the same.
+  if (!message_done_ && !tunnel_ && !is_server()) return drop(nullptr);
   if (close_after_ || !message_done_ || (fin_ && inbox_.empty())) return end(nullptr);
   parser_.start();
   message_done_ = false;
@@ -231,7 +237,8 @@ bool H1Connection::pump() {
     exchange.sent_body(size);
     moved = true;
   }
-  if (exchange.is_ending() || exchange.send_done() || !exchange.queue().empty() || !exchange.end_queued()) return moved;
+  if (exchange.is_ending() || exchange.send_done() || !exchange.queue().empty() || !exchange.end_queued())
+    return moved;
   put_end_of_body();
   exchange.sent_end();
   complete();

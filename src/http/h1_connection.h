@@ -1,14 +1,15 @@
-// H1Connection: what server and client of HTTP/1.1 (RFC 9112) have in common: reading one message at a time, held back by its reader; writing a
-// body in its framing; a tunnel after CONNECT or Upgrade. Base of H1Server and H1Client.
+// H1Connection: what server and client of HTTP/1.1 (RFC 9112) have in common: reading one message at a time,
+// held back by its reader; writing a body in its framing; a tunnel after CONNECT or Upgrade. Base of H1Server
+// and H1Client.
 #pragma once
-
-#include <string>
-#include <vector>
 
 #include "http/h1_exchange.h"
 #include "http/h1_parser.h"
 #include "http/stream_connection.h"
 #include "http/validation.h"
+
+#include <string>
+#include <vector>
 
 namespace sallyport::http {
 
@@ -30,8 +31,8 @@ class H1Connection : public StreamConnection {
 
   /// How the end of our message is marked.
   enum class Framing : std::uint8_t {
-    none,         ///< it has no body
-    length,       ///< by content-length
+    none,    ///< it has no body
+    length,  ///< by content-length
     chunked,
     until_close,  ///< by the end of the stream: responses to HTTP/1.0
     raw,          ///< a tunnel: by the end of our direction
@@ -42,7 +43,8 @@ class H1Connection : public StreamConnection {
 
   /// Whether a message may begin now.
   virtual bool may_begin() const = 0;
-  /// parser().head() is complete; with `done`, so is the message, which is to be followed by message_received() unless more is to come.
+  /// parser().head() is complete; with `done`, so is the message, which is to be followed by
+  /// message_received() unless more is to come.
   virtual void head_received(bool done) = 0;
   /// What came breaks the protocol; the code of `why` is the status for it.
   virtual void message_refused(const Error& why) = 0;
@@ -111,7 +113,7 @@ class H1Connection : public StreamConnection {
   bool message_done_ = false;        // of the peer
   bool held_end_due_ = false;
   bool tunnel_ = false;
-  bool fin_ = false;                 // the peer ended its direction
+  bool fin_ = false;  // the peer ended its direction
   bool fin_told_ = false;
   bool close_after_ = false;
   bool reading_ = true;

@@ -1,5 +1,5 @@
-// H1Exchange: one request and its response on an HTTP/1.1 connection, or the tunnel it became. Owned by the ExchangeSet of its
-// H1Connection, which does all the work: there is but one at a time.
+// H1Exchange: one request and its response on an HTTP/1.1 connection, or the tunnel it became. Owned by the
+// ExchangeSet of its H1Connection, which does all the work: there is but one at a time.
 #pragma once
 
 #include "http/exchange_base.h"

@@ -1,9 +1,10 @@
 #include "http/h1_head.h"
 
-#include <algorithm>
-#include <boost/beast/http/status.hpp>
-
 #include "http/validation.h"
+
+#include <algorithm>
+
+#include <boost/beast/http/status.hpp>
 
 namespace sallyport::http {
 namespace {
@@ -43,7 +44,8 @@ void put_fields(std::string& out, const Fields& fields) {
 bool put_request_line(std::string& out, const Request& request) {
   const bool upgrade = !request.protocol.empty();
   const std::string_view method = upgrade ? std::string_view("GET") : std::string_view(request.method);
-  const std::string_view target = request.is_connect() && !upgrade ? std::string_view(request.authority) : request.path;
+  const std::string_view target =
+      request.is_connect() && !upgrade ? std::string_view(request.authority) : request.path;
   if (!is_token(method) || !is_target(target)) return false;
   if (upgrade && !is_token(request.protocol)) return false;
   if (!request.authority.empty() && !is_authority(request.authority)) return false;

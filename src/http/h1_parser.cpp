@@ -1,10 +1,11 @@
 #include "http/h1_parser.h"
 
 #include <algorithm>
-#include <boost/beast/http/basic_parser.hpp>
-#include <boost/beast/http/error.hpp>
 #include <cassert>
 #include <cctype>
+
+#include <boost/beast/http/basic_parser.hpp>
+#include <boost/beast/http/error.hpp>
 
 namespace sallyport::http {
 namespace {
@@ -12,15 +13,15 @@ namespace {
 namespace beast = boost::beast;
 using beast::http::error;
 
-// Chunk extensions say nothing to us, so a message gets few bytes of them (a flood of extensions is work without content).
+// Chunk extensions say nothing to us, so a message gets few bytes of them (a flood of extensions is work
+// without content).
 constexpr std::size_t max_chunk_extensions = 16 * 1024;
 // Empty lines before a request line that are skipped (RFC 9112 §2.2).
 constexpr int max_empty_lines = 4;
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
+  return std::ranges::equal(
+      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -34,8 +35,8 @@ std::unexpected<Error> refuse(unsigned status, std::string message) {
               status);
 }
 
-/// Whether a line break lies inside a field (obs-fold, RFC 9112 §5.2): Beast joins such lines, in a buffer of its own
-/// unless the first ones were empty.
+/// Whether a line break lies inside a field (obs-fold, RFC 9112 §5.2): Beast joins such lines, in a buffer of
+/// its own unless the first ones were empty.
 bool is_folded(std::string_view name, std::string_view value, const char* input_end) {
   const char* const after_name = name.data() + name.size();
   if (std::less<>()(value.data(), after_name) || !std::less<>()(value.data(), input_end)) return true;
@@ -74,6 +75,7 @@ struct H1Parser::Impl {
     head_bytes = 0;
     extension_bytes = 0;
     empty_lines = 0;
+    in_chunks = false;
   }
 
   /// Remembers why and makes Beast stop.
@@ -92,7 +94,8 @@ struct H1Parser::Impl {
     fields.add(name, value);
   }
 
-  void add_extensions(std::size_t size, beast::error_code& ec) {
+  void begin_chunk(std::size_t size, beast::error_code& ec) {
+    in_chunks = true;
     extension_bytes += size;
     if (extension_bytes > max_chunk_extensions) stop(ec, 400, "too many chunk extensions");
   }
@@ -104,6 +107,7 @@ struct H1Parser::Impl {
   Step found;
   const char* input_end = nullptr;
   bool in_head = true;
+  bool in_chunks = false;      // the first one has begun
   std::size_t head_bytes = 0;  // consumed so far
   std::size_t extension_bytes = 0;
   int empty_lines = 0;
@@ -167,7 +171,7 @@ class Glue final : public H1Parser::Impl {
       return body.size();
     }
     void on_chunk_header_impl(std::uint64_t, View extensions, ErrorCode& ec) override {
-      glue_.add_extensions(extensions.size(), ec);
+      glue_.begin_chunk(extensions.size(), ec);
     }
     std::size_t on_chunk_body_impl(std::uint64_t, View body, ErrorCode&) override {
       glue_.found.body = as_bytes(body);
@@ -181,8 +185,8 @@ class Glue final : public H1Parser::Impl {
   std::optional<Parser> parser_;
 };
 
-/// RFC 9112 §6: which framing the head asks for, and that it asks for one only. Beast alone would take content-length fields that agree, and
-/// transfer codings that it does not know.
+/// RFC 9112 §6: which framing the head asks for, and that it asks for one only. Beast alone would take
+/// content-length fields that agree, and transfer codings that it does not know.
 template <bool is_request>
 Result<> Glue<is_request>::check_framing() {
   const std::size_t lengths = head.fields.count("content-length");
@@ -197,9 +201,10 @@ Result<> Glue<is_request>::check_framing() {
     if (!equal_ignoring_case(coding, "chunked")) {
       // One that ends in "chunked" is well formed, but its other codings are foreign to us.
       const std::size_t comma = coding.rfind(',');
-      const bool ends_chunked = comma != std::string::npos &&
-                                equal_ignoring_case(trimmed(std::string_view(coding).substr(comma + 1)), "chunked") &&
-                                !has_token(std::string_view(coding).substr(0, comma), "chunked");
+      const bool ends_chunked =
+          comma != std::string::npos &&
+          equal_ignoring_case(trimmed(std::string_view(coding).substr(comma + 1)), "chunked") &&
+          !has_token(std::string_view(coding).substr(0, comma), "chunked");
       return refuse(ends_chunked ? 501 : 400, "transfer-encoding is not just \"chunked\"");
     }
   }
@@ -237,7 +242,9 @@ H1Parser::H1Parser(Side side, const Limits& limits) {
 
 H1Parser::~H1Parser() = default;
 
-void H1Parser::start(bool without_body) { impl_->start(without_body); }
+void H1Parser::start(bool without_body) {
+  impl_->start(without_body);
+}
 
 Result<H1Parser::Step> H1Parser::next(Bytes in) {
   Impl& impl = *impl_;
@@ -250,14 +257,17 @@ Result<H1Parser::Step> H1Parser::next(Bytes in) {
   }
   if (in.empty() || (!impl.started() && in.size() == 1 && in[0] == '\r')) return step;
 
+  // The shortest chunked body takes five octets. Beast asserts that there are as many when it looks again at
+  // a last chunk that is also the first.
+  if (impl.head.framing == H1Framing::chunked && !impl.in_chunks && in.size() < 5) return step;
+
   impl.found = Step{};
   beast::error_code ec;
   const bool was_in_head = !impl.head_done();
   const std::size_t used = impl.put(in, ec);
   step.consumed += used;
   if (impl.refusal) return std::unexpected(*impl.refusal);
-  if (ec && ec != error::need_more)
-    return refuse(status_for(ec), "not valid HTTP/1.1: " + ec.message());
+  if (ec && ec != error::need_more) return refuse(status_for(ec), "not valid HTTP/1.1: " + ec.message());
   if (was_in_head) {
     impl.head_bytes += used;
     const std::size_t waiting = impl.head_done() ? 0 : in.size() - used;
@@ -283,8 +293,14 @@ Result<> H1Parser::end() {
   return {};
 }
 
-H1Head& H1Parser::head() { return impl_->head; }
-Fields& H1Parser::trailers() { return impl_->trailers; }
-bool H1Parser::in_message() const { return impl_->started() && !impl_->done(); }
+H1Head& H1Parser::head() {
+  return impl_->head;
+}
+Fields& H1Parser::trailers() {
+  return impl_->trailers;
+}
+bool H1Parser::in_message() const {
+  return impl_->started() && !impl_->done();
+}
 
 }  // namespace sallyport::http

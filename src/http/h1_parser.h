@@ -1,17 +1,18 @@
-// H1Parser: HTTP/1.1 messages out of bytes (RFC 9112). Beast's parser does the grammar, without its I/O; what RFC 9112 lets a
-// receiver tolerate and smugglers use (bad inputs 39) is refused on top of it. Used by H1Server and H1Client.
+// H1Parser: HTTP/1.1 messages out of bytes (RFC 9112). Beast's parser does the grammar, without its I/O; what
+// RFC 9112 lets a receiver tolerate and smugglers use (bad inputs 39) is refused on top of it. Used by
+// H1Server and H1Client.
 #pragma once
-
-#include <cstdint>
-#include <memory>
-#include <optional>
-#include <string>
 
 #include "base/bytes.h"
 #include "base/result.h"
 #include "http/fields.h"
 #include "http/limits.h"
 #include "http/message.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
 
 namespace sallyport::http {
 
@@ -47,9 +48,9 @@ class H1Parser {
     bool head = false;         ///< the head is complete: see head()
     bool done = false;         ///< the message is complete: see trailers()
   };
-  /// Parses one element (a head, a piece of the body) off the front of `in`, which begins with what earlier steps did not consume. A step
-  /// with nothing consumed or found needs more bytes; it never lets more than a head's limit pile up. The code of an Error is
-  /// the status that a server answers with.
+  /// Parses one element (a head, a piece of the body) off the front of `in`, which begins with what earlier
+  /// steps did not consume. A step with nothing consumed or found needs more bytes; it never lets more than a
+  /// head's limit pile up. The code of an Error is the status that a server answers with.
   Result<Step> next(Bytes in);
   /// The stream ended here: fine, and the message done, only for a body until close.
   Result<> end();

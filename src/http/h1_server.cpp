@@ -1,20 +1,24 @@
 #include "http/h1_server.h"
 
+#include "http/h1_head.h"
+
 #include <algorithm>
 #include <array>
 #include <cassert>
 #include <utility>
 
-#include "http/h1_head.h"
-
 namespace sallyport::http {
 namespace {
 
-// The protocols that extended CONNECT carries over HTTP/2 and /3. Any other Upgrade (h2c, TLS) is ignored, as RFC 9110 §7.8 lets a server.
-constexpr std::array<std::string_view, 4> upgrades = {"websocket", "connect-udp", "connect-ip", "connect-tcp"};
+// The protocols that extended CONNECT carries over HTTP/2 and /3. Any other Upgrade (h2c, TLS) is ignored, as
+// RFC 9110 §7.8 lets a server.
+constexpr std::array<std::string_view, 4> upgrades = {"websocket", "connect-udp", "connect-ip",
+                                                      "connect-tcp"};
 
 std::string_view wanted_upgrade(const H1Head& head) {
-  if (!head.upgrade || head.method != "GET" || head.version != Version::http1_1 || head.framing != H1Framing::none) return {};
+  if (!head.upgrade || head.method != "GET" || head.version != Version::http1_1 ||
+      head.framing != H1Framing::none)
+    return {};
   const auto value = head.fields.joined("upgrade");
   if (!value) return {};
   for (const std::string_view protocol : upgrades)
@@ -31,13 +35,15 @@ struct Target {
 
 Target split_target(const H1Head& head, std::string_view own_scheme) {
   const std::string_view target = head.target;
-  if (head.method == "CONNECT") return {.authority = target};
+  if (head.method == "CONNECT") return {{}, target, {}};
   const std::size_t scheme_end = target.find("://");
-  if (target.starts_with('/') || target == "*" || scheme_end == std::string_view::npos) return {own_scheme, {}, target};
+  if (target.starts_with('/') || target == "*" || scheme_end == std::string_view::npos)
+    return {own_scheme, {}, target};
   const std::string_view rest = target.substr(scheme_end + 3);
   const std::size_t authority_end = std::min(rest.find_first_of("/?"), rest.size());
   const std::string_view path = rest.substr(authority_end);
-  return {target.substr(0, scheme_end), rest.substr(0, authority_end), path.empty() ? std::string_view("/") : path};
+  return {target.substr(0, scheme_end), rest.substr(0, authority_end),
+          path.empty() ? std::string_view("/") : path};
 }
 
 }  // namespace
@@ -49,7 +55,9 @@ H1Server::H1Server(StreamSetup setup, RequestHandler& requests)
   start();
 }
 
-H1Server::~H1Server() { destroy_exchanges(); }
+H1Server::~H1Server() {
+  destroy_exchanges();
+}
 
 Exchange& H1Server::request(Request, ExchangeHandler&, bool) {
   assert(!"a server makes no requests");
@@ -64,7 +72,9 @@ void H1Server::shutdown() {
     close_afterwards();
 }
 
-void H1Server::idled() { end(nullptr); }
+void H1Server::idled() {
+  end(nullptr);
+}
 
 // Receiving
 
@@ -161,7 +171,8 @@ void H1Server::put_response(const Response& head, bool end) {
       put_field(text, "upgrade", request.protocol);
     }
     for (const Fields::Field field : head.fields)
-      if (field.name != "content-length" && !is_connection_specific(field.name)) put_field(text, field.name, field.value);
+      if (field.name != "content-length" && !is_connection_specific(field.name))
+        put_field(text, field.name, field.value);
     put_end(text);
     return send_head_text();
   }
@@ -176,7 +187,8 @@ void H1Server::put_response(const Response& head, bool end) {
   put_status_line(text, head.status);
   put_fields(text, head.fields);
   if (framing == Framing::chunked) text += "transfer-encoding: chunked\r\n";
-  if (framing == Framing::none && !head.fields.contains("content-length") && !is_bodiless(head.status, request.method))
+  if (framing == Framing::none && !head.fields.contains("content-length") &&
+      !is_bodiless(head.status, request.method))
     text += "content-length: 0\r\n";
   if (closes_afterwards())
     text += "connection: close\r\n";
@@ -189,7 +201,8 @@ void H1Server::put_response(const Response& head, bool end) {
 std::unique_ptr<Connection> make_h1_server(net::Timers& timers, std::unique_ptr<net::ByteStream> stream,
                                            const StreamSecurity& security, RequestHandler& requests,
                                            ConnectionHandler* handler, const Limits& limits) {
-  return std::make_unique<H1Server>(StreamSetup{timers, std::move(stream), security, handler, limits}, requests);
+  return std::make_unique<H1Server>(StreamSetup{timers, std::move(stream), security, handler, limits},
+                                    requests);
 }
 
 }  // namespace sallyport::http

@@ -1,5 +1,6 @@
-// H1Server: the server's side of HTTP/1.1 and 1.0 (RFC 9112). Upgrade to a protocol that travels in CONNECT elsewhere (RFC 9298 §3.2, RFC 6455) is
-// shown as extended CONNECT, so that handlers see one thing. Made by make_h1_server.
+// H1Server: the server's side of HTTP/1.1 and 1.0 (RFC 9112). Upgrade to a protocol that travels in CONNECT
+// elsewhere (RFC 9298 §3.2, RFC 6455) is shown as extended CONNECT, so that handlers see one thing. Made by
+// make_h1_server.
 #pragma once
 
 #include "http/h1_connection.h"

@@ -1,14 +1,16 @@
 // The server's side of HTTP/1.1 against what clients, clumsy and hostile ones too, put on the wire.
-#include <gtest/gtest.h>
+#include "http/tcp_for_test.h"
 
 #include <ostream>
 #include <string>
 #include <vector>
 
-#include "http/tcp_for_test.h"
+#include <gtest/gtest.h>
 
 namespace sallyport::http::test {
 namespace {
+
+using namespace std::string_literals;
 
 /// A server whose client is the test.
 class H1ServerTest : public testing::Test {
@@ -43,12 +45,14 @@ class H1ServerTest : public testing::Test {
 };
 
 std::string ok(std::string_view body, std::string_view more = "") {
-  return "HTTP/1.1 200 OK\r\ncontent-length: " + std::to_string(body.size()) + "\r\n" + std::string(more) + "\r\n" + std::string(body);
+  return "HTTP/1.1 200 OK\r\ncontent-length: " + std::to_string(body.size()) + "\r\n" + std::string(more) +
+         "\r\n" + std::string(body);
 }
 
 TEST_F(H1ServerTest, PipelinedRequestsAreAnsweredInOrder) {
   answer_all_with_path();
-  EXPECT_EQ(say("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nxyz\r\nGET /3 HTTP/1.1\r\nHost: a\r\n\r\n"),
+  EXPECT_EQ(say("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: "
+                "3\r\n\r\nxyz\r\nGET /3 HTTP/1.1\r\nHost: a\r\n\r\n"),
             ok("GET /1") + ok("POST /2") + ok("GET /3"));
   EXPECT_EQ(requests.requests[1]->handler.body, "xyz");
 }
@@ -64,7 +68,8 @@ TEST_F(H1ServerTest, PipelinedRequestWaitsForTheResponseBefore) {
 
 TEST_F(H1ServerTest, Http10ClosesUnlessAskedNotTo) {
   answer_all_with_path();
-  EXPECT_EQ(say("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"), ok("GET /a", "connection: keep-alive\r\n"));
+  EXPECT_EQ(say("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
+            ok("GET /a", "connection: keep-alive\r\n"));
   EXPECT_EQ(requests.last().request.authority, "");
   EXPECT_EQ(say("GET /b HTTP/1.0\r\n\r\n"), ok("GET /b", "connection: close\r\n"));
   EXPECT_TRUE(peer->ended);
@@ -83,7 +88,8 @@ TEST_F(H1ServerTest, BodyOfUnknownLengthIsChunkedOrEndsTheConnection) {
     exchange.finish({{"sum", "1"}});
   };
   EXPECT_EQ(say("GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
-            "HTTP/1.1 103 \r\n\r\nHTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\nsum: 1\r\n\r\n");
+            "HTTP/1.1 103 \r\n\r\nHTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nb\r\nhello "
+            "world\r\n0\r\nsum: 1\r\n\r\n");
   EXPECT_EQ(say("GET / HTTP/1.0\r\n\r\n"), "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nhello world");
   EXPECT_TRUE(peer->ended);
 }
@@ -107,25 +113,41 @@ TEST_F(H1ServerTest, TargetForms) {
 
 TEST_F(H1ServerTest, FieldsOfTheConnectionStayOnIt) {
   answer_all_with_path();
-  say("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, X-Hop\r\nKeep-Alive: 5\r\nX-Hop: 1\r\nTE: trailers\r\nUpgrade: h2c\r\nX-End: 2\r\n\r\n");
+  say("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, X-Hop\r\nKeep-Alive: 5\r\nX-Hop: 1\r\nTE: "
+      "trailers\r\nUpgrade: h2c\r\nX-End: 2\r\n\r\n");
   const Fields& fields = requests.last().request.fields;
   ASSERT_EQ(fields.size(), 1u);
   EXPECT_EQ(fields[0].name, "x-end");
 }
 
 TEST_F(H1ServerTest, ChunkedRequestWithExtensionsAndTrailers) {
-  say("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n5;a=\"b\"\r\nhello\r\n6 ; c\r\n world\r\n0\r\nX-Sum: 7\r\n\r\n");
+  say("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n5;a=\"b\"\r\nhello\r\n6 ; c\r\n "
+      "world\r\n0\r\nX-Sum: 7\r\n\r\n");
   EXPECT_EQ(requests.last().handler.body, "hello world");
   ASSERT_TRUE(requests.last().handler.trailers);
   EXPECT_EQ(requests.last().handler.trailers->find("x-sum"), "7");
   EXPECT_TRUE(requests.last().handler.ended);
 }
 
+TEST_F(H1ServerTest, ShortestChunkedBodyInPieces) {
+  say("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+  for (const std::string_view octet : {"0", "\r", "\n", "\r"}) {
+    say(octet);
+    EXPECT_FALSE(requests.last().handler.ended);
+  }
+  say("\n");
+  EXPECT_TRUE(requests.last().handler.ended);
+}
+
 TEST_F(H1ServerTest, UpgradeIsExtendedConnect) {
-  requests.then = [](Exchange& exchange, RecordingExchange&) { exchange.respond(status(200, {{"capsule-protocol", "?1"}})); };
-  EXPECT_EQ(say("GET /.well-known/masque/udp/192.0.2.1/443/ HTTP/1.1\r\nHost: proxy\r\nConnection: Upgrade\r\nUpgrade: connect-udp\r\n"
+  requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(200, {{"capsule-protocol", "?1"}}));
+  };
+  EXPECT_EQ(say("GET /.well-known/masque/udp/192.0.2.1/443/ HTTP/1.1\r\nHost: proxy\r\nConnection: "
+                "Upgrade\r\nUpgrade: connect-udp\r\n"
                 "Capsule-Protocol: ?1\r\n\r\nraw"),
-            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: connect-udp\r\ncapsule-protocol: ?1\r\n\r\n");
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: "
+            "connect-udp\r\ncapsule-protocol: ?1\r\n\r\n");
   const Request& request = requests.last().request;
   EXPECT_EQ(request.method, "CONNECT");
   EXPECT_EQ(request.protocol, "connect-udp");
@@ -137,7 +159,8 @@ TEST_F(H1ServerTest, RefusedUpgradeIsAPlainResponse) {
   requests.then = [](Exchange& exchange, RecordingExchange&) {
     exchange.respond(status(502, {{"proxy-status", "p"}, {"content-length", "0"}}), true);
   };
-  EXPECT_EQ(say("GET /chat HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"),
+  EXPECT_EQ(say("GET /chat HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nGET "
+                "/smuggled HTTP/1.1\r\nHost: a\r\n\r\n"),
             "HTTP/1.1 502 Bad Gateway\r\nproxy-status: p\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
   EXPECT_EQ(requests.requests.size(), 1u);
   EXPECT_TRUE(requests.last().handler.is_well());
@@ -145,7 +168,9 @@ TEST_F(H1ServerTest, RefusedUpgradeIsAPlainResponse) {
 
 TEST_F(H1ServerTest, OtherUpgradesAreIgnored) {
   answer_all_with_path();
-  EXPECT_EQ(say("GET /a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n"), ok("GET /a"));
+  EXPECT_EQ(say("GET /a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: "
+                "h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n"),
+            ok("GET /a"));
 }
 
 TEST_F(H1ServerTest, ClientThatHalfClosesGetsItsResponse) {
@@ -195,7 +220,8 @@ TEST_F(H1ServerTest, InvalidFieldsOfAResponseAreLeftOut) {
   requests.then = [](Exchange& exchange, RecordingExchange&) {
     exchange.respond(status(200, {{"good", "1"}, {"bad", "a\r\nset-cookie: x"}, {"worse name", "1"}}), true);
   };
-  EXPECT_EQ(say("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), "HTTP/1.1 200 OK\r\ngood: 1\r\ncontent-length: 0\r\n\r\n");
+  EXPECT_EQ(say("GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+            "HTTP/1.1 200 OK\r\ngood: 1\r\ncontent-length: 0\r\n\r\n");
 }
 
 TEST_F(H1ServerTest, PipelinerThatNeverReadsIsHeldBack) {
@@ -216,7 +242,9 @@ struct Bad {
   std::string request;
   unsigned status = 400;
 };
-void PrintTo(const Bad& one, std::ostream* out) { *out << one.name; }
+void PrintTo(const Bad& one, std::ostream* out) {
+  *out << one.name;
+}
 
 /// Bad inputs 34-39: refused, never seen by a handler, and nothing behind them is taken for a request.
 class H1Refuses : public H1ServerTest, public testing::WithParamInterface<Bad> {};
@@ -227,19 +255,27 @@ INSTANTIATE_TEST_SUITE_P(
     , H1Refuses,
     testing::Values(
         Bad{"TwoLengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc"},
-        Bad{"TwoEqualLengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc"},
+        Bad{"TwoEqualLengths",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc"},
         Bad{"LengthList", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3, 3\r\n\r\nabc"},
         Bad{"LengthSigned", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\nabc"},
         Bad{"LengthHex", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x3\r\n\r\nabc"},
         Bad{"LengthEmpty", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\nabc"},
         Bad{"LengthTooLarge", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n"},
-        Bad{"LengthThenChunked", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
-        Bad{"ChunkedThenLength", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n"},
-        Bad{"ChunkedTwice", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
-        Bad{"ChunkedNotLast", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n"},
+        Bad{"LengthThenChunked",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+        Bad{"ChunkedThenLength",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n"},
+        Bad{"ChunkedTwice",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
+            "chunked\r\n\r\n0\r\n\r\n"},
+        Bad{"ChunkedNotLast",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n"},
         Bad{"CodingWithoutChunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n"},
-        Bad{"CodingAndLength", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\nContent-Length: 3\r\n\r\nabc"},
-        Bad{"UnknownCoding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501},
+        Bad{"CodingAndLength",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\nContent-Length: 3\r\n\r\nabc"},
+        Bad{"UnknownCoding",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501},
         Bad{"ChunkedInHttp10", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
         Bad{"SpaceBeforeColon", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n"},
         Bad{"FoldedField", "GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n 2\r\n\r\n"},
@@ -248,8 +284,8 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"BareLineFeeds", "GET / HTTP/1.1\nHost: a\n\n"},
         Bad{"BareLineFeedInField", "GET / HTTP/1.1\r\nHost: a\r\nX: 1\nY: 2\r\n\r\n"},
         Bad{"BareReturnInField", "GET / HTTP/1.1\r\nHost: a\r\nX: 1\rY: 2\r\n\r\n"},
-        Bad{"NulInField", std::string("GET / HTTP/1.1\r\nHost: a\r\nX: 1\0\r\n\r\n", 38)},
-        Bad{"NulInName", std::string("GET / HTTP/1.1\r\nHost: a\r\nX\0: 1\r\n\r\n", 38)},
+        Bad{"NulInField", "GET / HTTP/1.1\r\nHost: a\r\nX: 1\0\r\n\r\n"s},
+        Bad{"NulInName", "GET / HTTP/1.1\r\nHost: a\r\nX\0: 1\r\n\r\n"s},
         Bad{"NoHost", "GET / HTTP/1.1\r\n\r\n"},
         Bad{"TwoHosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"},
         Bad{"HostWithPath", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"},
@@ -262,17 +298,19 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"ConnectWithPath", "CONNECT /a HTTP/1.1\r\nHost: a\r\n\r\n"},
         Bad{"ConnectWithUrl", "CONNECT https://a/ HTTP/1.1\r\nHost: a\r\n\r\n"},
         Bad{"MethodIsNoToken", "G(T / HTTP/1.1\r\nHost: a\r\n\r\n"},
-        Bad{"UnknownVersion", "GET / HTTP/2.0\r\nHost: a\r\n\r\n"},
-        Bad{"NoVersion", "GET /\r\n\r\n"},
+        Bad{"UnknownVersion", "GET / HTTP/2.0\r\nHost: a\r\n\r\n"}, Bad{"NoVersion", "GET /\r\n\r\n"},
         Bad{"Http2Preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"},
         Bad{"Tls", "\x16\x03\x01\x02\x05\x01\x02\x03\r\n\r\n"},
         Bad{"ManyEmptyLines", std::string("\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n") + smuggled},
-        Bad{"TooManyFields", [] {
+        Bad{"TooManyFields",
+            [] {
               std::string text = "GET / HTTP/1.1\r\nHost: a\r\n";
               for (int i = 0; i < 300; ++i) text += "a: b\r\n";
               return text + "\r\n";
-            }(), 431},
-        Bad{"TooLargeFields", "GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(70'000, 'x') + "\r\n\r\n", 431},
+            }(),
+            431},
+        Bad{"TooLargeFields", "GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(70'000, 'x') + "\r\n\r\n",
+            431},
         Bad{"EndlessField", "GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(200'000, 'x'), 431},
         Bad{"TooLongTarget", "GET /" + std::string(20'000, 'x') + " HTTP/1.1\r\nHost: a\r\n\r\n", 414}),
     [](const auto& one) { return one.param.name; });
@@ -289,29 +327,36 @@ TEST_P(H1Refuses, WithStatusAndClose) {
   EXPECT_EQ(events.closed, 1);
 }
 
-/// Bad input 39 inside a body: the handler sees an error, not an end, and nothing behind it is taken for a request.
+/// Bad input 39 inside a body: the handler sees an error, not an end, and nothing behind it is taken for a
+/// request.
 class H1RefusesBody : public H1ServerTest, public testing::WithParamInterface<Bad> {};
 
-INSTANTIATE_TEST_SUITE_P(
-    , H1RefusesBody,
-    testing::Values(Bad{"NoSize", "\r\nabc\r\n0\r\n\r\n"}, Bad{"SizeNotHex", "xyz\r\n"}, Bad{"SizeSigned", "-1\r\n"},
-                    Bad{"SizeWith0x", "0x3\r\nabc\r\n0\r\n\r\n"}, Bad{"SizeTooLarge", "fffffffffffffffff\r\n"},
-                    Bad{"SpaceBeforeSize", " 3\r\nabc\r\n0\r\n\r\n"}, Bad{"ChunkLongerThanItsSize", "3\r\nabcd\r\n0\r\n\r\n"},
-                    Bad{"LineFeedAfterSize", "3\nabc\r\n0\r\n\r\n"}, Bad{"ReturnInSize", "3\rx\nabc\r\n0\r\n\r\n"},
-                    Bad{"BadExtension", "3;=\r\nabc\r\n0\r\n\r\n"},
-                    Bad{"ExtensionsWithoutEnd", "3;a=" + std::string(100'000, 'x')},
-                    Bad{"FloodOfExtensions", [] {
-                          std::string text;
-                          for (int i = 0; i < 30; ++i) text += "1;" + std::string(1000, 'e') + "\r\nx\r\n";
-                          return text + "0\r\n\r\n";
-                        }()},
-                    Bad{"LengthInTrailers", "0\r\nContent-Length: 3\r\n\r\n"},
-                    Bad{"HostInTrailers", "0\r\nHost: b\r\n\r\n"},
-                    Bad{"FoldedTrailer", "0\r\nA: 1\r\n 2\r\n\r\n"}),
-    [](const auto& one) { return one.param.name; });
+INSTANTIATE_TEST_SUITE_P(, H1RefusesBody,
+                         testing::Values(Bad{"NoSize", "\r\nabc\r\n0\r\n\r\n"}, Bad{"SizeNotHex", "xyz\r\n"},
+                                         Bad{"SizeSigned", "-1\r\n"},
+                                         Bad{"SizeWith0x", "0x3\r\nabc\r\n0\r\n\r\n"},
+                                         Bad{"SizeTooLarge", "fffffffffffffffff\r\n"},
+                                         Bad{"SpaceBeforeSize", " 3\r\nabc\r\n0\r\n\r\n"},
+                                         Bad{"ChunkLongerThanItsSize", "3\r\nabcd\r\n0\r\n\r\n"},
+                                         Bad{"LineFeedAfterSize", "3\nabc\r\n0\r\n\r\n"},
+                                         Bad{"ReturnInSize", "3\rx\nabc\r\n0\r\n\r\n"},
+                                         Bad{"BadExtension", "3;=\r\nabc\r\n0\r\n\r\n"},
+                                         Bad{"ExtensionsWithoutEnd", "3;a=" + std::string(100'000, 'x')},
+                                         Bad{"FloodOfExtensions",
+                                             [] {
+                                               std::string text;
+                                               for (int i = 0; i < 30; ++i)
+                                                 text += "1;" + std::string(1000, 'e') + "\r\nx\r\n";
+                                               return text + "0\r\n\r\n";
+                                             }()},
+                                         Bad{"LengthInTrailers", "0\r\nContent-Length: 3\r\n\r\n"},
+                                         Bad{"HostInTrailers", "0\r\nHost: b\r\n\r\n"},
+                                         Bad{"FoldedTrailer", "0\r\nA: 1\r\n 2\r\n\r\n"}),
+                         [](const auto& one) { return one.param.name; });
 
 TEST_P(H1RefusesBody, AsAnError) {
-  const std::string answer = say("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + GetParam().request + smuggled);
+  const std::string answer =
+      say("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + GetParam().request + smuggled);
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 400 ") || answer.starts_with("HTTP/1.1 431 ")) << answer;
   ASSERT_EQ(requests.requests.size(), 1u);
   EXPECT_FALSE(requests.last().handler.ended);

@@ -1,14 +1,15 @@
 #include "http/h2_callbacks.h"
 
-#include <algorithm>
-#include <new>
-
 #include "http/h2_connection.h"
 #include "http/h2_error.h"
 
+#include <algorithm>
+#include <new>
+
 namespace sallyport::http {
 
-/// nghttp2's callbacks; `user` is the H2Connection, and a stream's user data its H2Exchange while that wants to hear of it.
+/// nghttp2's callbacks; `user` is the H2Connection, and a stream's user data its H2Exchange while that wants
+/// to hear of it.
 struct H2Callbacks {
   static H2Connection& connection_of(void* user) { return *static_cast<H2Connection*>(user); }
   static H2Exchange* exchange_of(nghttp2_session* session, std::int32_t id) {
@@ -42,8 +43,9 @@ struct H2Callbacks {
     return 0;
   }
 
-  static int on_header(nghttp2_session*, const nghttp2_frame*, const std::uint8_t* name, std::size_t name_size,
-                       const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* user) {
+  static int on_header(nghttp2_session*, const nghttp2_frame*, const std::uint8_t* name,
+                       std::size_t name_size, const std::uint8_t* value, std::size_t value_size, std::uint8_t,
+                       void* user) {
     H2Connection& connection = connection_of(user);
     if (connection.building_ != nullptr)
       connection.builder_.add(as_text({name, name_size}), as_text({value, value_size}));
@@ -81,12 +83,17 @@ struct H2Callbacks {
   static int on_frame_recv(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     H2Connection& connection = connection_of(user);
     switch (frame->hd.type) {
-      case NGHTTP2_HEADERS: headers_received(connection, *frame); break;
+      case NGHTTP2_HEADERS:
+        headers_received(connection, *frame);
+        break;
       case NGHTTP2_DATA:
         if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
-          if (H2Exchange* const exchange = exchange_of(session, frame->hd.stream_id)) exchange->received_end();
+          if (H2Exchange* const exchange = exchange_of(session, frame->hd.stream_id))
+            exchange->received_end();
         break;
-      case NGHTTP2_RST_STREAM: reset_received(connection, session, *frame); break;
+      case NGHTTP2_RST_STREAM:
+        reset_received(connection, session, *frame);
+        break;
       case NGHTTP2_SETTINGS:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0)
           connection.settings_acknowledged();
@@ -94,16 +101,20 @@ struct H2Callbacks {
           connection.settings_received();
         break;
       case NGHTTP2_PING:
-        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 && connection.drain_.armed()) connection.submit_final_goaway();
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 && connection.drain_.armed())
+          connection.submit_final_goaway();
         break;
-      case NGHTTP2_GOAWAY: connection.goaway_received(frame->goaway); break;
-      default: break;
+      case NGHTTP2_GOAWAY:
+        connection.goaway_received(frame->goaway);
+        break;
+      default:
+        break;
     }
     return 0;
   }
 
-  static int on_data_chunk_recv(nghttp2_session* session, std::uint8_t, std::int32_t id, const std::uint8_t* data,
-                                std::size_t size, void* user) {
+  static int on_data_chunk_recv(nghttp2_session* session, std::uint8_t, std::int32_t id,
+                                const std::uint8_t* data, std::size_t size, void* user) {
     if (H2Exchange* const exchange = exchange_of(session, id))
       exchange->receive({data, size});
     else
@@ -118,10 +129,12 @@ struct H2Callbacks {
     if (code == NGHTTP2_NO_ERROR) {
       exchange->transport_closed(nullptr);
     } else {
-      // The peer's own RST_STREAM detached the exchange before: this one is nghttp2's, or the end of a GOAWAY.
-      const Error why = code == NGHTTP2_REFUSED_STREAM
-                            ? h2_stream_error(code)
-                            : Error{ErrorKind::protocol, "the peer broke the rules of HTTP/2 on this stream", code};
+      // The peer's own RST_STREAM detached the exchange before: this one is nghttp2's, or the end of a
+      // GOAWAY.
+      const Error why =
+          code == NGHTTP2_REFUSED_STREAM
+              ? h2_stream_error(code)
+              : Error{ErrorKind::protocol, "the peer broke the rules of HTTP/2 on this stream", code};
       exchange->transport_closed(&why);
     }
     return 0;
@@ -129,8 +142,8 @@ struct H2Callbacks {
 
   // Sending
 
-  static ssize_t read_body(nghttp2_session* session, std::int32_t id, std::uint8_t*, std::size_t most, std::uint32_t* flags,
-                           nghttp2_data_source*, void* user) {
+  static ssize_t read_body(nghttp2_session* session, std::int32_t id, std::uint8_t*, std::size_t most,
+                           std::uint32_t* flags, nghttp2_data_source*, void* user) {
     H2Exchange* const exchange = exchange_of(session, id);
     if (exchange == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     const std::size_t size = std::min(most, exchange->queue().size());
@@ -150,8 +163,8 @@ struct H2Callbacks {
     return static_cast<ssize_t>(size);
   }
 
-  static int send_data(nghttp2_session* session, nghttp2_frame* frame, const std::uint8_t* head, std::size_t size,
-                       nghttp2_data_source*, void* user) {
+  static int send_data(nghttp2_session* session, nghttp2_frame* frame, const std::uint8_t* head,
+                       std::size_t size, nghttp2_data_source*, void* user) {
     H2Connection& connection = connection_of(user);
     H2Exchange* const exchange = exchange_of(session, frame->hd.stream_id);
     if (exchange == nullptr || exchange->queue().size() < size) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -185,7 +198,8 @@ struct H2Callbacks {
         ++connection.exchanges().counters.resets_out;
         connection.count_abuse(1);
         break;
-      default: break;
+      default:
+        break;
     }
     return 0;
   }
@@ -193,7 +207,8 @@ struct H2Callbacks {
   static int on_frame_not_send(nghttp2_session* session, const nghttp2_frame* frame, int error, void*) {
     if (frame->hd.type != NGHTTP2_HEADERS || error != NGHTTP2_ERR_FRAME_SIZE_ERROR) return 0;
     if (H2Exchange* const exchange = exchange_of(session, frame->hd.stream_id))
-      exchange->fail(ResetCode::internal_error, {ErrorKind::too_large, "the fields are too large to be sent over HTTP/2"});
+      exchange->fail(ResetCode::internal_error,
+                     {ErrorKind::too_large, "the fields are too large to be sent over HTTP/2"});
     return 0;
   }
 };
@@ -203,7 +218,8 @@ namespace {
 /// The tables that every session of one side is made by.
 struct Tables {
   explicit Tables(bool server) {
-    if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&options) != 0) throw std::bad_alloc();
+    if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&options) != 0)
+      throw std::bad_alloc();
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, H2Callbacks::on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, H2Callbacks::on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, H2Callbacks::on_frame_recv);
@@ -214,7 +230,8 @@ struct Tables {
     nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, H2Callbacks::on_frame_not_send);
     nghttp2_option_set_no_auto_window_update(options, 1);
     nghttp2_option_set_max_send_header_block_length(options, 256 * 1024);
-    // The abuse budget counts resets, among other things, and says ENHANCE_YOUR_CALM; nghttp2's own limit would say INTERNAL_ERROR.
+    // The abuse budget counts resets, among other things, and says ENHANCE_YOUR_CALM; nghttp2's own limit
+    // would say INTERNAL_ERROR.
     nghttp2_option_set_stream_reset_rate_limit(options, 1'000'000, 1'000'000);
     if (server) nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
   }
@@ -236,12 +253,15 @@ H2Session open_h2_session(H2Connection& connection, bool server) {
   static const Tables client_tables(false);
   const Tables& tables = server ? server_tables : client_tables;
   nghttp2_session* session = nullptr;
-  const int error = server ? nghttp2_session_server_new2(&session, tables.callbacks, &connection, tables.options)
-                           : nghttp2_session_client_new2(&session, tables.callbacks, &connection, tables.options);
+  const int error =
+      server ? nghttp2_session_server_new2(&session, tables.callbacks, &connection, tables.options)
+             : nghttp2_session_client_new2(&session, tables.callbacks, &connection, tables.options);
   if (error != 0) throw std::bad_alloc();  // the only way to fail
   return H2Session(session);
 }
 
-nghttp2_data_provider h2_body_provider() { return {.source = {}, .read_callback = H2Callbacks::read_body}; }
+nghttp2_data_provider h2_body_provider() {
+  return {.source = {}, .read_callback = H2Callbacks::read_body};
+}
 
 }  // namespace sallyport::http

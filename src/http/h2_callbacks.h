@@ -1,9 +1,10 @@
-// The nghttp2 session of an H2Connection: its options, and the callbacks by which nghttp2 tells what came and asks for what is to go.
+// The nghttp2 session of an H2Connection: its options, and the callbacks by which nghttp2 tells what came and
+// asks for what is to go.
 #pragma once
 
-#include <nghttp2/nghttp2.h>
-
 #include <memory>
+
+#include <nghttp2/nghttp2.h>
 
 namespace sallyport::http {
 

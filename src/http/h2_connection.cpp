@@ -1,16 +1,17 @@
 #include "http/h2_connection.h"
 
+#include "http/h2_error.h"
+
 #include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
 
-#include "http/h2_error.h"
-
 namespace sallyport::http {
 namespace {
 
-// How long a server waits for new requests that crossed its first GOAWAY (RFC 9113 §6.8), where the peer does not answer PING.
+// How long a server waits for new requests that crossed its first GOAWAY (RFC 9113 §6.8), where the peer does
+// not answer PING.
 constexpr Duration drain_notice = 1s;
 // RFC 9113 §3.4.
 constexpr std::size_t client_preface_size = 24;
@@ -25,7 +26,9 @@ H2Connection::H2Connection(StreamSetup setup, RequestHandler* requests)
       builder_(limits()),
       window_(h2_connection_window, h2_largest_window),
       setup_(timers(),
-             [this](Time) { fail(NGHTTP2_SETTINGS_TIMEOUT, {ErrorKind::timeout, "the peer did not begin HTTP/2 in time"}); }),
+             [this](Time) {
+               fail(NGHTTP2_SETTINGS_TIMEOUT, {ErrorKind::timeout, "the peer did not begin HTTP/2 in time"});
+             }),
       drain_(timers(), [this](Time) { submit_final_goaway(); }) {
   submit_settings();
   setup_.arm(timers().now() + limits().header_timeout);
@@ -33,7 +36,9 @@ H2Connection::H2Connection(StreamSetup setup, RequestHandler* requests)
   send_soon();
 }
 
-H2Connection::~H2Connection() { destroy_exchanges(); }
+H2Connection::~H2Connection() {
+  destroy_exchanges();
+}
 
 void H2Connection::submit_settings() {
   std::array<nghttp2_settings_entry, 5> settings;
@@ -79,14 +84,16 @@ bool H2Connection::can_request() const {
 void H2Connection::submit_request(H2Exchange& exchange) {
   if (!exchange.request().protocol.empty() &&
       nghttp2_session_get_remote_settings(session_.get(), NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) != 1)
-    return exchange.fail(ResetCode::cancelled, {ErrorKind::protocol, "the peer does not do extended CONNECT over HTTP/2"});
+    return exchange.fail(ResetCode::cancelled,
+                         {ErrorKind::protocol, "the peer does not do extended CONNECT over HTTP/2"});
   fields_.set(exchange.request());
   const nghttp2_data_provider body = h2_body_provider();
   const bool end = exchange.end_queued() && exchange.queue().empty() && exchange.trailers().empty();
   const std::int32_t id = nghttp2_submit_request(session_.get(), nullptr, fields_.data(), fields_.size(),
                                                  end ? nullptr : &body, &exchange);
   if (id < 0)
-    return exchange.fail(ResetCode::refused, {ErrorKind::refused, "the HTTP/2 connection has used up its stream IDs"});
+    return exchange.fail(ResetCode::refused,
+                         {ErrorKind::refused, "the HTTP/2 connection has used up its stream IDs"});
   exchange.attach(id);
   send_soon();
 }
@@ -94,15 +101,15 @@ void H2Connection::submit_request(H2Exchange& exchange) {
 void H2Connection::submit_response(H2Exchange& exchange, const Response& head, bool end) {
   fields_.set(head);
   const nghttp2_data_provider body = h2_body_provider();
-  nghttp2_submit_response(session_.get(), static_cast<std::int32_t>(exchange.stream_id()), fields_.data(), fields_.size(),
-                          end ? nullptr : &body);
+  nghttp2_submit_response(session_.get(), static_cast<std::int32_t>(exchange.stream_id()), fields_.data(),
+                          fields_.size(), end ? nullptr : &body);
   send_soon();
 }
 
 void H2Connection::submit_informational(H2Exchange& exchange, const Response& head) {
   fields_.set(head);
-  nghttp2_submit_headers(session_.get(), NGHTTP2_FLAG_NONE, static_cast<std::int32_t>(exchange.stream_id()), nullptr,
-                         fields_.data(), fields_.size(), nullptr);
+  nghttp2_submit_headers(session_.get(), NGHTTP2_FLAG_NONE, static_cast<std::int32_t>(exchange.stream_id()),
+                         nullptr, fields_.data(), fields_.size(), nullptr);
   send_soon();
 }
 
@@ -112,7 +119,9 @@ void H2Connection::resume(H2Exchange& exchange) {
 
 void H2Connection::reset(H2Exchange& exchange, ResetCode code) {
   // A peer that makes us reset its streams has the work done as cheaply as one that resets them itself.
-  if (code == ResetCode::message_error || code == ResetCode::datagram_error || code == ResetCode::excessive_load) count_abuse(1);
+  if (code == ResetCode::message_error || code == ResetCode::datagram_error ||
+      code == ResetCode::excessive_load)
+    count_abuse(1);
   const auto id = static_cast<std::int32_t>(exchange.stream_id());
   detach(exchange);
   nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, id, h2_code(code));
@@ -121,7 +130,8 @@ void H2Connection::reset(H2Exchange& exchange, ResetCode code) {
 
 void H2Connection::detach(H2Exchange& exchange) {
   if (!exchange.is_attached()) return;
-  nghttp2_session_set_stream_user_data(session_.get(), static_cast<std::int32_t>(exchange.stream_id()), nullptr);
+  nghttp2_session_set_stream_user_data(session_.get(), static_cast<std::int32_t>(exchange.stream_id()),
+                                       nullptr);
   credit_connection(exchange.detach());
 }
 
@@ -174,13 +184,15 @@ void H2Connection::settings_acknowledged() {
 }
 
 void H2Connection::goaway_received(const nghttp2_goaway& frame) {
-  if (frame.error_code != NGHTTP2_NO_ERROR && !goaway_error_) goaway_error_ = h2_goaway_error(frame.error_code, true);
+  if (frame.error_code != NGHTTP2_NO_ERROR && !goaway_error_)
+    goaway_error_ = h2_goaway_error(frame.error_code, true);
   if (!std::exchange(draining_, true) && handler() != nullptr) handler()->on_goaway(*this);
 }
 
 void H2Connection::goaway_sent(const nghttp2_goaway& frame) {
   // Where failure_ is set it says more.
-  if (frame.error_code != NGHTTP2_NO_ERROR && !goaway_error_) goaway_error_ = h2_goaway_error(frame.error_code, false);
+  if (frame.error_code != NGHTTP2_NO_ERROR && !goaway_error_)
+    goaway_error_ = h2_goaway_error(frame.error_code, false);
 }
 
 // The end
@@ -192,7 +204,8 @@ void H2Connection::shutdown() {
     if (exchanges().size() == 0) idled();
     return;
   }
-  // Two steps (RFC 9113 §6.8): requests that are on their way are still taken, those after the final GOAWAY are not.
+  // Two steps (RFC 9113 §6.8): requests that are on their way are still taken, those after the final GOAWAY
+  // are not.
   draining_ = true;
   nghttp2_submit_shutdown_notice(session_.get());
   nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, nullptr);
@@ -202,20 +215,26 @@ void H2Connection::shutdown() {
 
 void H2Connection::submit_final_goaway() {
   drain_.disarm();
-  nghttp2_submit_goaway(session_.get(), NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_.get()),
-                        NGHTTP2_NO_ERROR, nullptr, 0);
+  nghttp2_submit_goaway(session_.get(), NGHTTP2_FLAG_NONE,
+                        nghttp2_session_get_last_proc_stream_id(session_.get()), NGHTTP2_NO_ERROR, nullptr,
+                        0);
   send_soon();
 }
 
-void H2Connection::idled() { submit_final_goaway(); }
+void H2Connection::idled() {
+  submit_final_goaway();
+}
 
-void H2Connection::close(const Error& why) { fail(NGHTTP2_NO_ERROR, why); }
+void H2Connection::close(const Error& why) {
+  fail(NGHTTP2_NO_ERROR, why);
+}
 
 void H2Connection::count_abuse(std::uint32_t events) {
   if (events == 0 || failure_ || spend(events)) return;
   ++exchanges().counters.budget_exceeded;
-  fail(NGHTTP2_ENHANCE_YOUR_CALM, {ErrorKind::protocol, "the peer made too many frames that cost more than they say",
-                                   NGHTTP2_ENHANCE_YOUR_CALM});
+  fail(NGHTTP2_ENHANCE_YOUR_CALM,
+       {ErrorKind::protocol, "the peer made too many frames that cost more than they say",
+        NGHTTP2_ENHANCE_YOUR_CALM});
 }
 
 void H2Connection::fail(std::uint32_t code, Error why) {
@@ -228,9 +247,11 @@ void H2Connection::fail(std::uint32_t code, Error why) {
 void H2Connection::failed_library(int error) {
   if (error == NGHTTP2_ERR_FLOODED || error == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) {
     ++exchanges().counters.budget_exceeded;
-    return fail(NGHTTP2_ENHANCE_YOUR_CALM, {ErrorKind::protocol, nghttp2_strerror(error), NGHTTP2_ENHANCE_YOUR_CALM});
+    return fail(NGHTTP2_ENHANCE_YOUR_CALM,
+                {ErrorKind::protocol, nghttp2_strerror(error), NGHTTP2_ENHANCE_YOUR_CALM});
   }
-  const std::uint32_t code = error == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_INTERNAL_ERROR;
+  const std::uint32_t code =
+      error == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_INTERNAL_ERROR;
   fail(code, {ErrorKind::protocol, std::string("HTTP/2 failed: ") + nghttp2_strerror(error), code});
 }
 
@@ -280,12 +301,15 @@ void H2Connection::send_last_words() {
 std::unique_ptr<Connection> make_h2_server(net::Timers& timers, std::unique_ptr<net::ByteStream> stream,
                                            const StreamSecurity& security, RequestHandler& requests,
                                            ConnectionHandler* handler, const Limits& limits) {
-  return std::make_unique<H2Connection>(StreamSetup{timers, std::move(stream), security, handler, limits}, &requests);
+  return std::make_unique<H2Connection>(StreamSetup{timers, std::move(stream), security, handler, limits},
+                                        &requests);
 }
 
 std::unique_ptr<Connection> make_h2_client(net::Timers& timers, std::unique_ptr<net::ByteStream> stream,
-                                           const StreamSecurity& security, ConnectionHandler& handler, const Limits& limits) {
-  return std::make_unique<H2Connection>(StreamSetup{timers, std::move(stream), security, &handler, limits}, nullptr);
+                                           const StreamSecurity& security, ConnectionHandler& handler,
+                                           const Limits& limits) {
+  return std::make_unique<H2Connection>(StreamSetup{timers, std::move(stream), security, &handler, limits},
+                                        nullptr);
 }
 
 }  // namespace sallyport::http

@@ -1,12 +1,6 @@
-// H2Connection: HTTP/2 (RFC 9113) over a ByteStream by nghttp2, server's or client's side, with extended CONNECT (RFC 8441) and priorities
-// (RFC 9218). Made by make_h2_server and make_h2_client.
+// H2Connection: HTTP/2 (RFC 9113) over a ByteStream by nghttp2, server's or client's side, with extended
+// CONNECT (RFC 8441) and priorities (RFC 9218). Made by make_h2_server and make_h2_client.
 #pragma once
-
-#include <nghttp2/nghttp2.h>
-
-#include <memory>
-#include <optional>
-#include <vector>
 
 #include "http/h2_callbacks.h"
 #include "http/h2_exchange.h"
@@ -15,6 +9,12 @@
 #include "http/h2_window.h"
 #include "http/stream_connection.h"
 #include "http/validation.h"
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <nghttp2/nghttp2.h>
 
 namespace sallyport::http {
 
@@ -69,11 +69,11 @@ class H2Connection final : public StreamConnection {
   RequestHandler* const requests_;
   H2Session session_;
   H2FrameWatch watch_;
-  HeadBuilder builder_;      // of the field section that is being received, if any
+  HeadBuilder builder_;  // of the field section that is being received, if any
   H2Exchange* building_ = nullptr;
-  Response response_;        // what builder_ builds on a client
+  Response response_;  // what builder_ builds on a client
   Fields trailers_;
-  H2FieldList fields_;       // of the section that is being submitted
+  H2FieldList fields_;  // of the section that is being submitted
   H2Window window_;
   std::vector<H2Exchange*> waiting_;  // extended CONNECT, until the peer's SETTINGS tell whether it does them
   std::optional<Error> goaway_error_;  // why a GOAWAY came, or nghttp2 sent one
@@ -82,10 +82,10 @@ class H2Connection final : public StreamConnection {
   Time settings_sent_{};
   Duration round_trip_{};
   bool peer_settings_ = false;
-  bool draining_ = false;    // GOAWAY was sent or received
+  bool draining_ = false;  // GOAWAY was sent or received
   bool close_when_done_ = false;
-  net::Timer setup_;         // the peer's SETTINGS have to come in time
-  net::Timer drain_;         // the final GOAWAY goes at the latest
+  net::Timer setup_;  // the peer's SETTINGS have to come in time
+  net::Timer drain_;  // the final GOAWAY goes at the latest
 };
 
 }  // namespace sallyport::http

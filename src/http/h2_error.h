@@ -1,10 +1,10 @@
 // The error codes of HTTP/2 (RFC 9113 §7) as ResetCode and Error. Used by H2Connection and H2Exchange.
 #pragma once
 
-#include <cstdint>
-
 #include "base/result.h"
 #include "http/exchange.h"
+
+#include <cstdint>
 
 namespace sallyport::http {
 

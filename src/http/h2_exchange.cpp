@@ -1,8 +1,8 @@
 #include "http/h2_exchange.h"
 
-#include <algorithm>
-
 #include "http/h2_connection.h"
+
+#include <algorithm>
 
 namespace sallyport::http {
 

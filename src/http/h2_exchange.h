@@ -1,11 +1,11 @@
 // H2Exchange: one HTTP/2 stream (RFC 9113 §5) as an Exchange. Owned by the ExchangeSet of its H2Connection.
 #pragma once
 
-#include <cstdint>
-#include <utility>
-
 #include "http/exchange_base.h"
 #include "http/h2_window.h"
+
+#include <cstdint>
+#include <utility>
 
 namespace sallyport::http {
 
@@ -26,7 +26,8 @@ class H2Exchange final : public ExchangeBase {
     attached_ = true;
   }
   bool is_attached() const { return attached_; }
-  /// nghttp2 forgets the stream, or is to tell us no more of it. Returns the connection's credit that is still out.
+  /// nghttp2 forgets the stream, or is to tell us no more of it. Returns the connection's credit that is
+  /// still out.
   std::size_t detach() {
     attached_ = false;
     return std::exchange(unreturned_, 0);

@@ -1,20 +1,21 @@
-// H2FieldList: a field section as nghttp2 takes it, pseudo-headers first. Refers to the strings it was given. One a connection, so that its
-// memory is used again. Used by H2Connection.
+// H2FieldList: a field section as nghttp2 takes it, pseudo-headers first. Refers to the strings it was given.
+// One a connection, so that its memory is used again. Used by H2Connection.
 #pragma once
 
-#include <nghttp2/nghttp2.h>
+#include "http/message.h"
 
 #include <array>
 #include <string_view>
 #include <vector>
 
-#include "http/message.h"
+#include <nghttp2/nghttp2.h>
 
 namespace sallyport::http {
 
 class H2FieldList {
  public:
-  /// These replace what was there before. They leave out fields that speak of the connection (RFC 9113 §8.2.2).
+  /// These replace what was there before. They leave out fields that speak of the connection (RFC 9113
+  /// §8.2.2).
   void set(const Request& request);
   void set(const Response& response);
   void set(const Fields& trailers);

@@ -7,11 +7,15 @@ namespace {
 
 // RFC 9113 §6, RFC 9218 §7.1.
 enum FrameType : std::uint8_t {
-  data = 0, headers = 1, priority = 2, rst_stream = 3, settings = 4, push_promise = 5, ping = 6, goaway = 7,
-  window_update = 8, continuation = 9,
+  data = 0,
+  headers = 1,
+  settings = 4,
+  push_promise = 5,
+  ping = 6,
+  goaway = 7,
+  window_update = 8
 };
 constexpr std::uint8_t flag_end_stream_or_ack = 0x1;
-constexpr std::uint8_t flag_end_headers = 0x4;
 constexpr std::uint8_t flag_padded = 0x8;
 
 constexpr std::size_t frame_head_size = 9;
@@ -55,20 +59,15 @@ std::uint32_t H2FrameWatch::count_head() {
       const std::size_t padding = (flags & flag_padded) != 0 ? std::size_t{head_[9]} + 1 : 0;
       return length <= padding && (flags & flag_end_stream_or_ack) == 0 ? 1 : 0;
     }
-    case headers:
-      in_section_ = (flags & flag_end_headers) == 0;
-      return 0;
-    case continuation:
-      in_section_ = (flags & flag_end_headers) == 0;
-      return 1;
     case settings:
     case ping:
       return (flags & flag_end_stream_or_ack) == 0 ? 1 : 0;
+    case headers:
     case push_promise:
     case goaway:
     case window_update:
       return 0;
-    default:  // RST_STREAM, PRIORITY, PRIORITY_UPDATE, and what is unknown
+    default:  // RST_STREAM, PRIORITY, PRIORITY_UPDATE, CONTINUATION, and what is unknown
       return 1;
   }
 }

@@ -1,11 +1,12 @@
-// H2FrameWatch: counts the frames that cost us more than the peer (bad inputs 18, 19) by walking the frame heads in what a peer sends. nghttp2
-// reports neither unknown frames nor those of streams that are gone, so its callbacks cannot count them. Used by H2Connection.
+// H2FrameWatch: counts the frames that cost us more than the peer (bad inputs 18, 19) by walking the frame
+// heads in what a peer sends. nghttp2 reports neither unknown frames nor those of streams that are gone, so
+// its callbacks cannot count them. Used by H2Connection.
 #pragma once
+
+#include "base/bytes.h"
 
 #include <array>
 #include <cstdint>
-
-#include "base/bytes.h"
 
 namespace sallyport::http {
 
@@ -14,12 +15,9 @@ class H2FrameWatch {
   /// `preface_size`: bytes before the first frame (24 from a client, RFC 9113 §3.4).
   explicit H2FrameWatch(std::size_t preface_size) : skip_(preface_size) {}
 
-  /// Walks the next bytes received; returns how many costly frames began in them: RST_STREAM, PING, SETTINGS, PRIORITY, PRIORITY_UPDATE,
-  /// unknown types, CONTINUATION, and DATA without content that ends nothing.
+  /// Walks the next bytes received; returns how many costly frames began in them: RST_STREAM, PING, SETTINGS,
+  /// PRIORITY, PRIORITY_UPDATE, unknown types, CONTINUATION, and DATA without content that ends nothing.
   std::uint32_t feed(Bytes bytes);
-  /// Whether the last byte was inside a frame, or in a field section whose last CONTINUATION is still to come.
-  bool in_frame() const { return head_size_ > 0 || skip_ > 0; }
-  bool in_section() const { return in_section_; }
 
  private:
   std::uint32_t count_head();
@@ -28,7 +26,6 @@ class H2FrameWatch {
   std::size_t head_size_ = 0;
   std::size_t head_needed_ = 9;
   std::size_t skip_;
-  bool in_section_ = false;
 };
 
 }  // namespace sallyport::http

@@ -11,8 +11,17 @@
 namespace sallyport::http::test {
 
 enum H2Type : std::uint8_t {
-  h2_data = 0, h2_headers = 1, h2_priority = 2, h2_rst_stream = 3, h2_settings = 4, h2_push_promise = 5, h2_ping = 6,
-  h2_goaway = 7, h2_window_update = 8, h2_continuation = 9, h2_priority_update = 16,
+  h2_data = 0,
+  h2_headers = 1,
+  h2_priority = 2,
+  h2_rst_stream = 3,
+  h2_settings = 4,
+  h2_push_promise = 5,
+  h2_ping = 6,
+  h2_goaway = 7,
+  h2_window_update = 8,
+  h2_continuation = 9,
+  h2_priority_update = 16,
 };
 inline constexpr std::uint8_t end_stream = 1, ack = 1, end_headers = 4, padded = 8;
 
@@ -23,7 +32,8 @@ struct H2Frame {
   /// The 32-bit number at `offset` of the payload: an error code, a window increment, a last stream ID.
   std::uint32_t number(std::size_t offset = 0) const {
     std::uint32_t value = 0;
-    for (std::size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<std::uint8_t>(payload.at(offset + i));
+    for (std::size_t i = 0; i < 4; ++i)
+      value = value << 8 | static_cast<std::uint8_t>(payload.at(offset + i));
     return value;
   }
 };
@@ -34,7 +44,8 @@ inline std::string be32(std::uint32_t value) {
   return bytes;
 }
 
-inline std::string h2_frame(std::uint8_t type, std::uint8_t flags, std::uint32_t stream, std::string_view payload = {}) {
+inline std::string h2_frame(std::uint8_t type, std::uint8_t flags, std::uint32_t stream,
+                            std::string_view payload = {}) {
   std::string bytes = be32(static_cast<std::uint32_t>(payload.size())).substr(1);
   bytes += static_cast<char>(type);
   bytes += static_cast<char>(flags);
@@ -46,7 +57,8 @@ inline std::vector<H2Frame> take_frames(std::string& bytes) {
   std::vector<H2Frame> frames;
   while (bytes.size() >= 9) {
     const auto octet = [&](std::size_t i) { return static_cast<std::uint8_t>(bytes[i]); };
-    const std::size_t size = static_cast<std::size_t>(octet(0)) << 16 | static_cast<std::size_t>(octet(1)) << 8 | octet(2);
+    const std::size_t size =
+        static_cast<std::size_t>(octet(0)) << 16 | static_cast<std::size_t>(octet(1)) << 8 | octet(2);
     if (bytes.size() < 9 + size) break;
     H2Frame frame{octet(3), octet(4), 0, bytes.substr(9, size)};
     for (std::size_t i = 5; i < 9; ++i) frame.stream = frame.stream << 8 | octet(i);
@@ -58,7 +70,8 @@ inline std::vector<H2Frame> take_frames(std::string& bytes) {
 
 using H2Fields = std::vector<std::pair<std::string_view, std::string_view>>;
 
-/// HPACK without compression: literal fields without indexing (RFC 7541 §6.2.2), each name and value under 127 octets.
+/// HPACK without compression: literal fields without indexing (RFC 7541 §6.2.2), each name and value under
+/// 127 octets.
 inline std::string hpack(const H2Fields& fields) {
   std::string bytes;
   for (const auto& [name, value] : fields) {

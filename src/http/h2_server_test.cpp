@@ -1,5 +1,6 @@
 // The server's side of HTTP/2 against what hostile and broken clients put on the wire.
-#include <gtest/gtest.h>
+#include "http/h2_frames_for_test.h"
+#include "http/tcp_for_test.h"
 
 #include <algorithm>
 #include <optional>
@@ -7,13 +8,13 @@
 #include <string>
 #include <vector>
 
-#include "http/h2_frames_for_test.h"
-#include "http/tcp_for_test.h"
+#include <gtest/gtest.h>
 
 namespace sallyport::http::test {
 namespace {
 
-constexpr std::uint32_t protocol_error = 1, flow_control_error = 3, frame_size_error = 6, compression_error = 9, enhance_your_calm = 11;
+constexpr std::uint32_t protocol_error = 1, flow_control_error = 3, frame_size_error = 6,
+                        compression_error = 9, enhance_your_calm = 11;
 
 /// A server whose client is the test.
 class H2ServerTest : public testing::Test {
@@ -31,8 +32,10 @@ class H2ServerTest : public testing::Test {
     clock.settle();
     return take_frames(peer->received);
   }
-  static std::optional<H2Frame> find(const std::vector<H2Frame>& frames, std::uint8_t type, std::uint32_t stream = 0) {
-    const auto found = std::ranges::find_if(frames, [&](const H2Frame& f) { return f.type == type && f.stream == stream; });
+  static std::optional<H2Frame> find(const std::vector<H2Frame>& frames, std::uint8_t type,
+                                     std::uint32_t stream = 0) {
+    const auto found =
+        std::ranges::find_if(frames, [&](const H2Frame& f) { return f.type == type && f.stream == stream; });
     return found == frames.end() ? std::nullopt : std::optional(*found);
   }
   static std::uint32_t goaway_code(const std::vector<H2Frame>& frames) {
@@ -52,8 +55,11 @@ TEST_F(H2ServerTest, SettingsSayWhatWeDo) {
   ASSERT_FALSE(frames.empty());
   ASSERT_EQ(frames[0].type, h2_settings);
   std::vector<std::pair<int, std::uint32_t>> settings;
-  for (std::size_t i = 0; i + 6 <= frames[0].payload.size(); i += 6) settings.emplace_back(frames[0].payload[i + 1], frames[0].number(i + 2));
-  const auto has = [&](int id, std::uint32_t value) { return std::ranges::count(settings, std::pair(id, value)) == 1; };
+  for (std::size_t i = 0; i + 6 <= frames[0].payload.size(); i += 6)
+    settings.emplace_back(frames[0].payload[i + 1], frames[0].number(i + 2));
+  const auto has = [&](int id, std::uint32_t value) {
+    return std::ranges::count(settings, std::pair(id, value)) == 1;
+  };
   EXPECT_TRUE(has(8, 1));    // ENABLE_CONNECT_PROTOCOL
   EXPECT_TRUE(has(9, 1));    // NO_RFC7540_PRIORITIES
   EXPECT_TRUE(has(3, 100));  // MAX_CONCURRENT_STREAMS
@@ -125,7 +131,8 @@ TEST_F(H2ServerTest, HpackBombGets431) {
   // One large entry put into the table, then thousands of references to it (bad input 15).
   std::string block = "\x40\x01x\x7f\xa1\x1e" + std::string(4000, 'v');
   block += std::string(12'000, '\xbe');
-  const std::string pseudo = hpack({{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}});
+  const std::string pseudo =
+      hpack({{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}});
   say(h2_frame(h2_headers, end_stream | end_headers, 1, pseudo + block));
   EXPECT_TRUE(requests.requests.empty());
   EXPECT_EQ(server->open_exchanges(), 0u);
@@ -171,7 +178,9 @@ struct Flood {
   const char* name;
   std::string once;  ///< costs one event of the budget
 };
-void PrintTo(const Flood& one, std::ostream* out) { *out << one.name; }
+void PrintTo(const Flood& one, std::ostream* out) {
+  *out << one.name;
+}
 
 // Stands for a stream ID that was not used before.
 constexpr std::uint32_t fresh = 0x7fabcdef;
@@ -186,19 +195,23 @@ class H2Flood : public H2ServerTest, public testing::WithParamInterface<Flood> {
 
 INSTANTIATE_TEST_SUITE_P(
     , H2Flood,
-    testing::Values(Flood{"RapidReset", h2_get(fresh) + h2_frame(h2_rst_stream, 0, fresh, be32(8))},
-                    Flood{"MadeToReset", h2_get(fresh) + h2_frame(h2_window_update, 0, fresh, be32(0x7fffffff))},
-                    Flood{"Malformed", h2_frame(h2_headers, end_stream | end_headers, fresh, hpack({{"X", "y"}}))},
-                    Flood{"Ping", h2_frame(h2_ping, 0, 0, "12345678")}, Flood{"Settings", h2_frame(h2_settings, 0, 0)},
-                    Flood{"EmptyData", h2_frame(h2_data, 0, 1)}, Flood{"PaddingOnly", h2_frame(h2_data, padded, 1, std::string("\3\0\0\0", 4))},
-                    Flood{"UnknownType", h2_frame(0x77, 0, 0, "what")}, Flood{"Priority", h2_frame(h2_priority, 0, 1, std::string(5, '\0'))},
-                    Flood{"PriorityUpdate", h2_frame(h2_priority_update, 0, 0, be32(1) + "u=1")}),
+    testing::Values(
+        Flood{"RapidReset", h2_get(fresh) + h2_frame(h2_rst_stream, 0, fresh, be32(8))},
+        Flood{"MadeToReset", h2_get(fresh) + h2_frame(h2_window_update, 0, fresh, be32(0x7fffffff))},
+        Flood{"Malformed", h2_frame(h2_headers, end_stream | end_headers, fresh, hpack({{"X", "y"}}))},
+        Flood{"Ping", h2_frame(h2_ping, 0, 0, "12345678")}, Flood{"Settings", h2_frame(h2_settings, 0, 0)},
+        Flood{"EmptyData", h2_frame(h2_data, 0, 1)},
+        Flood{"PaddingOnly", h2_frame(h2_data, padded, 1, std::string("\3\0\0\0", 4))},
+        Flood{"UnknownType", h2_frame(0x77, 0, 0, "what")},
+        Flood{"Priority", h2_frame(h2_priority, 0, 1, std::string(5, '\0'))},
+        Flood{"PriorityUpdate", h2_frame(h2_priority_update, 0, 0, be32(1) + "u=1")}),
     [](const auto& one) { return one.param.name; });
 
 TEST_P(H2Flood, EndsWithEnhanceYourCalm) {
   begin();
   requests.then = nullptr;
-  say(h2_frame(h2_headers, end_headers, 1, hpack({{":method", "POST"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}})));
+  say(h2_frame(h2_headers, end_headers, 1,
+               hpack({{":method", "POST"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}})));
   requests.then = [](Exchange&, RecordingExchange&) {};
   std::uint32_t stream = 3;
   const auto flood = [&](int count) {
@@ -240,7 +253,9 @@ struct BadRequest {
   H2Fields fields;
   std::string after = {};  ///< what follows on stream 1; the head ends the stream when there is nothing
 };
-void PrintTo(const BadRequest& one, std::ostream* out) { *out << one.name; }
+void PrintTo(const BadRequest& one, std::ostream* out) {
+  *out << one.name;
+}
 
 class H2Malformed : public H2ServerTest, public testing::WithParamInterface<BadRequest> {};
 
@@ -249,36 +264,56 @@ class H2Malformed : public H2ServerTest, public testing::WithParamInterface<BadR
 INSTANTIATE_TEST_SUITE_P(
     , H2Malformed,
     testing::Values(
-        BadRequest{"UpperCase", {SALLYPORT_TEST_PSEUDO, {"X-Y", "1"}}}, BadRequest{"NameWithSpace", {SALLYPORT_TEST_PSEUDO, {"x y", "1"}}},
-        BadRequest{"EmptyName", {SALLYPORT_TEST_PSEUDO, {"", "1"}}}, BadRequest{"ReturnInValue", {SALLYPORT_TEST_PSEUDO, {"x", "a\rb"}}},
+        BadRequest{"UpperCase", {SALLYPORT_TEST_PSEUDO, {"X-Y", "1"}}},
+        BadRequest{"NameWithSpace", {SALLYPORT_TEST_PSEUDO, {"x y", "1"}}},
+        BadRequest{"EmptyName", {SALLYPORT_TEST_PSEUDO, {"", "1"}}},
+        BadRequest{"ReturnInValue", {SALLYPORT_TEST_PSEUDO, {"x", "a\rb"}}},
         BadRequest{"LineFeedInValue", {SALLYPORT_TEST_PSEUDO, {"x", "a\nb"}}},
         BadRequest{"NulInValue", {SALLYPORT_TEST_PSEUDO, {"x", std::string_view("a\0b", 3)}}},
         BadRequest{"SpaceBeforeValue", {SALLYPORT_TEST_PSEUDO, {"x", " a"}}},
         BadRequest{"Connection", {SALLYPORT_TEST_PSEUDO, {"connection", "close"}}},
         BadRequest{"TransferEncoding", {SALLYPORT_TEST_PSEUDO, {"transfer-encoding", "chunked"}}},
-        BadRequest{"Upgrade", {SALLYPORT_TEST_PSEUDO, {"upgrade", "websocket"}}}, BadRequest{"KeepAlive", {SALLYPORT_TEST_PSEUDO, {"keep-alive", "5"}}},
+        BadRequest{"Upgrade", {SALLYPORT_TEST_PSEUDO, {"upgrade", "websocket"}}},
+        BadRequest{"KeepAlive", {SALLYPORT_TEST_PSEUDO, {"keep-alive", "5"}}},
         BadRequest{"ProxyConnection", {SALLYPORT_TEST_PSEUDO, {"proxy-connection", "close"}}},
-        BadRequest{"Te", {SALLYPORT_TEST_PSEUDO, {"te", "gzip"}}}, BadRequest{"NoMethod", {{":scheme", "https"}, {":authority", "a"}, {":path", "/"}}},
+        BadRequest{"Te", {SALLYPORT_TEST_PSEUDO, {"te", "gzip"}}},
+        BadRequest{"NoMethod", {{":scheme", "https"}, {":authority", "a"}, {":path", "/"}}},
         BadRequest{"NoScheme", {{":method", "GET"}, {":authority", "a"}, {":path", "/"}}},
         BadRequest{"NoPath", {{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}}},
         BadRequest{"NoAuthority", {{":method", "GET"}, {":scheme", "https"}, {":path", "/"}}},
-        BadRequest{"EmptyPath", {{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", ""}}},
-        BadRequest{"PathWithoutSlash", {{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "x"}}},
-        BadRequest{"PathWithSpace", {{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/a b"}}},
-        BadRequest{"MethodTwice", {{":method", "GET"}, SALLYPORT_TEST_PSEUDO}}, BadRequest{"PseudoLate", {{"x", "1"}, SALLYPORT_TEST_PSEUDO}},
-        BadRequest{"PseudoUnknown", {SALLYPORT_TEST_PSEUDO, {":x", "1"}}}, BadRequest{"StatusInRequest", {SALLYPORT_TEST_PSEUDO, {":status", "200"}}},
-        BadRequest{"HostDisagrees", {SALLYPORT_TEST_PSEUDO, {"host", "b"}}}, BadRequest{"AuthorityWithUser", {{":method", "GET"}, {":scheme", "https"}, {":authority", "u@a"}, {":path", "/"}}},
+        BadRequest{"EmptyPath",
+                   {{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", ""}}},
+        BadRequest{"PathWithoutSlash",
+                   {{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "x"}}},
+        BadRequest{"PathWithSpace",
+                   {{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/a b"}}},
+        BadRequest{"MethodTwice", {{":method", "GET"}, SALLYPORT_TEST_PSEUDO}},
+        BadRequest{"PseudoLate", {{"x", "1"}, SALLYPORT_TEST_PSEUDO}},
+        BadRequest{"PseudoUnknown", {SALLYPORT_TEST_PSEUDO, {":x", "1"}}},
+        BadRequest{"StatusInRequest", {SALLYPORT_TEST_PSEUDO, {":status", "200"}}},
+        BadRequest{"HostDisagrees", {SALLYPORT_TEST_PSEUDO, {"host", "b"}}},
+        BadRequest{"AuthorityWithUser",
+                   {{":method", "GET"}, {":scheme", "https"}, {":authority", "u@a"}, {":path", "/"}}},
         BadRequest{"ConnectWithPath", {{":method", "CONNECT"}, {":authority", "a:1"}, {":path", "/"}}},
         BadRequest{"ProtocolWithoutConnect", {SALLYPORT_TEST_PSEUDO, {":protocol", "websocket"}}},
         BadRequest{"TwoLengths", {SALLYPORT_TEST_PSEUDO, {"content-length", "0"}, {"content-length", "1"}}},
         BadRequest{"LengthNoNumber", {SALLYPORT_TEST_PSEUDO, {"content-length", "x"}}},
         BadRequest{"LengthWithoutBody", {SALLYPORT_TEST_PSEUDO, {"content-length", "5"}}},
-        BadRequest{"BodyTooShort", {SALLYPORT_TEST_PSEUDO, {"content-length", "5"}}, h2_frame(h2_data, end_stream, 1, "abc")},
-        BadRequest{"BodyTooShortEmptyEnd", {SALLYPORT_TEST_PSEUDO, {"content-length", "5"}},
+        BadRequest{"BodyTooShort",
+                   {SALLYPORT_TEST_PSEUDO, {"content-length", "5"}},
+                   h2_frame(h2_data, end_stream, 1, "abc")},
+        BadRequest{"BodyTooShortEmptyEnd",
+                   {SALLYPORT_TEST_PSEUDO, {"content-length", "5"}},
                    h2_frame(h2_data, 0, 1, "abc") + h2_frame(h2_data, end_stream, 1)},
-        BadRequest{"BodyTooLong", {SALLYPORT_TEST_PSEUDO, {"content-length", "2"}}, h2_frame(h2_data, end_stream, 1, "abc")},
-        BadRequest{"TrailersWithPseudo", {SALLYPORT_TEST_PSEUDO}, h2_frame(h2_headers, end_stream | end_headers, 1, hpack({{":path", "/"}}))},
-        BadRequest{"TrailersWithoutEnd", {SALLYPORT_TEST_PSEUDO}, h2_frame(h2_headers, end_headers, 1, hpack({{"x", "y"}}))}),
+        BadRequest{"BodyTooLong",
+                   {SALLYPORT_TEST_PSEUDO, {"content-length", "2"}},
+                   h2_frame(h2_data, end_stream, 1, "abc")},
+        BadRequest{"TrailersWithPseudo",
+                   {SALLYPORT_TEST_PSEUDO},
+                   h2_frame(h2_headers, end_stream | end_headers, 1, hpack({{":path", "/"}}))},
+        BadRequest{"TrailersWithoutEnd",
+                   {SALLYPORT_TEST_PSEUDO},
+                   h2_frame(h2_headers, end_headers, 1, hpack({{"x", "y"}}))}),
     [](const auto& one) { return one.param.name; });
 
 TEST_P(H2Malformed, ResetsTheStreamOnly) {
@@ -309,39 +344,57 @@ struct Breaking {
   std::string frames;
   std::uint32_t code = protocol_error;
 };
-void PrintTo(const Breaking& one, std::ostream* out) { *out << one.name; }
+void PrintTo(const Breaking& one, std::ostream* out) {
+  *out << one.name;
+}
 
 class H2Breaks : public H2ServerTest, public testing::WithParamInterface<Breaking> {};
 
 INSTANTIATE_TEST_SUITE_P(
     , H2Breaks,
-    testing::Values(Breaking{"IndexZero", h2_frame(h2_headers, end_headers, 3, "\x80"), compression_error},
-                    Breaking{"IndexTooLarge", h2_frame(h2_headers, end_headers, 3, "\xff\xff\xff\xff\x0f"), compression_error},
-                    Breaking{"IntegerOverflow", h2_frame(h2_headers, end_headers, 3, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f"), compression_error},
-                    Breaking{"HuffmanPadding", h2_frame(h2_headers, end_headers, 3, std::string("\0\x81\x00\x01z", 5)), compression_error},
-                    Breaking{"StringCut", h2_frame(h2_headers, end_headers, 3, std::string("\0\x05" "ab", 4)), compression_error},
-                    Breaking{"TableSizeTooLarge", h2_frame(h2_headers, end_headers, 3, "\x3f\xe1\xff\x03"), compression_error},
-                    Breaking{"DataOnStreamZero", h2_frame(h2_data, 0, 0, "x")}, Breaking{"DataOnIdleStream", h2_frame(h2_data, 0, 9, "x")},
-                    Breaking{"HeadersOnStreamZero", h2_frame(h2_headers, end_headers, 0, hpack({{"a", "b"}}))},
-                    Breaking{"HeadersOnEvenStream", h2_frame(h2_headers, end_headers, 2, hpack({{"a", "b"}}))},
-                    Breaking{"ContinuationAlone", h2_frame(h2_continuation, end_headers, 1, hpack({{"a", "b"}}))},
-                    Breaking{"OtherFrameInsideSection", h2_frame(h2_headers, 0, 3, hpack({{":method", "GET"}})) + h2_frame(h2_ping, 0, 0, "12345678")},
-                    Breaking{"SettingsOnStream", h2_frame(h2_settings, 0, 1)},
-                    Breaking{"SettingsCut", h2_frame(h2_settings, 0, 0, "abc"), frame_size_error},
-                    Breaking{"SettingsAckWithPayload", h2_frame(h2_settings, ack, 0, "abcdef"), frame_size_error},
-                    Breaking{"WindowTooLarge", h2_frame(h2_settings, 0, 0, std::string("\0\4\xff\xff\xff\xff", 6)), flow_control_error},
-                    Breaking{"PingOnStream", h2_frame(h2_ping, 0, 1, "12345678")}, Breaking{"PingCut", h2_frame(h2_ping, 0, 0, "1"), frame_size_error},
-                    Breaking{"PushFromClient", h2_frame(h2_push_promise, end_headers, 1, be32(2))},
-                    Breaking{"ResetOfIdleStream", h2_frame(h2_rst_stream, 0, 9, be32(8))},
-                    Breaking{"WindowOverflow", h2_frame(h2_window_update, 0, 0, be32(0x7fffffff)), flow_control_error},
-                    Breaking{"PaddingTooLong", h2_frame(h2_data, padded, 1, "\xff")},
-                    Breaking{"FrameTooLarge", std::string("\x40\0\0\0\0\0\0\0\1", 9), frame_size_error}),
+    testing::Values(
+        Breaking{"IndexZero", h2_frame(h2_headers, end_headers, 3, "\x80"), compression_error},
+        Breaking{"IndexTooLarge", h2_frame(h2_headers, end_headers, 3, "\xff\xff\xff\xff\x0f"),
+                 compression_error},
+        Breaking{"IntegerOverflow",
+                 h2_frame(h2_headers, end_headers, 3, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f"),
+                 compression_error},
+        Breaking{"HuffmanPadding", h2_frame(h2_headers, end_headers, 3, std::string("\0\x81\x00\x01z", 5)),
+                 compression_error},
+        Breaking{"StringCut",
+                 h2_frame(h2_headers, end_headers, 3,
+                          std::string("\0\x05"
+                                      "ab",
+                                      4)),
+                 compression_error},
+        Breaking{"TableSizeTooLarge", h2_frame(h2_headers, end_headers, 3, "\x3f\xe1\xff\x03"),
+                 compression_error},
+        Breaking{"DataOnStreamZero", h2_frame(h2_data, 0, 0, "x")},
+        Breaking{"DataOnIdleStream", h2_frame(h2_data, 0, 9, "x")},
+        Breaking{"HeadersOnStreamZero", h2_frame(h2_headers, end_headers, 0, hpack({{"a", "b"}}))},
+        Breaking{"HeadersOnEvenStream", h2_frame(h2_headers, end_headers, 2, hpack({{"a", "b"}}))},
+        Breaking{"ContinuationAlone", h2_frame(h2_continuation, end_headers, 1, hpack({{"a", "b"}}))},
+        Breaking{"OtherFrameInsideSection", h2_frame(h2_headers, 0, 3, hpack({{":method", "GET"}})) +
+                                                h2_frame(h2_ping, 0, 0, "12345678")},
+        Breaking{"SettingsOnStream", h2_frame(h2_settings, 0, 1)},
+        Breaking{"SettingsCut", h2_frame(h2_settings, 0, 0, "abc"), frame_size_error},
+        Breaking{"SettingsAckWithPayload", h2_frame(h2_settings, ack, 0, "abcdef"), frame_size_error},
+        Breaking{"WindowTooLarge", h2_frame(h2_settings, 0, 0, std::string("\0\4\xff\xff\xff\xff", 6)),
+                 flow_control_error},
+        Breaking{"PingOnStream", h2_frame(h2_ping, 0, 1, "12345678")},
+        Breaking{"PingCut", h2_frame(h2_ping, 0, 0, "1"), frame_size_error},
+        Breaking{"PushFromClient", h2_frame(h2_push_promise, end_headers, 1, be32(2))},
+        Breaking{"ResetOfIdleStream", h2_frame(h2_rst_stream, 0, 9, be32(8))},
+        Breaking{"WindowOverflow", h2_frame(h2_window_update, 0, 0, be32(0x7fffffff)), flow_control_error},
+        Breaking{"PaddingTooLong", h2_frame(h2_data, padded, 1, "\xff")},
+        Breaking{"FrameTooLarge", std::string("\x40\0\0\0\0\0\0\0\1", 9), frame_size_error}),
     [](const auto& one) { return one.param.name; });
 
 TEST_P(H2Breaks, TheConnection) {
   begin();
   requests.then = nullptr;
-  say(h2_frame(h2_headers, end_headers, 1, hpack({{":method", "POST"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}})));
+  say(h2_frame(h2_headers, end_headers, 1,
+               hpack({{":method", "POST"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}})));
   EXPECT_EQ(goaway_code(say(GetParam().frames)), GetParam().code);
   EXPECT_TRUE(peer->ended);
   EXPECT_EQ(requests.last().handler.closed, 1);

@@ -1,11 +1,12 @@
-// H2Window: when to grow a receive window (RFC 9113 §5.2). A reader that empties a whole window within two round trips is held back by it,
-// so the window doubles, up to a bound. One for each stream and one for the connection.
+// H2Window: when to grow a receive window (RFC 9113 §5.2). A reader that empties a whole window within two
+// round trips is held back by it, so the window doubles, up to a bound. One for each stream and one for the
+// connection.
 #pragma once
+
+#include "base/time.h"
 
 #include <algorithm>
 #include <cstdint>
-
-#include "base/time.h"
 
 namespace sallyport::http {
 

@@ -161,7 +161,6 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   std::vector<H3Exchange*> waiting_;  // client: not yet opened, oldest first
   H3Exchange* offering_ = nullptr;    // the last one that next_stream_data() gave
   H3Exchange* last_tunnel_ = nullptr; // the last one that got a datagram
-  std::array<::iovec, 16> pieces_;
 
   OwnStream control_;
   std::unique_ptr<OwnStream> decoder_stream_;

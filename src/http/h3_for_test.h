@@ -99,7 +99,7 @@ inline std::string headers(const Lines& lines) {
   for (const auto& [name, value] : lines) encoder.add(name, value);
   return frame(H3Frame::headers, as_text(encoder.encoded()));
 }
-inline std::string data(std::string_view body) { return frame(H3Frame::data, body); }
+inline std::string data_frame(std::string_view body) { return frame(H3Frame::data, body); }
 inline Lines request_lines(Lines more = {}) {
   Lines lines{{":method", "GET"}, {":scheme", "https"}, {":authority", "server.test"}, {":path", "/"}};
   lines.insert(lines.end(), more.begin(), more.end());
@@ -174,9 +174,10 @@ struct RawServer : H3Pair {
     return simulation.run_until([this] { return client_events.ready > 0 || client_events.closed > 0; });
   }
   quic::test::TestApplication& raw() { return *raws.back(); }
+  /// The error that our client closed the connection with; 0 when it is open. (The endpoint destroys raw() then.)
   std::uint64_t closed_with() {
     run_for(200ms);
-    return raw().closed && raw().closed->application ? raw().closed->code : 0;
+    return client_events.error ? client_events.error->code : 0;
   }
 };
 

@@ -9,6 +9,7 @@ namespace {
 
 // A response's head and the head of its DATA frame lie in one of these.
 constexpr std::size_t arena_size = 240;
+constexpr std::size_t usual_pieces = 4;
 
 }  // namespace
 
@@ -17,6 +18,7 @@ void H3OutQueue::push(Chunk chunk) {
   unsent_bytes_ += chunk.size();
   const std::uint8_t* const data = chunk.data();
   const std::size_t size = chunk.size();
+  if (pieces_.capacity() == 0) pieces_.reserve(usual_pieces);
   pieces_.push_back({data, size, std::move(chunk)});
 }
 
@@ -32,10 +34,12 @@ void H3OutQueue::append(Bytes bytes, std::size_t spare) {
   std::ranges::copy(bytes, to);
   arena_used_ += bytes.size();
   unsent_bytes_ += bytes.size();
-  if (!pieces_.empty() && pieces_.back().data + pieces_.back().size == to)
+  if (!pieces_.empty() && pieces_.back().data + pieces_.back().size == to) {
     pieces_.back().size += bytes.size();
-  else
+  } else {
+    if (pieces_.capacity() == 0) pieces_.reserve(usual_pieces);
     pieces_.push_back({to, bytes.size(), arena_});
+  }
 }
 
 std::size_t H3OutQueue::unsent(std::span<::iovec> out, std::size_t& count) const {

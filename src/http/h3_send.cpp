@@ -1,7 +1,16 @@
 // What QUIC takes: the control and QPACK streams first, then request streams by priority.
+#include <array>
+
 #include "http/h3_connection_impl.h"
 
 namespace sallyport::http {
+
+namespace {
+
+/// What next_stream_data() points to, until it is called again: QUIC asks one connection at a time.
+thread_local std::array<::iovec, 16> pieces;
+
+}  // namespace
 
 H3ConnectionImpl::OwnStream* H3ConnectionImpl::own_stream(quic::StreamId id) {
   if (control_.id == id) return &control_;
@@ -11,8 +20,8 @@ H3ConnectionImpl::OwnStream* H3ConnectionImpl::own_stream(quic::StreamId id) {
 
 quic::StreamData H3ConnectionImpl::offer(OwnStream& stream) {
   std::size_t count = 0;
-  stream.out.unsent(pieces_, count);
-  return {stream.id, std::span(pieces_).first(count), false};
+  stream.out.unsent(pieces, count);
+  return {stream.id, std::span(pieces).first(count), false};
 }
 
 Result<quic::StreamData> H3ConnectionImpl::next_stream_data() {
@@ -22,9 +31,9 @@ Result<quic::StreamData> H3ConnectionImpl::next_stream_data() {
     auto& exchange = static_cast<H3Exchange&>(*sender);
     std::size_t count = 0;
     bool fin = false;
-    if (exchange.offer(pieces_, count, fin)) {
+    if (exchange.offer(pieces, count, fin)) {
       offering_ = &exchange;
-      return quic::StreamData{exchange.id(), std::span(pieces_).first(count), fin};
+      return quic::StreamData{exchange.id(), std::span(pieces).first(count), fin};
     }
     scheduler_.remove(exchange);
   }

@@ -45,7 +45,11 @@ void StreamConnection::start() {
 }
 
 ConnectionInfo StreamConnection::info() const {
-  return {.version = version_, .server = server_, .path = stream_->net_path(), .server_name = server_name_, .tls = tls_};
+  return {.version = version_,
+          .server = server_,
+          .path = stream_->net_path(),
+          .server_name = server_name_,
+          .tls = tls_};
 }
 
 void StreamConnection::watch_idle() {
@@ -104,6 +108,8 @@ void StreamConnection::on_stream_writable() {
   if (phase_ == Phase::open) send_soon();
 }
 
-void StreamConnection::on_stream_error(const Error& why) { drop(&why); }
+void StreamConnection::on_stream_error(const Error& why) {
+  drop(&why);
+}
 
 }  // namespace sallyport::http

@@ -1,9 +1,7 @@
-// StreamConnection: what HTTP/1.1 and HTTP/2 have in common: a ByteStream below, a gathered write at the end of each turn, an idle
-// timeout, and an end in order that gives the peer time to read our last words. Base of H1Server, H1Client and H2Connection.
+// StreamConnection: what HTTP/1.1 and HTTP/2 have in common: a ByteStream below, a gathered write at the end
+// of each turn, an idle timeout, and an end in order that gives the peer time to read our last words. Base of
+// H1Server, H1Client and H2Connection.
 #pragma once
-
-#include <memory>
-#include <optional>
 
 #include "http/abuse_budget.h"
 #include "http/connection.h"
@@ -13,6 +11,9 @@
 #include "http/tcp_connection.h"
 #include "net/byte_stream.h"
 #include "net/timers.h"
+
+#include <memory>
+#include <optional>
 
 namespace sallyport::http {
 
@@ -43,7 +44,8 @@ class StreamConnection : public Connection, protected net::ByteStreamReceiver, p
   virtual void received(Bytes bytes) = 0;
   /// The peer ended its direction, while the connection is open.
   virtual void received_fin() = 0;
-  /// The end of a turn in which send_soon() was called, or the stream takes more again: put into gather() what there is to say.
+  /// The end of a turn in which send_soon() was called, or the stream takes more again: put into gather()
+  /// what there is to say.
   virtual void send() = 0;
   /// No exchange was open for the idle timeout: end the connection in order.
   virtual void idled() = 0;
@@ -52,15 +54,16 @@ class StreamConnection : public Connection, protected net::ByteStreamReceiver, p
 
   void start();
   void send_soon() { send_.request(); }
-  /// Ends the connection in order: our direction after what was gathered, open exchanges with `why` (or as closed), and the stream
-  /// when the peer ended its own direction or took too long to.
+  /// Ends the connection in order: our direction after what was gathered, open exchanges with `why` (or as
+  /// closed), and the stream when the peer ended its own direction or took too long to.
   void end(const Error* why);
   /// Ends the connection now.
   void drop(const Error* why);
   /// Neither end() nor drop() yet.
   bool is_open() const { return phase_ == Phase::open; }
   void watch_idle();
-  /// To be called by the destructor of each version: exchanges that are left get on_closed while all of the connection is still there.
+  /// To be called by the destructor of each version: exchanges that are left get on_closed while all of the
+  /// connection is still there.
   void destroy_exchanges() { exchanges_.clear(); }
 
   ConnectionHandler* handler() const { return handler_; }

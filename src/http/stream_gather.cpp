@@ -6,8 +6,8 @@
 namespace sallyport::http {
 namespace {
 
-// A little is copied rather than handed on in a pooled buffer: a peer that reads nothing and makes us answer with a few bytes at a
-// time must not hold 64 KiB for each.
+// A little is copied rather than handed on in a pooled buffer: a peer that reads nothing and makes us answer
+// with a few bytes at a time must not hold 64 KiB for each.
 constexpr std::size_t copied_up_to = 16 * 1024;
 // A Chunk of the queue from this size on is cheaper to pass on alone than to copy.
 constexpr std::size_t passed_from = 32 * 1024;

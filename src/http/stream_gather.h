@@ -1,13 +1,13 @@
-// StreamGather: joins what one turn has to say on a ByteStream into few large Chunks, so that TLS makes full records of it and
-// small frames cost no write of their own. Used by HTTP/1.1 and HTTP/2.
+// StreamGather: joins what one turn has to say on a ByteStream into few large Chunks, so that TLS makes full
+// records of it and small frames cost no write of their own. Used by HTTP/1.1 and HTTP/2.
 #pragma once
-
-#include <cstdint>
 
 #include "base/bytes.h"
 #include "base/chunk.h"
 #include "http/send_queue.h"
 #include "net/byte_stream.h"
+
+#include <cstdint>
 
 namespace sallyport::http {
 
@@ -18,7 +18,8 @@ class StreamGather {
 
   /// Copies.
   void put(Bytes bytes);
-  /// Moves `bytes` bytes off the front of `queue`, which has them. Whole Chunks of a size that is worth it pass uncopied.
+  /// Moves `bytes` bytes off the front of `queue`, which has them. Whole Chunks of a size that is worth it
+  /// pass uncopied.
   void put(SendQueue& queue, std::size_t bytes);
   /// Hands on what was gathered: once at the end of a turn.
   void flush();

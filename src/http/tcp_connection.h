@@ -1,10 +1,11 @@
-// HTTP/2 (RFC 9113, by nghttp2) and HTTP/1.1 (RFC 9112, grammar by Beast) over a ByteStream: TLS over TCP, or a CONNECT tunnel.
+// HTTP/2 (RFC 9113, by nghttp2) and HTTP/1.1 (RFC 9112, grammar by Beast) over a ByteStream: TLS over TCP, or
+// a CONNECT tunnel.
 #pragma once
-
-#include <memory>
 
 #include "http/connection.h"
 #include "net/byte_stream.h"
+
+#include <memory>
 
 namespace sallyport::http {
 
@@ -19,11 +20,13 @@ std::unique_ptr<Connection> make_h2_server(net::Timers& timers, std::unique_ptr<
                                            const StreamSecurity& security, RequestHandler& requests,
                                            ConnectionHandler* handler, const Limits& limits);
 std::unique_ptr<Connection> make_h2_client(net::Timers& timers, std::unique_ptr<net::ByteStream> stream,
-                                           const StreamSecurity& security, ConnectionHandler& handler, const Limits& limits);
+                                           const StreamSecurity& security, ConnectionHandler& handler,
+                                           const Limits& limits);
 std::unique_ptr<Connection> make_h1_server(net::Timers& timers, std::unique_ptr<net::ByteStream> stream,
                                            const StreamSecurity& security, RequestHandler& requests,
                                            ConnectionHandler* handler, const Limits& limits);
 std::unique_ptr<Connection> make_h1_client(net::Timers& timers, std::unique_ptr<net::ByteStream> stream,
-                                           const StreamSecurity& security, ConnectionHandler& handler, const Limits& limits);
+                                           const StreamSecurity& security, ConnectionHandler& handler,
+                                           const Limits& limits);
 
 }  // namespace sallyport::http

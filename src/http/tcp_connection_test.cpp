@@ -1,10 +1,10 @@
 // What an exchange does over HTTP/1.1 and HTTP/2 alike: each test runs over both, whole and byte by byte.
-#include <gtest/gtest.h>
+#include "http/tcp_for_test.h"
 
 #include <deque>
 #include <string>
 
-#include "http/tcp_for_test.h"
+#include <gtest/gtest.h>
 
 namespace sallyport::http::test {
 namespace {
@@ -28,8 +28,8 @@ class Alike : public testing::TestWithParam<Way> {
 };
 
 INSTANTIATE_TEST_SUITE_P(, Alike,
-                         testing::Values(Way{Pair::Speaks::h1, 64 * 1024}, Way{Pair::Speaks::h1, 1}, Way{Pair::Speaks::h2, 64 * 1024},
-                                         Way{Pair::Speaks::h2, 1}),
+                         testing::Values(Way{Pair::Speaks::h1, 64 * 1024}, Way{Pair::Speaks::h1, 1},
+                                         Way{Pair::Speaks::h2, 64 * 1024}, Way{Pair::Speaks::h2, 1}),
                          [](const auto& one) {
                            return std::string(one.param.speaks == Pair::Speaks::h1 ? "Http1" : "Http2") +
                                   (one.param.piece == 1 ? "ByteByByte" : "Whole");
@@ -141,7 +141,8 @@ TEST_P(Alike, BodiesThatDoNotMatchTheirLengthNeverLookComplete) {
 
 TEST_P(Alike, HeadAndBodilessStatuses) {
   pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
-    if (exchange.request().path == "/304") return exchange.respond(status(304, {{"content-length", "7"}}), true);
+    if (exchange.request().path == "/304")
+      return exchange.respond(status(304, {{"content-length", "7"}}), true);
     if (exchange.request().path == "/204") return exchange.respond(status(204), true);
     exchange.respond(status(200, {{"content-length", "5"}}));
     exchange.write(as_bytes("hello"));
@@ -267,7 +268,8 @@ TEST_P(Alike, ExtendedConnectCarriesDatagramsAndCapsules) {
   tunnel.send_capsule(0x2575, as_bytes("value"));
   taken.exchange->send_datagram(as_bytes("a"), as_bytes("bc"));
   settle();
-  EXPECT_EQ(taken.handler.datagrams, (std::vector<std::string>{std::string("\0early", 6), std::string(1500, 'd')}));
+  EXPECT_EQ(taken.handler.datagrams,
+            (std::vector<std::string>{std::string("\0early", 6), std::string(1500, 'd')}));
   ASSERT_EQ(taken.handler.capsules.size(), 1u);
   EXPECT_EQ(taken.handler.capsules[0].first, 0x2575u);
   EXPECT_EQ(taken.handler.capsules[0].second, "value");
@@ -298,7 +300,8 @@ TEST_P(Alike, WebSocketFieldsPassUntouched) {
 }
 
 TEST_P(Alike, WriterIsHeldBackByReader) {
-  Pair wide(GetParam().speaks, GetParam().piece == 1 ? 1009 : GetParam().piece);  // megabytes take too long byte by byte
+  Pair wide(GetParam().speaks,
+            GetParam().piece == 1 ? 1009 : GetParam().piece);  // megabytes take too long byte by byte
   constexpr std::size_t total = 8 * 1024 * 1024;
   const Chunk block = Chunk::copy_of(as_bytes(std::string(64 * 1024, 'x')));
   std::size_t written = 0;
@@ -331,7 +334,8 @@ TEST_P(Alike, WriterIsHeldBackByReader) {
 }
 
 TEST_P(Alike, UploaderIsHeldBackByHandler) {
-  Pair wide(GetParam().speaks, GetParam().piece == 1 ? 1009 : GetParam().piece);  // megabytes take too long byte by byte
+  Pair wide(GetParam().speaks,
+            GetParam().piece == 1 ? 1009 : GetParam().piece);  // megabytes take too long byte by byte
   constexpr std::size_t total = 8 * 1024 * 1024;
   wide.requests.then = [](Exchange&, RecordingExchange& handler) { handler.consumes = false; };
   const Chunk block = Chunk::copy_of(as_bytes(std::string(64 * 1024, 'x')));
@@ -402,6 +406,21 @@ TEST_P(Alike, ServerMayAnswerBeforeTheBodyIsThere) {
   EXPECT_TRUE(client.ended);
   EXPECT_TRUE(client.is_well());
   EXPECT_TRUE(pair.requests.last().handler.is_well());
+}
+
+TEST_P(Alike, ClientMayStopReading) {
+  pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(200));
+    exchange.write(as_bytes("more than is wanted"));
+  };
+  RecordingExchange& client = recorder();
+  Exchange& exchange = pair.client->request(get("/"), client, true);
+  client.then_response = [&] { exchange.stop_reading(); };
+  settle();
+  EXPECT_TRUE(client.is_well());
+  EXPECT_EQ(client.body, "");
+  EXPECT_EQ(pair.requests.last().handler.closed, 1);
+  EXPECT_TRUE(pair.requests.last().handler.error);
 }
 
 TEST_P(Alike, StalledBodyTimesOut) {

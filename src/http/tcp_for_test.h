@@ -1,5 +1,11 @@
-// What the tests of HTTP/1.1 and HTTP/2 share: a client and a server joined in memory, in simulated time, and handlers that record.
+// What the tests of HTTP/1.1 and HTTP/2 share: a client and a server joined in memory, in simulated time, and
+// handlers that record.
 #pragma once
+
+#include "http/connection.h"
+#include "http/tcp_connection.h"
+#include "net/memory_stream.h"
+#include "net/timers.h"
 
 #include <functional>
 #include <memory>
@@ -7,11 +13,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "http/connection.h"
-#include "http/tcp_connection.h"
-#include "net/memory_stream.h"
-#include "net/timers.h"
 
 namespace sallyport::http::test {
 
@@ -190,6 +191,8 @@ inline Request connect(std::string target) {
   return request;
 }
 
-inline Response status(unsigned code, Fields fields = {}) { return {.status = code, .fields = std::move(fields)}; }
+inline Response status(unsigned code, Fields fields = {}) {
+  return {.status = code, .fields = std::move(fields)};
+}
 
 }  // namespace sallyport::http::test

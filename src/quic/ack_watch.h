@@ -44,11 +44,11 @@ class AckWatch {
     }
     judge_until(end);
     // The peer may leave those too new to be judged out of its next acknowledgement, once it knows that this one arrived.
-    std::uint8_t recent = 0;
+    unsigned recent = end - judged_ < 8 ? static_cast<unsigned>(recent_) >> (end - judged_) : 0;
     for (std::uint64_t number = end; number <= ack.largest(); ++number)
-      if (ack.covers(number) || was_acked(number)) recent |= static_cast<std::uint8_t>(1u << (number - end));
+      if (ack.covers(number)) recent |= 1u << (number - end);
     judged_ = end;
-    recent_ = recent;
+    recent_ = static_cast<std::uint8_t>(recent);
   }
 
   std::uint64_t lost() const { return lost_; }

@@ -38,6 +38,7 @@ class TestApplication final : public Application {
   bool consumes = true;     ///< gives flow-control credit back at once
   std::optional<Error> answer_data_with;
   std::function<void()> when_established;
+  std::function<void(const Closed&)> when_closed;
 
   void send(StreamId id, std::string data, bool fin) {
     Stream& stream = streams[id];
@@ -107,7 +108,10 @@ class TestApplication final : public Application {
   }
   void on_max_datagram_payload(std::size_t bytes) override { payload_sizes.push_back(bytes); }
   void on_datagrams_writable() override { ++writable; }
-  void on_closed(const Closed& why) override { closed = why; }
+  void on_closed(const Closed& why) override {
+    closed = why;
+    if (when_closed) when_closed(why);
+  }
 };
 
 /// A server and a client that are to meet over a LinkPair.
@@ -120,6 +124,7 @@ struct Pair {
   ClientOptions client_options;
   TestApplication client_application;
   std::vector<TestApplication*> server_applications;
+  std::optional<Closed> server_closed;  ///< of the connection that ended last; its application is gone by then
   std::function<void(TestApplication&)> on_accept;
   std::unique_ptr<Endpoint> endpoint;
   std::unique_ptr<Connection> client;
@@ -147,10 +152,12 @@ struct Pair {
   }
 
   void serve() {
+    endpoint.reset();
     endpoint = std::make_unique<Endpoint>(environment, link.server, server_options, [this](Connection& connection) {
       auto application = std::make_unique<TestApplication>();
       application->connection = &connection;
       server_applications.push_back(application.get());
+      application->when_closed = [this](const Closed& why) { server_closed = why; };
       if (on_accept) on_accept(*application);
       return application;
     });

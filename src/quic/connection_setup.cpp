@@ -36,7 +36,8 @@ void Impl::fill(ngtcp2_settings& settings, ngtcp2_transport_params& parameters,
   settings.initial_ts = quic::to_native(now);
   settings.max_tx_udp_payload_size = std::max(minimum_udp_payload, config->max_udp_payload);
   settings.no_tx_udp_payload_size_shaping = 1;  // PathMtu does it
-  settings.no_pmtud = config->path_mtu_discovery && !probe_sizes.empty() ? 0 : 1;
+  // ngtcp2's search stays on even where it is not wanted: it insists on it when a peer moves back to an old path. Without room for
+  // them (PathMtu::wants_probe) its probes never leave.
   settings.pmtud_probes = probe_sizes.data();
   settings.pmtud_probeslen = probe_sizes.size();
   settings.max_window = config->maximum_connection_window;

@@ -17,6 +17,8 @@ using Impl = Connection::Impl;
 constexpr std::size_t turn_bytes = 16 * 1024;
 /// A packet is filled from at most this many pieces of stream data.
 constexpr std::size_t max_pieces = 16;
+/// RFC 9002 §7.2: the initial window.
+constexpr std::size_t unpaced_allowance = 14'720;
 /// IPv6 headers are that much longer than IPv4's.
 constexpr std::size_t v6_header_excess = 20;
 /// A deadline that cannot be met while the path is blocked is looked at again after this.
@@ -43,13 +45,14 @@ void Impl::flush(Time at) {
   now = at;
   tap.set_now(at);
   if (closed) return;
+  // First: ngtcp2 starts a search of its own for the size of a new path, with its very next packet.
+  if (path_in_question && !ending) check_path(at);
   if (keeper != nullptr && !blocked && keeper->is_blocked()) wait_for_path();
   if (!ending && !blocked) write_packets(at);
   if (ending) {
     carry_out_end(at);  // the owner may destroy this once it knows
     return;
   }
-  if (path_in_question) check_path(at);
   arm_timer(at);
   if (recorder) record_metrics(at);
   if (handshake_completed) report_max_datagram_payload();
@@ -89,7 +92,17 @@ void Impl::write_packets(Time at) {
   }
   batch.flush();
   if (batch.blocked()) wait_for_path();
-  if (batch.total() != 0) ngtcp2_conn_update_pkt_tx_time(conn.get(), to_native(at));
+  pace(batch.total(), at);
+}
+
+/// Tells ngtcp2 when the next packets may leave, which is reckoned from all those written since it was told last. An initial
+/// window may leave as a burst (RFC 9002 §7.7), so small flights are gathered up to that: were the few packets of a handshake spread
+/// over its round trip, a chain of hops would wait for them at each.
+void Impl::pace(std::size_t written, Time at) {
+  unpaced += written;
+  if (unpaced <= unpaced_allowance) return;
+  unpaced = 0;
+  ngtcp2_conn_update_pkt_tx_time(conn.get(), to_native(at));
 }
 
 void Impl::wait_for_path() {

@@ -51,6 +51,8 @@ class LinkEnd final : public net::DatagramPath {
   bool reports_blocked = false;
   /// Sees each datagram sent from here; false drops it.
   std::function<bool(Bytes)> filter;
+  /// Sees where each goes, too.
+  std::function<void(const net::SocketAddress& to, Bytes)> watch;
   std::uint64_t sent = 0, runs = 0, lost = 0, largest_run = 0;
   std::uint64_t bytes = 0;
 
@@ -83,6 +85,7 @@ class LinkEnd final : public net::DatagramPath {
     run.for_each([&](Bytes datagram) {
       ++sent;
       bytes += datagram.size();
+      if (watch) watch(to.remote, datagram);
       if (datagram.size() > mtu || (loss > 0 && random_.below(1'000'000) < loss * 1e6) || (filter && !filter(datagram))) {
         ++lost;
         return;

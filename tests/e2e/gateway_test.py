@@ -1,5 +1,6 @@
 """`sallyport gateway` as a process: its pages for operators, certificates under way, its end, and what it says when it cannot start."""
 
+import contextlib
 import http.client
 import os
 import signal
@@ -36,10 +37,10 @@ class Running(unittest.TestCase):
         return self.lab.gateway("--files", self.site, "--admin", f"127.0.0.1:{self.admin}", *flags)
 
     def page(self, path):
-        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=10)
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.admin, timeout=10)) as connection:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
 
     def metric(self, line):
         for found in self.page("/metrics")[1].splitlines():
@@ -50,6 +51,7 @@ class Running(unittest.TestCase):
     def connect(self, gateway, certificate=None):
         connection = http.client.HTTPSConnection("127.0.0.1", gateway.port, timeout=20,
                                                  context=tls_context(certificate or self.lab.certificate()[0]))
+        self.addCleanup(connection.close)
         connection.connect()
         return connection
 

@@ -163,7 +163,7 @@ class Failures(unittest.TestCase):
         self.fails(2, "subcommand", command=[])
 
     def test_unusable_files(self):
-        self.fails(1, "/nonexistent/cert.pem", command=["gateway", "--listen", "127.0.0.1:0", "--cert", "/nonexistent/cert.pem", "--key", self.key])
+        self.fails(1, "/nonexistent/cert.pem", command=["gateway", "--listen", "127.0.0.1:0", "--cert", "/nonexistent/cert.pem", "--key", self.key, "--masque", "udp"])
         self.fails(1, "/nonexistent/site", command=["gateway", "--listen", "127.0.0.1:0", "--cert", self.cert, "--key", self.key, "--files", "/nonexistent/site"])
         self.fails(1, "/nonexistent/ca.pem", command=["get", "--ca", "/nonexistent/ca.pem", "https://a/"])
         self.fails(1, "/nonexistent/out", command=self.get("-o", "/nonexistent/out", f"{self.origin.url}/a")[:4] + ["-o", "/nonexistent/out", f"{self.origin.url}/a"])

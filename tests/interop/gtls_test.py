@@ -6,6 +6,7 @@ import unittest
 
 import peers
 from fixtures import InteropCase, run
+from harness import SALLYPORT
 from peers import tool
 
 QUIC_V2 = "0x6b3343cf"
@@ -31,23 +32,23 @@ class ClientAgainstOurs(InteropCase):
 
     def test_download(self):
         log = self.gtlsclient()
-        self.assertIn("version=0x00000001 type=1RTT" if "version=0x00000001 type=1RTT" in log else "version=0x00000001", log)
+        self.assertIn("the negotiated version is 0x00000001", log)
         self.assertIn("[:status: 200]", log)
         self.assertNotIn("type=Retry", log)
 
     def test_small_and_empty_files(self):
-        self.gtlsclient(name="small.txt")
-        log = self.gtlsclient(name="small.txt", *("-m", "GET"))
-        self.assertIn("[content-length: 6]", log)
+        self.assertIn("[content-length: 6]", self.gtlsclient(name="small.txt"))
+        self.assertIn("[content-length: 0]", self.gtlsclient(name="empty"))
 
     def test_version_2(self):
-        log = self.gtlsclient("-v", "v2", "--preferred-versions", "v2", "--available-versions", "v2,v1")
+        log = self.gtlsclient("-v", "v2", "--available-versions", "v2")
         self.assertIn(f"the negotiated version is {QUIC_V2}", log)
 
-    def test_version_negotiated_up_to_2(self):
-        """Compatible version negotiation (RFC 9368): the first packet is of version 1, the server's choice of the list is obeyed."""
-        log = self.gtlsclient("-v", "v1", "--available-versions", "v2,v1")
-        self.assertRegex(log, f"the negotiated version is (0x00000001|{QUIC_V2})")
+    def test_server_chooses_among_the_versions_offered(self):
+        """Compatible version negotiation (RFC 9368): a client that starts with 2 and knows both is taken to 1, which ours prefers."""
+        log = self.gtlsclient("-v", "v2", "--available-versions", "v2,v1")
+        self.assertIn(f"version={QUIC_V2} type=Initial", log)
+        self.assertIn("the negotiated version is 0x00000001", log)
 
     def test_unknown_version_is_answered_with_version_negotiation(self):
         done = run(tool("gtlsclient"), "-v", "0x1a2a3a4a", "--available-versions", "v1", "--preferred-versions", "v1", "--no-quic-dump",
@@ -61,12 +62,12 @@ class ClientAgainstOurs(InteropCase):
         self.assertEqual(log.count("type=Retry"), 1)
         self.assertIn("retry_source_connection_id", log)
 
-    def test_address_token_spares_the_retry(self):
-        origin = self.lab.gateway("--files", self.site, "--retry", "always", name="retrying")
+    def test_address_token(self):
+        """A NEW_TOKEN frame comes, and the next connection may show it."""
         token = self.lab.folder / "token"
-        self.assertIn("type=Retry", self.gtlsclient("--token-file", token, origin=origin))
-        self.assertTrue(token.exists(), "no NEW_TOKEN frame came")
-        self.assertNotIn("type=Retry", self.gtlsclient("--token-file", token, origin=origin))
+        self.assertRegex(self.gtlsclient("--token-file", token), r"frm rx \d+ 1RTT NEW_TOKEN")
+        self.assertTrue(token.exists())
+        self.assertIn("Reading token file", self.gtlsclient("--token-file", token))
 
     def test_key_update(self):
         log = self.gtlsclient("--key-update", "1ms")
@@ -92,7 +93,9 @@ class ClientAgainstOurs(InteropCase):
         return sum(int(length) for length in re.findall(r"frm rx \d+ Handshake CRYPTO\(0x06\) offset=\d+ len=(\d+)", log))
 
     def test_nat_rebinding(self):
-        log = self.gtlsclient("--change-local-addr", "3ms", "--nat-rebinding")
+        # In mid-download neither side could know: the client only waits, the server only sends to where nobody is. So the request comes
+        # from the new port.
+        log = self.gtlsclient("--change-local-addr", "20ms", "--delay-stream", "60ms", "--nat-rebinding")
         self.assertIn("Local address is now", log)
         self.assertRegex(log, r"frm rx \d+ 1RTT PATH_CHALLENGE", "the server did not check the new path")
 
@@ -162,9 +165,9 @@ class OursAgainstServer(InteropCase):
 
     def cached_get(self, *flags):
         """Like get(), which works without a cache."""
-        import harness
         target = self.downloads / "cached"
-        figures = self.json_of(harness.SALLYPORT, "get", "--json", "--quiet", "--ca", self.cert, "-o", target, *flags, f"{self.plain.url}/large.bin")
+        figures = self.json_of(SALLYPORT, "get", "--json", "--quiet", "--ca", self.cert, "-o", target, *flags,
+                               f"{self.plain.url}/large.bin")
         self.assert_is(target)
         return figures["links"][-1]
 
@@ -173,9 +176,9 @@ class OursAgainstServer(InteropCase):
         self.get(server.url, "--http", "h3")
 
     def test_version_2_preferred_by_the_server(self):
+        """Ours starts with 1 and offers both; the server takes it to 2 within the same handshake (RFC 9368)."""
         server = peers.gtlsserver(self.lab, self.site, None, "--preferred-versions", "v2")
-        version = self.get(server.url, "--http", "h3")["links"][-1]["quic"]["version"]
-        self.assertIn(version, ("0x00000001", QUIC_V2))
+        self.assertEqual(self.get(server.url, "--http", "h3")["links"][-1]["quic"]["version"], QUIC_V2)
 
     def test_its_qlog_is_read(self):
         folder = self.lab.folder / "gtls-qlog"

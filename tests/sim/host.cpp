@@ -2,6 +2,7 @@
 
 #include "network.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace sallyport::sim {
@@ -63,10 +64,14 @@ void Socket::deliver(Time now) {
 }
 
 Host::Host(Network& network, std::string name, const net::IpAddress& address)
-    : network_(network), name_(std::move(name)), address_(address) {}
+    : network_(network), name_(std::move(name)), addresses_{address} {}
+
+bool Host::has(const net::IpAddress& address) const {
+  return std::find(addresses_.begin(), addresses_.end(), address) != addresses_.end();
+}
 
 std::unique_ptr<Socket> Host::listen(std::uint16_t port) {
-  return std::make_unique<Socket>(*this, net::SocketAddress(address_, port), net::SocketAddress());
+  return std::make_unique<Socket>(*this, net::SocketAddress(address(), port), net::SocketAddress());
 }
 
 void Host::rebind_ports() {
@@ -76,7 +81,7 @@ void Host::rebind_ports() {
 
 void Host::move_to(const net::IpAddress& address) {
   behind_nat_ = true;
-  address_ = address;
+  addresses_ = {address};
   for (Socket* socket : sockets_) socket->seen_as_ = net::SocketAddress(address, next_port_++);
 }
 
@@ -87,10 +92,10 @@ Socket* Host::find(const net::NetPath& as_sent) const {
 }
 
 Result<std::unique_ptr<net::DatagramPath>> Host::open_udp(const net::SocketAddress& target) {
-  if (target.ip().is_v4() != address_.is_v4())
+  if (target.ip().is_v4() != address().is_v4())
     return fail(ErrorKind::unreachable, "no route to " + target.to_string());
   return std::unique_ptr<net::DatagramPath>(
-      std::make_unique<Socket>(*this, net::SocketAddress(address_, next_port_++), target));
+      std::make_unique<Socket>(*this, net::SocketAddress(address(), next_port_++), target));
 }
 
 std::unique_ptr<net::TcpConnecting> Host::open_tcp(const std::vector<net::SocketAddress>&, Duration,

@@ -1,4 +1,4 @@
-// Host: a machine of the simulated network with one address and one access link, and the Outbound that its programs use.
+// Host: a machine of the simulated network with one access link, and the Outbound that its programs use.
 #pragma once
 
 #include "base/lifetime.h"
@@ -55,9 +55,13 @@ class Host final : public net::Outbound, private net::Resolver {
   void rebind_ports();
   /// The same at another address, where new sockets are opened from now on.
   void move_to(const net::IpAddress& address);
+  /// A second interface: new sockets are opened there, and those that it has go on.
+  void add_address(const net::IpAddress& address) { addresses_.push_back(address); }
   /// Both directions of its link, up or down.
   void set_down(bool is_down) { up.profile.down = down.profile.down = is_down; }
-  const net::IpAddress& address() const { return address_; }
+  /// The newest one.
+  const net::IpAddress& address() const { return addresses_.back(); }
+  bool has(const net::IpAddress& address) const;
   const std::string& name() const { return name_; }
   std::size_t open_sockets() const { return sockets_.size(); }
 
@@ -77,7 +81,7 @@ class Host final : public net::Outbound, private net::Resolver {
 
   Network& network_;
   std::string name_;
-  net::IpAddress address_;
+  std::vector<net::IpAddress> addresses_;
   std::uint16_t next_port_ = 40000;
   bool behind_nat_ = false;  // which tells nobody that a port of it is closed
   std::vector<Socket*> sockets_;

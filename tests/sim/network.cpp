@@ -33,7 +33,7 @@ Host* Network::find(const std::string& name) const {
 
 Host* Network::find(const net::IpAddress& address) const {
   for (const auto& host : hosts_)
-    if (host->address() == address) return host.get();
+    if (host->has(address)) return host.get();
   return nullptr;
 }
 

@@ -121,6 +121,7 @@ TEST(Transfer, KeyUpdate) {
   EXPECT_EQ(client.stats().key_updates, 1u);
   EXPECT_EQ(scene.server_stats().key_updates, 1u);
   // The other way round, and under loss.
+  scene.network.run_for(1s);  // RFC 9001 §6.5: three probe timeouts between updates
   scene.client_host.down.profile.loss = 0.02;
   ASSERT_TRUE(scene.server_application()->connection->update_keys());
   ASSERT_TRUE(scene.echo(client, 1'000'000));

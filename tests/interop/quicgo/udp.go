@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 type tunnel struct {
 	stream *http3.RequestStream
 	target *net.UDPAddr
+	ctx    context.Context
 	close  func() error
 }
 
@@ -63,7 +65,12 @@ func connectUDP(ctx context.Context, o options, address string) (*tunnel, func()
 	if err := stream.SendRequestHeader(request.WithContext(ctx)); err != nil {
 		return nil, nil, err
 	}
-	t := &tunnel{stream: stream, target: target, close: func() error { return connection.CloseWithError(0x100, "") }}
+	// A stream's datagrams do not end with its connection, and the tunnel outlives the dialling.
+	reading, stop := context.WithCancel(context.Background())
+	t := &tunnel{stream: stream, target: target, ctx: reading, close: func() error {
+		stop()
+		return connection.CloseWithError(0x100, "")
+	}}
 	if o.early {
 		return t, stream.ReadResponse, nil
 	}
@@ -79,7 +86,7 @@ func connectUDP(ctx context.Context, o options, address string) (*tunnel, func()
 
 func (t *tunnel) ReadFrom(p []byte) (int, net.Addr, error) {
 	for {
-		data, err := t.stream.ReceiveDatagram(context.Background())
+		data, err := t.stream.ReceiveDatagram(t.ctx)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -112,18 +119,24 @@ func echo(ctx context.Context, o options, target string) (*echoFigures, error) {
 		return nil, err
 	}
 	defer t.Close()
-	sent := map[string]bool{}
+	missing := map[string]bool{}
+	var payloads [][]byte
 	for i := range o.count {
 		payload := append([]byte{byte(i), byte(i >> 8)}, bytes.Repeat([]byte{'x'}, o.size-2)...)
-		sent[string(payload)] = true
-		if _, err := t.WriteTo(payload, nil); err != nil {
-			return nil, err
-		}
-		// quic-go queues 32 datagrams and drops what comes after.
-		if i%16 == 15 {
-			time.Sleep(5 * time.Millisecond)
-		}
+		payloads = append(payloads, payload)
+		missing[string(payload)] = true
 	}
+	go func() {
+		for i, payload := range payloads {
+			if _, err := t.WriteTo(payload, nil); err != nil {
+				fmt.Fprintln(os.Stderr, "quicgo: sending:", err)
+			}
+			// quic-go queues 32 datagrams and drops what comes after.
+			if i%16 == 15 {
+				time.Sleep(5 * time.Millisecond)
+			}
+		}
+	}()
 	response, err := answer()
 	if err != nil {
 		return nil, err
@@ -132,16 +145,16 @@ func echo(ctx context.Context, o options, target string) (*echoFigures, error) {
 	timer := time.AfterFunc(5*time.Second, func() { t.Close() })
 	defer timer.Stop()
 	buffer := make([]byte, 65536)
-	for response.StatusCode == http.StatusOK && len(sent) > 0 {
+	for response.StatusCode == http.StatusOK && len(missing) > 0 {
 		n, _, err := t.ReadFrom(buffer)
 		if err != nil {
 			return nil, fmt.Errorf("%d of %d datagrams came back: %w", result.Echoed, o.count, err)
 		}
 		result.Echoed++
-		if !sent[string(buffer[:n])] {
+		if !missing[string(buffer[:n])] {
 			result.Whole = false
 		}
-		delete(sent, string(buffer[:n]))
+		delete(missing, string(buffer[:n]))
 	}
 	return result, nil
 }

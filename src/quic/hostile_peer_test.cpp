@@ -1,0 +1,182 @@
+// Frames from a hostile peer, inside packets that are sealed as they should be: the connection is closed with the RFC's code.
+#include <gtest/gtest.h>
+
+#include "quic/application_for_test.h"
+#include "quic/packet_forge_for_test.h"
+
+namespace sallyport::quic {
+namespace {
+
+using test::append;
+using test::append_varint;
+using test::frame;
+using test::Octets;
+using test::PacketForge;
+
+// RFC 9000 §20.1
+constexpr std::uint64_t flow_control_error = 0x03, stream_limit_error = 0x04, stream_state_error = 0x05, final_size_error = 0x06,
+                        frame_encoding_error = 0x07, connection_id_limit_error = 0x09, protocol_violation = 0x0a,
+                        crypto_buffer_exceeded = 0x0d;
+
+/// An established pair whose client's keys are known, so that packets can be sent in its name.
+struct Impersonated : test::Pair {
+  std::shared_ptr<test::SecretCatcher> secrets = std::make_shared<test::SecretCatcher>();
+  Octets server_id;
+  std::uint32_t number = 1000;
+  std::size_t answers = 0;
+
+  Impersonated() {
+    environment.key_log = secrets;
+    link.client.filter = [this](Bytes datagram) {
+      if ((datagram[0] & 0x80) == 0) server_id.assign(datagram.begin() + 1, datagram.begin() + 9);
+      return true;
+    };
+    EXPECT_TRUE(establish());
+    simulation.run_for(1s);
+    // The real client would object to acknowledgements of what it never sent.
+    link.server.filter = [this](Bytes) {
+      ++answers;
+      return false;
+    };
+  }
+  void inject(const Octets& frames) {
+    const PacketForge forge(secrets->secret("CLIENT_TRAFFIC_SECRET_0"));
+    link.server.inject(link.client.net_path().local, forge.short_packet(server_id, number++, frames));
+    simulation.run_for(0s);
+  }
+  /// The transport error that the server closed with.
+  std::optional<std::uint64_t> close_code() const {
+    if (!server_closed) return std::nullopt;
+    EXPECT_EQ(server_closed->by, Closed::By::us);
+    EXPECT_FALSE(server_closed->application);
+    return server_closed->code;
+  }
+};
+
+Octets stream_frame(std::uint64_t id, std::uint64_t offset, std::size_t size, bool fin) {
+  Octets out = frame({fin ? 0x0fu : 0x0eu, id, offset, size});
+  out.resize(out.size() + size, 'x');
+  return out;
+}
+
+TEST(HostilePeer, ForgedPacketsAreTakenForTheClients) {
+  Impersonated pair;
+  pair.inject(stream_frame(0, 0, 5, true));
+  EXPECT_EQ(pair.server_application().streams[0].received, "xxxxx");
+}
+
+TEST(HostilePeer, TruncatedFrames) {
+  for (const Octets& frames : {Octets{0x02, 0x40}, Octets{0x0e, 0x00, 0xc0}, Octets{0x31, 0x40, 0xff, 1}, Octets{0x18, 1, 0, 8, 1},
+                               Octets{0x1a, 1, 2, 3}, Octets{0x40}, Octets{0x21}}) {
+    Impersonated pair;
+    pair.inject(frames);
+    EXPECT_EQ(pair.close_code(), frame_encoding_error);
+  }
+}
+
+TEST(HostilePeer, AcknowledgementOfPacketsNeverSent) {
+  Impersonated pair;
+  pair.inject(frame({0x02, 1'000'000, 0, 0, 0}));
+  EXPECT_EQ(pair.close_code(), protocol_violation);
+}
+
+TEST(HostilePeer, AcknowledgementOfEverythingCostsNoTime) {
+  Impersonated pair;
+  pair.inject(frame({0x02, varint_max, 0, 0, varint_max}));
+  EXPECT_EQ(pair.close_code(), protocol_violation);
+}
+
+TEST(HostilePeer, CryptoFarAhead) {
+  Impersonated pair;
+  Octets frames = frame({0x06, 1'000'000, 4});
+  frames.resize(frames.size() + 4);
+  pair.inject(frames);
+  EXPECT_EQ(pair.close_code(), crypto_buffer_exceeded);
+}
+
+TEST(HostilePeer, FinalSizeChanges) {
+  Impersonated pair;
+  pair.inject(stream_frame(0, 0, 10, true));
+  pair.inject(stream_frame(0, 0, 12, true));
+  EXPECT_EQ(pair.close_code(), final_size_error);
+}
+
+TEST(HostilePeer, ResetWithAnotherFinalSize) {
+  Impersonated pair;
+  pair.inject(stream_frame(0, 0, 10, false));
+  pair.inject(frame({0x04, 0, 7, 5}));
+  EXPECT_EQ(pair.close_code(), final_size_error);
+}
+
+TEST(HostilePeer, StreamFlowControlExceeded) {
+  Impersonated pair;
+  pair.inject(stream_frame(0, pair.server_options.config.initial_stream_window, 1, false));
+  EXPECT_EQ(pair.close_code(), flow_control_error);
+}
+
+TEST(HostilePeer, TooManyStreams) {
+  Impersonated pair;
+  pair.inject(stream_frame(4 * pair.server_options.config.peer_bidirectional_streams, 0, 1, false));
+  EXPECT_EQ(pair.close_code(), stream_limit_error);
+}
+
+TEST(HostilePeer, DataOnAStreamOfOurs) {
+  Impersonated pair;
+  pair.inject(stream_frame(1, 0, 1, false));
+  EXPECT_EQ(pair.close_code(), stream_state_error);
+}
+
+TEST(HostilePeer, HandshakeDoneFromAClient) {
+  Impersonated pair;
+  pair.inject(frame({0x1e}));
+  EXPECT_EQ(pair.close_code(), protocol_violation);
+}
+
+TEST(HostilePeer, FloodOfNewConnectionIds) {
+  Impersonated pair;
+  for (std::uint64_t sequence = 100; sequence < 150; ++sequence) {
+    Octets frames = frame({0x18, sequence, 0, 8});
+    frames.resize(frames.size() + 24, static_cast<std::uint8_t>(sequence));
+    pair.inject(frames);
+  }
+  EXPECT_EQ(pair.close_code(), connection_id_limit_error);
+}
+
+TEST(HostilePeer, RetirementOfAnIdNeverGiven) {
+  Impersonated pair;
+  pair.inject(frame({0x19, 1000}));
+  EXPECT_EQ(pair.close_code(), protocol_violation);
+}
+
+TEST(HostilePeer, FloodOfPathChallengesIsAnsweredALittle) {
+  Impersonated pair;
+  Octets frames;
+  for (int i = 0; i < 100; ++i) {
+    frames.push_back(0x1a);
+    frames.resize(frames.size() + 8, static_cast<std::uint8_t>(i));
+  }
+  pair.inject(frames);
+  EXPECT_LE(pair.answers, 8u);
+  EXPECT_TRUE(pair.server().is_established());
+}
+
+TEST(HostilePeer, ConnectionCloseGetsNoAnswer) {
+  Impersonated pair;
+  pair.inject(frame({0x1c, 0, 0, 0}));
+  EXPECT_EQ(pair.endpoint->stats().connections, 0u);
+  for (int i = 0; i < 10; ++i) pair.inject(frame({0x01}));
+  EXPECT_EQ(pair.answers, 0u);
+}
+
+TEST(HostilePeer, StopSendingIsToldOnceForAStream) {
+  Impersonated pair;
+  pair.inject(stream_frame(0, 0, 5, false));
+  pair.inject(frame({0x05, 0, 77}));
+  EXPECT_EQ(pair.server_application().streams[0].stop_code, 77u);
+  pair.inject(frame({0x05, 4000, 77}));  // no such stream may exist
+  EXPECT_EQ(pair.close_code(), stream_limit_error);
+  EXPECT_EQ(pair.endpoint->stats().connections, 0u);
+}
+
+}  // namespace
+}  // namespace sallyport::quic

@@ -1,0 +1,200 @@
+// Path MTU discovery: the sizes of packets on links that carry less than is hoped for, or change.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "quic/application_for_test.h"
+#include "quic/path_mtu.h"
+
+namespace sallyport::quic {
+namespace {
+
+using test::Pair;
+
+TEST(PathMtu, ProbesTheLimitFirstThenHalves) {
+  const auto sizes = PathMtu::probe_sizes(1472);
+  ASSERT_GE(sizes.size(), 3u);
+  EXPECT_EQ(sizes[0], 1472);
+  EXPECT_EQ(sizes[1], 1336);
+  EXPECT_EQ(sizes[2], 1268);
+  // Whatever the path carries, some probe is within a few bytes below it.
+  const std::set<std::uint16_t> sorted(sizes.begin(), sizes.end());
+  for (unsigned carried = 1225; carried < 1472; ++carried) EXPECT_LT(carried - *--sorted.upper_bound(static_cast<std::uint16_t>(carried)), 18u);
+}
+
+TEST(PathMtu, NothingToProbeAtTheMinimum) { EXPECT_TRUE(PathMtu::probe_sizes(1200).empty()); }
+
+TEST(PathMtu, ProbeListStaysShortForJumboPaths) { EXPECT_LE(PathMtu::probe_sizes(65'527).size(), 129u); }
+
+TEST(PathMtu, DatagramsMayUseTheLimitUntilTheSearchEnds) {
+  PathMtu mtu(1472, true);
+  const Time start(100s);
+  EXPECT_EQ(mtu.stream_packet_size(), 1200u);
+  EXPECT_EQ(mtu.datagram_packet_size(), 1472u);
+  mtu.start(start);
+  EXPECT_EQ(mtu.stream_packet_size(), 1200u);
+  EXPECT_EQ(mtu.datagram_packet_size(), 1472u);
+  mtu.on_probe_not_taken(start + 1s, 100ms, true);  // nothing was ever answered
+  EXPECT_EQ(mtu.datagram_packet_size(), 1200u);
+}
+
+TEST(PathMtu, SwitchedOffItStaysAtTheMinimum) {
+  PathMtu mtu(1472, false);
+  mtu.start(Time(100s));
+  EXPECT_EQ(mtu.stream_packet_size(), 1200u);
+  EXPECT_EQ(mtu.datagram_packet_size(), 1200u);
+  EXPECT_FALSE(mtu.wants_probe());
+}
+
+/// The largest packet that passed each way in a while of transfers.
+struct Measured : Pair {
+  std::size_t largest_up = 0, largest_down = 0;
+  Measured() {
+    on_accept = [](test::TestApplication& application) { application.echo = true; };
+  }
+  void set_mtu(std::size_t mtu) { link.client.mtu = link.server.mtu = mtu; }
+  bool transfer(std::size_t size = 400'000) {
+    largest_up = largest_down = 0;
+    link.client.filter = [this](Bytes datagram) {
+      largest_up = std::max(largest_up, datagram.size());
+      return true;
+    };
+    link.server.filter = [this](Bytes datagram) {
+      largest_down = std::max(largest_down, datagram.size());
+      return true;
+    };
+    const StreamId id = *client->open_bidirectional();
+    client_application.send(id, std::string(size, 'x'), true);
+    return simulation.run_until([&] { return client_application.streams[id].received_fin; });
+  }
+};
+
+TEST(PathMtuOnALink, TheLimitIsReachedAfterOneRoundTrip) {
+  Measured pair;
+  ASSERT_TRUE(pair.establish());
+  pair.simulation.run_for(25ms);
+  EXPECT_EQ(pair.client->stats().max_udp_payload, 1472u);
+  pair.simulation.run_for(25ms);
+  EXPECT_EQ(pair.server().stats().max_udp_payload, 1472u);
+  ASSERT_TRUE(pair.transfer());
+  EXPECT_EQ(pair.largest_up, 1472u);
+  EXPECT_EQ(pair.largest_down, 1472u);
+}
+
+TEST(PathMtuOnALink, V6LeavesRoomForItsHeader) {
+  Measured pair;
+  test::LinkPair v6(pair.simulation, "[2001:db8::1]:1000", "[2001:db8::2]:443");
+  pair.endpoint = std::make_unique<Endpoint>(pair.environment, v6.server, pair.server_options, [&](Connection& connection) {
+    auto application = std::make_unique<test::TestApplication>();
+    application->connection = &connection;
+    return application;
+  });
+  pair.client = std::move(*Connection::connect(pair.environment, v6.client, pair.client_application, pair.client_options));
+  pair.simulation.run_for(1s);
+  EXPECT_EQ(pair.client->stats().max_udp_payload, 1452u);
+  pair.client.reset();
+  pair.endpoint.reset();
+}
+
+TEST(PathMtuOnALink, NarrowLinkIsFoundWithinAFewBytesAndTold) {
+  for (const std::size_t mtu : {1210u, 1252u, 1300u, 1399u, 1471u}) {
+    Measured pair;
+    pair.set_mtu(mtu);
+    ASSERT_TRUE(pair.establish());
+    ASSERT_TRUE(pair.transfer());  // meanwhile
+    pair.simulation.run_for(30s);
+    const std::size_t found = pair.client->stats().max_udp_payload;
+    EXPECT_LE(found, mtu);
+    EXPECT_LT(mtu - found, 18u) << mtu;
+    EXPECT_EQ(pair.client->max_datagram_payload(), found - 31);
+    EXPECT_EQ(pair.client_application.payload_sizes.back(), found - 31);
+    ASSERT_TRUE(pair.transfer());
+    EXPECT_LE(pair.largest_up, mtu);
+    EXPECT_LE(pair.largest_down, mtu);
+  }
+}
+
+TEST(PathMtuOnALink, StreamsDoNotSufferFromTheSearch) {
+  Measured pair;
+  pair.set_mtu(1300);
+  ASSERT_TRUE(pair.establish());
+  std::uint64_t too_large = 0;
+  pair.link.client.filter = [&](Bytes datagram) {
+    too_large += datagram.size() > 1300;
+    return true;
+  };
+  const StreamId id = *pair.client->open_bidirectional();
+  pair.client_application.send(id, std::string(300'000, 'x'), true);
+  ASSERT_TRUE(pair.simulation.run_until([&] { return pair.client_application.streams[id].received_fin; }));
+  EXPECT_LE(too_large, 9u);  // three probes a size
+}
+
+TEST(PathMtuOnALink, DatagramsOfFullSizePassRightAfterTheHandshake) {
+  Pair pair;
+  ASSERT_TRUE(pair.establish());
+  const std::size_t largest = pair.client->max_datagram_payload();
+  EXPECT_EQ(largest, 1472u - 31);
+  ASSERT_TRUE(pair.client->send_datagram({}, as_bytes(std::string(largest, 'd'))));
+  ASSERT_TRUE(pair.simulation.run_until([&] { return !pair.server_application().datagrams.empty(); }, 12ms));
+}
+
+TEST(PathMtuOnALink, BlackHoleIsNoticedAndMeasured) {
+  Measured pair;
+  ASSERT_TRUE(pair.establish());
+  ASSERT_TRUE(pair.transfer());
+  ASSERT_EQ(pair.client->stats().max_udp_payload, 1472u);
+  pair.set_mtu(1330);
+  ASSERT_TRUE(pair.transfer());
+  EXPECT_LE(pair.client->stats().max_udp_payload, 1330u);
+  EXPECT_LE(pair.server().stats().max_udp_payload, 1330u);
+  ASSERT_TRUE(pair.transfer(2'000'000));
+  pair.simulation.run_for(10s);
+  EXPECT_GT(pair.client->stats().max_udp_payload, 1300u);
+  EXPECT_LE(pair.client->stats().max_udp_payload, 1330u);
+  EXPECT_GT(pair.client_application.payload_sizes.size(), 1u);
+  EXPECT_EQ(pair.client_application.payload_sizes.back(), pair.client->stats().max_udp_payload - 31);
+}
+
+TEST(PathMtuOnALink, LossAloneIsNoBlackHole) {
+  Measured pair;
+  ASSERT_TRUE(pair.establish());
+  pair.link.client.loss = pair.link.server.loss = 0.1;
+  ASSERT_TRUE(pair.transfer(500'000));
+  EXPECT_EQ(pair.client->stats().max_udp_payload, 1472u);
+}
+
+TEST(PathMtuOnALink, OutageIsNoBlackHole) {
+  Measured pair;
+  ASSERT_TRUE(pair.establish());
+  ASSERT_TRUE(pair.transfer());
+  pair.link.client.filter = pair.link.server.filter = [](Bytes) { return false; };
+  const StreamId id = *pair.client->open_bidirectional();
+  pair.client_application.send(id, std::string(200'000, 'x'), true);
+  pair.simulation.run_for(3s);
+  pair.link.client.filter = pair.link.server.filter = nullptr;
+  ASSERT_TRUE(pair.simulation.run_until([&] { return pair.client_application.streams[id].received_fin; }));
+  EXPECT_EQ(pair.client->stats().max_udp_payload, 1472u);
+}
+
+TEST(PathMtuOnALink, FollowsThePathBelowDownAtOnceAndUpBySearch) {
+  Measured pair;
+  pair.link.client.max_size = 1400;
+  ASSERT_TRUE(pair.establish());
+  ASSERT_TRUE(pair.transfer());
+  EXPECT_EQ(pair.client->stats().max_udp_payload, 1400u);
+  pair.link.client.set_max_size(1300);
+  pair.simulation.run_for(1ms);
+  EXPECT_EQ(pair.client->stats().max_udp_payload, 1300u);
+  EXPECT_EQ(pair.client->max_datagram_payload(), 1300u - 31);
+  EXPECT_EQ(pair.client_application.payload_sizes.back(), 1300u - 31);
+  ASSERT_TRUE(pair.transfer());
+  EXPECT_LE(pair.largest_up, 1300u);
+  pair.link.client.set_max_size(1450);
+  pair.simulation.run_for(1ms);
+  EXPECT_EQ(pair.client->max_datagram_payload(), 1450u - 31);
+  ASSERT_TRUE(pair.transfer());
+  EXPECT_EQ(pair.client->stats().max_udp_payload, 1450u);
+}
+
+}  // namespace
+}  // namespace sallyport::quic
