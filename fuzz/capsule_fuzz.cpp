@@ -1,11 +1,11 @@
 // A capsule sequence as a hostile peer may send it: in one piece and cut up, it has to mean the same.
+#include "http/capsule.h"
+
 #include <algorithm>
 #include <cstdlib>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "http/capsule.h"
 
 namespace {
 

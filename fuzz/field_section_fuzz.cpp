@@ -1,8 +1,9 @@
-// An encoded field section, and what a peer's QPACK encoder says before it: whatever passes as valid has to be safe to forward.
+// An encoded field section, and what a peer's QPACK encoder says before it: whatever passes as valid has to
+// be safe to forward.
+#include "http/h3_qpack.h"
+
 #include <algorithm>
 #include <cstdlib>
-
-#include "http/h3_qpack.h"
 
 namespace {
 
@@ -42,7 +43,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (builder.section_size() > limits.max_section_size) std::abort();
   if (request) {
     check(head.fields);
-    if (head.fields.contains("host") || head.path.size() > limits.max_path || !http::is_token(head.method)) std::abort();
+    if (head.fields.contains("host") || head.path.size() > limits.max_path || !http::is_token(head.method))
+      std::abort();
   } else {
     check(response.fields);
     if (response.status < 100 || response.status > 999) std::abort();

@@ -1,9 +1,9 @@
-// What a hostile client of HTTP/3 may send on its streams and in datagrams, over a real QUIC connection in simulated time. The input is a
-// sequence of (what, length, bytes): what & 7 is 0 control, 1 and 2 QPACK, 3 a datagram, 4-7 a request stream; what & 8 ends the
-// stream, what & 16 resets it.
-#include <array>
-
+// What a hostile client of HTTP/3 may send on its streams and in datagrams, over a real QUIC connection in
+// simulated time. The input is a sequence of (what, length, bytes): what & 7 is 0 control, 1 and 2 QPACK, 3 a
+// datagram, 4-7 a request stream; what & 8 ends the stream, what & 16 resets it.
 #include "http/h3_for_test.h"
+
+#include <array>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace sallyport;
@@ -30,11 +30,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Bytes bytes = in.subspan(2, std::min<std::size_t>(in[1], in.size() - 2));
     in = in.subspan(2 + bytes.size());
     if ((what & 7) == 3) {
-      client.connection->send_datagram({}, bytes);
+      if (!bytes.empty()) client.connection->send_datagram({}, bytes);
     } else {
       quic::StreamId& id = streams[what & 7];
       if (id < 0) {
-        const auto opened = (what & 7) < 3 ? client.connection->open_unidirectional() : client.connection->open_bidirectional();
+        const auto opened = (what & 7) < 3 ? client.connection->open_unidirectional()
+                                           : client.connection->open_bidirectional();
         if (!opened) continue;
         id = *opened;
       }

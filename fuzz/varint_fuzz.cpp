@@ -1,8 +1,8 @@
 // Variable-length integers: what is read can be written, and takes no more bytes than it came in.
+#include "base/varint.h"
+
 #include <array>
 #include <cstdlib>
-
-#include "base/varint.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace sallyport;

@@ -10,10 +10,15 @@
 namespace sallyport::client {
 namespace {
 
+/// What a packet adds to the one datagram in it, at most: header with a connection ID of 20 bytes, tag, frame, quarter stream ID,
+/// context ID.
+constexpr std::size_t largest_overhead = 45;
+
 quic::ClientOptions quic_options(const Context& context, const Peer& peer) {
   quic::ClientOptions options;
   options.config = context.config;
   options.config.handshake_timeout = context.connect_timeout;
+  options.config.first_datagram_size += peer.carries * largest_overhead;
   options.host = peer.host;
   options.origin = fmt::format("{}:{}", peer.host, peer.port);
   options.trust = context.trust;

@@ -51,6 +51,7 @@ struct Chain::Impl {
     const masque::ProxyTemplate& proxy = options.hops[index];
     Peer peer{proxy.host(), proxy.port(),
               fmt::format("hop {} ({})", index + 1, masque::Target{proxy.host(), proxy.port()}.to_string())};
+    peer.carries = options.hops.size() - index;
     Link* outer = index == 0 ? nullptr : hops[index - 1].get();
     const masque::ProxyTemplate* carrier = index == 0 ? nullptr : &options.hops[index - 1];
     LinkEvents events;

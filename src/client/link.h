@@ -21,6 +21,7 @@ struct Peer {
   std::string title;  ///< "hop 1 (gw-a:443)": begins every error
   /// Stands as soon as requests can leave as 0-RTT, if nothing else is tried beside it that could turn out to be the one that works.
   bool ready_early = false;
+  std::size_t carries = 0;  ///< how many connections run inside each other in this one
 };
 
 struct LinkEvents {

@@ -1,18 +1,22 @@
-// AbuseBudget: a token bucket for events that cost us more than they cost the peer (bad inputs 18 and 19). One a connection.
+// AbuseBudget: a token bucket for events that cost us more than they cost the peer (bad inputs 18 and 19).
+// One a connection.
 #pragma once
-
-#include <algorithm>
-#include <cstdint>
 
 #include "base/time.h"
 #include "http/limits.h"
+
+#include <algorithm>
+#include <cstdint>
 
 namespace sallyport::http {
 
 class AbuseBudget {
  public:
   AbuseBudget(const Limits& limits, Time now)
-      : burst_(limits.abuse_burst), per_second_(limits.abuse_per_second), tokens_(limits.abuse_burst), filled_(now) {}
+      : burst_(limits.abuse_burst),
+        per_second_(limits.abuse_per_second),
+        tokens_(limits.abuse_burst),
+        filled_(now) {}
 
   /// False when the peer has used up what it had: the connection is to be closed.
   bool spend(Time now, std::uint32_t events = 1) {

@@ -1,9 +1,9 @@
 #include "http/alt_svc.h"
 
+#include "http/validation.h"
+
 #include <algorithm>
 #include <charconv>
-
-#include "http/validation.h"
 
 namespace sallyport::http {
 

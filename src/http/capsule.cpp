@@ -1,9 +1,9 @@
 #include "http/capsule.h"
 
+#include "base/varint.h"
+
 #include <algorithm>
 #include <cassert>
-
-#include "base/varint.h"
 
 namespace sallyport::http {
 
@@ -32,7 +32,8 @@ Result<> CapsuleReader::feed(Bytes bytes, const Wanted& wanted, const Found& fou
       left_ = *size;
       wanted_ = wanted(type_, left_);
       if (wanted_ && left_ > max_value_)
-        return fail(ErrorKind::too_large, "a capsule is longer than " + std::to_string(max_value_) + " bytes");
+        return fail(ErrorKind::too_large,
+                    "a capsule is longer than " + std::to_string(max_value_) + " bytes");
       if (left_ == 0) {
         if (!wanted_) continue;
         if (auto result = found(type_, {}); !result) return result;
@@ -54,7 +55,8 @@ Result<> CapsuleReader::feed(Bytes bytes, const Wanted& wanted, const Found& fou
       bytes = bytes.subspan(more);
       left_ -= more;
       if (left_ == 0) {
-        // `found` may feed nothing back in here, but may well throw the reader's owner's state about: work on what is ours.
+        // `found` may feed nothing back in here, but may well throw the reader's owner's state about: work on
+        // what is ours.
         std::vector<std::uint8_t> value;
         value.swap(partial_);
         auto result = found(type_, value);

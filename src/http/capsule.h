@@ -1,18 +1,19 @@
 // The capsule protocol (RFC 9297 §3): type, length, value, one after another in a stream's body.
 #pragma once
 
+#include "base/bytes.h"
+#include "base/result.h"
+
 #include <cstdint>
 #include <functional>
 #include <vector>
-
-#include "base/bytes.h"
-#include "base/result.h"
 
 namespace sallyport::http {
 
 inline constexpr std::uint64_t capsule_datagram = 0x00;  ///< RFC 9297 §3.5
 
-/// Cuts a byte stream into capsules, byte by byte if need be. What nobody wants is skipped without being buffered.
+/// Cuts a byte stream into capsules, byte by byte if need be. What nobody wants is skipped without being
+/// buffered.
 class CapsuleReader {
  public:
   /// `max_value`: longest value that is buffered; a longer one that is wanted is an error of kind too_large.
@@ -21,8 +22,8 @@ class CapsuleReader {
   /// Asked once a capsule, when its head is known.
   using Wanted = std::function<bool(std::uint64_t type, std::uint64_t size)>;
   using Found = std::function<Result<>(std::uint64_t type, Bytes value)>;
-  /// Feeds bytes; calls `found` for each complete capsule (its value valid during the call, and not copied where it came in one
-  /// piece). An Error of `found` is handed on, and ends the reader's use.
+  /// Feeds bytes; calls `found` for each complete capsule (its value valid during the call, and not copied
+  /// where it came in one piece). An Error of `found` is handed on, and ends the reader's use.
   Result<> feed(Bytes bytes, const Wanted& wanted, const Found& found);
   /// Whether the stream may end here (not inside a capsule, RFC 9297 §3.3).
   bool at_boundary() const { return partial_.empty() && left_ == 0; }
@@ -33,7 +34,7 @@ class CapsuleReader {
   std::size_t max_value_;
   std::vector<std::uint8_t> partial_;  // a head, or a wanted value, that is not complete
   std::uint64_t type_ = 0;
-  std::uint64_t left_ = 0;             // bytes of the value still to come
+  std::uint64_t left_ = 0;  // bytes of the value still to come
   bool wanted_ = false;
 };
 

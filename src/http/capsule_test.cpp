@@ -1,15 +1,15 @@
 // The capsule reader, whole and byte by byte, and the queue that gathers capsules for sending.
 #include "http/capsule.h"
 
-#include <gtest/gtest.h>
+#include "base/varint.h"
+#include "http/send_queue.h"
 
 #include <array>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "base/varint.h"
-#include "http/send_queue.h"
+#include <gtest/gtest.h>
 
 namespace sallyport::http {
 namespace {
@@ -35,9 +35,13 @@ struct Collector {
   }
 };
 
-const std::string sequence = capsule(0, "datagram") + capsule(0x12345678, std::string(300, 'x')) + capsule(7, "") +
-                             capsule(0x3fffffffffffffff, "long type") + capsule(0, "end");
-const Capsules expected{{0, "datagram"}, {0x12345678, std::string(300, 'x')}, {7, ""}, {0x3fffffffffffffff, "long type"}, {0, "end"}};
+const std::string sequence = capsule(0, "datagram") + capsule(0x12345678, std::string(300, 'x')) +
+                             capsule(7, "") + capsule(0x3fffffffffffffff, "long type") + capsule(0, "end");
+const Capsules expected{{0, "datagram"},
+                        {0x12345678, std::string(300, 'x')},
+                        {7, ""},
+                        {0x3fffffffffffffff, "long type"},
+                        {0, "end"}};
 
 TEST(CapsuleReader, Whole) {
   CapsuleReader reader(1000);

@@ -1,10 +1,7 @@
-// Connection: an HTTP connection of any version, server's or client's side, behind one interface. Made by h3::, h2:: and h1::
-// functions (http/h3_connection.h and so on); http/server.h and http/client.h choose among them.
+// Connection: an HTTP connection of any version, server's or client's side, behind one interface. Made by
+// h3::, h2:: and h1:: functions (http/h3_connection.h and so on); http/server.h and http/client.h choose
+// among them.
 #pragma once
-
-#include <functional>
-#include <memory>
-#include <string>
 
 #include "base/result.h"
 #include "http/exchange.h"
@@ -12,14 +9,18 @@
 #include "net/address.h"
 #include "net/timers.h"
 
+#include <functional>
+#include <memory>
+#include <string>
+
 namespace sallyport::quic {
 class Connection;
 }
 
 namespace sallyport::http {
 
-/// A server's way to what was asked. Called when a request's head is complete and valid; must call Exchange::set_handler before it
-/// returns, and may respond at once. Outlives its connections.
+/// A server's way to what was asked. Called when a request's head is complete and valid; must call
+/// Exchange::set_handler before it returns, and may respond at once. Outlives its connections.
 class RequestHandler {
  public:
   virtual void on_request(Exchange& exchange) = 0;
@@ -31,11 +32,14 @@ class RequestHandler {
 /// Who holds a connection.
 class ConnectionHandler {
  public:
-  /// Client: requests may be sent (they may also be sent, and wait, before this). HTTP/3: the peer's SETTINGS are known.
+  /// Client: requests may be sent (they may also be sent, and wait, before this). HTTP/3: the peer's SETTINGS
+  /// are known.
   virtual void on_ready(Connection&) {}
-  /// The peer drains: no new requests on this connection; those above its last stream ID are closed with kind refused.
+  /// The peer drains: no new requests on this connection; those above its last stream ID are closed with kind
+  /// refused.
   virtual void on_goaway(Connection&) {}
-  /// The last call; the connection may be destroyed in a later turn (not inside). `why` is null after an orderly close.
+  /// The last call; the connection may be destroyed in a later turn (not inside). `why` is null after an
+  /// orderly close.
   virtual void on_connection_closed(Connection&, const Error* why) = 0;
 
  protected:
@@ -55,7 +59,8 @@ struct ConnectionInfo {
 struct ConnectionCounters {
   std::uint64_t requests = 0;
   std::uint64_t datagrams_in = 0, datagrams_out = 0;
-  std::uint64_t datagrams_dropped_unknown_stream = 0;  ///< for a finished or unknown stream, after the short hold
+  std::uint64_t datagrams_dropped_unknown_stream =
+      0;  ///< for a finished or unknown stream, after the short hold
   std::uint64_t datagrams_dropped_queue = 0, datagrams_dropped_size = 0;
   std::uint64_t resets_in = 0, resets_out = 0, budget_exceeded = 0;
 };
@@ -64,13 +69,15 @@ class Connection {
  public:
   virtual ~Connection() = default;
 
-  /// Client: starts an exchange. `handler` gets on_closed even when the request never left. `end`: no body follows. Waits in a queue for
-  /// the peer's stream limit. Extended CONNECT waits for the peer's SETTINGS and fails with kind protocol if it does not do them.
+  /// Client: starts an exchange. `handler` gets on_closed even when the request never left. `end`: no body
+  /// follows. Waits in a queue for the peer's stream limit. Extended CONNECT waits for the peer's SETTINGS
+  /// and fails with kind protocol if it does not do them.
   virtual Exchange& request(Request request, ExchangeHandler& handler, bool end) = 0;
   /// False once closing, draining, or (HTTP/1.1) busy.
   virtual bool can_request() const = 0;
   virtual std::size_t open_exchanges() const = 0;
-  /// Server: GOAWAY, then closes when the last exchange is done. Client: closes when the last exchange is done.
+  /// Server: GOAWAY, then closes when the last exchange is done. Client: closes when the last exchange is
+  /// done.
   virtual void shutdown() = 0;
   /// At once; open exchanges get on_closed.
   virtual void close(const Error& why) = 0;

@@ -1,11 +1,7 @@
-// Exchange: one request and its response, the same type for a server and a client and for all three versions. Bodies flow both ways
-// under back-pressure; datagrams and capsules (RFC 9297) and CONNECT tunnels travel on it. Owned by its http::Connection; valid until the
-// handler's on_closed returned.
+// Exchange: one request and its response, the same type for a server and a client and for all three versions.
+// Bodies flow both ways under back-pressure; datagrams and capsules (RFC 9297) and CONNECT tunnels travel on
+// it. Owned by its http::Connection; valid until the handler's on_closed returned.
 #pragma once
-
-#include <cstdint>
-#include <memory>
-#include <string_view>
 
 #include "base/chunk.h"
 #include "base/result.h"
@@ -14,25 +10,31 @@
 #include "net/address.h"
 #include "net/timers.h"
 
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
 namespace sallyport::http {
 
 class Connection;
 class Exchange;
 class CapsuleReader;
 
-/// Stream errors, named once; each version maps them to its own (RFC 9113 §7, RFC 9114 §8.1; HTTP/1.1 closes the connection).
+/// Stream errors, named once; each version maps them to its own (RFC 9113 §7, RFC 9114 §8.1; HTTP/1.1 closes
+/// the connection).
 enum class ResetCode : std::uint8_t {
-  no_error,         ///< nothing wrong, we just need no more of it
+  no_error,  ///< nothing wrong, we just need no more of it
   cancelled,
-  refused,          ///< not processed: may be tried again
+  refused,  ///< not processed: may be tried again
   internal_error,
-  message_error,    ///< malformed
-  connect_error,    ///< the far end of a CONNECT tunnel broke
+  message_error,  ///< malformed
+  connect_error,  ///< the far end of a CONNECT tunnel broke
   excessive_load,
-  datagram_error,   ///< RFC 9297: a malformed datagram or capsule
+  datagram_error,  ///< RFC 9297: a malformed datagram or capsule
 };
 
-/// Who uses an exchange. Not owned by it. Any call may lead to Exchange::reset(), and so to on_closed in a later turn.
+/// Who uses an exchange. Not owned by it; lives until on_closed, which also comes when the connection is
+/// destroyed. Any call may lead to Exchange::reset(), and so to on_closed in a later turn.
 class ExchangeHandler {
  public:
   // Client only:
@@ -49,14 +51,16 @@ class ExchangeHandler {
 
   /// One HTTP datagram's payload (context ID and what follows), from a DATAGRAM frame or a DATAGRAM capsule.
   virtual void on_datagram(Exchange&, Bytes /*payload*/) {}
-  /// Any other capsule, whole. Unknown types are to be ignored (RFC 9297 §3.2). An Error resets the stream with datagram_error.
+  /// Any other capsule, whole. Unknown types are to be ignored (RFC 9297 §3.2). An Error resets the stream
+  /// with datagram_error.
   virtual Result<> on_capsule(Exchange&, std::uint64_t /*type*/, Bytes /*value*/) { return {}; }
   /// Exchange::max_datagram_payload() changed.
   virtual void on_max_datagram_payload(Exchange&) {}
   /// The datagram queue below is half empty again after send_datagram said no.
   virtual void on_datagrams_writable(Exchange&) {}
 
-  /// The last call, always made once. `why` is null when both messages completed; else what ended it. The exchange is destroyed after.
+  /// The last call, always made once. `why` is null when both messages completed; else what ended it. The
+  /// exchange is destroyed after.
   virtual void on_closed(Exchange&, const Error* why) = 0;
 
  protected:
@@ -82,7 +86,8 @@ class Exchange {
   // Sending
   /// Server: 1xx, any number, before respond().
   virtual void inform(const Response& head) = 0;
-  /// Server: the final response; `end` when no body follows. Over HTTP/1.1 the framing (content-length, chunked, upgrade) is chosen here.
+  /// Server: the final response; `end` when no body follows. Over HTTP/1.1 the framing (content-length,
+  /// chunked, upgrade) is chosen here.
   virtual void respond(const Response& head, bool end = false) = 0;
   /// Takes all of it. Pause when queued_bytes() passes high_water.
   virtual void write(Chunk body) = 0;
@@ -98,11 +103,11 @@ class Exchange {
   // Receiving
   virtual void consume(std::size_t bytes) = 0;
 
-  // Datagrams and capsules. After use_capsules() the body in both directions is a capsule sequence (RFC 9297 §3): on_body is
-  // no longer called, on_datagram and on_capsule are.
+  // Datagrams and capsules. After use_capsules() the body in both directions is a capsule sequence (RFC 9297
+  // §3): on_body is no longer called, on_datagram and on_capsule are.
   virtual void use_capsules() = 0;
-  /// As a DATAGRAM frame where the connection has them, else as a capsule. `prefix` and `payload` are joined and copied once. False: dropped
-  /// (queue full or too large), which the connection counts.
+  /// As a DATAGRAM frame where the connection has them, else as a capsule. `prefix` and `payload` are joined
+  /// and copied once. False: dropped (queue full or too large), which the connection counts.
   virtual bool send_datagram(Bytes prefix, Bytes payload) = 0;
   virtual void send_capsule(std::uint64_t type, Bytes value) = 0;
   /// Largest payload of send_datagram, prefix included, now. Capsules carry up to 65,535.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <vector>
 
 namespace sallyport::http {
 
@@ -13,10 +14,45 @@ constexpr std::uint8_t max_informational = 64;
 // RFC 9298 §5: no UDP payload, and so no datagram of ours, is longer.
 constexpr std::size_t max_capsule_datagram = 65'535;
 
+// Apart from the list, because it is asked after the list's end: an exchange may die with another
+// thread-local object.
+thread_local bool requests_ended = false;
+
+/// Requests of exchanges that ended, empty, for their memory: what the next request of this thread is built
+/// in.
+class RecycledRequests {
+ public:
+  ~RecycledRequests() { requests_ended = true; }
+  Request take() {
+    if (requests_ended || idle_.empty()) return {};
+    Request request = std::move(idle_.back());
+    idle_.pop_back();
+    return request;
+  }
+  void give(Request request) {
+    if (requests_ended || idle_.size() >= most || request.fields.section_size() > largest) return;
+    request.clear();
+    idle_.push_back(std::move(request));
+  }
+
+ private:
+  static constexpr std::size_t most = 64;
+  static constexpr std::size_t largest = 4096;  // an unusual one is not worth keeping
+  std::vector<Request> idle_;
+};
+
+thread_local RecycledRequests recycled_requests;
+
 }  // namespace
 
 ExchangeBase::ExchangeBase(ExchangeSet& set, Connection& connection, Version version, bool server)
-    : Exchange(connection, version, server), set_(set), moved_(set.timers().now()) {}
+    : Exchange(connection, version, server), set_(set), moved_(set.timers().now()) {
+  if (server) request_ = recycled_requests.take();
+}
+
+ExchangeBase::~ExchangeBase() {
+  if (server_) recycled_requests.give(std::move(request_));
+}
 
 // Sending
 
@@ -59,7 +95,8 @@ void ExchangeBase::write(Chunk body) {
   assert(ended_ || send_ != Send::head);
   if (ended_ || send_ != Send::body || body.empty()) return;
   if (declared_ >= 0) {
-    if (body.size() > static_cast<std::uint64_t>(declared_)) return mismatch("a body longer than its content-length");
+    if (body.size() > static_cast<std::uint64_t>(declared_))
+      return mismatch("a body longer than its content-length");
     declared_ -= static_cast<std::int64_t>(body.size());
   }
   queue_.push(std::move(body));
@@ -81,7 +118,9 @@ void ExchangeBase::mismatch(std::string_view what) {
   fail(ResetCode::internal_error, {ErrorKind::cancelled, std::string(what) + " was to be sent"});
 }
 
-void ExchangeBase::reset(ResetCode code) { fail(code, {ErrorKind::cancelled, "the exchange was given up"}); }
+void ExchangeBase::reset(ResetCode code) {
+  fail(code, {ErrorKind::cancelled, "the exchange was given up"});
+}
 
 void ExchangeBase::stop_reading(ResetCode code) {
   if (ended_ || receive_done()) return;
@@ -122,7 +161,9 @@ void ExchangeBase::use_capsules() {
   if (!capsules_) capsules_ = std::make_unique<CapsuleReader>(set_.limits().max_capsule);
 }
 
-std::size_t ExchangeBase::max_datagram_payload() const { return max_capsule_datagram; }
+std::size_t ExchangeBase::max_datagram_payload() const {
+  return max_capsule_datagram;
+}
 
 bool ExchangeBase::send_datagram(Bytes prefix, Bytes payload) {
   if (ended_ || send_ != Send::body || !capsules_) return false;
@@ -195,7 +236,8 @@ void ExchangeBase::received_request(RequestHandler& handler, const Verdict& verd
       handler.on_request(*this);
       assert(handler_ != nullptr || ended_ || send_ != Send::head);
       // RFC 9110 §10.1.1: a client that waits to be told to go on is told, unless it has its answer by now.
-      if (!ended_ && send_ == Send::head && !receive_done() && request_.fields.find("expect") == "100-continue")
+      if (!ended_ && send_ == Send::head && !receive_done() &&
+          request_.fields.find("expect") == "100-continue")
         submit_head({.status = 100}, false);
       return;
     case Fault::malformed:
@@ -249,7 +291,8 @@ void ExchangeBase::received_body(Bytes body) {
   if (expected_ >= 0) {
     if (body.size() > static_cast<std::uint64_t>(expected_)) {
       submit_credit(body.size());
-      return fail(ResetCode::message_error, {ErrorKind::protocol, "the body is longer than its content-length"});
+      return fail(ResetCode::message_error,
+                  {ErrorKind::protocol, "the body is longer than its content-length"});
     }
     expected_ -= static_cast<std::int64_t>(body.size());
   }
@@ -275,9 +318,11 @@ void ExchangeBase::received_end() {
   if (ended_ || receive_done()) return;
   touch();
   if (receive_ == Receive::head)
-    return fail(ResetCode::message_error, {ErrorKind::protocol, "the stream ended before the message's head"});
+    return fail(ResetCode::message_error,
+                {ErrorKind::protocol, "the stream ended before the message's head"});
   if (expected_ > 0)
-    return fail(ResetCode::message_error, {ErrorKind::protocol, "the body is shorter than its content-length"});
+    return fail(ResetCode::message_error,
+                {ErrorKind::protocol, "the body is shorter than its content-length"});
   if (capsules_ && !capsules_->at_boundary())
     return fail(ResetCode::datagram_error, {ErrorKind::protocol, "the stream ended inside a capsule"});
   receive_ = Receive::ended;

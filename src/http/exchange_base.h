@@ -1,11 +1,8 @@
-// ExchangeBase: what an Exchange does alike in all versions: the order of messages, the queue of what waits to be sent, content-length,
-// capsules, and an end that comes once and never inside a caller. Below it, each version fills in a few virtual functions and tells what
-// came in. ExchangeSet owns the exchanges of one connection.
+// ExchangeBase: what an Exchange does alike in all versions: the order of messages, the queue of what waits
+// to be sent, content-length, capsules, and an end that comes once and never inside a caller. Below it, each
+// version fills in a few virtual functions and tells what came in. ExchangeSet owns the exchanges of one
+// connection.
 #pragma once
-
-#include <cstdint>
-#include <memory>
-#include <optional>
 
 #include "http/capsule.h"
 #include "http/connection.h"
@@ -15,6 +12,10 @@
 #include "http/validation.h"
 #include "net/timers.h"
 
+#include <cstdint>
+#include <memory>
+#include <optional>
+
 namespace sallyport::http {
 
 class ExchangeBase;
@@ -22,20 +23,23 @@ class ExchangeBase;
 /// A connection, as its ExchangeSet sees it.
 class ExchangeOwner {
  public:
-  /// on_closed was called; the exchange is destroyed when this returns. The place to forget it, and to close when it was the last.
+  /// on_closed was called; the exchange is destroyed when this returns. The place to forget it, and to close
+  /// when it was the last.
   virtual void on_exchange_gone(ExchangeBase& exchange) = 0;
 
  protected:
   ~ExchangeOwner() = default;
 };
 
-/// The exchanges of one connection: owns them, ends them outside of their callers, and times out those that do not move.
+/// The exchanges of one connection: owns them, ends them outside of their callers, and times out those that
+/// do not move.
 class ExchangeSet {
  public:
   ExchangeSet(net::Timers& timers, const Limits& limits, ExchangeOwner& owner);
   /// As clear().
   ~ExchangeSet();
-  /// Exchanges that are left get on_closed (kind cancelled) here. For destructors of connections, while all of them is still there.
+  /// Exchanges that are left get on_closed (kind cancelled) here. For destructors of connections, while all
+  /// of them is still there.
   void clear();
 
   void add(std::unique_ptr<ExchangeBase> exchange);
@@ -45,7 +49,8 @@ class ExchangeSet {
   void for_each(Visit&& visit);
   /// Ends all with `why`; each gets on_closed at the end of this turn.
   void close_all(const Error& why);
-  /// The same, but at once: where no caller of an exchange is on the stack (the connection closed, or is being destroyed).
+  /// The same, but at once: where no caller of an exchange is on the stack (the connection closed, or is
+  /// being destroyed).
   void end_all(const Error& why);
 
   net::Timers& timers() const { return timers_; }
@@ -74,6 +79,8 @@ class ExchangeSet {
 
 class ExchangeBase : public Exchange {
  public:
+  ~ExchangeBase() override;
+
   // Exchange
   void inform(const Response& head) override;
   void respond(const Response& head, bool end) override;
@@ -94,8 +101,10 @@ class ExchangeBase : public Exchange {
 
   // For the version's connection: what came in.
 
-  /// Server: request() was filled. Calls `handler` when `verdict` is ok; else answers 431 or 414, or resets with message_error.
-  void received_request(RequestHandler& handler, const Verdict& verdict, std::optional<std::uint64_t> content_length);
+  /// Server: request() was filled. Calls `handler` when `verdict` is ok; else answers 431 or 414, or resets
+  /// with message_error.
+  void received_request(RequestHandler& handler, const Verdict& verdict,
+                        std::optional<std::uint64_t> content_length);
   /// Client: a head of status 1xx or a final one. May drop content-length from it, where that means nothing.
   void received_response(Response& head, const Verdict& verdict, std::optional<std::uint64_t> content_length);
   /// A piece of the body, each byte of which cost the peer credit.
@@ -105,13 +114,16 @@ class ExchangeBase : public Exchange {
   void received_datagram(Bytes payload);
   /// The peer's message is complete.
   void received_end();
-  /// The peer cut its message short (RST_STREAM, RESET_STREAM). Ends the exchange, unless we had stopped reading.
+  /// The peer cut its message short (RST_STREAM, RESET_STREAM). Ends the exchange, unless we had stopped
+  /// reading.
   void received_reset(Error why);
-  /// The peer wants no more of our message. With `benign` (no_error) the response is still awaited (RFC 9114 §4.1).
+  /// The peer wants no more of our message. With `benign` (no_error) the response is still awaited (RFC 9114
+  /// §4.1).
   void received_stop(bool benign, Error why);
   /// All of ours has left, its end too.
   void sent_end();
-  /// The version's stream is gone. `why` counts only when the two messages were not complete. Safe to call more than once.
+  /// The version's stream is gone. `why` counts only when the two messages were not complete. Safe to call
+  /// more than once.
   void transport_closed(const Error* why);
   /// Ends the exchange with `why`, and the stream below with `code`.
   void fail(ResetCode code, Error why);
@@ -132,11 +144,9 @@ class ExchangeBase : public Exchange {
   bool send_done() const { return send_ == Send::ended; }
   /// A final response was sent or received.
   bool has_response() const { return status_ != 0; }
-  unsigned response_status() const { return status_; }
   /// A tunnel stands: CONNECT, of either sort, answered with 2xx. HTTP/1.1 shows its 101 as a 200, both ways.
   bool is_tunnel() const { return request_.is_connect() && status_ != 0 && (status_ < 300); }
   ExchangeHandler* handler() const { return handler_; }
-  bool uses_capsules() const { return capsules_ != nullptr; }
   /// Something moved: puts off the idle timeout.
   void touch() { moved_ = set_.timers().now(); }
 
@@ -153,7 +163,8 @@ class ExchangeBase : public Exchange {
 
   /// Sends a response's head; 1xx when it is informational. `end`: nothing follows.
   virtual void submit_head(const Response& head, bool end) = 0;
-  /// The queue has more in it, or its end is known. Called on each write: mark it and send at the end of the turn.
+  /// The queue has more in it, or its end is known. Called on each write: mark it and send at the end of the
+  /// turn.
   virtual void submit_body() = 0;
   /// Cuts both directions off.
   virtual void submit_reset(ResetCode code) = 0;
@@ -164,8 +175,6 @@ class ExchangeBase : public Exchange {
   virtual void tunnel_opened() {}
   /// A capsule passed, for traces.
   virtual void capsule_seen(bool /*sent*/, std::uint64_t /*type*/, std::size_t /*length*/) {}
-  /// Frees the object; pools override it.
-  virtual void dispose() { delete this; }
 
   ExchangeSet& set_;
 
@@ -188,17 +197,17 @@ class ExchangeBase : public Exchange {
   ExchangeBase* next_ = nullptr;
   ExchangeBase* next_ending_ = nullptr;
   Time moved_{};
-  std::int64_t expected_ = -1;   // bytes of body to come; -1: not known
-  std::int64_t declared_ = -1;   // bytes of body that we said we would send
+  std::int64_t expected_ = -1;  // bytes of body to come; -1: not known
+  std::int64_t declared_ = -1;  // bytes of body that we said we would send
   std::size_t unconsumed_ = 0;
   unsigned status_ = 0;
   Receive receive_ = Receive::head;
   Send send_ = Send::head;
-  bool ended_ = false;           // on_closed is due or done
+  bool ended_ = false;              // on_closed is due or done
   std::uint8_t informational_ = 0;  // how many 1xx came
-  bool was_high_ = false;        // queued_bytes() passed high_water
+  bool was_high_ = false;           // queued_bytes() passed high_water
   bool datagram_refused_ = false;
-  bool discard_body_ = false;    // HEAD, 204, 304: what the handler writes is dropped
+  bool discard_body_ = false;  // HEAD, 204, 304: what the handler writes is dropped
 };
 
 template <class Visit>

@@ -1,13 +1,13 @@
 // The state machine that all versions share, over a version that only notes what it is asked for.
 #include "http/exchange_base.h"
 
-#include <gtest/gtest.h>
+#include "base/varint.h"
+#include "http/tcp_for_test.h"
 
 #include <string>
 #include <vector>
 
-#include "base/varint.h"
-#include "http/tcp_for_test.h"
+#include <gtest/gtest.h>
 
 namespace sallyport::http {
 namespace {
@@ -16,7 +16,8 @@ using test::RecordingExchange;
 
 class FakeExchange final : public ExchangeBase {
  public:
-  FakeExchange(ExchangeSet& set, Connection& connection, bool server) : ExchangeBase(set, connection, Version::http2, server) {}
+  FakeExchange(ExchangeSet& set, Connection& connection, bool server)
+      : ExchangeBase(set, connection, Version::http2, server) {}
 
   using ExchangeBase::begin_request;
   void set_request(Request request) { request_ = std::move(request); }
@@ -31,13 +32,17 @@ class FakeExchange final : public ExchangeBase {
     log.push_back("head " + std::to_string(head.status) + (end ? " end" : ""));
   }
   void submit_body() override { ++bodies; }
-  void submit_reset(ResetCode code) override { log.push_back("reset " + std::to_string(static_cast<int>(code))); }
+  void submit_reset(ResetCode code) override {
+    log.push_back("reset " + std::to_string(static_cast<int>(code)));
+  }
   void submit_stop(ResetCode) override { log.push_back("stop"); }
   void submit_credit(std::size_t bytes) override { credit += bytes; }
   void tunnel_opened() override { log.push_back("tunnel"); }
 };
 
-std::string reset_of(ResetCode code) { return "reset " + std::to_string(static_cast<int>(code)); }
+std::string reset_of(ResetCode code) {
+  return "reset " + std::to_string(static_cast<int>(code));
+}
 
 /// A connection with one exchange on it.
 struct Bench final : Connection, ExchangeOwner {
@@ -178,7 +183,8 @@ TEST(ExchangeBase, IncomingContentLengthHolds) {
     std::string body;
     bool fine;
   };
-  for (const Row& row : {Row{4, "four", true}, {5, "four", false}, {3, "four", false}, {0, "", true}, {1, "", false}}) {
+  for (const Row& row :
+       {Row{4, "four", true}, {5, "four", false}, {3, "four", false}, {0, "", true}, {1, "", false}}) {
     Bench bench;
     FakeExchange& exchange = bench.serve(test::post("/"), row.length);
     for (const char c : row.body) exchange.received_body(as_bytes({&c, 1}));
@@ -344,7 +350,9 @@ TEST(ExchangeBase, CapsulesBothWays) {
   exchange.send_capsule(5, as_bytes("xyz"));
   std::array<std::uint8_t, 64> out;
   const std::string sent(as_text(Bytes(out).first(exchange.queue().pop_into(out))));
-  EXPECT_EQ(sent, std::string("\x00\x03" "abc\x05\x03xyz", 10));
+  EXPECT_EQ(sent, std::string("\x00\x03"
+                              "abc\x05\x03xyz",
+                              10));
   for (const char c : sent) exchange.received_body(as_bytes({&c, 1}));
   EXPECT_EQ(bench.served().datagrams, (std::vector<std::string>{"abc"}));
   ASSERT_EQ(bench.served().capsules.size(), 1u);
@@ -377,7 +385,8 @@ TEST(ExchangeBase, OverlongCapsulesOfNoInterestAreSkipped) {
   FakeExchange& exchange = bench.serve(test::extended_connect("connect-udp", "/"));
   exchange.use_capsules();
   exchange.respond({.status = 200}, false);
-  exchange.received_body(as_bytes(std::string("\x07\x40\x64", 3) + std::string(100, 'x') + std::string("\x00\x02", 2) + "ok"));
+  exchange.received_body(
+      as_bytes(std::string("\x07\x40\x64", 3) + std::string(100, 'x') + std::string("\x00\x02", 2) + "ok"));
   EXPECT_EQ(bench.served().datagrams, (std::vector<std::string>{"ok"}));
   EXPECT_TRUE(bench.served().capsules.empty());
 }

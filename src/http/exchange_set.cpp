@@ -1,6 +1,6 @@
-#include <algorithm>
-
 #include "http/exchange_base.h"
+
+#include <algorithm>
 
 namespace sallyport::http {
 
@@ -11,11 +11,12 @@ ExchangeSet::ExchangeSet(net::Timers& timers, const Limits& limits, ExchangeOwne
       end_(timers, [this](Time) { end_exchanges(); }),
       stalled_(timers, [this](Time now) { time_out(now); }) {}
 
-ExchangeSet::~ExchangeSet() { clear(); }
+ExchangeSet::~ExchangeSet() {
+  clear();
+}
 
 void ExchangeSet::clear() {
-  close_all({ErrorKind::cancelled, "the connection was given up"});
-  end_exchanges();
+  end_all({ErrorKind::cancelled, "the connection was given up"});
 }
 
 void ExchangeSet::add(std::unique_ptr<ExchangeBase> exchange) {
@@ -59,7 +60,7 @@ void ExchangeSet::end_exchanges() {
     exchange.consume(exchange.unconsumed_);
     unlink(exchange);
     owner_.on_exchange_gone(exchange);
-    exchange.dispose();
+    delete &exchange;
   }
 }
 
@@ -67,7 +68,8 @@ void ExchangeSet::watch(Time deadline) {
   if (!stalled_.armed() || deadline < stalled_.deadline()) stalled_.arm(deadline);
 }
 
-// Looks at all of them, but only as often as the shortest limit asks: cheaper than a timer that every packet moves.
+// Looks at all of them, but only as often as the shortest limit asks: cheaper than a timer that every packet
+// moves.
 void ExchangeSet::time_out(Time now) {
   if (size_ == 0) return;
   Time next = now + limits_.idle_timeout;

@@ -10,7 +10,9 @@ namespace {
 constexpr std::size_t usual_fields = 8;
 constexpr std::size_t usual_text = 224;
 
-char lowered(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+char lowered(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
 
 }  // namespace
 

@@ -1,5 +1,6 @@
-// Fields: a field section (RFC 9110 §5), header or trailer, in order. Names are lower case; values carry no leading or trailing
-// white space. All text lies in one buffer, so a section costs two allocations however many fields it has.
+// Fields: a field section (RFC 9110 §5), header or trailer, in order. Names are lower case; values carry no
+// leading or trailing white space. All text lies in one buffer, so a section costs two allocations however
+// many fields it has.
 #pragma once
 
 #include <cstdint>
@@ -45,7 +46,10 @@ class Fields {
    public:
     Iterator(const Fields* fields, std::size_t index) : fields_(fields), index_(index) {}
     Field operator*() const { return (*fields_)[index_]; }
-    Iterator& operator++() { ++index_; return *this; }
+    Iterator& operator++() {
+      ++index_;
+      return *this;
+    }
     bool operator==(const Iterator&) const = default;
 
    private:

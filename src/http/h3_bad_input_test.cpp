@@ -1,7 +1,8 @@
-// HTTP/3 against a peer that breaks the rules: bad inputs 15-22 and 34-37. A test's peer says raw bytes on QUIC streams of its own.
-#include <gtest/gtest.h>
-
+// HTTP/3 against a peer that breaks the rules: bad inputs 15-22 and 34-37. A test's peer says raw bytes on
+// QUIC streams of its own.
 #include "http/h3_for_test.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::http {
 namespace {
@@ -58,15 +59,20 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{"te", headers(request_lines({{"te", "gzip"}}))},
         Malformed{"no_path", headers({{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}})},
         Malformed{"pseudo_twice", headers(request_lines({{":path", "/"}}))},
-        Malformed{"pseudo_late", headers({{":method", "GET"}, {":scheme", "https"}, {":path", "/"}, {"x", "y"}, {":authority", "a"}})},
+        Malformed{
+            "pseudo_late",
+            headers(
+                {{":method", "GET"}, {":scheme", "https"}, {":path", "/"}, {"x", "y"}, {":authority", "a"}})},
         Malformed{"pseudo_unknown", headers(request_lines({{":x", "y"}}))},
         Malformed{"status", headers(request_lines({{":status", "200"}}))},
         Malformed{"host_disagrees", headers(request_lines({{"host", "other.test"}}))},
-        Malformed{"two_lengths", headers(request_lines({{"content-length", "1"}, {"content-length", "1"}})) + data_frame("x")},
+        Malformed{"two_lengths", headers(request_lines({{"content-length", "1"}, {"content-length", "1"}})) +
+                                     data_frame("x")},
         Malformed{"body_too_long", headers(request_lines({{"content-length", "3"}})) + data_frame("four")},
         Malformed{"body_too_short", headers(request_lines({{"content-length", "5"}})) + data_frame("four")},
         Malformed{"body_missing", headers(request_lines({{"content-length", "5"}}))},
-        Malformed{"pseudo_in_trailers", headers(request_lines()) + data_frame("x") + headers({{":path", "/"}})}),
+        Malformed{"pseudo_in_trailers",
+                  headers(request_lines()) + data_frame("x") + headers({{":path", "/"}})}),
     [](const auto& row) { return row.param.name; });
 
 TEST(H3BadInput, BodyShorterThanItsLengthWithAnEmptyFin) {
@@ -132,22 +138,30 @@ TEST_P(H3BrokenRules, CloseTheConnection) {
   EXPECT_EQ(pair.server_events.closed, 1);
 }
 
-std::string after_settings(std::string_view more) { return test::settings_frame() + std::string(more); }
+std::string after_settings(std::string_view more) {
+  return test::settings_frame() + std::string(more);
+}
 
 INSTANTIATE_TEST_SUITE_P(
     Rows, H3BrokenRules,
     testing::Values(
-        Broken{"second_control_stream", H3Code::stream_creation_error, [](RawClient& p) { p.say_control(test::settings_frame()); }},
+        Broken{"second_control_stream", H3Code::stream_creation_error,
+               [](RawClient& p) { p.say_control(test::settings_frame()); }},
         Broken{"second_encoder_stream", H3Code::stream_creation_error,
                [](RawClient& p) {
                  p.say_uni(varint(2));
                  p.say_uni(varint(2));
                }},
-        Broken{"control_stream_ends", H3Code::closed_critical_stream, [](RawClient& p) { p.raw.send(2, "", true); }},
-        Broken{"control_stream_reset", H3Code::closed_critical_stream, [](RawClient& p) { p.connection->reset_stream(2, 0x100); }},
-        Broken{"our_control_stream_stopped", H3Code::closed_critical_stream, [](RawClient& p) { p.connection->stop_sending(3, 0x100); }},
-        Broken{"encoder_stream_ends", H3Code::closed_critical_stream, [](RawClient& p) { p.say_uni(varint(2), true); }},
-        Broken{"client_pushes", H3Code::stream_creation_error, [](RawClient& p) { p.say_uni(varint(1) + varint(0)); }},
+        Broken{"control_stream_ends", H3Code::closed_critical_stream,
+               [](RawClient& p) { p.raw.send(2, "", true); }},
+        Broken{"control_stream_reset", H3Code::closed_critical_stream,
+               [](RawClient& p) { p.connection->reset_stream(2, 0x100); }},
+        Broken{"our_control_stream_stopped", H3Code::closed_critical_stream,
+               [](RawClient& p) { p.connection->stop_sending(3, 0x100); }},
+        Broken{"encoder_stream_ends", H3Code::closed_critical_stream,
+               [](RawClient& p) { p.say_uni(varint(2), true); }},
+        Broken{"client_pushes", H3Code::stream_creation_error,
+               [](RawClient& p) { p.say_uni(varint(1) + varint(0)); }},
         Broken{"no_settings", H3Code::missing_settings,
                [](RawClient& p) { p.say_control(frame(H3Frame::goaway, varint(0))); }, false},
         Broken{"settings_twice", H3Code::frame_unexpected,
@@ -155,52 +169,95 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"settings_of_http2", H3Code::settings_error,
                [](RawClient& p) { p.say_control(frame(H3Frame::settings, varint(4) + varint(1))); }, false},
         Broken{"setting_twice", H3Code::settings_error,
-               [](RawClient& p) { p.say_control(frame(H3Frame::settings, varint(6) + varint(1) + varint(6) + varint(1))); }, false},
+               [](RawClient& p) {
+                 p.say_control(frame(H3Frame::settings, varint(6) + varint(1) + varint(6) + varint(1)));
+               },
+               false},
         Broken{"setting_neither_0_nor_1", H3Code::settings_error,
                [](RawClient& p) { p.say_control(frame(H3Frame::settings, varint(8) + varint(2))); }, false},
         Broken{"settings_cut", H3Code::frame_error,
                [](RawClient& p) { p.say_control(frame(H3Frame::settings, varint(6))); }, false},
-        Broken{"data_on_control", H3Code::frame_unexpected, [](RawClient& p) { p.raw.send(2, data_frame("x"), false); }},
-        Broken{"headers_on_control", H3Code::frame_unexpected, [](RawClient& p) { p.raw.send(2, headers(request_lines()), false); }},
-        Broken{"http2_ping_on_control", H3Code::frame_unexpected, [](RawClient& p) { p.raw.send(2, frame(6, "12345678"), false); }},
+        Broken{"data_on_control", H3Code::frame_unexpected,
+               [](RawClient& p) { p.raw.send(2, data_frame("x"), false); }},
+        Broken{"headers_on_control", H3Code::frame_unexpected,
+               [](RawClient& p) { p.raw.send(2, headers(request_lines()), false); }},
+        Broken{"http2_ping_on_control", H3Code::frame_unexpected,
+               [](RawClient& p) { p.raw.send(2, frame(6, "12345678"), false); }},
         Broken{"max_push_id_goes_down", H3Code::id_error,
-               [](RawClient& p) { p.raw.send(2, frame(H3Frame::max_push_id, varint(5)) + frame(H3Frame::max_push_id, varint(4)), false); }},
-        Broken{"cancel_push", H3Code::id_error, [](RawClient& p) { p.raw.send(2, frame(H3Frame::cancel_push, varint(0)), false); }},
-        Broken{"goaway_too_long", H3Code::frame_error, [](RawClient& p) { p.raw.send(2, frame(H3Frame::goaway, varint(0) + "x"), false); }},
+               [](RawClient& p) {
+                 p.raw.send(2,
+                            frame(H3Frame::max_push_id, varint(5)) + frame(H3Frame::max_push_id, varint(4)),
+                            false);
+               }},
+        Broken{"cancel_push", H3Code::id_error,
+               [](RawClient& p) { p.raw.send(2, frame(H3Frame::cancel_push, varint(0)), false); }},
+        Broken{"goaway_too_long", H3Code::frame_error,
+               [](RawClient& p) { p.raw.send(2, frame(H3Frame::goaway, varint(0) + "x"), false); }},
         Broken{"goaway_goes_up", H3Code::id_error,
-               [](RawClient& p) { p.raw.send(2, frame(H3Frame::goaway, varint(4)) + frame(H3Frame::goaway, varint(8)), false); }},
-        Broken{"priority_of_a_push", H3Code::id_error, [](RawClient& p) { p.raw.send(2, frame(H3Frame::priority_update_push, varint(0)), false); }},
-        Broken{"priority_of_no_request", H3Code::id_error, [](RawClient& p) { p.raw.send(2, frame(H3Frame::priority_update, varint(3) + "u=1"), false); }},
-        Broken{"settings_on_request", H3Code::frame_unexpected, [](RawClient& p) { p.say(test::settings_frame(), false); }},
-        Broken{"data_before_headers", H3Code::frame_unexpected, [](RawClient& p) { p.say(data_frame("x"), false); }},
+               [](RawClient& p) {
+                 p.raw.send(2, frame(H3Frame::goaway, varint(4)) + frame(H3Frame::goaway, varint(8)), false);
+               }},
+        Broken{"priority_of_a_push", H3Code::id_error,
+               [](RawClient& p) { p.raw.send(2, frame(H3Frame::priority_update_push, varint(0)), false); }},
+        Broken{
+            "priority_of_no_request", H3Code::id_error,
+            [](RawClient& p) { p.raw.send(2, frame(H3Frame::priority_update, varint(3) + "u=1"), false); }},
+        Broken{"settings_on_request", H3Code::frame_unexpected,
+               [](RawClient& p) { p.say(test::settings_frame(), false); }},
+        Broken{"data_before_headers", H3Code::frame_unexpected,
+               [](RawClient& p) { p.say(data_frame("x"), false); }},
         Broken{"data_after_trailers", H3Code::frame_unexpected,
-               [](RawClient& p) { p.say(headers(request_lines()) + data_frame("x") + headers({{"a", "b"}}) + data_frame("y"), false); }},
+               [](RawClient& p) {
+                 p.say(headers(request_lines()) + data_frame("x") + headers({{"a", "b"}}) + data_frame("y"),
+                       false);
+               }},
         Broken{"headers_after_trailers", H3Code::frame_unexpected,
-               [](RawClient& p) { p.say(headers(request_lines()) + headers({{"a", "b"}}) + headers({{"a", "b"}}), false); }},
-        Broken{"push_promise_from_client", H3Code::frame_unexpected, [](RawClient& p) { p.say(frame(H3Frame::push_promise, varint(0)), false); }},
-        Broken{"frame_cut_by_fin", H3Code::frame_error,
-               [](RawClient& p) { p.say(headers(request_lines()) + varint(0) + varint(10) + "short", true); }},
+               [](RawClient& p) {
+                 p.say(headers(request_lines()) + headers({{"a", "b"}}) + headers({{"a", "b"}}), false);
+               }},
+        Broken{"push_promise_from_client", H3Code::frame_unexpected,
+               [](RawClient& p) { p.say(frame(H3Frame::push_promise, varint(0)), false); }},
+        Broken{
+            "frame_cut_by_fin", H3Code::frame_error,
+            [](RawClient& p) { p.say(headers(request_lines()) + varint(0) + varint(10) + "short", true); }},
         Broken{"qpack_bad_index", H3Code::qpack_decompression_failed,
-               [](RawClient& p) { p.say(frame(H3Frame::headers, std::string("\x00\x00\xff\xff\xff\xff\x7f", 7)), true); }},
+               [](RawClient& p) {
+                 p.say(frame(H3Frame::headers, std::string("\x00\x00\xff\xff\xff\xff\x7f", 7)), true);
+               }},
         Broken{"qpack_integer_overflow", H3Code::qpack_decompression_failed,
-               [](RawClient& p) { p.say(frame(H3Frame::headers, std::string("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f\x00", 13)), true); }},
-        Broken{"empty_section", H3Code::qpack_decompression_failed, [](RawClient& p) { p.say(frame(H3Frame::headers, ""), true); }},
-        Broken{"qpack_encoder_stream", H3Code::qpack_encoder_stream_error, [](RawClient& p) { p.say_uni(varint(2) + "\xff\xff\xff\xff\x7f"); }},
-        Broken{"qpack_acknowledges_nothing", H3Code::qpack_decoder_stream_error, [](RawClient& p) { p.say_uni(varint(3) + "\x84"); }},
+               [](RawClient& p) {
+                 p.say(frame(H3Frame::headers,
+                             std::string("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f\x00", 13)),
+                       true);
+               }},
+        Broken{"empty_section", H3Code::qpack_decompression_failed,
+               [](RawClient& p) { p.say(frame(H3Frame::headers, ""), true); }},
+        Broken{"qpack_encoder_stream", H3Code::qpack_encoder_stream_error,
+               [](RawClient& p) { p.say_uni(varint(2) + "\xff\xff\xff\xff\x7f"); }},
+        Broken{"qpack_acknowledges_nothing", H3Code::qpack_decoder_stream_error,
+               [](RawClient& p) { p.say_uni(varint(3) + "\x84"); }},
         Broken{"datagram_without_an_id", H3Code::datagram_error,
                [](RawClient& p) { p.connection->send_datagram({}, as_bytes("\xc0")); }},
         Broken{"datagram_id_too_large", H3Code::datagram_error,
-               [](RawClient& p) { p.connection->send_datagram({}, as_bytes("\xff\xff\xff\xff\xff\xff\xff\xff")); }}),
+               [](RawClient& p) {
+                 p.connection->send_datagram({}, as_bytes("\xff\xff\xff\xff\xff\xff\xff\xff"));
+               }}),
     [](const auto& row) { return row.param.name; });
 
 TEST(H3BadInput, LegalOdditiesPass) {
   RawClient pair;
-  pair.requests.then = [](Exchange& exchange, RecordingExchange&) { exchange.respond({.status = 200}, true); };
+  pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond({.status = 200}, true);
+  };
   ASSERT_TRUE(pair.meet());
-  pair.raw.send(2, frame(H3Frame::max_push_id, varint(8)) + frame(0x21, "reserved") + frame(H3Frame::goaway, varint(0)), false);
+  pair.raw.send(
+      2, frame(H3Frame::max_push_id, varint(8)) + frame(0x21, "reserved") + frame(H3Frame::goaway, varint(0)),
+      false);
   pair.say_uni(varint(0x21) + "a stream of a reserved type");
   pair.say_uni(varint(3) + "\x40\x7f\x05");  // two streams cancelled, one with a long number
-  const auto id = pair.say(frame(0x21, "reserved") + headers(request_lines({{"te", "trailers"}})) + frame(0x21f + 0x1f * 4, ""), true);
+  const auto id = pair.say(
+      frame(0x21, "reserved") + headers(request_lines({{"te", "trailers"}})) + frame(0x21f + 0x1f * 4, ""),
+      true);
   pair.run_for(200ms);
   EXPECT_TRUE(pair.raw.streams[id].received_fin);
   EXPECT_FALSE(pair.raw.closed);
@@ -213,7 +270,8 @@ TEST(H3BadInput, ByteByByteIsTheSame) {
     handler.then_end = [](Exchange& e) { e.respond({.status = 200}, true); };
   };
   ASSERT_TRUE(pair.meet());
-  const std::string bytes = headers(request_lines({{"x-long", std::string(300, 'a')}})) + data_frame("four") + headers({{"sum", "1"}});
+  const std::string bytes = headers(request_lines({{"x-long", std::string(300, 'a')}})) + data_frame("four") +
+                            headers({{"sum", "1"}});
   const auto id = pair.say("", false);
   for (const char byte : bytes) {
     pair.raw.send(id, std::string(1, byte), false);
@@ -245,9 +303,12 @@ TEST(H3BadInput, BlockedSectionWaitsForTheEncoderStream) {
   std::vector<nghttp3_nv> fields;
   const Lines said = request_lines({{"user-agent", "a test of tables"}});
   for (const auto& [name, value] : said)
-    fields.push_back({reinterpret_cast<const std::uint8_t*>(name.data()), reinterpret_cast<const std::uint8_t*>(value.data()),
-                      name.size(), value.size(), NGHTTP3_NV_FLAG_TRY_INDEX});
-  ASSERT_EQ(nghttp3_qpack_encoder_encode(encoder, &prefix, &lines, &instructions, 0, fields.data(), fields.size()), 0);
+    fields.push_back({reinterpret_cast<const std::uint8_t*>(name.data()),
+                      reinterpret_cast<const std::uint8_t*>(value.data()), name.size(), value.size(),
+                      NGHTTP3_NV_FLAG_TRY_INDEX});
+  ASSERT_EQ(
+      nghttp3_qpack_encoder_encode(encoder, &prefix, &lines, &instructions, 0, fields.data(), fields.size()),
+      0);
   std::string section(prefix.pos, prefix.last);
   section.append(lines.pos, lines.last);
   const std::string table(instructions.pos, instructions.last);
@@ -322,44 +383,46 @@ TEST_P(H3Flood, EndsTheConnection) {
 
 INSTANTIATE_TEST_SUITE_P(
     Rows, H3Flood,
-    testing::Values(
-        Flood{"rapid_reset",
-              [](RawClient& p) {
-                const auto id = p.say(headers(request_lines()), false);
-                p.run_for(1ms);
-                p.connection->reset_stream(id, 0x10c);
-              },
-              100},
-        Flood{"stop_sending",
-              [](RawClient& p) {
-                const auto id = p.say(headers(request_lines()), true);
-                p.run_for(15ms);
-                p.connection->stop_sending(id, 0x10c);
-              },
-              100},
-        Flood{"made_to_reset", [](RawClient& p) { p.say(headers(request_lines({{"connection", "x"}})), true); }, 100},
-        Flood{"empty_data",
-              [](RawClient& p) {
-                std::string bytes = headers(request_lines());
-                for (int i = 0; i < 100; ++i) bytes += data_frame("");
-                p.say(bytes, false);
-              },
-              1},
-        Flood{"unknown_frames",
-              [](RawClient& p) {
-                std::string bytes;
-                for (int i = 0; i < 100; ++i) bytes += frame(0x21, "");
-                p.raw.send(2, bytes, false);
-              },
-              1},
-        Flood{"priority_updates",
-              [](RawClient& p) {
-                std::string bytes;
-                for (int i = 0; i < 100; ++i) bytes += frame(H3Frame::priority_update, varint(0) + "u=1");
-                p.raw.send(2, bytes, false);
-              },
-              1},
-        Flood{"unknown_streams", [](RawClient& p) { p.say_uni(varint(0x21), true); }, 100}),
+    testing::Values(Flood{"rapid_reset",
+                          [](RawClient& p) {
+                            const auto id = p.say(headers(request_lines()), false);
+                            p.run_for(1ms);
+                            p.connection->reset_stream(id, 0x10c);
+                          },
+                          100},
+                    Flood{"stop_sending",
+                          [](RawClient& p) {
+                            const auto id = p.say(headers(request_lines()), true);
+                            p.run_for(15ms);
+                            p.connection->stop_sending(id, 0x10c);
+                          },
+                          100},
+                    Flood{"made_to_reset",
+                          [](RawClient& p) { p.say(headers(request_lines({{"connection", "x"}})), true); },
+                          100},
+                    Flood{"empty_data",
+                          [](RawClient& p) {
+                            std::string bytes = headers(request_lines());
+                            for (int i = 0; i < 100; ++i) bytes += data_frame("");
+                            p.say(bytes, false);
+                          },
+                          1},
+                    Flood{"unknown_frames",
+                          [](RawClient& p) {
+                            std::string bytes;
+                            for (int i = 0; i < 100; ++i) bytes += frame(0x21, "");
+                            p.raw.send(2, bytes, false);
+                          },
+                          1},
+                    Flood{"priority_updates",
+                          [](RawClient& p) {
+                            std::string bytes;
+                            for (int i = 0; i < 100; ++i)
+                              bytes += frame(H3Frame::priority_update, varint(0) + "u=1");
+                            p.raw.send(2, bytes, false);
+                          },
+                          1},
+                    Flood{"unknown_streams", [](RawClient& p) { p.say_uni(varint(0x21), true); }, 100}),
     [](const auto& row) { return row.param.name; });
 
 TEST(H3BadInput, FewResetsAreFine) {
@@ -421,11 +484,12 @@ class H3LyingServer : public testing::TestWithParam<Lie> {};
 TEST_P(H3LyingServer, EndsTheExchangeOnly) {
   RawServer pair;
   ASSERT_TRUE(pair.meet());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   Request request = test::get("/");
   if (std::string_view(GetParam().name) == "body_after_head") request.method = "HEAD";
   Exchange& exchange = pair.client->request(request, handler, true);
-  ASSERT_TRUE(pair.run_until([&] { return pair.raw().streams.contains(0) && pair.raw().streams[0].received_fin; }));
+  ASSERT_TRUE(
+      pair.run_until([&] { return pair.raw().streams.contains(0) && pair.raw().streams[0].received_fin; }));
   pair.raw().send(exchange.stream_id(), GetParam().bytes, true);
   ASSERT_TRUE(pair.run_until([&] { return handler.closed > 0; }));
   ASSERT_TRUE(handler.error);
@@ -435,21 +499,24 @@ TEST_P(H3LyingServer, EndsTheExchangeOnly) {
 
 INSTANTIATE_TEST_SUITE_P(
     Rows, H3LyingServer,
-    testing::Values(Lie{"no_status", headers({{"a", "b"}})}, Lie{"status_twice", headers({{":status", "200"}, {":status", "200"}})},
-                    Lie{"status_not_a_number", headers({{":status", "2xx"}})}, Lie{"status_101", headers({{":status", "101"}})},
-                    Lie{"request_pseudo", headers({{":status", "200"}, {":path", "/"}})},
-                    Lie{"only_interim", headers({{":status", "103"}})}, Lie{"nothing", ""},
-                    Lie{"body_too_short", headers({{":status", "200"}, {"content-length", "5"}}) + data_frame("four")},
-                    Lie{"body_too_long", headers({{":status", "200"}, {"content-length", "3"}}) + data_frame("four")},
-                    Lie{"body_after_head", headers({{":status", "200"}, {"content-length", "4"}}) + data_frame("four")},
-                    Lie{"body_after_204", headers({{":status", "204"}}) + data_frame("four")},
-                    Lie{"smuggled_field", headers({{":status", "200"}, {"a", "b\r\nc: d"}})}),
+    testing::Values(
+        Lie{"no_status", headers({{"a", "b"}})},
+        Lie{"status_twice", headers({{":status", "200"}, {":status", "200"}})},
+        Lie{"status_not_a_number", headers({{":status", "2xx"}})},
+        Lie{"status_101", headers({{":status", "101"}})},
+        Lie{"request_pseudo", headers({{":status", "200"}, {":path", "/"}})},
+        Lie{"only_interim", headers({{":status", "103"}})}, Lie{"nothing", ""},
+        Lie{"body_too_short", headers({{":status", "200"}, {"content-length", "5"}}) + data_frame("four")},
+        Lie{"body_too_long", headers({{":status", "200"}, {"content-length", "3"}}) + data_frame("four")},
+        Lie{"body_after_head", headers({{":status", "200"}, {"content-length", "4"}}) + data_frame("four")},
+        Lie{"body_after_204", headers({{":status", "204"}}) + data_frame("four")},
+        Lie{"smuggled_field", headers({{":status", "200"}, {"a", "b\r\nc: d"}})}),
     [](const auto& row) { return row.param.name; });
 
 TEST(H3BadInput, EndlessInterimResponses) {
   RawServer pair;
   ASSERT_TRUE(pair.meet());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   pair.client->request(test::get("/"), handler, true);
   ASSERT_TRUE(pair.run_until([&] { return pair.raw().streams.contains(0); }));
   std::string bytes;
@@ -466,7 +533,7 @@ TEST(H3BadInput, ServerThatPushesOrOpensRequests) {
   EXPECT_EQ(one.closed_with(), code(H3Code::id_error));
   RawServer two;
   ASSERT_TRUE(two.meet());
-  RecordingExchange handler;
+  RecordingExchange& handler = two.handler();
   two.client->request(test::get("/"), handler, true);
   ASSERT_TRUE(two.run_until([&] { return two.raw().streams.contains(0); }));
   two.raw().send(0, frame(H3Frame::push_promise, varint(0)), false);
@@ -477,7 +544,7 @@ TEST(H3BadInput, ServerThatPushesOrOpensRequests) {
 TEST(H3BadInput, ServerWithoutExtendedConnect) {
   RawServer pair;
   ASSERT_TRUE(pair.meet(test::settings_frame({.datagrams = true})));
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   pair.client->request(test::connect_udp(), handler, false);
   ASSERT_TRUE(pair.run_until([&] { return handler.closed > 0; }));
   EXPECT_EQ(handler.error->kind, ErrorKind::protocol);

@@ -1,11 +1,11 @@
 // The life of an HTTP/3 connection: requests, shutting down (RFC 9114 §5), the end.
 #include "http/h3_connection.h"
 
+#include "http/h3_connection_impl.h"
+
 #include <algorithm>
 #include <array>
 #include <utility>
-
-#include "http/h3_connection_impl.h"
 
 namespace sallyport::http {
 
@@ -18,8 +18,8 @@ constexpr Duration shortest_notice = 100ms;
 
 }  // namespace
 
-H3ConnectionImpl::H3ConnectionImpl(quic::Connection& quic, RequestHandler& requests, ConnectionHandler* handler,
-                                   const Limits& limits)
+H3ConnectionImpl::H3ConnectionImpl(quic::Connection& quic, RequestHandler& requests,
+                                   ConnectionHandler* handler, const Limits& limits)
     : limits_(limits),
       requests_(&requests),
       handler_(handler),
@@ -36,7 +36,7 @@ H3ConnectionImpl::H3ConnectionImpl(net::Timers& timers, ConnectionHandler& handl
 
 H3ConnectionImpl::~H3ConnectionImpl() {
   closing_ = true;
-  exchanges_.end_all({ErrorKind::cancelled, "the connection was given up"});
+  exchanges_.clear();
 }
 
 void H3ConnectionImpl::start(std::unique_ptr<quic::Connection> quic) {
@@ -63,7 +63,9 @@ std::optional<bool> H3ConnectionImpl::takes_datagrams() const {
 
 // Requests of ours
 
-bool H3ConnectionImpl::can_request() const { return !is_server() && !closing_ && !draining_ && !peer_drains_; }
+bool H3ConnectionImpl::can_request() const {
+  return !is_server() && !closing_ && !draining_ && !peer_drains_;
+}
 
 Exchange& H3ConnectionImpl::request(Request request, ExchangeHandler& handler, bool end) {
   auto made = std::make_unique<H3Exchange>(*this, std::move(request), handler, end);
@@ -72,38 +74,43 @@ Exchange& H3ConnectionImpl::request(Request request, ExchangeHandler& handler, b
   if (!can_request())
     exchange.fail(ResetCode::refused, {closing_ ? ErrorKind::closed : ErrorKind::refused,
                                        "the connection takes no more requests"});
-  else if (!waiting_.empty() || !try_open(exchange))
+  else if (!waiting_.empty() || try_open(exchange) != Opening::done)
     waiting_.push_back(&exchange);
   return exchange;
 }
 
-bool H3ConnectionImpl::try_open(H3Exchange& exchange) {
-  if (exchange.is_ending()) return true;
-  if (!streams_open_ && !(quic_->can_send_early() && exchange.may_go_early())) return false;
+H3ConnectionImpl::Opening H3ConnectionImpl::try_open(H3Exchange& exchange) {
+  if (exchange.is_ending()) return Opening::done;
+  if (!streams_open_ && !(quic_->can_send_early() && exchange.may_go_early())) return Opening::not_yet;
   open_control();
   if (exchange.is_extended_connect()) {
-    if (!peer_settings_) return false;
+    if (!peer_settings_) return Opening::not_yet;
     if (!peer_settings_->extended_connect) {
-      exchange.fail(ResetCode::cancelled, {ErrorKind::protocol, "the server does not do extended CONNECT (RFC 9220)"});
-      return true;
+      exchange.fail(ResetCode::cancelled,
+                    {ErrorKind::protocol, "the server does not do extended CONNECT (RFC 9220)"});
+      return Opening::done;
     }
   }
   const auto id = quic_->open_bidirectional();
-  if (!id) return false;
+  if (!id) return Opening::no_stream;
   streams_.insert(*id, &exchange);
   exchange.open(*id);
-  return true;
+  return Opening::done;
 }
 
 void H3ConnectionImpl::open_waiting() {
   if (waiting_.empty()) return;
+  // What cannot go yet keeps its place; what a handler adds meanwhile comes behind.
   std::vector<H3Exchange*> trying;
   trying.swap(waiting_);
-  // What cannot go yet keeps its place; a handler may add others meanwhile, which come behind.
-  std::vector<H3Exchange*> rest;
-  for (H3Exchange* exchange : trying)
-    if (!try_open(*exchange)) rest.push_back(exchange);
-  waiting_.insert(waiting_.begin(), rest.begin(), rest.end());
+  bool streams_left = true;
+  std::erase_if(trying, [&](H3Exchange* exchange) {
+    if (!streams_left) return false;
+    const Opening opening = try_open(*exchange);
+    streams_left = opening != Opening::no_stream;
+    return opening == Opening::done;
+  });
+  waiting_.insert(waiting_.begin(), trying.begin(), trying.end());
 }
 
 void H3ConnectionImpl::on_established(Time) {
@@ -114,7 +121,8 @@ void H3ConnectionImpl::on_established(Time) {
 
 void H3ConnectionImpl::on_streams_available() {
   open_control();
-  if (decoder_stream_ && decoder_stream_->id < 0) decoder_stream_->id = quic_->open_unidirectional().value_or(-1);
+  if (decoder_stream_ && decoder_stream_->id < 0)
+    decoder_stream_->id = quic_->open_unidirectional().value_or(-1);
   open_waiting();
 }
 
@@ -144,7 +152,8 @@ void H3ConnectionImpl::on_exchange_gone(ExchangeBase& base) {
   } else {
     if (!blocked_.empty()) std::erase(blocked_, &exchange);
     if (early_datagrams_) early_datagrams_->drop(exchange.id());
-    if (const std::size_t credit = exchange.take_uncredited(); credit > 0) quic_->consume(exchange.id(), credit);
+    if (const std::size_t credit = exchange.take_uncredited(); credit > 0)
+      quic_->consume(exchange.id(), credit);
     // QUIC may still bring something for it.
     if (exchange.is_open())
       if (auto* const entry = streams_.find(exchange.id())) entry->exchange = nullptr;
@@ -227,9 +236,9 @@ std::unique_ptr<H3Connection> make_h3_server(quic::Connection& quic, RequestHand
   return std::make_unique<H3ConnectionImpl>(quic, requests, handler, limits);
 }
 
-Result<std::unique_ptr<H3Connection>> make_h3_client(const quic::Environment& environment, net::DatagramPath& path,
-                                                     const quic::ClientOptions& quic, ConnectionHandler& handler,
-                                                     const Limits& limits) {
+Result<std::unique_ptr<H3Connection>> make_h3_client(const quic::Environment& environment,
+                                                     net::DatagramPath& path, const quic::ClientOptions& quic,
+                                                     ConnectionHandler& handler, const Limits& limits) {
   auto connection = std::make_unique<H3ConnectionImpl>(environment.timers, handler, limits);
   auto transport = quic::Connection::connect(environment, path, *connection, quic);
   if (!transport) return std::unexpected(std::move(transport.error()));

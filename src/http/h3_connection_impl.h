@@ -1,15 +1,11 @@
-// H3ConnectionImpl: HTTP/3 over one quic::Connection, for both sides. For http's own h3_* files: h3_connection.cpp (life, requests),
-// h3_receive.cpp (what QUIC brings), h3_control.cpp (control and QPACK streams), h3_send.cpp (what QUIC takes), h3_trace.cpp.
+// H3ConnectionImpl: HTTP/3 over one quic::Connection, for both sides. For http's own h3_* files:
+// h3_connection.cpp (life, requests), h3_receive.cpp (what QUIC brings), h3_control.cpp (control and QPACK
+// streams), h3_send.cpp (what QUIC takes), h3_trace.cpp.
 //
-// Frames are read and written here, and nghttp3 does QPACK: its own connection object keeps 13 KiB for an idle connection, drops invalid
-// fields in silence, ends the connection where RFC 9114 §4.1.2 asks for a stream error, and shows neither frames nor all settings.
+// Frames are read and written here, and nghttp3 does QPACK: its own connection object keeps 13 KiB for an
+// idle connection, drops invalid fields in silence, ends the connection where RFC 9114 §4.1.2 asks for a
+// stream error, and shows neither frames nor all settings.
 #pragma once
-
-#include <array>
-#include <cstdint>
-#include <memory>
-#include <optional>
-#include <vector>
 
 #include "http/abuse_budget.h"
 #include "http/exchange_base.h"
@@ -19,12 +15,19 @@
 #include "http/h3_settings.h"
 #include "http/h3_stream_table.h"
 
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
 namespace sallyport::http {
 
 class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, private EarlyDatagrams::Receiver {
  public:
   /// Server.
-  H3ConnectionImpl(quic::Connection& quic, RequestHandler& requests, ConnectionHandler* handler, const Limits& limits);
+  H3ConnectionImpl(quic::Connection& quic, RequestHandler& requests, ConnectionHandler* handler,
+                   const Limits& limits);
   /// Client; start() follows.
   H3ConnectionImpl(net::Timers& timers, ConnectionHandler& handler, const Limits& limits);
   ~H3ConnectionImpl() override;
@@ -76,7 +79,8 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   Result<> add_blocked(H3Exchange& exchange);
   /// Sends what the decoder has to say, on a stream that is opened for it when there is a first word.
   Result<> send_decoder_instructions();
-  /// Counts one event of bad inputs 18 and 19. The Error, or close_for_abuse() where none can be returned, ends the connection.
+  /// Counts one event of bad inputs 18 and 19. The Error, or close_for_abuse() where none can be returned,
+  /// ends the connection.
   Result<> spend();
   void close_for_abuse();
   void tunnel_opened(quic::StreamId id);
@@ -85,11 +89,16 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
 
   // Traces; nothing when nobody records. h3_trace.cpp
   trace::Recorder* recorder() const { return quic_ != nullptr ? quic_->recorder() : nullptr; }
-  void trace_frame(trace::Direction direction, quic::StreamId id, std::uint64_t type, std::uint64_t length) const;
-  void trace_request(trace::Direction direction, quic::StreamId id, std::uint64_t length, const Request& request) const;
-  void trace_response(trace::Direction direction, quic::StreamId id, std::uint64_t length, const Response& response) const;
-  void trace_fields(trace::Direction direction, quic::StreamId id, std::uint64_t length, const Fields& fields) const;
-  void trace_settings(trace::Direction direction, quic::StreamId id, std::uint64_t length, const H3Settings& settings) const;
+  void trace_frame(trace::Direction direction, quic::StreamId id, std::uint64_t type,
+                   std::uint64_t length) const;
+  void trace_request(trace::Direction direction, quic::StreamId id, std::uint64_t length,
+                     const Request& request) const;
+  void trace_response(trace::Direction direction, quic::StreamId id, std::uint64_t length,
+                      const Response& response) const;
+  void trace_fields(trace::Direction direction, quic::StreamId id, std::uint64_t length,
+                    const Fields& fields) const;
+  void trace_settings(trace::Direction direction, quic::StreamId id, std::uint64_t length,
+                      const H3Settings& settings) const;
   void trace_stream_type(trace::Direction owner, quic::StreamId id, std::uint64_t type) const;
   void trace_capsule(trace::Direction direction, const trace::Capsule& capsule) const;
 
@@ -114,8 +123,8 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   bool deliver_early(quic::StreamId id, Bytes payload) override;
 
   // h3_connection.cpp
-  /// False: not yet.
-  bool try_open(H3Exchange& exchange);
+  enum class Opening : std::uint8_t { done, not_yet, no_stream };
+  Opening try_open(H3Exchange& exchange);
   void open_waiting();
   void refuse_from(quic::StreamId first);
   void send_goaway(std::uint64_t id);
@@ -158,9 +167,9 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
 
   H3StreamTable streams_;
   H3Scheduler scheduler_;
-  std::vector<H3Exchange*> waiting_;  // client: not yet opened, oldest first
-  H3Exchange* offering_ = nullptr;    // the last one that next_stream_data() gave
-  H3Exchange* last_tunnel_ = nullptr; // the last one that got a datagram
+  std::vector<H3Exchange*> waiting_;   // client: not yet opened, oldest first
+  H3Exchange* offering_ = nullptr;     // the last one that next_stream_data() gave
+  H3Exchange* last_tunnel_ = nullptr;  // the last one that got a datagram
 
   OwnStream control_;
   std::unique_ptr<OwnStream> decoder_stream_;

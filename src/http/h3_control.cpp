@@ -1,9 +1,10 @@
-// The unidirectional streams: control (RFC 9114 §6.2.1, §7.2), QPACK's two (RFC 9204 §4.2), and those we do not know.
-#include <algorithm>
-
+// The unidirectional streams: control (RFC 9114 §6.2.1, §7.2), QPACK's two (RFC 9204 §4.2), and those we do
+// not know.
 #include "base/varint.h"
 #include "http/h3_connection_impl.h"
 #include "http/priority.h"
+
+#include <algorithm>
 
 namespace sallyport::http {
 
@@ -19,19 +20,24 @@ constexpr std::size_t max_early_priorities = 16;
 /// The length limit of a control frame that means something to us; nullopt for those that do not.
 std::optional<std::size_t> payload_limit(std::uint64_t type) {
   switch (static_cast<H3Frame>(type)) {
-    case H3Frame::settings: return max_settings;
+    case H3Frame::settings:
+      return max_settings;
     case H3Frame::goaway:
     case H3Frame::max_push_id:
-    case H3Frame::cancel_push: return 8;
-    case H3Frame::priority_update: return max_priority_update;
-    default: return std::nullopt;
+    case H3Frame::cancel_push:
+      return 8;
+    case H3Frame::priority_update:
+      return max_priority_update;
+    default:
+      return std::nullopt;
   }
 }
 
 /// A payload that is one integer and no more.
 Result<std::uint64_t> parse_only(Bytes payload) {
   const auto value = take_varint(payload);
-  if (!value || !payload.empty()) return h3_failure(H3Code::frame_error, "a control frame has the wrong length");
+  if (!value || !payload.empty())
+    return h3_failure(H3Code::frame_error, "a control frame has the wrong length");
   return *value;
 }
 
@@ -47,7 +53,8 @@ void H3ConnectionImpl::open_control() {
   const std::uint8_t type[] = {static_cast<std::uint8_t>(H3StreamType::control)};
   control_.out.append(type);
   trace_stream_type(trace::Direction::sent, *id, type[0]);
-  // What these promise has to stay the same, or a client's 0-RTT would go by promises of an earlier time (RFC 9114 §7.2.4.2).
+  // What these promise has to stay the same, or a client's 0-RTT would go by promises of an earlier time (RFC
+  // 9114 §7.2.4.2).
   const H3Settings settings{.max_field_section_size = limits_.max_section_size,
                             .qpack_table_capacity = qpack_table_capacity,
                             .qpack_blocked_streams = qpack_blocked_streams,
@@ -109,9 +116,15 @@ Result<> H3ConnectionImpl::set_peer_stream_type(quic::StreamId id, std::uint64_t
   const auto stream = std::ranges::find(peer_streams_, id, &PeerStream::id);
   quic::StreamId* critical = nullptr;
   switch (static_cast<H3StreamType>(type)) {
-    case H3StreamType::control: critical = &peer_control_; break;
-    case H3StreamType::qpack_encoder: critical = &peer_encoder_; break;
-    case H3StreamType::qpack_decoder: critical = &peer_decoder_; break;
+    case H3StreamType::control:
+      critical = &peer_control_;
+      break;
+    case H3StreamType::qpack_encoder:
+      critical = &peer_encoder_;
+      break;
+    case H3StreamType::qpack_decoder:
+      critical = &peer_decoder_;
+      break;
     case H3StreamType::push:
       if (is_server()) return h3_failure(H3Code::stream_creation_error, "a client may not push");
       return h3_failure(H3Code::id_error, "the server pushes although it was allowed no push");
@@ -121,7 +134,8 @@ Result<> H3ConnectionImpl::set_peer_stream_type(quic::StreamId id, std::uint64_t
       return spend();
   }
   if (*critical >= 0)
-    return h3_failure(H3Code::stream_creation_error, "the peer opened a second stream of a type that there is once");
+    return h3_failure(H3Code::stream_creation_error,
+                      "the peer opened a second stream of a type that there is once");
   *critical = id;
   peer_streams_.erase(stream);
   return {};
@@ -138,7 +152,8 @@ Result<> H3ConnectionImpl::read_critical(quic::StreamId id, Bytes data, bool fin
   } else {
     result = cancellations_.read(data);
   }
-  if (result && fin) return h3_failure(H3Code::closed_critical_stream, "the peer ended a stream that has to stay");
+  if (result && fin)
+    return h3_failure(H3Code::closed_critical_stream, "the peer ended a stream that has to stay");
   return result;
 }
 
@@ -181,18 +196,22 @@ Result<> H3ConnectionImpl::read_control(Bytes data) {
 
 Result<> H3ConnectionImpl::begin_control_frame() {
   const std::uint64_t type = control_frame_.type();
-  const auto unexpected = [] { return h3_failure(H3Code::frame_unexpected, "a control stream has a frame that it must not have"); };
+  const auto unexpected = [] {
+    return h3_failure(H3Code::frame_unexpected, "a control stream has a frame that it must not have");
+  };
   const auto frame = static_cast<H3Frame>(type);
   if (frame == H3Frame::settings) {
     if (peer_settings_) return unexpected();
   } else {
-    if (!peer_settings_) return h3_failure(H3Code::missing_settings, "a control stream does not begin with SETTINGS");
+    if (!peer_settings_)
+      return h3_failure(H3Code::missing_settings, "a control stream does not begin with SETTINGS");
     trace_frame(trace::Direction::received, peer_control_, type, control_frame_.left());
   }
   switch (frame) {
     case H3Frame::data:
     case H3Frame::headers:
-    case H3Frame::push_promise: return unexpected();
+    case H3Frame::push_promise:
+      return unexpected();
     case H3Frame::max_push_id:
       if (!is_server()) return unexpected();
       break;
@@ -216,8 +235,10 @@ Result<> H3ConnectionImpl::begin_control_frame() {
 
 Result<> H3ConnectionImpl::end_control_frame() {
   switch (static_cast<H3Frame>(control_frame_.type())) {
-    case H3Frame::settings: return on_settings(control_payload_);
-    case H3Frame::priority_update: return on_priority_update(control_payload_);
+    case H3Frame::settings:
+      return on_settings(control_payload_);
+    case H3Frame::priority_update:
+      return on_priority_update(control_payload_);
     case H3Frame::goaway: {
       const auto id = parse_only(control_payload_);
       return id ? on_goaway(*id) : std::unexpected(id.error());
@@ -230,8 +251,10 @@ Result<> H3ConnectionImpl::end_control_frame() {
       peer_max_push_id_ = *id;
       return {};
     }
-    case H3Frame::cancel_push: return h3_failure(H3Code::id_error, "CANCEL_PUSH names a push that there is not");
-    default: return {};
+    case H3Frame::cancel_push:
+      return h3_failure(H3Code::id_error, "CANCEL_PUSH names a push that there is not");
+    default:
+      return {};
   }
 }
 
@@ -288,7 +311,8 @@ Result<> H3ConnectionImpl::on_priority_update(Bytes payload) {
   } else if (stream < next_request_) {
     return {};  // it is over
   }
-  const auto known = std::ranges::find(early_priorities_, stream, &std::pair<quic::StreamId, Priority>::first);
+  const auto known =
+      std::ranges::find(early_priorities_, stream, &std::pair<quic::StreamId, Priority>::first);
   if (known != early_priorities_.end())
     known->second = *priority;
   else if (early_priorities_.size() < max_early_priorities)

@@ -1,15 +1,15 @@
-// EarlyDatagrams: HTTP datagrams that came before the tunnel they belong to stood (RFC 9298 §5), held for a moment and within a bound
-// (bad input 24). Made by an H3Connection when there is a first one.
+// EarlyDatagrams: HTTP datagrams that came before the tunnel they belong to stood (RFC 9298 §5), held for a
+// moment and within a bound (bad input 24). Made by an H3Connection when there is a first one.
 #pragma once
-
-#include <cstdint>
-#include <vector>
 
 #include "base/chunk.h"
 #include "http/connection.h"
 #include "http/limits.h"
 #include "net/timers.h"
 #include "quic/application.h"
+
+#include <cstdint>
+#include <vector>
 
 namespace sallyport::http {
 

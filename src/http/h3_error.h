@@ -1,12 +1,12 @@
 // HTTP/3's error codes (RFC 9114 §8.1, RFC 9204 §6, RFC 9297 §5.2), and how they stand to ours.
 #pragma once
 
+#include "base/result.h"
+#include "http/exchange.h"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "base/result.h"
-#include "http/exchange.h"
 
 namespace sallyport::http {
 
@@ -37,7 +37,8 @@ enum class H3Code : std::uint64_t {
 H3Code to_h3(ResetCode code);
 /// "H3_REQUEST_CANCELLED", or "error 0x1234".
 std::string name_of_h3(std::uint64_t code);
-/// A peer's stream error as a sentence: `what` ("the peer reset the stream") and the code's name. Request_rejected is kind refused.
+/// A peer's stream error as a sentence: `what` ("the peer reset the stream") and the code's name.
+/// Request_rejected is kind refused.
 Error h3_stream_error(std::string_view what, std::uint64_t code);
 /// What ends the connection.
 std::unexpected<Error> h3_failure(H3Code code, std::string message);

@@ -1,35 +1,43 @@
 // What an exchange sends. What it receives is in h3_exchange_receive.cpp.
 #include "http/h3_exchange.h"
 
-#include <algorithm>
-#include <array>
-#include <new>
-
 #include "base/varint.h"
 #include "http/h3_connection_impl.h"
 #include "http/priority.h"
+
+#include <algorithm>
+#include <array>
+#include <new>
 
 namespace sallyport::http {
 
 namespace {
 
-/// A DATA frame's payload at most: long enough that its head costs nothing, short enough for a queue that can be told to wait.
+/// A DATA frame's payload at most: long enough that its head costs nothing, short enough for a queue that can
+/// be told to wait.
 constexpr std::size_t max_data_frame = 64 * 1024;
-/// Below this many bytes the next DATA frame is laid behind, so that no packet leaves half empty between two frames.
+/// Below this many bytes the next DATA frame is laid behind, so that no packet leaves half empty between two
+/// frames.
 constexpr std::size_t refill_below = 2048;
 /// Room beside a field section for the head of the DATA frame behind it.
 constexpr std::size_t data_head_room = 8;
+
+// Apart from the list, because it is asked after the list's end: an exchange may die with another
+// thread-local object.
+thread_local bool memory_ended = false;
 
 /// Memory of exchanges that ended, for those that come next on this thread.
 class Recycled {
  public:
   ~Recycled() {
     while (count_ > 0) ::operator delete(blocks_[--count_]);
-    ended_ = true;
+    memory_ended = true;
   }
-  void* take(std::size_t size) { return count_ > 0 ? blocks_[--count_] : ::operator new(size); }
+  void* take(std::size_t size) {
+    return !memory_ended && count_ > 0 ? blocks_[--count_] : ::operator new(size);
+  }
   bool keep(void* memory) {
-    if (ended_ || count_ == blocks_.size()) return false;
+    if (memory_ended || count_ == blocks_.size()) return false;
     blocks_[count_++] = memory;
     return true;
   }
@@ -37,7 +45,6 @@ class Recycled {
  private:
   std::array<void*, 64> blocks_{};
   std::size_t count_ = 0;
-  bool ended_ = false;
 };
 
 thread_local Recycled recycled;
@@ -54,7 +61,9 @@ std::array<char, 3> status_digits(unsigned status) {
 
 }  // namespace
 
-void* H3Exchange::operator new(std::size_t size) { return recycled.take(size); }
+void* H3Exchange::operator new(std::size_t size) {
+  return recycled.take(size);
+}
 
 void H3Exchange::operator delete(void* memory, std::size_t) {
   if (!recycled.keep(memory)) ::operator delete(memory);
@@ -68,7 +77,8 @@ H3Exchange::H3Exchange(H3ConnectionImpl& connection, quic::StreamId id, const Pr
   id_ = id;
 }
 
-// A client shares its connection out among its uploads and tunnels evenly; only the server's answers wait for each other.
+// A client shares its connection out among its uploads and tunnels evenly; only the server's answers wait for
+// each other.
 H3Exchange::H3Exchange(H3ConnectionImpl& connection, Request request, ExchangeHandler& handler, bool end)
     : ExchangeBase(connection.exchanges(), connection, Version::http3, false),
       H3Sender(in_turns(request.priority)),
@@ -80,7 +90,9 @@ H3Exchange::~H3Exchange() = default;
 
 // Requests
 
-bool H3Exchange::may_go_early() const { return is_safe(request_.method) && end_queued() && queued_bytes() == 0; }
+bool H3Exchange::may_go_early() const {
+  return is_safe(request_.method) && end_queued() && queued_bytes() == 0;
+}
 
 void H3Exchange::open(quic::StreamId id) {
   id_ = id;
@@ -91,7 +103,8 @@ void H3Exchange::open(quic::StreamId id) {
   std::vector<Chunk> datagrams;
   datagrams.swap(waiting_datagrams_);
   for (const Chunk& datagram : datagrams) send_datagram({}, datagram.bytes());
-  if (request_.is_connect() && handler() != nullptr && !is_ending()) handler()->on_max_datagram_payload(*this);
+  if (request_.is_connect() && handler() != nullptr && !is_ending())
+    handler()->on_max_datagram_payload(*this);
 }
 
 void H3Exchange::restart() {
@@ -135,7 +148,8 @@ void H3Exchange::submit_head(const Response& head, bool end) {
 void H3Exchange::append_section(QpackEncoder& encoder, std::size_t spare) {
   const H3Settings* const peer = h3_.peer_settings();
   if (peer != nullptr && encoder.section_size() > peer->max_field_section_size)
-    return fail(ResetCode::internal_error, {ErrorKind::too_large, "the peer takes no field section of this size"});
+    return fail(ResetCode::internal_error,
+                {ErrorKind::too_large, "the peer takes no field section of this size"});
   const Bytes section = encoder.encoded();
   std::array<std::uint8_t, max_frame_head> head;
   const std::size_t head_size = put_frame_head(head, H3Frame::headers, section.size());
@@ -171,7 +185,9 @@ void H3Exchange::append_data() {
   sent_body(size);
 }
 
-void H3Exchange::submit_body() { schedule(); }
+void H3Exchange::submit_body() {
+  schedule();
+}
 
 void H3Exchange::schedule() {
   if (!open_ || flow_blocked_ || fin_sent_ || is_ending()) return;
@@ -226,7 +242,8 @@ void H3Exchange::submit_reset(ResetCode code) {
   out_.clear();
   if (!open_) return;
   // A request that ended before it was all there has a code of its own (RFC 9114 §4.1).
-  const bool incomplete = is_server() && !request_seen_ && code == ResetCode::message_error && frame_.at_boundary();
+  const bool incomplete =
+      is_server() && !request_seen_ && code == ResetCode::message_error && frame_.at_boundary();
   const H3Code h3_code = incomplete ? H3Code::request_incomplete : to_h3(code);
   h3_.quic()->reset_stream(id_, static_cast<std::uint64_t>(h3_code));
   if (!receive_done()) {
@@ -255,7 +272,9 @@ void H3Exchange::on_stream_closed(const Error* why) {
   transport_closed(why);
 }
 
-void H3Exchange::submit_credit(std::size_t bytes) { h3_.quic()->consume(id_, bytes); }
+void H3Exchange::submit_credit(std::size_t bytes) {
+  h3_.quic()->consume(id_, bytes);
+}
 
 // Datagrams
 
@@ -282,10 +301,8 @@ bool H3Exchange::send_datagram(Bytes prefix, Bytes payload) {
   }
   if (!*frames) return ExchangeBase::send_datagram(prefix, payload);
 
-  if (prefix.size() + payload.size() > max_datagram_payload()) {
-    ++counters.datagrams_dropped_size;
-    return false;
-  }
+  // QUIC is asked all the same: its path may carry more than it thought.
+  const bool too_large = prefix.size() + payload.size() > max_datagram_payload();
   // The quarter stream ID and a context ID, in nearly every case.
   std::array<std::uint8_t, 32> head;
   std::size_t head_size = put_varint(head, static_cast<std::uint64_t>(id_) / 4);
@@ -300,14 +317,16 @@ bool H3Exchange::send_datagram(Bytes prefix, Bytes payload) {
     sent = h3_.quic()->send_datagram(whole, payload);
   }
   if (!sent) {
-    ++counters.datagrams_dropped_queue;
-    frame_refused_ = true;
+    ++(too_large ? counters.datagrams_dropped_size : counters.datagrams_dropped_queue);
+    frame_refused_ = frame_refused_ || !too_large;
     return false;
   }
   ++counters.datagrams_out;
   if (h3_.recorder() != nullptr)
-    h3_.trace_capsule(trace::Direction::sent, {.stream_id = id_, .type = capsule_datagram,
-                                               .length = prefix.size() + payload.size(), .as_datagram_frame = true});
+    h3_.trace_capsule(trace::Direction::sent, {.stream_id = id_,
+                                               .type = capsule_datagram,
+                                               .length = prefix.size() + payload.size(),
+                                               .as_datagram_frame = true});
   return true;
 }
 
@@ -323,7 +342,9 @@ std::size_t H3Exchange::queued_datagram_bytes() const {
   return datagrams_unreliable() ? h3_.quic()->queued_datagram_bytes() : ExchangeBase::queued_datagram_bytes();
 }
 
-bool H3Exchange::datagrams_unreliable() const { return h3_.takes_datagrams().value_or(true); }
+bool H3Exchange::datagrams_unreliable() const {
+  return h3_.takes_datagrams().value_or(true);
+}
 
 void H3Exchange::capsule_seen(bool sent, std::uint64_t type, std::size_t length) {
   if (h3_.recorder() == nullptr) return;

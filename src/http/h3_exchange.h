@@ -1,10 +1,6 @@
-// H3Exchange: one request stream of HTTP/3 (RFC 9114 §4, RFC 9220): its frames in both directions. Made and owned by H3ConnectionImpl.
+// H3Exchange: one request stream of HTTP/3 (RFC 9114 §4, RFC 9220): its frames in both directions. Made and
+// owned by H3ConnectionImpl.
 #pragma once
-
-#include <cstdint>
-#include <memory>
-#include <span>
-#include <vector>
 
 #include "http/exchange_base.h"
 #include "http/h3_error.h"
@@ -12,6 +8,11 @@
 #include "http/h3_out_queue.h"
 #include "http/h3_qpack.h"
 #include "http/h3_scheduler.h"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
 
 namespace sallyport::http {
 
@@ -120,8 +121,8 @@ class H3Exchange final : public ExchangeBase, public H3Sender {
   std::unique_ptr<Unfinished> unfinished_;
   std::vector<Chunk> waiting_datagrams_;  // client: sent before open()
   std::size_t offered_ = 0;
-  bool open_ = false;            // QUIC knows the stream
-  bool request_seen_ = false;    // server
+  bool open_ = false;          // QUIC knows the stream
+  bool request_seen_ = false;  // server
   bool trailers_seen_ = false;
   bool trailers_sent_ = false;
   bool fin_offered_ = false;

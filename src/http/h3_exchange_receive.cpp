@@ -1,15 +1,18 @@
-// What an exchange receives: frames in the order of RFC 9114 §4.1, and field sections that may come in pieces or have to wait for QPACK.
-#include <algorithm>
-#include <utility>
-
+// What an exchange receives: frames in the order of RFC 9114 §4.1, and field sections that may come in pieces
+// or have to wait for QPACK.
 #include "http/h3_connection_impl.h"
 #include "http/h3_exchange.h"
+
+#include <algorithm>
+#include <utility>
 
 namespace sallyport::http {
 
 namespace {
 
-bool is_type(std::uint64_t type, H3Frame which) { return type == static_cast<std::uint64_t>(which); }
+bool is_type(std::uint64_t type, H3Frame which) {
+  return type == static_cast<std::uint64_t>(which);
+}
 
 }  // namespace
 
@@ -18,7 +21,9 @@ H3Exchange::Unfinished& H3Exchange::unfinished() {
   return *unfinished_;
 }
 
-std::size_t H3Exchange::take_uncredited() { return unfinished_ ? std::exchange(unfinished_->uncredited, 0) : 0; }
+std::size_t H3Exchange::take_uncredited() {
+  return unfinished_ ? std::exchange(unfinished_->uncredited, 0) : 0;
+}
 
 bool H3Exchange::is_unblocked(const QpackDecoder& decoder) const {
   return unfinished_ && unfinished_->blocked && decoder.is_ready(unfinished_->context);
@@ -77,7 +82,9 @@ Result<> H3Exchange::receive(Bytes data, bool fin) {
 /// A frame's head was read: whether it may come here, and what it starts.
 Result<> H3Exchange::begin_frame() {
   const std::uint64_t type = frame_.type();
-  const auto unexpected = [] { return h3_failure(H3Code::frame_unexpected, "a frame came where none of its type belongs"); };
+  const auto unexpected = [] {
+    return h3_failure(H3Code::frame_unexpected, "a frame came where none of its type belongs");
+  };
   const bool head_seen = is_server() ? request_seen_ : has_response();
   if (is_type(type, H3Frame::data)) {
     if (!head_seen || trailers_seen_) return unexpected();
@@ -94,15 +101,18 @@ Result<> H3Exchange::begin_frame() {
   }
   switch (static_cast<H3Frame>(type)) {
     case H3Frame::push_promise:
-      if (!is_server()) return h3_failure(H3Code::id_error, "the server pushes although it was allowed no push");
+      if (!is_server())
+        return h3_failure(H3Code::id_error, "the server pushes although it was allowed no push");
       return unexpected();
     case H3Frame::cancel_push:
     case H3Frame::settings:
     case H3Frame::goaway:
     case H3Frame::max_push_id:
     case H3Frame::priority_update:
-    case H3Frame::priority_update_push: return unexpected();
-    default: break;
+    case H3Frame::priority_update_push:
+      return unexpected();
+    default:
+      break;
   }
   if (is_http2_frame(type)) return unexpected();
   h3_.trace_frame(trace::Direction::received, id_, type, frame_.left());
@@ -178,7 +188,8 @@ Result<> H3Exchange::decode_request(Bytes& section, QpackContext& context) {
   if (!*done) return {};
   const Verdict verdict = builder.finish();
   request_seen_ = true;
-  // A server is established once it has keys to answer with; what comes before the client's Finished was sent as 0-RTT.
+  // A server is established once it has keys to answer with; what comes before the client's Finished was sent
+  // as 0-RTT.
   request_.early_data = !h3_.quic()->is_established();
   const auto updated = h3_.take_early_priority(id_);
   if (updated) request_.priority = *updated;

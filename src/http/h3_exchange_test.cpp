@@ -1,7 +1,7 @@
 // HTTP/3 between our client and our server: messages, bodies under back-pressure, resets, priorities, 0-RTT.
-#include <gtest/gtest.h>
-
 #include "http/h3_for_test.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::http {
 namespace {
@@ -14,7 +14,8 @@ using test::RecordingExchange;
 /// Answers every request with 200 and `body`.
 void answer_with(H3Pair& pair, std::string body) {
   pair.requests.then = [body = std::move(body)](Exchange& exchange, RecordingExchange&) {
-    exchange.respond({.status = 200, .fields = {{"content-length", std::to_string(body.size())}, {"x-a", "b"}}});
+    exchange.respond(
+        {.status = 200, .fields = {{"content-length", std::to_string(body.size())}, {"x-a", "b"}}});
     exchange.write(as_bytes(body));
     exchange.finish();
   };
@@ -24,7 +25,7 @@ TEST(H3Exchange, Get) {
   H3Pair pair;
   answer_with(pair, "hello");
   ASSERT_TRUE(pair.establish());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   Request request = get("/a?b=c");
   request.fields.add("x-one", "1");
   pair.client->request(request, handler, true);
@@ -56,7 +57,7 @@ TEST(H3Exchange, RequestBeforeTheHandshakeLeavesWithIt) {
   answer_with(pair, "x");
   pair.serve();
   pair.connect();
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   pair.client->request(get("/"), handler, true);
   const Time start = pair.simulation.timers.now();
   ASSERT_TRUE(pair.run_until([&] { return handler.response.has_value(); }));
@@ -72,7 +73,7 @@ TEST(H3Exchange, ExtendedConnectNeedsNoMoreRoundTripsThanGet) {
   };
   pair.serve();
   pair.connect();
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   pair.client->request(test::connect_udp(), handler, false).use_capsules();
   const Time start = pair.simulation.timers.now();
   ASSERT_TRUE(pair.run_until([&] { return handler.response.has_value(); }));
@@ -117,7 +118,7 @@ TEST(H3Exchange, LargeBodiesBothWaysKeepQueuesBounded) {
     pump(exchange, server_left);
   };
   ASSERT_TRUE(pair.establish());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   handler.then_writable = [&](Exchange& e) { pump(e, client_left); };
   pump(pair.client->request(post("/"), handler, false), client_left);
   ASSERT_TRUE(pair.run_until([&] { return handler.closed > 0; }));
@@ -134,7 +135,7 @@ TEST(H3Exchange, ReaderThatDoesNotConsumeStopsThePeer) {
   pair.client_options.config.maximum_stream_window = 64 * 1024;
   answer_with(pair, std::string(1024 * 1024, 'x'));
   ASSERT_TRUE(pair.establish());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   handler.consumes = false;
   Exchange& exchange = pair.client->request(get("/"), handler, true);
   pair.run_for(3s);
@@ -160,7 +161,7 @@ TEST(H3Exchange, TrailersAndInterimResponses) {
     };
   };
   ASSERT_TRUE(pair.establish());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   Exchange& exchange = pair.client->request(post("/"), handler, false);
   exchange.write(as_bytes("question"));
   exchange.finish({{"x-asked", "yes"}});
@@ -180,7 +181,7 @@ TEST(H3Exchange, HeadHasContentLengthAndNoBody) {
   H3Pair pair;
   answer_with(pair, "not sent");
   ASSERT_TRUE(pair.establish());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   Request request = get("/");
   request.method = "HEAD";
   pair.client->request(request, handler, true);
@@ -193,9 +194,11 @@ TEST(H3Exchange, HeadHasContentLengthAndNoBody) {
 TEST(H3Exchange, EmptyResponses) {
   for (const unsigned status : {204u, 304u, 200u}) {
     H3Pair pair;
-    pair.requests.then = [status](Exchange& exchange, RecordingExchange&) { exchange.respond({.status = status}, true); };
+    pair.requests.then = [status](Exchange& exchange, RecordingExchange&) {
+      exchange.respond({.status = status}, true);
+    };
     ASSERT_TRUE(pair.establish());
-    RecordingExchange handler;
+    RecordingExchange& handler = pair.handler();
     pair.client->request(get("/"), handler, true);
     ASSERT_TRUE(pair.run_until([&] { return handler.closed > 0; })) << status;
     EXPECT_TRUE(handler.is_well()) << status;
@@ -210,7 +213,7 @@ TEST(H3Exchange, EarlyAnswerStopsTheUpload) {
     exchange.stop_reading();
   };
   ASSERT_TRUE(pair.establish());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   Exchange& exchange = pair.client->request(post("/"), handler, false);
   exchange.write(Chunk::allocate(200'000));
   ASSERT_TRUE(pair.run_until([&] { return handler.ended; }));
@@ -227,7 +230,7 @@ TEST(H3Exchange, ClientResetsBeforeTheRequestLeft) {
   H3Pair pair;
   pair.serve();
   pair.connect();
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   pair.client->request(get("/"), handler, true).reset(ResetCode::cancelled);
   EXPECT_EQ(handler.closed, 0);  // never inside the call
   pair.run_for(1s);
@@ -240,7 +243,7 @@ TEST(H3Exchange, ClientResetsBeforeTheRequestLeft) {
 TEST(H3Exchange, ClientResetsWhileItWaits) {
   H3Pair pair;
   ASSERT_TRUE(pair.establish());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   Exchange& exchange = pair.client->request(get("/"), handler, true);
   ASSERT_TRUE(pair.run_until([&] { return !pair.requests.requests.empty(); }));
   exchange.reset(ResetCode::cancelled);
@@ -261,7 +264,7 @@ TEST(H3Exchange, ServerResetsInTheMiddle) {
     exchange.write(Chunk::allocate(100'000));
   };
   ASSERT_TRUE(pair.establish());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   pair.client->request(get("/"), handler, true);
   ASSERT_TRUE(pair.run_until([&] { return handler.body.size() > 50'000; }));
   pair.requests.last().exchange->reset(ResetCode::internal_error);
@@ -275,7 +278,7 @@ TEST(H3Exchange, RefusedIsToldApart) {
   H3Pair pair;
   pair.requests.then = [](Exchange& exchange, RecordingExchange&) { exchange.reset(ResetCode::refused); };
   ASSERT_TRUE(pair.establish());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   pair.client->request(get("/"), handler, true);
   ASSERT_TRUE(pair.run_until([&] { return handler.closed > 0; }));
   EXPECT_EQ(handler.error->kind, ErrorKind::refused);
@@ -286,7 +289,7 @@ TEST(H3Exchange, ResetInsideEveryCallback) {
     H3Pair pair;
     answer_with(pair, std::string(100'000, 'x'));
     ASSERT_TRUE(pair.establish());
-    RecordingExchange handler;
+    RecordingExchange& handler = pair.handler();
     Exchange& exchange = pair.client->request(get("/"), handler, true);
     const auto reset = [&](Exchange& e) { e.reset(ResetCode::cancelled); };
     if (where == 0) handler.then_response = [&] { exchange.reset(ResetCode::cancelled); };
@@ -307,7 +310,7 @@ TEST(H3Exchange, BodyThatBelongsToNoContentLengthIsNeverMadeToLookComplete) {
     exchange.finish();
   };
   ASSERT_TRUE(pair.establish());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   pair.client->request(get("/"), handler, true);
   ASSERT_TRUE(pair.run_until([&] { return handler.closed > 0; }));
   EXPECT_TRUE(handler.error);
@@ -317,7 +320,8 @@ TEST(H3Exchange, BodyThatBelongsToNoContentLengthIsNeverMadeToLookComplete) {
 TEST(H3Exchange, ConnectionCloseEndsAllOnce) {
   H3Pair pair;
   ASSERT_TRUE(pair.establish());
-  RecordingExchange one, two;
+  RecordingExchange& one = pair.handler();
+  RecordingExchange& two = pair.handler();
   pair.client->request(get("/1"), one, true);
   pair.client->request(get("/2"), two, true);
   ASSERT_TRUE(pair.run_until([&] { return pair.requests.requests.size() == 2; }));
@@ -328,7 +332,7 @@ TEST(H3Exchange, ConnectionCloseEndsAllOnce) {
   EXPECT_EQ(pair.client_events.closed, 1);
   EXPECT_EQ(pair.server_events.closed, 1);
   EXPECT_EQ(pair.requests.requests[0]->handler.closed, 1);
-  RecordingExchange late;
+  RecordingExchange& late = pair.handler();
   pair.client->request(get("/3"), late, true);
   pair.run_for(1s);
   EXPECT_EQ(late.closed, 1);
@@ -337,7 +341,7 @@ TEST(H3Exchange, ConnectionCloseEndsAllOnce) {
 TEST(H3Exchange, DestroyedClientTellsItsHandlers) {
   H3Pair pair;
   ASSERT_TRUE(pair.establish());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   pair.client->request(get("/"), handler, true);
   pair.client.reset();
   EXPECT_EQ(handler.closed, 1);
@@ -355,7 +359,8 @@ TEST(H3Exchange, UrgentResponsesOvertake) {
   };
   ASSERT_TRUE(pair.establish());
   std::vector<int> order;
-  RecordingExchange slow, urgent;
+  RecordingExchange& slow = pair.handler();
+  RecordingExchange& urgent = pair.handler();
   slow.then_closed = [&] { order.push_back(1); };
   urgent.then_closed = [&] { order.push_back(2); };
   pair.client->request(get("/slow"), slow, true);
@@ -380,7 +385,8 @@ TEST(H3Exchange, ResponsesAreNotInterleavedUnlessIncremental) {
       exchange.finish();
     };
     ASSERT_TRUE(pair.establish());
-    RecordingExchange first, second;
+    RecordingExchange& first = pair.handler();
+    RecordingExchange& second = pair.handler();
     std::size_t second_at_end_of_first = 0;
     first.then_end = [&](Exchange&) { second_at_end_of_first = second.body.size(); };
     Request request = get("/");
@@ -403,6 +409,7 @@ struct Returning : H3Pair {
     client_options.sessions = &sessions;
     client_options.early_data = true;
   }
+  ~Returning() { client.reset(); }
   void first_visit() {
     ASSERT_TRUE(establish());
     run_for(1s);
@@ -418,7 +425,8 @@ TEST(H3Exchange, EarlyDataForSafeRequestsOnly) {
   answer_with(pair, "x");
   pair.first_visit();
   pair.connect();
-  RecordingExchange early, late;
+  RecordingExchange& early = pair.handler();
+  RecordingExchange& late = pair.handler();
   pair.client->request(get("/early"), early, true);
   pair.client->request(post("/late"), late, true);
   const Time start = pair.simulation.timers.now();
@@ -442,7 +450,7 @@ TEST(H3Exchange, RefusedEarlyDataIsSentAgain) {
   pair.server_options.secret = tls::ServerSecret::random();
   pair.serve();
   pair.connect();
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   pair.client->request(get("/again"), handler, true);
   ASSERT_TRUE(pair.run_until([&] { return handler.closed > 0; }));
   EXPECT_TRUE(handler.is_well());

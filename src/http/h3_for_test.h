@@ -1,13 +1,6 @@
-// What the tests of HTTP/3 share: a client and a server that meet over a simulated link, and a peer that says on its streams whatever a
-// test likes.
+// What the tests of HTTP/3 share: a client and a server that meet over a simulated link, and a peer that says
+// on its streams whatever a test likes.
 #pragma once
-
-#include <functional>
-#include <initializer_list>
-#include <memory>
-#include <string>
-#include <utility>
-#include <vector>
 
 #include "base/varint.h"
 #include "http/h3_connection.h"
@@ -18,6 +11,14 @@
 #include "http/tcp_for_test.h"
 #include "quic/application_for_test.h"
 #include "tls/session_cache.h"
+
+#include <deque>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace sallyport::http::test {
 
@@ -32,6 +33,7 @@ struct H3Pair {
   Limits server_limits, client_limits;
   RecordingServer requests;
   RecordingConnection server_events, client_events;
+  std::deque<RecordingExchange> handlers;  // of the client's exchanges, which they outlive
   std::vector<H3Connection*> servers;
   std::unique_ptr<quic::Endpoint> endpoint;
   std::unique_ptr<H3Connection> client;
@@ -50,14 +52,16 @@ struct H3Pair {
   }
 
   void serve() {
-    endpoint = std::make_unique<quic::Endpoint>(environment, link.server, server_options, [this](quic::Connection& quic) {
-      auto server = make_h3_server(quic, requests, &server_events, server_limits);
-      servers.push_back(server.get());
-      return server;
-    });
+    endpoint = std::make_unique<quic::Endpoint>(
+        environment, link.server, server_options, [this](quic::Connection& quic) {
+          auto server = make_h3_server(quic, requests, &server_events, server_limits);
+          servers.push_back(server.get());
+          return server;
+        });
   }
   void connect() {
-    client = std::move(*make_h3_client(environment, link.client, client_options, client_events, client_limits));
+    client =
+        std::move(*make_h3_client(environment, link.client, client_options, client_events, client_limits));
   }
   /// Both, and the client knows the server's SETTINGS.
   bool establish() {
@@ -65,9 +69,12 @@ struct H3Pair {
     connect();
     return simulation.run_until([this] { return client_events.ready > 0; });
   }
-  bool run_until(const std::function<bool()>& done, Duration limit = 20s) { return simulation.run_until(done, limit); }
+  bool run_until(const std::function<bool()>& done, Duration limit = 20s) {
+    return simulation.run_until(done, limit);
+  }
   void run_for(Duration span) { simulation.run_for(span); }
   H3Connection& server() { return *servers.back(); }
+  RecordingExchange& handler() { return handlers.emplace_back(); }
 };
 
 inline Request connect_udp() {
@@ -99,13 +106,16 @@ inline std::string headers(const Lines& lines) {
   for (const auto& [name, value] : lines) encoder.add(name, value);
   return frame(H3Frame::headers, as_text(encoder.encoded()));
 }
-inline std::string data_frame(std::string_view body) { return frame(H3Frame::data, body); }
+inline std::string data_frame(std::string_view body) {
+  return frame(H3Frame::data, body);
+}
 inline Lines request_lines(Lines more = {}) {
   Lines lines{{":method", "GET"}, {":scheme", "https"}, {":authority", "server.test"}, {":path", "/"}};
   lines.insert(lines.end(), more.begin(), more.end());
   return lines;
 }
-inline std::string settings_frame(const H3Settings& settings = {.extended_connect = true, .datagrams = true}) {
+inline std::string settings_frame(const H3Settings& settings = {.extended_connect = true,
+                                                                .datagrams = true}) {
   const auto payload = encode_settings(settings);
   return frame(H3Frame::settings, as_text(payload));
 }
@@ -160,27 +170,31 @@ struct RawServer : H3Pair {
   std::vector<quic::test::TestApplication*> raws;
 
   bool meet(std::string control = settings_frame()) {
-    endpoint = std::make_unique<quic::Endpoint>(environment, link.server, server_options, [&](quic::Connection& quic) {
-      auto application = std::make_unique<quic::test::TestApplication>();
-      application->connection = &quic;
-      auto* const raw = application.get();
-      raws.push_back(raw);
-      application->when_established = [raw, control] {
-        raw->send(*raw->connection->open_unidirectional(), varint(0) + control, false);
-      };
-      return application;
-    });
+    endpoint = std::make_unique<quic::Endpoint>(
+        environment, link.server, server_options, [&](quic::Connection& quic) {
+          auto application = std::make_unique<quic::test::TestApplication>();
+          application->connection = &quic;
+          auto* const raw = application.get();
+          raws.push_back(raw);
+          application->when_established = [raw, control] {
+            raw->send(*raw->connection->open_unidirectional(), varint(0) + control, false);
+          };
+          return application;
+        });
     connect();
     return simulation.run_until([this] { return client_events.ready > 0 || client_events.closed > 0; });
   }
   quic::test::TestApplication& raw() { return *raws.back(); }
-  /// The error that our client closed the connection with; 0 when it is open. (The endpoint destroys raw() then.)
+  /// The error that our client closed the connection with; 0 when it is open. (The endpoint destroys raw()
+  /// then.)
   std::uint64_t closed_with() {
     run_for(200ms);
     return client_events.error ? client_events.error->code : 0;
   }
 };
 
-inline std::uint64_t code(H3Code code) { return static_cast<std::uint64_t>(code); }
+inline std::uint64_t code(H3Code code) {
+  return static_cast<std::uint64_t>(code);
+}
 
 }  // namespace sallyport::http::test

@@ -1,8 +1,8 @@
 #include "http/h3_frames.h"
 
-#include <algorithm>
-
 #include "base/varint.h"
+
+#include <algorithm>
 
 namespace sallyport::http {
 

@@ -1,10 +1,10 @@
 // HTTP/3's frames (RFC 9114 §7): their types, a reader of their heads, and how heads are written.
 #pragma once
 
+#include "base/bytes.h"
+
 #include <array>
 #include <cstdint>
-
-#include "base/bytes.h"
 
 namespace sallyport::http {
 
@@ -16,15 +16,22 @@ enum class H3Frame : std::uint64_t {
   push_promise = 0x5,
   goaway = 0x7,
   max_push_id = 0xd,
-  priority_update = 0xf0700,       // RFC 9218 §7.2: of a request
+  priority_update = 0xf0700,  // RFC 9218 §7.2: of a request
   priority_update_push = 0xf0701,
 };
 
 /// Types that HTTP/2 has and HTTP/3 must not see (RFC 9114 §7.2.8).
-constexpr bool is_http2_frame(std::uint64_t type) { return type == 0x2 || type == 0x6 || type == 0x8 || type == 0x9; }
+constexpr bool is_http2_frame(std::uint64_t type) {
+  return type == 0x2 || type == 0x6 || type == 0x8 || type == 0x9;
+}
 
 /// Types of unidirectional streams (RFC 9114 §6.2, RFC 9204 §4.2).
-enum class H3StreamType : std::uint64_t { control = 0x0, push = 0x1, qpack_encoder = 0x2, qpack_decoder = 0x3 };
+enum class H3StreamType : std::uint64_t {
+  control = 0x0,
+  push = 0x1,
+  qpack_encoder = 0x2,
+  qpack_decoder = 0x3
+};
 
 /// Reads frame heads byte by byte if need be, and remembers how much of a frame's payload is still to come.
 class H3FrameHead {

@@ -1,9 +1,5 @@
-// The small parts of HTTP/3: frame heads, settings, the queue of what is sent, the scheduler, the stream table, QPACK.
-#include <gtest/gtest.h>
-
-#include <map>
-#include <string>
-
+// The small parts of HTTP/3: frame heads, settings, the queue of what is sent, the scheduler, the stream
+// table, QPACK.
 #include "base/varint.h"
 #include "http/h3_error.h"
 #include "http/h3_frames.h"
@@ -13,11 +9,19 @@
 #include "http/h3_settings.h"
 #include "http/h3_stream_table.h"
 
+#include <map>
+#include <string>
+
+#include <gtest/gtest.h>
+
 namespace sallyport::http {
 namespace {
 
 TEST(H3FrameHead, EverySplit) {
-  for (const auto& [type, length] : {std::pair<std::uint64_t, std::uint64_t>{0, 5}, {1, 100}, {0xf0700, 70'000}, {varint_max, varint_max}}) {
+  for (const auto& [type, length] : {std::pair<std::uint64_t, std::uint64_t>{0, 5},
+                                     {1, 100},
+                                     {0xf0700, 70'000},
+                                     {varint_max, varint_max}}) {
     std::array<std::uint8_t, 32> bytes{};
     std::size_t size = put_varint(bytes, type);
     size += put_varint(MutableBytes(bytes).subspan(size), length);
@@ -41,8 +45,11 @@ TEST(H3FrameHead, EverySplit) {
 }
 
 TEST(H3Settings, RoundTripAndUnknownOnes) {
-  const H3Settings settings{.max_field_section_size = 65536, .qpack_table_capacity = 4096, .qpack_blocked_streams = 100,
-                            .extended_connect = true, .datagrams = true};
+  const H3Settings settings{.max_field_section_size = 65536,
+                            .qpack_table_capacity = 4096,
+                            .qpack_blocked_streams = 100,
+                            .extended_connect = true,
+                            .datagrams = true};
   auto payload = encode_settings(settings);
   EXPECT_EQ(*parse_settings(payload), settings);
   payload.push_back(0x21);  // reserved
@@ -56,7 +63,8 @@ std::string unsent(const H3OutQueue& queue, std::size_t pieces = 16) {
   std::size_t count = 0;
   const std::size_t total = queue.unsent(out, count);
   std::string text;
-  for (std::size_t i = 0; i < count; ++i) text.append(static_cast<const char*>(out[i].iov_base), out[i].iov_len);
+  for (std::size_t i = 0; i < count; ++i)
+    text.append(static_cast<const char*>(out[i].iov_base), out[i].iov_len);
   EXPECT_EQ(text.size(), total);
   return text;
 }

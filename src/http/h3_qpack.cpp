@@ -1,8 +1,8 @@
 #include "http/h3_qpack.h"
 
-#include <new>
-
 #include "http/h3_error.h"
+
+#include <new>
 
 namespace sallyport::http {
 
@@ -16,7 +16,14 @@ std::string_view view(nghttp3_rcbuf* buffer) {
   return {reinterpret_cast<const char*>(bytes.base), bytes.len};
 }
 
-const std::uint8_t* octets(std::string_view text) { return reinterpret_cast<const std::uint8_t*>(text.data()); }
+const std::uint8_t* octets(std::string_view text) {
+  return reinterpret_cast<const std::uint8_t*>(text.data());
+}
+
+/// What no intermediary may put into a table either (RFC 9204 §7.1.3).
+bool is_secret(std::string_view name) {
+  return name == "authorization" || name == "proxy-authorization" || name == "cookie" || name == "set-cookie";
+}
 
 void recycle(nghttp3_buf& buffer) {
   if (static_cast<std::size_t>(buffer.end - buffer.begin) > keep_at_most) {
@@ -49,7 +56,8 @@ QpackEncoder::~QpackEncoder() {
 }
 
 void QpackEncoder::add(std::string_view name, std::string_view value) {
-  lines_.push_back({octets(name), octets(value), name.size(), value.size(), NGHTTP3_NV_FLAG_NONE});
+  const std::uint8_t flags = is_secret(name) ? NGHTTP3_NV_FLAG_NEVER_INDEX : NGHTTP3_NV_FLAG_NONE;
+  lines_.push_back({octets(name), octets(value), name.size(), value.size(), flags});
 }
 
 void QpackEncoder::add(const Fields& fields) {
@@ -67,7 +75,8 @@ Bytes QpackEncoder::encoded() {
   recycle(lines_buffer_);
   recycle(instructions_);
   // Any stream's ID does: without a table the encoder remembers none.
-  if (nghttp3_qpack_encoder_encode(encoder_, &prefix_, &lines_buffer_, &instructions_, 0, lines_.data(), lines_.size()) != 0)
+  if (nghttp3_qpack_encoder_encode(encoder_, &prefix_, &lines_buffer_, &instructions_, 0, lines_.data(),
+                                   lines_.size()) != 0)
     throw std::bad_alloc();  // its only way to fail
   section_.assign(prefix_.pos, prefix_.last);
   section_.insert(section_.end(), lines_buffer_.pos, lines_buffer_.last);
@@ -76,13 +85,17 @@ Bytes QpackEncoder::encoded() {
 }
 
 QpackDecoder::QpackDecoder() {
-  if (nghttp3_qpack_decoder_new(&decoder_, qpack_table_capacity, qpack_blocked_streams, nghttp3_mem_default()) != 0)
+  if (nghttp3_qpack_decoder_new(&decoder_, qpack_table_capacity, qpack_blocked_streams,
+                                nghttp3_mem_default()) != 0)
     throw std::bad_alloc();
 }
 
-QpackDecoder::~QpackDecoder() { nghttp3_qpack_decoder_del(decoder_); }
+QpackDecoder::~QpackDecoder() {
+  nghttp3_qpack_decoder_del(decoder_);
+}
 
-Result<bool> QpackDecoder::decode(quic::StreamId id, QpackContext& context, Bytes& section, HeadBuilder& builder) {
+Result<bool> QpackDecoder::decode(quic::StreamId id, QpackContext& context, Bytes& section,
+                                  HeadBuilder& builder) {
   if (!context) {
     nghttp3_qpack_stream_context* fresh = nullptr;
     if (nghttp3_qpack_stream_context_new(&fresh, id, nghttp3_mem_default()) != 0) throw std::bad_alloc();
@@ -91,8 +104,8 @@ Result<bool> QpackDecoder::decode(quic::StreamId id, QpackContext& context, Byte
   while (true) {
     nghttp3_qpack_nv line;
     std::uint8_t flags = 0;
-    const nghttp3_ssize used = nghttp3_qpack_decoder_read_request(decoder_, context.get(), &line, &flags, section.data(),
-                                                                  section.size(), 1);
+    const nghttp3_ssize used = nghttp3_qpack_decoder_read_request(decoder_, context.get(), &line, &flags,
+                                                                  section.data(), section.size(), 1);
     if (used < 0) return h3_failure(H3Code::qpack_decompression_failed, "a field section cannot be decoded");
     section = section.subspan(static_cast<std::size_t>(used));
     if ((flags & NGHTTP3_QPACK_DECODE_FLAG_BLOCKED) != 0) return false;
@@ -116,12 +129,14 @@ bool QpackDecoder::is_ready(const QpackContext& context) const {
 Result<> QpackDecoder::read_encoder_stream(Bytes bytes) {
   table_used_ = true;
   const nghttp3_ssize used = nghttp3_qpack_decoder_read_encoder(decoder_, bytes.data(), bytes.size());
-  if (used < 0) return h3_failure(H3Code::qpack_encoder_stream_error, "the peer's QPACK encoder stream makes no sense");
+  if (used < 0)
+    return h3_failure(H3Code::qpack_encoder_stream_error, "the peer's QPACK encoder stream makes no sense");
   return {};
 }
 
 void QpackDecoder::cancel(quic::StreamId id) {
-  // Nobody needs to know where no table is (RFC 9204 §2.2.2.2). It fails only once the decoder is of no use any more.
+  // Nobody needs to know where no table is (RFC 9204 §2.2.2.2). It fails only once the decoder is of no use
+  // any more.
   if (table_used_) static_cast<void>(nghttp3_qpack_decoder_cancel_stream(decoder_, id));
 }
 
@@ -143,7 +158,8 @@ Result<> QpackCancellations::read(Bytes bytes) {
     } else if ((octet & 0xc0) == 0x40) {
       in_number_ = (octet & 0x3f) == 0x3f;  // the prefix is full: the number goes on
     } else {
-      return h3_failure(H3Code::qpack_decoder_stream_error, "the peer acknowledges what our QPACK encoder never sent");
+      return h3_failure(H3Code::qpack_decoder_stream_error,
+                        "the peer acknowledges what our QPACK encoder never sent");
     }
   }
   return {};

@@ -1,18 +1,19 @@
-// QPACK (RFC 9204) by nghttp3. Our encoder uses the static table only: it then has no state, all connections of a thread share one, no
-// stream of ours ever waits for another, and an idle connection holds no table. Our decoder takes whatever the peer's encoder likes.
+// QPACK (RFC 9204) by nghttp3. Our encoder uses the static table only: it then has no state, all connections
+// of a thread share one, no stream of ours ever waits for another, and an idle connection holds no table. Our
+// decoder takes whatever the peer's encoder likes.
 #pragma once
 
-#include <nghttp3/nghttp3.h>
+#include "base/bytes.h"
+#include "base/result.h"
+#include "http/validation.h"
+#include "quic/application.h"
 
 #include <cstdint>
 #include <memory>
 #include <string_view>
 #include <vector>
 
-#include "base/bytes.h"
-#include "base/result.h"
-#include "http/validation.h"
-#include "quic/application.h"
+#include <nghttp3/nghttp3.h>
 
 namespace sallyport::http {
 
@@ -58,8 +59,9 @@ class QpackDecoder {
   QpackDecoder(const QpackDecoder&) = delete;
   QpackDecoder& operator=(const QpackDecoder&) = delete;
 
-  /// Decodes a whole section into `builder`; takes what it used off `section`. False: it is blocked; `context` is then to be given again with
-  /// what is left, once is_ready() says so. An Error ends the connection.
+  /// Decodes a whole section into `builder`; takes what it used off `section`. False: it is blocked;
+  /// `context` is then to be given again with what is left, once is_ready() says so. An Error ends the
+  /// connection.
   Result<bool> decode(quic::StreamId id, QpackContext& context, Bytes& section, HeadBuilder& builder);
   bool is_ready(const QpackContext& context) const;
   /// From the peer's encoder stream.
@@ -74,7 +76,8 @@ class QpackDecoder {
   bool table_used_ = false;  // the peer's encoder has a table to keep track of
 };
 
-/// Reads the peer's decoder stream. Since our encoder refers to no table, all it may say is that streams were cancelled.
+/// Reads the peer's decoder stream. Since our encoder refers to no table, all it may say is that streams were
+/// cancelled.
 class QpackCancellations {
  public:
   Result<> read(Bytes bytes);

@@ -1,8 +1,8 @@
 // What QUIC brings: stream data, resets, datagrams.
-#include <algorithm>
-
 #include "base/varint.h"
 #include "http/h3_connection_impl.h"
+
+#include <algorithm>
 
 namespace sallyport::http {
 
@@ -24,7 +24,8 @@ Result<> H3ConnectionImpl::on_stream_data(quic::StreamId id, Bytes data, bool fi
 }
 
 Result<> H3ConnectionImpl::on_request_data(quic::StreamId id, Bytes data, bool fin) {
-  if (!quic::is_client_initiated(id)) return h3_failure(H3Code::stream_creation_error, "a server may not open request streams");
+  if (!quic::is_client_initiated(id))
+    return h3_failure(H3Code::stream_creation_error, "a server may not open request streams");
   const auto* const entry = streams_.find(id);
   H3Exchange* exchange = entry != nullptr ? entry->exchange : nullptr;
   if (entry == nullptr && is_server()) {
@@ -47,7 +48,8 @@ Result<> H3ConnectionImpl::on_request_data(quic::StreamId id, Bytes data, bool f
 
 Result<> H3ConnectionImpl::on_stream_reset(quic::StreamId id, std::uint64_t code) {
   if (!quic::is_bidirectional(id)) {
-    if (is_critical(id)) return h3_failure(H3Code::closed_critical_stream, "the peer reset a stream that has to stay");
+    if (is_critical(id))
+      return h3_failure(H3Code::closed_critical_stream, "the peer reset a stream that has to stay");
     return {};
   }
   const auto* const entry = streams_.find(id);
@@ -108,13 +110,14 @@ void H3ConnectionImpl::on_datagram(Bytes payload, Time) {
   if (exchange != nullptr && exchange->is_tunnel() && !exchange->is_ending()) {
     last_tunnel_ = exchange;
     if (recorder() != nullptr)
-      trace_capsule(trace::Direction::received, {.stream_id = id, .type = capsule_datagram, .length = payload.size(),
-                                                 .as_datagram_frame = true});
+      trace_capsule(
+          trace::Direction::received,
+          {.stream_id = id, .type = capsule_datagram, .length = payload.size(), .as_datagram_frame = true});
     exchange->received_datagram(payload);
     return;
   }
-  // A request may still be on its way, and so may the answer that makes a tunnel of one. What ended does not come back; an older
-  // request that we do not know did, in all likelihood.
+  // A request may still be on its way, and so may the answer that makes a tunnel of one. What ended does not
+  // come back; an older request that we do not know did, in all likelihood.
   const bool may_come = exchange != nullptr ? !exchange->is_ending() && !exchange->has_response()
                                             : is_server() && !known && id + late_requests >= next_request_;
   if (!may_come) {

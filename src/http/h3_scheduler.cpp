@@ -21,10 +21,12 @@ void H3Scheduler::add(H3Sender& sender) {
   sender.scheduled_ = true;
   Level& level = levels_[sender.priority_.urgency];
   busy_ |= static_cast<std::uint8_t>(1u << sender.priority_.urgency);
-  // One that is not incremental goes before those of its kind that were asked for later; IDs mostly grow, so this is short.
+  // One that is not incremental goes before those of its kind that were asked for later; IDs mostly grow, so
+  // this is short.
   H3Sender* before = level.last;
   if (!sender.priority_.incremental)
-    while (before != nullptr && !before->priority_.incremental && before->id_ > sender.id_) before = before->previous_;
+    while (before != nullptr && !before->priority_.incremental && before->id_ > sender.id_)
+      before = before->previous_;
   insert_after(level, before, sender);
 }
 

@@ -1,12 +1,12 @@
-// H3Scheduler: which stream sends next, by RFC 9218 §10: lower urgency first; within one, streams that are not incremental one after
-// another by stream ID, incremental ones in turns.
+// H3Scheduler: which stream sends next, by RFC 9218 §10: lower urgency first; within one, streams that are
+// not incremental one after another by stream ID, incremental ones in turns.
 #pragma once
-
-#include <array>
-#include <cstdint>
 
 #include "http/message.h"
 #include "quic/application.h"
+
+#include <array>
+#include <cstdint>
 
 namespace sallyport::http {
 

@@ -1,7 +1,7 @@
 // What QUIC takes: the control and QPACK streams first, then request streams by priority.
-#include <array>
-
 #include "http/h3_connection_impl.h"
+
+#include <array>
 
 namespace sallyport::http {
 

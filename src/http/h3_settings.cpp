@@ -1,9 +1,9 @@
 #include "http/h3_settings.h"
 
+#include "http/h3_error.h"
+
 #include <algorithm>
 #include <array>
-
-#include "http/h3_error.h"
 
 namespace sallyport::http {
 
@@ -18,7 +18,9 @@ enum Id : std::uint64_t {
 };
 
 // HTTP/2's (RFC 9114 §7.2.4.1).
-bool is_forbidden(std::uint64_t id) { return id >= 0x2 && id <= 0x5; }
+bool is_forbidden(std::uint64_t id) {
+  return id >= 0x2 && id <= 0x5;
+}
 
 void put(std::vector<std::uint8_t>& out, std::uint64_t id, std::uint64_t value) {
   std::array<std::uint8_t, 16> pair;
@@ -58,12 +60,23 @@ Result<H3Settings> parse_settings(Bytes payload) {
     };
     Result<> fine;
     switch (*id) {
-      case qpack_max_table_capacity: settings.qpack_table_capacity = *value; break;
-      case max_field_section_size: settings.max_field_section_size = *value; break;
-      case qpack_blocked_streams: settings.qpack_blocked_streams = *value; break;
-      case enable_connect_protocol: fine = flag(settings.extended_connect); break;
-      case h3_datagram: fine = flag(settings.datagrams); break;
-      default: break;
+      case qpack_max_table_capacity:
+        settings.qpack_table_capacity = *value;
+        break;
+      case max_field_section_size:
+        settings.max_field_section_size = *value;
+        break;
+      case qpack_blocked_streams:
+        settings.qpack_blocked_streams = *value;
+        break;
+      case enable_connect_protocol:
+        fine = flag(settings.extended_connect);
+        break;
+      case h3_datagram:
+        fine = flag(settings.datagrams);
+        break;
+      default:
+        break;
     }
     if (!fine) return std::unexpected(std::move(fine.error()));
   }

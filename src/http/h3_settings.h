@@ -1,12 +1,12 @@
 // SETTINGS of HTTP/3 (RFC 9114 §7.2.4, RFC 9204 §5, RFC 9220 §5, RFC 9297 §2.1.1).
 #pragma once
 
-#include <cstdint>
-#include <vector>
-
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/varint.h"
+
+#include <cstdint>
+#include <vector>
 
 namespace sallyport::http {
 

@@ -1,7 +1,7 @@
 // GOAWAY and graceful shutdown of HTTP/3 (RFC 9114 §5.2), both ways.
-#include <gtest/gtest.h>
-
 #include "http/h3_for_test.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::http {
 namespace {
@@ -19,7 +19,9 @@ using test::varint;
 TEST(H3Shutdown, ServerFinishesWhatItHasAndTakesWhatIsOnItsWay) {
   H3Pair pair;
   ASSERT_TRUE(pair.establish());
-  RecordingExchange open, late, too_late;
+  RecordingExchange& open = pair.handler();
+  RecordingExchange& late = pair.handler();
+  RecordingExchange& too_late = pair.handler();
   pair.client->request(get("/open"), open, true);
   ASSERT_TRUE(pair.run_until([&] { return pair.requests.requests.size() == 1; }));
   pair.server().shutdown();
@@ -73,7 +75,7 @@ TEST(H3Shutdown, RequestsAfterTheFinalGoawayAreRejected) {
 TEST(H3Shutdown, ClientClosesAfterItsLastExchange) {
   H3Pair pair;
   ASSERT_TRUE(pair.establish());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   pair.client->request(get("/"), handler, true);
   ASSERT_TRUE(pair.run_until([&] { return pair.requests.requests.size() == 1; }));
   pair.client->shutdown();
@@ -89,7 +91,8 @@ TEST(H3Shutdown, ClientClosesAfterItsLastExchange) {
 TEST(H3Shutdown, GoawayRefusesWhatIsAboveItsId) {
   RawServer pair;
   ASSERT_TRUE(pair.meet());
-  RecordingExchange below, above;
+  RecordingExchange& below = pair.handler();
+  RecordingExchange& above = pair.handler();
   pair.client->request(get("/below"), below, true);
   pair.client->request(get("/above"), above, true);
   pair.run_for(100ms);
@@ -108,7 +111,7 @@ TEST(H3Shutdown, GoawayThatGoesUpOrNamesNoRequest) {
   for (const auto& [first, second] : {std::pair{8, 12}, std::pair{8, 7}}) {
     RawServer pair;
     ASSERT_TRUE(pair.meet());
-    RecordingExchange keeps_it_open;
+    RecordingExchange& keeps_it_open = pair.handler();
     pair.client->request(get("/"), keeps_it_open, true);
     pair.run_for(100ms);
     pair.raw().send(3, frame(H3Frame::goaway, varint(static_cast<std::uint64_t>(first))), false);

@@ -1,12 +1,12 @@
-// H3StreamTable: from a request stream's ID to its exchange, without an allocation a stream. An entry without an exchange is a stream
-// whose exchange ended before QUIC was done with it.
+// H3StreamTable: from a request stream's ID to its exchange, without an allocation a stream. An entry without
+// an exchange is a stream whose exchange ended before QUIC was done with it.
 #pragma once
+
+#include "quic/application.h"
 
 #include <cassert>
 #include <cstdint>
 #include <vector>
-
-#include "quic/application.h"
 
 namespace sallyport::http {
 
@@ -59,7 +59,9 @@ class H3StreamTable {
 
  private:
   // Consecutive requests have consecutive numbers, so the low bits spread them best.
-  std::size_t home(quic::StreamId id) const { return static_cast<std::size_t>(id >> 2) & (entries_.size() - 1); }
+  std::size_t home(quic::StreamId id) const {
+    return static_cast<std::size_t>(id >> 2) & (entries_.size() - 1);
+  }
   std::size_t next(std::size_t i) const { return (i + 1) & (entries_.size() - 1); }
   void put(const Entry& entry) {
     std::size_t i = home(entry.id);

@@ -1,8 +1,8 @@
 // What a recorder is told: frames, settings, capsules. Texts are made only when there is one.
-#include <fmt/format.h>
-
 #include "http/h3_connection_impl.h"
 #include "http/h3_frames.h"
+
+#include <fmt/format.h>
 
 namespace sallyport::http {
 
@@ -10,17 +10,25 @@ namespace {
 
 trace::HttpFrameKind kind_of(std::uint64_t type) {
   switch (static_cast<H3Frame>(type)) {
-    case H3Frame::data: return trace::HttpFrameKind::data;
-    case H3Frame::headers: return trace::HttpFrameKind::headers;
-    case H3Frame::settings: return trace::HttpFrameKind::settings;
-    case H3Frame::goaway: return trace::HttpFrameKind::goaway;
-    case H3Frame::max_push_id: return trace::HttpFrameKind::max_push_id;
+    case H3Frame::data:
+      return trace::HttpFrameKind::data;
+    case H3Frame::headers:
+      return trace::HttpFrameKind::headers;
+    case H3Frame::settings:
+      return trace::HttpFrameKind::settings;
+    case H3Frame::goaway:
+      return trace::HttpFrameKind::goaway;
+    case H3Frame::max_push_id:
+      return trace::HttpFrameKind::max_push_id;
     case H3Frame::priority_update:
-    case H3Frame::priority_update_push: return trace::HttpFrameKind::priority_update;
-    default: break;
+    case H3Frame::priority_update_push:
+      return trace::HttpFrameKind::priority_update;
+    default:
+      break;
   }
   // RFC 9114 §7.2.8: reserved to keep the unknown alive.
-  return type >= 0x21 && (type - 0x21) % 0x1f == 0 ? trace::HttpFrameKind::reserved : trace::HttpFrameKind::unknown;
+  return type >= 0x21 && (type - 0x21) % 0x1f == 0 ? trace::HttpFrameKind::reserved
+                                                   : trace::HttpFrameKind::unknown;
 }
 
 std::string lines_of(const Fields& fields) {
@@ -34,7 +42,8 @@ std::string lines_of(const Fields& fields) {
 void H3ConnectionImpl::trace_frame(trace::Direction direction, quic::StreamId id, std::uint64_t type,
                                    std::uint64_t length) const {
   if (recorder() != nullptr)
-    recorder()->http_frame(timers().now(), direction, {.kind = kind_of(type), .stream_id = id, .length = length, .fields = {}});
+    recorder()->http_frame(timers().now(), direction,
+                           {.kind = kind_of(type), .stream_id = id, .length = length, .fields = {}});
 }
 
 void H3ConnectionImpl::trace_request(trace::Direction direction, quic::StreamId id, std::uint64_t length,
@@ -44,43 +53,56 @@ void H3ConnectionImpl::trace_request(trace::Direction direction, quic::StreamId 
     text += fmt::format(":scheme: {}\n:path: {}\n", request.scheme, request.path);
   if (!request.protocol.empty()) text += fmt::format(":protocol: {}\n", request.protocol);
   text += lines_of(request.fields);
-  recorder()->http_frame(timers().now(), direction,
-                         {.kind = trace::HttpFrameKind::headers, .stream_id = id, .length = length, .fields = text});
+  recorder()->http_frame(
+      timers().now(), direction,
+      {.kind = trace::HttpFrameKind::headers, .stream_id = id, .length = length, .fields = text});
 }
 
 void H3ConnectionImpl::trace_response(trace::Direction direction, quic::StreamId id, std::uint64_t length,
                                       const Response& response) const {
   const std::string text = fmt::format(":status: {}\n", response.status) + lines_of(response.fields);
-  recorder()->http_frame(timers().now(), direction,
-                         {.kind = trace::HttpFrameKind::headers, .stream_id = id, .length = length, .fields = text});
+  recorder()->http_frame(
+      timers().now(), direction,
+      {.kind = trace::HttpFrameKind::headers, .stream_id = id, .length = length, .fields = text});
 }
 
 void H3ConnectionImpl::trace_fields(trace::Direction direction, quic::StreamId id, std::uint64_t length,
                                     const Fields& fields) const {
   const std::string text = lines_of(fields);
-  recorder()->http_frame(timers().now(), direction,
-                         {.kind = trace::HttpFrameKind::headers, .stream_id = id, .length = length, .fields = text});
+  recorder()->http_frame(
+      timers().now(), direction,
+      {.kind = trace::HttpFrameKind::headers, .stream_id = id, .length = length, .fields = text});
 }
 
 void H3ConnectionImpl::trace_settings(trace::Direction direction, quic::StreamId id, std::uint64_t length,
                                       const H3Settings& settings) const {
-  const std::string text =
-      fmt::format("QPACK_MAX_TABLE_CAPACITY={}\nMAX_FIELD_SECTION_SIZE={}\nQPACK_BLOCKED_STREAMS={}\n"
-                  "ENABLE_CONNECT_PROTOCOL={}\nH3_DATAGRAM={}\n",
-                  settings.qpack_table_capacity, settings.max_field_section_size, settings.qpack_blocked_streams,
-                  settings.extended_connect ? 1 : 0, settings.datagrams ? 1 : 0);
-  recorder()->http_frame(timers().now(), direction,
-                         {.kind = trace::HttpFrameKind::settings, .stream_id = id, .length = length, .fields = text});
+  const std::string text = fmt::format(
+      "QPACK_MAX_TABLE_CAPACITY={}\nMAX_FIELD_SECTION_SIZE={}\nQPACK_BLOCKED_STREAMS={}\n"
+      "ENABLE_CONNECT_PROTOCOL={}\nH3_DATAGRAM={}\n",
+      settings.qpack_table_capacity, settings.max_field_section_size, settings.qpack_blocked_streams,
+      settings.extended_connect ? 1 : 0, settings.datagrams ? 1 : 0);
+  recorder()->http_frame(
+      timers().now(), direction,
+      {.kind = trace::HttpFrameKind::settings, .stream_id = id, .length = length, .fields = text});
 }
 
-void H3ConnectionImpl::trace_stream_type(trace::Direction owner, quic::StreamId id, std::uint64_t type) const {
+void H3ConnectionImpl::trace_stream_type(trace::Direction owner, quic::StreamId id,
+                                         std::uint64_t type) const {
   if (recorder() == nullptr) return;
   std::string_view name = "unknown";
   switch (static_cast<H3StreamType>(type)) {
-    case H3StreamType::control: name = "control"; break;
-    case H3StreamType::push: name = "push"; break;
-    case H3StreamType::qpack_encoder: name = "qpack_encode"; break;
-    case H3StreamType::qpack_decoder: name = "qpack_decode"; break;
+    case H3StreamType::control:
+      name = "control";
+      break;
+    case H3StreamType::push:
+      name = "push";
+      break;
+    case H3StreamType::qpack_encoder:
+      name = "qpack_encode";
+      break;
+    case H3StreamType::qpack_decoder:
+      name = "qpack_decode";
+      break;
   }
   recorder()->http_stream_type(timers().now(), owner, id, name);
 }

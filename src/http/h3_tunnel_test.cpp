@@ -1,7 +1,8 @@
-// Tunnels over HTTP/3: CONNECT, extended CONNECT, HTTP datagrams in frames and in capsules (RFC 9297), and those that come early.
-#include <gtest/gtest.h>
-
+// Tunnels over HTTP/3: CONNECT, extended CONNECT, HTTP datagrams in frames and in capsules (RFC 9297), and
+// those that come early.
 #include "http/h3_for_test.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::http {
 namespace {
@@ -9,8 +10,8 @@ namespace {
 using test::connect_udp;
 using test::data_frame;
 using test::frame;
-using test::headers;
 using test::H3Pair;
+using test::headers;
 using test::RawClient;
 using test::RawServer;
 using test::RecordingExchange;
@@ -30,7 +31,7 @@ TEST(H3Tunnel, DatagramsBothWays) {
   H3Pair pair;
   serve_echo(pair);
   ASSERT_TRUE(pair.establish());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   Exchange& exchange = pair.client->request(connect_udp(), handler, false);
   exchange.use_capsules();
   ASSERT_TRUE(pair.run_until([&] { return handler.response.has_value(); }));
@@ -52,7 +53,7 @@ TEST(H3Tunnel, LargestDatagramFitsAndOneMoreByteDoesNot) {
   H3Pair pair;
   serve_echo(pair);
   ASSERT_TRUE(pair.establish());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   Exchange& exchange = pair.client->request(connect_udp(), handler, false);
   exchange.use_capsules();
   pair.run_for(3s);  // lets MTU discovery end
@@ -72,13 +73,14 @@ TEST(H3Tunnel, DatagramsBeforeTheHandshakeLeaveBehindTheRequest) {
   serve_echo(pair);
   pair.serve();
   pair.connect();
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   Exchange& exchange = pair.client->request(connect_udp(), handler, false);
   exchange.use_capsules();
   EXPECT_TRUE(exchange.send_datagram(as_bytes(context_zero), as_bytes("first")));
   EXPECT_TRUE(exchange.send_datagram(as_bytes(context_zero), as_bytes("second")));
   const Time start = pair.simulation.timers.now();
-  ASSERT_TRUE(pair.run_until([&] { return !pair.requests.requests.empty() && pair.requests.last().handler.datagrams.size() == 2; }));
+  ASSERT_TRUE(pair.run_until(
+      [&] { return !pair.requests.requests.empty() && pair.requests.last().handler.datagrams.size() == 2; }));
   EXPECT_EQ(pair.simulation.timers.now() - start, 30ms);
   EXPECT_EQ(pair.requests.last().handler.datagrams[0], context_zero + "first");
   EXPECT_EQ(pair.requests.last().handler.datagrams[1], context_zero + "second");
@@ -88,11 +90,12 @@ TEST(H3Tunnel, CapsulesPassToo) {
   H3Pair pair;
   serve_echo(pair);
   ASSERT_TRUE(pair.establish());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   Exchange& exchange = pair.client->request(connect_udp(), handler, false);
   exchange.use_capsules();
   exchange.send_capsule(0x1234, as_bytes("value"));
-  ASSERT_TRUE(pair.run_until([&] { return !pair.requests.requests.empty() && !pair.requests.last().handler.capsules.empty(); }));
+  ASSERT_TRUE(pair.run_until(
+      [&] { return !pair.requests.requests.empty() && !pair.requests.last().handler.capsules.empty(); }));
   EXPECT_EQ(pair.requests.last().handler.capsules[0], std::pair(std::uint64_t{0x1234}, std::string("value")));
   EXPECT_EQ(pair.requests.last().handler.body, "");
 }
@@ -101,8 +104,13 @@ TEST(H3Tunnel, DatagramCapsulesAreTakenOverHttp3) {
   RawClient pair;
   serve_echo(pair);
   ASSERT_TRUE(pair.meet());
-  const std::string capsules = varint(0) + varint(6) + context_zero + "hello" + varint(0) + varint(4) + context_zero + "you";
-  pair.say(headers({{":method", "CONNECT"}, {":protocol", "connect-udp"}, {":scheme", "https"}, {":authority", "server.test"}, {":path", "/x"}}) +
+  const std::string capsules =
+      varint(0) + varint(6) + context_zero + "hello" + varint(0) + varint(4) + context_zero + "you";
+  pair.say(headers({{":method", "CONNECT"},
+                    {":protocol", "connect-udp"},
+                    {":scheme", "https"},
+                    {":authority", "server.test"},
+                    {":path", "/x"}}) +
                data_frame(capsules.substr(0, 3)) + data_frame(capsules.substr(3)),
            false);
   pair.run_for(200ms);
@@ -114,7 +122,7 @@ TEST(H3Tunnel, DatagramCapsulesAreTakenOverHttp3) {
 TEST(H3Tunnel, WithoutDatagramFramesTheyGoAsCapsules) {
   RawServer pair;
   ASSERT_TRUE(pair.meet(test::settings_frame({.extended_connect = true})));
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   Exchange& exchange = pair.client->request(connect_udp(), handler, false);
   exchange.use_capsules();
   EXPECT_FALSE(exchange.datagrams_unreliable());
@@ -122,14 +130,19 @@ TEST(H3Tunnel, WithoutDatagramFramesTheyGoAsCapsules) {
   EXPECT_TRUE(exchange.send_datagram(as_bytes(context_zero), as_bytes("hi")));
   pair.run_for(200ms);
   EXPECT_EQ(pair.raw().datagrams.size(), 0u);
-  EXPECT_TRUE(pair.raw().streams[0].received.ends_with(data_frame(varint(0) + varint(3) + context_zero + "hi")));
+  EXPECT_TRUE(
+      pair.raw().streams[0].received.ends_with(data_frame(varint(0) + varint(3) + context_zero + "hi")));
 }
 
 TEST(H3Tunnel, MalformedCapsulesResetTheStream) {
   RawClient pair;
   serve_echo(pair);
   ASSERT_TRUE(pair.meet());
-  const auto id = pair.say(headers({{":method", "CONNECT"}, {":protocol", "connect-udp"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}}) +
+  const auto id = pair.say(headers({{":method", "CONNECT"},
+                                    {":protocol", "connect-udp"},
+                                    {":scheme", "https"},
+                                    {":authority", "a"},
+                                    {":path", "/"}}) +
                                data_frame(varint(0) + varint(100) + "cut"),
                            true);
   EXPECT_EQ(pair.reset_with(id), test::code(H3Code::datagram_error));
@@ -139,14 +152,19 @@ TEST(H3Tunnel, MalformedCapsulesResetTheStream) {
 // Early datagrams (RFC 9298 §5, bad input 24)
 
 std::string connect_head() {
-  return headers({{":method", "CONNECT"}, {":protocol", "connect-udp"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}});
+  return headers({{":method", "CONNECT"},
+                  {":protocol", "connect-udp"},
+                  {":scheme", "https"},
+                  {":authority", "a"},
+                  {":path", "/"}});
 }
 
 TEST(H3Tunnel, DatagramsBeforeTheRequestAreHeldInOrder) {
   RawClient pair;
   serve_echo(pair);
   ASSERT_TRUE(pair.meet());
-  for (int i = 0; i < 3; ++i) pair.connection->send_datagram(as_bytes(varint(0)), as_bytes(std::to_string(i)));
+  for (int i = 0; i < 3; ++i)
+    pair.connection->send_datagram(as_bytes(varint(0)), as_bytes(std::to_string(i)));
   pair.run_for(100ms);
   pair.say(connect_head(), false);
   pair.run_for(50ms);
@@ -176,14 +194,17 @@ TEST(H3Tunnel, HeldDatagramsAreBounded) {
   ASSERT_TRUE(pair.meet());
   for (int i = 0; i < 50; ++i) pair.connection->send_datagram(as_bytes(varint(7)), as_bytes("x"));
   pair.run_for(100ms);
-  EXPECT_EQ(pair.server().counters().datagrams_dropped_unknown_stream, 50 - pair.server_limits.early_datagrams);
+  EXPECT_EQ(pair.server().counters().datagrams_dropped_unknown_stream,
+            50 - pair.server_limits.early_datagrams);
   pair.run_for(1s);
   EXPECT_EQ(pair.server().counters().datagrams_dropped_unknown_stream, 50u);
 }
 
 TEST(H3Tunnel, DatagramsForWhatIsNoTunnelOrIsOverAreDropped) {
   RawClient pair;
-  pair.requests.then = [](Exchange& exchange, RecordingExchange&) { exchange.respond({.status = 403}, true); };
+  pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond({.status = 403}, true);
+  };
   ASSERT_TRUE(pair.meet());
   pair.say(connect_head(), false);
   pair.run_for(100ms);
@@ -201,7 +222,7 @@ TEST(H3Tunnel, DatagramsForWhatIsNoTunnelOrIsOverAreDropped) {
 TEST(H3Tunnel, DatagramsThatOvertakeTheAnswer) {
   RawServer pair;
   ASSERT_TRUE(pair.meet());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   pair.client->request(connect_udp(), handler, false).use_capsules();
   pair.run_for(100ms);
   pair.raw().connection->send_datagram(as_bytes(varint(0)), as_bytes("first"));
@@ -222,7 +243,7 @@ TEST(H3Tunnel, ConnectCarriesBytesBothWays) {
     exchange.respond({.status = 200});
   };
   ASSERT_TRUE(pair.establish());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   Request request;
   request.method = "CONNECT";
   request.authority = "target.test:22";
@@ -251,7 +272,7 @@ TEST(H3Tunnel, ConnectErrorHasItsCode) {
   H3Pair pair;
   pair.requests.then = [](Exchange& exchange, RecordingExchange&) { exchange.respond({.status = 200}); };
   ASSERT_TRUE(pair.establish());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   Request request;
   request.method = "CONNECT";
   request.authority = "target.test:22";
@@ -267,7 +288,7 @@ TEST(H3Tunnel, IdleTunnelsOutliveTheIdleTimeout) {
   serve_echo(pair);
   pair.server_limits.idle_timeout = pair.client_limits.idle_timeout = 2s;
   ASSERT_TRUE(pair.establish());
-  RecordingExchange handler;
+  RecordingExchange& handler = pair.handler();
   pair.client->request(connect_udp(), handler, false).use_capsules();
   pair.run_for(15s);
   EXPECT_EQ(handler.closed, 0);
@@ -280,7 +301,8 @@ TEST(H3Tunnel, TunnelsTakeTurns) {
     exchange.write(Chunk::allocate(400'000));
   };
   ASSERT_TRUE(pair.establish());
-  RecordingExchange first, second;
+  RecordingExchange& first = pair.handler();
+  RecordingExchange& second = pair.handler();
   Request request;
   request.method = "CONNECT";
   request.authority = "target.test:22";

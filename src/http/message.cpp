@@ -6,10 +6,14 @@ namespace sallyport::http {
 
 std::string_view to_string(Version version) {
   switch (version) {
-    case Version::http1_0: return "HTTP/1.0";
-    case Version::http1_1: return "HTTP/1.1";
-    case Version::http2: return "HTTP/2";
-    case Version::http3: break;
+    case Version::http1_0:
+      return "HTTP/1.0";
+    case Version::http1_1:
+      return "HTTP/1.1";
+    case Version::http2:
+      return "HTTP/2";
+    case Version::http3:
+      break;
   }
   return "HTTP/3";
 }

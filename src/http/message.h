@@ -1,13 +1,13 @@
-// Request and Response heads, the same for HTTP/1.1, /2 and /3 (RFC 9110). What each version calls control data (pseudo-headers, the
-// request line) is in named members; everything else is in `fields`.
+// Request and Response heads, the same for HTTP/1.1, /2 and /3 (RFC 9110). What each version calls control
+// data (pseudo-headers, the request line) is in named members; everything else is in `fields`.
 #pragma once
+
+#include "http/fields.h"
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "http/fields.h"
 
 namespace sallyport::http {
 
@@ -24,10 +24,10 @@ struct Priority {
 struct Request {
   std::string method = "GET";
   std::string scheme = "https";
-  std::string authority;  ///< host[:port]; of a CONNECT request, its target
-  std::string path = "/"; ///< with the query; empty for a plain CONNECT
-  /// Extended CONNECT (RFC 8441, 9220): "connect-udp", "websocket". Over HTTP/1.1 this is Upgrade, and method reads CONNECT here
-  /// all the same, so that callers see one thing.
+  std::string authority;   ///< host[:port]; of a CONNECT request, its target
+  std::string path = "/";  ///< with the query; empty for a plain CONNECT
+  /// Extended CONNECT (RFC 8441, 9220): "connect-udp", "websocket". Over HTTP/1.1 this is Upgrade, and method
+  /// reads CONNECT here all the same, so that callers see one thing.
   std::string protocol;
   Fields fields;
   Priority priority;
@@ -43,7 +43,8 @@ struct Response {
   Fields fields;
 };
 
-/// RFC 9110 §9.2: safe methods ask for nothing to change; idempotent ones may be sent again. Both of the methods known here.
+/// RFC 9110 §9.2: safe methods ask for nothing to change; idempotent ones may be sent again. Both of the
+/// methods known here.
 bool is_safe(std::string_view method);
 bool is_idempotent(std::string_view method);
 

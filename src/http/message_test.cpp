@@ -1,12 +1,12 @@
 // Fields, heads, and the values that are parsed out of fields: Priority, Alt-Svc, content-length.
 #include "http/message.h"
 
-#include <gtest/gtest.h>
-
 #include "http/abuse_budget.h"
 #include "http/alt_svc.h"
 #include "http/fields.h"
 #include "http/priority.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::http {
 namespace {
@@ -86,8 +86,10 @@ TEST(Priority, Parses) {
 }
 
 TEST(Priority, RefusesWhatIsNoDictionary) {
-  for (const char* bad : {"u=1,", "u=", "=1", "U=1", "u=1 i", "u==1", "i=?2", "u=1;", "u=(1", "u=(1,2)", "x=\"a", "x=:a", "x=1.", "x=1.2345",
-                          "x=1234567890123456", ",", "u=1,,i", "x=\"\\a\"", "x=\x01", "x=-"})
+  for (const char* bad : {"u=1,",  "u=",     "=1",        "U=1",      "u=1 i",
+                          "u==1",  "i=?2",   "u=1;",      "u=(1",     "u=(1,2)",
+                          "x=\"a", "x=:a",   "x=1.",      "x=1.2345", "x=1234567890123456",
+                          ",",     "u=1,,i", "x=\"\\a\"", "x=\x01",   "x=-"})
     EXPECT_FALSE(parse_priority(bad)) << bad;
 }
 
@@ -108,7 +110,8 @@ TEST(AltSvc, RoundTrip) {
 }
 
 TEST(AltSvc, Lists) {
-  const auto parsed = parse_alt_svc("h3=\"alt.test:8443\"; ma=60; persist=1 , h2=\"[::1]:443\";ma=\"5\", w%3Dx=\":1\"; unknown=y");
+  const auto parsed = parse_alt_svc(
+      "h3=\"alt.test:8443\"; ma=60; persist=1 , h2=\"[::1]:443\";ma=\"5\", w%3Dx=\":1\"; unknown=y");
   ASSERT_TRUE(parsed);
   ASSERT_EQ(parsed->services.size(), 3u);
   EXPECT_EQ(parsed->services[0], (AltService{"h3", "alt.test", 8443, 60s, true}));
@@ -118,8 +121,9 @@ TEST(AltSvc, Lists) {
 }
 
 TEST(AltSvc, RefusesNonsense) {
-  for (const char* bad : {"", "h3", "h3=443", "h3=\"443\"", "h3=\":0\"", "h3=\":65536\"", "h3=\":443", "h3=\":443\";", "h3=\":443\"; ma=-1",
-                          "h3=\":443\"; ma=x", "h3=\":443\",", "h3=\"a b:1\"", "%zz=\":1\"", "h3=\":443\" h2=\":1\""})
+  for (const char* bad : {"", "h3", "h3=443", "h3=\"443\"", "h3=\":0\"", "h3=\":65536\"", "h3=\":443",
+                          "h3=\":443\";", "h3=\":443\"; ma=-1", "h3=\":443\"; ma=x", "h3=\":443\",",
+                          "h3=\"a b:1\"", "%zz=\":1\"", "h3=\":443\" h2=\":1\""})
     EXPECT_FALSE(parse_alt_svc(bad)) << bad;
 }
 

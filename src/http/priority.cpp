@@ -6,9 +6,15 @@ namespace sallyport::http {
 
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
-bool is_alpha(char c) { return is_lower(c) || (c >= 'A' && c <= 'Z'); }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_lower(char c) {
+  return c >= 'a' && c <= 'z';
+}
+bool is_alpha(char c) {
+  return is_lower(c) || (c >= 'A' && c <= 'Z');
+}
 
 /// What an item was, as far as u and i need to know.
 struct Item {
@@ -16,7 +22,8 @@ struct Item {
   std::int64_t value = 0;
 };
 
-/// Reads a dictionary of RFC 8941 §4.2.2. Each function returns false where parsing fails, which voids the whole field.
+/// Reads a dictionary of RFC 8941 §4.2.2. Each function returns false where parsing fails, which voids the
+/// whole field.
 class Parser {
  public:
   explicit Parser(std::string_view text) : rest_(text) {}
@@ -58,17 +65,20 @@ class Parser {
     return true;
   }
   void skip(char c) {
-    while (take(c)) {}
+    while (take(c)) {
+    }
   }
   void skip_white() {
-    while (take(' ') || take('\t')) {}
+    while (take(' ') || take('\t')) {
+    }
   }
 
   bool key(std::string_view& name) {
     std::size_t size = 0;
     while (size < rest_.size()) {
       const char c = rest_[size];
-      if (!(is_lower(c) || c == '*' || (size > 0 && (is_digit(c) || c == '_' || c == '-' || c == '.')))) break;
+      if (!(is_lower(c) || c == '*' || (size > 0 && (is_digit(c) || c == '_' || c == '-' || c == '.'))))
+        break;
       ++size;
     }
     name = rest_.substr(0, size);

@@ -1,15 +1,16 @@
 // The value of the Priority field and of PRIORITY_UPDATE frames (RFC 9218 §4, a dictionary of RFC 8941).
 #pragma once
 
+#include "http/message.h"
+
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "http/message.h"
-
 namespace sallyport::http {
 
-/// Members that are unknown or out of range count as absent (RFC 9218 §4); nullopt when it is no dictionary at all, and is to be ignored.
+/// Members that are unknown or out of range count as absent (RFC 9218 §4); nullopt when it is no dictionary
+/// at all, and is to be ignored.
 std::optional<Priority> parse_priority(std::string_view value);
 /// "u=1, i"; only what differs from the defaults, so that the default gives "".
 std::string format_priority(const Priority& priority);

@@ -1,11 +1,12 @@
-// SendQueue: what waits to be sent on one exchange: Chunks as they were given, small pieces gathered into larger ones.
+// SendQueue: what waits to be sent on one exchange: Chunks as they were given, small pieces gathered into
+// larger ones.
 #pragma once
-
-#include <cstdint>
-#include <vector>
 
 #include "base/bytes.h"
 #include "base/chunk.h"
+
+#include <cstdint>
+#include <vector>
 
 namespace sallyport::http {
 
@@ -19,7 +20,8 @@ class SendQueue {
   void append(Bytes first, Bytes second = {}, Bytes third = {});
   /// The first Chunk; not empty() only. Seals what append() gathers.
   const Chunk& front();
-  /// Takes up to `most` bytes off the front, without copying, and not over a Chunk's border. `most` > 0; not empty() only.
+  /// Takes up to `most` bytes off the front, without copying, and not over a Chunk's border. `most` > 0; not
+  /// empty() only.
   Chunk pop(std::size_t most);
   /// Copies up to out.size() bytes off the front; returns how many.
   std::size_t pop_into(MutableBytes out);
@@ -28,9 +30,9 @@ class SendQueue {
  private:
   void seal();
 
-  std::vector<Chunk> chunks_;   // those before head_ are gone
+  std::vector<Chunk> chunks_;  // those before head_ are gone
   std::size_t head_ = 0;
-  Chunk tail_;                  // being filled by append()
+  Chunk tail_;  // being filled by append()
   std::size_t tail_used_ = 0;
   std::size_t size_ = 0;
 };

@@ -1,16 +1,22 @@
 #include "http/validation.h"
 
+#include "http/priority.h"
+
 #include <algorithm>
 #include <array>
-
-#include "http/priority.h"
 
 namespace sallyport::http {
 
 namespace {
 
 // One table of what each octet may be part of, so that a check costs one look-up an octet.
-enum Class : std::uint8_t { name_char = 1, token_char = 2, value_char = 4, path_char = 8, authority_char = 16 };
+enum Class : std::uint8_t {
+  name_char = 1,
+  token_char = 2,
+  value_char = 4,
+  path_char = 8,
+  authority_char = 16
+};
 
 constexpr std::array<std::uint8_t, 256> make_classes() {
   std::array<std::uint8_t, 256> classes{};
@@ -23,12 +29,13 @@ constexpr std::array<std::uint8_t, 256> make_classes() {
   set(digits, name_char | token_char | authority_char);
   set(lower, name_char | token_char | authority_char);
   set(upper, token_char | authority_char);
-  set("!#$%&'*+-.^_`|~", name_char | token_char);      // RFC 9110 §5.6.2
-  set("-._~%!$&'()*+,;=:[]", authority_char);          // RFC 3986 §3.2 without user information
+  set("!#$%&'*+-.^_`|~", name_char | token_char);  // RFC 9110 §5.6.2
+  set("-._~%!$&'()*+,;=:[]", authority_char);      // RFC 3986 §3.2 without user information
   for (unsigned c = 0x21; c <= 0xff; ++c) {
     if (c == 0x7f) continue;
     classes[c] |= value_char;
-    // What does not belong into a path by RFC 3986 but is sent there by browsers passes; a fragment never does.
+    // What does not belong into a path by RFC 3986 but is sent there by browsers passes; a fragment never
+    // does.
     if (c != '#') classes[c] |= path_char;
   }
   classes[' '] |= value_char;
@@ -47,9 +54,13 @@ bool all_of(std::string_view text, Class what) {
 
 constexpr std::uint64_t max_length = (std::uint64_t{1} << 62) - 1;
 
-bool is_white(char c) { return c == ' ' || c == '\t'; }
+bool is_white(char c) {
+  return c == ' ' || c == '\t';
+}
 
-char lowered(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+char lowered(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, {}, lowered, lowered);
@@ -68,27 +79,36 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-bool speaks_http2_rules(Version version) { return version == Version::http2 || version == Version::http3; }
+bool speaks_http2_rules(Version version) {
+  return version == Version::http2 || version == Version::http3;
+}
 
 }  // namespace
 
 unsigned status_for(Fault fault) {
   switch (fault) {
-    case Fault::section_too_large: return 431;
-    case Fault::uri_too_long: return 414;
+    case Fault::section_too_large:
+      return 431;
+    case Fault::uri_too_long:
+      return 414;
     case Fault::none:
-    case Fault::malformed: break;
+    case Fault::malformed:
+      break;
   }
   return 400;
 }
 
-bool is_field_name(std::string_view name) { return !name.empty() && all_of(name, name_char); }
+bool is_field_name(std::string_view name) {
+  return !name.empty() && all_of(name, name_char);
+}
 
 bool is_field_value(std::string_view value) {
   return value.empty() || (all_of(value, value_char) && !is_white(value.front()) && !is_white(value.back()));
 }
 
-bool is_token(std::string_view text) { return !text.empty() && all_of(text, token_char); }
+bool is_token(std::string_view text) {
+  return !text.empty() && all_of(text, token_char);
+}
 
 bool is_authority(std::string_view text) {
   if (text.empty() || !all_of(text, authority_char)) return false;
@@ -111,12 +131,18 @@ bool is_authority(std::string_view text) {
 
 bool is_connection_specific(std::string_view name) {
   switch (name.size()) {
-    case 7: return name == "upgrade";
-    case 10: return name == "connection" || name == "keep-alive";
-    case 14: return name == "http2-settings";
-    case 16: return name == "proxy-connection";
-    case 17: return name == "transfer-encoding";
-    default: return false;
+    case 7:
+      return name == "upgrade";
+    case 10:
+      return name == "connection" || name == "keep-alive";
+    case 14:
+      return name == "http2-settings";
+    case 16:
+      return name == "proxy-connection";
+    case 17:
+      return name == "transfer-encoding";
+    default:
+      return false;
   }
 }
 
@@ -233,7 +259,8 @@ void HeadBuilder::add_pseudo(std::string_view name, std::string_view value) {
   } else if (name == ":path") {
     if (!claim(path)) return malformed(":path is there twice");
     if (value.size() > limits_->max_path) return fault(Fault::uri_too_long, "the path is too long");
-    if (value.empty() || !all_of(value, path_char)) return malformed(":path is empty or has a character that it must not have");
+    if (value.empty() || !all_of(value, path_char))
+      return malformed(":path is empty or has a character that it must not have");
     request_->path.assign(value);
   } else if (name == ":protocol" && extended_connect_) {
     if (!claim(protocol)) return malformed(":protocol is there twice");
@@ -273,9 +300,11 @@ void HeadBuilder::add_known(std::string_view name, std::string_view value) {
       if (content_length_) return malformed("content-length is there twice");
       content_length_ = parse_content_length(value);
       // No message is as long as a stream can never be (RFC 9000 §4.5).
-      if (!content_length_ || *content_length_ > max_length) return malformed("content-length is not a number");
+      if (!content_length_ || *content_length_ > max_length)
+        return malformed("content-length is not a number");
       break;
-    default: break;
+    default:
+      break;
   }
   if (is_connection_specific(name)) {
     if (strict) return malformed("a field speaks of the connection");
@@ -323,18 +352,20 @@ void HeadBuilder::check_request() {
   if (request_->path.front() != '/' && !asterisk) return malformed(":path does not start with a slash");
 }
 
-/// RFC 9113 §8.2.3, RFC 9114 §4.2.1: what was split for the sake of compression is one field to everybody else.
+/// RFC 9113 §8.2.3, RFC 9114 §4.2.1: what was split for the sake of compression is one field to everybody
+/// else.
 void HeadBuilder::join_cookies() {
   std::string all;
   for (const Fields::Field field : *fields_) {
-    if (field.name != "cookie") continue;
+    if (field.name != "cookie" || field.value.empty()) continue;
     if (!all.empty()) all += "; ";
     all += field.value;
   }
   fields_->set("cookie", all);
 }
 
-/// RFC 9110 §7.6.1: a field that Connection names ends at this hop. Those that frame or route a message are not to be had this way.
+/// RFC 9110 §7.6.1: a field that Connection names ends at this hop. Those that frame or route a message are
+/// not to be had this way.
 void HeadBuilder::drop_nominated() {
   std::string_view rest(nominated_);
   while (!rest.empty()) {

@@ -1,16 +1,17 @@
-// HeadBuilder: builds a Request, a Response or trailers out of (name, value) pairs as a decoder hands them out, and holds them to
-// the rules that are the same for all versions (RFC 9110 §5, RFC 9112 §3, RFC 9113 §8, RFC 9114 §4; bad inputs 15 and 34-39). Fed by the
-// callbacks of nghttp2 and of QPACK, and with what Beast parsed.
+// HeadBuilder: builds a Request, a Response or trailers out of (name, value) pairs as a decoder hands them
+// out, and holds them to the rules that are the same for all versions (RFC 9110 §5, RFC 9112 §3, RFC 9113 §8,
+// RFC 9114 §4; bad inputs 15 and 34-39). Fed by the callbacks of nghttp2 and of QPACK, and with what Beast
+// parsed.
 #pragma once
+
+#include "http/fields.h"
+#include "http/limits.h"
+#include "http/message.h"
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "http/fields.h"
-#include "http/limits.h"
-#include "http/message.h"
 
 namespace sallyport::http {
 
@@ -36,14 +37,15 @@ class HeadBuilder {
   explicit HeadBuilder(const Limits& limits) : limits_(&limits) {}
 
   // One of these first; what is built into has to outlive finish() and is cleared here.
-  /// `extended_connect`: this server takes :protocol (RFC 9220). Over HTTP/1.1 the request line is added as :method, :scheme,
-  /// :authority (absolute form and CONNECT only), :path and, for an upgrade, :protocol.
+  /// `extended_connect`: this server takes :protocol (RFC 9220). Over HTTP/1.1 the request line is added as
+  /// :method, :scheme, :authority (absolute form and CONNECT only), :path and, for an upgrade, :protocol.
   void begin_request(Request& into, Version version, bool extended_connect);
   void begin_response(Response& into, Version version);
   void begin_trailers(Fields& into, Version version);
 
-  /// Adds one field or pseudo-header. Takes anything; after a fault the rest is only counted. HTTP/1.1's names may have capitals, and its
-  /// connection-specific fields (RFC 9110 §7.6.1) are left out of what is built.
+  /// Adds one field or pseudo-header. Takes anything; after a fault the rest is only counted. HTTP/1.1's
+  /// names may have capitals, and its connection-specific fields (RFC 9110 §7.6.1) are left out of what is
+  /// built.
   void add(std::string_view name, std::string_view value);
   /// After the last one. Once for each begin.
   Verdict finish();
@@ -55,7 +57,15 @@ class HeadBuilder {
 
  private:
   enum class Part : std::uint8_t { request, response, trailers };
-  enum Seen : std::uint8_t { method = 1, scheme = 2, authority = 4, path = 8, protocol = 16, status = 32, host = 64 };
+  enum Seen : std::uint8_t {
+    method = 1,
+    scheme = 2,
+    authority = 4,
+    path = 8,
+    protocol = 16,
+    status = 32,
+    host = 64
+  };
 
   void begin(Part part, Fields& fields, Version version);
   void fault(Fault fault, std::string_view reason);
@@ -81,8 +91,8 @@ class HeadBuilder {
   bool regular_seen_ = false;
   std::uint8_t cookies_ = 0;
   std::uint8_t seen_ = 0;
-  std::string host_;        // to compare with :authority
-  std::string nominated_;   // HTTP/1.1: what Connection names
+  std::string host_;       // to compare with :authority
+  std::string nominated_;  // HTTP/1.1: what Connection names
 };
 
 /// Characters that a field name (lower case only), a field value or a method may have.
@@ -91,7 +101,8 @@ bool is_field_value(std::string_view value);
 bool is_token(std::string_view text);
 /// host[:port] of RFC 3986 without user information; not empty.
 bool is_authority(std::string_view text);
-/// Fields that speak of one connection (RFC 9110 §7.6.1) and never pass to another, nor over HTTP/2 and /3. `name` in lower case.
+/// Fields that speak of one connection (RFC 9110 §7.6.1) and never pass to another, nor over HTTP/2 and /3.
+/// `name` in lower case.
 bool is_connection_specific(std::string_view name);
 
 }  // namespace sallyport::http

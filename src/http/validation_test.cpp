@@ -1,10 +1,10 @@
 // The rules of field sections, row by row. The connections' tests show what a fault leads to.
 #include "http/validation.h"
 
-#include <gtest/gtest.h>
-
 #include <utility>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace sallyport::http {
 namespace {
@@ -56,17 +56,32 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         // Fine
         Row{"get", get, Fault::none}, Row{"te_trailers", with(get, {{"te", "trailers"}}), Fault::none},
-        Row{"obs_text", with(get, {{"x", "caf\xc3\xa9"}}), Fault::none}, Row{"empty_value", with(get, {{"x", ""}}), Fault::none},
+        Row{"obs_text", with(get, {{"x", "caf\xc3\xa9"}}), Fault::none},
+        Row{"empty_value", with(get, {{"x", ""}}), Fault::none},
         Row{"tab_inside", with(get, {{"x", "a\tb"}}), Fault::none},
         Row{"host_agrees", with(get, {{"host", "A.test"}}), Fault::none},
-        Row{"host_instead", {{":method", "GET"}, {":scheme", "https"}, {":path", "/"}, {"host", "a.test"}}, Fault::none},
-        Row{"options_asterisk", {{":method", "OPTIONS"}, {":scheme", "https"}, {":authority", "a"}, {":path", "*"}}, Fault::none},
+        Row{"host_instead",
+            {{":method", "GET"}, {":scheme", "https"}, {":path", "/"}, {"host", "a.test"}},
+            Fault::none},
+        Row{"options_asterisk",
+            {{":method", "OPTIONS"}, {":scheme", "https"}, {":authority", "a"}, {":path", "*"}},
+            Fault::none},
         Row{"connect", {{":method", "CONNECT"}, {":authority", "a.test:22"}}, Fault::none},
         Row{"connect_ipv6", {{":method", "CONNECT"}, {":authority", "[2001:db8::1]:22"}}, Fault::none},
-        Row{"extended_connect", {{":method", "CONNECT"}, {":protocol", "websocket"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}}, Fault::none},
-        Row{"scheme_in_capitals", {{":method", "GET"}, {":scheme", "HTTPS"}, {":authority", "a"}, {":path", "/"}}, Fault::none},
+        Row{"extended_connect",
+            {{":method", "CONNECT"},
+             {":protocol", "websocket"},
+             {":scheme", "https"},
+             {":authority", "a"},
+             {":path", "/"}},
+            Fault::none},
+        Row{"scheme_in_capitals",
+            {{":method", "GET"}, {":scheme", "HTTPS"}, {":authority", "a"}, {":path", "/"}},
+            Fault::none},
         Row{"foreign_scheme", {{":method", "GET"}, {":scheme", "foo"}, {":path", "bar"}}, Fault::none},
-        Row{"unknown_method", {{":method", "BREW"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}}, Fault::none},
+        Row{"unknown_method",
+            {{":method", "BREW"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}},
+            Fault::none},
         // Names and values (row 35)
         Row{"capital", with(get, {{"Accept", "x"}})}, Row{"space_in_name", with(get, {{"a b", "x"}})},
         Row{"colon_in_name", with(get, {{"a:b", "x"}})}, Row{"empty_name", with(get, {{"", "x"}})},
@@ -75,45 +90,69 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"delete", with(get, {{"x", "a\x7f"}})}, Row{"leading_space", with(get, {{"x", " a"}})},
         Row{"trailing_tab", with(get, {{"x", "a\t"}})},
         // Of one connection (row 36)
-        Row{"connection", with(get, {{"connection", "x"}})}, Row{"keep_alive", with(get, {{"keep-alive", "x"}})},
-        Row{"proxy_connection", with(get, {{"proxy-connection", "x"}})}, Row{"te", with(get, {{"te", "gzip, trailers"}})},
-        Row{"transfer_encoding", with(get, {{"transfer-encoding", "chunked"}})}, Row{"upgrade", with(get, {{"upgrade", "x"}})},
+        Row{"connection", with(get, {{"connection", "x"}})},
+        Row{"keep_alive", with(get, {{"keep-alive", "x"}})},
+        Row{"proxy_connection", with(get, {{"proxy-connection", "x"}})},
+        Row{"te", with(get, {{"te", "gzip, trailers"}})},
+        Row{"transfer_encoding", with(get, {{"transfer-encoding", "chunked"}})},
+        Row{"upgrade", with(get, {{"upgrade", "x"}})},
         // Pseudo-headers (row 37)
         Row{"no_method", {{":scheme", "https"}, {":authority", "a"}, {":path", "/"}}},
         Row{"no_scheme", {{":method", "GET"}, {":authority", "a"}, {":path", "/"}}},
         Row{"no_path", {{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}}},
-        Row{"no_authority", {{":method", "GET"}, {":scheme", "https"}, {":path", "/"}}},
-        Row{"nothing", {}}, Row{"twice", with({{":method", "GET"}}, get)}, Row{"late", with({{"x", "y"}}, get)},
+        Row{"no_authority", {{":method", "GET"}, {":scheme", "https"}, {":path", "/"}}}, Row{"nothing", {}},
+        Row{"twice", with({{":method", "GET"}}, get)}, Row{"late", with({{"x", "y"}}, get)},
         Row{"unknown", with({{":foo", "x"}}, get)}, Row{"just_a_colon", with({{":", "x"}}, get)},
-        Row{"status", with({{":status", "200"}}, get)}, Row{"host_disagrees", with(get, {{"host", "b.test"}})},
+        Row{"status", with({{":status", "200"}}, get)},
+        Row{"host_disagrees", with(get, {{"host", "b.test"}})},
         Row{"host_disagrees_in_port", with(get, {{"host", "a.test:1"}})},
         Row{"host_twice", with(get, {{"host", "a.test"}, {"host", "a.test"}})},
         Row{"empty_path", {{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", ""}}},
         Row{"relative_path", {{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "x"}}},
-        Row{"asterisk_for_get", {{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "*"}}},
-        Row{"space_in_path", {{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/a b"}}},
-        Row{"fragment_in_path", {{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/a#b"}}},
-        Row{"lf_in_path", {{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/a\nb"}}},
-        Row{"user_information", {{":method", "GET"}, {":scheme", "https"}, {":authority", "me@a"}, {":path", "/"}}},
-        Row{"empty_authority", {{":method", "GET"}, {":scheme", "https"}, {":authority", ""}, {":path", "/"}}},
-        Row{"space_in_method", {{":method", "GET /"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}}},
+        Row{"asterisk_for_get",
+            {{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "*"}}},
+        Row{"space_in_path",
+            {{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/a b"}}},
+        Row{"fragment_in_path",
+            {{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/a#b"}}},
+        Row{"lf_in_path",
+            {{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/a\nb"}}},
+        Row{"user_information",
+            {{":method", "GET"}, {":scheme", "https"}, {":authority", "me@a"}, {":path", "/"}}},
+        Row{"empty_authority",
+            {{":method", "GET"}, {":scheme", "https"}, {":authority", ""}, {":path", "/"}}},
+        Row{"space_in_method",
+            {{":method", "GET /"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}}},
         Row{"bad_scheme", {{":method", "GET"}, {":scheme", "1s"}, {":authority", "a"}, {":path", "/"}}},
         Row{"connect_with_path", {{":method", "CONNECT"}, {":authority", "a:1"}, {":path", "/"}}},
         Row{"connect_with_scheme", {{":method", "CONNECT"}, {":authority", "a:1"}, {":scheme", "https"}}},
         Row{"connect_without_authority", {{":method", "CONNECT"}}},
         Row{"protocol_without_connect", with({{":protocol", "websocket"}}, get)},
-        Row{"extended_connect_without_path", {{":method", "CONNECT"}, {":protocol", "x"}, {":scheme", "https"}, {":authority", "a"}}},
-        Row{"extended_connect_without_authority", {{":method", "CONNECT"}, {":protocol", "x"}, {":scheme", "https"}, {":path", "/"}, {"host", "a"}}},
+        Row{"extended_connect_without_path",
+            {{":method", "CONNECT"}, {":protocol", "x"}, {":scheme", "https"}, {":authority", "a"}}},
+        Row{"extended_connect_without_authority",
+            {{":method", "CONNECT"},
+             {":protocol", "x"},
+             {":scheme", "https"},
+             {":path", "/"},
+             {"host", "a"}}},
         // Content-length (rows 34 and 39)
         Row{"length_twice", with(get, {{"content-length", "1"}, {"content-length", "1"}})},
-        Row{"length_list", with(get, {{"content-length", "1, 1"}})}, Row{"length_sign", with(get, {{"content-length", "+1"}})},
-        Row{"length_empty", with(get, {{"content-length", ""}})}, Row{"length_words", with(get, {{"content-length", "ten"}})},
+        Row{"length_list", with(get, {{"content-length", "1, 1"}})},
+        Row{"length_sign", with(get, {{"content-length", "+1"}})},
+        Row{"length_empty", with(get, {{"content-length", ""}})},
+        Row{"length_words", with(get, {{"content-length", "ten"}})},
         Row{"length_overflow", with(get, {{"content-length", "18446744073709551616"}})},
         Row{"length_beyond_any_stream", with(get, {{"content-length", "9223372036854775808"}})}),
     [](const auto& row) { return row.param.name; });
 
 TEST(Validation, WhatIsBuilt) {
-  const Built built = build_request(with(get, {{"accept", "*/*"}, {"content-length", "12"}, {"priority", "u=1, i"}, {"cookie", "a=1"}, {"x", "y"}, {"cookie", "b=2"}}));
+  const Built built = build_request(with(get, {{"accept", "*/*"},
+                                               {"content-length", "12"},
+                                               {"priority", "u=1, i"},
+                                               {"cookie", "a=1"},
+                                               {"x", "y"},
+                                               {"cookie", "b=2"}}));
   ASSERT_TRUE(built.verdict.ok());
   EXPECT_EQ(built.request.method, "GET");
   EXPECT_EQ(built.request.authority, "a.test");
@@ -124,15 +163,26 @@ TEST(Validation, WhatIsBuilt) {
   EXPECT_EQ(built.request.fields.find("accept"), "*/*");
 }
 
+TEST(Validation, EmptyCookiesLeaveNoTrace) {
+  const Built built = build_request(with(get, {{"cookie", ""}, {"cookie", "a=1"}, {"cookie", ""}}));
+  ASSERT_TRUE(built.verdict.ok());
+  EXPECT_EQ(built.request.fields.find("cookie"), "a=1");
+}
+
 TEST(Validation, HostIsTheAuthorityAndNoField) {
-  const Built built = build_request({{":method", "GET"}, {":scheme", "https"}, {":path", "/"}, {"host", "a.test:8443"}});
+  const Built built =
+      build_request({{":method", "GET"}, {":scheme", "https"}, {":path", "/"}, {"host", "a.test:8443"}});
   ASSERT_TRUE(built.verdict.ok());
   EXPECT_EQ(built.request.authority, "a.test:8443");
   EXPECT_FALSE(built.request.fields.contains("host"));
 }
 
 TEST(Validation, ProtocolOnlyWhereItWasOffered) {
-  const Lines lines{{":method", "CONNECT"}, {":protocol", "websocket"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}};
+  const Lines lines{{":method", "CONNECT"},
+                    {":protocol", "websocket"},
+                    {":scheme", "https"},
+                    {":authority", "a"},
+                    {":path", "/"}};
   EXPECT_TRUE(build_request(lines).verdict.ok());
   EXPECT_EQ(build_request(lines, Version::http3, {}, false).verdict.fault, Fault::malformed);
 }
@@ -141,14 +191,19 @@ TEST(Validation, Limits) {
   Limits limits;
   limits.max_section_size = 300;
   EXPECT_TRUE(build_request(with(get, {{"x", std::string(50, 'a')}}), Version::http3, limits).verdict.ok());
-  EXPECT_EQ(build_request(with(get, {{"x", std::string(150, 'a')}}), Version::http3, limits).verdict.fault, Fault::section_too_large);
+  EXPECT_EQ(build_request(with(get, {{"x", std::string(150, 'a')}}), Version::http3, limits).verdict.fault,
+            Fault::section_too_large);
   limits = {};
   limits.max_fields = 6;
   EXPECT_TRUE(build_request(with(get, {{"a", "b"}, {"a", "b"}}), Version::http3, limits).verdict.ok());
-  EXPECT_EQ(build_request(with(get, {{"a", "b"}, {"a", "b"}, {"a", "b"}}), Version::http3, limits).verdict.fault, Fault::section_too_large);
+  EXPECT_EQ(
+      build_request(with(get, {{"a", "b"}, {"a", "b"}, {"a", "b"}}), Version::http3, limits).verdict.fault,
+      Fault::section_too_large);
   limits = {};
   limits.max_path = 4;
-  EXPECT_EQ(build_request({{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/long"}}, Version::http3, limits).verdict.fault,
+  EXPECT_EQ(build_request({{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/long"}},
+                          Version::http3, limits)
+                .verdict.fault,
             Fault::uri_too_long);
   EXPECT_EQ(status_for(Fault::section_too_large), 431u);
   EXPECT_EQ(status_for(Fault::uri_too_long), 414u);
@@ -158,8 +213,14 @@ TEST(Validation, Limits) {
 // HTTP/1.1: names in any case, the connection's own fields are taken out
 
 TEST(Validation, Http1KeepsConnectionFieldsToItself) {
-  const Built built = build_request(with(get, {{"Host", "a.test"}, {"Connection", "close, X-Hop, Content-Length"}, {"X-Hop", "1"}, {"Keep-Alive", "1"},
-                                               {"Upgrade", "x"}, {"TE", "gzip"}, {"Transfer-Encoding", "chunked"}, {"X-Stays", " spaces around "},
+  const Built built = build_request(with(get, {{"Host", "a.test"},
+                                               {"Connection", "close, X-Hop, Content-Length"},
+                                               {"X-Hop", "1"},
+                                               {"Keep-Alive", "1"},
+                                               {"Upgrade", "x"},
+                                               {"TE", "gzip"},
+                                               {"Transfer-Encoding", "chunked"},
+                                               {"X-Stays", " spaces around "},
                                                {"Content-Length", "3"}}),
                                     Version::http1_1);
   ASSERT_TRUE(built.verdict.ok()) << built.verdict.reason;
@@ -174,7 +235,8 @@ TEST(Validation, Http1NeedsHost) {
   EXPECT_EQ(build_request(lines, Version::http1_1).verdict.fault, Fault::malformed);
   EXPECT_TRUE(build_request(lines, Version::http1_0).verdict.ok());
   EXPECT_TRUE(build_request(with(lines, {{"HOST", "a"}}), Version::http1_1).verdict.ok());
-  EXPECT_EQ(build_request(with(lines, {{"Host", "a"}, {"hOst", "a"}}), Version::http1_1).verdict.fault, Fault::malformed);
+  EXPECT_EQ(build_request(with(lines, {{"Host", "a"}, {"hOst", "a"}}), Version::http1_1).verdict.fault,
+            Fault::malformed);
 }
 
 TEST(Validation, LongNamesOverHttp1) {
@@ -204,12 +266,15 @@ TEST_P(ResponseRules, Hold) {
 
 INSTANTIATE_TEST_SUITE_P(
     Rows, ResponseRules,
-    testing::Values(Answer{"ok", {{":status", "200"}}, Fault::none}, Answer{"interim", {{":status", "103"}}, Fault::none},
-                    Answer{"host_is_a_mere_field", {{":status", "200"}, {"host", "x"}}, Fault::none}, Answer{"missing", {{"a", "b"}}},
-                    Answer{"twice", {{":status", "200"}, {":status", "200"}}}, Answer{"late", {{"a", "b"}, {":status", "200"}}},
-                    Answer{"two_digits", {{":status", "20"}}}, Answer{"four_digits", {{":status", "2000"}}}, Answer{"words", {{":status", "abc"}}},
-                    Answer{"below_100", {{":status", "099"}}}, Answer{"switching_protocols", {{":status", "101"}}},
-                    Answer{"path", {{":status", "200"}, {":path", "/"}}}, Answer{"connection", {{":status", "200"}, {"connection", "close"}}}),
+    testing::Values(
+        Answer{"ok", {{":status", "200"}}, Fault::none}, Answer{"interim", {{":status", "103"}}, Fault::none},
+        Answer{"host_is_a_mere_field", {{":status", "200"}, {"host", "x"}}, Fault::none},
+        Answer{"missing", {{"a", "b"}}}, Answer{"twice", {{":status", "200"}, {":status", "200"}}},
+        Answer{"late", {{"a", "b"}, {":status", "200"}}}, Answer{"two_digits", {{":status", "20"}}},
+        Answer{"four_digits", {{":status", "2000"}}}, Answer{"words", {{":status", "abc"}}},
+        Answer{"below_100", {{":status", "099"}}}, Answer{"switching_protocols", {{":status", "101"}}},
+        Answer{"path", {{":status", "200"}, {":path", "/"}}},
+        Answer{"connection", {{":status", "200"}, {"connection", "close"}}}),
     [](const auto& row) { return row.param.name; });
 
 TEST(Validation, Trailers) {
@@ -232,9 +297,11 @@ TEST(Validation, Trailers) {
 }
 
 TEST(Validation, Authorities) {
-  for (const char* good : {"a", "a.test", "a.test:1", "a.test:65535", "192.0.2.1", "[::1]", "[::1]:443", "a_b", "%41", "a:"})
+  for (const char* good :
+       {"a", "a.test", "a.test:1", "a.test:65535", "192.0.2.1", "[::1]", "[::1]:443", "a_b", "%41", "a:"})
     EXPECT_TRUE(is_authority(good)) << good;
-  for (const char* bad : {"", ":1", "a:b", "a:1:2", "::1", "[::1", "[]", "[::1]x", "a b", "a/b", "me@a", "a:123456", "a[b]", "a\\b"})
+  for (const char* bad : {"", ":1", "a:b", "a:1:2", "::1", "[::1", "[]", "[::1]x", "a b", "a/b", "me@a",
+                          "a:123456", "a[b]", "a\\b"})
     EXPECT_FALSE(is_authority(bad)) << bad;
 }
 

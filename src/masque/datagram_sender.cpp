@@ -39,14 +39,13 @@ void DatagramSender::release() {
 
 /// Takes datagrams off the front of `rest` while the exchange takes them. An empty run is one empty datagram.
 bool DatagramSender::push(http::Exchange& exchange, Bytes& rest, std::size_t segment_size) {
-  const std::size_t limit = exchange.max_datagram_payload();
   do {
     const Bytes datagram = rest.first(std::min(segment_size, rest.size()));
-    if (udp_context_prefix.size() + datagram.size() > limit) {
-      ++counters_.dropped_size;
-    } else if (exchange.send_datagram(udp_context_prefix, datagram)) {
+    if (exchange.send_datagram(udp_context_prefix, datagram)) {
       ++counters_.datagrams;
       counters_.bytes += datagram.size();
+    } else if (udp_context_prefix.size() + datagram.size() > exchange.max_datagram_payload()) {
+      ++counters_.dropped_size;
     } else {
       return false;
     }

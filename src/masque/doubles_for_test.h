@@ -47,7 +47,7 @@ class ExchangeForTest final : public http::Exchange {
   void consume(std::size_t bytes) override { consumed += bytes; }
   void use_capsules() override { capsules = true; }
   bool send_datagram(Bytes prefix, Bytes payload) override {
-    if (datagram_room == 0) return false;
+    if (prefix.size() + payload.size() > max_payload || datagram_room == 0) return false;
     --datagram_room;
     datagrams.push_back(std::string(as_text(prefix)) + std::string(as_text(payload)));
     return true;

@@ -78,11 +78,9 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
       refused_datagrams += std::max<std::size_t>(run.count(), 1);
       return net::SendStatus::dropped;
     }
-    if (run.segment_size > max_datagram_size()) {
-      oversized += run.count();
-      return net::SendStatus::too_large;
-    }
-    return sender.send(*exchange, run) ? net::SendStatus::sent : net::SendStatus::blocked;
+    const bool went = sender.send(*exchange, run);
+    if (run.segment_size > max_datagram_size()) return net::SendStatus::too_large;
+    return went ? net::SendStatus::sent : net::SendStatus::blocked;
   }
 
   void on_response(http::Exchange& from, const http::Response& head) override {
@@ -176,7 +174,7 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
   DatagramSendCounters sent;
   HoldBudget hold;
   DatagramSender sender{sent, hold};
-  std::uint64_t refused_datagrams = 0, oversized = 0;
+  std::uint64_t refused_datagrams = 0;
   std::size_t last_max = 0;
   bool opened = false;
   bool ended = false;        // `closed` was said
@@ -199,7 +197,7 @@ TunnelCounters UdpTunnel::counters() const {
   TunnelCounters counters = impl_->counters;
   counters.datagrams_out = impl_->sent.datagrams;
   counters.bytes_out = impl_->sent.bytes;
-  counters.dropped_size += impl_->sent.dropped_size + impl_->oversized;
+  counters.dropped_size += impl_->sent.dropped_size;
   counters.dropped_queue = impl_->sent.dropped_queue + impl_->refused_datagrams;
   return counters;
 }

@@ -113,8 +113,9 @@ Result<> Impl::start_client(std::uint32_t version) {
   if (ngtcp2_conn_client_new(&native, &destination, &source, &native_path, version, &callbacks, &settings, &parameters,
                              nullptr, this) != 0)
     return fail(ErrorKind::resource, "no memory for a QUIC connection");
+  conn.reset(native);
   first_version = version;
-  if (auto adopted = adopt(native, std::move(*session), id_bytes(destination), options.title); !adopted) return adopted;
+  if (auto begun = begin(std::move(*session), id_bytes(destination), options.title); !begun) return begun;
   early_data = tls->offers_early_data() && !parameters_of_old.empty() &&
                ngtcp2_conn_decode_and_set_0rtt_transport_params(native, parameters_of_old.data(),
                                                                 parameters_of_old.size()) == 0;

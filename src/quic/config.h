@@ -38,6 +38,9 @@ struct Config {
   /// the kernel refuses what does not fit and the search ends lower.
   std::size_t max_udp_payload = 1472;
   bool path_mtu_discovery = true;
+  /// A client's first datagrams are filled up to this, as far as the path takes it. Some servers (Google's quiche, so Envoy) never
+  /// send larger packets than the first they got; a hop is to carry 1,200 bytes and what its own packets add.
+  std::size_t first_datagram_size = 1200;
 
   std::vector<std::uint32_t> versions{version_1, version_2};  ///< in order of preference; the first is offered by a client
   bool ecn = true;

@@ -41,6 +41,7 @@ Application& Impl::app() {
 }
 
 std::uint32_t Impl::version() const {
+  if (final_version != 0) return final_version;
   const std::uint32_t negotiated = conn ? ngtcp2_conn_get_negotiated_version(conn.get()) : 0;
   return negotiated != 0 ? negotiated : first_version;
 }
@@ -70,8 +71,7 @@ Stats Connection::stats() const {
   stats.datagrams_dropped_size = impl.datagrams_dropped_size;
   stats.datagrams_lost = impl.datagrams_lost;
   stats.datagram_queue_bytes = impl.queue.bytes();
-  ngtcp2_conn_info info;
-  ngtcp2_conn_get_conn_info(impl.conn.get(), &info);
+  const ngtcp2_conn_info info = impl.native_info();
   if (info.latest_rtt != UINT64_MAX && info.min_rtt != UINT64_MAX) {
     stats.smoothed_rtt = Duration(info.smoothed_rtt);
     stats.min_rtt = Duration(info.min_rtt);
@@ -82,6 +82,7 @@ Stats Connection::stats() const {
   stats.bytes_in_flight = info.bytes_in_flight;
   stats.max_udp_payload = impl.mtu.proven();
   stats.version = impl.version();
+  stats.resting = impl.conn.folded();
   stats.resumed = impl.session_info.resumed;
   stats.early_data_accepted = impl.session_info.early_data_accepted;
   stats.retried = impl.retried;
@@ -171,7 +172,9 @@ std::size_t Connection::max_datagram_payload() const {
 bool Connection::send_datagram(Bytes prefix, Bytes payload) {
   Impl& impl = *impl_;
   if (impl.closed || impl.ending) return false;
-  if (prefix.size() + payload.size() > max_datagram_payload()) {
+  const std::size_t size = prefix.size() + payload.size();
+  if (size > max_datagram_payload()) impl.mtu.on_refused(impl.timers.now());
+  if (size > max_datagram_payload()) {
     ++impl.datagrams_dropped_size;
     return false;
   }

@@ -33,6 +33,7 @@ struct Stats {
   std::size_t max_udp_payload = 0;  ///< what the path carries as far as is known
   std::uint32_t version = 0;
   bool resumed = false, early_data_accepted = false, retried = false;
+  bool resting = false;  ///< idle, and its memory folded
   std::uint64_t ecn_marked = 0;  ///< CE-marked packets received
   std::uint64_t path_changes = 0, key_updates = 0;
   Time started{}, established{}, first_byte{};  ///< first_byte: first 1-RTT packet received ("QUIC time to first byte")

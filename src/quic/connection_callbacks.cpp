@@ -1,4 +1,6 @@
 // What ngtcp2 tells while it reads, writes or handles a deadline, handed on to the Application.
+#include <gnutls/gnutls.h>
+
 #include <cstring>
 
 #include "quic/connection_impl.h"
@@ -15,6 +17,7 @@ Impl& impl_of(void* user_data) { return *static_cast<Impl*>(user_data); }
 int on_handshake_completed(ngtcp2_conn* conn, void* user_data) {
   Impl& impl = impl_of(user_data);
   impl.handshake_completed = true;
+  impl.final_version = impl.version();
   impl.session_info = impl.tls->info();
   impl.established = impl.now;
   impl.mtu.set_limit(impl.path_limit(), impl.now);  // the peer's own limit is known now
@@ -50,6 +53,14 @@ int on_handshake_confirmed(ngtcp2_conn*, void* user_data) {
   Impl& impl = impl_of(user_data);
   if (impl.recorder) impl.recorder->state(impl.now, "handshake_confirmed");
   return 0;
+}
+
+int on_crypto_data(ngtcp2_conn* conn, ngtcp2_encryption_level level, std::uint64_t offset, const std::uint8_t* data,
+                   std::size_t size, void* user_data) {
+  if (impl_of(user_data).tls != nullptr) return ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, size, user_data);
+  // Nothing that a client may still say: KeyUpdate is forbidden (RFC 9001 §6), and no certificate was asked for.
+  ngtcp2_conn_set_tls_alert(conn, GNUTLS_A_UNEXPECTED_MESSAGE);
+  return NGTCP2_ERR_CRYPTO;
 }
 
 /// A server may send with 1-RTT keys right behind its first flight; so SETTINGS reach the client with it.
@@ -185,7 +196,7 @@ int fill_path_challenge(ngtcp2_conn*, std::uint8_t* out, void* user_data) {
 
 void Impl::fill(ngtcp2_callbacks& callbacks) const {
   install_packet_protection(callbacks);
-  callbacks.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
+  callbacks.recv_crypto_data = on_crypto_data;
   callbacks.update_key = ngtcp2_crypto_update_key_cb;
   callbacks.version_negotiation = ngtcp2_crypto_version_negotiation_cb;
   callbacks.rand = fill_random;

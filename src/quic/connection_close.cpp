@@ -46,7 +46,10 @@ void Impl::end_with_native_error(int error) {
       return;
     case NGTCP2_ERR_CRYPTO: {
       const std::uint8_t alert = ngtcp2_conn_get_tls_alert(conn.get());
-      end({.by = Closed::By::us, .code = crypto_error_first | alert, .reason = tls->failure(alert).message}, true);
+      end({.by = Closed::By::us,
+           .code = crypto_error_first | alert,
+           .reason = tls ? tls->failure(alert).message : "the peer sent a TLS message after the handshake"},
+          true);
       return;
     }
     default:
@@ -63,7 +66,7 @@ void Impl::end_closed_by_peer() {
   why.application = native->type == NGTCP2_CCERR_TYPE_APPLICATION;
   why.code = native->error_code;
   why.reason = printable({native->reason, native->reasonlen});
-  if (why.reason.empty() && !why.application && why.code >= crypto_error_first && why.code <= crypto_error_last)
+  if (tls && why.reason.empty() && !why.application && why.code >= crypto_error_first && why.code <= crypto_error_last)
     why.reason = tls->failure(static_cast<std::uint8_t>(why.code)).message;
   end(std::move(why), false);
 }

@@ -1,6 +1,6 @@
 // Connection::Impl: one connection's state around its ngtcp2_conn. For quic's own files, each of which does one part of it:
-// connection_callbacks.cpp (what ngtcp2 tells), connection_read.cpp, connection_write.cpp, connection_close.cpp, client.cpp
-// (a client's start, versions, tickets and migration) and endpoint_*.cpp (a server's).
+// connection_callbacks.cpp (what ngtcp2 tells), connection_read.cpp, connection_write.cpp, connection_close.cpp, connection_rest.cpp,
+// client.cpp (a client's start, versions, tickets and migration) and endpoint_*.cpp (a server's).
 #pragma once
 
 #include <memory>
@@ -13,6 +13,7 @@
 
 #include "quic/connection.h"
 #include "quic/datagram_queue.h"
+#include "quic/native_connection.h"
 #include "quic/packet_tap.h"
 #include "quic/path_mtu.h"
 #include "quic/send_batch.h"
@@ -46,6 +47,7 @@ struct Connection::Impl final : SendBatch::Sender {
     /// Makes the server's Application, when there is first something to tell it.
     virtual Application& make_application(EndpointMember& member) = 0;
     virtual bool make_id(ngtcp2_cid& id, std::uint8_t* reset_token) = 0;
+    virtual RegionPool& regions() = 0;
     virtual void add_id(EndpointMember& member, const ngtcp2_cid& id) = 0;
     virtual void remove_id(const ngtcp2_cid& id) = 0;
     /// A token by which the client's address is known to be its own next time.
@@ -61,9 +63,6 @@ struct Connection::Impl final : SendBatch::Sender {
 
    protected:
     ~Keeper() = default;
-  };
-  struct ConnDeleter {
-    void operator()(ngtcp2_conn* conn) const { ngtcp2_conn_del(conn); }
   };
   /// The end, decided and still to be carried out.
   struct Ending {
@@ -82,9 +81,8 @@ struct Connection::Impl final : SendBatch::Sender {
   void fill(ngtcp2_settings& settings, ngtcp2_transport_params& parameters,
             const std::vector<std::uint16_t>& probe_sizes) const;
   void fill(ngtcp2_callbacks& callbacks) const;  // connection_callbacks.cpp
-  /// Takes over what was made: ties it to TLS, starts the recording.
-  Result<> adopt(ngtcp2_conn* native, std::unique_ptr<tls::QuicSession> session, Bytes original_id,
-                 const std::string& title);
+  /// `conn` was made: ties it to TLS, starts the recording.
+  Result<> begin(std::unique_ptr<tls::QuicSession> session, Bytes original_id, const std::string& title);
 
   // connection_read.cpp
   void receive(const net::NetPath& from, const net::DatagramRun& run, Time now);
@@ -107,6 +105,7 @@ struct Connection::Impl final : SendBatch::Sender {
   };
   ngtcp2_ssize write_streams(SendBatch& batch, std::size_t size, StreamWrite& progress, Time now);
   net::SendStatus send_run(const net::NetPath& to, const net::DatagramRun& run) override;
+  net::SendStatus send_filled_up(net::DatagramPath& way, const net::NetPath& to, const net::DatagramRun& run);
   std::size_t datagram_room(std::size_t packet_size) const;
   void report_max_datagram_payload();
   void arm_timer(Time now);
@@ -115,6 +114,18 @@ struct Connection::Impl final : SendBatch::Sender {
   /// After validations and migrations: notices that the connection uses another path now.
   void check_path(Time now);
   std::size_t path_limit() const;
+
+  // connection_rest.cpp
+  /// After a server's handshake. No TLS message may come any more.
+  void release_tls();
+  /// When ngtcp2 or the search for the path's size want to be called.
+  Time native_deadline() const;
+  /// When rest() is to be tried if nothing happens from now on.
+  Time rest_deadline(Time now) const;
+  /// Folds the connection, unless something is due; it wakes by itself. False: it did not.
+  bool rest(Time now);
+  /// Does not wake it.
+  ngtcp2_conn_info native_info() const;
 
   // connection_close.cpp
   /// Decides how the connection ends; the first decision stands. Carried out by the next flush, never here.
@@ -153,8 +164,9 @@ struct Connection::Impl final : SendBatch::Sender {
   std::unique_ptr<ClientState> client;
 
   ngtcp2_crypto_conn_ref conn_ref{};
-  std::unique_ptr<tls::QuicSession> tls;
-  std::unique_ptr<ngtcp2_conn, ConnDeleter> conn;  // after tls: it goes first
+  std::unique_ptr<tls::QuicSession> tls;  // null once release_tls() was called
+  NativeConnection conn;                  // after tls: it goes first
+  ngtcp2_conn_info info_at_rest{};
   std::unique_ptr<trace::Recorder> recorder;
 
   PathMtu mtu;
@@ -179,10 +191,12 @@ struct Connection::Impl final : SendBatch::Sender {
   std::uint64_t ecn_marked = 0, path_changes = 0;
   Time started{}, established{};
   std::uint32_t first_version = 0;     // the one the client chose; negotiation may settle on another
+  std::uint32_t final_version = 0;     // once the handshake is complete
   bool handshake_completed = false;
   bool streams_open = false;           // on_established was called
   bool early_data = false;             // a client may send 0-RTT
   bool retried = false;
+  bool filled_up = false;              // a client's last Initial was sent larger than it is
   bool blocked = false;                // the path asked to wait
   bool path_in_question = false;       // a path validation ended
 };

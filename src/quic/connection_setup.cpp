@@ -62,9 +62,8 @@ void Impl::fill(ngtcp2_settings& settings, ngtcp2_transport_params& parameters,
   parameters.max_datagram_frame_size = config->max_datagram_frame_size;
 }
 
-Result<> Impl::adopt(ngtcp2_conn* native, std::unique_ptr<tls::QuicSession> session, Bytes original_id,
-                     const std::string& title) {
-  conn.reset(native);
+Result<> Impl::begin(std::unique_ptr<tls::QuicSession> session, Bytes original_id, const std::string& title) {
+  ngtcp2_conn* const native = conn.get();
   tls = std::move(session);
   conn_ref = {[](ngtcp2_crypto_conn_ref* ref) { return static_cast<Impl*>(ref->user_data)->conn.get(); }, this};
   gnutls_session_set_ptr(tls->native(), &conn_ref);

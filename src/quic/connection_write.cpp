@@ -53,6 +53,7 @@ void Impl::flush(Time at) {
     carry_out_end(at);  // the owner may destroy this once it knows
     return;
   }
+  if (is_server && handshake_completed && tls) release_tls();
   arm_timer(at);
   if (recorder) record_metrics(at);
   if (handshake_completed) report_max_datagram_payload();
@@ -63,13 +64,15 @@ void Impl::write_packets(Time at) {
   const TapScope scope(tap);
   SendBatch batch(*this);
   if (mtu.watching()) mtu.on_turn(at, Duration(ngtcp2_conn_get_pto(conn.get())));
-  const std::size_t quantum = ngtcp2_conn_get_send_quantum(conn.get());
+  // ngtcp2 asks for at most 64 KiB in one go; one call to the kernel takes a little less.
+  const std::size_t quantum = std::min(ngtcp2_conn_get_send_quantum(conn.get()), SendBatch::max_run_bytes);
   if (mtu.wants_probe() && !write_probe(batch, at)) return;
 
   StreamWrite streams;
   bool datagrams_turn = true;
   std::size_t turn = 0;
-  while (!batch.blocked() && batch.total() < quantum) {
+  // A packet beyond the quantum would leave in a system call of its own.
+  while (!batch.blocked() && batch.total() + mtu.stream_packet_size() <= quantum) {
     const bool datagrams_wait = handshake_completed && !queue.empty();
     const bool take_datagrams = datagrams_wait && (datagrams_turn || streams.dry);
     const ngtcp2_ssize written = take_datagrams ? write_datagrams(batch, mtu.datagram_packet_size(), at)
@@ -206,8 +209,24 @@ net::SendStatus Impl::send_run(const net::NetPath& to, const net::DatagramRun& r
   if (recorder) recorder->datagrams(now, trace::Direction::sent, run.count(), run.bytes.size());
   net::DatagramPath* way = path;
   if (client && client->next_path != nullptr && to == client->next_net_path) way = client->next_path;
-  if (config->ecn) return way->send(to, run);
-  return way->send(to, {run.bytes, run.segment_size, net::Ecn::not_ect});
+  const net::DatagramRun marked{run.bytes, run.segment_size, config->ecn ? run.ecn : net::Ecn::not_ect};
+  if (!is_server && bytes_received == 0 && config->first_datagram_size > run.segment_size) return send_filled_up(*way, to, marked);
+  return way->send(to, marked);
+}
+
+/// Until the server answers, no packet is without a length, so that whatever follows the last one in a datagram is ignored (RFC 9000
+/// §14.1: Initial packets can even be coalesced with invalid packets). Every other flight goes as it is: perhaps
+/// the path takes no more.
+net::SendStatus Impl::send_filled_up(net::DatagramPath& way, const net::NetPath& to, const net::DatagramRun& run) {
+  filled_up = !filled_up;
+  const std::size_t size = std::min(config->first_datagram_size, path_limit());
+  if (!filled_up || size <= run.segment_size) return way.send(to, run);
+  std::vector<std::uint8_t> larger(size);
+  std::copy_n(run.bytes.begin(), run.segment_size, larger.begin());
+  const net::SendStatus status = way.send(to, {larger, size, run.ecn});
+  if (status == net::SendStatus::too_large || status == net::SendStatus::dropped) return way.send(to, run);
+  if (run.count() == 1) return status;
+  return way.send(to, {run.bytes.subspan(run.segment_size), run.segment_size, run.ecn});
 }
 
 /// The largest DATAGRAM payload in a packet of `packet_size`.
@@ -232,7 +251,7 @@ void Impl::report_max_datagram_payload() {
 }
 
 void Impl::arm_timer(Time at) {
-  Time deadline = std::min(to_time(ngtcp2_conn_get_expiry(conn.get())), mtu.deadline());
+  Time deadline = std::min(native_deadline(), rest_deadline(at));
   if (blocked) deadline = std::max(deadline, at + blocked_pause);
   if (deadline == timer.deadline()) return;
   if (deadline == never) timer.disarm();
@@ -240,7 +259,7 @@ void Impl::arm_timer(Time at) {
 }
 
 void Impl::on_timer(Time at) {
-  if (ending || closed) return;
+  if (ending || closed || rest(at)) return;
   now = at;
   tap.set_now(at);
   const TapScope scope(tap);

@@ -56,6 +56,7 @@ struct Endpoint::Impl final : Connection::Impl::Keeper {
   // Keeper
   Application& make_application(EndpointMember& member) override;
   bool make_id(ngtcp2_cid& id, std::uint8_t* reset_token) override;
+  RegionPool& regions() override { return region_pool; }
   void add_id(EndpointMember& member, const ngtcp2_cid& id) override;
   void remove_id(const ngtcp2_cid& id) override;
   std::vector<std::uint8_t> make_address_token(const net::NetPath& path, std::uint32_t version, Time now) override;
@@ -74,6 +75,7 @@ struct Endpoint::Impl final : Connection::Impl::Keeper {
   std::array<std::uint8_t, 32> reset_secret;
   tls::QuicServerOptions tls_version_1, tls_version_2;  // they differ by the key of their tickets (RFC 9369 §5)
 
+  RegionPool region_pool;  // before all that holds connections
   IdMap<EndpointMember> ids;
   std::vector<std::unique_ptr<EndpointMember>> members;
   std::vector<EndpointMember*> waiting;  // for the path

@@ -162,11 +162,13 @@ Result<> Connection::Impl::start_server(const ngtcp2_pkt_hd& initial, const ngtc
   parameters.stateless_reset_token_present = 1;
 
   const ngtcp2_path native_path = quic::to_native(from);
+  auto memory = std::make_unique<ConnectionMemory>(keeper->regions());
   ngtcp2_conn* native = nullptr;
   if (ngtcp2_conn_server_new(&native, &initial.scid, &own_id, &native_path, initial.version, &callbacks, &settings,
-                             &parameters, nullptr, this) != 0)
+                             &parameters, memory->native(), this) != 0)
     return fail(ErrorKind::resource, "no memory for a QUIC connection");
-  if (auto adopted = adopt(native, std::move(*session), id_bytes(original_id), {}); !adopted) return adopted;
+  conn.reset(native, std::move(memory));
+  if (auto begun = begin(std::move(*session), id_bytes(original_id), {}); !begun) return begun;
   keeper->add_id(*member, own_id);
   return {};
 }

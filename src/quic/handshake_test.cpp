@@ -82,6 +82,33 @@ TEST(Handshake, ClientInitialIs1200Bytes) {
   EXPECT_EQ(sizes.at(0), 1200u);
 }
 
+TEST(Handshake, FirstDatagramIsFilledUpWhereAsked) {
+  Pair pair;
+  pair.client_options.config.first_datagram_size = 1290;
+  std::vector<std::size_t> sizes;
+  pair.link.client.filter = [&](Bytes datagram) {
+    sizes.push_back(datagram.size());
+    return true;
+  };
+  ASSERT_TRUE(pair.establish());
+  EXPECT_EQ(sizes.at(0), 1290u);
+  EXPECT_EQ(pair.endpoint->stats().dropped_malformed, 0u);
+  EXPECT_EQ(pair.client->stats().packets_lost, 0u);
+}
+
+TEST(Handshake, FillingUpDoesNotFailNarrowPaths) {
+  Pair silent;  // drops what is too large
+  silent.client_options.config.first_datagram_size = 1290;
+  silent.link.client.mtu = 1250;
+  EXPECT_TRUE(silent.establish());
+
+  Pair told;  // refuses it
+  told.client_options.config.first_datagram_size = 1290;
+  told.link.client.max_size = 1250;
+  ASSERT_TRUE(told.establish());
+  EXPECT_EQ(told.client->stats().packets_lost, 0u);
+}
+
 TEST(Handshake, Version2) {
   Pair pair;
   pair.client_options.config.versions = {version_2, version_1};

@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 namespace sallyport::quic {
 namespace {
 
-/// A search ends when it is this near.
+/// A later search, which loses packets of data, ends when it is this near.
 constexpr std::size_t granularity = 8;
 /// RFC 8899 §5.1.1, PMTU_RAISE_TIMER.
 constexpr Duration retry_after = 600s;
@@ -25,7 +26,8 @@ PathMtu::PathMtu(std::size_t limit, bool discover) : limit_(limit), discover_(di
 
 std::size_t PathMtu::stream_packet_size() const {
   if (suspect_) return minimum_udp_payload;
-  if (phase_ == Phase::later_search && candidate_.size == 0) return std::max(target_, minimum_udp_payload);
+  if (phase_ == Phase::later_search && !datagrams_only_ && candidate_.size == 0)
+    return std::max(target_, minimum_udp_payload);
   return proven_;
 }
 
@@ -65,7 +67,9 @@ void PathMtu::set_limit(std::size_t limit, Time now) {
   } else if (proven_ >= limit) {
     finish(now);
   } else if (phase_ == Phase::later_search && failed_ > limit + 1) {
+    const bool datagrams_only = datagrams_only_;
     search_again(limit, limit + 1, now);
+    datagrams_only_ = datagrams_only;
   }
 }
 
@@ -74,7 +78,7 @@ void PathMtu::restart(std::size_t limit, Time now) {
   proven_ = minimum_udp_payload;
   suspect_ = grown_ = false;
   large_losses_ = test_losses_ = 0;
-  candidate_ = sample_ = {};
+  candidate_ = witness_ = sample_ = {};
   retry_at_ = deadline_ = never;
   phase_ = Phase::handshake;
   start(now);
@@ -85,15 +89,29 @@ void PathMtu::on_large_sent(std::uint64_t number, std::size_t size, Bytes frames
     if (sample_.size == 0 && phase_ != Phase::handshake) sample_ = {number, size, now};
     return;
   }
-  // A probe that is not answered is followed by one of the same size or smaller, which is then the one to wait for.
-  const bool probe = phase_ == Phase::first_search && is_path_size_probe(frames);
-  if (probe) last_probe_ = now;
-  if (probe || candidate_.size == 0 || (phase_ == Phase::first_search && size > candidate_.size))
+  if (phase_ == Phase::later_search) {
+    if (candidate_.size == 0) candidate_ = {number, size, now};
+  } else if (is_path_size_probe(frames)) {
+    // One that is not answered is followed by another of the same size or smaller, which is then the one to wait for.
+    last_probe_ = now;
     candidate_ = {number, size, now};
+  } else if (size > witness_.size) {
+    witness_ = {number, size, now};
+  }
 }
 
 void PathMtu::judge(const AckRanges& ack, Time now) {
   if (ack.largest() > last_sent_) return;
+  // What has passed has passed, whatever size the search would settle on: a connection inside this one may already rely on it.
+  if (witness_.size != 0) {
+    if (ack.covers(witness_.number)) {
+      proven_ = std::max(proven_, std::min(witness_.size, limit_));
+      witness_ = {};
+      if (phase_ == Phase::first_search && proven_ >= limit_) finish(now);
+    } else if (ack.largest() >= witness_.number + reordering) {
+      witness_ = {};
+    }
+  }
   if (candidate_.size != 0) {
     if (ack.covers(candidate_.number)) {
       proven_ = std::max(proven_, std::min(candidate_.size, limit_));
@@ -103,7 +121,7 @@ void PathMtu::judge(const AckRanges& ack, Time now) {
       else if (phase_ == Phase::first_search && proven_ >= limit_) finish(now);
     } else if (ack.largest() >= candidate_.number + reordering) {
       if (phase_ == Phase::later_search) on_test_failed(now);
-      candidate_ = {};
+      else candidate_ = {};
     }
   }
   if (sample_.size != 0) {
@@ -129,10 +147,7 @@ void PathMtu::on_sample_lost(Time now, unsigned weight) {
 
 void PathMtu::on_turn(Time now, Duration pto) {
   if (phase_ == Phase::later_search) {
-    if (candidate_.size != 0 && now >= candidate_.sent + 3 * pto) {
-      candidate_ = {};
-      on_test_failed(now);
-    }
+    if (candidate_.size != 0 && now >= candidate_.sent + 3 * pto) on_test_failed(now);
     if (phase_ == Phase::later_search && now >= deadline_) finish(now);
   } else if (phase_ == Phase::idle && now >= retry_at_) {
     search_again(limit_, limit_ + 1, now);
@@ -143,10 +158,18 @@ void PathMtu::on_turn(Time now, Duration pto) {
   }
 }
 
+void PathMtu::on_refused(Time now) {
+  if (phase_ != Phase::idle || !discover_ || proven_ + granularity >= limit_ || now < refusal_counts_from_) return;
+  search_again(limit_, limit_ + 1, now);
+  datagrams_only_ = true;
+  refusal_counts_from_ = now + refusal_pause_;
+  refusal_pause_ = std::min(2 * refusal_pause_, retry_after);
+}
+
 void PathMtu::search_again(std::size_t first_target, std::size_t failed, Time now) {
   phase_ = Phase::later_search;
-  candidate_ = sample_ = {};
-  suspect_ = false;
+  candidate_ = witness_ = sample_ = {};
+  suspect_ = datagrams_only_ = false;
   large_losses_ = test_losses_ = 0;
   retry_at_ = never;
   failed_ = failed;
@@ -164,9 +187,10 @@ void PathMtu::test_next(Time now) {
 }
 
 void PathMtu::on_test_failed(Time now) {
+  const std::size_t size = std::exchange(candidate_, {}).size;
   if (++test_losses_ < 2) return;  // one may be lost by chance
   test_losses_ = 0;
-  failed_ = target_;
+  failed_ = std::min(size, failed_);
   test_next(now);
 }
 
@@ -185,12 +209,19 @@ std::vector<std::uint16_t> PathMtu::probe_sizes(std::size_t limit) {
   std::vector<std::uint16_t> sizes;
   if (limit <= minimum_udp_payload) return sizes;
   sizes.push_back(static_cast<std::uint16_t>(limit));
-  // Each round halves the gaps that the rounds before left open.
-  std::size_t parts = 2;
+  // Halves each gap that the sizes before left open, breadth first. Ethernet's span is searched to the byte: a connection inside this one
+  // knows its own size to the byte, and would be stopped for good by an outer one that believes in less.
   const std::size_t span = limit - minimum_udp_payload;
-  for (const std::size_t gap = std::max(granularity, span / 64); span / parts >= gap; parts *= 2)
-    for (std::size_t part = 1; part < parts; part += 2)
-      sizes.push_back(static_cast<std::uint16_t>(minimum_udp_payload + span * part / parts));
+  const std::size_t smallest_gap = span <= 512 ? 1 : span / 64;
+  std::vector<std::pair<std::size_t, std::size_t>> gaps{{minimum_udp_payload, limit}};
+  for (std::size_t i = 0; i < gaps.size(); ++i) {
+    const auto [low, high] = gaps[i];
+    if (high - low <= smallest_gap) continue;
+    const std::size_t middle = std::midpoint(low, high);
+    sizes.push_back(static_cast<std::uint16_t>(middle));
+    gaps.emplace_back(low, middle);
+    gaps.emplace_back(middle, high);
+  }
   return sizes;
 }
 

@@ -41,6 +41,9 @@ class PathMtu {
 
   /// The path below, or the peer, allows another size from now on. Smaller holds at once; larger begins a search.
   void set_limit(std::size_t limit, Time now);
+  /// A datagram did not fit datagram_packet_size(). The search that settled on it may have been misled by loss, and a connection inside
+  /// this one that needs more would stand still for good: so datagrams may try again, now and then.
+  void on_refused(Time now);
   /// Another network path: everything is to be proven anew, ngtcp2 searches by itself.
   void restart(std::size_t limit, Time now);
 
@@ -50,7 +53,7 @@ class PathMtu {
   }
   /// An acknowledgement of 1-RTT packets.
   void on_ack(const AckRanges& ack, Time now) {
-    if (candidate_.size != 0 || sample_.size != 0) judge(ack, now);
+    if (candidate_.size != 0 || witness_.size != 0 || sample_.size != 0) judge(ack, now);
   }
   /// Once a flush: notices what stays unanswered. `pto` as ngtcp2 computes it now.
   void on_turn(Time now, Duration pto);
@@ -59,8 +62,8 @@ class PathMtu {
   /// When on_turn() is to be called at the latest.
   Time deadline() const { return deadline_; }
 
-  /// Sizes for ngtcp2's search: `limit`, then halving what is left, so that whatever a nested path carries is found within
-  /// a few bytes. Its search takes them in this order and leaves out what is already decided.
+  /// Sizes for ngtcp2's search: `limit`, then halving what is left, so that whatever a nested path carries is found to
+  /// the byte (within a few where jumbo frames may be). Its search takes them in this order and leaves out what is already decided.
   static std::vector<std::uint16_t> probe_sizes(std::size_t limit);
 
  private:
@@ -92,12 +95,16 @@ class PathMtu {
   Phase phase_ = Phase::handshake;
   bool discover_;
   bool grown_ = false;       // the limit rose during ngtcp2's search, which does not know
+  bool datagrams_only_ = false;  // later_search: streams keep to what is proven
   bool suspect_ = false;     // nothing large is answered: send small, to see whether that is
   std::uint8_t test_losses_ = 0, large_losses_ = 0;
-  Watched candidate_;        // a packet larger than is proven
+  Watched candidate_;        // the probe, or in a later search the packet of data, that tests a size
+  Watched witness_;          // first search: the largest packet of data that is larger than is proven
   Watched sample_;           // one of those in flight that are larger than 1,200 bytes
   std::uint64_t last_sent_ = 0, suspect_since_ = 0;
   Time last_probe_{}, deadline_ = never, retry_at_ = never;
+  Time refusal_counts_from_{};
+  Duration refusal_pause_ = 1s;  // doubles with each search that a refusal began
 };
 
 }  // namespace sallyport::quic

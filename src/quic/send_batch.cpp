@@ -9,10 +9,9 @@
 namespace sallyport::quic {
 namespace {
 
-// What one UDP_SEGMENT call takes.
-constexpr std::size_t max_run_packets = 64, max_run_bytes = 65'000;
+constexpr std::size_t max_run_packets = 64;  // of UDP_SEGMENT as well
 constexpr std::size_t largest_packet = 65'527;
-constexpr std::size_t buffer_size = max_run_bytes + 2 * largest_packet;
+constexpr std::size_t buffer_size = SendBatch::max_run_bytes + 2 * largest_packet;
 
 struct ThreadBuffer {
   std::unique_ptr<std::uint8_t[]> bytes = std::make_unique_for_overwrite<std::uint8_t[]>(buffer_size);

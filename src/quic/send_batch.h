@@ -14,6 +14,9 @@ namespace sallyport::quic {
 
 class SendBatch {
  public:
+  /// A longer run than one UDP_SEGMENT call takes would only be cut in two.
+  static constexpr std::size_t max_run_bytes = 65'000;
+
   /// Where a run goes.
   class Sender {
    public:

@@ -2,9 +2,8 @@
 
 import unittest
 
-import harness
 import peers
-from fixtures import HERE, InteropCase
+from fixtures import HERE, InteropCase, wait_for
 
 QUIC_V2 = "0x6b3343cf"
 H3_DATAGRAM, EXTENDED_CONNECT = "51", "8"
@@ -89,10 +88,8 @@ class OursAgainstServer(InteropCase):
         port = peers.free_port()
         process = self.lab.start([peers.python(), HERE / "aioquic_server.py", "--port", port, "--cert", self.cert, "--key", self.key,
                                   "--folder", self.site, *flags], "aioquic-server")
-        harness.wait_for_port(port, udp=True)
-        process.url = f"https://127.0.0.1:{port}"
         self.addCleanup(process.stop)
-        return process
+        return wait_for(process, port)
 
     def download(self, server, name="large.bin"):
         link = self.get(server.url, "--http", "h3", name=name)["links"][-1]

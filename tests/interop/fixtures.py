@@ -6,9 +6,11 @@ import socket
 import subprocess
 import threading
 import unittest
+import urllib.request
 from pathlib import Path
 
 import harness
+import peers
 from harness import SALLYPORT, Lab, sha256
 
 HERE = Path(__file__).resolve().parent
@@ -25,6 +27,20 @@ def need(*programs):
 def run(*command, timeout=60, env=None):
     """Runs a peer to its end, whatever that is; standard output and error apart, as text."""
     return subprocess.run([str(c) for c in command], capture_output=True, text=True, errors="replace", timeout=timeout, env=env)
+
+
+def wait_for(server, port, udp=True):
+    """Waits until the server, a Process, listens on the port; gives it its .port and .url; tells its last words if it ended."""
+    for _ in range(60):
+        try:
+            harness.wait_for_port(port, udp=udp, patience=0.5)
+        except harness.Failure:
+            if server.alive():
+                continue
+            raise harness.Failure(f"'{' '.join(server.command[:2])}' ended: {server.last_words()}") from None
+        server.port, server.url = port, f"https://127.0.0.1:{port}"
+        return server
+    raise harness.Failure(f"'{' '.join(server.command[:2])}' did not listen on port {port}")
 
 
 class UdpEcho:
@@ -92,6 +108,21 @@ class InteropCase(unittest.TestCase):
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
         return done.stderr
+
+    @classmethod
+    def counting_gateway(cls, *flags, name="gateway"):
+        """A gateway whose metrics() are to be read."""
+        admin = peers.free_port()
+        process = cls.lab.gateway("--admin", f"127.0.0.1:{admin}", *flags, name=name)
+        process.admin = admin
+        return process
+
+    @staticmethod
+    def metrics(process):
+        """What it counted so far: name{labels} -> value."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{process.admin}/metrics", timeout=5) as page:
+            lines = page.read().decode().splitlines()
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
 
     def udp_echo(self):
         echo = UdpEcho()

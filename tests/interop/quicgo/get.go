@@ -20,11 +20,11 @@ type figures struct {
 	Bytes    int64  `json:"bytes"`
 	Version  string `json:"version"`
 	Resumed  bool   `json:"resumed"`
-	Early    bool   `json:"early"`
 	ALPN     string `json:"alpn"`
 }
 
-// get downloads `url`, o.streams times at once over one connection, and again over a second one when that is asked for.
+// get downloads `url`, o.streams times at once over one connection, and again over a second, resumed one when that is
+// asked for.
 func get(ctx context.Context, o options, url string) ([]figures, error) {
 	config, err := clientTLS(o)
 	if err != nil {
@@ -35,12 +35,8 @@ func get(ctx context.Context, o options, url string) ([]figures, error) {
 		rounds = 2
 	}
 	var all []figures
-	for round := range rounds {
-		method := http.MethodGet
-		if round > 0 {
-			method = http3.MethodGet0RTT
-		}
-		one, err := getOnce(ctx, o, config, method, url)
+	for range rounds {
+		one, err := getOnce(ctx, o, config, url)
 		if err != nil {
 			return nil, err
 		}
@@ -49,13 +45,15 @@ func get(ctx context.Context, o options, url string) ([]figures, error) {
 	return all, nil
 }
 
-func getOnce(ctx context.Context, o options, config *tls.Config, method, url string) (figures, error) {
+func getOnce(ctx context.Context, o options, config *tls.Config, url string) (figures, error) {
 	var connection *quic.Conn
 	transport := &http3.Transport{TLSClientConfig: config, QUICConfig: quicConfig(o), EnableDatagrams: true}
 	transport.Dial = func(ctx context.Context, address string, config *tls.Config, settings *quic.Config) (*quic.Conn, error) {
 		var err error
 		if o.via == "" {
-			connection, err = quic.DialAddrEarly(ctx, address, config, settings)
+			// Not DialAddrEarly: Go counts a ticket's age from a whole second, so that it may say more than the server's own
+			// count. GnuTLS then refuses the 0-RTT data, and quic-go's http3 gives up on a refusal.
+			connection, err = quic.DialAddr(ctx, address, config, settings)
 			return connection, err
 		}
 		tunnel, _, err := connectUDP(ctx, o, address)
@@ -72,7 +70,7 @@ func getOnce(ctx context.Context, o options, config *tls.Config, method, url str
 
 	results, errors := make([]figures, o.streams), make([]error, o.streams)
 	fetch := func(i int) {
-		request, err := http.NewRequestWithContext(ctx, method, url, nil)
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
 			errors[i] = err
 			return
@@ -114,7 +112,7 @@ func getOnce(ctx context.Context, o options, config *tls.Config, method, url str
 		}
 	}
 	state := connection.ConnectionState()
-	sum.Version, sum.Resumed, sum.Early, sum.ALPN = state.Version.String(), state.TLS.DidResume, state.Used0RTT, state.TLS.NegotiatedProtocol
+	sum.Version, sum.Resumed, sum.ALPN = state.Version.String(), state.TLS.DidResume, state.TLS.NegotiatedProtocol
 	return sum, nil
 }
 

@@ -39,7 +39,7 @@ func main() {
 	flags.StringVar(&o.via, "via", "", "get, udp: go through this CONNECT-UDP proxy, https://HOST:PORT")
 	flags.StringVar(&o.output, "o", os.DevNull, "get: where the body of the first request goes")
 	flags.IntVar(&o.streams, "n", 1, "get: requests at once over the connection")
-	flags.BoolVar(&o.again, "again", false, "get: once more over a new connection, as 0-RTT")
+	flags.BoolVar(&o.again, "again", false, "get: once more over a new connection, with the ticket of the first")
 	flags.BoolVar(&o.version2, "v2", false, "speak QUIC version 2")
 	flags.IntVar(&o.count, "count", 50, "udp: datagrams")
 	flags.IntVar(&o.size, "size", 1000, "udp: bytes of each")

@@ -1,0 +1,47 @@
+// What a server's connection does without: TLS once the handshake is over, most of its memory while nothing happens.
+#include <algorithm>
+
+#include "quic/connection_impl.h"
+#include "quic/native.h"
+
+namespace sallyport::quic {
+namespace {
+
+using Impl = Connection::Impl;
+
+/// Folding and unfolding cost some 20 us together, as much as a packet or two.
+constexpr Duration rest_after = 1s;
+
+}  // namespace
+
+void Impl::release_tls() {
+  ngtcp2_conn_set_tls_native_handle(conn.get(), nullptr);
+  tls.reset();
+}
+
+Time Impl::native_deadline() const {
+  return std::min(to_time(ngtcp2_conn_get_expiry(conn.get())), mtu.deadline());
+}
+
+Time Impl::rest_deadline(Time at) const {
+  return conn.can_fold() && handshake_completed ? at + rest_after : never;
+}
+
+bool Impl::rest(Time at) {
+  if (conn.folded() || rest_deadline(at) == never) return false;
+  const Time deadline = native_deadline();
+  if (deadline <= at) return false;
+  ngtcp2_conn_get_conn_info(conn.get(), &info_at_rest);
+  conn.fold();
+  timer.arm(deadline);
+  return true;
+}
+
+ngtcp2_conn_info Impl::native_info() const {
+  if (conn.folded()) return info_at_rest;
+  ngtcp2_conn_info info;
+  ngtcp2_conn_get_conn_info(conn.get(), &info);
+  return info;
+}
+
+}  // namespace sallyport::quic
