@@ -164,7 +164,7 @@ void H3ConnectionImpl::on_exchange_gone(ExchangeBase& base) {
 void H3ConnectionImpl::send_goaway(std::uint64_t id) {
   if (control_.id < 0) return;
   std::array<std::uint8_t, 8> payload;
-  append_control_frame(H3Frame::goaway, Bytes(payload).first(put_varint(payload, id)));
+  append_control_frame(H3Frame::goaway, Bytes(payload).first(put_varint(payload, id)), id);
 }
 
 void H3ConnectionImpl::shutdown() {

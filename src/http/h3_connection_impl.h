@@ -89,8 +89,9 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
 
   // Traces; nothing when nobody records. h3_trace.cpp
   trace::Recorder* recorder() const { return quic_ != nullptr ? quic_->recorder() : nullptr; }
-  void trace_frame(trace::Direction direction, quic::StreamId id, std::uint64_t type,
-                   std::uint64_t length) const;
+  /// `value`: the ID that the frame carries, where it does.
+  void trace_frame(trace::Direction direction, quic::StreamId id, std::uint64_t type, std::uint64_t length,
+                   std::uint64_t value = 0) const;
   void trace_request(trace::Direction direction, quic::StreamId id, std::uint64_t length,
                      const Request& request) const;
   void trace_response(trace::Direction direction, quic::StreamId id, std::uint64_t length,
@@ -137,7 +138,7 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
 
   // h3_control.cpp
   void open_control();
-  void append_control_frame(H3Frame type, Bytes payload);
+  void append_control_frame(H3Frame type, Bytes payload, std::uint64_t value = 0);
   Result<> on_peer_stream_data(quic::StreamId id, Bytes data, bool fin);
   Result<> set_peer_stream_type(quic::StreamId id, std::uint64_t type);
   Result<> read_critical(quic::StreamId id, Bytes data, bool fin);

@@ -65,12 +65,12 @@ void H3ConnectionImpl::open_control() {
   if (recorder() != nullptr) trace_settings(trace::Direction::sent, *id, payload.size(), settings);
 }
 
-void H3ConnectionImpl::append_control_frame(H3Frame type, Bytes payload) {
+void H3ConnectionImpl::append_control_frame(H3Frame type, Bytes payload, std::uint64_t value) {
   std::array<std::uint8_t, max_frame_head> head;
   control_.out.append(Bytes(head).first(put_frame_head(head, type, payload.size())), payload.size());
   control_.out.append(payload);
   if (type != H3Frame::settings)
-    trace_frame(trace::Direction::sent, control_.id, static_cast<std::uint64_t>(type), payload.size());
+    trace_frame(trace::Direction::sent, control_.id, static_cast<std::uint64_t>(type), payload.size(), value);
   want_write();
 }
 
@@ -200,13 +200,9 @@ Result<> H3ConnectionImpl::begin_control_frame() {
     return h3_failure(H3Code::frame_unexpected, "a control stream has a frame that it must not have");
   };
   const auto frame = static_cast<H3Frame>(type);
-  if (frame == H3Frame::settings) {
-    if (peer_settings_) return unexpected();
-  } else {
-    if (!peer_settings_)
-      return h3_failure(H3Code::missing_settings, "a control stream does not begin with SETTINGS");
-    trace_frame(trace::Direction::received, peer_control_, type, control_frame_.left());
-  }
+  if (frame == H3Frame::settings && peer_settings_) return unexpected();
+  if (frame != H3Frame::settings && !peer_settings_)
+    return h3_failure(H3Code::missing_settings, "a control stream does not begin with SETTINGS");
   switch (frame) {
     case H3Frame::data:
     case H3Frame::headers:
@@ -224,6 +220,9 @@ Result<> H3ConnectionImpl::begin_control_frame() {
     default:
       if (is_http2_frame(type)) return unexpected();
   }
+  // Those with an ID are told of when it is known.
+  if (!payload_limit(type))
+    trace_frame(trace::Direction::received, peer_control_, type, control_frame_.left());
   if (const auto limit = payload_limit(type); limit && control_frame_.left() > *limit) {
     if (frame == H3Frame::settings || frame == H3Frame::priority_update)
       return h3_failure(H3Code::excessive_load, "a control frame is too long");
@@ -234,7 +233,14 @@ Result<> H3ConnectionImpl::begin_control_frame() {
 }
 
 Result<> H3ConnectionImpl::end_control_frame() {
-  switch (static_cast<H3Frame>(control_frame_.type())) {
+  const auto frame = static_cast<H3Frame>(control_frame_.type());
+  if (recorder() != nullptr && frame != H3Frame::settings && payload_limit(control_frame_.type())) {
+    Bytes payload = control_payload_;
+    const std::uint64_t id = take_varint(payload).value_or(0);
+    trace_frame(trace::Direction::received, peer_control_, control_frame_.type(), control_payload_.size(),
+                id);
+  }
+  switch (frame) {
     case H3Frame::settings:
       return on_settings(control_payload_);
     case H3Frame::priority_update:

@@ -128,7 +128,8 @@ void H3Exchange::submit_request() {
   encoder.add(request_.fields);
   const std::string priority = format_priority(request_.priority);
   if (!priority.empty() && !request_.fields.contains("priority")) encoder.add("priority", priority);
-  append_section(encoder, queued_bytes() > 0 ? data_head_room : 0);
+  const std::size_t size = append_section(encoder, queued_bytes() > 0 ? data_head_room : 0);
+  if (h3_.recorder() != nullptr) h3_.trace_request(trace::Direction::sent, id_, size, request_);
   schedule();
 }
 
@@ -138,25 +139,23 @@ void H3Exchange::submit_head(const Response& head, bool end) {
   encoder.begin();
   encoder.add(":status", {digits.data(), digits.size()});
   encoder.add(head.fields);
-  const std::size_t before = out_.unsent_bytes();
-  append_section(encoder, end ? 0 : data_head_room);
-  if (h3_.recorder() != nullptr)
-    h3_.trace_response(trace::Direction::sent, id_, out_.unsent_bytes() - before, head);
+  const std::size_t size = append_section(encoder, end ? 0 : data_head_room);
+  if (h3_.recorder() != nullptr) h3_.trace_response(trace::Direction::sent, id_, size, head);
   schedule();
 }
 
-void H3Exchange::append_section(QpackEncoder& encoder, std::size_t spare) {
+std::size_t H3Exchange::append_section(QpackEncoder& encoder, std::size_t spare) {
   const H3Settings* const peer = h3_.peer_settings();
-  if (peer != nullptr && encoder.section_size() > peer->max_field_section_size)
-    return fail(ResetCode::internal_error,
-                {ErrorKind::too_large, "the peer takes no field section of this size"});
+  if (peer != nullptr && encoder.section_size() > peer->max_field_section_size) {
+    fail(ResetCode::internal_error, {ErrorKind::too_large, "the peer takes no field section of this size"});
+    return 0;
+  }
   const Bytes section = encoder.encoded();
   std::array<std::uint8_t, max_frame_head> head;
   const std::size_t head_size = put_frame_head(head, H3Frame::headers, section.size());
   out_.append(Bytes(head).first(head_size), section.size() + spare);
   out_.append(section, spare);
-  if (!is_server() && h3_.recorder() != nullptr && !trailers_sent_)
-    h3_.trace_request(trace::Direction::sent, id_, section.size(), request_);
+  return section.size();
 }
 
 void H3Exchange::append_trailers() {
@@ -164,10 +163,8 @@ void H3Exchange::append_trailers() {
   QpackEncoder& encoder = QpackEncoder::shared();
   encoder.begin();
   encoder.add(trailers());
-  const std::size_t before = out_.unsent_bytes();
-  append_section(encoder, 0);
-  if (h3_.recorder() != nullptr)
-    h3_.trace_fields(trace::Direction::sent, id_, out_.unsent_bytes() - before, trailers());
+  const std::size_t size = append_section(encoder, 0);
+  if (h3_.recorder() != nullptr) h3_.trace_fields(trace::Direction::sent, id_, size, trailers());
 }
 
 // Bodies

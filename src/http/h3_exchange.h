@@ -110,7 +110,8 @@ class H3Exchange final : public ExchangeBase, public H3Sender {
 
   // h3_exchange.cpp
   void submit_request();
-  void append_section(QpackEncoder& encoder, std::size_t spare);
+  /// Returns the encoded section's size; 0 when the peer does not take it, which ended the exchange.
+  std::size_t append_section(QpackEncoder& encoder, std::size_t spare);
   void append_trailers();
   void append_data();
   void schedule();

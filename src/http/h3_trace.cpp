@@ -40,10 +40,13 @@ std::string lines_of(const Fields& fields) {
 }  // namespace
 
 void H3ConnectionImpl::trace_frame(trace::Direction direction, quic::StreamId id, std::uint64_t type,
-                                   std::uint64_t length) const {
-  if (recorder() != nullptr)
-    recorder()->http_frame(timers().now(), direction,
-                           {.kind = kind_of(type), .stream_id = id, .length = length, .fields = {}});
+                                   std::uint64_t length, std::uint64_t value) const {
+  if (recorder() == nullptr) return;
+  const trace::HttpFrameKind kind = kind_of(type);
+  const bool nameless = kind == trace::HttpFrameKind::reserved || kind == trace::HttpFrameKind::unknown;
+  recorder()->http_frame(
+      timers().now(), direction,
+      {.kind = kind, .stream_id = id, .length = length, .fields = {}, .id = nameless ? type : value});
 }
 
 void H3ConnectionImpl::trace_request(trace::Direction direction, quic::StreamId id, std::uint64_t length,

@@ -17,6 +17,7 @@ using test::PacketForge;
 constexpr std::uint64_t flow_control_error = 0x03, stream_limit_error = 0x04, stream_state_error = 0x05, final_size_error = 0x06,
                         frame_encoding_error = 0x07, connection_id_limit_error = 0x09, protocol_violation = 0x0a,
                         crypto_buffer_exceeded = 0x0d;
+constexpr std::uint64_t unexpected_message = 0x10a;  // as RFC 9001 §6 writes TLS's alert 10
 
 /// An established pair whose client's keys are known, so that packets can be sent in its name.
 struct Impersonated : test::Pair {
@@ -92,6 +93,17 @@ TEST(HostilePeer, CryptoFarAhead) {
   frames.resize(frames.size() + 4);
   pair.inject(frames);
   EXPECT_EQ(pair.close_code(), crypto_buffer_exceeded);
+}
+
+TEST(HostilePeer, TlsMessagesAfterTheHandshake) {
+  // KeyUpdate and Finished, whole and begun.
+  for (const Octets& message : {Octets{24, 0, 0, 1, 0}, Octets{20, 0, 0, 1, 7}, Octets{24}}) {
+    Impersonated pair;
+    Octets frames = frame({0x06, 0, message.size()});
+    append(frames, message);
+    pair.inject(frames);
+    EXPECT_EQ(pair.close_code(), unexpected_message);
+  }
 }
 
 TEST(HostilePeer, FinalSizeChanges) {

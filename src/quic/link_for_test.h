@@ -49,6 +49,7 @@ class LinkEnd final : public net::DatagramPath {
   std::size_t mtu = 65'527;    ///< silently drops what is larger
   std::size_t max_size = 65'527;  ///< what max_datagram_size() says
   bool reports_blocked = false;
+  bool marks_congestion = false;  ///< CE on what is ECN-capable (RFC 3168)
   /// Sees each datagram sent from here; false drops it.
   std::function<bool(Bytes)> filter;
   /// Sees where each goes, too.
@@ -94,7 +95,8 @@ class LinkEnd final : public net::DatagramPath {
                                       [&to](const LinkEnd* end) { return end->seen_as_ == to.remote; });
       if (other == others_.end()) return;
       const net::NetPath seen{(*other)->path_.local, seen_as_};
-      (*other)->queue_.push_back({simulation_.timers.now() + delay, seen, {datagram.begin(), datagram.end()}, run.ecn});
+      const net::Ecn ecn = marks_congestion && run.ecn != net::Ecn::not_ect ? net::Ecn::ce : run.ecn;
+      (*other)->queue_.push_back({simulation_.timers.now() + delay, seen, {datagram.begin(), datagram.end()}, ecn});
       (*other)->arrival_.arm((*other)->queue_.front().at);
     });
     return reports_blocked ? net::SendStatus::blocked : net::SendStatus::sent;

@@ -41,7 +41,7 @@ SendBatch::~SendBatch() {
 MutableBytes SendBatch::room(std::size_t size) {
   assert(size <= largest_packet);
   if (end_ - begin_ + size > max_run_bytes) flush();
-  if (begin_ == end_ && begin_ + max_run_bytes + size > buffer_size) begin_ = end_ = 0;
+  if (begin_ == end_) begin_ = end_ = 0;  // what the kernel has just read is still in the cache
   return {buffer_ + end_, size};
 }
 

@@ -171,12 +171,28 @@ TEST(Transfer, KeyUpdatesBothWays) {
   EXPECT_EQ(second.received, pattern(100'000));
 }
 
-TEST(Transfer, EcnMarksAreCountedAndSlowDown) {
+TEST(Transfer, CongestionMarksAreCountedAndSlowTheSenderDown) {
   Echo pair;
   ASSERT_TRUE(pair.establish());
-  auto& stream = pair.send(pattern(200'000));
+  auto& first = pair.send(pattern(500'000));
+  ASSERT_TRUE(pair.simulation.run_until([&] { return first.received_fin; }));
+  EXPECT_EQ(pair.server().stats().ecn_marked, 0u);
+  const std::uint64_t window = pair.client->stats().congestion_window;
+  pair.link.client.marks_congestion = true;
+  auto& second = pair.send(pattern(500'000));
+  ASSERT_TRUE(pair.simulation.run_until([&] { return second.received_fin; }));
+  EXPECT_GT(pair.server().stats().ecn_marked, 100u);
+  EXPECT_LT(pair.client->stats().congestion_window, window);
+  EXPECT_EQ(pair.client->stats().packets_lost, 0u);
+}
+
+TEST(Transfer, EcnCanBeSwitchedOff) {
+  Echo pair;
+  pair.client_options.config.ecn = false;
+  pair.link.client.marks_congestion = true;
+  ASSERT_TRUE(pair.establish());
+  auto& stream = pair.send(pattern(100'000));
   ASSERT_TRUE(pair.simulation.run_until([&] { return stream.received_fin; }));
-  EXPECT_GT(pair.client->stats().first_byte, pair.client->stats().started);
   EXPECT_EQ(pair.server().stats().ecn_marked, 0u);
 }
 

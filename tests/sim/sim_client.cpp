@@ -127,6 +127,7 @@ SimClient::SimClient(Network& network, Host& host, Options options)
       context_{.outbound = host,
                .quic = {network.timers(), network.random()},
                .config = options.config,
+               .limits = options.limits,
                .trust = client_trust(),
                .sessions = options.sessions,
                .early_data = options.early_data,

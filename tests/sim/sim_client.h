@@ -27,6 +27,7 @@ class SimClient {
   struct Options {
     std::vector<std::string> hops;  ///< names of hosts, the nearest first
     quic::Config config;
+    http::Limits limits;
     Duration connect_timeout = 10s;
     Duration stall_timeout = 30s;
     tls::SessionCache* sessions = nullptr;
