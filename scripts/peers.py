@@ -49,7 +49,7 @@ def go_program(folder):
     source = ROOT / "tests" / "interop" / folder
     target = ROOT / "build" / "go" / folder
     target.parent.mkdir(parents=True, exist_ok=True)
-    run("go", "build", "-o", target, ".", cwd=source)
+    run("go", "build", "-buildvcs=false", "-o", target, ".", cwd=source)
     return target
 
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -38,6 +39,10 @@ Result<std::vector<client::GetJob>> jobs_of(const GetFlags& flags) {
       output = url->file_name();
     else if (!flags.outputs.empty())
       output = flags.outputs[flags.outputs.size() == 1 ? 0 : i];
+    // Two downloads in one file would spoil each other.
+    const bool is_file = output != "-" && output != "/dev/null";
+    if (is_file && std::any_of(jobs.begin(), jobs.end(), [&](const client::GetJob& job) { return job.output == output; }))
+      return fail(ErrorKind::usage, fmt::format("two URLs would go to the same file '{}'", output));
     jobs.push_back({std::move(*url), std::move(output)});
   }
   return jobs;
@@ -83,6 +88,7 @@ Result<int> run_get(const GetFlags& flags) {
       fmt::print(stderr, "sallyport: {}{}{}\n", transfer.error, transfer.kept.empty() ? "" : "; ", transfer.kept);
       status = 1;
     }
+  if (figures.not_started > 0) fmt::print(stderr, "sallyport: {} more downloads were not started\n", figures.not_started);
   // A body on standard output leaves no room for figures there.
   std::FILE* const out = body_on_stdout ? stderr : stdout;
   if (flags.json) fmt::print(out, "{}", client::figures_json(figures));

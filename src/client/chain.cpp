@@ -11,8 +11,13 @@ namespace {
 
 struct Origin {
   Url url;
-  std::unique_ptr<Link> link;
+  std::vector<std::unique_ptr<Link>> links;  // that stand, and the one being made
+  Link* starting = nullptr;
   std::vector<Chain::Opened> waiting;
+  std::optional<LinkFigures> last_figures;  // of the last one that ended
+  std::optional<Error> unreachable;         // no connection ever stood
+  bool stood = false;
+  bool early_failed = false;  // a connection that was used early never came to stand
 };
 
 }  // namespace
@@ -22,14 +27,17 @@ struct Chain::Impl {
       : context(shared),
         options(std::move(chain_options)),
         patience_timer(shared.timers(), [this](Time) { finish_shutdown(); }),
-        next_step(shared.timers(), [this](Time) { shut_next(); }) {}
+        next_step(shared.timers(), [this](Time) { shut_next(); }),
+        burial(shared.timers(), [this](Time) { ended_links.clear(); }) {}
 
   void open(const Url& url, Opened opened) {
     if (error) return opened(std::unexpected(*error));
     Origin& origin = origin_of(url);
-    if (origin.link && origin.link->is_ready()) return opened(&origin.link->connection());
+    if (origin.unreachable) return opened(std::unexpected(*origin.unreachable));
+    for (const auto& link : origin.links)
+      if (link->is_ready() && link->connection().can_request()) return opened(&link->connection());
     origin.waiting.push_back(std::move(opened));
-    if (origin.link) return;
+    if (origin.starting) return;
     if (hops.size() < options.hops.size()) {
       if (hops.empty()) start_next_hop();
       return;  // the last hop's readiness starts it
@@ -64,32 +72,60 @@ struct Chain::Impl {
   }
 
   void hop_ready() {
+    if (shutting_down) return;
     if (hops.size() < options.hops.size()) return start_next_hop();
     // Starting one may add callbacks, not origins.
     for (std::size_t i = 0; i < origins.size(); ++i)
-      if (!origins[i]->link) start_origin(*origins[i]);
+      if (!origins[i]->starting && !origins[i]->waiting.empty()) start_origin(*origins[i]);
   }
 
   void start_origin(Origin& origin) {
     // Not the hops: CONNECT is not safe, so it never leaves early (RFC 8470 §2).
-    Peer peer{origin.url.host, origin.url.port, "origin " + origin.url.origin(), true};
+    Peer peer{origin.url.host, origin.url.port, "origin " + origin.url.origin(), !origin.early_failed};
     Link* outer = hops.empty() ? nullptr : hops.back().get();
     const masque::ProxyTemplate* carrier = hops.empty() ? nullptr : &options.hops.back();
+    auto place = std::make_shared<Link*>(nullptr);  // its events need its name, which comes after them
     LinkEvents events;
-    events.ready = [&origin] {
-      for (auto& opened : std::exchange(origin.waiting, {})) opened(&origin.link->connection());
-    };
-    events.failed = [this, &origin](const Error& why) { origin_failed(origin, why); };
+    events.ready = [this, &origin] { origin_ready(origin); };
+    events.failed = [this, &origin, place](const Error& why) { origin_failed(origin, **place, why); };
     events.closed = [this] { next_step.arm(context.timers().now()); };
-    origin.link = std::make_unique<Link>(context, outer, carrier, std::move(peer), options.http, options.mode,
-                                         std::move(events));
-    origin.link->start();
+    auto link = std::make_unique<Link>(context, outer, carrier, std::move(peer), options.http, options.mode,
+                                       std::move(events));
+    *place = origin.starting = link.get();
+    origin.links.push_back(std::move(link));
+    origin.starting->start();
   }
 
-  void origin_failed(Origin& origin, const Error& why) {
+  void origin_ready(Origin& origin) {
+    http::Connection& connection = std::exchange(origin.starting, nullptr)->connection();
+    origin.stood = true;
+    bool first = true;
+    for (auto& opened : std::exchange(origin.waiting, {})) {
+      // HTTP/1.1 takes one at a time: the others get a connection each.
+      if (connection.can_request())
+        opened(&connection);
+      else if (first)
+        opened(std::unexpected(Error{ErrorKind::closed, fmt::format("origin {}: the server takes no requests", origin.url.origin())}));
+      else
+        open(origin.url, std::move(opened));
+      first = false;
+    }
+  }
+
+  void origin_failed(Origin& origin, Link& link, const Error& why) {
     // A hop that died takes the connections inside it along; it is the hop that is to blame.
     const Error blamed = error ? *error : why;
     if (shutting_down) return next_step.arm(context.timers().now());
+    if (origin.starting == &link) origin.starting = nullptr;
+    origin.early_failed = origin.early_failed || link.was_only_early();
+    origin.last_figures = link.figures();
+    const auto mine = std::find_if(origin.links.begin(), origin.links.end(), [&](const auto& l) { return l.get() == &link; });
+    if (mine != origin.links.end()) {
+      ended_links.push_back(std::move(*mine));
+      origin.links.erase(mine);
+      burial.arm(context.timers().now());
+    }
+    if (!origin.stood) origin.unreachable = blamed;
     const bool waited = !origin.waiting.empty();
     for (auto& opened : std::exchange(origin.waiting, {})) opened(std::unexpected(blamed));
     if (!waited && broken) broken(blamed);
@@ -109,7 +145,7 @@ struct Chain::Impl {
     closed = std::move(done);
     patience_timer.arm(context.timers().now() + patience);
     for (const auto& origin : origins)
-      if (origin->link) origin->link->shutdown();
+      for (const auto& link : origin->links) link->shutdown();
     next_step.arm(context.timers().now());
   }
 
@@ -117,11 +153,14 @@ struct Chain::Impl {
   void shut_next() {
     if (!closed) return;
     for (const auto& origin : origins)
-      if (origin->link && origin->link->is_ready()) return;
+      for (const auto& link : origin->links)
+        if (link->is_ready()) return;
     origins_figures = origin_figures();
     origins.clear();  // ends their tunnels on the last hop
-    for (auto hop = hops.rbegin(); hop != hops.rend(); ++hop)
-      if ((*hop)->is_ready()) return (*hop)->shutdown();
+    for (auto hop = hops.rbegin(); hop != hops.rend(); ++hop) {
+      (*hop)->shutdown();
+      if ((*hop)->is_ready()) return;
+    }
     finish_shutdown();
   }
 
@@ -133,27 +172,31 @@ struct Chain::Impl {
   std::vector<LinkFigures> origin_figures() const {
     if (origins_figures) return *origins_figures;
     std::vector<LinkFigures> all;
-    for (const auto& origin : origins)
-      if (origin->link) all.push_back(origin->link->figures());
+    for (const auto& origin : origins) {
+      for (const auto& link : origin->links) all.push_back(link->figures());
+      if (origin->links.empty() && origin->last_figures) all.push_back(*origin->last_figures);
+    }
     return all;
   }
 
   Context& context;
   ChainOptions options;
   std::vector<std::unique_ptr<Link>> hops;
-  std::vector<std::unique_ptr<Origin>> origins;  // destroyed before the hops that carry them
+  std::vector<std::unique_ptr<Origin>> origins;    // destroyed before the hops that carry them
+  std::vector<std::unique_ptr<Link>> ended_links;  // may not go inside their own last call
   std::optional<std::vector<LinkFigures>> origins_figures;
   std::optional<Error> error;
   std::function<void(const Error&)> broken;
   std::function<void()> closed;
   bool shutting_down = false;
-  net::Timer patience_timer, next_step;
+  net::Timer patience_timer, next_step, burial;
 };
 
 Chain::Chain(Context& context, ChainOptions options) : impl_(std::make_unique<Impl>(context, std::move(options))) {}
 
 Chain::~Chain() {
   impl_->origins.clear();
+  impl_->ended_links.clear();
   while (!impl_->hops.empty()) impl_->hops.pop_back();  // inner before outer
 }
 
@@ -164,6 +207,8 @@ void Chain::set_broken_handler(std::function<void(const Error&)> broken) { impl_
 void Chain::shutdown(Duration patience, std::function<void()> closed) {
   impl_->shutdown(patience, std::move(closed));
 }
+
+bool Chain::hop_failed() const { return impl_->error.has_value(); }
 
 std::vector<LinkFigures> Chain::figures() const {
   std::vector<LinkFigures> all;

@@ -27,11 +27,14 @@ class Chain {
   ~Chain();
 
   using Opened = std::function<void(Result<http::Connection*>)>;
-  /// A connection to the origin of `url`: the one that is open, or a new one through all hops. The callback may run inside this call.
-  /// Each origin is opened once; a second call while it is being made waits for it.
+  /// A connection to the origin of `url` that takes a request now: one that is open, or a new one through all hops. The callback may
+  /// run inside this call, and should make its request before it returns: over HTTP/1.1 the next caller gets a connection of its own.
+  /// A second call while one is being made waits for it. An origin that could not be reached is not tried again.
   void open(const Url& url, Opened opened);
-  /// Called when a connection that was opened breaks (the origin's or a hop's), with the hop named in the error.
+  /// Called when a connection that was opened breaks or is closed by the server (the origin's or a hop's), with the hop named in the
+  /// error. After an origin's, the next open() makes a new one; after a hop's nothing more works.
   void set_broken_handler(std::function<void(const Error&)> broken);
+  bool hop_failed() const;
   /// Ends everything in order, innermost first; `closed` is called when all is said, or after `patience`.
   void shutdown(Duration patience, std::function<void()> closed);
   /// Hops first, then origins.

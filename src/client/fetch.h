@@ -26,6 +26,8 @@ struct FetchFigures {
   std::uint64_t size = 0;           ///< of the whole; 0 while unknown
   std::size_t requests = 0;
   std::string location;             ///< of a redirect
+  std::string alt_svc;              ///< what the first response said
+  bool resumable = false;           ///< what came can be gone on with: the size is known, and which version it is of
   Time started{};
   Time first_byte{};                ///< of a response's head: HTTP time to first byte
   Time ended{};
@@ -39,6 +41,8 @@ class Fetch {
   ~Fetch();
   void start();
   const FetchFigures& figures() const;
+  /// It ended because nothing came for the stall timeout.
+  bool stalled() const;
 
   struct Impl;
  private:

@@ -105,6 +105,7 @@ json::object transfer_json(const TransferFigures& transfer) {
     object["error"] = nullptr;
   else
     object["error"] = transfer.error;
+  if (!transfer.kept.empty()) object["kept"] = transfer.kept;
   return object;
 }
 

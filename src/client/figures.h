@@ -25,6 +25,7 @@ struct ProcessFigures {
 
 struct GetFigures {
   std::vector<TransferFigures> transfers;
+  std::size_t not_started = 0;  ///< downloads that were left out when a hop broke or the user interrupted
   std::vector<LinkFigures> links;
   ProcessFigures process;
   std::string qlog_folder;

@@ -36,10 +36,12 @@ struct Get::Impl {
   struct Task {
     GetJob job;
     unsigned redirects = 0;
+    bool again = false;  // a connection broke before it answered; not tried a third time
     std::unique_ptr<Output> output;
     std::unique_ptr<Fetch> fetch;
     std::size_t figures_index = 0;
     bool finished = false;
+    std::shared_ptr<bool> alive = std::make_shared<bool>(true);  // for calls that may come when it is gone
   };
 
   Impl(Context& shared, GetOptions get_options, Done when_done)
@@ -60,8 +62,13 @@ struct Get::Impl {
   }
 
   /// With one URL, all streams are its parts; repeats of it follow one after another.
-  std::size_t tasks_at_once() const { return options.jobs.size() > 1 ? options.streams : 1; }
+  std::size_t tasks_at_once() const { return options.jobs.size() > 1 && !shares_an_output() ? options.streams : 1; }
   std::size_t parts_of_each() const { return options.jobs.size() > 1 ? 1 : options.streams; }
+
+  /// Bodies that go to one place go there one after another.
+  bool shares_an_output() const {
+    return std::any_of(options.jobs.begin(), options.jobs.end(), [](const GetJob& job) { return job.output == "-"; });
+  }
 
   void continue_queue() {
     std::erase_if(tasks, [](const auto& task) { return task->finished; });
@@ -75,15 +82,19 @@ struct Get::Impl {
   }
 
   void begin(std::unique_ptr<Task> owned) {
+    owned->figures_index = figures.transfers.size();
+    figures.transfers.push_back({.url = owned->job.url.to_string()});
+    run(std::move(owned));
+  }
+
+  void run(std::unique_ptr<Task> owned) {
     Task& task = *owned;
     tasks.push_back(std::move(owned));
-    task.figures_index = figures.transfers.size();
-    figures.transfers.push_back({.url = task.job.url.to_string()});
     auto output = open_output(task.job.output, task.job.url.to_string(), options.resume);
     if (!output) return finish(task, output.error());
     task.output = std::move(*output);
-    chain.open(task.job.url, [this, &task](Result<http::Connection*> connection) {
-      if (task.finished) return;
+    chain.open(task.job.url, [this, &task, alive = std::weak_ptr<bool>(task.alive)](Result<http::Connection*> connection) {
+      if (alive.expired() || task.finished) return;  // interrupted meanwhile
       if (!connection) return finish(task, connection.error());
       fetch(task, **connection);
     });
@@ -101,28 +112,51 @@ struct Get::Impl {
   void fetched(Task& task, Result<> result) {
     TransferFigures& transfer = figures.transfers[task.figures_index];
     transfer.fetch = task.fetch->figures();
+    learn(task);
     if (result) return finish(task, std::nullopt);
-    if (options.follow_redirects && !transfer.fetch.location.empty() && task.redirects < redirects_followed) {
+    if (!stopping && options.follow_redirects && !transfer.fetch.location.empty()) {
+      if (task.redirects == redirects_followed)
+        return finish(task, Error{ErrorKind::http, fmt::format("more than {} redirects, the last to {}", redirects_followed,
+                                                               transfer.fetch.location)});
       auto target = redirect_target(task.job.url, transfer.fetch.location);
       if (!target) return finish(task, target.error());
-      figures.transfers.pop_back();
-      auto next = std::make_unique<Task>();
-      next->job = {std::move(*target), task.job.output};
-      next->redirects = task.redirects + 1;
-      task.finished = true;
-      begin(std::move(next));
-      reap.arm(context.timers().now());
-      return;
+      return go_on(task, {std::move(*target), task.job.output}, task.redirects + 1, false);
     }
+    // A request that got no answer, because its connection was closed while idle or its 0-RTT never arrived, is made once more.
+    if (!stopping && !task.again && transfer.fetch.status == 0 && is_of_connection(result.error().kind) && !task.fetch->stalled())
+      return go_on(task, task.job, task.redirects, true);
     note_kept(task);
-    finish(task, result.error());
+    Error error = result.error();
+    if (is_of_connection(error.kind) && error.message.find(task.job.url.host) == std::string::npos)
+      error.message = "origin " + task.job.url.origin() + ": " + error.message;
+    finish(task, std::move(error));
+  }
+
+  /// Another request takes the task's place in the figures.
+  void go_on(Task& task, GetJob job, unsigned redirects, bool again) {
+    auto next = std::make_unique<Task>();
+    next->job = std::move(job);
+    next->redirects = redirects;
+    next->again = again;
+    next->figures_index = task.figures_index;
+    figures.transfers[task.figures_index] = {.url = next->job.url.to_string()};
+    task.finished = true;
+    run(std::move(next));
+    reap.arm(context.timers().now());
+  }
+
+  /// What a server over TCP offers besides, for the next run.
+  void learn(const Task& task) {
+    const std::string& offered = task.fetch->figures().alt_svc;
+    if (context.memory && options.chain.hops.empty() && !offered.empty())
+      context.memory->note_alt_svc(task.job.url.origin(), task.job.url.port, offered, context.unix_time);
   }
 
   /// Says where the bytes of a download are that did not end well.
   void note_kept(const Task& task) {
     TransferFigures& transfer = figures.transfers[task.figures_index];
     const std::uint64_t bytes = transfer.fetch.bytes + transfer.fetch.resumed_bytes;
-    if (const std::string path = task.output->partial_path(); !path.empty() && bytes > 0)
+    if (const std::string path = task.output->partial_path(); !path.empty() && bytes > 0 && transfer.fetch.resumable)
       transfer.kept = fmt::format("{} bytes are kept in {}, go on with --resume", bytes, path);
   }
 
@@ -135,9 +169,11 @@ struct Get::Impl {
     reap.arm(context.timers().now());  // the task may be in the middle of a call
   }
 
-  /// A connection broke. Exchanges on it end with its error by themselves; what waits will not start.
+  /// A connection broke. Exchanges on it end with its error by themselves. After a hop's end what waits will not start; after an
+  /// origin's it gets a new connection.
   void broken(const Error& why) {
     broken_error = why;
+    if (!chain.hop_failed()) return;
     stopping = true;
     reap.arm(context.timers().now());
   }
@@ -161,8 +197,9 @@ struct Get::Impl {
     ended = true;
     bar.stop();
     // What a transfer saw is only how the break of a connection looked from inside.
-    if (broken_error)
+    if (broken_error && chain.hop_failed())
       for (const std::size_t index : broken_transfers) figures.transfers[index].error = broken_error->message;
+    figures.not_started = queue.size();
     figures.links = chain.figures();
     figures.process = measure_process(std::chrono::duration<double>(context.timers().now() - started).count());
     chain.shutdown(shutdown_patience, [this] {

@@ -61,7 +61,9 @@ struct Link::Impl final : AttemptEvents {
   }
 
   void begin_attempts() {
-    peer.ready_early = peer.ready_early && !wants_tcp() && addresses.size() <= 1;
+    // With other ways to try, only where this one is known: the first try is all there is then.
+    peer.ready_early = peer.ready_early && wants_quic() &&
+                       (remembered_http3() == true || (!wants_tcp() && addresses.size() <= 1));
     if (!wants_quic()) return start_tcp();
     if (!wants_tcp()) return start_next_quic();
     // Whoever did not answer the last time gets the later start.
@@ -80,14 +82,23 @@ struct Link::Impl final : AttemptEvents {
     return context.memory && !outer ? context.memory->http3(origin(), context.unix_time) : std::nullopt;
   }
 
-  /// Only a race tells anything: HTTP/3 won, or was tried and did not stand while TCP did.
+  /// HTTP/3 stood, or was tried and did not while TCP did.
   void remember_winner() {
-    if (!context.memory || outer || !wants_quic() || !wants_tcp() || quic_started == 0) return;
-    context.memory->note(origin(), ready_attempt->connection().quic() != nullptr, context.unix_time);
+    if (!context.memory || outer || !wants_quic() || quic_started == 0) return;
+    const bool http3 = ready_attempt->connection().quic() != nullptr;
+    if (http3 && !ready_attempt->connection().quic()->is_established()) return;  // only early so far
+    context.memory->note(origin(), http3, context.unix_time);
+  }
+
+  /// The link around this one may have died, and its owner may learn of it after this one's timers.
+  bool outer_stands() {
+    if (!outer || outer->is_ready()) return true;
+    fail_link({ErrorKind::closed, outer->peer().title + ": the connection was closed"});
+    return false;
   }
 
   void start_next_quic() {
-    if (ready_attempt || done) return;
+    if (ready_attempt || done || !outer_stands()) return;
     std::unique_ptr<Attempt> attempt;
     if (outer) {
       if (quic_started != 0) return;
@@ -103,7 +114,7 @@ struct Link::Impl final : AttemptEvents {
 
   void start_tcp() {
     tcp_race.disarm();
-    if (ready_attempt || done || tcp_started) return;
+    if (ready_attempt || done || tcp_started || !outer_stands()) return;
     tcp_started = true;
     const std::vector<std::string> alpn = choice == HttpChoice::h1   ? std::vector<std::string>{"http/1.1"}
                                           : choice == HttpChoice::h2 ? std::vector<std::string>{"h2"}
@@ -120,6 +131,7 @@ struct Link::Impl final : AttemptEvents {
 
   // AttemptEvents
   void on_attempt_ready(Attempt& attempt) override {
+    if (ready_attempt == &attempt) return remember_winner();  // was early, and stands now
     if (ready_attempt || done) return;
     ready_attempt = &attempt;
     ready_at = context.timers().now();
@@ -144,6 +156,10 @@ struct Link::Impl final : AttemptEvents {
     if (done) return;
     if (was_ready) {
       ready_attempt = nullptr;
+      if (last_figures->over_quic && last_figures->quic.established == Time{}) {
+        only_early = true;
+        if (context.memory && !outer) context.memory->note(origin(), false, context.unix_time);
+      }
       if (shutting_down && !error) return close_link();
       return fail_link(error ? *error : Error{ErrorKind::closed, "the connection was closed"});
     }
@@ -246,7 +262,7 @@ struct Link::Impl final : AttemptEvents {
   std::optional<Error> first_error;
   std::optional<LinkFigures> last_figures;
   std::size_t quic_started = 0;
-  bool tcp_started = false, done = false, shutting_down = false;
+  bool tcp_started = false, done = false, shutting_down = false, only_early = false;
   Time started{}, ready_at{};
   net::Timer deadline, next_address, tcp_race, burial;
 };
@@ -262,6 +278,8 @@ void Link::start() { impl_->start(); }
 http::Connection& Link::connection() { return impl_->ready_attempt->connection(); }
 
 bool Link::is_ready() const { return impl_->ready_attempt != nullptr; }
+
+bool Link::was_only_early() const { return impl_->only_early; }
 
 const Peer& Link::peer() const { return impl_->peer; }
 

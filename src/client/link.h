@@ -19,7 +19,8 @@ struct Peer {
   std::string host;
   std::uint16_t port = 443;
   std::string title;  ///< "hop 1 (gw-a:443)": begins every error
-  /// Stands as soon as requests can leave as 0-RTT, if nothing else is tried beside it that could turn out to be the one that works.
+  /// Stands as soon as requests can leave as 0-RTT, where HTTP/3 is what was asked for or is known to work: whoever uses it stays
+  /// with that one try.
   bool ready_early = false;
   std::size_t carries = 0;  ///< how many connections run inside each other in this one
 };
@@ -59,6 +60,8 @@ class Link {
   /// Only between `ready` and `failed`.
   http::Connection& connection();
   bool is_ready() const;
+  /// It was handed out for 0-RTT, and failed before its handshake was done.
+  bool was_only_early() const;
   const Peer& peer() const;
   LinkFigures figures() const;
   /// Ends in order: open exchanges finish first, then `closed` is called.

@@ -40,7 +40,7 @@ struct Load::Impl {
 
     void on_response(http::Exchange&, const http::Response& head) override { status = head.status; }
     void on_body(http::Exchange& exchange, Bytes body) override {
-      load.figures.bytes += body.size();
+      if (!load.closing) load.figures.bytes += body.size();
       exchange.consume(body.size());
     }
     void on_end(http::Exchange&) override { whole = true; }
@@ -72,17 +72,40 @@ struct Load::Impl {
         next_turn(shared.timers(), [this](Time) { tidy(); }),
         patience(shared.timers(), [this](Time) { finish(); }) {}
 
+  ~Impl() {
+    // Exchanges that are left end with their connections, and tell slots that must still be there.
+    closing = true;
+    for (auto& line : lines) line->chain.reset();
+    ending.clear();
+  }
+
   void start() {
     started = context.timers().now();
     if (options.duration.count() > 0) deadline.arm(started + options.duration);
-    if (options.rate > 0) arrive(started);
     for (std::size_t i = 0; i < options.connections; ++i) {
       auto line = std::make_unique<Line>();
       for (std::size_t s = 0; s < (options.new_connections ? 1 : options.streams); ++s)
         line->slots.push_back(std::make_unique<Slot>(*this, *line));
       lines.push_back(std::move(line));
     }
-    for (auto& line : lines) open(*line);
+    if (options.rate > 0) arrive(started);
+    open_lines();
+  }
+
+  /// Gives every place that has none a connection, as far as there is work for it.
+  void open_lines() {
+    for (auto& line : lines)
+      if (!line->chain && may_open()) open(*line);
+  }
+
+  bool may_open() const {
+    if (!more()) return false;
+    // A server that refuses everything is asked again, but not without end.
+    if (figures.connections == 0 ? attempts >= options.connections : consecutive_failures >= 100 + options.connections) return false;
+    if (!options.new_connections) return true;
+    // Each connection is for one request: no more of them than requests.
+    if (options.rate > 0 && due.size() <= opening) return false;
+    return options.requests == 0 || issued + opening < options.requests;
   }
 
   bool more() const { return !stopping && (options.requests == 0 || issued < options.requests); }
@@ -90,14 +113,18 @@ struct Load::Impl {
   void open(Line& line) {
     line.chain = std::make_unique<Chain>(context, options.chain);
     line.opening = true;
+    ++opening;
+    ++attempts;
     line.failed = false;
     line.opened = context.timers().now();
     line.chain->set_broken_handler([this, &line](const Error&) { lost(line); });
     line.chain->open(options.url, [this, &line](Result<http::Connection*> connection) {
       line.opening = false;
+      --opening;
+      if (closing) return;
       if (!connection) {
         count_error(std::string(kind_name(connection.error().kind)));
-        if (first_error.empty()) first_error = connection.error().message;
+        if (figures.first_error.empty()) figures.first_error = connection.error().message;
         return lost(line);
       }
       line.connection = *connection;
@@ -123,6 +150,8 @@ struct Load::Impl {
       }
       send(line, *slot);
     }
+    // It drains or was to be closed after its last answer: the next requests get another.
+    if (line.connection && line.busy == 0 && !line.connection->can_request() && more()) return lost(line);
     if (!more() && busy == 0) next_turn.arm(context.timers().now());
   }
 
@@ -149,8 +178,9 @@ struct Load::Impl {
     slot.busy = false;
     --busy;
     --slot.line.busy;
+    if (closing) return;  // what was under way when the time was over counts as nothing
     if (why) {
-      if (!(stopping && why->kind == ErrorKind::cancelled)) count_error(std::string(kind_name(why->kind)));
+      count_error(std::string(kind_name(why->kind)));
     } else if (!slot.whole) {
       count_error("cut short");
     } else if (slot.status / 100 != 2) {
@@ -166,6 +196,7 @@ struct Load::Impl {
 
   /// Something changed on this line; the next turn looks at it.
   void stir(Line& line) {
+    if (closing) return;
     if (!std::exchange(line.stirred, true)) stirred.push_back(&line);
     next_turn.arm(context.timers().now());
   }
@@ -183,16 +214,15 @@ struct Load::Impl {
       line->stirred = false;
       if (line->failed && line->busy == 0) {
         retire(*line);
-        // A server that refuses everything is asked again, but a round of failures is not repeated without end.
-        if (more() && figures.errors.size() < 1000 && consecutive_failures < 100 + options.connections) open(*line);
+        if (may_open()) open(*line);
       } else if (line->connection) {
         fill(*line);
       }
     }
     if (busy != 0) return;
-    const bool opening = std::any_of(lines.begin(), lines.end(), [](const auto& l) { return l->opening; });
     const bool standing = std::any_of(lines.begin(), lines.end(), [](const auto& l) { return l->chain != nullptr; });
-    if ((!more() && !opening) || !standing) close_all();
+    const bool will_open = arrivals.armed() && options.new_connections;
+    if ((!more() && opening == 0) || (!standing && !will_open)) close_all();
   }
 
   /// Lets a connection end in order while its place is taken by the next.
@@ -228,6 +258,7 @@ struct Load::Impl {
     }
     for (auto& line : lines)
       if (line->connection && !due.empty()) fill(*line);
+    if (options.new_connections) open_lines();
     if (more_due()) arrivals.arm(next_due());
   }
 
@@ -278,11 +309,13 @@ struct Load::Impl {
   LoadOptions options;
   Done done;
   LoadFigures figures;
-  std::string authority_text, first_error;
+  std::string authority_text;
   std::vector<std::unique_ptr<Line>> lines;
   std::vector<std::unique_ptr<Ending>> ending;
   std::vector<Line*> stirred;
   std::deque<Time> due;
+  std::size_t opening = 0;      // connections under way
+  std::uint64_t attempts = 0;   // to make one
   std::uint64_t issued = 0, arrived = 0, requests_at_error = 0;
   std::size_t busy = 0, consecutive_failures = 0, remaining = 0;
   bool stopping = false, closing = false;

@@ -30,6 +30,7 @@ struct LoadFigures {
   std::uint64_t requests = 0;       ///< answered with a 2xx, whole
   std::uint64_t bytes = 0;          ///< of bodies
   std::map<std::string, std::uint64_t> errors;  ///< by kind: "status 404", "timeout", ...
+  std::string first_error;          ///< of a connection, in words
   LatencyHistogram latency, connect;
   std::uint64_t connections = 0;    ///< that stood
   double seconds = 0;

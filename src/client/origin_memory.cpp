@@ -2,12 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+
+#include "http/alt_svc.h"
 
 namespace sallyport::client {
 namespace json = boost::json;
@@ -19,7 +23,24 @@ std::optional<bool> OriginMemory::http3(const std::string& origin, Seconds now) 
 }
 
 void OriginMemory::note(const std::string& origin, bool works, Seconds now) {
+  std::erase_if(entries_, [now](const auto& entry) { return entry.second.until <= now; });
   entries_[origin] = {works, now + (works ? works_for : broken_for)};
+}
+
+void OriginMemory::note_alt_svc(const std::string& origin, std::uint16_t port, std::string_view value, Seconds now) {
+  const auto said = http::parse_alt_svc(value);
+  if (!said) return;
+  if (said->clear) {
+    entries_.erase(origin);
+    return;
+  }
+  if (http3(origin, now) == false) return;
+  for (const http::AltService& service : said->services) {
+    if (service.protocol != "h3" || !service.host.empty() || service.port != port) continue;
+    const Seconds age = std::chrono::duration_cast<std::chrono::seconds>(service.max_age).count();
+    entries_[origin] = {true, now + std::min(age, works_for)};
+    return;
+  }
 }
 
 Result<> OriginMemory::load(const std::string& path) {

@@ -2,10 +2,11 @@
 // did not come the last time.
 #pragma once
 
-#include <chrono>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 
@@ -20,7 +21,11 @@ class OriginMemory {
 
   /// true: HTTP/3 worked; false: it did not; nullopt: not known any more.
   std::optional<bool> http3(const std::string& origin, Seconds now) const;
+  /// How an attempt went.
   void note(const std::string& origin, bool http3_works, Seconds now);
+  /// What a response over TCP said in its Alt-Svc field (RFC 7838). Does not outweigh an attempt that failed: a server may offer
+  /// HTTP/3 behind something that blocks UDP.
+  void note_alt_svc(const std::string& origin, std::uint16_t port, std::string_view value, Seconds now);
 
   /// A missing file is an empty memory.
   Result<> load(const std::string& path);

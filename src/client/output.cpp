@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -58,6 +59,11 @@ Result<> write_all(int fd, Bytes bytes, const std::string& path, const std::uint
                              : ::write(fd, bytes.data(), bytes.size());
     if (n < 0) {
       if (errno == EINTR) continue;
+      if (errno == EAGAIN) {  // somebody's pipe that does not block
+        pollfd writable{fd, POLLOUT, 0};
+        ::poll(&writable, 1, -1);
+        continue;
+      }
       return file_error("write to", path);
     }
     at += static_cast<std::uint64_t>(n);
@@ -148,6 +154,8 @@ class FileOutput final : public Output {
 
   Result<> truncate() override {
     earlier_ = {};
+    std::error_code ignored;
+    std::filesystem::remove(state_path(), ignored);
     if (::ftruncate(fd_.get(), 0) != 0) return file_error("empty", partial_path());
     return {};
   }
@@ -188,6 +196,8 @@ Result<std::unique_ptr<Output>> open_output(const std::string& path, const std::
     if (earlier.url != url) earlier = {};
   }
   const std::string partial = path + ".part";
+  // A state that nobody goes on with must not be taken for one of what comes now.
+  if (std::error_code ignored; earlier.done.empty()) std::filesystem::remove(path + ".part.json", ignored);
   const int flags = O_RDWR | O_CREAT | O_CLOEXEC | (earlier.done.empty() ? O_TRUNC : 0);
   UniqueFd fd(::open(partial.c_str(), flags, 0644));
   if (fd.get() < 0) return file_error("write to", partial);

@@ -229,6 +229,18 @@ TEST_F(FileServerTest, OnlyReads) {
   EXPECT_EQ(post.consumed, 13u);
 }
 
+TEST_F(FileServerTest, LetsSmallBodiesComeIn) {
+  folder.write("a", "0123456789");
+  auto& small = ask("POST", "/a", {{"content-length", "1048576"}});
+  EXPECT_EQ(status(small), 405u);
+  small.receive_body("more and more");
+  EXPECT_FALSE(small.stopped);
+  EXPECT_EQ(small.consumed, 13u);
+  auto& large = ask("POST", "/a", {{"content-length", "1048577"}});
+  large.receive_body("more and more");
+  EXPECT_TRUE(large.stopped);
+}
+
 TEST_F(FileServerTest, LooksAtTheFileAgainAfterASecond) {
   folder.write("a", "old", 100);
   EXPECT_EQ(get("/a").body, "old");

@@ -10,11 +10,20 @@
 namespace sallyport::gateway {
 namespace {
 
+/// A body of at most this many bytes is let come in. RFC 9114 §4.1 allows to stop any, but Chromium then waits for ever for the answer
+/// that it has.
+constexpr std::uint64_t small_body = 1024 * 1024;
+
+bool has_small_body(const http::Request& request) {
+  const auto length = http::parse_content_length(request.fields.find("content-length").value_or(""));
+  return length && *length <= small_body;
+}
+
 class Answered final : public http::ExchangeHandler {
  public:
   void on_body(http::Exchange& exchange, Bytes body) override {
     exchange.consume(body.size());
-    exchange.stop_reading();
+    if (!has_small_body(exchange.request())) exchange.stop_reading();
   }
   void on_end(http::Exchange&) override {}
   void on_closed(http::Exchange&, const Error*) override {}

@@ -91,14 +91,14 @@ UdpReceiveBatch& UdpReceiveBatch::of_this_thread() {
   return batch;
 }
 
-std::size_t UdpReceiveBatch::receive(int fd, bool want_names, int& error) {
-  for (std::size_t i = 0; i < capacity; ++i) {
+std::size_t UdpReceiveBatch::receive(int fd, std::size_t limit, bool want_names, int& error) {
+  for (std::size_t i = 0; i < limit; ++i) {
     msghdr& header = slots_->headers[i].msg_hdr;
     header.msg_name = want_names ? slots_->names[i].data() : nullptr;
     header.msg_namelen = want_names ? sizeof(sockaddr_in6) : 0;
     header.msg_controllen = sizeof(Control);
   }
-  const int count = ::recvmmsg(fd, slots_->headers.data(), capacity, MSG_DONTWAIT, nullptr);
+  const int count = ::recvmmsg(fd, slots_->headers.data(), static_cast<unsigned>(limit), MSG_DONTWAIT, nullptr);
   error = count < 0 ? errno : 0;
   return count < 0 ? 0 : static_cast<std::size_t>(count);
 }

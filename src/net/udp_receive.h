@@ -25,8 +25,8 @@ class UdpReceiveBatch {
   static constexpr std::size_t capacity = 16;
   static UdpReceiveBatch& of_this_thread();
 
-  /// How many messages came; 0 when `error` says why none did.
-  std::size_t receive(int fd, bool want_names, int& error);
+  /// How many messages came, `limit` (up to capacity) at the most; 0 when `error` says why none did.
+  std::size_t receive(int fd, std::size_t limit, bool want_names, int& error);
   /// `index` < what receive() returned. An empty run where the message was cut or empty.
   ReceivedMessage message(std::size_t index) const;
 

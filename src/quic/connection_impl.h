@@ -184,7 +184,7 @@ struct Connection::Impl final : SendBatch::Sender {
   Time now{};  // of what is going on
   net::NetPath current_path;
   trace::Metrics last_metrics;
-  std::size_t last_max_datagram_payload = 0, unpaced = 0;
+  std::size_t last_max_datagram_payload = 0, recorded_mtu = 0, unpaced = 0;
   std::uint64_t bytes_sent = 0, bytes_received = 0;
   std::uint64_t datagrams_sent = 0, datagrams_received = 0, datagrams_lost = 0;
   std::uint64_t datagrams_dropped_queue = 0, datagrams_dropped_size = 0;

@@ -11,7 +11,8 @@ namespace sallyport::quic {
 namespace {
 
 constexpr std::size_t slab_size = 64 * RegionPool::region_size;
-/// So many regions keep their pages for the connections to come: about as many as have their handshakes at once.
+/// So many regions keep their pages for the connections to come: about as many as have their handshakes at
+/// once.
 constexpr std::size_t max_warm = 64;
 
 constexpr std::uint32_t alignment = 16;
@@ -113,13 +114,15 @@ ConnectionMemory::Offset ConnectionMemory::offset_of(const Block& block) const {
 }
 
 bool ConnectionMemory::owns(const void* memory) const {
-  const auto address = reinterpret_cast<std::uintptr_t>(memory), begin = reinterpret_cast<std::uintptr_t>(region_);
+  const auto address = reinterpret_cast<std::uintptr_t>(memory),
+             begin = reinterpret_cast<std::uintptr_t>(region_);
   return region_ != nullptr && address - begin < RegionPool::region_size;
 }
 
 void* ConnectionMemory::allocate(std::size_t size) {
   if (region_ == nullptr || size > RegionPool::region_size) return std::malloc(size);
-  const auto needed = static_cast<Offset>((size + Block::head_size + alignment - 1) & ~std::size_t{alignment - 1});
+  const auto needed =
+      static_cast<Offset>((size + Block::head_size + alignment - 1) & ~std::size_t{alignment - 1});
   for (Offset offset = free_list_; offset != 0; offset = at(offset).next_free) {
     Block& block = at(offset);
     if (block.size < needed) continue;

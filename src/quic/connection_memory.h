@@ -1,7 +1,8 @@
-// ConnectionMemory: where ngtcp2 keeps one server connection, so that the whole can be folded while the connection is idle. ngtcp2's
-// pools and tables are sized for busy connections: an idle one holds some 30 KiB, of which three quarters are zeroes. They lie
-// in one region at fixed addresses, which fold() writes out without the zeroes and gives back to the kernel, and unfold() fills
-// again. Used by NativeConnection; the regions belong to an Endpoint.
+// ConnectionMemory: where ngtcp2 keeps one server connection, so that the whole can be folded while the
+// connection is idle. ngtcp2's pools and tables are sized for busy connections: an idle one holds some 30
+// KiB, of which three quarters are zeroes. They lie in one region at fixed addresses, which fold() writes out
+// without the zeroes and gives back to the kernel, and unfold() fills again. Used by NativeConnection; the
+// regions belong to an Endpoint.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +14,8 @@
 
 namespace sallyport::quic {
 
-/// Address space in regions of one size, taken from the kernel in larger slabs. Outlives all that was taken from it.
+/// Address space in regions of one size, taken from the kernel in larger slabs. Outlives all that was taken
+/// from it.
 class RegionPool {
  public:
   /// An established connection of ngtcp2 takes 40 KiB of it, one with a hundred streams 60.
@@ -42,8 +44,8 @@ class RegionPool {
   std::vector<std::uint8_t*> cold_;
 };
 
-/// An allocator for one ngtcp2_conn, which must be gone before it. First fit in the region; what does not fit is malloc's. Free
-/// memory in the region is kept zero, apart from the links of the free list.
+/// An allocator for one ngtcp2_conn, which must be gone before it. First fit in the region; what does not fit
+/// is malloc's. Free memory in the region is kept zero, apart from the links of the free list.
 class ConnectionMemory {
  public:
   explicit ConnectionMemory(RegionPool& pool);

@@ -1,5 +1,5 @@
-// The allocator under ngtcp2: any order of calls leaves contents alone and free memory zero; folding gives pages back and loses
-// nothing.
+// The allocator under ngtcp2: any order of calls leaves contents alone and free memory zero; folding gives
+// pages back and loses nothing.
 #include "quic/connection_memory.h"
 
 #include "base/random.h"
@@ -40,7 +40,8 @@ struct User {
   }
   void resize(std::size_t index, std::size_t size) {
     Piece piece = take(index);
-    auto* data = static_cast<std::uint8_t*>(memory.native()->realloc(piece.data, size, memory.native()->user_data));
+    auto* data =
+        static_cast<std::uint8_t*>(memory.native()->realloc(piece.data, size, memory.native()->user_data));
     EXPECT_TRUE((Piece{data, std::min(size, piece.size), piece.fill}.whole()));
     add(data, size);
   }
@@ -73,10 +74,17 @@ void use_at_random(User& user, SeededRandom& random, int steps, std::size_t most
   for (int i = 0; i < steps; ++i) {
     const std::size_t size = 1 + random.below(random.below(8) == 0 ? most : 300);
     switch (user.pieces.empty() ? 0 : random.below(5)) {
-      case 0: user.allocate(size); break;
-      case 1: user.allocate_zeroes(size); break;
-      case 2: user.resize(random.below(user.pieces.size()), size); break;
-      default: user.free(random.below(user.pieces.size()));
+      case 0:
+        user.allocate(size);
+        break;
+      case 1:
+        user.allocate_zeroes(size);
+        break;
+      case 2:
+        user.resize(random.below(user.pieces.size()), size);
+        break;
+      default:
+        user.free(random.below(user.pieces.size()));
     }
   }
 }
@@ -97,14 +105,17 @@ TEST(ConnectionMemory, AnyOrderOfCallsLeavesContentsAlone) {
       user.free_all();
     }
     std::uint8_t* const region = pool.take();
-    EXPECT_TRUE(std::all_of(region, region + RegionPool::region_size, [](std::uint8_t byte) { return byte == 0; }));
+    EXPECT_TRUE(
+        std::all_of(region, region + RegionPool::region_size, [](std::uint8_t byte) { return byte == 0; }));
     pool.give_back(region, true);
   }
 }
 
 TEST(ConnectionMemory, WhatIsNotFreedIsNotSeenByTheNextOne) {
   RegionPool pool;
-  { User(pool).allocate(5000); }
+  {
+    User(pool).allocate(5000);
+  }
   User user(pool);
   user.allocate_zeroes(60'000);
   user.free_all();
@@ -131,7 +142,8 @@ TEST(ConnectionMemory, FoldingGivesThePagesBack) {
   const auto resident = [region] {
     unsigned char pages[RegionPool::region_size / page];
     EXPECT_EQ(::mincore(region, RegionPool::region_size, pages), 0);
-    return std::count_if(std::begin(pages), std::end(pages), [](unsigned char bits) { return (bits & 1) != 0; });
+    return std::count_if(std::begin(pages), std::end(pages),
+                         [](unsigned char bits) { return (bits & 1) != 0; });
   };
   EXPECT_GE(resident(), 7);
   user.memory.fold();

@@ -1,8 +1,9 @@
-// What a server's connection does without: TLS once the handshake is over, most of its memory while nothing happens.
-#include <algorithm>
-
+// What a server's connection does without: TLS once the handshake is over, most of its memory while nothing
+// happens.
 #include "quic/connection_impl.h"
 #include "quic/native.h"
+
+#include <algorithm>
 
 namespace sallyport::quic {
 namespace {

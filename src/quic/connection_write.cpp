@@ -48,6 +48,10 @@ void Impl::flush(Time at) {
   // First: ngtcp2 starts a search of its own for the size of a new path, with its very next packet.
   if (path_in_question && !ending) check_path(at);
   if (keeper != nullptr && !blocked && keeper->is_blocked()) wait_for_path();
+  if (recorder && mtu.proven() != recorded_mtu) {
+    recorded_mtu = mtu.proven();
+    recorder->path(at, current_path, recorded_mtu);
+  }
   if (!ending && !blocked) write_packets(at);
   if (ending) {
     carry_out_end(at);  // the owner may destroy this once it knows
@@ -246,7 +250,6 @@ void Impl::report_max_datagram_payload() {
   const std::size_t payload = face->max_datagram_payload();
   if (payload == last_max_datagram_payload) return;
   last_max_datagram_payload = payload;
-  if (recorder) recorder->path(now, current_path, mtu.proven());
   app().on_max_datagram_payload(payload);
 }
 

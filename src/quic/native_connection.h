@@ -1,13 +1,13 @@
-// NativeConnection: owns a Connection's ngtcp2_conn. While that is folded, whoever asks for it has it unfolded first. For quic's
-// own files.
+// NativeConnection: owns a Connection's ngtcp2_conn. While that is folded, whoever asks for it has it
+// unfolded first. For quic's own files.
 #pragma once
+
+#include "quic/connection_memory.h"
 
 #include <memory>
 #include <utility>
 
 #include <ngtcp2/ngtcp2.h>
-
-#include "quic/connection_memory.h"
 
 namespace sallyport::quic {
 

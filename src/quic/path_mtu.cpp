@@ -11,6 +11,8 @@ namespace {
 constexpr std::size_t granularity = 8;
 /// RFC 8899 §5.1.1, PMTU_RAISE_TIMER.
 constexpr Duration retry_after = 600s;
+/// Between searches that refusals begin. Several connections inside each other have to search at the same time to be of use.
+constexpr Duration longest_refusal_pause = 30s;
 /// A size for which no packet comes along to test it with is given up after this.
 constexpr Duration test_patience = 5s;
 /// ngtcp2 waits three PTOs for the last probe of a size.
@@ -163,7 +165,7 @@ void PathMtu::on_refused(Time now) {
   search_again(limit_, limit_ + 1, now);
   datagrams_only_ = true;
   refusal_counts_from_ = now + refusal_pause_;
-  refusal_pause_ = std::min(2 * refusal_pause_, retry_after);
+  refusal_pause_ = std::min(2 * refusal_pause_, longest_refusal_pause);
 }
 
 void PathMtu::search_again(std::size_t first_target, std::size_t failed, Time now) {

@@ -67,7 +67,8 @@ TEST(Rest, ManyStreams) {
   EXPECT_TRUE(pair.server().stats().resting);
   for (auto& [id, stream] : pair.client_application.streams) pair.client_application.send(id, "y", true);
   ASSERT_TRUE(pair.simulation.run_until([&] {
-    return std::ranges::all_of(pair.client_application.streams, [](const auto& item) { return item.second.received_fin; });
+    return std::ranges::all_of(pair.client_application.streams,
+                               [](const auto& item) { return item.second.received_fin; });
   }));
   EXPECT_EQ(pair.client_application.streams.size(), 50u);
 }
@@ -75,6 +76,7 @@ TEST(Rest, ManyStreams) {
 TEST(Rest, KeysCanBeUpdatedAfterIt) {
   Resting pair;
   for (std::uint64_t updates = 1; updates <= 3; ++updates) {
+    pair.expect_echo(1000);  // ngtcp2 has the next keys only some packets after the last update
     ASSERT_TRUE(pair.client->update_keys());
     pair.expect_echo(1000);
     EXPECT_EQ(pair.server().stats().key_updates, updates);

@@ -40,7 +40,7 @@ SendBatch::~SendBatch() {
 
 MutableBytes SendBatch::room(std::size_t size) {
   assert(size <= largest_packet);
-  if (end_ - begin_ + size > max_run_bytes) flush();
+  if (end_ - begin_ + size > max_run_bytes || end_ + size > buffer_size) flush();
   if (begin_ == end_) begin_ = end_ = 0;  // what the kernel has just read is still in the cache
   return {buffer_ + end_, size};
 }

@@ -24,6 +24,7 @@ struct Log {
   std::vector<Packet> packets;
   std::vector<std::string> states, alpns, key_updates;
   std::vector<std::uint64_t> lost;
+  std::vector<std::size_t> sizes;
   std::map<trace::Direction, Octets> parameters;
   std::size_t metrics = 0, datagram_bytes_sent = 0;
   std::string title;
@@ -44,7 +45,7 @@ class LogRecorder final : public trace::Recorder {
   void packet_lost(Time, trace::PacketType, std::uint64_t number) override { log_.lost.push_back(number); }
   void packet_dropped(Time, std::size_t, std::string_view) override {}
   void metrics(Time, const trace::Metrics&) override { ++log_.metrics; }
-  void path(Time, const net::NetPath&, std::size_t) override {}
+  void path(Time, const net::NetPath&, std::size_t max_datagram_size) override { log_.sizes.push_back(max_datagram_size); }
   void transport_parameters(Time, trace::Direction owner, Bytes encoded) override {
     log_.parameters[owner].assign(encoded.begin(), encoded.end());
   }
@@ -144,6 +145,18 @@ TEST(Trace, TellsOfLossesKeyUpdatesAndTheEnd) {
   pair.simulation.run_for(1s);
   EXPECT_EQ(pair.logs.client.closed_code, 0x10cu);
   EXPECT_EQ(pair.logs.server.closed_code, 0x10cu);
+}
+
+/// Or each later packet would look like a probe of the path's size.
+TEST(Trace, TellsTheSizeThatThePathIsFoundToTake) {
+  Traced pair;
+  ASSERT_TRUE(pair.establish());
+  pair.simulation.run_for(1s);
+  for (const Log* log : {&pair.logs.client, &pair.logs.server}) {
+    ASSERT_FALSE(log->sizes.empty());
+    EXPECT_EQ(log->sizes.front(), 1200u);
+    EXPECT_EQ(log->sizes.back(), 1472u);
+  }
 }
 
 TEST(Trace, IdleTurnsRepeatNoMetrics) {

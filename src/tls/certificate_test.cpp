@@ -54,6 +54,15 @@ TEST(SelfSigned, IsShortEnoughForChromiumByDefault) {
             14 * 86400);
 }
 
+TEST(SelfSigned, WritesEveryKeyAtTheLengthOfRfc5915) {
+  constexpr std::string_view begin = "-----BEGIN PRIVATE KEY-----\n", end = "-----END PRIVATE KEY-----\n";
+  constexpr std::size_t pkcs8_size = 138;
+  constexpr std::size_t text_size = (pkcs8_size + 2) / 3 * 4;
+  constexpr std::size_t line_ends = (text_size + 63) / 64;
+  for (int i = 0; i < 600; ++i)
+    ASSERT_EQ(make_self_signed({"a.test"})->key_pem.size(), begin.size() + text_size + line_ends + end.size());
+}
+
 TEST(SelfSigned, RefusesWhatNoCertificateCanHold) {
   for (const std::string name : {"", "a b", "a..b", "ü.test", "a.*.b", "-.test/x", "fe80::1%eth0"}) {
     const auto pair = make_self_signed({name});

@@ -17,7 +17,6 @@ constexpr std::size_t quic_max_early_data = 0xffffffff;      // RFC 9001 §4.6.1
 struct QuicSession::Impl : Session {
   std::shared_ptr<ReplayGuard> replay_guard;
   bool early_data = false;
-  std::optional<SessionInfo> last_info;  // of a session that was released
 };
 
 QuicSession::QuicSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -26,7 +25,7 @@ gnutls_session_int* QuicSession::native() const {
   return impl_->native();
 }
 SessionInfo QuicSession::info() const {
-  return impl_->last_info ? *impl_->last_info : impl_->info();
+  return impl_->info();
 }
 
 Result<std::unique_ptr<QuicSession>> QuicSession::server(const QuicServerOptions& options) {
@@ -82,12 +81,6 @@ Result<> QuicSession::send_ticket() {
     return fail(ErrorKind::tls, "cannot make a session ticket: " + error_words(code));
   }
   return {};
-}
-
-void QuicSession::release() {
-  if (native() == nullptr) return;
-  impl_->last_info = impl_->info();
-  impl_->end();
 }
 
 Error QuicSession::failure(std::uint8_t alert) const {

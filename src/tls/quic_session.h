@@ -1,6 +1,7 @@
 // QuicSession: a GnuTLS session set up as QUIC wants it (RFC 9001), for quic::Connection, which lends it to
 // ngtcp2. All of GnuTLS that ngtcp2 does not do itself is here: versions and ciphers, certificates, ALPN,
-// tickets, 0-RTT and its replay guard, key log.
+// tickets, 0-RTT and its replay guard, key log. A server destroys it once the handshake is confirmed and the
+// ticket is sent: no TLS message may come then, and GnuTLS holds 10 KiB.
 #pragma once
 
 #include "base/bytes.h"
@@ -66,10 +67,6 @@ class QuicSession {
   /// A server: queues a NewSessionTicket as CRYPTO data (GnuTLS is told not to do it by itself). Call it from
   /// ngtcp2's handshake_completed.
   Result<> send_ticket();
-  /// A server whose handshake is confirmed and whose ticket has left: gives back GnuTLS's memory (some 9 KiB
-  /// a connection), as no TLS message may come any more. native() is null from then on, and ngtcp2 must be
-  /// told so before; info() stays.
-  void release();
 
   /// Why the handshake failed, as one sentence for people. The certificate's fault where that was it;
   /// otherwise in the words of TLS for `alert` (ngtcp2_conn_get_tls_alert, or the low byte of a CRYPTO_ERROR

@@ -14,6 +14,7 @@ namespace {
 
 constexpr unsigned longest_validity_days = 3650;
 constexpr std::size_t longest_common_name = 64;  // RFC 5280, ub-common-name
+constexpr std::size_t p256_private_value_size = 32;
 
 /// Collects the first error of a row of GnuTLS calls.
 class Steps {
@@ -26,6 +27,27 @@ class Steps {
  private:
   int first_ = 0;
 };
+
+/// RFC 5915 §3 wants the 32 octets of the private value, but GnuTLS writes it like a number: with a zero before a set top bit, and
+/// without the zeros it begins with. Some readers refuse the latter, so only keys for which both are the same are taken.
+bool is_written_right(gnutls_x509_privkey_t key) {
+  Datum value;
+  gnutls_ecc_curve_t curve;
+  return gnutls_x509_privkey_export_ecc_raw(key, &curve, nullptr, nullptr, &value.value) >= 0 &&
+         value.value.size == p256_private_value_size;
+}
+
+int generate_key(X509Key& key) {
+  do {
+    gnutls_x509_privkey_t raw = nullptr;
+    if (const int code = gnutls_x509_privkey_init(&raw); code < 0) return code;
+    key.reset(raw);
+    const int code = gnutls_x509_privkey_generate(raw, GNUTLS_PK_ECDSA,
+                                                  GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
+    if (code < 0) return code;
+  } while (!is_written_right(key.get()));
+  return 0;
+}
 
 int add_name(gnutls_x509_crt_t certificate, const std::string& name) {
   if (const auto address = net::IpAddress::parse(name)) {
@@ -54,18 +76,15 @@ Result<KeyPair> make_self_signed(const std::vector<std::string>& names, unsigned
     }
   }
 
-  gnutls_x509_privkey_t raw_key = nullptr;
+  X509Key key;
   gnutls_x509_crt_t raw_certificate = nullptr;
   Steps step;
-  step(gnutls_x509_privkey_init(&raw_key));
-  const X509Key key(raw_key);
+  step(generate_key(key));
   step(gnutls_x509_crt_init(&raw_certificate));
   const X509Certificate certificate(raw_certificate);
   if (step.first() < 0)
     return fail(ErrorKind::resource, "cannot make a certificate: " + error_words(step.first()));
 
-  step(gnutls_x509_privkey_generate(raw_key, GNUTLS_PK_ECDSA,
-                                    GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0));
   step(gnutls_x509_crt_set_version(raw_certificate, 3));
   std::array<std::uint8_t, 16> serial;
   step(gnutls_rnd(GNUTLS_RND_NONCE, serial.data(), serial.size()));
@@ -86,17 +105,17 @@ Result<KeyPair> make_self_signed(const std::vector<std::string>& names, unsigned
   step(gnutls_x509_crt_set_basic_constraints(raw_certificate, 0, -1));
   step(gnutls_x509_crt_set_key_usage(raw_certificate, GNUTLS_KEY_DIGITAL_SIGNATURE));
   step(gnutls_x509_crt_set_key_purpose_oid(raw_certificate, GNUTLS_KP_TLS_WWW_SERVER, 0));
-  step(gnutls_x509_crt_set_key(raw_certificate, raw_key));
+  step(gnutls_x509_crt_set_key(raw_certificate, key.get()));
   std::array<std::uint8_t, 20> key_id;
   std::size_t key_id_size = key_id.size();
-  step(gnutls_x509_privkey_get_key_id(raw_key, GNUTLS_KEYID_USE_SHA1, key_id.data(), &key_id_size));
+  step(gnutls_x509_privkey_get_key_id(key.get(), GNUTLS_KEYID_USE_SHA1, key_id.data(), &key_id_size));
   step(gnutls_x509_crt_set_subject_key_id(raw_certificate, key_id.data(), key_id_size));
-  step(gnutls_x509_crt_sign2(raw_certificate, raw_certificate, raw_key, GNUTLS_DIG_SHA256, 0));
+  step(gnutls_x509_crt_sign2(raw_certificate, raw_certificate, key.get(), GNUTLS_DIG_SHA256, 0));
 
   Datum certificate_pem, key_pem;
   if (step.first() == 0) {
     step(gnutls_x509_crt_export2(raw_certificate, GNUTLS_X509_FMT_PEM, &certificate_pem.value));
-    step(gnutls_x509_privkey_export2_pkcs8(raw_key, GNUTLS_X509_FMT_PEM, nullptr, GNUTLS_PKCS_PLAIN,
+    step(gnutls_x509_privkey_export2_pkcs8(key.get(), GNUTLS_X509_FMT_PEM, nullptr, GNUTLS_PKCS_PLAIN,
                                            &key_pem.value));
   }
   if (step.first() < 0)

@@ -57,9 +57,6 @@ class Session {
   Result<> start_server(ServerSetup setup);
   Result<> start_client(ClientSetup setup);
 
-  /// Frees GnuTLS's side; native() is null from then on.
-  void end() { handle_.reset(); }
-
   gnutls_session_t native() const { return handle_.get(); }
   const ServerCredentials* server_credentials() const { return credentials_.get(); }
   /// A client: the ticket was taken and will be offered.

@@ -100,7 +100,7 @@ class ClientAgainstOurs(InteropCase):
         self.assertRegex(log, r"frm rx \d+ 1RTT PATH_CHALLENGE", "the server did not check the new path")
 
     def test_migration(self):
-        log = self.gtlsclient("--change-local-addr", "3ms")
+        log = self.gtlsclient("--change-local-addr", "2ms")
         self.assertIn("Local address is now", log)
         self.assertRegex(log, r"frm rx \d+ 1RTT PATH_RESPONSE")
         self.assertRegex(log, r"frm tx \d+ 1RTT RETIRE_CONNECTION_ID")

@@ -48,10 +48,6 @@ class Course {
     // An address may not change before the handshake is over (RFC 9000 §9), so what happens happens when the whole chain stands.
     scene.network.run_until([&] { return scene.origin().endpoint().stats().handshakes_completed > 0; }, time_limit);
     plan_event(scene);
-    if (std::getenv("DBG")) for (int i=0;i<600 && !scene.client().done();++i) { scene.network.run_for(1s); fprintf(stderr,"DBG t=%.2f\n", scene.network.elapsed().count()/1e9); for (auto& [t,b]: transfers) fprintf(stderr,"DBG   tr %d %zu of %zu\n", t->done, t->bytes, b);
-   for (auto& f: scene.client().figures()) fprintf(stderr,"DBG    %s budget %zu mtu %zu cwnd %zu flight %zu lost %zu dq %zu sent %zu recv %zu srtt %ld tun drop size %zu queue %zu | dgdropsize %zu dropq %zu\n", f.title.c_str(), f.path_budget, f.quic.max_udp_payload, f.quic.congestion_window, f.quic.bytes_in_flight, f.quic.packets_lost, f.quic.datagram_queue_bytes, f.quic.packets_sent, f.quic.packets_received, long(f.quic.smoothed_rtt/1ms), f.tunnel.dropped_size, f.tunnel.dropped_queue, f.quic.datagrams_dropped_size, f.quic.datagrams_dropped_queue);
-   for (int g=1; g<=(int)hops+1; ++g) { scene.gateway(g).endpoint().for_each([&](quic::Connection& c){ auto q=c.stats(); fprintf(stderr,"DBG    G%d mtu %zu pay %zu cwnd %zu flight %zu lost %zu dq %zu sent %zu recv %zu srtt %ld dropsize %zu dropq %zu ; px dropsize %zu dropq %zu\n", g, q.max_udp_payload, c.max_datagram_payload(), q.congestion_window, q.bytes_in_flight, q.packets_lost, q.datagram_queue_bytes, q.packets_sent, q.packets_received, long(q.smoothed_rtt/1ms), q.datagrams_dropped_size, q.datagrams_dropped_queue, scene.gateway(g).proxy().dropped_size, scene.gateway(g).proxy().dropped_queue); }); }
-  }
     EXPECT_TRUE(scene.run(time_limit)) << "not done in time";
     for (const auto& [transfer, bytes] : transfers) expect_intact(*transfer, bytes);
     if (scene.client().broken()) ADD_FAILURE() << scene.client().broken()->message;
@@ -63,7 +59,7 @@ class Course {
  private:
   ChainScene::Options options() {
     ChainScene::Options options{.hops = dice_.below(5), .seed = seed_};
-    describe("{} hops", options.hops); hops=options.hops;
+    describe("{} hops", options.hops);
     // Handshakes of the innermost connection cross all links, each of which may lose packets for a while.
     options.client.connect_timeout = 60s;
     // Answers come one after the other, and where all links lose packets the first may keep the others waiting for a minute.
@@ -126,7 +122,7 @@ class Course {
     fmt::format_to(std::back_inserter(description_), format, std::forward<Arguments>(arguments)...);
   }
 
-  const std::uint64_t seed_; std::size_t hops=0;
+  const std::uint64_t seed_;
   Dice dice_;
   bool corrupts_ = true;
   std::string description_;

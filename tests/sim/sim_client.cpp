@@ -159,6 +159,10 @@ const Transfer& SimClient::upload(const std::string& origin, std::uint64_t bytes
   return begin(origin, "/sink", std::make_unique<Upload>(network_, bytes));
 }
 
+const Transfer& SimClient::download_path(const std::string& origin, const std::string& path) {
+  return begin(origin, path, std::make_unique<Download>(0, stall_timeout_));
+}
+
 bool SimClient::done() const {
   return std::ranges::all_of(works_, [](const auto& work) { return work->transfer.done; });
 }

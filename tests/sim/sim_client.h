@@ -40,6 +40,8 @@ class SimClient {
   /// What is returned lives as long as this.
   const Transfer& download(const std::string& origin, std::uint64_t bytes);
   const Transfer& upload(const std::string& origin, std::uint64_t bytes);
+  /// Of something else than content.
+  const Transfer& download_path(const std::string& origin, const std::string& path);
   /// All of them are done.
   bool done() const;
   /// Hops first, then origins.
