@@ -1,77 +1,117 @@
 """The main job, watched: see scripts/demo."""
 
 import argparse
-import sys
+import shutil
 from pathlib import Path
 
 import harness
-from harness import GIB, Failure, Lab
+from harness import GIB, ROOT, Failure, Lab
+
+BUILD = ROOT / "build"
+QLOG = BUILD / "demo-qlog"
+# What the qlog of both sides of one connection takes, as a part of what it carries.
+QLOG_SHARE = 0.75
 
 
 def show(text):
     print(text, flush=True)
 
 
-def main():
+def options():
     parser = argparse.ArgumentParser(prog="scripts/demo", description="Downloads a file over HTTP/3 directly and through CONNECT-UDP "
                                      "hops on this machine, verifies it, and shows what it cost.")
     parser.add_argument("--size", type=float, default=1.0, metavar="GIB", help="size of the file (default: 1)")
     parser.add_argument("--hops", default="0,1,2,4", help="numbers of hops to try (default: 0,1,2,4)")
-    parser.add_argument("--qlog", default="build/demo-qlog", metavar="DIR", help="where qlog files go (default: build/demo-qlog)")
-    arguments = parser.parse_args()
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--qlog", type=Path, metavar="DIR", help="where qlog files go (default: build/demo-qlog, emptied first)")
+    where.add_argument("--no-qlog", action="store_true", help="write none: they take several times the size of the file, and some of the speed")
+    chosen = parser.parse_args()
     try:
-        chain_lengths = [int(h) for h in arguments.hops.split(",")]
+        chosen.hops = [int(h) for h in chosen.hops.split(",")]
     except ValueError:
         parser.error("--hops wants numbers joined by commas, such as 0,1,2")
-    size = int(arguments.size * GIB)
-    qlog = Path(arguments.qlog).resolve()
+    if not all(0 <= h <= 8 for h in chosen.hops):
+        parser.error("--hops wants numbers from 0 to 8")
+    if not 0 < chosen.size <= 64:
+        parser.error("--size wants a number of GiB, more than 0 and at most 64")
+    return chosen
 
-    with Lab() as lab:
+
+def hops_word(count):
+    return "1 hop" if count == 1 else f"{count} hops"
+
+
+def named(path):
+    """As short as it can be typed from the checkout."""
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
+class Demo:
+    def __init__(self, lab, size, longest, qlog):
+        self.lab, self.size, self.qlog = lab, size, qlog
         site = lab.folder / "site"
         site.mkdir()
         show(f"Making a file of {size / GIB:g} GiB ...")
         harness.make_file(site / "file.bin", size)
-        want = harness.sha256(site / "file.bin")
+        self.want = harness.sha256(site / "file.bin")
+        self.origin = lab.gateway("--files", site, *self.qlog_into("origin"), name="origin")
+        self.hops = [lab.gateway("--masque", "udp", "--allow", "127.0.0.0/8", *self.qlog_into(f"hop{i + 1}"), name=f"hop{i + 1}")
+                     for i in range(longest)]
+        show(f"Started an origin and {hops_word(longest)}; each is a `sallyport gateway` process of its own.\n")
 
-        origin = lab.gateway("--files", site, "--qlog", qlog / "origin", name="origin")
-        hops = [lab.gateway("--masque", "udp", "--allow", "127.0.0.0/8", "--qlog", qlog / f"hop{i + 1}", name=f"hop{i + 1}")
-                for i in range(max(chain_lengths))]
-        show(f"Started an origin and {len(hops)} hops; each is a `sallyport gateway` process of its own.\n")
+    def qlog_into(self, folder):
+        return ["--qlog", self.qlog / folder] if self.qlog else []
 
-        rows, details = [], []
-        for count in chain_lengths:
-            used = hops[:count]
-            before = [p.cpu_seconds() for p in [origin, *used]]
-            target = lab.folder / "got.bin"
-            via = [word for hop in used for word in ("--via", hop.url)]
-            figures = lab.get_json("--http", "h3", *via, "-o", target, "--qlog", qlog / f"get-{count}-hops", f"{origin.url}/file.bin")
-            if harness.sha256(target) != want:
-                raise Failure(f"the file that came through {count} hops is not the one that was sent")
-            spent = [p.cpu_seconds() - b for p, b in zip([origin, *used], before)]
-            target.unlink()
-            gib = size / GIB
-            transfer, links = figures["transfers"][0], figures["links"]
-            quic = links[-1]["quic"]
-            rows.append([f"{count} hops" if count != 1 else "1 hop", f"{transfer['goodput_mbps']:.0f}", f"{quic['ttfb_ms']:.1f}",
-                         f"{transfer['http_ttfb_ms']:.1f}", f"{quic['smoothed_rtt_ms']:.2f}",
-                         f"{figures['process']['cpu_s_per_gib']:.2f}", f"{spent[0] / gib:.2f}",
-                         " ".join(f"{s / gib:.2f}" for s in spent[1:]) or "-", "yes"])
-            details.append((count, links))
-            show(f"  {rows[-1][0]}: {rows[-1][1]} Mbit/s, sha256 matches")
+    def download(self, count):
+        """Once through the first `count` hops: its row of the table, and its links."""
+        servers = [self.origin, *self.hops[:count]]
+        before = [p.cpu_seconds() for p in servers]
+        target = self.lab.folder / "got.bin"
+        via = [word for hop in servers[1:] for word in ("--via", hop.url)]
+        figures = self.lab.get_json("--http", "h3", *via, "-o", target, *self.qlog_into(f"get-{count}-hops"),
+                                    f"{self.origin.url}/file.bin", watch=True)
+        if harness.sha256(target) != self.want:
+            raise Failure(f"the file that came through {hops_word(count)} is not the one that was sent")
+        target.unlink()
+        origin, *hops = [(p.cpu_seconds() - b) / (self.size / GIB) for p, b in zip(servers, before)]
+        transfer, links = figures["transfers"][0], figures["links"]
+        quic = links[-1]["quic"]
+        show(f"  {hops_word(count)}: {transfer['goodput_mbps']:.0f} Mbit/s, sha256 matches")
+        return [hops_word(count), f"{transfer['goodput_mbps']:.0f}", f"{quic['ttfb_ms']:.1f}", f"{transfer['http_ttfb_ms']:.1f}",
+                f"{quic['smoothed_rtt_ms']:.2f}", f"{figures['process']['cpu_s_per_gib']:.2f}", f"{origin:.2f}",
+                " ".join(f"{hop:.2f}" for hop in hops) or "-", "yes"], links
 
-        show("\n" + harness.table(rows, ["path", "Mbit/s", "QUIC TTFB ms", "HTTP TTFB ms", "srtt ms", "get CPU-s/GiB",
-                                         "origin CPU-s/GiB", "hops CPU-s/GiB", "verified"]))
-        show("\nPath budget: the UDP payload that each connection sends, and what fits inside it, bytes")
-        budget = [[f"{count} hops" if count != 1 else "1 hop",
-                   " > ".join(f"{link['quic']['max_udp_payload']}" for link in links),
-                   " > ".join(f"{link['path_budget']}" for link in links)] for count, links in details]
-        show(harness.table(budget, ["path", "packets, nearest hop first", "room inside"]))
-        show("\nTTFB: time to first byte; QUIC: from the first packet sent to the origin to the first 1-RTT packet from it.")
-        show(f"qlog of every connection, both sides: {qlog}")
-        show("Try: build/sallyport trace summary " + str(qlog.relative_to(harness.ROOT) if qlog.is_relative_to(harness.ROOT) else qlog) + "/get-2-hops/*.sqlog")
+
+def main():
+    chosen = options()
+    size = int(chosen.size * GIB)
+    qlog = None if chosen.no_qlog else (chosen.qlog or QLOG).resolve()
+    if qlog == QLOG:
+        shutil.rmtree(QLOG, ignore_errors=True)
+    harness.need_room(BUILD, size * 2, "the file and its copy")
+    if qlog:
+        qlog.mkdir(parents=True, exist_ok=True)
+        connections = sum(h + 1 for h in chosen.hops)
+        harness.need_room(qlog, int(size * (2 + QLOG_SHARE * connections)),
+                          "the file, its copy and the qlog of every connection (--no-qlog writes none, --size makes a smaller file)")
+
+    with Lab(parent=BUILD) as lab:
+        demo = Demo(lab, size, max(chosen.hops), qlog)
+        runs = [demo.download(count) for count in chosen.hops]
+
+    show("\n" + harness.table([row for row, _ in runs], ["path", "Mbit/s", "QUIC TTFB ms", "HTTP TTFB ms", "srtt ms", "get CPU-s/GiB",
+                                                         "origin CPU-s/GiB", "hops CPU-s/GiB", "verified"]))
+    show("TTFB: time to first byte; QUIC: from the first packet sent to the origin to the first 1-RTT packet from it.")
+    show("\nPath budget: the UDP payload that each connection sends, and what fits inside it, bytes")
+    show(harness.table([[row[0], " > ".join(f"{link['quic']['max_udp_payload']}" for link in links),
+                         " > ".join(f"{link['path_budget']}" for link in links)] for row, links in runs],
+                       ["path", "packets, nearest hop first", "room inside"]))
+    if qlog:
+        took = sum(f.stat().st_size for f in qlog.rglob("*.sqlog")) / GIB
+        show(f"\nqlog of every connection, both sides, {took:.1f} GiB (writing it is part of the CPU-seconds above): {named(qlog)}")
+        show(f"Try: build/sallyport trace summary {named(qlog)}/get-{chosen.hops[-1]}-hops/*.sqlog")
     return 0
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
-    harness.main(main)
+    harness.main(main, "scripts/demo")

@@ -33,9 +33,18 @@ class Namespace:
         subprocess.run(["ip", "netns", "del", self.name], check=False)
 
 
+def missing(program):
+    if Path(program) == SALLYPORT:
+        return f"'{SALLYPORT}' is not there; scripts/build makes it"
+    return f"'{program}' is not installed; scripts/setup --all installs it"
+
+
 def run(*command, **options):
     """Runs to the end; a Failure with the command's own last words when it does not end well."""
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **options)
+    try:
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **options)
+    except FileNotFoundError:
+        raise Failure(missing(command[0])) from None
     if done.returncode != 0:
         words = (done.stderr or done.stdout).strip().splitlines()
         raise Failure(f"'{' '.join(str(c) for c in command)}' ended with status {done.returncode}: {words[-1] if words else 'no output'}")
@@ -49,8 +58,11 @@ class Process:
         self.command = [str(c) for c in command]
         self.log_path = Path(log) if log else None
         self.log = open(log, "wb") if log else subprocess.DEVNULL
-        self.child = subprocess.Popen([*prefix, *self.command], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-                                      env={**os.environ, **(env or {})})
+        try:
+            self.child = subprocess.Popen([*prefix, *self.command], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+                                          env={**os.environ, **(env or {})})
+        except FileNotFoundError:
+            raise Failure(missing(self.command[0])) from None
         self.pid = self.child.pid
 
     def cpu_seconds(self):
@@ -87,10 +99,10 @@ class Process:
 
 
 class Lab:
-    """A folder for a run's files, and all processes started in it; leaving it stops them."""
+    """A folder for a run's files (in `parent`, or where temporary files go), and all processes started in it; leaving it stops them."""
 
-    def __init__(self, keep=False, namespace=None):
-        self.folder = Path(tempfile.mkdtemp(prefix="sallyport-"))
+    def __init__(self, keep=False, namespace=None, parent=None):
+        self.folder = Path(tempfile.mkdtemp(prefix="sallyport-", dir=parent))
         self.keep = keep
         self.namespace = namespace
         self.processes = []
@@ -135,12 +147,15 @@ class Lab:
         process.url = f"https://127.0.0.1:{process.port}"
         return process
 
-    def get_json(self, *arguments, expect=0):
-        """Runs `sallyport get --json`; returns its figures."""
-        command = [*self.prefix, SALLYPORT, "get", "--json", "--quiet", "--no-cache", "--ca", self.certificate()[0], *arguments]
-        done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    def get_json(self, *arguments, expect=0, watch=False):
+        """Runs `sallyport get --json`; returns its figures. `watch` lets a person at a terminal see its progress bar."""
+        watch = watch and sys.stderr.isatty()
+        command = [*self.prefix, SALLYPORT, "get", "--json", *([] if watch else ["--quiet"]), "--no-cache",
+                   "--ca", self.certificate()[0], *arguments]
+        done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=None if watch else subprocess.PIPE, text=True)
         if done.returncode != expect:
-            raise Failure(f"'sallyport get' ended with status {done.returncode}: {done.stderr.strip() or 'no words'}")
+            words = "see above" if watch else done.stderr.strip() or "no words"
+            raise Failure(f"'sallyport get' ended with status {done.returncode}: {words}")
         return json.loads(done.stdout)
 
 
@@ -167,6 +182,13 @@ def wait_for_port(port, udp=False, patience=15, prefix=()):
     raise Failure(f"nothing listens on port {port} after {patience} s")
 
 
+def need_room(folder, size, what):
+    """A Failure where `folder`'s disk has not got `size` bytes free."""
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise Failure(f"{what} need {size / GIB:.1f} GiB under {folder}, where {free / GIB:.1f} GiB are free")
+
+
 def make_file(path, size):
     """A file of `size` bytes that no compression and no cache of zeros can cheat on; the same for everybody."""
     command = f"head -c {size} /dev/zero | openssl enc -aes-128-ctr -K 00112233445566778899aabbccddeeff -iv 00000000000000000000000000000000"
@@ -189,12 +211,13 @@ def table(rows, head):
     return "\n".join(lines)
 
 
-def main(work):
-    """Runs `work`, and turns a Failure into one sentence and exit status 1."""
+def main(work, name=Path(sys.argv[0]).name):
+    """Runs `work`, and turns a Failure into one sentence and exit status 1; what it started is stopped however it ends."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         sys.exit(work() or 0)
     except Failure as failure:
-        print(f"{Path(sys.argv[0]).name}: {failure}", file=sys.stderr)
+        print(f"{name}: {failure}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,6 +1,7 @@
 """Runs the tests and adds up what passed, failed and was skipped: see scripts/test --help."""
 
 import argparse
+import concurrent.futures
 import importlib.util
 import json
 import os
@@ -15,18 +16,24 @@ ROOT = Path(__file__).resolve().parent.parent
 PARTS = ["lint", "unit", "sim", "e2e", "interop", "sanitize", "fuzz"]
 EVERY_DAY = ["unit", "sim", "e2e", "interop"]
 HELP = """parts:
-  lint       layers, format and length of files
+  lint       layers, format and length of files, clang-tidy on what changed
   unit       the unit tests of every layer
   sim        whole chains on the simulated network
   e2e        the built program, as its users run it
   interop    other people's clients and servers, both ways
-  sanitize   unit and sim again, with AddressSanitizer and UBSan
+  sanitize   unit, sim and e2e again, with AddressSanitizer and UBSan
   fuzz       every parser of bytes from outside, for a short while
 Without a part: """ + ", ".join(EVERY_DAY) + "."
+# What scripts/setup is asked for besides what building needs.
+PACKAGES = {"interop": "--test", "lint": "--lint", "fuzz": "--lint"}
+# A test program that takes longer hangs.
+PATIENCE = 1800
+SANITIZERS = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
 
 
 class Tally:
-    def __init__(self):
+    def __init__(self, strict):
+        self.strict = strict
         self.passed, self.failed, self.skipped = 0, 0, 0
         self.failures, self.skips = [], []
 
@@ -35,8 +42,23 @@ class Tally:
         self.failures.append(name)
 
     def skip(self, name, why):
+        if self.strict and "is not installed" in why:
+            self.fail(f"{name}: {why}")
+            return
         self.skipped += 1
         self.skips.append(f"{name}: {why}")
+
+
+class Counting(unittest.TextTestResult):
+    """Counts what passed; a test with several broken parts is one that failed."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.passed = 0
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        self.passed += 1
 
 
 def say(text):
@@ -44,13 +66,19 @@ def say(text):
 
 
 def call(*command, env=None):
-    return subprocess.run([str(c) for c in command], cwd=ROOT, env={**os.environ, **(env or {})}).returncode
+    try:
+        return subprocess.run([str(c) for c in command], cwd=ROOT, env={**os.environ, **(env or {})}, timeout=PATIENCE).returncode
+    except subprocess.TimeoutExpired:
+        print(f"'{command[0]}' was stopped after {PATIENCE} s", flush=True)
+        return 124
 
 
-def gtest(tally, program, label, env=None, arguments=()):
+def gtest(tally, program, env=None):
     """Runs a GoogleTest program; its own counts are added, and a crash counts as a failure of its name."""
+    label = str(program.relative_to(ROOT))
+    say(label)
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
-        status = call(program, f"--gtest_output=json:{report.name}", "--gtest_brief=1", *arguments, env=env)
+        status = call(program, f"--gtest_output=json:{report.name}", "--gtest_brief=1", env=env)
         try:
             results = json.loads(Path(report.name).read_text())
         except ValueError:
@@ -62,106 +90,135 @@ def gtest(tally, program, label, env=None, arguments=()):
             if case.get("failures"):
                 tally.fail(name)
             elif case["result"] == "SKIPPED":
-                tally.skip(name, (case.get("skipped") or [{}])[0].get("message", "").strip().splitlines()[-1:] or "skipped")
+                words = (case.get("skipped") or [{}])[0].get("message", "").split("\n", 1)
+                tally.skip(name, words[-1].strip() or "for no reason given")
             elif case["result"] == "COMPLETED":
                 tally.passed += 1
     if status != 0 and not results["failures"]:
         tally.fail(f"{label}: ended with status {status}")
 
 
-def python_tests(tally, folder):
-    """Runs the unittest files of a folder; a skip is said aloud."""
+def python_tests(tally, folder, program, env=None):
+    """Runs the unittest files of a folder against this sallyport; a skip is said aloud."""
+    os.environ.update({"SALLYPORT": str(program), **(env or {})})
     sys.path[:0] = [str(ROOT / "scripts"), str(folder)]
+    # It reads SALLYPORT when it is imported, which may have been for another program.
+    sys.modules.pop("harness", None)
     for path in sorted(folder.glob("*_test.py")):
         say(f"{folder.name}/{path.name}")
         spec = importlib.util.spec_from_file_location(path.stem, path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         suite = unittest.defaultTestLoader.loadTestsFromModule(module)
-        result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
-        broken = [str(test) for test, _ in result.failures + result.errors]
-        for name in broken:
+        result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Counting).run(suite)
+        tally.passed += result.passed
+        for name in sorted({str(getattr(test, "test_case", test)) for test, _ in result.failures + result.errors}):
             tally.fail(f"{path.name}: {name}")
         for test, why in result.skipped:
             tally.skip(f"{path.name}: {test}", why)
-        tally.passed += max(0, result.testsRun - len(broken) - len(result.skipped))
 
 
-def build(preset, tally, *targets):
-    if call("scripts/build", "--preset", preset, *targets) != 0:
+def build(preset, tally):
+    say(f"the {preset} build")
+    if call("scripts/build", "--no-setup", "--preset", preset) != 0:
         tally.fail(f"the {preset} build")
         return False
     return True
 
 
-def unit(tally, folder="build", env=None):
+def lint(tally, everything):
+    say("lint")
+    # A clean checkout differs in nothing from its HEAD; its last commit is what changed.
+    tidy = ["--tidy", "--base", "HEAD~1"] if everything else ["--tidy"]
+    for rule in (["--layers", "--format"], tidy):
+        if call("scripts/lint", *rule) == 0:
+            tally.passed += 1
+        else:
+            tally.fail("scripts/lint " + " ".join(rule))
+
+
+def unit(tally, folder, env=None):
     for program in sorted((ROOT / folder).glob("*_test")):
-        say(f"{folder}/{program.name}")
-        gtest(tally, program, program.name, env)
+        gtest(tally, program, env)
 
 
-def sim(tally, folder="build", seeds=None, env=None):
-    program = ROOT / folder / "tests" / "sim" / "sim_test"
-    say(f"{folder}/sim_test")
-    gtest(tally, program, "sim_test", {**(env or {}), **({"SALLYPORT_SIM_SEEDS": str(seeds)} if seeds else {})})
+def sim(tally, folder, seeds, env=None):
+    gtest(tally, ROOT / folder / "tests" / "sim" / "sim_test", {**(env or {}), "SALLYPORT_SIM_SEEDS": str(seeds)})
+
+
+def fuzz_one(program, seconds):
+    """(status, output) of one fuzz target; what it finds new is thrown away, what crashes it is kept in build/."""
+    corpus = ROOT / "fuzz" / "corpus" / program.name.removesuffix("_fuzz")
+    with tempfile.TemporaryDirectory() as found:
+        done = subprocess.run([program, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
+                               f"-artifact_prefix={ROOT}/build/{program.name}-", "-verbosity=0", found, corpus],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env={**os.environ, **SANITIZERS})
+    return done.returncode, done.stdout
 
 
 def fuzz(tally, seconds):
-    if not build("fuzz", tally):
-        return
-    for program in sorted((ROOT / "build" / "fuzz" / "fuzz").glob("*_fuzz")):
-        corpus = ROOT / "fuzz" / "corpus" / program.name.removesuffix("_fuzz")
-        say(f"{program.name}, {seconds} s")
-        with tempfile.TemporaryDirectory() as found:
-            status = call(program, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=0",
-                          f"-artifact_prefix={ROOT}/build/", "-verbosity=0", found, *([corpus] if corpus.is_dir() else []))
-        if status == 0:
-            tally.passed += 1
+    programs = sorted((ROOT / "build" / "fuzz" / "fuzz").glob("*_fuzz"))
+    say(f"{len(programs)} fuzz targets, {seconds} s each")
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for program, (status, output) in zip(programs, pool.map(lambda p: fuzz_one(p, seconds), programs)):
+            if status == 0:
+                runs = [line.split()[-1] for line in output.splitlines() if line.startswith("stat::number_of_executed_units")]
+                print(f"{program.name}: {runs[0] if runs else 'no'} runs", flush=True)
+                tally.passed += 1
+            else:
+                print(f"{program.name}: status {status}\n{output[-8000:]}", flush=True)
+                tally.fail(program.name)
+
+
+def run_part(part, tally, arguments):
+    seeds = arguments.seeds or (1000 if arguments.ci else 100)
+    if part == "lint":
+        lint(tally, arguments.ci)
+    elif part == "sanitize":
+        if build("asan", tally):
+            unit(tally, "build/asan", SANITIZERS)
+            sim(tally, "build/asan", max(1, seeds // 10), SANITIZERS)
+            python_tests(tally, ROOT / "tests" / "e2e", ROOT / "build" / "asan" / "sallyport", SANITIZERS)
+    elif part == "fuzz":
+        if build("fuzz", tally):
+            fuzz(tally, arguments.fuzz_seconds)
+    elif build("release", tally):
+        if part == "unit":
+            unit(tally, "build")
+        elif part == "sim":
+            sim(tally, "build", seeds)
         else:
-            tally.fail(program.name)
+            python_tests(tally, ROOT / "tests" / part, ROOT / "build" / "sallyport")
+
+
+def options():
+    parser = argparse.ArgumentParser(prog="scripts/test", epilog=HELP, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help="what to run")
+    parser.add_argument("--ci", action="store_true", help="every part, more seeds, and a peer that is not installed fails instead of being skipped")
+    parser.add_argument("--seeds", type=int, help="how many seeds the simulations run (default: 100; with --ci 1000)")
+    parser.add_argument("--fuzz-seconds", type=int, default=20, help="how long each fuzz target runs (default: 20)")
+    parser.add_argument("--no-setup", action="store_true", help="do not install missing packages")
+    chosen = parser.parse_args()
+    for part in chosen.parts:
+        if part not in PARTS:
+            parser.error(f"there is no part '{part}'; there are {', '.join(PARTS)}")
+    chosen.parts = chosen.parts or (PARTS if chosen.ci else EVERY_DAY)
+    return chosen
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="scripts/test", epilog=HELP, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help="what to run")
-    parser.add_argument("--ci", action="store_true", help="every part, more seeds, and nothing skipped that this machine could run")
-    parser.add_argument("--seeds", type=int, help="how many seeds the simulations run")
-    parser.add_argument("--fuzz-seconds", type=int, default=20, help="how long each fuzz target runs (default: 20)")
-    parser.add_argument("--no-setup", action="store_true", help="do not install missing packages")
-    arguments = parser.parse_args()
-    parts = arguments.parts or (PARTS if arguments.ci else EVERY_DAY)
-    seeds = arguments.seeds or (1000 if arguments.ci else None)
-    started, tally = time.monotonic(), Tally()
-
+    arguments = options()
     if not arguments.no_setup:
-        wanted = ["--test"] + (["--lint"] if {"lint", "fuzz"} & set(parts) else [])
+        wanted = sorted({PACKAGES[part] for part in arguments.parts if part in PACKAGES})
         if call("scripts/setup", "--quiet", *wanted) != 0:
+            others = [part for part in arguments.parts if part not in PACKAGES]
+            if wanted and others:
+                print(f"scripts/test: fewer packages do for: scripts/test {' '.join(others)}", file=sys.stderr)
             return 1
-    times = []
-    for part in parts:
+    started, tally, times = time.monotonic(), Tally(strict=arguments.ci), []
+    for part in arguments.parts:
         began = time.monotonic()
-        if part == "lint":
-            say("lint")
-            if call("scripts/lint", "--layers", "--format") == 0:
-                tally.passed += 1
-            else:
-                tally.fail("lint")
-        elif part in ("unit", "sim", "e2e", "interop"):
-            if not build("release", tally):
-                break
-            if part == "unit":
-                unit(tally)
-            elif part == "sim":
-                sim(tally, seeds=seeds)
-            else:
-                python_tests(tally, ROOT / "tests" / part)
-        elif part == "sanitize":
-            environment = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
-            if build("asan", tally):
-                unit(tally, "build/asan", environment)
-                sim(tally, "build/asan", seeds=(seeds or 100) // 10, env=environment)
-        elif part == "fuzz":
-            fuzz(tally, arguments.fuzz_seconds)
+        run_part(part, tally, arguments)
         times.append(f"{part} {time.monotonic() - began:.0f} s")
 
     say(f"done in {time.monotonic() - started:.0f} s ({', '.join(times)})")

@@ -16,7 +16,8 @@ constexpr Duration shutdown_patience = 2s;
 constexpr unsigned redirects_followed = 10;
 
 Result<Url> redirect_target(const Url& from, const std::string& location) {
-  auto base = boost::urls::parse_uri(from.to_string());
+  const std::string base_text = from.to_string();  // what is parsed refers to it
+  auto base = boost::urls::parse_uri(base_text);
   auto reference = boost::urls::parse_uri_reference(location);
   if (!base || !reference) return fail(ErrorKind::protocol, fmt::format("redirect to '{}', which is no URL", location));
   boost::urls::url resolved;

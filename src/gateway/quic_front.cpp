@@ -82,6 +82,7 @@ QuicTotals QuicFront::totals() const {
     totals.add(stats);
     totals.datagram_queue_bytes += stats.datagram_queue_bytes;
     totals.exchanges_open += connection->open_exchanges();
+    totals.resting += stats.resting;
     add_counters(totals.http, connection->counters());
   }
   return totals;

@@ -21,7 +21,7 @@ struct QuicTotals {
   std::uint64_t datagrams_sent = 0, datagrams_received = 0, datagrams_lost = 0;
   std::uint64_t datagrams_dropped_queue = 0, datagrams_dropped_size = 0;
   std::uint64_t resumed = 0, early_data_accepted = 0, path_changes = 0, key_updates = 0;
-  std::size_t datagram_queue_bytes = 0, exchanges_open = 0;  ///< of open connections
+  std::size_t datagram_queue_bytes = 0, exchanges_open = 0, resting = 0;  ///< of open connections
   http::ConnectionCounters http;
 
   void add(const quic::Stats& stats);

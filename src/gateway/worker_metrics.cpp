@@ -115,6 +115,7 @@ void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTo
   out.counter("quic_datagrams_dropped_total", gone, figure(totals.datagrams_dropped_size),
               {{"reason", "size"}});
   out.counter("quic_datagrams_dropped_total", gone, figure(totals.datagrams_lost), {{"reason", "lost"}});
+  out.gauge("quic_connections_resting", "Idle connections whose memory is folded.", figure(totals.resting));
   out.gauge("quic_datagram_queue_bytes", "DATAGRAM payload waiting for congestion control.",
             figure(totals.datagram_queue_bytes));
   out.counter("quic_resumed_total", "Connections that resumed an earlier session.", figure(totals.resumed));

@@ -10,7 +10,7 @@ namespace {
 
 using Impl = Connection::Impl;
 
-/// Folding and unfolding cost some 20 us together, as much as a packet or two.
+/// Folding and unfolding cost some 25 us together, about as much as a packet that comes or goes.
 constexpr Duration rest_after = 1s;
 
 }  // namespace

@@ -48,11 +48,14 @@ void PathMtu::start(Time now) {
   if (phase_ != Phase::handshake) return;
   phase_ = Phase::first_search;
   last_probe_ = now;
+  longest_pto_ = {};
   if (!discover_ || limit_ <= minimum_udp_payload) finish(now);
 }
 
 void PathMtu::on_probe_not_taken(Time now, Duration pto, bool could) {
-  deadline_ = last_probe_ + silent_ptos * pto;
+  // ngtcp2 waits by the timeout that held when it sent the probe; it shrinks as the round trips are measured.
+  longest_pto_ = std::max(longest_pto_, pto);
+  deadline_ = last_probe_ + silent_ptos * longest_pto_;
   if (now < deadline_) return;
   if (could) finish(now);
   else deadline_ = now + pto;

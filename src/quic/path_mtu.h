@@ -103,6 +103,7 @@ class PathMtu {
   Watched sample_;           // one of those in flight that are larger than 1,200 bytes
   std::uint64_t last_sent_ = 0, suspect_since_ = 0;
   Time last_probe_{}, deadline_ = never, retry_at_ = never;
+  Duration longest_pto_{};  // of ngtcp2's search
   Time refusal_counts_from_{};
   Duration refusal_pause_ = 1s;  // doubles with each search that a refusal began
 };

@@ -1,5 +1,6 @@
 """`sallyport get` and `sallyport gateway` as processes: downloads on every version, direct and through hops, and what goes wrong."""
 
+import json
 import os
 import signal
 import subprocess
@@ -94,6 +95,59 @@ class Downloads(unittest.TestCase):
         self.assertEqual(len(figures["transfers"]), 6)
         self.assertEqual([t["status"] for t in figures["transfers"]], [200] * 6)
 
+    def test_several_urls_over_http1(self):
+        figures = self.lab.get_json("--http", "h1", "-o", "/dev/null", "-n", "3", f"{self.origin.url}/file.bin", f"{self.origin.url}/nothing",
+                                    f"{self.origin.url}/small.txt", f"{self.origin.url}/empty", expect=1)
+        self.assertEqual([t["status"] for t in figures["transfers"]], [200, 404, 200, 200])
+
+    def test_repeats_end_when_nobody_is_there(self):
+        done = sallyport("get", "--no-cache", "--repeat", "2", "--timeout", "1", "-o", "/dev/null", "https://127.0.0.1:9/", timeout=10)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stderr.count("origin 127.0.0.1:9: "), 2, done.stderr)
+
+    def test_redirects(self):
+        (self.site / "folder").mkdir(exist_ok=True)
+        for http in ("h3", "h1"):
+            with self.subTest(http=http):
+                done = sallyport("get", "--no-cache", "--ca", self.lab.certificate()[0], "--http", http, f"{self.origin.url}/folder")
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("--location", done.stderr)
+                transfer = self.lab.get_json("--http", http, "-L", "-o", "/dev/null", f"{self.origin.url}/folder")["transfers"][0]
+                self.assertEqual((transfer["status"], transfer["url"]), (200, f"{self.origin.url}/folder/"))
+
+    def test_second_run_sends_early_data(self):
+        for http in ("auto", "h3"):
+            with self.subTest(http=http):
+                command = ["get", "--json", "--http", http, "--cache", self.lab.folder / f"cache-{http}", "--early-data",
+                           "--ca", self.lab.certificate()[0], "-o", "/dev/null", f"{self.origin.url}/small.txt"]
+                for early in (False, True):
+                    done = sallyport(*command)
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    link = json.loads(done.stdout)["links"][0]
+                    self.assertEqual(link["quic"]["early_data_accepted"], early)
+                    # The request did not wait for the handshake.
+                    self.assertEqual(link["connect_ms"] < link["quic"]["handshake_ms"], early)
+
+    def test_interrupted_keeps_what_came_and_says_so_once(self):
+        harness.make_file(self.site / "huge.bin", 1 << 30)
+        target = self.lab.folder / "huge.bin"
+        command = [SALLYPORT, "get", "--no-cache", "--ca", self.lab.certificate()[0], "-n", "4", "-o", target, f"{self.origin.url}/huge.bin"]
+        child = subprocess.Popen([str(c) for c in command], stderr=subprocess.PIPE, text=True)
+        part = Path(f"{target}.part")
+        end = time.monotonic() + 20
+        while time.monotonic() < end and not (part.exists() and part.stat().st_size > 1 << 20):
+            time.sleep(0.005)
+        child.send_signal(signal.SIGINT)
+        words = child.communicate(timeout=20)[1]
+        self.assertEqual(child.returncode, 1, words)
+        self.assertEqual(words.count("--resume"), 1, words)
+        figures = self.lab.get_json("-n", "4", "--resume", "-o", target, f"{self.origin.url}/huge.bin")
+        self.assertGreater(figures["transfers"][0]["resumed_bytes"], 0)
+        self.assertLess(figures["process"]["max_resident_kib"], 64 * 1024)
+        self.assertEqual(sha256(target), sha256(self.site / "huge.bin"))
+        for path in (target, self.site / "huge.bin"):
+            path.unlink()
+
     def test_qlog_keylog_and_summary(self):
         folder, keys = self.lab.folder / "qlog", self.lab.folder / "keys"
         self.get("--http", "h3", *self.via(1), "--qlog", folder, "--keylog", keys)
@@ -160,6 +214,7 @@ class Failures(unittest.TestCase):
         self.fails(2, "--frobnicate", command=["get", "--frobnicate", "https://a/"])
         self.fails(2, "http://a/", command=["get", "http://a/"])
         self.fails(2, "--via", command=["get", "--via", "gopher://x", "https://a/"])
+        self.fails(2, "same file 'a'", command=["get", "-O", "https://a/a", "https://b/a"])
         self.fails(2, "subcommand", command=[])
 
     def test_unusable_files(self):

@@ -53,7 +53,9 @@ TEST_P(ChainThatFits, TransfersAndShowsItsBudgets) {
     const std::size_t carried = mtu - headers - i * hop_cost;
     EXPECT_LE(links[i].quic.max_udp_payload, carried) << links[i].title;
     EXPECT_GT(links[i].quic.max_udp_payload + 24, carried) << links[i].title;
-    if (i < hops) EXPECT_GE(links[i].path_budget, quic_minimum) << links[i].title;
+    if (i < hops) {
+      EXPECT_GE(links[i].path_budget, quic_minimum) << links[i].title;
+    }
   }
   scene.expect_clean_end();
 }
