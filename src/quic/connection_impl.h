@@ -98,7 +98,7 @@ struct Connection::Impl final : SendBatch::Sender {
   void pace(std::size_t written, Time now);
   void wait_for_path();
   bool write_probe(SendBatch& batch, Time now);
-  ngtcp2_ssize write_datagrams(SendBatch& batch, std::size_t size, Time now);
+  ngtcp2_ssize write_datagrams(SendBatch& batch, Time now);
   struct StreamWrite {
     bool dry = false;       ///< the application has no more
     bool accepted = false;  ///< some of its data went out
@@ -122,7 +122,7 @@ struct Connection::Impl final : SendBatch::Sender {
   Time native_deadline() const;
   /// When rest() is to be tried if nothing happens from now on.
   Time rest_deadline(Time now) const;
-  /// Folds the connection, unless something is due; it wakes by itself. False: it did not.
+  /// Folds the connection, unless something is soon to be done; it wakes by itself. False: something is due now.
   bool rest(Time now);
   /// Does not wake it.
   ngtcp2_conn_info native_info() const;

@@ -11,7 +11,7 @@ namespace {
 using Impl = Connection::Impl;
 
 /// Folding and unfolding cost some 25 us together, about as much as a packet that comes or goes.
-constexpr Duration rest_after = 1s;
+constexpr Duration rest_after = 1s, shortest_rest = 1s;
 
 }  // namespace
 
@@ -32,8 +32,10 @@ bool Impl::rest(Time at) {
   if (conn.folded() || rest_deadline(at) == never) return false;
   const Time deadline = native_deadline();
   if (deadline <= at) return false;
-  ngtcp2_conn_get_conn_info(conn.get(), &info_at_rest);
-  conn.fold();
+  if (deadline >= at + shortest_rest) {
+    ngtcp2_conn_get_conn_info(conn.get(), &info_at_rest);
+    conn.fold();
+  }
   timer.arm(deadline);
   return true;
 }

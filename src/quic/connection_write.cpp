@@ -79,7 +79,7 @@ void Impl::write_packets(Time at) {
   while (!batch.blocked() && batch.total() + mtu.stream_packet_size() <= quantum) {
     const bool datagrams_wait = handshake_completed && !queue.empty();
     const bool take_datagrams = datagrams_wait && (datagrams_turn || streams.dry);
-    const ngtcp2_ssize written = take_datagrams ? write_datagrams(batch, mtu.datagram_packet_size(), at)
+    const ngtcp2_ssize written = take_datagrams ? write_datagrams(batch, at)
                                                 : write_streams(batch, mtu.stream_packet_size(), streams, at);
     if (written < 0) {
       end_with_native_error(static_cast<int>(written));
@@ -177,18 +177,22 @@ ngtcp2_ssize Impl::write_streams(SendBatch& batch, std::size_t size, StreamWrite
   }
 }
 
-/// One packet with as many of the waiting datagrams as fit it.
-ngtcp2_ssize Impl::write_datagrams(SendBatch& batch, std::size_t size, Time at) {
+/// One packet with as many of the waiting datagrams as fit it. It takes a size that is not proven only for a datagram that needs it, as all
+/// that is in it may be lost.
+ngtcp2_ssize Impl::write_datagrams(SendBatch& batch, Time at) {
+  const std::size_t allowed = mtu.datagram_packet_size(), proven = std::min(mtu.proven(), allowed);
+  while (!queue.empty() && queue.front().size() > datagram_room(allowed)) {  // the path shrank while it waited
+    ++datagrams_dropped_size;
+    queue.pop();
+  }
+  if (queue.empty()) return 0;
+  const std::size_t size = queue.front().size() > datagram_room(proven) ? allowed : proven;
   const MutableBytes room = batch.room(size);
   const std::size_t largest = datagram_room(size);
   bool pending = false;  // ngtcp2 holds an unfinished packet
   while (!queue.empty()) {
     const Bytes datagram = queue.front();
-    if (datagram.size() > largest) {  // the path shrank while it waited
-      ++datagrams_dropped_size;
-      queue.pop();
-      continue;
-    }
+    if (datagram.size() > largest) break;
     // Another of the same kind will only fit behind it if two of them do.
     const bool more = queue.count() > 1 && 2 * datagram.size() < largest;
     const ngtcp2_vec piece{const_cast<std::uint8_t*>(datagram.data()), datagram.size()};

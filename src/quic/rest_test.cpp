@@ -89,7 +89,7 @@ TEST(Rest, SurvivesNatRebinding) {
   Resting pair;
   pair.link.client.rebind(*net::SocketAddress::parse("192.0.2.9:4000"));
   pair.expect_echo(10'000);
-  pair.simulation.run_for(5s);
+  pair.simulation.run_for(10s);  // the new path's size is searched for
   EXPECT_TRUE(pair.server().stats().resting);
   EXPECT_EQ(pair.server().stats().path_changes, 1u);
 }

@@ -70,8 +70,11 @@ async def work(arguments):
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, done.set)
     await done.wait()
     server.close()
-    # What is closed writes its qlog when it is let go.
-    await asyncio.sleep(0.2)
+    # A connection's qlog is written when it has ceased to drain.
+    for _ in range(80):
+        if not arguments.qlog or any(Path(arguments.qlog).iterdir()):
+            break
+        await asyncio.sleep(0.05)
 
 
 def main():

@@ -126,7 +126,7 @@ TEST(Path, MtuIsFoundAndFollowed) {
   QuicScene scene;
   scene.each_link([](LinkProfile& link) { link.mtu = 1400; });
   auto& client = scene.establish();
-  for (int i=0;i<20;++i){ fprintf(stderr,"%zu %zu at %f\n", client.stats().max_udp_payload, scene.server_stats().max_udp_payload, scene.network.elapsed().count()/1e9);  ASSERT_TRUE(scene.echo(client, 500'000)); }
+  ASSERT_TRUE(scene.echo(client, 2'000'000));
   EXPECT_GT(client.stats().max_udp_payload, 1372u - 16);
   EXPECT_LE(client.stats().max_udp_payload, 1372u);
   interrupt(scene, client, [&] { scene.server_host.down.profile.mtu = scene.server_host.up.profile.mtu = 1300; });
