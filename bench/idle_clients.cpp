@@ -1,16 +1,17 @@
-// Opens idle HTTP/3 connections to a gateway, or idle CONNECT-UDP tunnels on connections of a hundred each, says "ready" and holds them
-// until its standard input ends; the benchmark looks at the gateway's memory meanwhile.
-
-#include <fmt/format.h>
-#include <unistd.h>
-
-#include <CLI/CLI.hpp>
-#include <cstdio>
-#include <thread>
+// Opens idle HTTP/3 connections to a gateway, or idle CONNECT-UDP tunnels on connections of a hundred each,
+// says "ready" and holds them until its standard input ends; the benchmark looks at the gateway's memory
+// meanwhile.
 
 #include "cli/client_options.h"
 #include "client/link.h"
 #include "masque/udp_tunnel.h"
+
+#include <cstdio>
+#include <thread>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <unistd.h>
 
 namespace sallyport {
 namespace {
@@ -38,8 +39,9 @@ class Holder {
     const std::size_t index = links_.size();
     events.failed = [this](const Error& why) { fail_with(why); };
     events.ready = [this, index] { ready(index); };
-    links_.push_back(std::make_unique<client::Link>(session_.context(), nullptr, nullptr, client::Peer{hop_.host(), hop_.port(), "gateway"},
-                                                    client::HttpChoice::h3, client::TunnelMode::udp, std::move(events)));
+    links_.push_back(std::make_unique<client::Link>(
+        session_.context(), nullptr, nullptr, client::Peer{hop_.host(), hop_.port(), "gateway"},
+        client::HttpChoice::h3, client::TunnelMode::udp, std::move(events)));
     links_.back()->start();
   }
 
@@ -52,7 +54,8 @@ class Holder {
         ++opened_;
         report();
       };
-      tunnels_.push_back(std::make_unique<masque::UdpTunnel>(links_[index]->connection(), hop_, masque::Target{"127.0.0.1", target_port_},
+      tunnels_.push_back(std::make_unique<masque::UdpTunnel>(links_[index]->connection(), hop_,
+                                                             masque::Target{"127.0.0.1", target_port_},
                                                              http::Fields{}, std::move(events)));
     }
     report();
@@ -101,7 +104,8 @@ int run(int argc, char** argv) {
   Holder holder(**session, connections, tunnels, target);
   std::thread watch([&loop] {
     char byte;
-    while (::read(STDIN_FILENO, &byte, 1) > 0) {}
+    while (::read(STDIN_FILENO, &byte, 1) > 0) {
+    }
     loop.stop();
   });
   loop.post([&] { holder.start(); });
@@ -114,4 +118,6 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace sallyport
 
-int main(int argc, char** argv) { return sallyport::run(argc, argv); }
+int main(int argc, char** argv) {
+  return sallyport::run(argc, argv);
+}

@@ -1,16 +1,17 @@
-// How many UDP datagrams a second one CONNECT-UDP hop carries towards its target before 1% of them are lost. Sends at a rate through the
-// hop to a socket of its own, and searches for the highest rate that gets through. Prints one line of JSON.
-
-#include <fmt/format.h>
-
-#include <CLI/CLI.hpp>
-#include <cstring>
-#include <optional>
+// How many UDP datagrams a second one CONNECT-UDP hop carries towards its target before 1% of them are lost.
+// Sends at a rate through the hop to a socket of its own, and searches for the highest rate that gets
+// through. Prints one line of JSON.
 
 #include "cli/client_options.h"
 #include "client/link.h"
 #include "masque/udp_tunnel.h"
 #include "net/udp_socket.h"
+
+#include <cstring>
+#include <optional>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 namespace sallyport {
 namespace {
@@ -21,14 +22,21 @@ constexpr double allowed_loss = 0.01;
 
 /// Where the datagrams should arrive.
 struct Sink final : net::DatagramReceiver {
-  void on_datagrams(const net::NetPath&, const net::DatagramRun& run, Time) override { received += run.count(); }
+  void on_datagrams(const net::NetPath&, const net::DatagramRun& run, Time) override {
+    received += run.count();
+  }
   std::uint64_t received = 0;
 };
 
 class Uplink final : public net::DatagramReceiver {
  public:
   Uplink(net::EventLoop& loop, net::DatagramPath& path, Sink& sink, std::size_t size, Duration length)
-      : loop_(loop), path_(path), sink_(sink), size_(size), length_(length), timer_(loop.timers(), [this](Time now) { step(now); }) {
+      : loop_(loop),
+        path_(path),
+        sink_(sink),
+        size_(size),
+        length_(length),
+        timer_(loop.timers(), [this](Time now) { step(now); }) {
     path_.set_receiver(this);
     burst_.assign(64 * size, 0x5a);
   }
@@ -150,20 +158,23 @@ int run(int argc, char** argv) {
     tunnel_events.closed = stop_with;
     tunnel_events.opened = [&](const std::string&) {
       // Path MTU discovery of a moment ago decides whether 1,200 bytes fit.
-      uplink.emplace(loop, *tunnel, sink, size, std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds)));
+      uplink.emplace(loop, *tunnel, sink, size,
+                     std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds)));
       search.emplace(loop, *uplink, 2000);
       loop.post([&] { search->start(); });
     };
-    tunnel = std::make_unique<masque::UdpTunnel>(link->connection(), hop,
-                                                 masque::Target{"127.0.0.1", (*target)->net_path().local.port()}, http::Fields{},
-                                                 std::move(tunnel_events));
+    tunnel = std::make_unique<masque::UdpTunnel>(
+        link->connection(), hop, masque::Target{"127.0.0.1", (*target)->net_path().local.port()},
+        http::Fields{}, std::move(tunnel_events));
   };
-  link = std::make_unique<client::Link>((*session)->context(), nullptr, nullptr, client::Peer{hop.host(), hop.port(), "hop 1"},
-                                        (*session)->chain().hop_http, client::TunnelMode::udp, std::move(events));
+  link = std::make_unique<client::Link>(
+      (*session)->context(), nullptr, nullptr, client::Peer{hop.host(), hop.port(), "hop 1"},
+      (*session)->chain().hop_http, client::TunnelMode::udp, std::move(events));
   loop.post([&] { link->start(); });
   loop.run();
   if (status == 0)
-    fmt::print("{{\"datagrams_per_s\": {:.0f}, \"mbps\": {:.1f}}}\n", search->best(), search->best() * static_cast<double>(size) * 8 / 1e6);
+    fmt::print("{{\"datagrams_per_s\": {:.0f}, \"mbps\": {:.1f}}}\n", search->best(),
+               search->best() * static_cast<double>(size) * 8 / 1e6);
   tunnel.reset();
   return status;
 }
@@ -171,4 +182,6 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace sallyport
 
-int main(int argc, char** argv) { return sallyport::run(argc, argv); }
+int main(int argc, char** argv) {
+  return sallyport::run(argc, argv);
+}

@@ -1,11 +1,11 @@
-// What a file server reads of a request, chosen by the first byte: a path, a Range field, a date; and what a client reads of a
-// response, a Content-Range.
-#include <cstdlib>
-
+// What a file server reads of a request, chosen by the first byte: a path, a Range field, a date; and what a
+// client reads of a response, a Content-Range.
 #include "client/content_range.h"
 #include "gateway/byte_ranges.h"
 #include "gateway/http_date.h"
 #include "gateway/request_path.h"
+
+#include <cstdlib>
 
 namespace {
 
@@ -51,10 +51,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const std::string_view text = as_text({data + 1, size - 1});
   switch (data[0] % 4) {
-    case 0: try_path(text); break;
-    case 1: try_range(text); break;
-    case 2: try_date(text); break;
-    default: try_content_range(text); break;
+    case 0:
+      try_path(text);
+      break;
+    case 1:
+      try_range(text);
+      break;
+    case 2:
+      try_date(text);
+      break;
+    default:
+      try_content_range(text);
+      break;
   }
   return 0;
 }

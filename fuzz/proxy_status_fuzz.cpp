@@ -1,8 +1,8 @@
 // A Proxy-Status value as a hostile hop may send it.
-#include <cstdlib>
-
 #include "base/bytes.h"
 #include "masque/proxy_status.h"
+
+#include <cstdlib>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace sallyport;
@@ -12,8 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const auto* text : {&status->proxy, &status->error, &status->details, &status->next_hop})
     for (const char c : *text)
       if (c < 0x20 || c >= 0x7f) std::abort();
-  const auto again = masque::parse_proxy_status(
-      masque::format_proxy_status(status->proxy, {.status = 502, .type = "dns_error", .details = status->details}));
+  const auto again = masque::parse_proxy_status(masque::format_proxy_status(
+      status->proxy, {.status = 502, .type = "dns_error", .details = status->details}));
   if (!again || again->proxy != status->proxy || again->details != status->details) std::abort();
   return 0;
 }

@@ -1,8 +1,9 @@
-// Datagrams from anybody to a QUIC server: connection-ID routing, version negotiation, Retry, stateless resets. The input is cut into
-// datagrams by a length byte pair each. Nothing may come back in a larger amount than the rules of amplification allow.
-#include <cstdlib>
-
+// Datagrams from anybody to a QUIC server: connection-ID routing, version negotiation, Retry, stateless
+// resets. The input is cut into datagrams by a length byte pair each. Nothing may come back in a larger
+// amount than the rules of amplification allow.
 #include "quic/endpoint.h"
+
+#include <cstdlib>
 
 namespace {
 
@@ -59,13 +60,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Meter path;
   quic::ServerOptions options;
   options.credentials = credentials();
-  quic::Endpoint endpoint({timers, random}, path, options, [](quic::Connection&) { return std::make_unique<Ignore>(); });
-  const net::NetPath from{*net::SocketAddress::parse("192.0.2.1:443"), *net::SocketAddress::parse("192.0.2.2:50000")};
+  quic::Endpoint endpoint({timers, random}, path, options,
+                          [](quic::Connection&) { return std::make_unique<Ignore>(); });
+  const net::NetPath from{*net::SocketAddress::parse("192.0.2.1:443"),
+                          *net::SocketAddress::parse("192.0.2.2:50000")};
 
   std::size_t received = 0;
   Bytes rest{data, size};
   while (rest.size() >= 2) {
-    const std::size_t length = std::min<std::size_t>(rest.size() - 2, static_cast<std::size_t>(rest[0] << 8 | rest[1]));
+    const std::size_t length =
+        std::min<std::size_t>(rest.size() - 2, static_cast<std::size_t>(rest[0] << 8 | rest[1]));
     const Bytes datagram = rest.subspan(2, length);
     rest = rest.subspan(2 + length);
     if (datagram.empty()) continue;

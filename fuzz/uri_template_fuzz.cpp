@@ -1,8 +1,8 @@
 // The first byte says what the rest is: a proxy's template, a request's path, or a CONNECT authority.
-#include <cstdlib>
-
 #include "base/bytes.h"
 #include "masque/uri_template.h"
+
+#include <cstdlib>
 
 namespace {
 
@@ -46,9 +46,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const std::string_view text = as_text({data + 1, size - 1});
   switch (data[0] % 3) {
-    case 0: try_template(text); break;
-    case 1: try_path(text); break;
-    default: try_authority(text); break;
+    case 0:
+      try_template(text);
+      break;
+    case 1:
+      try_path(text);
+      break;
+    default:
+      try_authority(text);
+      break;
   }
   return 0;
 }

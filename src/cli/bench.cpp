@@ -1,14 +1,14 @@
 #include "cli/bench.h"
 
-#include <fmt/format.h>
-
-#include <CLI/CLI.hpp>
-#include <csignal>
-#include <memory>
-
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "client/load.h"
+
+#include <csignal>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 namespace sallyport::cli {
 namespace {
@@ -59,18 +59,24 @@ Result<int> run_bench(BenchFlags flags) {
 
 void add_bench(CLI::App& app, ExitStatus& status) {
   auto flags = std::make_shared<BenchFlags>();
-  CLI::App* bench = app.add_subcommand("bench", "Put a load on a server over HTTP/3, /2 or /1.1 and measure it");
+  CLI::App* bench =
+      app.add_subcommand("bench", "Put a load on a server over HTTP/3, /2 or /1.1 and measure it");
   bench->add_option("URL", flags->url, "What to ask for")->required();
-  bench->add_option("-c,--connections", flags->connections, "Connections at once")->check(CLI::Range(1, 100'000))->capture_default_str();
+  bench->add_option("-c,--connections", flags->connections, "Connections at once")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
   bench->add_option("-m,--streams", flags->streams, "Requests at once on each connection")
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
   bench->add_option("-n,--requests", flags->requests, "Requests in all");
   bench->add_option("-t,--seconds", flags->seconds, "How long; 10 when -n is not given either")
       ->check(CLI::Range(0.1, 86400.0));
-  bench->add_option("--rate", flags->rate, "Requests due a second in all, whether or not earlier ones are answered")
+  bench
+      ->add_option("--rate", flags->rate,
+                   "Requests due a second in all, whether or not earlier ones are answered")
       ->check(CLI::Range(0.001, 1e7));
-  bench->add_flag("--new-connections", flags->new_connections, "A connection of its own for each request; latency includes its handshake");
+  bench->add_flag("--new-connections", flags->new_connections,
+                  "A connection of its own for each request; latency includes its handshake");
   bench->add_flag("--json", flags->json, "Print the figures as JSON");
   add_client_flags(*bench, flags->client);
   bench->callback([flags, &status] { finish_with(run_bench(*flags), status); });

@@ -1,16 +1,16 @@
 #include "cli/client_options.h"
 
-#include <fmt/format.h>
+#include "base/log.h"
+#include "trace/keylog.h"
+#include "trace/qlog.h"
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
 
-#include "base/log.h"
-#include "trace/keylog.h"
-#include "trace/qlog.h"
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 namespace sallyport::cli {
 namespace {
@@ -42,12 +42,16 @@ Result<std::string> read_token(const std::string& path) {
   return token;
 }
 
-Duration seconds(double value) { return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(value)); }
+Duration seconds(double value) {
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(value));
+}
 
 }  // namespace
 
 void add_client_flags(CLI::App& app, ClientFlags& flags) {
-  app.add_option("--via", flags.via, "A proxy to go through: https://HOST[:PORT] or a URI template; repeat it for more hops, nearest first")
+  app.add_option("--via", flags.via,
+                 "A proxy to go through: https://HOST[:PORT] or a URI template; repeat it for more hops, "
+                 "nearest first")
       ->type_name("PROXY")
       ->allow_extra_args(false);
   app.add_option("--http", flags.http, "HTTP version with the origin")
@@ -59,9 +63,12 @@ void add_client_flags(CLI::App& app, ClientFlags& flags) {
   app.add_option("--mode", flags.mode, "What the last hop carries: QUIC in CONNECT-UDP, or TLS in CONNECT")
       ->check(CLI::IsMember({"udp", "tcp"}))
       ->capture_default_str();
-  app.add_option("--ca", flags.ca_file, "Trust the certificates in this PEM file instead of the system's")->type_name("FILE");
+  app.add_option("--ca", flags.ca_file, "Trust the certificates in this PEM file instead of the system's")
+      ->type_name("FILE");
   app.add_flag("-k,--insecure", flags.insecure, "Take any certificate (of hops and origin)");
-  app.add_option("--token-file", flags.token_file, "Send the first line of FILE to the hops as a bearer token")->type_name("FILE");
+  app.add_option("--token-file", flags.token_file,
+                 "Send the first line of FILE to the hops as a bearer token")
+      ->type_name("FILE");
   app.add_option("--cc", flags.congestion, "Congestion control")
       ->check(CLI::IsMember({"cubic", "bbr", "reno"}))
       ->capture_default_str();
@@ -73,12 +80,17 @@ void add_client_flags(CLI::App& app, ClientFlags& flags) {
       ->type_name("S")
       ->check(CLI::Range(0.0, 3600.0));
   app.add_flag("--early-data", flags.early_data, "Send safe requests as 0-RTT where a ticket allows it");
-  app.add_option("--max-udp-payload", flags.max_udp_payload, "Largest UDP payload that path MTU discovery may try")
+  app.add_option("--max-udp-payload", flags.max_udp_payload,
+                 "Largest UDP payload that path MTU discovery may try")
       ->type_name("BYTES")
       ->check(CLI::Range(1200, 65527));
-  app.add_option("--qlog", flags.qlog_folder, "Write a qlog file of every connection into this folder")->type_name("DIR");
-  app.add_option("--keylog", flags.key_log, "Append TLS secrets to this file, for Wireshark")->type_name("FILE")->envname("SSLKEYLOGFILE");
-  app.add_option("--cache", flags.cache_folder, "Where tickets and what was learned of origins are kept")->type_name("DIR");
+  app.add_option("--qlog", flags.qlog_folder, "Write a qlog file of every connection into this folder")
+      ->type_name("DIR");
+  app.add_option("--keylog", flags.key_log, "Append TLS secrets to this file, for Wireshark")
+      ->type_name("FILE")
+      ->envname("SSLKEYLOGFILE");
+  app.add_option("--cache", flags.cache_folder, "Where tickets and what was learned of origins are kept")
+      ->type_name("DIR");
   app.add_flag("--no-cache", flags.no_cache, "Keep nothing, use nothing kept");
 }
 
@@ -140,7 +152,8 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
   context_->sessions = &sessions_;
   context_->memory = &memory_;
   // A cache that cannot be read costs a round trip, not the work.
-  if (auto loaded = memory_.load(cache_folder_ + "/origins.json"); !loaded) log_warn("{}", loaded.error().message);
+  if (auto loaded = memory_.load(cache_folder_ + "/origins.json"); !loaded)
+    log_warn("{}", loaded.error().message);
   const std::string tickets = cache_folder_ + "/sessions";
   if (std::filesystem::exists(tickets))
     if (auto loaded = sessions_.load(tickets); !loaded) log_warn("{}", loaded.error().message);
@@ -151,7 +164,8 @@ void ClientSession::save_caches() {
   if (cache_folder_.empty()) return;
   std::error_code ignored;
   std::filesystem::create_directories(cache_folder_, ignored);
-  if (auto saved = memory_.save(cache_folder_ + "/origins.json"); !saved) log_warn("{}", saved.error().message);
+  if (auto saved = memory_.save(cache_folder_ + "/origins.json"); !saved)
+    log_warn("{}", saved.error().message);
   if (auto saved = sessions_.save(cache_folder_ + "/sessions"); !saved) log_warn("{}", saved.error().message);
 }
 

@@ -1,15 +1,15 @@
-// The flags that all client commands share (--via, --http, --ca, --qlog ...), and the session that they describe: event loop, trust,
-// caches and traces, alive for as long as the command runs.
+// The flags that all client commands share (--via, --http, --ca, --qlog ...), and the session that they
+// describe: event loop, trust, caches and traces, alive for as long as the command runs.
 #pragma once
-
-#include <memory>
-#include <string>
-#include <vector>
 
 #include "client/chain.h"
 #include "client/context.h"
 #include "client/origin_memory.h"
 #include "net/event_loop.h"
+
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace CLI {
 class App;

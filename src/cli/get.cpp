@@ -1,16 +1,16 @@
 #include "cli/get.h"
 
-#include <fmt/format.h>
+#include "cli/client_options.h"
+#include "cli/command.h"
+#include "client/get.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <memory>
 
-#include "cli/client_options.h"
-#include "cli/command.h"
-#include "client/get.h"
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 namespace sallyport::cli {
 namespace {
@@ -26,9 +26,10 @@ struct GetFlags {
 
 Result<std::vector<client::GetJob>> jobs_of(const GetFlags& flags) {
   if (!flags.outputs.empty() && flags.outputs.size() != flags.urls.size() && flags.outputs.size() != 1)
-    return fail(ErrorKind::usage, fmt::format("{} URLs and {} -o; give one -o for each URL", flags.urls.size(),
-                                              flags.outputs.size()));
-  if (flags.outputs.size() == 1 && flags.urls.size() > 1 && flags.outputs[0] != "/dev/null" && flags.outputs[0] != "-")
+    return fail(ErrorKind::usage, fmt::format("{} URLs and {} -o; give one -o for each URL",
+                                              flags.urls.size(), flags.outputs.size()));
+  if (flags.outputs.size() == 1 && flags.urls.size() > 1 && flags.outputs[0] != "/dev/null" &&
+      flags.outputs[0] != "-")
     return fail(ErrorKind::usage, "several URLs cannot go to one file; give one -o for each URL, or -O");
   std::vector<client::GetJob> jobs;
   for (std::size_t i = 0; i < flags.urls.size(); ++i) {
@@ -41,7 +42,8 @@ Result<std::vector<client::GetJob>> jobs_of(const GetFlags& flags) {
       output = flags.outputs[flags.outputs.size() == 1 ? 0 : i];
     // Two downloads in one file would spoil each other.
     const bool is_file = output != "-" && output != "/dev/null";
-    if (is_file && std::any_of(jobs.begin(), jobs.end(), [&](const client::GetJob& job) { return job.output == output; }))
+    if (is_file && std::any_of(jobs.begin(), jobs.end(),
+                               [&](const client::GetJob& job) { return job.output == output; }))
       return fail(ErrorKind::usage, fmt::format("two URLs would go to the same file '{}'", output));
     jobs.push_back({std::move(*url), std::move(output)});
   }
@@ -85,10 +87,12 @@ Result<int> run_get(const GetFlags& flags) {
   int status = figures.transfers.empty() ? 1 : 0;
   for (const client::TransferFigures& transfer : figures.transfers)
     if (!transfer.error.empty()) {
-      fmt::print(stderr, "sallyport: {}{}{}\n", transfer.error, transfer.kept.empty() ? "" : "; ", transfer.kept);
+      fmt::print(stderr, "sallyport: {}{}{}\n", transfer.error, transfer.kept.empty() ? "" : "; ",
+                 transfer.kept);
       status = 1;
     }
-  if (figures.not_started > 0) fmt::print(stderr, "sallyport: {} more downloads were not started\n", figures.not_started);
+  if (figures.not_started > 0)
+    fmt::print(stderr, "sallyport: {} more downloads were not started\n", figures.not_started);
   // A body on standard output leaves no room for figures there.
   std::FILE* const out = body_on_stdout ? stderr : stdout;
   if (flags.json) fmt::print(out, "{}", client::figures_json(figures));
@@ -100,13 +104,17 @@ Result<int> run_get(const GetFlags& flags) {
 
 void add_get(CLI::App& app, ExitStatus& status) {
   auto flags = std::make_shared<GetFlags>();
-  CLI::App* get = app.add_subcommand("get", "Download over HTTP/3, /2 or /1.1, direct or through MASQUE hops");
+  CLI::App* get =
+      app.add_subcommand("get", "Download over HTTP/3, /2 or /1.1, direct or through MASQUE hops");
   get->add_option("URL", flags->urls, "What to download")->required();
-  get->add_option("-o,--output", flags->outputs, "Write to this file instead of standard output; repeat it for several URLs")
+  get->add_option("-o,--output", flags->outputs,
+                  "Write to this file instead of standard output; repeat it for several URLs")
       ->type_name("FILE")
       ->allow_extra_args(false);
-  get->add_flag("-O,--remote-name", flags->remote_name, "Write to a file named like the last part of the URL")->excludes("-o");
-  get->add_option("-n,--streams", flags->streams, "Requests at once over one connection; one URL is split by ranges")
+  get->add_flag("-O,--remote-name", flags->remote_name, "Write to a file named like the last part of the URL")
+      ->excludes("-o");
+  get->add_option("-n,--streams", flags->streams,
+                  "Requests at once over one connection; one URL is split by ranges")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   get->add_option("--repeat", flags->repeat, "Download everything this many times over")
@@ -118,7 +126,8 @@ void add_get(CLI::App& app, ExitStatus& status) {
       ->type_name("S")
       ->check(CLI::Range(0.1, 86400.0))
       ->capture_default_str();
-  get->add_flag("--json", flags->json, "Print all figures as JSON on standard output (standard error when the body goes there)");
+  get->add_flag("--json", flags->json,
+                "Print all figures as JSON on standard output (standard error when the body goes there)");
   get->add_flag("--table", flags->table, "Print the figures as a table");
   get->add_flag("-q,--quiet", flags->quiet, "No progress bar");
   add_client_flags(*get, flags->client);

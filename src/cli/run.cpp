@@ -1,10 +1,10 @@
 #include "cli/run.h"
 
-#include "cli/cert.h"
-#include "cli/get.h"
-#include "cli/gateway.h"
 #include "cli/bench.h"
+#include "cli/cert.h"
 #include "cli/command.h"
+#include "cli/gateway.h"
+#include "cli/get.h"
 #include "cli/trace.h"
 
 #include <cstdio>

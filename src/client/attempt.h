@@ -1,14 +1,14 @@
-// Attempt: one try to reach a peer in one way: QUIC or TLS over TCP, by the kernel's sockets or inside a hop. A Link races
-// several and keeps the first that stands.
+// Attempt: one try to reach a peer in one way: QUIC or TLS over TCP, by the kernel's sockets or inside a hop.
+// A Link races several and keeps the first that stands.
 #pragma once
-
-#include <memory>
-#include <string>
-#include <vector>
 
 #include "client/context.h"
 #include "http/connection.h"
 #include "masque/udp_tunnel.h"
+
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace sallyport::client {
 
@@ -19,7 +19,8 @@ class Attempt;
 class AttemptEvents {
  public:
   virtual void on_attempt_ready(Attempt& attempt) = 0;
-  /// Never inside Attempt::start()'s caller's construction of it; may come inside start(). `why` is null after an orderly end.
+  /// Never inside Attempt::start()'s caller's construction of it; may come inside start(). `why` is null
+  /// after an orderly end.
   virtual void on_attempt_ended(Attempt& attempt, const Error* why) = 0;
 
  protected:
@@ -41,14 +42,16 @@ class Attempt {
   virtual void measure(LinkFigures& figures) const = 0;
 };
 
-std::unique_ptr<Attempt> make_quic_attempt(Context& context, const net::SocketAddress& address, const Peer& peer,
-                                           AttemptEvents& events);
+std::unique_ptr<Attempt> make_quic_attempt(Context& context, const net::SocketAddress& address,
+                                           const Peer& peer, AttemptEvents& events);
 std::unique_ptr<Attempt> make_tunnelled_quic_attempt(Context& context, http::Connection& hop,
                                                      const masque::ProxyTemplate& proxy, const Peer& peer,
                                                      AttemptEvents& events);
 std::unique_ptr<Attempt> make_tcp_attempt(Context& context, const std::vector<net::SocketAddress>& addresses,
-                                          const Peer& peer, const std::vector<std::string>& alpn, AttemptEvents& events);
+                                          const Peer& peer, const std::vector<std::string>& alpn,
+                                          AttemptEvents& events);
 std::unique_ptr<Attempt> make_tunnelled_tcp_attempt(Context& context, http::Connection& hop, const Peer& peer,
-                                                    const std::vector<std::string>& alpn, AttemptEvents& events);
+                                                    const std::vector<std::string>& alpn,
+                                                    AttemptEvents& events);
 
 }  // namespace sallyport::client

@@ -1,17 +1,17 @@
-#include <fmt/format.h>
-
-#include <optional>
-#include <utility>
-
 #include "client/attempt.h"
 #include "client/link.h"
 #include "http/h3_connection.h"
 
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
+
 namespace sallyport::client {
 namespace {
 
-/// What a packet adds to the one datagram in it, at most: header with a connection ID of 20 bytes, tag, frame, quarter stream ID,
-/// context ID.
+/// What a packet adds to the one datagram in it, at most: header with a connection ID of 20 bytes, tag,
+/// frame, quarter stream ID, context ID.
 constexpr std::size_t largest_overhead = 45;
 
 quic::ClientOptions quic_options(const Context& context, const Peer& peer) {
@@ -63,13 +63,17 @@ class QuicAttempt : public Attempt, protected http::ConnectionHandler {
   }
 
  protected:
-  virtual std::string address_text(const http::ConnectionInfo& info) const { return info.path.remote.to_string(); }
+  virtual std::string address_text(const http::ConnectionInfo& info) const {
+    return info.path.remote.to_string();
+  }
 
   void connect_over(net::DatagramPath& path) {
-    auto made = http::make_h3_client(context_.quic, path, quic_options(context_, peer_), *this, context_.limits);
+    auto made =
+        http::make_h3_client(context_.quic, path, quic_options(context_, peer_), *this, context_.limits);
     if (!made) return end(&made.error());
     connection_ = std::move(*made);
-    if (peer_.ready_early && events_ && connection_->quic()->can_send_early()) events_->on_attempt_ready(*this);
+    if (peer_.ready_early && events_ && connection_->quic()->can_send_early())
+      events_->on_attempt_ready(*this);
   }
 
   void end(const Error* why) {
@@ -90,7 +94,8 @@ class QuicAttempt : public Attempt, protected http::ConnectionHandler {
 /// Over a UDP socket of its own.
 class DirectQuicAttempt final : public QuicAttempt {
  public:
-  DirectQuicAttempt(Context& context, const net::SocketAddress& address, const Peer& peer, AttemptEvents& events)
+  DirectQuicAttempt(Context& context, const net::SocketAddress& address, const Peer& peer,
+                    AttemptEvents& events)
       : QuicAttempt(context, peer, events), address_(address) {}
   ~DirectQuicAttempt() override { connection_.reset(); }  // before the path under it
 
@@ -106,11 +111,12 @@ class DirectQuicAttempt final : public QuicAttempt {
   std::unique_ptr<net::DatagramPath> path_;
 };
 
-/// Inside a CONNECT-UDP flow of a hop. The hop's connection is ready, so the inner handshake starts right behind the request.
+/// Inside a CONNECT-UDP flow of a hop. The hop's connection is ready, so the inner handshake starts right
+/// behind the request.
 class TunnelledQuicAttempt final : public QuicAttempt {
  public:
-  TunnelledQuicAttempt(Context& context, http::Connection& hop, const masque::ProxyTemplate& proxy, const Peer& peer,
-                       AttemptEvents& events)
+  TunnelledQuicAttempt(Context& context, http::Connection& hop, const masque::ProxyTemplate& proxy,
+                       const Peer& peer, AttemptEvents& events)
       : QuicAttempt(context, peer, events), hop_(hop), proxy_(proxy) {}
   ~TunnelledQuicAttempt() override { connection_.reset(); }
 
@@ -145,8 +151,8 @@ class TunnelledQuicAttempt final : public QuicAttempt {
 
 }  // namespace
 
-std::unique_ptr<Attempt> make_quic_attempt(Context& context, const net::SocketAddress& address, const Peer& peer,
-                                           AttemptEvents& events) {
+std::unique_ptr<Attempt> make_quic_attempt(Context& context, const net::SocketAddress& address,
+                                           const Peer& peer, AttemptEvents& events) {
   return std::make_unique<DirectQuicAttempt>(context, address, peer, events);
 }
 

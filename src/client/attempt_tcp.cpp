@@ -1,13 +1,13 @@
-#include <fmt/format.h>
-
-#include <optional>
-#include <utility>
-
 #include "client/attempt.h"
 #include "client/link.h"
 #include "http/tcp_connection.h"
 #include "masque/tcp_tunnel.h"
 #include "tls/stream.h"
+
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
 
 namespace sallyport::client {
 namespace {
@@ -36,7 +36,9 @@ class TcpAttempt : public Attempt, private http::ConnectionHandler {
   }
 
  protected:
-  virtual std::string address_text(const http::ConnectionInfo& info) const { return info.path.remote.to_string(); }
+  virtual std::string address_text(const http::ConnectionInfo& info) const {
+    return info.path.remote.to_string();
+  }
 
   void secure(std::unique_ptr<net::ByteStream> stream) {
     tls::ClientOptions options;
@@ -46,8 +48,9 @@ class TcpAttempt : public Attempt, private http::ConnectionHandler {
     options.sessions = context_.sessions;
     options.key_log = context_.quic.key_log;
     options.timeout = context_.connect_timeout;
-    handshake_ = tls::connect(context_.timers(), std::move(stream), options,
-                              [this](Result<std::unique_ptr<tls::Stream>> made) { secured(std::move(made)); });
+    handshake_ =
+        tls::connect(context_.timers(), std::move(stream), options,
+                     [this](Result<std::unique_ptr<tls::Stream>> made) { secured(std::move(made)); });
   }
 
   void end(const Error* why) {
@@ -69,8 +72,9 @@ class TcpAttempt : public Attempt, private http::ConnectionHandler {
       return end(&error);
     }
     const http::StreamSecurity security{info.server_name, info.cipher};
-    connection_ = http2 ? http::make_h2_client(context_.timers(), std::move(*stream), security, *this, context_.limits)
-                        : http::make_h1_client(context_.timers(), std::move(*stream), security, *this, context_.limits);
+    connection_ =
+        http2 ? http::make_h2_client(context_.timers(), std::move(*stream), security, *this, context_.limits)
+              : http::make_h1_client(context_.timers(), std::move(*stream), security, *this, context_.limits);
   }
 
   void on_ready(http::Connection&) override {
@@ -111,8 +115,8 @@ class DirectTcpAttempt final : public TcpAttempt {
 
 class TunnelledTcpAttempt final : public TcpAttempt {
  public:
-  TunnelledTcpAttempt(Context& context, http::Connection& hop, const Peer& peer, const std::vector<std::string>& alpn,
-                      AttemptEvents& events)
+  TunnelledTcpAttempt(Context& context, http::Connection& hop, const Peer& peer,
+                      const std::vector<std::string>& alpn, AttemptEvents& events)
       : TcpAttempt(context, peer, alpn, events), hop_(hop) {}
 
   void start() override {
@@ -142,7 +146,8 @@ std::unique_ptr<Attempt> make_tcp_attempt(Context& context, const std::vector<ne
 }
 
 std::unique_ptr<Attempt> make_tunnelled_tcp_attempt(Context& context, http::Connection& hop, const Peer& peer,
-                                                    const std::vector<std::string>& alpn, AttemptEvents& events) {
+                                                    const std::vector<std::string>& alpn,
+                                                    AttemptEvents& events) {
   return std::make_unique<TunnelledTcpAttempt>(context, hop, peer, alpn, events);
 }
 

@@ -1,10 +1,10 @@
 #include "client/chain.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <optional>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace sallyport::client {
 namespace {
@@ -64,10 +64,10 @@ struct Chain::Impl {
     const masque::ProxyTemplate* carrier = index == 0 ? nullptr : &options.hops[index - 1];
     LinkEvents events;
     events.ready = [this] { hop_ready(); };
-    events.failed = [this](const Error& why) { broken_by(why); };
+    events.failed = [this, index](const Error& why) { broken_by(blamed(why, *hops[index], index)); };
     events.closed = [this] { next_step.arm(context.timers().now()); };
-    hops.push_back(std::make_unique<Link>(context, outer, carrier, std::move(peer), options.hop_http, TunnelMode::udp,
-                                          std::move(events)));
+    hops.push_back(std::make_unique<Link>(context, outer, carrier, std::move(peer), options.hop_http,
+                                          TunnelMode::udp, std::move(events)));
     hops.back()->start();
   }
 
@@ -105,7 +105,8 @@ struct Chain::Impl {
       if (connection.can_request())
         opened(&connection);
       else if (first)
-        opened(std::unexpected(Error{ErrorKind::closed, fmt::format("origin {}: the server takes no requests", origin.url.origin())}));
+        opened(std::unexpected(Error{
+            ErrorKind::closed, fmt::format("origin {}: the server takes no requests", origin.url.origin())}));
       else
         open(origin.url, std::move(opened));
       first = false;
@@ -114,21 +115,37 @@ struct Chain::Impl {
 
   void origin_failed(Origin& origin, Link& link, const Error& why) {
     // A hop that died takes the connections inside it along; it is the hop that is to blame.
-    const Error blamed = error ? *error : why;
+    const Error reason = error ? *error : blamed(why, link, hops.size());
     if (shutting_down) return next_step.arm(context.timers().now());
     if (origin.starting == &link) origin.starting = nullptr;
     origin.early_failed = origin.early_failed || link.was_only_early();
     origin.last_figures = link.figures();
-    const auto mine = std::find_if(origin.links.begin(), origin.links.end(), [&](const auto& l) { return l.get() == &link; });
+    const auto mine = std::find_if(origin.links.begin(), origin.links.end(),
+                                   [&](const auto& l) { return l.get() == &link; });
     if (mine != origin.links.end()) {
       ended_links.push_back(std::move(*mine));
       origin.links.erase(mine);
       burial.arm(context.timers().now());
     }
-    if (!origin.stood) origin.unreachable = blamed;
+    if (!origin.stood) origin.unreachable = reason;
     const bool waited = !origin.waiting.empty();
-    for (auto& opened : std::exchange(origin.waiting, {})) opened(std::unexpected(blamed));
-    if (!waited && broken) broken(blamed);
+    for (auto& opened : std::exchange(origin.waiting, {})) opened(std::unexpected(reason));
+    if (!waited && broken) broken(reason);
+  }
+
+  /// Silence inside the first `outer` hops is that hop's that was silent itself about as long. (Half as long may be the pause between two
+  /// attempts to reach what is inside, each of which it answers.)
+  Error blamed(const Error& why, const Link& link, std::size_t outer) const {
+    if (why.kind != ErrorKind::timeout) return why;
+    const Time now = context.timers().now(), heard = link.figures().quic.last_received;
+    const Duration silence = heard == Time{} ? context.connect_timeout : now - heard;
+    for (std::size_t i = 0; i < outer; ++i) {
+      const LinkFigures hop = hops[i]->figures();
+      const Duration hop_silence = now - hop.quic.last_received;
+      if (hop.quic.last_received == Time{} || hop_silence < silence * 3 / 4) continue;
+      return {ErrorKind::timeout, fmt::format("{}: nothing came from it for {} s", hop.title, hop_silence / 1s), why.code};
+    }
+    return why;
   }
 
   void broken_by(const Error& why) {
@@ -192,7 +209,8 @@ struct Chain::Impl {
   net::Timer patience_timer, next_step, burial;
 };
 
-Chain::Chain(Context& context, ChainOptions options) : impl_(std::make_unique<Impl>(context, std::move(options))) {}
+Chain::Chain(Context& context, ChainOptions options)
+    : impl_(std::make_unique<Impl>(context, std::move(options))) {}
 
 Chain::~Chain() {
   impl_->origins.clear();
@@ -200,15 +218,21 @@ Chain::~Chain() {
   while (!impl_->hops.empty()) impl_->hops.pop_back();  // inner before outer
 }
 
-void Chain::open(const Url& url, Opened opened) { impl_->open(url, std::move(opened)); }
+void Chain::open(const Url& url, Opened opened) {
+  impl_->open(url, std::move(opened));
+}
 
-void Chain::set_broken_handler(std::function<void(const Error&)> broken) { impl_->broken = std::move(broken); }
+void Chain::set_broken_handler(std::function<void(const Error&)> broken) {
+  impl_->broken = std::move(broken);
+}
 
 void Chain::shutdown(Duration patience, std::function<void()> closed) {
   impl_->shutdown(patience, std::move(closed));
 }
 
-bool Chain::hop_failed() const { return impl_->error.has_value(); }
+bool Chain::hop_failed() const {
+  return impl_->error.has_value();
+}
 
 std::vector<LinkFigures> Chain::figures() const {
   std::vector<LinkFigures> all;

@@ -1,15 +1,15 @@
-// Chain: the hops of a client, one link inside the other, and the links to the origins at their end. Hops are shared by all origins
-// and by all that runs over them. Owned by a command; one a chain of proxies.
+// Chain: the hops of a client, one link inside the other, and the links to the origins at their end. Hops are
+// shared by all origins and by all that runs over them. Owned by a command; one a chain of proxies.
 #pragma once
+
+#include "client/link.h"
+#include "client/url.h"
+#include "masque/uri_template.h"
 
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "client/link.h"
-#include "client/url.h"
-#include "masque/uri_template.h"
 
 namespace sallyport::client {
 
@@ -27,12 +27,14 @@ class Chain {
   ~Chain();
 
   using Opened = std::function<void(Result<http::Connection*>)>;
-  /// A connection to the origin of `url` that takes a request now: one that is open, or a new one through all hops. The callback may
-  /// run inside this call, and should make its request before it returns: over HTTP/1.1 the next caller gets a connection of its own.
-  /// A second call while one is being made waits for it. An origin that could not be reached is not tried again.
+  /// A connection to the origin of `url` that takes a request now: one that is open, or a new one through all
+  /// hops. The callback may run inside this call, and should make its request before it returns: over
+  /// HTTP/1.1 the next caller gets a connection of its own. A second call while one is being made waits for
+  /// it. An origin that could not be reached is not tried again.
   void open(const Url& url, Opened opened);
-  /// Called when a connection that was opened breaks or is closed by the server (the origin's or a hop's), with the hop named in the
-  /// error. After an origin's, the next open() makes a new one; after a hop's nothing more works.
+  /// Called when a connection that was opened breaks or is closed by the server (the origin's or a hop's),
+  /// with the hop named in the error. After an origin's, the next open() makes a new one; after a hop's
+  /// nothing more works.
   void set_broken_handler(std::function<void(const Error&)> broken);
   bool hop_failed() const;
   /// Ends everything in order, innermost first; `closed` is called when all is said, or after `patience`.
@@ -41,6 +43,7 @@ class Chain {
   std::vector<LinkFigures> figures() const;
 
   struct Impl;
+
  private:
   std::unique_ptr<Impl> impl_;
 };

@@ -1,11 +1,11 @@
 // Content-Range (RFC 9110 §14.4) as a client reads it.
 #pragma once
 
+#include "client/output.h"
+
 #include <cstdint>
 #include <optional>
 #include <string_view>
-
-#include "client/output.h"
 
 namespace sallyport::client {
 

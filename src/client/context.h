@@ -1,13 +1,13 @@
 // Context: what every connection of a client command shares, made once by the command (or by a simulation).
 #pragma once
 
-#include <memory>
-
 #include "client/origin_memory.h"
 #include "http/limits.h"
 #include "net/outbound.h"
 #include "quic/connection.h"
 #include "tls/credentials.h"
+
+#include <memory>
 
 namespace sallyport::client {
 

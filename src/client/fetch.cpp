@@ -1,6 +1,6 @@
 #include "client/fetch.h"
 
-#include <fmt/format.h>
+#include "client/content_range.h"
 
 #include <algorithm>
 #include <deque>
@@ -8,26 +8,32 @@
 #include <utility>
 #include <vector>
 
-#include "client/content_range.h"
+#include <fmt/format.h>
 
 namespace sallyport::client {
 namespace {
 
 /// Gathers small body pieces so that a file costs few system calls.
 constexpr std::size_t write_size = 256 * 1024;
-/// Of the page that comes with an error or a redirect this much is read: cheaper than to end an HTTP/1.1 connection.
+/// Of the page that comes with an error or a redirect this much is read: cheaper than to end an HTTP/1.1
+/// connection.
 constexpr std::uint64_t largest_page = 64 * 1024;
 
-std::string describe(unsigned status) { return fmt::format("HTTP status {}", status); }
+std::string describe(unsigned status) {
+  return fmt::format("HTTP status {}", status);
+}
 
 }  // namespace
 
 struct Fetch::Impl {
   /// One request of the fetch and the range it fills.
   struct Part final : http::ExchangeHandler {
-    Part(Impl& owner, ByteRange wanted, bool ranged) : fetch(owner), range(wanted), by_range(ranged), at(wanted.begin) {}
+    Part(Impl& owner, ByteRange wanted, bool ranged)
+        : fetch(owner), range(wanted), by_range(ranged), at(wanted.begin) {}
 
-    void on_response(http::Exchange& from, const http::Response& head) override { fetch.head_came(*this, from, head); }
+    void on_response(http::Exchange& from, const http::Response& head) override {
+      fetch.head_came(*this, from, head);
+    }
 
     void on_body(http::Exchange& from, Bytes body) override {
       from.consume(body.size());
@@ -82,7 +88,8 @@ struct Fetch::Impl {
     stall.arm(last_byte + options.stall_timeout);
     state = output.earlier();
     state.url = url.to_string();
-    // Without a validator nobody can tell whether what is there belongs to what would come (RFC 9110 §15.3.7).
+    // Without a validator nobody can tell whether what is there belongs to what would come (RFC 9110
+    // §15.3.7).
     if (!state.done.empty() && state.validator.empty())
       if (!forget_earlier()) return;
     begin();
@@ -169,7 +176,8 @@ struct Fetch::Impl {
     // HTTP/1.1 is free again when this call has returned; a connection that drains never is.
     if (running > 0 || waiting.empty() || finished) return;
     if (std::exchange(refused_before, true))
-      return fail_fetch({ErrorKind::closed, fmt::format("{} takes no more requests on this connection", url.host)});
+      return fail_fetch(
+          {ErrorKind::closed, fmt::format("{} takes no more requests on this connection", url.host)});
     next_turn.arm(timers.now());
   }
 
@@ -201,7 +209,8 @@ struct Fetch::Impl {
     if (figures.status / 100 != 2) figures.status = head.status;
     if (head.status == 206 && part.by_range) return range_came(part, head);
     if (head.status == 200) {
-      const bool others = std::any_of(parts.begin(), parts.end(), [](const auto& other) { return other->accepted; });
+      const bool others =
+          std::any_of(parts.begin(), parts.end(), [](const auto& other) { return other->accepted; });
       if (!others) return whole_came(part, head);
       return fail_fetch(changed());
     }
@@ -215,8 +224,10 @@ struct Fetch::Impl {
     figures.status = head.status;
     if (const auto location = head.fields.find("location"); location && head.status / 100 == 3)
       figures.location = std::string(*location);
-    std::string message = fmt::format("{} answered {} for {}", url.host, describe(head.status), url.to_string());
-    if (!figures.location.empty()) message += fmt::format(", a redirect to {} (follow it with --location)", figures.location);
+    std::string message =
+        fmt::format("{} answered {} for {}", url.host, describe(head.status), url.to_string());
+    if (!figures.location.empty())
+      message += fmt::format(", a redirect to {} (follow it with --location)", figures.location);
     error = Error{ErrorKind::http, std::move(message), head.status};
     // Its page is read first, so that the connection is free for what follows.
     const auto length = head.fields.find("content-length");
@@ -235,7 +246,8 @@ struct Fetch::Impl {
   }
 
   Error changed() const {
-    return {ErrorKind::protocol, fmt::format("{} changed while it was being downloaded; try again", url.to_string())};
+    return {ErrorKind::protocol,
+            fmt::format("{} changed while it was being downloaded; try again", url.to_string())};
   }
 
   void range_came(Part& part, const http::Response& head) {
@@ -243,7 +255,8 @@ struct Fetch::Impl {
     const auto range = value ? parse_content_range(*value) : std::nullopt;
     const std::string validator = validator_of(head);
     if (!range || range->range.begin != part.range.begin || range->range.end > part.range.end)
-      return fail_fetch({ErrorKind::protocol, fmt::format("{} answered another range than the one asked for", url.host)});
+      return fail_fetch(
+          {ErrorKind::protocol, fmt::format("{} answered another range than the one asked for", url.host)});
     const bool first = state.size == 0;
     if (!first && (range->size != state.size || (!state.validator.empty() && validator != state.validator))) {
       // A server that does not know If-Range.
@@ -278,7 +291,8 @@ struct Fetch::Impl {
   }
 
   static std::string validator_of(const http::Response& head) {
-    if (const auto etag = head.fields.find("etag"); etag && !etag->starts_with("W/")) return std::string(*etag);
+    if (const auto etag = head.fields.find("etag"); etag && !etag->starts_with("W/"))
+      return std::string(*etag);
     if (const auto modified = head.fields.find("last-modified")) return std::string(*modified);
     return {};
   }
@@ -332,7 +346,8 @@ struct Fetch::Impl {
   }
 
   void maybe_conclude() {
-    const bool running = std::any_of(parts.begin(), parts.end(), [](const auto& part) { return !part->closed && !part->dropped; });
+    const bool running = std::any_of(parts.begin(), parts.end(),
+                                     [](const auto& part) { return !part->closed && !part->dropped; });
     if (!running && waiting.empty()) finish();
   }
 
@@ -354,7 +369,8 @@ struct Fetch::Impl {
     if (finished) return conclude();
     if (!std::exchange(start_again, false)) return start_parts();
     if (!connection.can_request())
-      return fail_fetch({ErrorKind::closed, fmt::format("{} takes no more requests on this connection", url.host)});
+      return fail_fetch(
+          {ErrorKind::closed, fmt::format("{} takes no more requests on this connection", url.host)});
     if (std::exchange(retry_whole, false)) return begin_part({0, 0}, false);
     begin();
   }
@@ -376,9 +392,10 @@ struct Fetch::Impl {
   void check_stall(Time now) {
     if (now - last_byte < options.stall_timeout) return stall.arm(last_byte + options.stall_timeout);
     stalled = true;
-    fail_fetch({ErrorKind::timeout,
-                fmt::format("nothing came from {} for {} s", url.host,
-                            std::chrono::duration_cast<std::chrono::seconds>(options.stall_timeout).count())});
+    fail_fetch(
+        {ErrorKind::timeout,
+         fmt::format("nothing came from {} for {} s", url.host,
+                     std::chrono::duration_cast<std::chrono::seconds>(options.stall_timeout).count())});
   }
 
   http::Connection& connection;
@@ -393,7 +410,8 @@ struct Fetch::Impl {
   std::deque<ByteRange> waiting;
   std::optional<Error> error;
   std::uint64_t page_bytes = 0;  // of an error's or a redirect's body
-  bool stalled = false, finished = false, retry_whole = false, resuming = false, start_again = false, refused_before = false;
+  bool stalled = false, finished = false, retry_whole = false, resuming = false, start_again = false,
+       refused_before = false;
   Time last_byte{};
   net::Timer stall, next_turn;
   net::Deferred turn_end;
@@ -404,10 +422,16 @@ Fetch::Fetch(http::Connection& connection, Url url, Output& output, FetchOptions
 
 Fetch::~Fetch() = default;
 
-void Fetch::start() { impl_->start(); }
+void Fetch::start() {
+  impl_->start();
+}
 
-const FetchFigures& Fetch::figures() const { return impl_->figures; }
+const FetchFigures& Fetch::figures() const {
+  return impl_->figures;
+}
 
-bool Fetch::stalled() const { return impl_->stalled; }
+bool Fetch::stalled() const {
+  return impl_->stalled;
+}
 
 }  // namespace sallyport::client

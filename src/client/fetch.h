@@ -1,22 +1,22 @@
-// Fetch: one URL into one Output over a connection that stands, in one request or split by ranges into several at once
-// (RFC 9110 §14), put together right: every part must be of the same representation.
+// Fetch: one URL into one Output over a connection that stands, in one request or split by ranges into
+// several at once (RFC 9110 §14), put together right: every part must be of the same representation.
 #pragma once
+
+#include "client/output.h"
+#include "client/url.h"
+#include "http/connection.h"
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 
-#include "client/output.h"
-#include "client/url.h"
-#include "http/connection.h"
-
 namespace sallyport::client {
 
 struct FetchOptions {
-  std::size_t parts = 1;                               ///< requests at once
-  std::uint64_t smallest_part = 256 * 1024;            ///< bytes; less is not worth a request of its own
-  Duration stall_timeout = 30s;                        ///< no byte for this long ends it
+  std::size_t parts = 1;                     ///< requests at once
+  std::uint64_t smallest_part = 256 * 1024;  ///< bytes; less is not worth a request of its own
+  Duration stall_timeout = 30s;              ///< no byte for this long ends it
 };
 
 struct FetchFigures {
@@ -25,18 +25,19 @@ struct FetchFigures {
   std::uint64_t resumed_bytes = 0;  ///< that were there already
   std::uint64_t size = 0;           ///< of the whole; 0 while unknown
   std::size_t requests = 0;
-  std::string location;             ///< of a redirect
-  std::string alt_svc;              ///< what the first response said
-  bool resumable = false;           ///< what came can be gone on with: the size is known, and which version it is of
+  std::string location;    ///< of a redirect
+  std::string alt_svc;     ///< what the first response said
+  bool resumable = false;  ///< what came can be gone on with: the size is known, and which version it is of
   Time started{};
-  Time first_byte{};                ///< of a response's head: HTTP time to first byte
+  Time first_byte{};  ///< of a response's head: HTTP time to first byte
   Time ended{};
 };
 
 class Fetch {
  public:
   using Done = std::function<void(Result<>)>;
-  /// `connection` and `output` must outlive it. `done` is called once, in a later turn than start(); destroying the Fetch before that cancels.
+  /// `connection` and `output` must outlive it. `done` is called once, in a later turn than start();
+  /// destroying the Fetch before that cancels.
   Fetch(http::Connection& connection, Url url, Output& output, FetchOptions options, Done done);
   ~Fetch();
   void start();
@@ -45,6 +46,7 @@ class Fetch {
   bool stalled() const;
 
   struct Impl;
+
  private:
   std::unique_ptr<Impl> impl_;
 };

@@ -1,7 +1,6 @@
 #include "client/fetch.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+#include "http/tcp_for_test.h"
 
 #include <algorithm>
 #include <cstring>
@@ -11,7 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "http/tcp_for_test.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 namespace sallyport::client {
 namespace {
@@ -62,7 +62,8 @@ class FetchTest : public testing::TestWithParam<Pair::Speaks> {
   }
 
   void whole(Exchange& exchange) {
-    exchange.respond({.status = 200, .fields = {{"etag", tag}, {"content-length", std::to_string(content.size())}}});
+    exchange.respond(
+        {.status = 200, .fields = {{"etag", tag}, {"content-length", std::to_string(content.size())}}});
     exchange.write(as_bytes(content));
     exchange.finish();
   }
@@ -73,18 +74,20 @@ class FetchTest : public testing::TestWithParam<Pair::Speaks> {
     std::size_t first = 0, last = 0;
     ASSERT_EQ(std::sscanf(range.c_str(), "bytes=%zu-%zu", &first, &last), 2);
     last = std::min({last, content.size() - 1, first + most - 1});
-    exchange.respond({.status = 206,
-                      .fields = {{"etag", tag},
-                                 {"content-length", std::to_string(last - first + 1)},
-                                 {"content-range", "bytes " + std::to_string(first) + "-" + std::to_string(last) + "/" +
-                                                       std::to_string(content.size())}}});
+    exchange.respond(
+        {.status = 206,
+         .fields = {{"etag", tag},
+                    {"content-length", std::to_string(last - first + 1)},
+                    {"content-range", "bytes " + std::to_string(first) + "-" + std::to_string(last) + "/" +
+                                          std::to_string(content.size())}}});
     exchange.write(as_bytes(content).subspan(first, last - first + 1));
     exchange.finish();
   }
 
   void run(std::size_t parts) {
     pair.clock.settle();
-    Fetch fetch(*pair.client, *parse_url("https://example.com/x"), output, {.parts = parts, .smallest_part = 1000},
+    Fetch fetch(*pair.client, *parse_url("https://example.com/x"), output,
+                {.parts = parts, .smallest_part = 1000},
                 [this](Result<> verdict) { result = std::move(verdict); });
     fetch.start();
     pair.clock.pass(1s);
@@ -143,7 +146,9 @@ TEST_P(FetchTest, ResumesWithWhatIsMissing) {
 
 TEST_P(FetchTest, StartsOverWhenTheResourceChanged) {
   had_before("\"0\"");
-  answer = [this](Exchange& exchange) { field(exchange, "if-range") == tag ? ranged(exchange) : whole(exchange); };
+  answer = [this](Exchange& exchange) {
+    field(exchange, "if-range") == tag ? ranged(exchange) : whole(exchange);
+  };
   run(4);
   expect_whole();
   EXPECT_EQ(figures.resumed_bytes, 0u);
@@ -192,7 +197,9 @@ TEST_P(FetchTest, AFullDiskIsTheErrorThatIsTold) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, FetchTest, testing::Values(Pair::Speaks::h1, Pair::Speaks::h2),
-                         [](const auto& speaks) { return speaks.param == Pair::Speaks::h1 ? "Http1" : "Http2"; });
+                         [](const auto& speaks) {
+                           return speaks.param == Pair::Speaks::h1 ? "Http1" : "Http2";
+                         });
 
 }  // namespace
 }  // namespace sallyport::client

@@ -1,17 +1,20 @@
 #include "client/figures.h"
 
+#include <boost/json.hpp>
 #include <fmt/format.h>
 #include <sys/resource.h>
-
-#include <boost/json.hpp>
 
 namespace sallyport::client {
 namespace json = boost::json;
 namespace {
 
-double to_ms(Duration d) { return std::chrono::duration<double, std::milli>(d).count(); }
+double to_ms(Duration d) {
+  return std::chrono::duration<double, std::milli>(d).count();
+}
 
-double seconds_of(const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; }
+double seconds_of(const timeval& t) {
+  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+}
 
 double goodput_mbps(const FetchFigures& fetch) {
   const double ms = milliseconds(fetch.started, fetch.ended);
@@ -27,7 +30,8 @@ std::uint64_t all_bytes(const GetFigures& figures) {
 double cpu_per_gib(const GetFigures& figures) {
   const double bytes = static_cast<double>(all_bytes(figures));
   if (bytes == 0) return 0;
-  return (figures.process.cpu_user_seconds + figures.process.cpu_system_seconds) / (bytes / (1024.0 * 1024 * 1024));
+  return (figures.process.cpu_user_seconds + figures.process.cpu_system_seconds) /
+         (bytes / (1024.0 * 1024 * 1024));
 }
 
 std::string size_text(std::uint64_t bytes) {
@@ -42,9 +46,12 @@ std::string size_text(std::uint64_t bytes) {
 }
 
 json::object tunnel_json(const masque::TunnelCounters& tunnel) {
-  return {{"datagrams_in", tunnel.datagrams_in},       {"datagrams_out", tunnel.datagrams_out},
-          {"bytes_in", tunnel.bytes_in},               {"bytes_out", tunnel.bytes_out},
-          {"dropped_context", tunnel.dropped_context}, {"dropped_size", tunnel.dropped_size},
+  return {{"datagrams_in", tunnel.datagrams_in},
+          {"datagrams_out", tunnel.datagrams_out},
+          {"bytes_in", tunnel.bytes_in},
+          {"bytes_out", tunnel.bytes_out},
+          {"dropped_context", tunnel.dropped_context},
+          {"dropped_size", tunnel.dropped_size},
           {"dropped_queue", tunnel.dropped_queue}};
 }
 
@@ -142,24 +149,26 @@ std::string figures_json(const GetFigures& figures) {
 std::string figures_table(const GetFigures& figures) {
   std::string out;
   auto to = std::back_inserter(out);
-  fmt::format_to(to, "{:<44} {:>6} {:>10} {:>10} {:>11} {:>12}\n", "transfer", "status", "size", "time s", "Mbit/s",
-                 "HTTP TTFB ms");
+  fmt::format_to(to, "{:<44} {:>6} {:>10} {:>10} {:>11} {:>12}\n", "transfer", "status", "size", "time s",
+                 "Mbit/s", "HTTP TTFB ms");
   for (const TransferFigures& t : figures.transfers) {
     const FetchFigures& f = t.fetch;
-    fmt::format_to(to, "{:<44} {:>6} {:>10} {:>10.3f} {:>11.1f} {:>12.1f}\n", t.url, f.status, size_text(f.bytes),
-                   milliseconds(f.started, f.ended) / 1000, goodput_mbps(f), milliseconds(f.started, f.first_byte));
+    fmt::format_to(to, "{:<44} {:>6} {:>10} {:>10.3f} {:>11.1f} {:>12.1f}\n", t.url, f.status,
+                   size_text(f.bytes), milliseconds(f.started, f.ended) / 1000, goodput_mbps(f),
+                   milliseconds(f.started, f.first_byte));
   }
   fmt::format_to(to, "\n{:<34} {:<9} {:>12} {:>12} {:>9} {:>9} {:>8} {:>8} {:>8}\n", "connection", "version",
                  "QUIC TTFB ms", "handshake ms", "srtt ms", "min ms", "lost", "packet", "budget");
   for (const LinkFigures& l : figures.links) {
     if (!l.over_quic) {
-      fmt::format_to(to, "{:<34} {:<9} {:>12} {:>12.1f}\n", l.title, l.version, "-", milliseconds(l.started, l.ready));
+      fmt::format_to(to, "{:<34} {:<9} {:>12} {:>12.1f}\n", l.title, l.version, "-",
+                     milliseconds(l.started, l.ready));
       continue;
     }
     const quic::Stats& q = l.quic;
-    fmt::format_to(to, "{:<34} {:<9} {:>12.1f} {:>12.1f} {:>9.2f} {:>9.2f} {:>8} {:>8} {:>8}\n", l.title, l.version,
-                   milliseconds(q.started, q.first_byte), milliseconds(q.started, q.established), to_ms(q.smoothed_rtt),
-                   to_ms(q.min_rtt), q.packets_lost, q.max_udp_payload, l.path_budget);
+    fmt::format_to(to, "{:<34} {:<9} {:>12.1f} {:>12.1f} {:>9.2f} {:>9.2f} {:>8} {:>8} {:>8}\n", l.title,
+                   l.version, milliseconds(q.started, q.first_byte), milliseconds(q.started, q.established),
+                   to_ms(q.smoothed_rtt), to_ms(q.min_rtt), q.packets_lost, q.max_udp_payload, l.path_budget);
   }
   const ProcessFigures& p = figures.process;
   fmt::format_to(to, "\nthis process: {:.2f} s CPU ({:.2f} s a GiB), {:.1f} MiB resident at most\n",

@@ -1,11 +1,12 @@
-// Figures: everything that `get` measured, and how it is shown: as a table for people and as JSON for programs.
+// Figures: everything that `get` measured, and how it is shown: as a table for people and as JSON for
+// programs.
 #pragma once
-
-#include <string>
-#include <vector>
 
 #include "client/fetch.h"
 #include "client/link.h"
+
+#include <string>
+#include <vector>
 
 namespace sallyport::client {
 

@@ -1,13 +1,13 @@
 #include "client/get.h"
 
-#include <fmt/format.h>
+#include "client/progress.h"
 
 #include <algorithm>
-#include <boost/url.hpp>
 #include <deque>
 #include <utility>
 
-#include "client/progress.h"
+#include <boost/url.hpp>
+#include <fmt/format.h>
 
 namespace sallyport::client {
 namespace {
@@ -19,7 +19,8 @@ Result<Url> redirect_target(const Url& from, const std::string& location) {
   const std::string base_text = from.to_string();  // what is parsed refers to it
   auto base = boost::urls::parse_uri(base_text);
   auto reference = boost::urls::parse_uri_reference(location);
-  if (!base || !reference) return fail(ErrorKind::protocol, fmt::format("redirect to '{}', which is no URL", location));
+  if (!base || !reference)
+    return fail(ErrorKind::protocol, fmt::format("redirect to '{}', which is no URL", location));
   boost::urls::url resolved;
   if (!boost::urls::resolve(*base, *reference, resolved))
     return fail(ErrorKind::protocol, fmt::format("redirect to '{}', which is no URL", location));
@@ -27,7 +28,8 @@ Result<Url> redirect_target(const Url& from, const std::string& location) {
 }
 
 bool is_of_connection(ErrorKind kind) {
-  return kind == ErrorKind::closed || kind == ErrorKind::timeout || kind == ErrorKind::unreachable || kind == ErrorKind::refused;
+  return kind == ErrorKind::closed || kind == ErrorKind::timeout || kind == ErrorKind::unreachable ||
+         kind == ErrorKind::refused;
 }
 
 }  // namespace
@@ -63,12 +65,15 @@ struct Get::Impl {
   }
 
   /// With one URL, all streams are its parts; repeats of it follow one after another.
-  std::size_t tasks_at_once() const { return options.jobs.size() > 1 && !shares_an_output() ? options.streams : 1; }
+  std::size_t tasks_at_once() const {
+    return options.jobs.size() > 1 && !shares_an_output() ? options.streams : 1;
+  }
   std::size_t parts_of_each() const { return options.jobs.size() > 1 ? 1 : options.streams; }
 
   /// Bodies that go to one place go there one after another.
   bool shares_an_output() const {
-    return std::any_of(options.jobs.begin(), options.jobs.end(), [](const GetJob& job) { return job.output == "-"; });
+    return std::any_of(options.jobs.begin(), options.jobs.end(),
+                       [](const GetJob& job) { return job.output == "-"; });
   }
 
   void continue_queue() {
@@ -94,19 +99,21 @@ struct Get::Impl {
     auto output = open_output(task.job.output, task.job.url.to_string(), options.resume);
     if (!output) return finish(task, output.error());
     task.output = std::move(*output);
-    chain.open(task.job.url, [this, &task, alive = std::weak_ptr<bool>(task.alive)](Result<http::Connection*> connection) {
-      if (alive.expired() || task.finished) return;  // interrupted meanwhile
-      if (!connection) return finish(task, connection.error());
-      fetch(task, **connection);
-    });
+    chain.open(task.job.url,
+               [this, &task, alive = std::weak_ptr<bool>(task.alive)](Result<http::Connection*> connection) {
+                 if (alive.expired() || task.finished) return;  // interrupted meanwhile
+                 if (!connection) return finish(task, connection.error());
+                 fetch(task, **connection);
+               });
   }
 
   void fetch(Task& task, http::Connection& connection) {
     FetchOptions fetch_options;
     fetch_options.parts = parts_of_each();
     fetch_options.stall_timeout = options.stall_timeout;
-    task.fetch = std::make_unique<Fetch>(connection, task.job.url, *task.output, fetch_options,
-                                         [this, &task](Result<> result) { fetched(task, std::move(result)); });
+    task.fetch =
+        std::make_unique<Fetch>(connection, task.job.url, *task.output, fetch_options,
+                                [this, &task](Result<> result) { fetched(task, std::move(result)); });
     task.fetch->start();
   }
 
@@ -117,14 +124,16 @@ struct Get::Impl {
     if (result) return finish(task, std::nullopt);
     if (!stopping && options.follow_redirects && !transfer.fetch.location.empty()) {
       if (task.redirects == redirects_followed)
-        return finish(task, Error{ErrorKind::http, fmt::format("more than {} redirects, the last to {}", redirects_followed,
-                                                               transfer.fetch.location)});
+        return finish(task, Error{ErrorKind::http, fmt::format("more than {} redirects, the last to {}",
+                                                               redirects_followed, transfer.fetch.location)});
       auto target = redirect_target(task.job.url, transfer.fetch.location);
       if (!target) return finish(task, target.error());
       return go_on(task, {std::move(*target), task.job.output}, task.redirects + 1, false);
     }
-    // A request that got no answer, because its connection was closed while idle or its 0-RTT never arrived, is made once more.
-    if (!stopping && !task.again && transfer.fetch.status == 0 && is_of_connection(result.error().kind) && !task.fetch->stalled())
+    // A request that got no answer, because its connection was closed while idle or its 0-RTT never arrived,
+    // is made once more.
+    if (!stopping && !task.again && transfer.fetch.status == 0 && is_of_connection(result.error().kind) &&
+        !task.fetch->stalled())
       return go_on(task, task.job, task.redirects, true);
     note_kept(task);
     Error error = result.error();
@@ -157,7 +166,8 @@ struct Get::Impl {
   void note_kept(const Task& task) {
     TransferFigures& transfer = figures.transfers[task.figures_index];
     const std::uint64_t bytes = transfer.fetch.bytes + transfer.fetch.resumed_bytes;
-    if (const std::string path = task.output->partial_path(); !path.empty() && bytes > 0 && transfer.fetch.resumable)
+    if (const std::string path = task.output->partial_path();
+        !path.empty() && bytes > 0 && transfer.fetch.resumable)
       transfer.kept = fmt::format("{} bytes are kept in {}, go on with --resume", bytes, path);
   }
 
@@ -170,8 +180,8 @@ struct Get::Impl {
     reap.arm(context.timers().now());  // the task may be in the middle of a call
   }
 
-  /// A connection broke. Exchanges on it end with its error by themselves. After a hop's end what waits will not start; after an
-  /// origin's it gets a new connection.
+  /// A connection broke. Exchanges on it end with its error by themselves. After a hop's end what waits will
+  /// not start; after an origin's it gets a new connection.
   void broken(const Error& why) {
     broken_error = why;
     if (!chain.hop_failed()) return;
@@ -202,7 +212,8 @@ struct Get::Impl {
       for (const std::size_t index : broken_transfers) figures.transfers[index].error = broken_error->message;
     figures.not_started = queue.size();
     figures.links = chain.figures();
-    figures.process = measure_process(std::chrono::duration<double>(context.timers().now() - started).count());
+    figures.process =
+        measure_process(std::chrono::duration<double>(context.timers().now() - started).count());
     chain.shutdown(shutdown_patience, [this] {
       if (auto call = std::exchange(done, nullptr)) call(std::move(figures));
     });
@@ -240,8 +251,12 @@ Get::Get(Context& context, GetOptions options, Done done)
 
 Get::~Get() = default;
 
-void Get::start() { impl_->start(); }
+void Get::start() {
+  impl_->start();
+}
 
-void Get::interrupt() { impl_->interrupt(); }
+void Get::interrupt() {
+  impl_->interrupt();
+}
 
 }  // namespace sallyport::client

@@ -1,15 +1,15 @@
-// Get: the work of `sallyport get`: downloads URLs through a chain of hops, several at once over one connection, and gathers the
-// figures of all that took part.
+// Get: the work of `sallyport get`: downloads URLs through a chain of hops, several at once over one
+// connection, and gathers the figures of all that took part.
 #pragma once
+
+#include "client/chain.h"
+#include "client/fetch.h"
+#include "client/figures.h"
 
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "client/chain.h"
-#include "client/fetch.h"
-#include "client/figures.h"
 
 namespace sallyport::client {
 
@@ -42,6 +42,7 @@ class Get {
   void interrupt();
 
   struct Impl;
+
  private:
   std::unique_ptr<Impl> impl_;
 };

@@ -23,14 +23,17 @@ std::uint64_t LatencyHistogram::upper_end(std::size_t bucket) {
 
 void LatencyHistogram::record(Duration latency) {
   latency = std::max(latency, Duration::zero());
-  const auto us = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(latency).count());
+  const auto us =
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(latency).count());
   ++counts_[bucket_of(us)];
   ++count_;
   sum_ += latency;
   max_ = std::max(max_, latency);
 }
 
-Duration LatencyHistogram::mean() const { return count_ ? sum_ / static_cast<std::int64_t>(count_) : Duration::zero(); }
+Duration LatencyHistogram::mean() const {
+  return count_ ? sum_ / static_cast<std::int64_t>(count_) : Duration::zero();
+}
 
 Duration LatencyHistogram::quantile(double q) const {
   if (count_ == 0) return Duration::zero();
@@ -38,7 +41,8 @@ Duration LatencyHistogram::quantile(double q) const {
   std::uint64_t seen = 0;
   for (std::size_t bucket = 0; bucket < buckets; ++bucket) {
     seen += counts_[bucket];
-    if (seen >= std::max<std::uint64_t>(rank, 1)) return std::min<Duration>(std::chrono::microseconds(upper_end(bucket)), max_);
+    if (seen >= std::max<std::uint64_t>(rank, 1))
+      return std::min<Duration>(std::chrono::microseconds(upper_end(bucket)), max_);
   }
   return max_;
 }

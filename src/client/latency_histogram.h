@@ -1,11 +1,11 @@
-// LatencyHistogram: durations by a fixed number of buckets, each 1.6% wide at the most, from a microsecond to over an hour; recording
-// costs an increment. Used by the load generator.
+// LatencyHistogram: durations by a fixed number of buckets, each 1.6% wide at the most, from a microsecond to
+// over an hour; recording costs an increment. Used by the load generator.
 #pragma once
+
+#include "base/time.h"
 
 #include <array>
 #include <cstdint>
-
-#include "base/time.h"
 
 namespace sallyport::client {
 

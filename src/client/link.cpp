@@ -1,17 +1,17 @@
 #include "client/link.h"
 
-#include <fmt/format.h>
+#include "client/attempt.h"
 
 #include <algorithm>
 #include <optional>
 #include <utility>
 
-#include "client/attempt.h"
+#include <fmt/format.h>
 
 namespace sallyport::client {
 namespace {
 
-constexpr Duration next_address_delay = 250ms;  // RFC 8305 §5
+constexpr Duration next_address_delay = 250ms;        // RFC 8305 §5
 constexpr std::size_t smallest_quic_datagram = 1200;  // RFC 9000 §14
 
 std::string seconds(Duration duration) {
@@ -21,8 +21,8 @@ std::string seconds(Duration duration) {
 }  // namespace
 
 struct Link::Impl final : AttemptEvents {
-  Impl(Context& shared, Link* outer_link, const masque::ProxyTemplate* by, Peer to, HttpChoice http, TunnelMode mode,
-       LinkEvents link_events)
+  Impl(Context& shared, Link* outer_link, const masque::ProxyTemplate* by, Peer to, HttpChoice http,
+       TunnelMode mode, LinkEvents link_events)
       : context(shared),
         outer(outer_link),
         proxy(by),
@@ -37,7 +37,9 @@ struct Link::Impl final : AttemptEvents {
     if (outer && mode == TunnelMode::tcp && choice == HttpChoice::automatic) tcp_only = true;
   }
 
-  bool wants_quic() const { return !tcp_only && (choice == HttpChoice::h3 || choice == HttpChoice::automatic); }
+  bool wants_quic() const {
+    return !tcp_only && (choice == HttpChoice::h3 || choice == HttpChoice::automatic);
+  }
   bool wants_tcp() const { return choice != HttpChoice::h3; }
 
   void start() {
@@ -116,9 +118,10 @@ struct Link::Impl final : AttemptEvents {
     tcp_race.disarm();
     if (ready_attempt || done || tcp_started || !outer_stands()) return;
     tcp_started = true;
-    const std::vector<std::string> alpn = choice == HttpChoice::h1   ? std::vector<std::string>{"http/1.1"}
-                                          : choice == HttpChoice::h2 ? std::vector<std::string>{"h2"}
-                                                                     : std::vector<std::string>{"h2", "http/1.1"};
+    const std::vector<std::string> alpn = choice == HttpChoice::h1 ? std::vector<std::string>{"http/1.1"}
+                                          : choice == HttpChoice::h2
+                                              ? std::vector<std::string>{"h2"}
+                                              : std::vector<std::string>{"h2", "http/1.1"};
     begin(outer ? make_tunnelled_tcp_attempt(context, outer->connection(), peer, alpn, *this)
                 : make_tcp_attempt(context, addresses, peer, alpn, *this));
   }
@@ -178,23 +181,27 @@ struct Link::Impl final : AttemptEvents {
     for (const auto& attempt : attempts)
       if (auto error = too_narrow(*attempt)) return fail_link(*error);
     if (first_error) return fail_link(*first_error);
-    fail_link({ErrorKind::timeout, resolution ? fmt::format("the name '{}' was not resolved within {}", peer.host,
-                                                            seconds(context.connect_timeout))
-                                              : fmt::format("no answer within {}", seconds(context.connect_timeout))});
+    fail_link({ErrorKind::timeout,
+               resolution ? fmt::format("the name '{}' was not resolved within {}", peer.host,
+                                        seconds(context.connect_timeout))
+                          : fmt::format("no answer within {}", seconds(context.connect_timeout))});
   }
 
   /// The link around this one carries less than QUIC needs.
   std::optional<Error> too_narrow(const Attempt& attempt) const {
     const masque::UdpTunnel* tunnel = attempt.tunnel();
     if (!tunnel || tunnel->max_datagram_size() >= smallest_quic_datagram) return std::nullopt;
-    return Error{ErrorKind::too_large,
-                 fmt::format("the path inside {} carries datagrams of {} bytes only, and QUIC needs {}; use fewer hops or "
-                             "a network with a larger MTU",
-                             outer->peer().title, tunnel->max_datagram_size(), smallest_quic_datagram)};
+    return Error{
+        ErrorKind::too_large,
+        fmt::format(
+            "the path inside {} carries datagrams of {} bytes only, and QUIC needs {}; use fewer hops or "
+            "a network with a larger MTU",
+            outer->peer().title, tunnel->max_datagram_size(), smallest_quic_datagram)};
   }
 
   Error explain(const Attempt& attempt, const Error& why) const {
-    // It is the hop that refused or ended the tunnel, and its error that tells more than the connection's inside.
+    // It is the hop that refused or ended the tunnel, and its error that tells more than the connection's
+    // inside.
     if (const Error* refusal = attempt.tunnel_error()) {
       Error error = *refusal;
       error.message = outer->peer().title + ": " + error.message;
@@ -208,7 +215,8 @@ struct Link::Impl final : AttemptEvents {
   void fail_link(Error why) {
     if (done) return;
     end();
-    const bool named = why.message.starts_with(peer.title) || (outer && why.message.starts_with(outer->peer().title));
+    const bool named =
+        why.message.starts_with(peer.title) || (outer && why.message.starts_with(outer->peer().title));
     if (!named) why.message = peer.title + ": " + why.message;
     events.failed(why);
   }
@@ -269,19 +277,30 @@ struct Link::Impl final : AttemptEvents {
 
 Link::Link(Context& context, Link* outer, const masque::ProxyTemplate* proxy, Peer peer, HttpChoice choice,
            TunnelMode mode, LinkEvents events)
-    : impl_(std::make_unique<Impl>(context, outer, proxy, std::move(peer), choice, mode, std::move(events))) {}
+    : impl_(std::make_unique<Impl>(context, outer, proxy, std::move(peer), choice, mode, std::move(events))) {
+}
 
 Link::~Link() = default;
 
-void Link::start() { impl_->start(); }
+void Link::start() {
+  impl_->start();
+}
 
-http::Connection& Link::connection() { return impl_->ready_attempt->connection(); }
+http::Connection& Link::connection() {
+  return impl_->ready_attempt->connection();
+}
 
-bool Link::is_ready() const { return impl_->ready_attempt != nullptr; }
+bool Link::is_ready() const {
+  return impl_->ready_attempt != nullptr;
+}
 
-bool Link::was_only_early() const { return impl_->only_early; }
+bool Link::was_only_early() const {
+  return impl_->only_early;
+}
 
-const Peer& Link::peer() const { return impl_->peer; }
+const Peer& Link::peer() const {
+  return impl_->peer;
+}
 
 LinkFigures Link::figures() const {
   if (impl_->ready_attempt) return impl_->figures_of(*impl_->ready_attempt);

@@ -1,16 +1,17 @@
-// Link: one connection of a chain, to a hop or to the origin, over the kernel's sockets or inside the link before it. Finds the
-// address, races the versions that are allowed (HTTP/3 first, TCP 300 ms later), and says in words why it could not.
+// Link: one connection of a chain, to a hop or to the origin, over the kernel's sockets or inside the link
+// before it. Finds the address, races the versions that are allowed (HTTP/3 first, TCP 300 ms later), and
+// says in words why it could not.
 #pragma once
-
-#include <functional>
-#include <memory>
-#include <string>
-#include <vector>
 
 #include "client/context.h"
 #include "http/connection.h"
 #include "masque/tcp_tunnel.h"
 #include "masque/udp_tunnel.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace sallyport::client {
 
@@ -19,8 +20,8 @@ struct Peer {
   std::string host;
   std::uint16_t port = 443;
   std::string title;  ///< "hop 1 (gw-a:443)": begins every error
-  /// Stands as soon as requests can leave as 0-RTT, where HTTP/3 is what was asked for or is known to work: whoever uses it stays
-  /// with that one try.
+  /// Stands as soon as requests can leave as 0-RTT, where HTTP/3 is what was asked for or is known to work:
+  /// whoever uses it stays with that one try.
   bool ready_early = false;
   std::size_t carries = 0;  ///< how many connections run inside each other in this one
 };
@@ -37,10 +38,11 @@ struct LinkEvents {
 /// What a link measured; of the hop before it as well, where it runs inside one.
 struct LinkFigures {
   std::string title, version, address, tls;
-  quic::Stats quic;                     ///< zero for TCP
-  masque::TunnelCounters tunnel;        ///< of the flow it runs in; zero for the first link
+  quic::Stats quic;               ///< zero for TCP
+  masque::TunnelCounters tunnel;  ///< of the flow it runs in; zero for the first link
   http::ConnectionCounters http;
-  std::size_t path_budget = 0;          ///< largest UDP payload that fits inside this link now; 0 where it carries none
+  std::size_t path_budget =
+      0;  ///< largest UDP payload that fits inside this link now; 0 where it carries none
   Time started{}, ready{};
   bool over_quic = false;
 };
@@ -49,9 +51,10 @@ class Link {
  public:
   static constexpr Duration race_delay = 300ms;
 
-  /// `outer` (not owned, outlives this, ready) carries this link by `proxy`'s template; null for the kernel's sockets.
-  Link(Context& context, Link* outer, const masque::ProxyTemplate* proxy, Peer peer, HttpChoice choice, TunnelMode mode,
-       LinkEvents events);
+  /// `outer` (not owned, outlives this, ready) carries this link by `proxy`'s template; null for the kernel's
+  /// sockets.
+  Link(Context& context, Link* outer, const masque::ProxyTemplate* proxy, Peer peer, HttpChoice choice,
+       TunnelMode mode, LinkEvents events);
   ~Link();
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;

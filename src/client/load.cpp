@@ -1,11 +1,11 @@
 #include "client/load.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <deque>
 #include <utility>
 #include <vector>
+
+#include <fmt/format.h>
 
 namespace sallyport::client {
 namespace {
@@ -14,18 +14,30 @@ constexpr Duration shutdown_patience = 1s;
 
 std::string_view kind_name(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::resolve: return "name not resolved";
-    case ErrorKind::refused: return "refused";
-    case ErrorKind::timeout: return "timeout";
-    case ErrorKind::unreachable: return "unreachable";
-    case ErrorKind::tls: return "TLS";
-    case ErrorKind::protocol: return "protocol";
-    case ErrorKind::denied: return "denied by policy";
-    case ErrorKind::too_large: return "too large";
-    case ErrorKind::closed: return "closed";
-    case ErrorKind::cancelled: return "cancelled";
-    case ErrorKind::resource: return "out of resources";
-    default: return "other";
+    case ErrorKind::resolve:
+      return "name not resolved";
+    case ErrorKind::refused:
+      return "refused";
+    case ErrorKind::timeout:
+      return "timeout";
+    case ErrorKind::unreachable:
+      return "unreachable";
+    case ErrorKind::tls:
+      return "TLS";
+    case ErrorKind::protocol:
+      return "protocol";
+    case ErrorKind::denied:
+      return "denied by policy";
+    case ErrorKind::too_large:
+      return "too large";
+    case ErrorKind::closed:
+      return "closed";
+    case ErrorKind::cancelled:
+      return "cancelled";
+    case ErrorKind::resource:
+      return "out of resources";
+    default:
+      return "other";
   }
 }
 
@@ -101,7 +113,9 @@ struct Load::Impl {
   bool may_open() const {
     if (!more()) return false;
     // A server that refuses everything is asked again, but not without end.
-    if (figures.connections == 0 ? attempts >= options.connections : consecutive_failures >= 100 + options.connections) return false;
+    if (figures.connections == 0 ? attempts >= options.connections
+                                 : consecutive_failures >= 100 + options.connections)
+      return false;
     if (!options.new_connections) return true;
     // Each connection is for one request: no more of them than requests.
     if (options.rate > 0 && due.size() <= opening) return false;
@@ -220,7 +234,8 @@ struct Load::Impl {
       }
     }
     if (busy != 0) return;
-    const bool standing = std::any_of(lines.begin(), lines.end(), [](const auto& l) { return l->chain != nullptr; });
+    const bool standing =
+        std::any_of(lines.begin(), lines.end(), [](const auto& l) { return l->chain != nullptr; });
     const bool will_open = arrivals.armed() && options.new_connections;
     if ((!more() && opening == 0) || (!standing && !will_open)) close_all();
   }
@@ -294,7 +309,8 @@ struct Load::Impl {
     remaining = open_chains;
     for (auto& line : lines) {
       if (!line->chain) continue;
-      if (line->busy && line->connection) line->connection->close({ErrorKind::cancelled, "the measurement is over"});
+      if (line->busy && line->connection)
+        line->connection->close({ErrorKind::cancelled, "the measurement is over"});
       line->chain->shutdown(shutdown_patience, [this] {
         if (--remaining == 0) patience.arm(context.timers().now());
       });
@@ -314,8 +330,8 @@ struct Load::Impl {
   std::vector<std::unique_ptr<Ending>> ending;
   std::vector<Line*> stirred;
   std::deque<Time> due;
-  std::size_t opening = 0;      // connections under way
-  std::uint64_t attempts = 0;   // to make one
+  std::size_t opening = 0;     // connections under way
+  std::uint64_t attempts = 0;  // to make one
   std::uint64_t issued = 0, arrived = 0, requests_at_error = 0;
   std::size_t busy = 0, consecutive_failures = 0, remaining = 0;
   bool stopping = false, closing = false;
@@ -328,8 +344,12 @@ Load::Load(Context& context, LoadOptions options, Done done)
 
 Load::~Load() = default;
 
-void Load::start() { impl_->start(); }
+void Load::start() {
+  impl_->start();
+}
 
-void Load::interrupt() { impl_->stop(); }
+void Load::interrupt() {
+  impl_->stop();
+}
 
 }  // namespace sallyport::client

@@ -1,7 +1,12 @@
-// Load: the work of `sallyport bench`: a load generator for HTTP/3, /2 and /1.1, direct or through hops. Closed loop (each stream
-// asks again when it is answered), or open loop at a rate, where latency counts from the moment a request was due, so that a slow
-// answer is not hidden by the requests it held back (coordinated omission).
+// Load: the work of `sallyport bench`: a load generator for HTTP/3, /2 and /1.1, direct or through hops.
+// Closed loop (each stream asks again when it is answered), or open loop at a rate, where latency counts from
+// the moment a request was due, so that a slow answer is not hidden by the requests it held back (coordinated
+// omission).
 #pragma once
+
+#include "client/chain.h"
+#include "client/figures.h"
+#include "client/latency_histogram.h"
 
 #include <cstdint>
 #include <functional>
@@ -9,33 +14,29 @@
 #include <memory>
 #include <string>
 
-#include "client/chain.h"
-#include "client/figures.h"
-#include "client/latency_histogram.h"
-
 namespace sallyport::client {
 
 struct LoadOptions {
   Url url;
   ChainOptions chain;
   std::size_t connections = 1;
-  std::size_t streams = 1;         ///< requests at once on each connection
-  std::uint64_t requests = 0;      ///< in all; 0: until `duration` is over
-  Duration duration{};             ///< zero: until `requests` are done
-  double rate = 0;                 ///< requests due a second in all; 0: closed loop
-  bool new_connections = false;    ///< each request on a connection of its own
+  std::size_t streams = 1;       ///< requests at once on each connection
+  std::uint64_t requests = 0;    ///< in all; 0: until `duration` is over
+  Duration duration{};           ///< zero: until `requests` are done
+  double rate = 0;               ///< requests due a second in all; 0: closed loop
+  bool new_connections = false;  ///< each request on a connection of its own
 };
 
 struct LoadFigures {
-  std::uint64_t requests = 0;       ///< answered with a 2xx, whole
-  std::uint64_t bytes = 0;          ///< of bodies
+  std::uint64_t requests = 0;                   ///< answered with a 2xx, whole
+  std::uint64_t bytes = 0;                      ///< of bodies
   std::map<std::string, std::uint64_t> errors;  ///< by kind: "status 404", "timeout", ...
-  std::string first_error;          ///< of a connection, in words
+  std::string first_error;                      ///< of a connection, in words
   LatencyHistogram latency, connect;
-  std::uint64_t connections = 0;    ///< that stood
+  std::uint64_t connections = 0;  ///< that stood
   double seconds = 0;
   ProcessFigures process;
-  std::string version;              ///< that was spoken
+  std::string version;  ///< that was spoken
 };
 
 class Load {
@@ -47,6 +48,7 @@ class Load {
   void interrupt();
 
   struct Impl;
+
  private:
   std::unique_ptr<Impl> impl_;
 };

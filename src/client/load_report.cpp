@@ -1,30 +1,38 @@
-#include <fmt/format.h>
+#include "client/load.h"
 
 #include <boost/json.hpp>
-
-#include "client/load.h"
+#include <fmt/format.h>
 
 namespace sallyport::client {
 namespace json = boost::json;
 namespace {
 
-double to_ms(Duration d) { return std::chrono::duration<double, std::milli>(d).count(); }
+double to_ms(Duration d) {
+  return std::chrono::duration<double, std::milli>(d).count();
+}
 
-double cpu_seconds(const LoadFigures& f) { return f.process.cpu_user_seconds + f.process.cpu_system_seconds; }
+double cpu_seconds(const LoadFigures& f) {
+  return f.process.cpu_user_seconds + f.process.cpu_system_seconds;
+}
 
 double a_second(std::uint64_t count, const LoadFigures& f) {
   return f.seconds > 0 ? static_cast<double>(count) / f.seconds : 0;
 }
 
 json::object latency_json(const LatencyHistogram& h) {
-  return {{"count", h.count()},           {"mean_ms", to_ms(h.mean())},          {"p50_ms", to_ms(h.quantile(0.5))},
-          {"p90_ms", to_ms(h.quantile(0.9))}, {"p99_ms", to_ms(h.quantile(0.99))}, {"p999_ms", to_ms(h.quantile(0.999))},
+  return {{"count", h.count()},
+          {"mean_ms", to_ms(h.mean())},
+          {"p50_ms", to_ms(h.quantile(0.5))},
+          {"p90_ms", to_ms(h.quantile(0.9))},
+          {"p99_ms", to_ms(h.quantile(0.99))},
+          {"p999_ms", to_ms(h.quantile(0.999))},
           {"max_ms", to_ms(h.max())}};
 }
 
 void latency_row(std::string& out, std::string_view name, const LatencyHistogram& h) {
-  fmt::format_to(std::back_inserter(out), "{:<12} {:>9.3f} {:>9.3f} {:>9.3f} {:>9.3f} {:>9.3f} {:>9.3f}\n", name, to_ms(h.mean()),
-                 to_ms(h.quantile(0.5)), to_ms(h.quantile(0.9)), to_ms(h.quantile(0.99)), to_ms(h.quantile(0.999)), to_ms(h.max()));
+  fmt::format_to(std::back_inserter(out), "{:<12} {:>9.3f} {:>9.3f} {:>9.3f} {:>9.3f} {:>9.3f} {:>9.3f}\n",
+                 name, to_ms(h.mean()), to_ms(h.quantile(0.5)), to_ms(h.quantile(0.9)),
+                 to_ms(h.quantile(0.99)), to_ms(h.quantile(0.999)), to_ms(h.max()));
 }
 
 }  // namespace
@@ -53,10 +61,14 @@ std::string load_json(const LoadFigures& f) {
 std::string load_table(const LoadFigures& f) {
   std::string out;
   auto to = std::back_inserter(out);
-  fmt::format_to(to, "{}: {} requests in {:.2f} s: {:.0f} a second, {:.1f} Mbit/s of bodies; {} connections, {:.0f} a second\n",
-                 f.version.empty() ? "no connection" : f.version, f.requests, f.seconds, a_second(f.requests, f),
-                 a_second(f.bytes, f) * 8 / 1e6, f.connections, a_second(f.connections, f));
-  fmt::format_to(to, "{:<12} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "ms", "mean", "p50", "p90", "p99", "p99.9", "max");
+  fmt::format_to(to,
+                 "{}: {} requests in {:.2f} s: {:.0f} a second, {:.1f} Mbit/s of bodies; {} connections, "
+                 "{:.0f} a second\n",
+                 f.version.empty() ? "no connection" : f.version, f.requests, f.seconds,
+                 a_second(f.requests, f), a_second(f.bytes, f) * 8 / 1e6, f.connections,
+                 a_second(f.connections, f));
+  fmt::format_to(to, "{:<12} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "ms", "mean", "p50", "p90", "p99",
+                 "p99.9", "max");
   latency_row(out, "request", f.latency);
   latency_row(out, "connect", f.connect);
   for (const auto& [kind, count] : f.errors) fmt::format_to(to, "error: {}: {}\n", kind, count);

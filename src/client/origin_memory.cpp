@@ -1,9 +1,8 @@
 #include "client/origin_memory.h"
 
-#include <fmt/format.h>
+#include "http/alt_svc.h"
 
 #include <algorithm>
-#include <boost/json.hpp>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -11,7 +10,8 @@
 #include <fstream>
 #include <sstream>
 
-#include "http/alt_svc.h"
+#include <boost/json.hpp>
+#include <fmt/format.h>
 
 namespace sallyport::client {
 namespace json = boost::json;
@@ -27,7 +27,8 @@ void OriginMemory::note(const std::string& origin, bool works, Seconds now) {
   entries_[origin] = {works, now + (works ? works_for : broken_for)};
 }
 
-void OriginMemory::note_alt_svc(const std::string& origin, std::uint16_t port, std::string_view value, Seconds now) {
+void OriginMemory::note_alt_svc(const std::string& origin, std::uint16_t port, std::string_view value,
+                                Seconds now) {
   const auto said = http::parse_alt_svc(value);
   if (!said) return;
   if (said->clear) {

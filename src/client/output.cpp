@@ -1,14 +1,8 @@
 #include "client/output.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <poll.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
+#include "base/unique_fd.h"
 
 #include <algorithm>
-#include <boost/json.hpp>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -16,7 +10,13 @@
 #include <fstream>
 #include <sstream>
 
-#include "base/unique_fd.h"
+#include <boost/json.hpp>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 namespace sallyport::client {
 namespace json = boost::json;
@@ -75,7 +75,8 @@ Result<> write_all(int fd, Bytes bytes, const std::string& path, const std::uint
 /// Standard output, a pipe, a device: bytes in order, nothing kept.
 class StreamOutput final : public Output {
  public:
-  StreamOutput(UniqueFd owned, int fd, std::string name) : owned_(std::move(owned)), fd_(fd), name_(std::move(name)) {
+  StreamOutput(UniqueFd owned, int fd, std::string name)
+      : owned_(std::move(owned)), fd_(fd), name_(std::move(name)) {
     // What goes to /dev/null need not go to the kernel first.
     struct stat info{};
     discard_ = ::fstat(fd_, &info) == 0 && S_ISCHR(info.st_mode) && info.st_rdev == makedev(1, 3);
@@ -161,7 +162,8 @@ class FileOutput final : public Output {
   }
 
   Result<> complete() override {
-    if (::rename(partial_path().c_str(), path_.c_str()) != 0) return file_error("rename the finished", partial_path());
+    if (::rename(partial_path().c_str(), path_.c_str()) != 0)
+      return file_error("rename the finished", partial_path());
     std::error_code ignored;
     std::filesystem::remove(state_path(), ignored);
     return {};
@@ -184,7 +186,8 @@ Result<std::unique_ptr<Output>> open_output(const std::string& path, const std::
   if (path == "-") return std::make_unique<StreamOutput>(UniqueFd{}, STDOUT_FILENO, "standard output");
   struct stat info{};
   if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
-    if (S_ISDIR(info.st_mode)) return fail(ErrorKind::file, fmt::format("'{}' is a directory; name a file in it", path));
+    if (S_ISDIR(info.st_mode))
+      return fail(ErrorKind::file, fmt::format("'{}' is a directory; name a file in it", path));
     UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
     if (fd.get() < 0) return file_error("open", path);
     const int raw = fd.get();
@@ -203,7 +206,8 @@ Result<std::unique_ptr<Output>> open_output(const std::string& path, const std::
   if (fd.get() < 0) return file_error("write to", partial);
   // The state may promise more than the file holds (a disk that filled up, a crash): believe the file.
   if (::fstat(fd.get(), &info) == 0)
-    std::erase_if(earlier.done, [&](const ByteRange& r) { return r.end > static_cast<std::uint64_t>(info.st_size); });
+    std::erase_if(earlier.done,
+                  [&](const ByteRange& r) { return r.end > static_cast<std::uint64_t>(info.st_size); });
   return std::make_unique<FileOutput>(std::move(fd), path, std::move(earlier));
 }
 

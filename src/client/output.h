@@ -1,14 +1,15 @@
-// Output: where a download's bytes go. A regular file is written beside its final name, as NAME.part, with NAME.part.json saying
-// which ranges are there, so that a broken download can be resumed; it takes its name when it is whole.
+// Output: where a download's bytes go. A regular file is written beside its final name, as NAME.part, with
+// NAME.part.json saying which ranges are there, so that a broken download can be resumed; it takes its name
+// when it is whole.
 #pragma once
+
+#include "base/bytes.h"
+#include "base/result.h"
 
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "base/bytes.h"
-#include "base/result.h"
 
 namespace sallyport::client {
 
@@ -42,7 +43,8 @@ class Output {
   virtual bool gather_writes() const { return true; }
   /// What an earlier run left of the same URL; empty `done` when nothing.
   virtual PartState earlier() const { return {}; }
-  /// Remembers how far it came, at most once a second unless `now` is true. No-op where nothing can be resumed.
+  /// Remembers how far it came, at most once a second unless `now` is true. No-op where nothing can be
+  /// resumed.
   virtual void note_progress(const PartState& /*state*/, bool /*now*/) {}
   /// Starts over: the resource changed since the earlier run.
   virtual Result<> truncate() { return {}; }
@@ -52,7 +54,8 @@ class Output {
   virtual std::string partial_path() const { return {}; }
 };
 
-/// "-" is standard output. With `resume`, what an earlier run of the same URL left is kept, else it is replaced.
+/// "-" is standard output. With `resume`, what an earlier run of the same URL left is kept, else it is
+/// replaced.
 Result<std::unique_ptr<Output>> open_output(const std::string& path, const std::string& url, bool resume);
 
 }  // namespace sallyport::client

@@ -1,14 +1,14 @@
 #include "client/output.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <unistd.h>
+#include "client/content_range.h"
 
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
-#include "client/content_range.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
 
 namespace sallyport::client {
 namespace {
@@ -59,8 +59,8 @@ TEST(ContentRange, TakesOnlyWhatTheRfcAllows) {
   ASSERT_TRUE(range);
   EXPECT_EQ(range->range, (ByteRange{0, 100}));
   EXPECT_EQ(range->size, 1234u);
-  for (const char* bad : {"bytes 0-99/*", "bytes */1234", "bytes 100-99/1234", "bytes 0-1234/1234", "bytes=0-9/10", "", "bytes 0-9",
-                          "bytes -1-9/10", "bytes 0-99999999999999999999/1"})
+  for (const char* bad : {"bytes 0-99/*", "bytes */1234", "bytes 100-99/1234", "bytes 0-1234/1234",
+                          "bytes=0-9/10", "", "bytes 0-9", "bytes -1-9/10", "bytes 0-99999999999999999999/1"})
     EXPECT_FALSE(parse_content_range(bad)) << bad;
 }
 

@@ -1,11 +1,11 @@
 #include "client/progress.h"
 
+#include <algorithm>
+#include <cstdio>
+
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cstdio>
 
 namespace sallyport::client {
 namespace {
@@ -47,7 +47,8 @@ void ProgressBar::draw(Time now) {
   std::string bar;
   if (p.size > 0) {
     const double part = static_cast<double>(p.bytes) / static_cast<double>(p.size);
-    if (rate > 0) tail += fmt::format("  {:.0f} s left", static_cast<double>(p.size - std::min(p.size, p.bytes)) / rate);
+    if (rate > 0)
+      tail += fmt::format("  {:.0f} s left", static_cast<double>(p.size - std::min(p.size, p.bytes)) / rate);
     constexpr std::size_t cells = 24;
     const auto full = std::min(cells, static_cast<std::size_t>(part * cells));
     bar = fmt::format("{:3.0f}% [{}{}]", part * 100, std::string(full, '#'), std::string(cells - full, '.'));

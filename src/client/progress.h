@@ -1,10 +1,10 @@
 // ProgressBar: one line on a terminal's standard error, redrawn ten times a second while a download runs.
 #pragma once
 
+#include "net/timers.h"
+
 #include <functional>
 #include <string>
-
-#include "net/timers.h"
 
 namespace sallyport::client {
 

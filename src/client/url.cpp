@@ -16,9 +16,13 @@ std::string Url::authority() const {
   return port == 443 ? bracketed(host) : fmt::format("{}:{}", bracketed(host), port);
 }
 
-std::string Url::origin() const { return fmt::format("{}:{}", bracketed(host), port); }
+std::string Url::origin() const {
+  return fmt::format("{}:{}", bracketed(host), port);
+}
 
-std::string Url::to_string() const { return "https://" + authority() + target; }
+std::string Url::to_string() const {
+  return "https://" + authority() + target;
+}
 
 std::string Url::file_name() const {
   std::string_view path = target;

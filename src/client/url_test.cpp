@@ -1,8 +1,8 @@
 #include "client/url.h"
 
-#include <gtest/gtest.h>
-
 #include "client/origin_memory.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::client {
 namespace {
@@ -41,7 +41,8 @@ TEST(Url, FileNameNeverLeavesTheFolder) {
 }
 
 TEST(Url, RefusesWhatItCannotFetch) {
-  for (const char* bad : {"http://a/", "ftp://a/", "https://", "https://a:0/", "https://a:99999/", "https://u@a/", "https://a b/"}) {
+  for (const char* bad : {"http://a/", "ftp://a/", "https://", "https://a:0/", "https://a:99999/",
+                          "https://u@a/", "https://a b/"}) {
     const auto url = parse_url(bad);
     ASSERT_FALSE(url) << bad;
     EXPECT_EQ(url.error().kind, ErrorKind::usage);

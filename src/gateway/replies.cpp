@@ -10,8 +10,8 @@
 namespace sallyport::gateway {
 namespace {
 
-/// A body of at most this many bytes is let come in. RFC 9114 §4.1 allows to stop any, but Chromium then waits for ever for the answer
-/// that it has.
+/// A body of at most this many bytes is let come in. RFC 9114 §4.1 allows to stop any, but Chromium then
+/// waits for ever for the answer that it has.
 constexpr std::uint64_t small_body = 1024 * 1024;
 
 bool has_small_body(const http::Request& request) {

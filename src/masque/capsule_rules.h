@@ -1,10 +1,11 @@
-// What the capsule protocol asks of a message's head (RFC 9297 §3.2), for the requests that a proxy gets and the responses that a client gets.
+// What the capsule protocol asks of a message's head (RFC 9297 §3.2), for the requests that a proxy gets and
+// the responses that a client gets.
 #pragma once
+
+#include "http/fields.h"
 
 #include <optional>
 #include <string_view>
-
-#include "http/fields.h"
 
 namespace sallyport::masque {
 

@@ -1,13 +1,14 @@
-// Context IDs: the varint in front of every HTTP datagram of a CONNECT-UDP or CONNECT-IP tunnel (RFC 9298 §4). We register none, so only
-// ID 0, a plain UDP payload (RFC 9298 §5), has a meaning; any other is dropped and counted by whoever reads it.
+// Context IDs: the varint in front of every HTTP datagram of a CONNECT-UDP or CONNECT-IP tunnel (RFC 9298
+// §4). We register none, so only ID 0, a plain UDP payload (RFC 9298 §5), has a meaning; any other is dropped
+// and counted by whoever reads it.
 #pragma once
+
+#include "base/bytes.h"
+#include "base/varint.h"
 
 #include <array>
 #include <cstdint>
 #include <optional>
-
-#include "base/bytes.h"
-#include "base/varint.h"
 
 namespace sallyport::masque {
 

@@ -1,8 +1,8 @@
 #include "masque/datagram_sender.h"
 
-#include <algorithm>
-
 #include "masque/context_id.h"
+
+#include <algorithm>
 
 namespace sallyport::masque {
 

@@ -1,13 +1,14 @@
-// DatagramSender: sends runs of UDP payloads as HTTP datagrams (context ID 0) of one exchange, the same on a proxy's and on a client's side.
-// When the queue below is full it holds the rest of the run, so that its user loses nothing if it stops then.
+// DatagramSender: sends runs of UDP payloads as HTTP datagrams (context ID 0) of one exchange, the same on a
+// proxy's and on a client's side. When the queue below is full it holds the rest of the run, so that its user
+// loses nothing if it stops then.
 #pragma once
-
-#include <cstdint>
-#include <vector>
 
 #include "base/chunk.h"
 #include "http/exchange.h"
 #include "net/datagram_path.h"
+
+#include <cstdint>
+#include <vector>
 
 namespace sallyport::masque {
 
@@ -18,7 +19,8 @@ struct DatagramSendCounters {
   std::uint64_t dropped_queue = 0;  ///< came while blocked and could not be held any more
 };
 
-/// What the senders that share it may hold together: a peer that stops reading costs no more than this, however many tunnels it has.
+/// What the senders that share it may hold together: a peer that stops reading costs no more than this,
+/// however many tunnels it has.
 struct HoldBudget {
   std::size_t bytes_left = 16 * 1024 * 1024;
 };
@@ -31,8 +33,8 @@ class DatagramSender {
   DatagramSender(const DatagramSender&) = delete;
   DatagramSender& operator=(const DatagramSender&) = delete;
 
-  /// True: all of it went (or was too large, and was dropped). False: blocked; the rest is held, or dropped where that is not possible.
-  /// Send no more until resume() said true.
+  /// True: all of it went (or was too large, and was dropped). False: blocked; the rest is held, or dropped
+  /// where that is not possible. Send no more until resume() said true.
   bool send(http::Exchange& exchange, const net::DatagramRun& run);
   /// For on_datagrams_writable. True when nothing is held any more: send() may go on.
   bool resume(http::Exchange& exchange);
@@ -41,7 +43,8 @@ class DatagramSender {
   void release();
 
  private:
-  // A receiving socket hands over this much at most after it was told to pause: the rest of one recvmmsg call.
+  // A receiving socket hands over this much at most after it was told to pause: the rest of one recvmmsg
+  // call.
   static constexpr std::size_t max_held = 1024 * 1024;
 
   struct Held {

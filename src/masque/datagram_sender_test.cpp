@@ -1,8 +1,8 @@
 #include "masque/datagram_sender.h"
 
-#include <gtest/gtest.h>
-
 #include "masque/doubles_for_test.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::masque {
 namespace {

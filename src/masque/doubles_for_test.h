@@ -1,8 +1,11 @@
-// Stand-ins for what masque works with, for its unit tests: an exchange and its connection that record what is done to them, a datagram path
-// of which the same holds, and an outside world of made-up names, UDP paths and TCP streams.
+// Stand-ins for what masque works with, for its unit tests: an exchange and its connection that record what
+// is done to them, a datagram path of which the same holds, and an outside world of made-up names, UDP paths
+// and TCP streams.
 #pragma once
 
-#include <gtest/gtest.h>
+#include "http/connection.h"
+#include "net/memory_stream.h"
+#include "net/outbound.h"
 
 #include <deque>
 #include <map>
@@ -12,9 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "http/connection.h"
-#include "net/memory_stream.h"
-#include "net/outbound.h"
+#include <gtest/gtest.h>
 
 namespace sallyport::masque {
 
@@ -76,7 +77,8 @@ class ExchangeForTest final : public http::Exchange {
 
 class ConnectionForTest final : public http::Connection {
  public:
-  explicit ConnectionForTest(net::Timers& timers, std::string_view remote = "9.9.9.9:1000") : timers_(timers) {
+  explicit ConnectionForTest(net::Timers& timers, std::string_view remote = "9.9.9.9:1000")
+      : timers_(timers) {
     info_.path.remote = net::SocketAddress::parse(remote).value();
   }
   /// A server's exchange with `request`; kept until close_exchange().
@@ -150,7 +152,7 @@ class OutboundForTest final : public net::Outbound, net::Resolver {
   std::optional<Error> udp_error;                         ///< of every address but the last that a name has
   std::optional<Error> tcp_error;
   std::function<std::unique_ptr<net::DatagramPath>()> make_udp;  ///< in place of PathForTest
-  bool silent = false;  ///< neither names nor TCP are ever answered
+  bool silent = false;                                           ///< neither names nor TCP are ever answered
   std::vector<std::pair<std::string, std::unique_ptr<PathRecord>>> opened_udp;
   std::vector<std::string> tcp_targets;
   std::unique_ptr<net::ByteStream> tcp_peer;
@@ -166,18 +168,21 @@ class OutboundForTest final : public net::Outbound, net::Resolver {
                                                net::TcpConnected connected) override {
     for (const auto& target : targets) tcp_targets.push_back(target.to_string());
     if (silent) return std::make_unique<net::TcpConnecting>();
-    return std::make_unique<Later<net::TcpConnecting>>(timers_, [this, connected = std::move(connected)](Time) {
-      if (tcp_error) return connected(std::unexpected(*tcp_error));
-      auto [ours, theirs] = net::make_memory_streams(timers_);
-      tcp_peer = std::move(theirs);
-      connected(std::move(ours));
-    });
+    return std::make_unique<Later<net::TcpConnecting>>(
+        timers_, [this, connected = std::move(connected)](Time) {
+          if (tcp_error) return connected(std::unexpected(*tcp_error));
+          auto [ours, theirs] = net::make_memory_streams(timers_);
+          tcp_peer = std::move(theirs);
+          connected(std::move(ours));
+        });
   }
 
  private:
   template <class Base>
   struct Later final : Base {
-    Later(net::Timers& timers, std::function<void(Time)> work) : deferred(timers, std::move(work)) { deferred.request(); }
+    Later(net::Timers& timers, std::function<void(Time)> work) : deferred(timers, std::move(work)) {
+      deferred.request();
+    }
     net::Deferred deferred;
   };
 

@@ -1,4 +1,5 @@
-// The handler of exchanges that nobody wants any more: it lets go what still comes in, so that their owner may be destroyed first.
+// The handler of exchanges that nobody wants any more: it lets go what still comes in, so that their owner
+// may be destroyed first.
 #pragma once
 
 #include "http/exchange.h"

@@ -1,8 +1,8 @@
 #include "masque/flow.h"
 
-#include <utility>
-
 #include "masque/exchange_sink.h"
+
+#include <utility>
 
 namespace sallyport::masque {
 
@@ -37,8 +37,9 @@ void Flow::start(const Target& target) {
   if (const auto address = net::IpAddress::parse(target.host)) {
     opened(reachable_targets(context_.options.policy, {*address}, target.port));
   } else {
-    resolution_ = std::make_unique<TargetResolution>(context_.timers, context_.outbound.resolver(), context_.options.policy,
-                                                     target, context_.options.connect_timeout, opened);
+    resolution_ = std::make_unique<TargetResolution>(context_.timers, context_.outbound.resolver(),
+                                                     context_.options.policy, target,
+                                                     context_.options.connect_timeout, opened);
   }
 }
 

@@ -1,15 +1,15 @@
-// Flow: the proxy's side of one tunnel, from a valid request to the exchange's end; what CONNECT-UDP and CONNECT have in common. Made and owned
-// by Proxy; lives until its exchange's on_closed.
+// Flow: the proxy's side of one tunnel, from a valid request to the exchange's end; what CONNECT-UDP and
+// CONNECT have in common. Made and owned by Proxy; lives until its exchange's on_closed.
 #pragma once
-
-#include <memory>
-#include <vector>
 
 #include "http/exchange.h"
 #include "masque/datagram_sender.h"
 #include "masque/proxy.h"
 #include "masque/run_gatherer.h"
 #include "masque/target_resolution.h"
+
+#include <memory>
+#include <vector>
 
 namespace sallyport::masque {
 
@@ -18,7 +18,10 @@ class Flow;
 /// What the flows of one Proxy share. Outlives them.
 struct FlowContext {
   FlowContext(net::Timers& its_timers, Outbound& its_outbound, ProxyOptions its_options)
-      : timers(its_timers), outbound(its_outbound), options(std::move(its_options)), uplink(timers, uplink_drops) {}
+      : timers(its_timers),
+        outbound(its_outbound),
+        options(std::move(its_options)),
+        uplink(timers, uplink_drops) {}
   virtual void on_flow_gone(Flow& flow) = 0;  ///< destroys it
 
   net::Timers& timers;
@@ -54,10 +57,11 @@ class Flow : public http::ExchangeHandler {
   Flow(FlowContext& context, http::Exchange& exchange, const net::IpAddress& for_client, bool udp);
 
   virtual void on_targets(const std::vector<net::SocketAddress>& targets) = 0;
-  virtual void on_refused() = 0;    ///< let go what was held for the tunnel
+  virtual void on_refused() = 0;  ///< let go what was held for the tunnel
   virtual void on_idle() = 0;
   virtual Duration idle_after() const = 0;
-  /// The exchange ended (`why` as in on_closed). True: there is still something to do, and gone() will be called after it.
+  /// The exchange ended (`why` as in on_closed). True: there is still something to do, and gone() will be
+  /// called after it.
   virtual bool lingers(const Error* /*why*/) { return false; }
 
   void gone() { context_.on_flow_gone(*this); }

@@ -13,10 +13,12 @@ struct SpecialRange {
   std::string_view what;
 };
 
-net::IpPrefix prefix(std::string_view text) { return *net::IpPrefix::parse(text); }
+net::IpPrefix prefix(std::string_view text) {
+  return *net::IpPrefix::parse(text);
+}
 
-/// The IANA special-purpose registries (RFC 6890 and its updates), multicast and the deprecated ranges. More telling ones first: the
-/// first that matches names the address.
+/// The IANA special-purpose registries (RFC 6890 and its updates), multicast and the deprecated ranges. More
+/// telling ones first: the first that matches names the address.
 const std::array<SpecialRange, 17>& special_v4() {
   static const std::array<SpecialRange, 17> ranges{{
       {prefix("127.0.0.0/8"), "a loopback address"},
@@ -89,8 +91,8 @@ Result<> TargetPolicy::check(const net::IpAddress& given, std::uint16_t port) co
   if (own) why = "the proxy itself";
   if (why.empty()) return {};
   const std::string text = address.to_string();
-  return fail(ErrorKind::denied, text + " is " + std::string(why) + ", which this proxy reaches only with --allow " +
-                                     text);
+  return fail(ErrorKind::denied,
+              text + " is " + std::string(why) + ", which this proxy reaches only with --allow " + text);
 }
 
 }  // namespace sallyport::masque

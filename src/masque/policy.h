@@ -1,12 +1,13 @@
-// TargetPolicy: which targets a proxy reaches for its clients (bad input 25). Loopback, link-local, private and other special ranges,
-// and the proxy's own listeners, are refused unless a prefix allows them; every resolved address is checked, IPv4-mapped ones as IPv4.
+// TargetPolicy: which targets a proxy reaches for its clients (bad input 25). Loopback, link-local, private
+// and other special ranges, and the proxy's own listeners, are refused unless a prefix allows them; every
+// resolved address is checked, IPv4-mapped ones as IPv4.
 #pragma once
-
-#include <vector>
 
 #include "base/result.h"
 #include "masque/uri_template.h"
 #include "net/address.h"
+
+#include <vector>
 
 namespace sallyport::masque {
 
@@ -22,7 +23,8 @@ class TargetPolicy {
   std::vector<net::SocketAddress> own_;
 };
 
-/// What one client may hold at once (bad input 31): an IPv4 address or an IPv6 /64. All that comes through another proxy is one client.
+/// What one client may hold at once (bad input 31): an IPv4 address or an IPv6 /64. All that comes through
+/// another proxy is one client.
 struct ClientLimits {
   std::size_t tunnels = 1024;
   std::size_t tunnels_all = 65536;

@@ -1,31 +1,70 @@
 #include "masque/policy.h"
 
-#include <gtest/gtest.h>
-
 #include <string_view>
+
+#include <gtest/gtest.h>
 
 namespace sallyport::masque {
 namespace {
 
-net::IpAddress ip(std::string_view text) { return net::IpAddress::parse(text).value(); }
+net::IpAddress ip(std::string_view text) {
+  return net::IpAddress::parse(text).value();
+}
 
 TEST(TargetPolicy, PublicAddressesAreReached) {
   const TargetPolicy policy({}, {});
-  for (const auto address : {"1.1.1.1", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255",
-                             "128.0.0.0", "169.253.255.255", "172.15.255.255", "172.32.0.0", "192.167.255.255", "223.255.255.255",
-                             "::ffff:8.8.8.8", "2606:4700:4700::1111", "2a00::1", "64:ff9b::8.8.8.8", "2001:200::1"})
+  for (const auto address :
+       {"1.1.1.1", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255",
+        "128.0.0.0", "169.253.255.255", "172.15.255.255", "172.32.0.0", "192.167.255.255", "223.255.255.255",
+        "::ffff:8.8.8.8", "2606:4700:4700::1111", "2a00::1", "64:ff9b::8.8.8.8", "2001:200::1"})
     EXPECT_TRUE(policy.check(ip(address), 443)) << address;
 }
 
 TEST(TargetPolicy, SpecialAddressesAreRefused) {  // bad input 25
   const TargetPolicy policy({}, {});
-  for (const auto address :
-       {"0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "127.0.0.1", "127.255.255.254", "169.254.169.254", "172.16.0.1",
-        "172.31.255.255", "192.0.0.8", "192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1", "198.19.255.255",
-        "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "::", "::1",
-        "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::7f00:1", "64:ff9b::127.0.0.1",
-        "64:ff9b::169.254.169.254", "64:ff9b:1::1", "100::1", "2001::1", "2001:db8::1", "2002:7f00:1::", "3fff::1", "4000::1",
-        "5f00::1", "fc00::1", "fdff::1", "fe80::1", "febf::1", "fec0::1", "ff02::1"}) {
+  for (const auto address : {"0.0.0.0",
+                             "0.1.2.3",
+                             "10.0.0.1",
+                             "100.64.0.1",
+                             "127.0.0.1",
+                             "127.255.255.254",
+                             "169.254.169.254",
+                             "172.16.0.1",
+                             "172.31.255.255",
+                             "192.0.0.8",
+                             "192.0.2.1",
+                             "192.88.99.1",
+                             "192.168.1.1",
+                             "198.18.0.1",
+                             "198.19.255.255",
+                             "198.51.100.1",
+                             "203.0.113.1",
+                             "224.0.0.1",
+                             "239.255.255.255",
+                             "240.0.0.1",
+                             "255.255.255.255",
+                             "::",
+                             "::1",
+                             "::ffff:127.0.0.1",
+                             "::ffff:10.0.0.1",
+                             "::ffff:169.254.169.254",
+                             "::7f00:1",
+                             "64:ff9b::127.0.0.1",
+                             "64:ff9b::169.254.169.254",
+                             "64:ff9b:1::1",
+                             "100::1",
+                             "2001::1",
+                             "2001:db8::1",
+                             "2002:7f00:1::",
+                             "3fff::1",
+                             "4000::1",
+                             "5f00::1",
+                             "fc00::1",
+                             "fdff::1",
+                             "fe80::1",
+                             "febf::1",
+                             "fec0::1",
+                             "ff02::1"}) {
     const auto checked = policy.check(ip(address), 443);
     ASSERT_FALSE(checked) << address;
     EXPECT_EQ(checked.error().kind, ErrorKind::denied) << address;
@@ -35,7 +74,8 @@ TEST(TargetPolicy, SpecialAddressesAreRefused) {  // bad input 25
 TEST(TargetPolicy, TheErrorNamesTheAddressAndTheMend) {
   const auto checked = TargetPolicy({}, {}).check(ip("::ffff:10.1.2.3"), 443);
   ASSERT_FALSE(checked);
-  EXPECT_NE(checked.error().message.find("10.1.2.3 is a private address"), std::string::npos) << checked.error().message;
+  EXPECT_NE(checked.error().message.find("10.1.2.3 is a private address"), std::string::npos)
+      << checked.error().message;
   EXPECT_NE(checked.error().message.find("--allow 10.1.2.3"), std::string::npos) << checked.error().message;
 }
 

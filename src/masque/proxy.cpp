@@ -1,28 +1,31 @@
 #include "masque/proxy.h"
 
-#include <fmt/format.h>
+#include "masque/capsule_rules.h"
+#include "masque/exchange_sink.h"
+#include "masque/tcp_flow.h"
+#include "masque/udp_flow.h"
 
 #include <map>
 #include <unordered_map>
 #include <utility>
 
-#include "masque/capsule_rules.h"
-#include "masque/exchange_sink.h"
-#include "masque/tcp_flow.h"
-#include "masque/udp_flow.h"
+#include <fmt/format.h>
 
 namespace sallyport::masque {
 namespace {
 
 constexpr std::string_view connect_udp = "connect-udp";
 
-/// Whom limits count: an IPv4 address, or an IPv6 /64, which is what one host may take addresses from at will.
+/// Whom limits count: an IPv4 address, or an IPv6 /64, which is what one host may take addresses from at
+/// will.
 net::IpAddress client_of(const http::Exchange& exchange) {
   const net::IpAddress address = exchange.connection().info().path.remote.ip().unmapped();
   return address.is_v4() ? address : net::IpPrefix(address, 64).address();
 }
 
-Refusal bad_request(std::string details) { return {400, "http_request_error", std::move(details)}; }
+Refusal bad_request(std::string details) {
+  return {400, "http_request_error", std::move(details)};
+}
 
 /// The target of a request that is ours, or what is wrong with it.
 std::expected<Target, Refusal> target_of(const http::Request& request) {
@@ -61,9 +64,11 @@ std::unique_ptr<Flow> Proxy::Impl::admit(http::Exchange& exchange, Target& targe
     return nullptr;
   };
   const bool udp = request.protocol == connect_udp;
-  if (!wants(request)) return answer({501, "proxy_configuration_error", "only CONNECT and connect-udp are proxied here"});
+  if (!wants(request))
+    return answer({501, "proxy_configuration_error", "only CONNECT and connect-udp are proxied here"});
   if (!(udp ? options.udp : options.tcp))
-    return answer({501, "proxy_configuration_error", udp ? "CONNECT-UDP is switched off" : "CONNECT is switched off"});
+    return answer(
+        {501, "proxy_configuration_error", udp ? "CONNECT-UDP is switched off" : "CONNECT is switched off"});
   // Whoever repeats a first flight would open the tunnel again, and send into it again (RFC 8470 §3).
   if (request.early_data) return answer({425, "http_request_error", "tunnels are not opened in 0-RTT"});
   auto found = target_of(request);
@@ -76,7 +81,8 @@ std::unique_ptr<Flow> Proxy::Impl::admit(http::Exchange& exchange, Target& targe
   const bool too_many = held != tunnels_of.end() && held->second >= options.limits.tunnels;
   if (too_many || flows.size() >= options.limits.tunnels_all) {
     ++counters.refused_limit;
-    return answer({429, "http_request_error", too_many ? "too many tunnels of this client" : "too many tunnels"});
+    return answer(
+        {429, "http_request_error", too_many ? "too many tunnels of this client" : "too many tunnels"});
   }
   target = *std::move(found);
   if (udp) return std::make_unique<UdpFlow>(*this, exchange, client);

@@ -1,18 +1,20 @@
-// Proxy: the server's side of CONNECT-UDP (RFC 9298) and CONNECT (RFC 9110 §9.3.6). A RequestHandler over Exchange of any version, given
-// the means to resolve and to open sockets; it does no I/O itself. One a worker.
+// Proxy: the server's side of CONNECT-UDP (RFC 9298) and CONNECT (RFC 9110 §9.3.6). A RequestHandler over
+// Exchange of any version, given the means to resolve and to open sockets; it does no I/O itself. One a
+// worker.
 //
-// Loops (bad input 33): what a tunnel carries is encrypted, so a chain that comes back to this proxy shows as nothing but another tunnel of
-// a client; the policy refuses the proxy's own listeners as targets unless they are allowed, and where they are, each turn of a loop
-// takes one of the client's tunnels and some bytes of its path, so the limits end it.
+// Loops (bad input 33): what a tunnel carries is encrypted, so a chain that comes back to this proxy shows as
+// nothing but another tunnel of a client; the policy refuses the proxy's own listeners as targets unless they
+// are allowed, and where they are, each turn of a loop takes one of the client's tunnels and some bytes of
+// its path, so the limits end it.
 #pragma once
-
-#include <functional>
-#include <memory>
-#include <string>
 
 #include "http/connection.h"
 #include "masque/policy.h"
 #include "net/outbound.h"
+
+#include <functional>
+#include <memory>
+#include <string>
 
 namespace sallyport::masque {
 
@@ -20,16 +22,17 @@ using net::Outbound;
 
 struct ProxyOptions {
   bool udp = true, tcp = true;
-  std::string name = "sallyport";       ///< in Proxy-Status
+  std::string name = "sallyport";  ///< in Proxy-Status
   TargetPolicy policy{{}, {}};
   ClientLimits limits;
-  Duration udp_idle = 120s;             ///< RFC 9298 §6 asks for two minutes at least
+  Duration udp_idle = 120s;  ///< RFC 9298 §6 asks for two minutes at least
   Duration tcp_idle = 600s;
   Duration connect_timeout = 10s;
 };
 
 struct ProxyCounters {
-  std::uint64_t udp_tunnels = 0, tcp_tunnels = 0, refused_policy = 0, refused_limit = 0, refused_malformed = 0, failed = 0;
+  std::uint64_t udp_tunnels = 0, tcp_tunnels = 0, refused_policy = 0, refused_limit = 0,
+                refused_malformed = 0, failed = 0;
   std::size_t udp_open = 0, tcp_open = 0;
   std::uint64_t datagrams_up = 0, datagrams_down = 0, bytes_up = 0, bytes_down = 0;
   std::uint64_t dropped_context = 0, dropped_size = 0, dropped_queue = 0, dropped_early = 0;
@@ -45,6 +48,7 @@ class Proxy final : public http::RequestHandler {
   ProxyCounters counters() const;
 
   struct Impl;
+
  private:
   std::unique_ptr<Impl> impl_;
 };

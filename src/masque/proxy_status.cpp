@@ -5,14 +5,25 @@
 namespace sallyport::masque {
 namespace {
 
-bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_token_start(char c) { return is_alpha(c) || c == '*'; }
-bool is_token_rest(char c) {
-  return is_alpha(c) || is_digit(c) || std::string_view("!#$%&'*+-.^_`|~:/").find(c) != std::string_view::npos;
+bool is_alpha(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
-bool is_key_start(char c) { return (c >= 'a' && c <= 'z') || c == '*'; }
-bool is_key_rest(char c) { return is_key_start(c) || is_digit(c) || c == '_' || c == '-' || c == '.'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_token_start(char c) {
+  return is_alpha(c) || c == '*';
+}
+bool is_token_rest(char c) {
+  return is_alpha(c) || is_digit(c) ||
+         std::string_view("!#$%&'*+-.^_`|~:/").find(c) != std::string_view::npos;
+}
+bool is_key_start(char c) {
+  return (c >= 'a' && c <= 'z') || c == '*';
+}
+bool is_key_rest(char c) {
+  return is_key_start(c) || is_digit(c) || c == '_' || c == '-' || c == '.';
+}
 
 bool is_token(std::string_view text) {
   if (text.empty() || !is_token_start(text.front())) return false;
@@ -143,9 +154,12 @@ std::optional<ProxyStatus> take_member(StructuredReader& reader) {
       if (!item) return std::nullopt;
       value = std::move(*item);
     }
-    if (*key == "error") status.error = std::move(value);
-    else if (*key == "details") status.details = std::move(value);
-    else if (*key == "next-hop") status.next_hop = std::move(value);
+    if (*key == "error")
+      status.error = std::move(value);
+    else if (*key == "details")
+      status.details = std::move(value);
+    else if (*key == "next-hop")
+      status.next_hop = std::move(value);
   }
   return status;
 }
@@ -153,17 +167,27 @@ std::optional<ProxyStatus> take_member(StructuredReader& reader) {
 }  // namespace
 
 Refusal refusal_for(const Error& error) {
-  // Status codes as RFC 9209 §2.3 recommends them, but for policy: 403 says better than 502 that trying again is of no use.
+  // Status codes as RFC 9209 §2.3 recommends them, but for policy: 403 says better than 502 that trying again
+  // is of no use.
   switch (error.kind) {
-    case ErrorKind::resolve: return {502, "dns_error", error.message};
-    case ErrorKind::denied: return {403, "destination_ip_prohibited", error.message};
-    case ErrorKind::refused: return {502, "connection_refused", error.message};
-    case ErrorKind::timeout: return {504, "connection_timeout", error.message};
-    case ErrorKind::unreachable: return {503, "destination_unavailable", error.message};
-    case ErrorKind::closed: return {502, "connection_terminated", error.message};
-    case ErrorKind::protocol: return {400, "http_request_error", error.message};
-    case ErrorKind::resource: return {503, "proxy_internal_error", error.message};
-    default: return {502, "proxy_internal_error", error.message};
+    case ErrorKind::resolve:
+      return {502, "dns_error", error.message};
+    case ErrorKind::denied:
+      return {403, "destination_ip_prohibited", error.message};
+    case ErrorKind::refused:
+      return {502, "connection_refused", error.message};
+    case ErrorKind::timeout:
+      return {504, "connection_timeout", error.message};
+    case ErrorKind::unreachable:
+      return {503, "destination_unavailable", error.message};
+    case ErrorKind::closed:
+      return {502, "connection_terminated", error.message};
+    case ErrorKind::protocol:
+      return {400, "http_request_error", error.message};
+    case ErrorKind::resource:
+      return {503, "proxy_internal_error", error.message};
+    default:
+      return {502, "proxy_internal_error", error.message};
   }
 }
 

@@ -1,11 +1,11 @@
 // Proxy-Status (RFC 9209): how a proxy tells a client why, and how a client reads it.
 #pragma once
 
+#include "base/result.h"
+
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "base/result.h"
 
 namespace sallyport::masque {
 

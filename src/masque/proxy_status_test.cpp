@@ -1,9 +1,9 @@
 #include "masque/proxy_status.h"
 
-#include <gtest/gtest.h>
-
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace sallyport::masque {
 namespace {
@@ -11,7 +11,8 @@ namespace {
 TEST(ProxyStatus, FormatsARefusal) {
   EXPECT_EQ(format_proxy_status("sallyport", {502, "dns_error", "no such name"}),
             "sallyport; error=dns_error; details=\"no such name\"");
-  EXPECT_EQ(format_proxy_status("gw-1.example:443", {502, "dns_error", ""}), "gw-1.example:443; error=dns_error");
+  EXPECT_EQ(format_proxy_status("gw-1.example:443", {502, "dns_error", ""}),
+            "gw-1.example:443; error=dns_error");
   EXPECT_EQ(format_proxy_status("1st gate", {502, "dns_error", "a \"b\" \\ \x1b\xc3"}),
             "\"1st gate\"; error=dns_error; details=\"a \\\"b\\\" \\\\ ??\"");
 }
@@ -21,7 +22,8 @@ TEST(ProxyStatus, FormatsANextHop) {
 }
 
 TEST(ProxyStatus, ReadsWhatItWrites) {
-  const auto status = parse_proxy_status(format_proxy_status("a b", {403, "destination_ip_prohibited", "say \"no\" \\"}));
+  const auto status =
+      parse_proxy_status(format_proxy_status("a b", {403, "destination_ip_prohibited", "say \"no\" \\"}));
   ASSERT_TRUE(status);
   EXPECT_EQ(status->proxy, "a b");
   EXPECT_EQ(status->error, "destination_ip_prohibited");
@@ -33,11 +35,11 @@ TEST(ProxyStatus, ReadsWhatItWrites) {
 }
 
 TEST(ProxyStatus, TakesTheLastMember) {
-  const auto status =
-      parse_proxy_status(" far.example;error=connection_refused ,\t\"near\"; next-hop=10.0.0.1;x; y=?0; z=-1.5;b=:aGk=: ");
+  const auto status = parse_proxy_status(
+      " far.example;error=connection_refused ,\t\"near\"; next-hop=10.0.0.1;x; y=?0; z=-1.5;b=:aGk=: ");
   ASSERT_FALSE(status) << "a token cannot begin with a digit";
-  const auto good =
-      parse_proxy_status(" far.example;error=connection_refused ,\t\"near\"; next-hop=h1;x; y=?0; z=-1.5;b=:aGk=: ");
+  const auto good = parse_proxy_status(
+      " far.example;error=connection_refused ,\t\"near\"; next-hop=h1;x; y=?0; z=-1.5;b=:aGk=: ");
   ASSERT_TRUE(good);
   EXPECT_EQ(good->proxy, "near");
   EXPECT_EQ(good->next_hop, "h1");
@@ -51,10 +53,30 @@ TEST(ProxyStatus, LastOfEqualParametersCounts) {
 }
 
 TEST(ProxyStatus, RefusesMalformed) {
-  for (const std::string_view text :
-       {"", " ", ",", "a,", ",a", "a b", "(a b)", "a;", "a;Error=x", "a;error=", "a;error=\"x", "a;error=\"\\x\"",
-        "a;error=\"\x01\"", "a;error=\"\xc3\xa4\"", "\"\\", "a;x=?2", "a;x=:a b:", "a;x=:a", "a;x=-", "a;x=1.", "a;x=1..2",
-        "a;x=12345678901234567", "a; \tx=1", "a ;x=1"})
+  for (const std::string_view text : {"",
+                                      " ",
+                                      ",",
+                                      "a,",
+                                      ",a",
+                                      "a b",
+                                      "(a b)",
+                                      "a;",
+                                      "a;Error=x",
+                                      "a;error=",
+                                      "a;error=\"x",
+                                      "a;error=\"\\x\"",
+                                      "a;error=\"\x01\"",
+                                      "a;error=\"\xc3\xa4\"",
+                                      "\"\\",
+                                      "a;x=?2",
+                                      "a;x=:a b:",
+                                      "a;x=:a",
+                                      "a;x=-",
+                                      "a;x=1.",
+                                      "a;x=1..2",
+                                      "a;x=12345678901234567",
+                                      "a; \tx=1",
+                                      "a ;x=1"})
     EXPECT_FALSE(parse_proxy_status(text)) << text;
 }
 
@@ -64,11 +86,14 @@ TEST(Refusal, TellsTheKindsApart) {
     unsigned status;
     std::string_view type;
   };
-  for (const Case& c : {Case{ErrorKind::resolve, 502, "dns_error"}, Case{ErrorKind::denied, 403, "destination_ip_prohibited"},
-                        Case{ErrorKind::refused, 502, "connection_refused"}, Case{ErrorKind::timeout, 504, "connection_timeout"},
-                        Case{ErrorKind::unreachable, 503, "destination_unavailable"},
-                        Case{ErrorKind::closed, 502, "connection_terminated"}, Case{ErrorKind::protocol, 400, "http_request_error"},
-                        Case{ErrorKind::resource, 503, "proxy_internal_error"}}) {
+  for (const Case& c :
+       {Case{ErrorKind::resolve, 502, "dns_error"}, Case{ErrorKind::denied, 403, "destination_ip_prohibited"},
+        Case{ErrorKind::refused, 502, "connection_refused"},
+        Case{ErrorKind::timeout, 504, "connection_timeout"},
+        Case{ErrorKind::unreachable, 503, "destination_unavailable"},
+        Case{ErrorKind::closed, 502, "connection_terminated"},
+        Case{ErrorKind::protocol, 400, "http_request_error"},
+        Case{ErrorKind::resource, 503, "proxy_internal_error"}}) {
     const Refusal refusal = refusal_for({c.kind, "why", 0});
     EXPECT_EQ(refusal.status, c.status);
     EXPECT_EQ(refusal.type, c.type);

@@ -1,11 +1,11 @@
 #include "masque/refusal_error.h"
 
-#include <fmt/format.h>
+#include "masque/proxy_status.h"
 
 #include <array>
 #include <utility>
 
-#include "masque/proxy_status.h"
+#include <fmt/format.h>
 
 namespace sallyport::masque {
 namespace {
@@ -31,11 +31,15 @@ ErrorKind kind_of(unsigned status, std::string_view error) {
   switch (status) {
     case 401:
     case 403:
-    case 407: return ErrorKind::denied;
+    case 407:
+      return ErrorKind::denied;
     case 408:
-    case 504: return ErrorKind::timeout;
-    case 429: return ErrorKind::resource;
-    default: return ErrorKind::http;
+    case 504:
+      return ErrorKind::timeout;
+    case 429:
+      return ErrorKind::resource;
+    default:
+      return ErrorKind::http;
   }
 }
 
@@ -45,8 +49,9 @@ Error refusal_error(const Target& target, const http::Response& response) {
   const std::string where = target.to_string();
   if (response.status / 100 == 3)
     return {ErrorKind::http,
-            fmt::format("the hop answered the request for a tunnel to {} with a redirect ({}), which is not followed", where,
-                        response.status),
+            fmt::format(
+                "the hop answered the request for a tunnel to {} with a redirect ({}), which is not followed",
+                where, response.status),
             response.status};
   std::optional<ProxyStatus> told;
   if (const auto field = response.fields.joined("proxy-status")) told = parse_proxy_status(*field);

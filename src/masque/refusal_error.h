@@ -1,4 +1,5 @@
-// The sentence that tells a client's user why a hop gave no tunnel, from the response's status and its Proxy-Status (RFC 9209).
+// The sentence that tells a client's user why a hop gave no tunnel, from the response's status and its
+// Proxy-Status (RFC 9209).
 #pragma once
 
 #include "base/result.h"

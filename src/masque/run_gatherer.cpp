@@ -81,9 +81,14 @@ void RunGatherer::send(Buffer& buffer) {
   const net::DatagramRun run{{owned->bytes.data(), owned->size}, owned->segment_size};
   switch (path.send({}, run)) {
     case net::SendStatus::sent:
-    case net::SendStatus::blocked: break;
-    case net::SendStatus::dropped: drops_.queue += run.count(); break;
-    case net::SendStatus::too_large: drops_.size += run.count(); break;
+    case net::SendStatus::blocked:
+      break;
+    case net::SendStatus::dropped:
+      drops_.queue += run.count();
+      break;
+    case net::SendStatus::too_large:
+      drops_.size += run.count();
+      break;
   }
   free_.push_back(std::move(owned));
 }

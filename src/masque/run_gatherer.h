@@ -1,16 +1,16 @@
-// RunGatherer: lays the UDP payloads that come out of a flow's HTTP datagrams end to end, so that a turn's payloads of one flow leave its
-// socket in one system call (UDP_SEGMENT). One a worker, shared by its flows: a flow borrows a buffer only while something waits
-// in it, so an idle flow holds none.
+// RunGatherer: lays the UDP payloads that come out of a flow's HTTP datagrams end to end, so that a turn's
+// payloads of one flow leave its socket in one system call (UDP_SEGMENT). One a worker, shared by its flows:
+// a flow borrows a buffer only while something waits in it, so an idle flow holds none.
 #pragma once
+
+#include "base/bytes.h"
+#include "net/datagram_path.h"
+#include "net/timers.h"
 
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
-
-#include "base/bytes.h"
-#include "net/datagram_path.h"
-#include "net/timers.h"
 
 namespace sallyport::masque {
 
@@ -38,14 +38,15 @@ class RunGatherer {
   RunGatherer(net::Timers& timers, Drops& drops);
   ~RunGatherer();
 
-  /// Copies `payload`; it leaves on `path` at the end of the turn, or before when the buffer is full or the sizes no longer make a run.
-  /// Whoever calls this calls flush() before the lane or the path goes.
+  /// Copies `payload`; it leaves on `path` at the end of the turn, or before when the buffer is full or the
+  /// sizes no longer make a run. Whoever calls this calls flush() before the lane or the path goes.
   void add(Lane& lane, net::DatagramPath& path, Bytes payload);
   /// Sends what waits.
   void flush(Lane& lane);
 
  private:
-  // More flows than this in one turn, and the one that waited longest goes first: a burst over thousands of flows takes 1 MiB, no more.
+  // More flows than this in one turn, and the one that waited longest goes first: a burst over thousands of
+  // flows takes 1 MiB, no more.
   static constexpr std::size_t max_buffers = 16;
 
   Buffer& borrow(Lane& lane, net::DatagramPath& path);

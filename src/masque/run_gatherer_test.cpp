@@ -1,8 +1,8 @@
 #include "masque/run_gatherer.h"
 
-#include <gtest/gtest.h>
-
 #include "masque/doubles_for_test.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::masque {
 namespace {
@@ -81,7 +81,8 @@ TEST_F(RunGathererTest, ManyLanesSendTheOldestEarly) {
   EXPECT_EQ(record.runs.size(), 4u);
   timers.run_deferred();
   ASSERT_EQ(record.runs.size(), 20u);
-  for (std::size_t i = 0; i < lanes.size(); ++i) EXPECT_EQ(record.runs[i].bytes, std::string(1, static_cast<char>('a' + i)));
+  for (std::size_t i = 0; i < lanes.size(); ++i)
+    EXPECT_EQ(record.runs[i].bytes, std::string(1, static_cast<char>('a' + i)));
 }
 
 TEST_F(RunGathererTest, FlushSendsWhatWaits) {

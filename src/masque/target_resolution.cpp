@@ -1,9 +1,9 @@
 #include "masque/target_resolution.h"
 
-#include <fmt/format.h>
-
 #include <optional>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace sallyport::masque {
 

@@ -1,16 +1,17 @@
-// From a target's name to addresses that the policy lets a proxy reach (bad input 25): every address is checked after resolution, so a name
-// that leads inside is of no use, and a flow connects only to what was checked here.
+// From a target's name to addresses that the policy lets a proxy reach (bad input 25): every address is
+// checked after resolution, so a name that leads inside is of no use, and a flow connects only to what was
+// checked here.
 #pragma once
-
-#include <functional>
-#include <memory>
-#include <vector>
 
 #include "masque/policy.h"
 #include "masque/proxy_status.h"
 #include "masque/uri_template.h"
 #include "net/resolver.h"
 #include "net/timers.h"
+
+#include <functional>
+#include <memory>
+#include <vector>
 
 namespace sallyport::masque {
 
@@ -21,12 +22,13 @@ using ReachableTargets = std::expected<std::vector<net::SocketAddress>, Refusal>
 ReachableTargets reachable_targets(const TargetPolicy& policy, const std::vector<net::IpAddress>& addresses,
                                    std::uint16_t port);
 
-/// Asks for a name's addresses. Calls back once, never from inside the constructor; it must not be destroyed from inside the callback.
+/// Asks for a name's addresses. Calls back once, never from inside the constructor; it must not be destroyed
+/// from inside the callback.
 class TargetResolution {
  public:
   using Done = std::function<void(ReachableTargets)>;
-  TargetResolution(net::Timers& timers, net::Resolver& resolver, const TargetPolicy& policy, const Target& target,
-                   Duration timeout, Done done);
+  TargetResolution(net::Timers& timers, net::Resolver& resolver, const TargetPolicy& policy,
+                   const Target& target, Duration timeout, Done done);
 
  private:
   void finish(ReachableTargets targets);

@@ -12,7 +12,8 @@ constexpr Duration linger_most = 30s;
 }  // namespace
 
 TcpFlow::TcpFlow(FlowContext& context, http::Exchange& exchange, const net::IpAddress& for_client)
-    : Flow(context, exchange, for_client, false), linger_(context.timers, [this](Time now) { on_linger(now); }) {}
+    : Flow(context, exchange, for_client, false),
+      linger_(context.timers, [this](Time now) { on_linger(now); }) {}
 
 TcpFlow::~TcpFlow() {
   if (stream_ != nullptr) stream_->set_receiver(nullptr);
@@ -57,7 +58,8 @@ void TcpFlow::on_body(http::Exchange& exchange, Bytes body) {
 }
 
 void TcpFlow::give_credit() {
-  if (stream_->queued_bytes() <= net::ByteStream::high_water) exchange()->consume(std::exchange(unconsumed_, 0));
+  if (stream_->queued_bytes() <= net::ByteStream::high_water)
+    exchange()->consume(std::exchange(unconsumed_, 0));
 }
 
 void TcpFlow::on_stream_writable() {

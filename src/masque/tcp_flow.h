@@ -1,13 +1,14 @@
-// TcpFlow: the proxy's side of one CONNECT tunnel (RFC 9110 §9.3.6): the exchange's body on one side, a TCP connection on the other, each
-// paused while the other cannot take more. Either side may end its direction alone.
+// TcpFlow: the proxy's side of one CONNECT tunnel (RFC 9110 §9.3.6): the exchange's body on one side, a TCP
+// connection on the other, each paused while the other cannot take more. Either side may end its direction
+// alone.
 #pragma once
-
-#include <memory>
-#include <vector>
 
 #include "masque/flow.h"
 #include "net/byte_stream.h"
 #include "net/tcp.h"
+
+#include <memory>
+#include <vector>
 
 namespace sallyport::masque {
 
@@ -39,8 +40,8 @@ class TcpFlow final : public Flow, net::ByteStreamReceiver {
 
   std::unique_ptr<net::TcpConnecting> connecting_;
   std::unique_ptr<net::ByteStream> stream_;
-  std::vector<Chunk> early_;     // came before the target answered; bounded by the credit that is not given back
-  std::size_t unconsumed_ = 0;   // bytes from the client whose credit waits for the target
+  std::vector<Chunk> early_;  // came before the target answered; bounded by the credit that is not given back
+  std::size_t unconsumed_ = 0;  // bytes from the client whose credit waits for the target
   net::Timer linger_;
   Time linger_until_ = never;
   bool client_ended_ = false;

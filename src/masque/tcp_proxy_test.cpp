@@ -1,8 +1,8 @@
 // Proxy and TcpFlow: CONNECT requests in, bytes both ways.
-#include <gtest/gtest.h>
-
 #include "masque/doubles_for_test.h"
 #include "masque/proxy.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::masque {
 namespace {
@@ -204,7 +204,8 @@ TEST_F(TcpProxyTest, TriesOnlyAllowedAddressesInTurnOfFamilies) {
   outbound.names["a.example"] = {"2606:4700::1", "2606:4700::2", "10.0.0.1", "8.8.8.8"};
   ask("a.example:443");
   timers.run_deferred();
-  EXPECT_EQ(outbound.tcp_targets, (std::vector<std::string>{"[2606:4700::1]:443", "[2606:4700::2]:443", "8.8.8.8:443"}));
+  EXPECT_EQ(outbound.tcp_targets,
+            (std::vector<std::string>{"[2606:4700::1]:443", "[2606:4700::2]:443", "8.8.8.8:443"}));
 }
 
 TEST_F(TcpProxyTest, SwitchedOff) {

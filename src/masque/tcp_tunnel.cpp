@@ -1,12 +1,12 @@
 #include "masque/tcp_tunnel.h"
 
-#include <fmt/format.h>
+#include "masque/exchange_sink.h"
+#include "masque/refusal_error.h"
 
 #include <utility>
 #include <vector>
 
-#include "masque/exchange_sink.h"
-#include "masque/refusal_error.h"
+#include <fmt/format.h>
 
 namespace sallyport::masque {
 namespace {
@@ -94,7 +94,8 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
   void on_closed(http::Exchange&, const Error* why) override {
     exchange_ = nullptr;
     if (why != nullptr)
-      fail({why->kind, fmt::format("the tunnel to {} ended: {}", target_.to_string(), why->message), why->code});
+      fail({why->kind, fmt::format("the tunnel to {} ended: {}", target_.to_string(), why->message),
+            why->code});
   }
 
   bool writable() const { return exchange_ != nullptr && !failed_ && !finished_; }
@@ -111,7 +112,8 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
       if (exchange_ != nullptr) exchange_->consume(piece.size());
     }
     if (!held_.empty()) held_.erase(held_.begin(), held_.begin() + static_cast<std::ptrdiff_t>(done));
-    if (held_.empty() && end_received_ && may_deliver() && !std::exchange(end_delivered_, true)) receiver_->on_end();
+    if (held_.empty() && end_received_ && may_deliver() && !std::exchange(end_delivered_, true))
+      receiver_->on_end();
   }
 
   void fail(const Error& why) {
@@ -133,8 +135,9 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
   bool end_received_ = false;
   bool end_delivered_ = false;
   bool failed_ = false;
-  const std::shared_ptr<const char> alive_ = std::make_shared<const char>();  // an error may be the end of this object
-  http::Exchange* exchange_;  // null after on_closed; last, as asking for it makes use of the rest
+  const std::shared_ptr<const char> alive_ =
+      std::make_shared<const char>();  // an error may be the end of this object
+  http::Exchange* exchange_;           // null after on_closed; last, as asking for it makes use of the rest
 };
 
 }  // namespace

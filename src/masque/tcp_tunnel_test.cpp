@@ -1,8 +1,8 @@
 #include "masque/tcp_tunnel.h"
 
-#include <gtest/gtest.h>
-
 #include "masque/doubles_for_test.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::masque {
 namespace {
@@ -22,7 +22,8 @@ class Reader final : public net::ByteStreamReceiver {
 class TcpTunnelTest : public testing::Test {
  protected:
   TcpTunnelTest() {
-    stream = open_tcp_tunnel(connection, {"2001:db8::1", 443}, {{"x", "y"}}, [this](const Error& why) { refused = why; });
+    stream = open_tcp_tunnel(connection, {"2001:db8::1", 443}, {{"x", "y"}},
+                             [this](const Error& why) { refused = why; });
     exchange = &connection.last();
     stream->set_receiver(&reader);
   }
@@ -106,7 +107,8 @@ TEST_F(TcpTunnelTest, ARefusalIsToldOnce) {
   ASSERT_TRUE(refused);
   EXPECT_EQ(refused->kind, ErrorKind::refused);
   ASSERT_TRUE(reader.error);
-  EXPECT_EQ(reader.error->message, "the hop refused the tunnel to [2001:db8::1]:443: 502, connection_refused");
+  EXPECT_EQ(reader.error->message,
+            "the hop refused the tunnel to [2001:db8::1]:443: 502, connection_refused");
   reader.error.reset();
   const Error why{ErrorKind::cancelled, "reset"};
   ConnectionForTest::close_exchange(*exchange, &why);

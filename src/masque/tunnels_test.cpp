@@ -1,6 +1,4 @@
 // Both sides of a tunnel over the real HTTP/1.1, /2 and /3: UdpTunnel and TcpTunnel against Proxy.
-#include <gtest/gtest.h>
-
 #include "http/h3_connection.h"
 #include "http/tcp_connection.h"
 #include "masque/doubles_for_test.h"
@@ -8,6 +6,8 @@
 #include "masque/tcp_tunnel.h"
 #include "masque/udp_tunnel.h"
 #include "quic/application_for_test.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::masque {
 namespace {
@@ -37,7 +37,8 @@ class Reader final : public net::ByteStreamReceiver {
   bool ended = false;
 };
 
-/// A client's and a server's connection: of HTTP/3 over a link with 10 ms of delay, of the others joined in memory.
+/// A client's and a server's connection: of HTTP/3 over a link with 10 ms of delay, of the others joined in
+/// memory.
 class TunnelsTest : public testing::TestWithParam<http::Version> {
  protected:
   TunnelsTest() {
@@ -73,9 +74,10 @@ class TunnelsTest : public testing::TestWithParam<http::Version> {
   /// Long enough for everything that was begun to come to rest.
   void settle(Duration span = 2s) { simulation.run_for(span); }
   std::unique_ptr<UdpTunnel> open_udp(std::string_view host) {
-    auto tunnel = std::make_unique<UdpTunnel>(
-        *client, ProxyTemplate::parse("https://proxy.example").value(), Target{std::string(host), 443}, http::Fields{},
-        TunnelEvents{[this](const std::string& hop) { next_hop = hop; }, [this](const Error& why) { closed = why; }});
+    auto tunnel = std::make_unique<UdpTunnel>(*client, ProxyTemplate::parse("https://proxy.example").value(),
+                                              Target{std::string(host), 443}, http::Fields{},
+                                              TunnelEvents{[this](const std::string& hop) { next_hop = hop; },
+                                                           [this](const Error& why) { closed = why; }});
     tunnel->set_receiver(&inner);
     return tunnel;
   }
@@ -89,7 +91,8 @@ class TunnelsTest : public testing::TestWithParam<http::Version> {
   SeededRandom random{42};
   quic::Environment environment{timers, random};
   quic::test::LinkPair link{simulation};
-  quic::test::LinkPair beyond{simulation, "192.0.2.3:1000", "192.0.2.4:443"};  ///< from the proxy to the target
+  quic::test::LinkPair beyond{simulation, "192.0.2.3:1000",
+                              "192.0.2.4:443"};  ///< from the proxy to the target
   OutboundForTest outbound{timers};
   Proxy proxy{timers, outbound, {}};
   http::Limits limits;
@@ -149,7 +152,8 @@ TEST_P(TunnelsTest, ABurstWaitsAndIsNotLost) {
   settle();
   std::string run(64 * 1000, 'x');
   std::size_t taken = 0;
-  for (net::SendStatus status = net::SendStatus::sent; status == net::SendStatus::sent && taken < 100; ++taken)
+  for (net::SendStatus status = net::SendStatus::sent; status == net::SendStatus::sent && taken < 100;
+       ++taken)
     status = send(*tunnel, run, 1000);
   EXPECT_LT(taken, 100u) << "the queue has an end";
   EXPECT_EQ(send(*tunnel, run, 1000), net::SendStatus::dropped);
@@ -164,7 +168,8 @@ TEST_P(TunnelsTest, ARefusalReachesTheUser) {
   ASSERT_TRUE(closed);
   EXPECT_EQ(closed->kind, ErrorKind::denied);
   EXPECT_EQ(closed->message,
-            "the hop refused the tunnel to 10.0.0.1:443: 403, destination_ip_prohibited (10.0.0.1 is a private address, "
+            "the hop refused the tunnel to 10.0.0.1:443: 403, destination_ip_prohibited (10.0.0.1 is a "
+            "private address, "
             "which this proxy reaches only with --allow 10.0.0.1)");
 }
 
@@ -267,11 +272,13 @@ TEST_P(TunnelsTest, AConnectionRunsInATunnel) {
   auto tunnel = open_udp("8.8.8.8");
   TestApplication application;
   const Time begun = timers.now();
-  const auto connection = quic::Connection::connect(environment, *tunnel, application, client_options()).value();
+  const auto connection =
+      quic::Connection::connect(environment, *tunnel, application, client_options()).value();
   application.connection = connection.get();
   ASSERT_TRUE(simulation.run_until([&] { return connection->is_established(); }, 5s))
       << (application.closed ? application.closed->reason : "");
-  // The inner handshake follows right behind the request: one round trip of both links, and not one more for the answer.
+  // The inner handshake follows right behind the request: one round trip of both links, and not one more for
+  // the answer.
   const Duration link_round_trip = GetParam() == http::Version::http3 ? 20ms : 0ms;
   EXPECT_LT(timers.now() - begun, link_round_trip + 20ms + 5ms);
   const auto id = connection->open_bidirectional().value();

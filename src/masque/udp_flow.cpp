@@ -1,13 +1,14 @@
 #include "masque/udp_flow.h"
 
-#include <utility>
-
 #include "masque/context_id.h"
+
+#include <utility>
 
 namespace sallyport::masque {
 namespace {
 
-// What a client sends behind its request, before the target is found (RFC 9298 §5): a first flight and its repetition fit.
+// What a client sends behind its request, before the target is found (RFC 9298 §5): a first flight and its
+// repetition fit.
 constexpr std::size_t max_early = 16;
 constexpr std::size_t max_early_bytes = 24 * 1024;
 
@@ -46,8 +47,8 @@ void UdpFlow::on_refused() {
   early_ = {};
 }
 
-// Every datagram of a client comes this way. ECN is not carried over in either direction: HTTP datagrams have no place for it, and RFC 9298
-// §7.2 wants Not-ECT towards the target.
+// Every datagram of a client comes this way. ECN is not carried over in either direction: HTTP datagrams have
+// no place for it, and RFC 9298 §7.2 wants Not-ECT towards the target.
 void UdpFlow::on_datagram(http::Exchange& exchange, Bytes datagram) {
   if (done_) return;
   const auto parts = split_context(datagram);
@@ -80,9 +81,10 @@ void UdpFlow::send_up(Bytes payload) {
   context_.uplink.add(lane_, *path_, payload);
 }
 
-// When the queue of the client's connection is full we stop reading and let the socket's buffer fill: it is bounded and the kernel drops
-// what is over, as a router's queue does. Dropping here instead would lose a burst each time the queue fills, although half of it is
-// free again a moment later, and the sender, who fills both queues in any case, would only back off more often.
+// When the queue of the client's connection is full we stop reading and let the socket's buffer fill: it is
+// bounded and the kernel drops what is over, as a router's queue does. Dropping here instead would lose a
+// burst each time the queue fills, although half of it is free again a moment later, and the sender, who
+// fills both queues in any case, would only back off more often.
 void UdpFlow::on_datagrams(const net::NetPath&, const net::DatagramRun& run, Time) {
   if (done_) return;
   if (!sender_.send(*exchange(), run)) path_->set_reading(false);
@@ -95,14 +97,17 @@ void UdpFlow::on_datagrams_writable(http::Exchange& exchange) {
 }
 
 void UdpFlow::on_path_closed(const Error&) {
-  // ICMP said that the target is not there: the tunnel is of no more use (RFC 9298 §3.1). A path is not destroyed from inside its call.
+  // ICMP said that the target is not there: the tunnel is of no more use (RFC 9298 §3.1). A path is not
+  // destroyed from inside its call.
   if (std::exchange(done_, true)) return;
   ++context_.counters.failed;
   sender_.release();
   exchange()->reset(http::ResetCode::connect_error);
 }
 
-void UdpFlow::on_body(http::Exchange& exchange, Bytes body) { exchange.consume(body.size()); }
+void UdpFlow::on_body(http::Exchange& exchange, Bytes body) {
+  exchange.consume(body.size());
+}
 
 void UdpFlow::on_end(http::Exchange& exchange) {
   if (std::exchange(done_, true)) return;

@@ -1,10 +1,11 @@
-// UdpFlow: the proxy's side of one CONNECT-UDP tunnel (RFC 9298): HTTP datagrams on one side, a connected UDP socket on the other.
+// UdpFlow: the proxy's side of one CONNECT-UDP tunnel (RFC 9298): HTTP datagrams on one side, a connected UDP
+// socket on the other.
 #pragma once
+
+#include "masque/flow.h"
 
 #include <memory>
 #include <vector>
-
-#include "masque/flow.h"
 
 namespace sallyport::masque {
 

@@ -1,8 +1,8 @@
 // Proxy and UdpFlow: CONNECT-UDP requests in, datagrams both ways.
-#include <gtest/gtest.h>
-
 #include "masque/doubles_for_test.h"
 #include "masque/proxy.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::masque {
 namespace {
@@ -21,7 +21,9 @@ http::Request udp_request(std::string_view path) {
   return request;
 }
 
-std::string udp_path(std::string_view host) { return "/.well-known/masque/udp/" + std::string(host) + "/443/"; }
+std::string udp_path(std::string_view host) {
+  return "/.well-known/masque/udp/" + std::string(host) + "/443/";
+}
 
 class UdpProxyTest : public testing::Test {
  protected:
@@ -89,7 +91,8 @@ TEST_F(UdpProxyTest, DatagramsPassBothWays) {
 
 TEST_F(UdpProxyTest, OtherContextsAreDroppedAndCounted) {  // bad input 27
   ExchangeForTest& exchange = ask("8.8.8.8");
-  for (const auto& datagram : {"\1abc"s, "\2abc"s, "\x40\x01z"s, ""s, "\x40"s, "\xc0\0\0"s}) exchange.receive_datagram(datagram);
+  for (const auto& datagram : {"\1abc"s, "\2abc"s, "\x40\x01z"s, ""s, "\x40"s, "\xc0\0\0"s})
+    exchange.receive_datagram(datagram);
   exchange.receive_datagram("\x40\0ok"s);  // 0 in two bytes is 0 all the same
   timers.run_deferred();
   EXPECT_EQ(proxy().counters().dropped_context, 6u);
@@ -160,7 +163,8 @@ TEST_F(UdpProxyTest, RefusesWhatPolicyForbids) {  // bad input 25
 }
 
 TEST_F(UdpProxyTest, RefusesMalformedRequests) {  // bad input 26
-  EXPECT_EQ(refusal(ask(udp_request("/.well-known/masque/udp/a/0/"))), "400 sallyport; error=http_request_error");
+  EXPECT_EQ(refusal(ask(udp_request("/.well-known/masque/udp/a/0/"))),
+            "400 sallyport; error=http_request_error");
   EXPECT_EQ(refusal(ask(udp_request("/elsewhere"))), "404 sallyport; error=http_request_error");
   auto with_length = udp_request(udp_path("8.8.8.8"));
   with_length.fields.add("content-length", "3");

@@ -1,23 +1,23 @@
 #include "masque/udp_tunnel.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <array>
-#include <atomic>
-#include <utility>
-
 #include "masque/capsule_rules.h"
 #include "masque/context_id.h"
 #include "masque/datagram_sender.h"
 #include "masque/exchange_sink.h"
 #include "masque/refusal_error.h"
 
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <utility>
+
+#include <fmt/format.h>
+
 namespace sallyport::masque {
 namespace {
 
-/// A connection knows its paths by their addresses, so each tunnel has its own pair, out of the range whose packets every router drops
-/// (100::/64, RFC 6666).
+/// A connection knows its paths by their addresses, so each tunnel has its own pair, out of the range whose
+/// packets every router drops (100::/64, RFC 6666).
 net::NetPath synthetic_path(std::uint16_t port) {
   static std::atomic<std::uint32_t> next{1};
   const std::uint32_t number = next.fetch_add(1, std::memory_order_relaxed);
@@ -30,7 +30,8 @@ net::NetPath synthetic_path(std::uint16_t port) {
   return {net::SocketAddress(address(0), 1), net::SocketAddress(address(1), port)};
 }
 
-http::Request tunnel_request(const ProxyTemplate& proxy, const Target& target, const http::Fields& extra_fields) {
+http::Request tunnel_request(const ProxyTemplate& proxy, const Target& target,
+                             const http::Fields& extra_fields) {
   http::Request request;
   request.method = "CONNECT";
   request.protocol = "connect-udp";
@@ -60,7 +61,8 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
     if (exchange == nullptr) return;
     exchange->set_handler(&exchange_sink());
     if (ended) return;
-    // In order where the tunnel stands: many tunnels that come and go shall not look like an attack by resets.
+    // In order where the tunnel stands: many tunnels that come and go shall not look like an attack by
+    // resets.
     if (opened)
       exchange->finish();
     else
@@ -70,7 +72,9 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
   std::size_t max_datagram_size() const {
     if (exchange == nullptr) return last_max;
     const std::size_t payload = exchange->max_datagram_payload();
-    return payload < udp_context_prefix.size() ? 0 : std::min(payload - udp_context_prefix.size(), max_udp_payload);
+    return payload < udp_context_prefix.size()
+               ? 0
+               : std::min(payload - udp_context_prefix.size(), max_udp_payload);
   }
 
   net::SendStatus send(const net::DatagramRun& run) {
@@ -85,8 +89,10 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
 
   void on_response(http::Exchange& from, const http::Response& head) override {
     if (ended) return;
-    if (head.status / 100 != 2) return break_off(from, http::ResetCode::cancelled, refusal_error(target, head));
-    // RFC 9297 §3.2: statuses and fields that do not go with capsules. What answers so is not a CONNECT-UDP proxy (bad input 32).
+    if (head.status / 100 != 2)
+      return break_off(from, http::ResetCode::cancelled, refusal_error(target, head));
+    // RFC 9297 §3.2: statuses and fields that do not go with capsules. What answers so is not a CONNECT-UDP
+    // proxy (bad input 32).
     if (const auto field = field_against_capsules(head.fields))
       return break_off(from, http::ResetCode::message_error,
                        wrong_answer(fmt::format("{} and a body ({})", head.status, *field)));
@@ -107,7 +113,8 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
     end({ErrorKind::closed, fmt::format("the hop ended the tunnel to {}", target.to_string())});
   }
 
-  // Handed on one by one: an inner connection reads packet after packet in any case, and gathering them would cost a copy.
+  // Handed on one by one: an inner connection reads packet after packet in any case, and gathering them would
+  // cost a copy.
   void on_datagram(http::Exchange& from, Bytes datagram) override {
     if (ended) return;
     const auto parts = split_context(datagram);
@@ -117,20 +124,23 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
     }
     if (parts->payload.size() > max_udp_payload) {
       ++counters.dropped_size;
-      return break_off(from, http::ResetCode::datagram_error,
-                       {ErrorKind::protocol,
-                        fmt::format("the hop sent a UDP payload of {} bytes, more than there can be",
-                                    parts->payload.size())});
+      return break_off(
+          from, http::ResetCode::datagram_error,
+          {ErrorKind::protocol, fmt::format("the hop sent a UDP payload of {} bytes, more than there can be",
+                                            parts->payload.size())});
     }
     ++counters.datagrams_in;
     counters.bytes_in += parts->payload.size();
-    if (receiver != nullptr) receiver->on_datagrams(path, {parts->payload, parts->payload.size()}, timers.now());
+    if (receiver != nullptr)
+      receiver->on_datagrams(path, {parts->payload, parts->payload.size()}, timers.now());
   }
 
   void on_max_datagram_payload(http::Exchange& from) override {
     const std::size_t size = max_datagram_size();
-    if (std::exchange(last_max, size) != size && receiver != nullptr && !ended) receiver->on_max_datagram_size(size);
-    resume(from);  // also said when the request leaves at last, before which the exchange holds only a few datagrams
+    if (std::exchange(last_max, size) != size && receiver != nullptr && !ended)
+      receiver->on_max_datagram_size(size);
+    resume(from);  // also said when the request leaves at last, before which the exchange holds only a few
+                   // datagrams
   }
 
   void on_datagrams_writable(http::Exchange& from) override { resume(from); }
@@ -144,12 +154,15 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
     last_max = max_datagram_size();
     exchange = nullptr;
     const std::string what = "the tunnel to " + target.to_string() + " ended";
-    end(why == nullptr ? Error{ErrorKind::closed, what} : Error{why->kind, what + ": " + why->message, why->code});
+    end(why == nullptr ? Error{ErrorKind::closed, what}
+                       : Error{why->kind, what + ": " + why->message, why->code});
   }
 
   Error wrong_answer(const std::string& answer) const {
-    return {ErrorKind::protocol, fmt::format("the hop answered the request for a tunnel to {} with {}: it does not speak CONNECT-UDP",
-                                             target.to_string(), answer)};
+    return {
+        ErrorKind::protocol,
+        fmt::format("the hop answered the request for a tunnel to {} with {}: it does not speak CONNECT-UDP",
+                    target.to_string(), answer)};
   }
 
   void break_off(http::Exchange& from, http::ResetCode code, const Error& why) {
@@ -177,8 +190,9 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
   std::uint64_t refused_datagrams = 0;
   std::size_t last_max = 0;
   bool opened = false;
-  bool ended = false;        // `closed` was said
-  const std::shared_ptr<const char> alive = std::make_shared<const char>();  // `closed` may be the end of this object
+  bool ended = false;  // `closed` was said
+  const std::shared_ptr<const char> alive =
+      std::make_shared<const char>();  // `closed` may be the end of this object
   http::Exchange* exchange = nullptr;  // null before the request is made and after on_closed
 };
 
@@ -188,10 +202,18 @@ UdpTunnel::UdpTunnel(http::Connection& connection, const ProxyTemplate& proxy, c
 
 UdpTunnel::~UdpTunnel() = default;
 
-void UdpTunnel::set_receiver(net::DatagramReceiver* receiver) { impl_->receiver = receiver; }
-net::SendStatus UdpTunnel::send(const net::NetPath&, const net::DatagramRun& run) { return impl_->send(run); }
-std::size_t UdpTunnel::max_datagram_size() const { return impl_->max_datagram_size(); }
-net::NetPath UdpTunnel::net_path() const { return impl_->path; }
+void UdpTunnel::set_receiver(net::DatagramReceiver* receiver) {
+  impl_->receiver = receiver;
+}
+net::SendStatus UdpTunnel::send(const net::NetPath&, const net::DatagramRun& run) {
+  return impl_->send(run);
+}
+std::size_t UdpTunnel::max_datagram_size() const {
+  return impl_->max_datagram_size();
+}
+net::NetPath UdpTunnel::net_path() const {
+  return impl_->path;
+}
 
 TunnelCounters UdpTunnel::counters() const {
   TunnelCounters counters = impl_->counters;

@@ -1,14 +1,15 @@
-// UdpTunnel: a client's CONNECT-UDP flow (RFC 9298) as a DatagramPath: what is sent leaves as HTTP datagrams, context ID 0, of an exchange on
-// the hop's connection. Usable before the proxy answered: an inner handshake starts behind the request.
+// UdpTunnel: a client's CONNECT-UDP flow (RFC 9298) as a DatagramPath: what is sent leaves as HTTP datagrams,
+// context ID 0, of an exchange on the hop's connection. Usable before the proxy answered: an inner handshake
+// starts behind the request.
 #pragma once
-
-#include <functional>
-#include <memory>
 
 #include "http/connection.h"
 #include "masque/proxy_status.h"
 #include "masque/uri_template.h"
 #include "net/datagram_path.h"
+
+#include <functional>
+#include <memory>
 
 namespace sallyport::masque {
 
@@ -38,6 +39,7 @@ class UdpTunnel final : public net::DatagramPath {
   TunnelCounters counters() const;
 
   struct Impl;
+
  private:
   std::unique_ptr<Impl> impl_;
 };

@@ -1,8 +1,8 @@
 #include "masque/udp_tunnel.h"
 
-#include <gtest/gtest.h>
-
 #include "masque/doubles_for_test.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::masque {
 namespace {
@@ -30,10 +30,11 @@ class UdpTunnelTest : public testing::Test {
  protected:
   UdpTunnelTest() { open(); }
   void open() {
-    tunnel = std::make_unique<UdpTunnel>(
-        connection, ProxyTemplate::parse("https://proxy.example:4443").value(), Target{"example.org", 443},
-        http::Fields{{"authorization", "Bearer x"}},
-        TunnelEvents{[this](const std::string& hop) { next_hop = hop; }, [this](const Error& why) { closed.push_back(why); }});
+    tunnel =
+        std::make_unique<UdpTunnel>(connection, ProxyTemplate::parse("https://proxy.example:4443").value(),
+                                    Target{"example.org", 443}, http::Fields{{"authorization", "Bearer x"}},
+                                    TunnelEvents{[this](const std::string& hop) { next_hop = hop; },
+                                                 [this](const Error& why) { closed.push_back(why); }});
     tunnel->set_receiver(&inner);
     exchange = &connection.last();
   }
@@ -134,8 +135,9 @@ TEST_F(UdpTunnelTest, ARefusalSaysWhy) {
   ASSERT_EQ(closed.size(), 1u);
   EXPECT_EQ(closed[0].kind, ErrorKind::denied);
   EXPECT_EQ(closed[0].code, 403u);
-  EXPECT_EQ(closed[0].message,
-            "the hop refused the tunnel to example.org:443: 403, destination_ip_prohibited (10.0.0.1 is private)");
+  EXPECT_EQ(
+      closed[0].message,
+      "the hop refused the tunnel to example.org:443: 403, destination_ip_prohibited (10.0.0.1 is private)");
   ASSERT_TRUE(inner.closed);
   EXPECT_EQ(inner.closed->message, closed[0].message);
   EXPECT_FALSE(exchange->resets.empty());
@@ -154,13 +156,16 @@ TEST_F(UdpTunnelTest, KindsOfRefusal) {
     std::string_view proxy_status;
     ErrorKind kind;
   };
-  for (const Case& c : {Case{502, "p; error=dns_error", ErrorKind::resolve}, Case{502, "p;error=connection_refused", ErrorKind::refused},
-                        Case{504, "", ErrorKind::timeout}, Case{503, "p;error=destination_unavailable", ErrorKind::unreachable},
-                        Case{407, "", ErrorKind::denied}, Case{429, "", ErrorKind::resource}, Case{404, "broken;;", ErrorKind::http},
-                        Case{302, "", ErrorKind::http}}) {
+  for (const Case& c :
+       {Case{502, "p; error=dns_error", ErrorKind::resolve},
+        Case{502, "p;error=connection_refused", ErrorKind::refused}, Case{504, "", ErrorKind::timeout},
+        Case{503, "p;error=destination_unavailable", ErrorKind::unreachable},
+        Case{407, "", ErrorKind::denied}, Case{429, "", ErrorKind::resource},
+        Case{404, "broken;;", ErrorKind::http}, Case{302, "", ErrorKind::http}}) {
     open();
     closed.clear();
-    answer(c.status, c.proxy_status.empty() ? http::Fields{} : http::Fields{{"proxy-status", c.proxy_status}});
+    answer(c.status,
+           c.proxy_status.empty() ? http::Fields{} : http::Fields{{"proxy-status", c.proxy_status}});
     ASSERT_EQ(closed.size(), 1u) << c.status;
     EXPECT_EQ(closed[0].kind, c.kind) << c.status;
     EXPECT_EQ(closed[0].code, c.status);
@@ -168,7 +173,8 @@ TEST_F(UdpTunnelTest, KindsOfRefusal) {
 }
 
 TEST_F(UdpTunnelTest, AProxyThatLiesEndsWithOneError) {  // bad input 32
-  for (const auto& [status, field] : {std::pair{200u, "content-type"}, {200u, "transfer-encoding"}, {204u, "x"}, {206u, "x"}}) {
+  for (const auto& [status, field] :
+       {std::pair{200u, "content-type"}, {200u, "transfer-encoding"}, {204u, "x"}, {206u, "x"}}) {
     open();
     closed.clear();
     inner.closed.reset();
@@ -222,7 +228,8 @@ TEST_F(UdpTunnelTest, DestroyingItEndsTheExchange) {
 }
 
 TEST_F(UdpTunnelTest, ClosedMayDestroyTheTunnel) {
-  tunnel = std::make_unique<UdpTunnel>(connection, ProxyTemplate::parse("https://p").value(), Target{"a", 1}, http::Fields{},
+  tunnel = std::make_unique<UdpTunnel>(connection, ProxyTemplate::parse("https://p").value(), Target{"a", 1},
+                                       http::Fields{},
                                        TunnelEvents{nullptr, [this](const Error&) { tunnel.reset(); }});
   tunnel->set_receiver(&inner);
   exchange = &connection.last();

@@ -1,12 +1,12 @@
 #include "masque/uri_template.h"
 
+#include "net/address.h"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <optional>
 #include <utility>
-
-#include "net/address.h"
 
 namespace sallyport::masque {
 namespace {
@@ -68,7 +68,8 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
   return port;
 }
 
-/// An IPv4 or IPv6 address without zone (a zone means nothing to another machine), or what may stand in a DNS name.
+/// An IPv4 or IPv6 address without zone (a zone means nothing to another machine), or what may stand in a DNS
+/// name.
 bool is_host(std::string_view host) {
   if (host.find(':') != std::string_view::npos) {
     if (host.find('%') != std::string_view::npos) return false;
@@ -197,8 +198,8 @@ Result<> check_path_template(std::string_view whole, std::string_view path) {
   return {};
 }
 
-/// The two values of `query` under these names. Each may be there once: two of a kind would mean one target to us and another to whoever
-/// filters in front of us.
+/// The two values of `query` under these names. Each may be there once: two of a kind would mean one target
+/// to us and another to whoever filters in front of us.
 struct QueryTarget {
   std::optional<std::string_view> host, port;
   bool twice = false;
@@ -229,14 +230,16 @@ Result<ProxyTemplate> ProxyTemplate::parse(std::string_view text) {
   constexpr std::string_view scheme = "https://";
   if (!std::ranges::equal(text.substr(0, scheme.size()), scheme,
                           [](char a, char b) { return a == b || (a >= 'A' && a <= 'Z' && a + 32 == b); }))
-    return std::unexpected(fail_template(text, "name it as https://HOST[:PORT] or as a URI template").error());
+    return std::unexpected(
+        fail_template(text, "name it as https://HOST[:PORT] or as a URI template").error());
   const std::string_view rest = text.substr(scheme.size());
   const auto slash = rest.find('/');
   const std::string_view authority = rest.substr(0, slash);
   const auto host_port = split_host_port(authority);
   if (!host_port)
     return std::unexpected(
-        fail_template(text, quoted(authority) + " is not HOST[:PORT]; an IPv6 address stands in brackets").error());
+        fail_template(text, quoted(authority) + " is not HOST[:PORT]; an IPv6 address stands in brackets")
+            .error());
   ProxyTemplate result;
   result.host_ = host_port->host;
   if (host_port->port) {
@@ -287,8 +290,7 @@ Result<Target> match_udp_path(std::string_view path) {
   if (before.starts_with(prefix)) {
     const std::string_view variables = before.substr(prefix.size());
     const auto slash = variables.find('/');
-    if (slash == std::string_view::npos)
-      return fail(ErrorKind::protocol, "the path has no target_port");
+    if (slash == std::string_view::npos) return fail(ErrorKind::protocol, "the path has no target_port");
     std::string_view port = variables.substr(slash + 1);
     if (port.ends_with('/')) port.remove_suffix(1);
     return make_target(variables.substr(0, slash), port);
@@ -300,8 +302,8 @@ Result<Target> match_udp_path(std::string_view path) {
       const QueryTarget found(path.substr(question + 1), host_name, port_name);
       if (!found.host && !found.port) continue;
       if (!found.host || !found.port || found.twice)
-        return fail(ErrorKind::protocol,
-                    "the query needs " + std::string(host_name) + " and " + std::string(port_name) + ", each once");
+        return fail(ErrorKind::protocol, "the query needs " + std::string(host_name) + " and " +
+                                             std::string(port_name) + ", each once");
       return make_target(*found.host, *found.port);
     }
   }

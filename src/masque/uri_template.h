@@ -1,11 +1,11 @@
-// The URI templates by which a client finds a proxy's CONNECT-UDP and CONNECT-TCP resources (RFC 9298 §3, RFC 6570 level 3 as far as those
-// use it), and how a proxy reads the variables back out of a request's path.
+// The URI templates by which a client finds a proxy's CONNECT-UDP and CONNECT-TCP resources (RFC 9298 §3, RFC
+// 6570 level 3 as far as those use it), and how a proxy reads the variables back out of a request's path.
 #pragma once
+
+#include "base/result.h"
 
 #include <string>
 #include <string_view>
-
-#include "base/result.h"
 
 namespace sallyport::masque {
 
@@ -17,7 +17,8 @@ struct Target {
   std::string to_string() const;  ///< "host:port", with brackets where needed
 };
 
-inline constexpr std::string_view default_udp_template_path = "/.well-known/masque/udp/{target_host}/{target_port}/";
+inline constexpr std::string_view default_udp_template_path =
+    "/.well-known/masque/udp/{target_host}/{target_port}/";
 
 /// A proxy as a user names it: "https://host[:port]" (the default template is added) or a whole template.
 class ProxyTemplate {
@@ -36,8 +37,9 @@ class ProxyTemplate {
   std::string path_;
 };
 
-/// A proxy's side: the target in `path` (default template, with or without its last slash, or the query form ?h=&p= /
-/// ?target_host=&target_port=). Error kind protocol for malformed values (400); kind closed when the path is none of ours (404).
+/// A proxy's side: the target in `path` (default template, with or without its last slash, or the query form
+/// ?h=&p= / ?target_host=&target_port=). Error kind protocol for malformed values (400); kind closed when the
+/// path is none of ours (404).
 Result<Target> match_udp_path(std::string_view path);
 
 /// "host:port" of a CONNECT request's authority.

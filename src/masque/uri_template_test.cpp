@@ -1,9 +1,9 @@
 #include "masque/uri_template.h"
 
-#include <gtest/gtest.h>
-
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace sallyport::masque {
 namespace {
@@ -16,17 +16,32 @@ struct Expansion {
 
 TEST(ProxyTemplate, Expands) {
   const std::vector<Expansion> cases{
-      {"https://proxy.example", "proxy.example", {"192.0.2.6", 443}, "/.well-known/masque/udp/192.0.2.6/443/"},
+      {"https://proxy.example",
+       "proxy.example",
+       {"192.0.2.6", 443},
+       "/.well-known/masque/udp/192.0.2.6/443/"},
       {"https://proxy.example/", "proxy.example", {"a.example", 1}, "/.well-known/masque/udp/a.example/1/"},
-      {"HTTPS://proxy.example:443", "proxy.example", {"a.example", 1}, "/.well-known/masque/udp/a.example/1/"},
-      {"https://[2001:db8::1]:4443", "[2001:db8::1]:4443", {"2001:db8::42", 65535},
+      {"HTTPS://proxy.example:443",
+       "proxy.example",
+       {"a.example", 1},
+       "/.well-known/masque/udp/a.example/1/"},
+      {"https://[2001:db8::1]:4443",
+       "[2001:db8::1]:4443",
+       {"2001:db8::42", 65535},
        "/.well-known/masque/udp/2001%3Adb8%3A%3A42/65535/"},
       {"https://[2001:db8::1]", "[2001:db8::1]", {"a", 7}, "/.well-known/masque/udp/a/7/"},
-      {"https://p:4443/masque?h={target_host}&p={target_port}", "p:4443", {"2001:db8::42", 443},
+      {"https://p:4443/masque?h={target_host}&p={target_port}",
+       "p:4443",
+       {"2001:db8::42", 443},
        "/masque?h=2001%3Adb8%3A%3A42&p=443"},
-      {"https://p:4443/masque{?target_host,target_port}", "p:4443", {"a.example", 443},
+      {"https://p:4443/masque{?target_host,target_port}",
+       "p:4443",
+       {"a.example", 443},
        "/masque?target_host=a.example&target_port=443"},
-      {"https://p/m?k=v{&target_port,target_host}", "p", {"a.example", 53}, "/m?k=v&target_port=53&target_host=a.example"},
+      {"https://p/m?k=v{&target_port,target_host}",
+       "p",
+       {"a.example", 53},
+       "/m?k=v&target_port=53&target_host=a.example"},
       {"https://p/m{?user,target_host,target_port,x}", "p", {"a", 5}, "/m?target_host=a&target_port=5"},
       {"https://p/{user}/{target_host,target_port}/%7Ex/{target_host}", "p", {"a", 5}, "//a,5/%7Ex/a"},
   };
@@ -46,19 +61,41 @@ TEST(ProxyTemplate, NamesHostWithoutBrackets) {
 }
 
 TEST(ProxyTemplate, RefusesWhatRfc9298Section2Forbids) {
-  for (const std::string_view text : {
-           "", "proxy.example", "http://proxy.example", "https://", "https:///x", "https://user@p", "https://p:0",
-           "https://p:65536", "https://p:", "https://p:4a", "https://2001:db8::1", "https://[p]", "https://[::1",
-           "https://[::1]x", "https://p?h={target_host}&p={target_port}", "https://{target_host}/{target_port}",
-           "https://p/x", "https://p/{target_host}", "https://p/{target_port}",
-           "https://p/{+target_host}/{target_port}", "https://p/{#target_host}/{target_port}",
-           "https://p/{.target_host}/{target_port}", "https://p{/target_host}{/target_port}",
-           "https://p/x{;target_host,target_port}", "https://p/{target_host:3}/{target_port}",
-           "https://p/{target_host*}/{target_port}", "https://p/{target_host}/{target_port",
-           "https://p/{target_host}/target_port}", "https://p/{target_host}/{target_port}#f",
-           "https://p/{target_host}/{target_port}/{}", "https://p/{target_host,}/{target_port}",
-           "https://p/{target_host}/{target_port}/ ", "https://p/{target_host}/{target_port}/\xc3\xa4",
-           "https://p/%zz/{target_host}/{target_port}", "https://p/%4"}) {
+  for (const std::string_view text : {"",
+                                      "proxy.example",
+                                      "http://proxy.example",
+                                      "https://",
+                                      "https:///x",
+                                      "https://user@p",
+                                      "https://p:0",
+                                      "https://p:65536",
+                                      "https://p:",
+                                      "https://p:4a",
+                                      "https://2001:db8::1",
+                                      "https://[p]",
+                                      "https://[::1",
+                                      "https://[::1]x",
+                                      "https://p?h={target_host}&p={target_port}",
+                                      "https://{target_host}/{target_port}",
+                                      "https://p/x",
+                                      "https://p/{target_host}",
+                                      "https://p/{target_port}",
+                                      "https://p/{+target_host}/{target_port}",
+                                      "https://p/{#target_host}/{target_port}",
+                                      "https://p/{.target_host}/{target_port}",
+                                      "https://p{/target_host}{/target_port}",
+                                      "https://p/x{;target_host,target_port}",
+                                      "https://p/{target_host:3}/{target_port}",
+                                      "https://p/{target_host*}/{target_port}",
+                                      "https://p/{target_host}/{target_port",
+                                      "https://p/{target_host}/target_port}",
+                                      "https://p/{target_host}/{target_port}#f",
+                                      "https://p/{target_host}/{target_port}/{}",
+                                      "https://p/{target_host,}/{target_port}",
+                                      "https://p/{target_host}/{target_port}/ ",
+                                      "https://p/{target_host}/{target_port}/\xc3\xa4",
+                                      "https://p/%zz/{target_host}/{target_port}",
+                                      "https://p/%4"}) {
     const auto parsed = ProxyTemplate::parse(text);
     ASSERT_FALSE(parsed) << text;
     EXPECT_EQ(parsed.error().kind, ErrorKind::usage) << text;
@@ -88,24 +125,41 @@ TEST(MatchUdpPath, FindsTheTarget) {
 
 TEST(MatchUdpPath, MalformedVariablesAreProtocolErrors) {  // bad input 26
   const std::string too_long(254, 'a');
-  for (const std::string& path :
-       {std::string("/.well-known/masque/udp/"), std::string("/.well-known/masque/udp/a"),
-        std::string("/.well-known/masque/udp/a/"), std::string("/.well-known/masque/udp//443/"),
-        std::string("/.well-known/masque/udp/a/0/"), std::string("/.well-known/masque/udp/a/65536/"),
-        std::string("/.well-known/masque/udp/a/99999999999999999999/"), std::string("/.well-known/masque/udp/a/-1/"),
-        std::string("/.well-known/masque/udp/a/+1/"), std::string("/.well-known/masque/udp/a/1x/"),
-        std::string("/.well-known/masque/udp/a/%201/"), std::string("/.well-known/masque/udp/a/443//"),
-        std::string("/.well-known/masque/udp/a/443/b"), std::string("/.well-known/masque/udp/%/443/"),
-        std::string("/.well-known/masque/udp/%4/443/"), std::string("/.well-known/masque/udp/%gg/443/"),
-        std::string("/.well-known/masque/udp/a%00b/443/"), std::string("/.well-known/masque/udp/a%0d%0a/443/"),
-        std::string("/.well-known/masque/udp/a%2Fb/443/"), std::string("/.well-known/masque/udp/a%20b/443/"),
-        std::string("/.well-known/masque/udp/a@b/443/"), std::string("/.well-known/masque/udp/%c3%a4/443/"),
-        std::string("/.well-known/masque/udp/%5B::1%5D/443/"), std::string("/.well-known/masque/udp/fe80::1%251/443/"),
-        std::string("/.well-known/masque/udp/1:2:3/443/"), std::string("/.well-known/masque/udp/*/443/"),
-        "/.well-known/masque/udp/" + too_long + "/443/", std::string("/masque?h=a"), std::string("/masque?p=1"),
-        std::string("/masque?h=a&p"), std::string("/masque?h=&p=1"), std::string("/masque?h=a&p=0"),
-        std::string("/masque?h=a&p=1&h=b"), std::string("/masque?h=a&p=1&p=1"),
-        std::string("/masque?target_host=a&p=1")}) {
+  for (const std::string& path : {std::string("/.well-known/masque/udp/"),
+                                  std::string("/.well-known/masque/udp/a"),
+                                  std::string("/.well-known/masque/udp/a/"),
+                                  std::string("/.well-known/masque/udp//443/"),
+                                  std::string("/.well-known/masque/udp/a/0/"),
+                                  std::string("/.well-known/masque/udp/a/65536/"),
+                                  std::string("/.well-known/masque/udp/a/99999999999999999999/"),
+                                  std::string("/.well-known/masque/udp/a/-1/"),
+                                  std::string("/.well-known/masque/udp/a/+1/"),
+                                  std::string("/.well-known/masque/udp/a/1x/"),
+                                  std::string("/.well-known/masque/udp/a/%201/"),
+                                  std::string("/.well-known/masque/udp/a/443//"),
+                                  std::string("/.well-known/masque/udp/a/443/b"),
+                                  std::string("/.well-known/masque/udp/%/443/"),
+                                  std::string("/.well-known/masque/udp/%4/443/"),
+                                  std::string("/.well-known/masque/udp/%gg/443/"),
+                                  std::string("/.well-known/masque/udp/a%00b/443/"),
+                                  std::string("/.well-known/masque/udp/a%0d%0a/443/"),
+                                  std::string("/.well-known/masque/udp/a%2Fb/443/"),
+                                  std::string("/.well-known/masque/udp/a%20b/443/"),
+                                  std::string("/.well-known/masque/udp/a@b/443/"),
+                                  std::string("/.well-known/masque/udp/%c3%a4/443/"),
+                                  std::string("/.well-known/masque/udp/%5B::1%5D/443/"),
+                                  std::string("/.well-known/masque/udp/fe80::1%251/443/"),
+                                  std::string("/.well-known/masque/udp/1:2:3/443/"),
+                                  std::string("/.well-known/masque/udp/*/443/"),
+                                  "/.well-known/masque/udp/" + too_long + "/443/",
+                                  std::string("/masque?h=a"),
+                                  std::string("/masque?p=1"),
+                                  std::string("/masque?h=a&p"),
+                                  std::string("/masque?h=&p=1"),
+                                  std::string("/masque?h=a&p=0"),
+                                  std::string("/masque?h=a&p=1&h=b"),
+                                  std::string("/masque?h=a&p=1&p=1"),
+                                  std::string("/masque?target_host=a&p=1")}) {
     const auto matched = match_udp_path(path);
     ASSERT_FALSE(matched) << path;
     EXPECT_EQ(matched.error().kind, ErrorKind::protocol) << path;
@@ -113,8 +167,9 @@ TEST(MatchUdpPath, MalformedVariablesAreProtocolErrors) {  // bad input 26
 }
 
 TEST(MatchUdpPath, OtherPathsAreNotOurs) {
-  for (const std::string_view path : {"", "/", "/index.html", "/.well-known/masque/udp", "/.well-known/masque/ip/a/1/",
-                                      "/x?y=z", "/x?", "/.WELL-KNOWN/masque/udp/a/1/"}) {
+  for (const std::string_view path :
+       {"", "/", "/index.html", "/.well-known/masque/udp", "/.well-known/masque/ip/a/1/", "/x?y=z", "/x?",
+        "/.WELL-KNOWN/masque/udp/a/1/"}) {
     const auto matched = match_udp_path(path);
     ASSERT_FALSE(matched) << path;
     EXPECT_EQ(matched.error().kind, ErrorKind::closed) << path;
@@ -130,7 +185,9 @@ TEST(MatchUdpPath, ErrorsRepeatOnlyPrintableWords) {
 
 TEST(ParseAuthority, TakesHostAndPort) {
   const std::vector<std::pair<std::string_view, Target>> cases{
-      {"a.example:443", {"a.example", 443}}, {"192.0.2.1:1", {"192.0.2.1", 1}}, {"[2001:db8::1]:65535", {"2001:db8::1", 65535}}};
+      {"a.example:443", {"a.example", 443}},
+      {"192.0.2.1:1", {"192.0.2.1", 1}},
+      {"[2001:db8::1]:65535", {"2001:db8::1", 65535}}};
   for (const auto& [text, target] : cases) {
     const auto parsed = parse_authority(text);
     ASSERT_TRUE(parsed) << text;
@@ -140,9 +197,10 @@ TEST(ParseAuthority, TakesHostAndPort) {
 }
 
 TEST(ParseAuthority, RefusesTheRest) {
-  for (const std::string_view text : {"", "a", "a:", ":443", "a:0", "a:65536", "a:b", "a:1:2", "2001:db8::1:443", "[::1]",
-                                      "[::1]:", "[::1:443", "[a]:443", "[192.0.2.1]:443", "u@a:443", "a:443/", "a b:443",
-                                      "[fe80::1%251]:443", "https://a:443"})
+  for (const std::string_view text :
+       {"", "a", "a:", ":443", "a:0", "a:65536", "a:b", "a:1:2", "2001:db8::1:443", "[::1]",
+        "[::1]:", "[::1:443", "[a]:443", "[192.0.2.1]:443", "u@a:443", "a:443/", "a b:443",
+        "[fe80::1%251]:443", "https://a:443"})
     EXPECT_FALSE(parse_authority(text)) << text;
 }
 

@@ -98,7 +98,8 @@ std::size_t UdpReceiveBatch::receive(int fd, std::size_t limit, bool want_names,
     header.msg_namelen = want_names ? sizeof(sockaddr_in6) : 0;
     header.msg_controllen = sizeof(Control);
   }
-  const int count = ::recvmmsg(fd, slots_->headers.data(), static_cast<unsigned>(limit), MSG_DONTWAIT, nullptr);
+  const int count =
+      ::recvmmsg(fd, slots_->headers.data(), static_cast<unsigned>(limit), MSG_DONTWAIT, nullptr);
   error = count < 0 ? errno : 0;
   return count < 0 ? 0 : static_cast<std::size_t>(count);
 }

@@ -22,8 +22,8 @@ constexpr std::size_t max_backlog = 1024 * 1024;
 // How much one socket may read in a turn before the others have theirs.
 constexpr std::size_t read_budget_bytes = 512 * 1024;
 constexpr unsigned read_budget_calls = 4;
-/// Messages taken at once from a socket with one far end, whose datagrams GRO joins anyway: what a receiver cannot pass on stays in the
-/// kernel's buffer instead of being copied aside.
+/// Messages taken at once from a socket with one far end, whose datagrams GRO joins anyway: what a receiver
+/// cannot pass on stays in the kernel's buffer instead of being copied aside.
 constexpr std::size_t connected_batch = 4;
 
 // An IP packet's 65,535 bytes less the headers; IPv6 does not count its own.

@@ -92,6 +92,7 @@ Stats Connection::stats() const {
   stats.started = impl.started;
   stats.established = impl.established;
   stats.first_byte = impl.tap.first_one_rtt();
+  stats.last_received = impl.tap.last_opened();
   return stats;
 }
 

@@ -37,6 +37,7 @@ struct Stats {
   std::uint64_t ecn_marked = 0;  ///< CE-marked packets received
   std::uint64_t path_changes = 0, key_updates = 0;
   Time started{}, established{}, first_byte{};  ///< first_byte: first 1-RTT packet received ("QUIC time to first byte")
+  Time last_received{};  ///< the newest packet that was authentic
 };
 
 /// What the connections of one process share.

@@ -60,6 +60,10 @@ void Impl::fill(ngtcp2_settings& settings, ngtcp2_transport_params& parameters,
   parameters.max_idle_timeout = quic::to_native(config->idle_timeout);
   parameters.active_connection_id_limit = connection_ids;
   parameters.max_datagram_frame_size = config->max_datagram_frame_size;
+  // A client inside another connection knows what its path carries, the server at the other end does not: told so, it need not find out by
+  // losing packets that carry connections further in.
+  if (!is_server)
+    parameters.max_udp_payload_size = std::clamp<std::uint64_t>(path->max_datagram_size(), minimum_udp_payload, 65'527);
 }
 
 Result<> Impl::begin(std::unique_ptr<tls::QuicSession> session, Bytes original_id, const std::string& title) {

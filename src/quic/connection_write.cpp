@@ -73,7 +73,8 @@ void Impl::write_packets(Time at) {
   if (mtu.wants_probe() && !write_probe(batch, at)) return;
 
   StreamWrite streams;
-  bool datagrams_turn = true;
+  // What ngtcp2 has to say goes ahead where a small packet is to show whether only large ones are lost.
+  bool datagrams_turn = !mtu.suspects_black_hole();
   std::size_t turn = 0;
   // A packet beyond the quantum would leave in a system call of its own.
   while (!batch.blocked() && batch.total() + mtu.stream_packet_size() <= quantum) {

@@ -50,6 +50,7 @@ void PacketTap::on_seal(Bytes header, Bytes frames) {
 
 void PacketTap::on_open(Bytes header, Bytes frames) {
   ++packets_received_;
+  last_opened_ = now_;
   const trace::PacketType type = type_of(header);
   if (recorder_ != nullptr) {
     const Space space = space_of(type);

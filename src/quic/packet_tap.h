@@ -38,6 +38,7 @@ class PacketTap {
   std::uint64_t key_updates() const { return key_updates_; }
   /// When the first 1-RTT packet was received; the epoch when none was.
   Time first_one_rtt() const { return first_one_rtt_; }
+  Time last_opened() const { return last_opened_; }
 
  private:
   /// Initial, Handshake, and 0-RTT with 1-RTT (RFC 9000 §12.3).
@@ -50,7 +51,7 @@ class PacketTap {
 
   PathMtu& mtu_;
   trace::Recorder* recorder_ = nullptr;
-  Time now_{}, first_one_rtt_{};
+  Time now_{}, first_one_rtt_{}, last_opened_{};
   AckWatch acks_;
   std::vector<StopSending> stops_;
   std::array<std::uint64_t, space_count> next_sent_{}, next_received_{};

@@ -164,7 +164,7 @@ void PathMtu::on_turn(Time now, Duration pto) {
 }
 
 void PathMtu::on_refused(Time now) {
-  if (phase_ != Phase::idle || !discover_ || proven_ + granularity >= limit_ || now < refusal_counts_from_) return;
+  if (phase_ != Phase::idle || !discover_ || proven_ >= limit_ || now < refusal_counts_from_) return;
   search_again(limit_, limit_ + 1, now);
   datagrams_only_ = true;
   refusal_counts_from_ = now + refusal_pause_;

@@ -29,6 +29,8 @@ class PathMtu {
   /// Room for the next packet of DATAGRAM frames.
   std::size_t datagram_packet_size() const;
   std::size_t proven() const { return proven_; }
+  /// Nothing large was answered for a while: the next packet had better be a small one.
+  bool suspects_black_hole() const { return suspect_; }
   std::size_t limit() const { return limit_; }
 
   /// The handshake is complete: ngtcp2's search begins.

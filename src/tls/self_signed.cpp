@@ -28,8 +28,9 @@ class Steps {
   int first_ = 0;
 };
 
-/// RFC 5915 §3 wants the 32 octets of the private value, but GnuTLS writes it like a number: with a zero before a set top bit, and
-/// without the zeros it begins with. Some readers refuse the latter, so only keys for which both are the same are taken.
+/// RFC 5915 §3 wants the 32 octets of the private value, but GnuTLS writes it like a number: with a zero
+/// before a set top bit, and without the zeros it begins with. Some readers refuse the latter, so only keys
+/// for which both are the same are taken.
 bool is_written_right(gnutls_x509_privkey_t key) {
   Datum value;
   gnutls_ecc_curve_t curve;

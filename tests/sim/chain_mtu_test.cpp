@@ -47,12 +47,12 @@ TEST_P(ChainThatFits, TransfersAndShowsItsBudgets) {
   EXPECT_TRUE(scene.run());
   expect_intact(down, 300'000);
   expect_intact(up, 300'000);
+  scene.network.run_for(20s);  // the searches end
   const auto links = scene.client().figures();
   for (std::size_t i = 0; i < links.size(); ++i) {
-    // What is found may be a little less than what the path carries, but never so much less that what is inside does not fit.
     const std::size_t carried = mtu - headers - i * hop_cost;
     EXPECT_LE(links[i].quic.max_udp_payload, carried) << links[i].title;
-    EXPECT_GT(links[i].quic.max_udp_payload + 24, carried) << links[i].title;
+    EXPECT_GT(links[i].quic.max_udp_payload + 16, carried) << links[i].title;
     if (i < hops) {
       EXPECT_GE(links[i].path_budget, quic_minimum) << links[i].title;
     }
