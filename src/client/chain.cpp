@@ -133,8 +133,8 @@ struct Chain::Impl {
     if (!waited && broken) broken(reason);
   }
 
-  /// Silence inside the first `outer` hops is that hop's that was silent itself about as long. (Half as long may be the pause between two
-  /// attempts to reach what is inside, each of which it answers.)
+  /// Silence inside the first `outer` hops is that hop's that was silent itself about as long. (Half as long
+  /// may be the pause between two attempts to reach what is inside, each of which it answers.)
   Error blamed(const Error& why, const Link& link, std::size_t outer) const {
     if (why.kind != ErrorKind::timeout) return why;
     const Time now = context.timers().now(), heard = link.figures().quic.last_received;
@@ -143,7 +143,8 @@ struct Chain::Impl {
       const LinkFigures hop = hops[i]->figures();
       const Duration hop_silence = now - hop.quic.last_received;
       if (hop.quic.last_received == Time{} || hop_silence < silence * 3 / 4) continue;
-      return {ErrorKind::timeout, fmt::format("{}: nothing came from it for {} s", hop.title, hop_silence / 1s), why.code};
+      return {ErrorKind::timeout,
+              fmt::format("{}: nothing came from it for {} s", hop.title, hop_silence / 1s), why.code};
     }
     return why;
   }

@@ -1,13 +1,14 @@
-// AckWatch: counts the packets that a connection lost, which ngtcp2 does not tell. A packet counts as lost when it is still
-// unacknowledged as one sent three or more packets after it is acknowledged (RFC 9002 §6.1.1). Packets at the very end of a
-// transfer, lost by time alone, are counted when a later acknowledgement passes them; one that was only overtaken by that
-// much stays counted. Used by PacketTap, for 1-RTT and 0-RTT packets (one number space).
+// AckWatch: counts the packets that a connection lost, which ngtcp2 does not tell. A packet counts as lost
+// when it is still unacknowledged as one sent three or more packets after it is acknowledged (RFC 9002
+// §6.1.1). Packets at the very end of a transfer, lost by time alone, are counted when a later
+// acknowledgement passes them; one that was only overtaken by that much stays counted. Used by PacketTap, for
+// 1-RTT and 0-RTT packets (one number space).
 #pragma once
+
+#include "quic/frame_reader.h"
 
 #include <algorithm>
 #include <cstdint>
-
-#include "quic/frame_reader.h"
 
 namespace sallyport::quic {
 
@@ -20,12 +21,14 @@ class AckWatch {
     next_ = number + 1;
   }
 
-  /// Calls `on_lost(number)` for each packet that this acknowledgement shows to be lost. Every packet is judged once.
+  /// Calls `on_lost(number)` for each packet that this acknowledgement shows to be lost. Every packet is
+  /// judged once.
   template <class OnLost>
   void on_ack(const AckRanges& ack, OnLost&& on_lost) {
     // A claim about packets never sent is ngtcp2's to punish; here it must merely not be believed.
     if (ack.largest() >= next_ || ack.largest() < judged_) return;
-    const std::uint64_t end = std::max(judged_, ack.largest() + 1 - std::min(packet_threshold, ack.largest() + 1));
+    const std::uint64_t end =
+        std::max(judged_, ack.largest() + 1 - std::min(packet_threshold, ack.largest() + 1));
     std::uint64_t at = judged_;
     if (ack.cut) at = std::max(at, std::min(end, ack.ranges[ack.count - 1].first));
     const auto judge_until = [&](std::uint64_t stop) {
@@ -43,7 +46,8 @@ class AckWatch {
       at = std::max(at, range.last + 1);
     }
     judge_until(end);
-    // The peer may leave those too new to be judged out of its next acknowledgement, once it knows that this one arrived.
+    // The peer may leave those too new to be judged out of its next acknowledgement, once it knows that this
+    // one arrived.
     unsigned recent = end - judged_ < 8 ? static_cast<unsigned>(recent_) >> (end - judged_) : 0;
     for (std::uint64_t number = end; number <= ack.largest(); ++number)
       if (ack.covers(number)) recent |= 1u << (number - end);
@@ -55,10 +59,12 @@ class AckWatch {
   std::uint64_t next() const { return next_; }
 
  private:
-  bool was_acked(std::uint64_t number) const { return number - judged_ < 8 && (recent_ >> (number - judged_) & 1) != 0; }
+  bool was_acked(std::uint64_t number) const {
+    return number - judged_ < 8 && (recent_ >> (number - judged_) & 1) != 0;
+  }
 
-  std::uint64_t next_ = 0;     // the number after the last one sent
-  std::uint64_t judged_ = 0;   // all below are known to be acknowledged or lost
+  std::uint64_t next_ = 0;                     // the number after the last one sent
+  std::uint64_t judged_ = 0;                   // all below are known to be acknowledged or lost
   std::uint64_t skipped_ = ~std::uint64_t{0};  // the last number left out on purpose (RFC 9000 §21.4)
   std::uint64_t lost_ = 0;
   std::uint8_t recent_ = 0;  // bit i: judged_ + i, not to be judged yet, is acknowledged

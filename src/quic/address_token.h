@@ -1,17 +1,17 @@
-// AddressTokens: tokens that prove a client's address to a server (RFC 9000 §8.1): those of Retry packets, and those of NEW_TOKEN
-// frames for later connections. Sealed with keys of the deployment's secret, bound to the address, and each good for one QUIC
-// version only (RFC 9369 §5).
+// AddressTokens: tokens that prove a client's address to a server (RFC 9000 §8.1): those of Retry packets,
+// and those of NEW_TOKEN frames for later connections. Sealed with keys of the deployment's secret, bound to
+// the address, and each good for one QUIC version only (RFC 9369 §5).
 #pragma once
+
+#include "base/time.h"
+#include "net/address.h"
+#include "tls/server_secret.h"
 
 #include <array>
 #include <cstdint>
 #include <vector>
 
 #include <ngtcp2/ngtcp2.h>
-
-#include "base/time.h"
-#include "net/address.h"
-#include "tls/server_secret.h"
 
 namespace sallyport::quic {
 
@@ -26,11 +26,14 @@ class AddressTokens {
 
   explicit AddressTokens(const tls::ServerSecret& secret);
 
-  Verdict check(const ngtcp2_pkt_hd& initial, const net::SocketAddress& remote, Time now, ngtcp2_cid& original_id) const;
+  Verdict check(const ngtcp2_pkt_hd& initial, const net::SocketAddress& remote, Time now,
+                ngtcp2_cid& original_id) const;
   /// Empty on failure.
-  std::vector<std::uint8_t> make_retry(std::uint32_t version, const net::SocketAddress& remote, const ngtcp2_cid& retry_id,
-                                       const ngtcp2_cid& original_id, Time now) const;
-  std::vector<std::uint8_t> make_new_token(std::uint32_t version, const net::SocketAddress& remote, Time now) const;
+  std::vector<std::uint8_t> make_retry(std::uint32_t version, const net::SocketAddress& remote,
+                                       const ngtcp2_cid& retry_id, const ngtcp2_cid& original_id,
+                                       Time now) const;
+  std::vector<std::uint8_t> make_new_token(std::uint32_t version, const net::SocketAddress& remote,
+                                           Time now) const;
 
  private:
   using Key = std::array<std::uint8_t, 32>;

@@ -1,6 +1,10 @@
-// Application: what the protocol above (HTTP/3) does for a quic::Connection. The connection calls it; it is not owned by the
-// connection and must outlive it (a server's Endpoint keeps both).
+// Application: what the protocol above (HTTP/3) does for a quic::Connection. The connection calls it; it is
+// not owned by the connection and must outlive it (a server's Endpoint keeps both).
 #pragma once
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/time.h"
 
 #include <cstdint>
 #include <span>
@@ -8,25 +12,27 @@
 
 #include <sys/uio.h>
 
-#include "base/bytes.h"
-#include "base/result.h"
-#include "base/time.h"
-
 namespace sallyport::quic {
 
 using StreamId = std::int64_t;
 
-inline bool is_bidirectional(StreamId id) { return (id & 2) == 0; }
-inline bool is_client_initiated(StreamId id) { return (id & 1) == 0; }
+inline bool is_bidirectional(StreamId id) {
+  return (id & 2) == 0;
+}
+inline bool is_client_initiated(StreamId id) {
+  return (id & 1) == 0;
+}
 
 /// Why a connection ended.
 struct Closed {
   enum class By : std::uint8_t {
-    us, peer,            ///< CONNECTION_CLOSE, sent or received
-    idle_timeout, handshake_timeout,
+    us,
+    peer,  ///< CONNECTION_CLOSE, sent or received
+    idle_timeout,
+    handshake_timeout,
     stateless_reset,
-    version,             ///< no version in common
-    path,                ///< the path under it closed (a hop died, the socket failed)
+    version,  ///< no version in common
+    path,     ///< the path under it closed (a hop died, the socket failed)
   };
   By by = By::us;
   bool application = false;  ///< `code` is an application error (HTTP/3), not a transport error
@@ -40,25 +46,26 @@ struct Closed {
 
 /// What the application has to send next.
 struct StreamData {
-  StreamId id = -1;                  ///< -1: nothing now
-  std::span<const ::iovec> pieces;   ///< stay valid until acked
+  StreamId id = -1;                 ///< -1: nothing now
+  std::span<const ::iovec> pieces;  ///< stay valid until acked
   bool fin = false;
 };
 
 class Application {
  public:
   virtual ~Application() = default;
-  /// Streams may be opened. On a client: the handshake is complete and the server verified (with 0-RTT, streams may be opened before
-  /// it). On a server: already when its first flight goes out, so that what is sent from here reaches the client with it; what
-  /// the client sends while !Connection::is_established() came as 0-RTT and may be a replay.
+  /// Streams may be opened. On a client: the handshake is complete and the server verified (with 0-RTT,
+  /// streams may be opened before it). On a server: already when its first flight goes out, so that what is
+  /// sent from here reaches the client with it; what the client sends while !Connection::is_established()
+  /// came as 0-RTT and may be a replay.
   virtual void on_established(Time now) = 0;
   /// 0-RTT was refused: everything sent so far is gone; streams are to be opened anew.
   virtual void on_early_data_rejected(Time /*now*/) {}
   /// Credit for more streams of ours came (or may have: it is also called where none was awaited).
   virtual void on_streams_available() {}
 
-  /// The bytes are valid during the call; their flow-control credit comes back only by Connection::consume(). A returned Error ends
-  /// the connection with its `code` as application error.
+  /// The bytes are valid during the call; their flow-control credit comes back only by Connection::consume().
+  /// A returned Error ends the connection with its `code` as application error.
   virtual Result<> on_stream_data(StreamId id, Bytes data, bool fin) = 0;
   virtual Result<> on_stream_reset(StreamId id, std::uint64_t code) = 0;
   /// The peer wants no more of this stream; it was reset with the same code already. May be repeated.
@@ -83,7 +90,8 @@ class Application {
   virtual void on_max_datagram_payload(std::size_t /*bytes*/) {}
   /// The datagram queue, full before, is half empty.
   virtual void on_datagrams_writable() {}
-  /// The last call. The Connection may be destroyed after it returned; not inside it, nor inside any other of these calls.
+  /// The last call. The Connection may be destroyed after it returned; not inside it, nor inside any other of
+  /// these calls.
   virtual void on_closed(const Closed& why) = 0;
 };
 

@@ -1,17 +1,17 @@
 // TestApplication: an Application that keeps all it is told and sends what it is given, for tests.
 #pragma once
 
+#include "quic/connection.h"
+#include "quic/endpoint.h"
+#include "quic/link_for_test.h"
+#include "tls/certificate.h"
+
 #include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "quic/connection.h"
-#include "quic/endpoint.h"
-#include "quic/link_for_test.h"
-#include "tls/certificate.h"
 
 namespace sallyport::quic::test {
 
@@ -22,7 +22,7 @@ class TestApplication final : public Application {
     bool received_fin = false;
     std::deque<std::string> unacked;  ///< stays in place until acknowledged
     std::size_t acked_of_front = 0;
-    std::string_view unsent;          ///< of unacked.back()
+    std::string_view unsent;  ///< of unacked.back()
     bool fin = false, fin_sent = false, blocked = false;
     std::optional<std::uint64_t> reset_code, stop_code, closed_code;
     ::iovec piece{};
@@ -34,8 +34,8 @@ class TestApplication final : public Application {
   std::vector<std::size_t> payload_sizes;  ///< told by on_max_datagram_payload
   std::optional<Closed> closed;
   std::size_t established = 0, early_rejected = 0, streams_available = 0, writable = 0, early_bytes = 0;
-  bool echo = false;        ///< a server that sends back each stream when it ended
-  bool consumes = true;     ///< gives flow-control credit back at once
+  bool echo = false;     ///< a server that sends back each stream when it ended
+  bool consumes = true;  ///< gives flow-control credit back at once
   std::optional<Error> answer_data_with;
   std::function<void()> when_established;
   std::function<void(const Closed&)> when_closed;
@@ -124,7 +124,8 @@ struct Pair {
   ClientOptions client_options;
   TestApplication client_application;
   std::vector<TestApplication*> server_applications;
-  std::optional<Closed> server_closed;  ///< of the connection that ended last; its application is gone by then
+  std::optional<Closed>
+      server_closed;  ///< of the connection that ended last; its application is gone by then
   std::function<void(TestApplication&)> on_accept;
   std::unique_ptr<Endpoint> endpoint;
   std::unique_ptr<Connection> client;
@@ -153,14 +154,15 @@ struct Pair {
 
   void serve() {
     endpoint.reset();
-    endpoint = std::make_unique<Endpoint>(environment, link.server, server_options, [this](Connection& connection) {
-      auto application = std::make_unique<TestApplication>();
-      application->connection = &connection;
-      server_applications.push_back(application.get());
-      application->when_closed = [this](const Closed& why) { server_closed = why; };
-      if (on_accept) on_accept(*application);
-      return application;
-    });
+    endpoint =
+        std::make_unique<Endpoint>(environment, link.server, server_options, [this](Connection& connection) {
+          auto application = std::make_unique<TestApplication>();
+          application->connection = &connection;
+          server_applications.push_back(application.get());
+          application->when_closed = [this](const Closed& why) { server_closed = why; };
+          if (on_accept) on_accept(*application);
+          return application;
+        });
   }
   void connect() {
     client_application.connection = nullptr;
@@ -172,7 +174,8 @@ struct Pair {
     serve();
     connect();
     return simulation.run_until([this] {
-      return client->is_established() && !server_applications.empty() && server_application().connection->is_established();
+      return client->is_established() && !server_applications.empty() &&
+             server_application().connection->is_established();
     });
   }
   TestApplication& server_application() { return *server_applications.back(); }

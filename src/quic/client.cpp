@@ -1,12 +1,13 @@
-// A client's side of Connection: its start, Version Negotiation, what it remembers for the next time, and migration.
-#include <gnutls/gnutls.h>
-#include <ngtcp2/ngtcp2_crypto_gnutls.h>
+// A client's side of Connection: its start, Version Negotiation, what it remembers for the next time, and
+// migration.
+#include "quic/connection_impl.h"
+#include "quic/native.h"
 
 #include <algorithm>
 #include <array>
 
-#include "quic/connection_impl.h"
-#include "quic/native.h"
+#include <gnutls/gnutls.h>
+#include <ngtcp2/ngtcp2_crypto_gnutls.h>
 
 namespace sallyport::quic {
 namespace {
@@ -15,12 +16,13 @@ using Impl = Connection::Impl;
 
 constexpr std::size_t first_destination_id_length = 8;  // RFC 9000 §7.2: at least 8, unpredictable
 
-// Tickets and tokens are good only for the version of the connection they came with (RFC 9369 §5), so what is remembered
-// starts with that version.
+// Tickets and tokens are good only for the version of the connection they came with (RFC 9369 §5), so what is
+// remembered starts with that version.
 
 std::vector<std::uint8_t> with_version(std::uint32_t version, Bytes content) {
-  std::vector<std::uint8_t> result{static_cast<std::uint8_t>(version >> 24), static_cast<std::uint8_t>(version >> 16),
-                                   static_cast<std::uint8_t>(version >> 8), static_cast<std::uint8_t>(version)};
+  std::vector<std::uint8_t> result{
+      static_cast<std::uint8_t>(version >> 24), static_cast<std::uint8_t>(version >> 16),
+      static_cast<std::uint8_t>(version >> 8), static_cast<std::uint8_t>(version)};
   result.insert(result.end(), content.begin(), content.end());
   return result;
 }
@@ -28,8 +30,8 @@ std::vector<std::uint8_t> with_version(std::uint32_t version, Bytes content) {
 /// Takes the version off the front; 0 when there is none.
 std::uint32_t take_version(Bytes& content) {
   if (content.size() < 4) return 0;
-  const std::uint32_t version =
-      std::uint32_t{content[0]} << 24 | std::uint32_t{content[1]} << 16 | std::uint32_t{content[2]} << 8 | content[3];
+  const std::uint32_t version = std::uint32_t{content[0]} << 24 | std::uint32_t{content[1]} << 16 |
+                                std::uint32_t{content[2]} << 8 | content[3];
   content = content.subspan(4);
   return version;
 }
@@ -40,12 +42,14 @@ bool contains(const std::vector<std::uint32_t>& versions, std::uint32_t version)
 
 }  // namespace
 
-Result<std::unique_ptr<Connection>> Connection::connect(const Environment& environment, net::DatagramPath& path,
-                                                        Application& application, const ClientOptions& options) {
+Result<std::unique_ptr<Connection>> Connection::connect(const Environment& environment,
+                                                        net::DatagramPath& path, Application& application,
+                                                        const ClientOptions& options) {
   if (options.config.versions.empty()) return fail(ErrorKind::usage, "no QUIC version is configured");
   if (path.max_datagram_size() < minimum_udp_payload)
     return fail(ErrorKind::too_large, path_too_narrow(path.max_datagram_size()));
-  auto owned = std::make_unique<Impl>(environment, path, std::make_shared<const Config>(options.config), false);
+  auto owned =
+      std::make_unique<Impl>(environment, path, std::make_shared<const Config>(options.config), false);
   Impl& impl = *owned;
   impl.application = &application;
   impl.current_path = path.net_path();
@@ -107,11 +111,12 @@ Result<> Impl::start_client(std::uint32_t version) {
   random.fill(bytes);
   const ngtcp2_cid destination = to_native_id(Bytes(bytes).first(first_destination_id_length));
   random.fill(bytes);
-  const ngtcp2_cid source = to_native_id(Bytes(bytes).first(std::min<std::size_t>(config->connection_id_length, bytes.size())));
+  const ngtcp2_cid source =
+      to_native_id(Bytes(bytes).first(std::min<std::size_t>(config->connection_id_length, bytes.size())));
   const ngtcp2_path native_path = to_native(current_path);
   ngtcp2_conn* native = nullptr;
-  if (ngtcp2_conn_client_new(&native, &destination, &source, &native_path, version, &callbacks, &settings, &parameters,
-                             nullptr, this) != 0)
+  if (ngtcp2_conn_client_new(&native, &destination, &source, &native_path, version, &callbacks, &settings,
+                             &parameters, nullptr, this) != 0)
     return fail(ErrorKind::resource, "no memory for a QUIC connection");
   conn.reset(native);
   first_version = version;
@@ -123,10 +128,12 @@ Result<> Impl::start_client(std::uint32_t version) {
 }
 
 bool Impl::change_version() {
-  const auto wanted = std::find_if(config->versions.begin(), config->versions.end(),
-                                   [this](std::uint32_t version) { return contains(client->offered, version); });
+  const auto wanted =
+      std::find_if(config->versions.begin(), config->versions.end(),
+                   [this](std::uint32_t version) { return contains(client->offered, version); });
   // A server that speaks the version it was asked for has no reason to negotiate; one change is all there is.
-  if (wanted == config->versions.end() || *wanted == first_version || client->original_version != 0) return false;
+  if (wanted == config->versions.end() || *wanted == first_version || client->original_version != 0)
+    return false;
   client->original_version = first_version;
   const bool had_early_data = std::exchange(early_data, false);
   conn.reset();
@@ -139,7 +146,8 @@ bool Impl::change_version() {
 void Impl::store_session() {
   if (client->options.sessions == nullptr || client->ticket.empty()) return;
   std::array<std::uint8_t, 512> encoded;
-  const ngtcp2_ssize size = ngtcp2_conn_encode_0rtt_transport_params(conn.get(), encoded.data(), encoded.size());
+  const ngtcp2_ssize size =
+      ngtcp2_conn_encode_0rtt_transport_params(conn.get(), encoded.data(), encoded.size());
   if (size < 0) return;
   client->options.sessions->store(
       client->options.origin,
@@ -180,7 +188,8 @@ Result<> Connection::migrate(net::DatagramPath& path) {
     const int error = ngtcp2_conn_initiate_migration(impl.conn.get(), &native, to_native(impl.timers.now()));
     if (error == NGTCP2_ERR_CONN_ID_BLOCKED)
       return fail(ErrorKind::resource, "the server gave no connection ID to move with");
-    if (error != 0) return fail(ErrorKind::denied, std::string("the connection cannot move: ") + ngtcp2_strerror(error));
+    if (error != 0)
+      return fail(ErrorKind::denied, std::string("the connection cannot move: ") + ngtcp2_strerror(error));
     impl.client->next_path = &path;
     impl.client->next_net_path = to;
   }

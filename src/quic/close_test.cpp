@@ -1,7 +1,7 @@
 // How connections end, and what the other side learns.
-#include <gtest/gtest.h>
-
 #include "quic/application_for_test.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::quic {
 namespace {

@@ -1,27 +1,40 @@
 // Closed: why a connection ended, in words.
-#include <fmt/format.h>
+#include "quic/application.h"
 
 #include <array>
 
-#include "quic/application.h"
+#include <fmt/format.h>
 
 namespace sallyport::quic {
 namespace {
 
-constexpr std::uint64_t no_error = 0, connection_refused = 2, crypto_error_first = 0x100, crypto_error_last = 0x1ff;
+constexpr std::uint64_t no_error = 0, connection_refused = 2, crypto_error_first = 0x100,
+                        crypto_error_last = 0x1ff;
 constexpr std::uint64_t h3_no_error = 0x100;  // RFC 9114 §8.1
 
 /// RFC 9000 §20.1
 std::string transport_error_name(std::uint64_t code) {
-  static constexpr std::array<std::string_view, 17> names{
-      "NO_ERROR",          "INTERNAL_ERROR",         "CONNECTION_REFUSED", "FLOW_CONTROL_ERROR",
-      "STREAM_LIMIT_ERROR", "STREAM_STATE_ERROR",    "FINAL_SIZE_ERROR",   "FRAME_ENCODING_ERROR",
-      "TRANSPORT_PARAMETER_ERROR", "CONNECTION_ID_LIMIT_ERROR", "PROTOCOL_VIOLATION", "INVALID_TOKEN",
-      "APPLICATION_ERROR", "CRYPTO_BUFFER_EXCEEDED", "KEY_UPDATE_ERROR",   "AEAD_LIMIT_REACHED",
-      "NO_VIABLE_PATH"};
+  static constexpr std::array<std::string_view, 17> names{"NO_ERROR",
+                                                          "INTERNAL_ERROR",
+                                                          "CONNECTION_REFUSED",
+                                                          "FLOW_CONTROL_ERROR",
+                                                          "STREAM_LIMIT_ERROR",
+                                                          "STREAM_STATE_ERROR",
+                                                          "FINAL_SIZE_ERROR",
+                                                          "FRAME_ENCODING_ERROR",
+                                                          "TRANSPORT_PARAMETER_ERROR",
+                                                          "CONNECTION_ID_LIMIT_ERROR",
+                                                          "PROTOCOL_VIOLATION",
+                                                          "INVALID_TOKEN",
+                                                          "APPLICATION_ERROR",
+                                                          "CRYPTO_BUFFER_EXCEEDED",
+                                                          "KEY_UPDATE_ERROR",
+                                                          "AEAD_LIMIT_REACHED",
+                                                          "NO_VIABLE_PATH"};
   if (code < names.size()) return std::string(names[code]);
   if (code == 0x11) return "VERSION_NEGOTIATION_ERROR";  // RFC 9368 §10.2
-  if (code >= crypto_error_first && code <= crypto_error_last) return fmt::format("TLS alert {}", code - crypto_error_first);
+  if (code >= crypto_error_first && code <= crypto_error_last)
+    return fmt::format("TLS alert {}", code - crypto_error_first);
   return fmt::format("transport error {:#x}", code);
 }
 
@@ -34,17 +47,24 @@ bool Closed::clean() const {
 
 Error Closed::to_error() const {
   switch (by) {
-    case By::idle_timeout: return {ErrorKind::timeout, "the peer was silent for longer than the idle timeout"};
-    case By::handshake_timeout: return {ErrorKind::timeout, "no answer to the QUIC handshake in time"};
-    case By::stateless_reset: return {ErrorKind::closed, "the peer knows nothing of this connection any more (stateless reset)"};
-    case By::version: return {ErrorKind::protocol, "no QUIC version in common with the server"};
-    case By::path: return {ErrorKind::unreachable, reason.empty() ? "the path under the connection closed" : reason};
+    case By::idle_timeout:
+      return {ErrorKind::timeout, "the peer was silent for longer than the idle timeout"};
+    case By::handshake_timeout:
+      return {ErrorKind::timeout, "no answer to the QUIC handshake in time"};
+    case By::stateless_reset:
+      return {ErrorKind::closed, "the peer knows nothing of this connection any more (stateless reset)"};
+    case By::version:
+      return {ErrorKind::protocol, "no QUIC version in common with the server"};
+    case By::path:
+      return {ErrorKind::unreachable, reason.empty() ? "the path under the connection closed" : reason};
     case By::us:
-    case By::peer: break;
+    case By::peer:
+      break;
   }
   const std::string who = by == By::us ? "we closed the connection" : "the peer closed the connection";
   const std::string words = reason.empty() ? std::string{} : ": " + reason;
-  if (application) return {ErrorKind::closed, fmt::format("{} (application code {:#x}){}", who, code, words), code};
+  if (application)
+    return {ErrorKind::closed, fmt::format("{} (application code {:#x}){}", who, code, words), code};
   const bool is_tls = code >= crypto_error_first && code <= crypto_error_last;
   const ErrorKind kind = is_tls                       ? ErrorKind::tls
                          : code == connection_refused ? ErrorKind::refused

@@ -1,11 +1,11 @@
 // Config: what a QUIC connection is set up with, for both sides. Plain values; copied into each Connection.
 #pragma once
 
+#include "base/time.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <vector>
-
-#include "base/time.h"
 
 namespace sallyport::quic {
 
@@ -34,15 +34,17 @@ struct Config {
   /// Bytes of DATAGRAM payload that may wait for congestion control; what is over is dropped and counted.
   std::size_t datagram_queue_bytes = 512 * 1024;
 
-  /// Largest UDP payload ever sent; path MTU discovery searches from 1,200 to this. 1,472 fits IPv4 on Ethernet; over IPv6
-  /// the kernel refuses what does not fit and the search ends lower.
+  /// Largest UDP payload ever sent; path MTU discovery searches from 1,200 to this. 1,472 fits IPv4 on
+  /// Ethernet; over IPv6 the kernel refuses what does not fit and the search ends lower.
   std::size_t max_udp_payload = 1472;
   bool path_mtu_discovery = true;
-  /// A client's first datagrams are filled up to this, as far as the path takes it. Some servers (Google's quiche, so Envoy) never
-  /// send larger packets than the first they got; a hop is to carry 1,200 bytes and what its own packets add.
+  /// A client's first datagrams are filled up to this, as far as the path takes it. Some servers (Google's
+  /// quiche, so Envoy) never send larger packets than the first they got; a hop is to carry 1,200 bytes and
+  /// what its own packets add.
   std::size_t first_datagram_size = 1200;
 
-  std::vector<std::uint32_t> versions{version_1, version_2};  ///< in order of preference; the first is offered by a client
+  std::vector<std::uint32_t> versions{
+      version_1, version_2};  ///< in order of preference; the first is offered by a client
   bool ecn = true;
   /// Ack-eliciting packets received before an ACK is sent at once.
   std::size_t ack_threshold = 10;

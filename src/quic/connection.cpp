@@ -9,7 +9,8 @@ namespace sallyport::quic {
 
 using Impl = Connection::Impl;
 
-Impl::Impl(const Environment& environment, net::DatagramPath& below, std::shared_ptr<const Config> settings, bool server)
+Impl::Impl(const Environment& environment, net::DatagramPath& below, std::shared_ptr<const Config> settings,
+           bool server)
     : timers(environment.timers),
       random(environment.random),
       recorders(environment.recorders),
@@ -26,7 +27,9 @@ Impl::Impl(const Environment& environment, net::DatagramPath& below, std::shared
 
 Impl::~Impl() = default;
 
-Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) { impl_->face = this; }
+Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
+  impl_->face = this;
+}
 
 Connection::~Connection() {
   if (impl_->client) {
@@ -46,16 +49,30 @@ std::uint32_t Impl::version() const {
   return negotiated != 0 ? negotiated : first_version;
 }
 
-bool Connection::is_established() const { return impl_->is_established(); }
-bool Connection::is_closed() const { return impl_->closed != nullptr; }
-bool Connection::can_send_early() const { return impl_->early_data && impl_->may_open_streams(); }
-const std::string& Connection::alpn() const { return impl_->session_info.alpn; }
+bool Connection::is_established() const {
+  return impl_->is_established();
+}
+bool Connection::is_closed() const {
+  return impl_->closed != nullptr;
+}
+bool Connection::can_send_early() const {
+  return impl_->early_data && impl_->may_open_streams();
+}
+const std::string& Connection::alpn() const {
+  return impl_->session_info.alpn;
+}
 const std::string& Connection::server_name() const {
   return impl_->client ? impl_->client->options.host : impl_->session_info.server_name;
 }
-net::NetPath Connection::path() const { return impl_->current_path; }
-trace::Recorder* Connection::recorder() const { return impl_->recorder.get(); }
-net::Timers& Connection::timers() const { return impl_->timers; }
+net::NetPath Connection::path() const {
+  return impl_->current_path;
+}
+trace::Recorder* Connection::recorder() const {
+  return impl_->recorder.get();
+}
+net::Timers& Connection::timers() const {
+  return impl_->timers;
+}
 
 Stats Connection::stats() const {
   const Impl& impl = *impl_;
@@ -100,7 +117,8 @@ namespace {
 
 Result<StreamId> opened(int error, StreamId id) {
   if (error == 0) return id;
-  if (error == NGTCP2_ERR_STREAM_ID_BLOCKED) return fail(ErrorKind::resource, "the peer allows no more streams for now");
+  if (error == NGTCP2_ERR_STREAM_ID_BLOCKED)
+    return fail(ErrorKind::resource, "the peer allows no more streams for now");
   return fail(ErrorKind::closed, std::string("cannot open a stream: ") + ngtcp2_strerror(error));
 }
 
@@ -187,10 +205,14 @@ bool Connection::send_datagram(Bytes prefix, Bytes payload) {
   return true;
 }
 
-std::size_t Connection::queued_datagram_bytes() const { return impl_->queue.bytes(); }
+std::size_t Connection::queued_datagram_bytes() const {
+  return impl_->queue.bytes();
+}
 
 void Connection::close(std::uint64_t application_code, std::string_view reason) {
-  impl_->end({.by = Closed::By::us, .application = true, .code = application_code, .reason = std::string(reason)}, true);
+  impl_->end(
+      {.by = Closed::By::us, .application = true, .code = application_code, .reason = std::string(reason)},
+      true);
 }
 
 Result<> Connection::update_keys() {

@@ -1,11 +1,7 @@
-// Connection: one QUIC connection (RFC 9000, 9001, 9002, 9221, 9368, 9369) over ngtcp2, sans-I/O: it is handed datagrams and
-// turns, and hands runs of datagrams to a DatagramPath. Connections nest: the path of an inner one is a flow on an outer one.
+// Connection: one QUIC connection (RFC 9000, 9001, 9002, 9221, 9368, 9369) over ngtcp2, sans-I/O: it is
+// handed datagrams and turns, and hands runs of datagrams to a DatagramPath. Connections nest: the path of an
+// inner one is a flow on an outer one.
 #pragma once
-
-#include <cstdint>
-#include <memory>
-#include <string>
-#include <vector>
 
 #include "base/random.h"
 #include "base/result.h"
@@ -16,6 +12,11 @@
 #include "tls/credentials.h"
 #include "trace/keylog.h"
 #include "trace/recorder.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace sallyport::quic {
 
@@ -33,10 +34,11 @@ struct Stats {
   std::size_t max_udp_payload = 0;  ///< what the path carries as far as is known
   std::uint32_t version = 0;
   bool resumed = false, early_data_accepted = false, retried = false;
-  bool resting = false;  ///< idle, and its memory folded
+  bool resting = false;          ///< idle, and its memory folded
   std::uint64_t ecn_marked = 0;  ///< CE-marked packets received
   std::uint64_t path_changes = 0, key_updates = 0;
-  Time started{}, established{}, first_byte{};  ///< first_byte: first 1-RTT packet received ("QUIC time to first byte")
+  Time started{}, established{},
+      first_byte{};      ///< first_byte: first 1-RTT packet received ("QUIC time to first byte")
   Time last_received{};  ///< the newest packet that was authentic
 };
 
@@ -50,8 +52,8 @@ struct Environment {
 
 struct ClientOptions {
   Config config;
-  std::string host;                 ///< SNI, and what the certificate must cover
-  std::string origin;               ///< key in `sessions`, "host:port"
+  std::string host;    ///< SNI, and what the certificate must cover
+  std::string origin;  ///< key in `sessions`, "host:port"
   std::vector<std::string> alpn{"h3"};
   std::shared_ptr<const tls::Trust> trust;
   tls::SessionCache* sessions = nullptr;  ///< not owned; null: no resumption
@@ -61,7 +63,8 @@ struct ClientOptions {
 
 class Connection final : public net::DatagramReceiver {
  public:
-  /// A client's connection over `path` (not owned, must outlive it). Sends its first flight at the end of this turn.
+  /// A client's connection over `path` (not owned, must outlive it). Sends its first flight at the end of
+  /// this turn.
   static Result<std::unique_ptr<Connection>> connect(const Environment& environment, net::DatagramPath& path,
                                                      Application& application, const ClientOptions& options);
   ~Connection();
@@ -101,16 +104,18 @@ class Connection final : public net::DatagramReceiver {
   bool peer_takes_datagrams() const;
   /// Largest payload (prefix included) of one DATAGRAM frame on the path as it is now.
   std::size_t max_datagram_payload() const;
-  /// Queues one DATAGRAM frame holding `prefix` then `payload` (copied once). False when dropped, which is counted.
+  /// Queues one DATAGRAM frame holding `prefix` then `payload` (copied once). False when dropped, which is
+  /// counted.
   bool send_datagram(Bytes prefix, Bytes payload);
   std::size_t queued_datagram_bytes() const;
 
   // Life
-  /// Application close (RFC 9000 §10.2). on_closed follows, at the end of this turn at the earliest, never from inside this call.
+  /// Application close (RFC 9000 §10.2). on_closed follows, at the end of this turn at the earliest, never
+  /// from inside this call.
   void close(std::uint64_t application_code, std::string_view reason);
   Result<> update_keys();
-  /// Moves a client's connection to another path (RFC 9000 §9) after validating it; the old one must live until on_closed
-  /// or until stats().path_changes grew.
+  /// Moves a client's connection to another path (RFC 9000 §9) after validating it; the old one must live
+  /// until on_closed or until stats().path_changes grew.
   Result<> migrate(net::DatagramPath& path);
 
   // DatagramReceiver

@@ -1,18 +1,20 @@
 // What ngtcp2 tells while it reads, writes or handles a deadline, handed on to the Application.
-#include <gnutls/gnutls.h>
-
-#include <cstring>
-
 #include "quic/connection_impl.h"
 #include "quic/native.h"
 #include "quic/packet_protection.h"
+
+#include <cstring>
+
+#include <gnutls/gnutls.h>
 
 namespace sallyport::quic {
 namespace {
 
 using Impl = Connection::Impl;
 
-Impl& impl_of(void* user_data) { return *static_cast<Impl*>(user_data); }
+Impl& impl_of(void* user_data) {
+  return *static_cast<Impl*>(user_data);
+}
 
 int on_handshake_completed(ngtcp2_conn* conn, void* user_data) {
   Impl& impl = impl_of(user_data);
@@ -27,8 +29,8 @@ int on_handshake_completed(ngtcp2_conn* conn, void* user_data) {
     impl.recorder->state(impl.now, "handshake_complete");
   }
   if (impl.is_server) {
-    // Tickets and tokens belong to the version that the client started with (RFC 9369 §5); where negotiation left it,
-    // they would only be refused later.
+    // Tickets and tokens belong to the version that the client started with (RFC 9369 §5); where negotiation
+    // left it, they would only be refused later.
     if (impl.version() == impl.first_version) {
       // A client without a ticket or a token merely takes the long way next time.
       static_cast<void>(impl.tls->send_ticket());
@@ -55,10 +57,12 @@ int on_handshake_confirmed(ngtcp2_conn*, void* user_data) {
   return 0;
 }
 
-int on_crypto_data(ngtcp2_conn* conn, ngtcp2_encryption_level level, std::uint64_t offset, const std::uint8_t* data,
-                   std::size_t size, void* user_data) {
-  if (impl_of(user_data).tls != nullptr) return ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, size, user_data);
-  // Nothing that a client may still say: KeyUpdate is forbidden (RFC 9001 §6), and no certificate was asked for.
+int on_crypto_data(ngtcp2_conn* conn, ngtcp2_encryption_level level, std::uint64_t offset,
+                   const std::uint8_t* data, std::size_t size, void* user_data) {
+  if (impl_of(user_data).tls != nullptr)
+    return ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, size, user_data);
+  // Nothing that a client may still say: KeyUpdate is forbidden (RFC 9001 §6), and no certificate was asked
+  // for.
   ngtcp2_conn_set_tls_alert(conn, GNUTLS_A_UNEXPECTED_MESSAGE);
   return NGTCP2_ERR_CRYPTO;
 }
@@ -88,24 +92,28 @@ int on_early_data_rejected(ngtcp2_conn*, void* user_data) {
   return 0;
 }
 
-int on_stream_data(ngtcp2_conn*, std::uint32_t flags, std::int64_t id, std::uint64_t, const std::uint8_t* data,
-                   std::size_t size, void* user_data, void*) {
+int on_stream_data(ngtcp2_conn*, std::uint32_t flags, std::int64_t id, std::uint64_t,
+                   const std::uint8_t* data, std::size_t size, void* user_data, void*) {
   Impl& impl = impl_of(user_data);
-  return impl.callback_result(impl.app().on_stream_data(id, {data, size}, (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0));
+  return impl.callback_result(
+      impl.app().on_stream_data(id, {data, size}, (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0));
 }
 
-int on_stream_reset(ngtcp2_conn*, std::int64_t id, std::uint64_t, std::uint64_t code, void* user_data, void*) {
+int on_stream_reset(ngtcp2_conn*, std::int64_t id, std::uint64_t, std::uint64_t code, void* user_data,
+                    void*) {
   Impl& impl = impl_of(user_data);
   return impl.callback_result(impl.app().on_stream_reset(id, code));
 }
 
-int on_stream_close(ngtcp2_conn*, std::uint32_t flags, std::int64_t id, std::uint64_t code, void* user_data, void*) {
+int on_stream_close(ngtcp2_conn*, std::uint32_t flags, std::int64_t id, std::uint64_t code, void* user_data,
+                    void*) {
   const bool was_reset = (flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET) != 0;
   impl_of(user_data).app().on_stream_closed(id, was_reset ? code : 0, was_reset);
   return 0;
 }
 
-int on_stream_acked(ngtcp2_conn*, std::int64_t id, std::uint64_t, std::uint64_t count, void* user_data, void*) {
+int on_stream_acked(ngtcp2_conn*, std::int64_t id, std::uint64_t, std::uint64_t count, void* user_data,
+                    void*) {
   impl_of(user_data).app().on_stream_acked(id, static_cast<std::size_t>(count));
   return 0;
 }
@@ -165,7 +173,8 @@ int on_stateless_reset(ngtcp2_conn*, const ngtcp2_pkt_stateless_reset*, void* us
   return 0;
 }
 
-int on_version_negotiation(ngtcp2_conn*, const ngtcp2_pkt_hd*, const std::uint32_t* versions, std::size_t count, void* user_data) {
+int on_version_negotiation(ngtcp2_conn*, const ngtcp2_pkt_hd*, const std::uint32_t* versions,
+                           std::size_t count, void* user_data) {
   impl_of(user_data).client->offered.assign(versions, versions + count);
   return 0;
 }

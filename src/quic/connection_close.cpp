@@ -1,10 +1,11 @@
-// How a connection ends (RFC 9000 §10): decided anywhere, carried out at the end of the turn, when ngtcp2 is in no callback.
-#include <array>
-#include <bit>
-
+// How a connection ends (RFC 9000 §10): decided anywhere, carried out at the end of the turn, when ngtcp2 is
+// in no callback.
 #include "quic/connection_impl.h"
 #include "quic/native.h"
 #include "quic/packet_protection.h"
+
+#include <array>
+#include <bit>
 
 namespace sallyport::quic {
 namespace {
@@ -32,15 +33,23 @@ void Impl::end(Closed why, bool tell_peer) {
 
 int Impl::callback_result(const Result<>& result) {
   if (result) return 0;
-  end({.by = Closed::By::us, .application = true, .code = result.error().code, .reason = result.error().message}, true);
+  end({.by = Closed::By::us,
+       .application = true,
+       .code = result.error().code,
+       .reason = result.error().message},
+      true);
   return NGTCP2_ERR_CALLBACK_FAILURE;
 }
 
 void Impl::end_with_native_error(int error) {
   if (ending || closed) return;  // a callback decided already
   switch (error) {
-    case NGTCP2_ERR_IDLE_CLOSE: end({.by = Closed::By::idle_timeout}, false); return;
-    case NGTCP2_ERR_HANDSHAKE_TIMEOUT: end({.by = Closed::By::handshake_timeout}, false); return;
+    case NGTCP2_ERR_IDLE_CLOSE:
+      end({.by = Closed::By::idle_timeout}, false);
+      return;
+    case NGTCP2_ERR_HANDSHAKE_TIMEOUT:
+      end({.by = Closed::By::handshake_timeout}, false);
+      return;
     case NGTCP2_ERR_NO_VIABLE_PATH:
       end({.by = Closed::By::path, .reason = "no path to the peer works any more"}, false);
       return;
@@ -66,7 +75,8 @@ void Impl::end_closed_by_peer() {
   why.application = native->type == NGTCP2_CCERR_TYPE_APPLICATION;
   why.code = native->error_code;
   why.reason = printable({native->reason, native->reasonlen});
-  if (tls && why.reason.empty() && !why.application && why.code >= crypto_error_first && why.code <= crypto_error_last)
+  if (tls && why.reason.empty() && !why.application && why.code >= crypto_error_first &&
+      why.code <= crypto_error_last)
     why.reason = tls->failure(static_cast<std::uint8_t>(why.code)).message;
   end(std::move(why), false);
 }
@@ -76,16 +86,19 @@ std::vector<std::uint8_t> Impl::write_close(const Closed& why, Time at) {
   ngtcp2_ccerr native;
   // A TLS failure is told by its alert alone: its words may speak of our certificates and files.
   const bool is_tls = !why.application && why.code >= crypto_error_first && why.code <= crypto_error_last;
-  const std::string_view reason = is_tls ? std::string_view{} : std::string_view(why.reason).substr(0, longest_reason);
+  const std::string_view reason =
+      is_tls ? std::string_view{} : std::string_view(why.reason).substr(0, longest_reason);
   const auto* words = reinterpret_cast<const std::uint8_t*>(reason.data());
-  if (why.application) ngtcp2_ccerr_set_application_error(&native, why.code, words, reason.size());
-  else ngtcp2_ccerr_set_transport_error(&native, why.code, words, reason.size());
+  if (why.application)
+    ngtcp2_ccerr_set_application_error(&native, why.code, words, reason.size());
+  else
+    ngtcp2_ccerr_set_transport_error(&native, why.code, words, reason.size());
   std::array<std::uint8_t, minimum_udp_payload> packet;
   ngtcp2_path_storage to;
   ngtcp2_path_storage_zero(&to);
   ngtcp2_pkt_info info;
-  const ngtcp2_ssize size = ngtcp2_conn_write_connection_close(conn.get(), &to.path, &info, packet.data(), packet.size(),
-                                                               &native, to_native(at));
+  const ngtcp2_ssize size = ngtcp2_conn_write_connection_close(conn.get(), &to.path, &info, packet.data(),
+                                                               packet.size(), &native, to_native(at));
   if (size <= 0) return {};
   const Bytes bytes{packet.data(), static_cast<std::size_t>(size)};
   send_run(to_net_path(to.path), {bytes, bytes.size()});
@@ -119,7 +132,8 @@ void Impl::answer_closed(const net::NetPath& from, std::size_t datagrams) {
   if (close_packet.empty()) return;
   const std::uint64_t before = std::exchange(arrived_after_close, arrived_after_close + datagrams);
   // At the first, second, fourth, eighth ... datagram.
-  if (std::bit_width(before) != std::bit_width(arrived_after_close)) send_run(from, {close_packet, close_packet.size()});
+  if (std::bit_width(before) != std::bit_width(arrived_after_close))
+    send_run(from, {close_packet, close_packet.size()});
 }
 
 }  // namespace sallyport::quic

@@ -13,7 +13,8 @@ ConnectionIdLayout::Id ConnectionIdLayout::make(const ConnectionIdOwner& owner, 
 
 std::optional<ConnectionIdOwner> ConnectionIdLayout::owner_of(Bytes id) {
   if (id.size() != length) return std::nullopt;
-  return ConnectionIdOwner{static_cast<std::uint16_t>(id[server_offset] << 8 | id[server_offset + 1]), id[worker_offset]};
+  return ConnectionIdOwner{static_cast<std::uint16_t>(id[server_offset] << 8 | id[server_offset + 1]),
+                           id[worker_offset]};
 }
 
 }  // namespace sallyport::quic

@@ -1,14 +1,15 @@
-// ConnectionIdLayout: the server's connection IDs name their owner, so that the kernel's steering program (net/steering.h),
-// or another server of the fleet, can hand a stray packet to it: byte 0 is the worker, bytes 1-2 the server, the rest random.
+// ConnectionIdLayout: the server's connection IDs name their owner, so that the kernel's steering program
+// (net/steering.h), or another server of the fleet, can hand a stray packet to it: byte 0 is the worker,
+// bytes 1-2 the server, the rest random.
 #pragma once
+
+#include "base/bytes.h"
+#include "base/random.h"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-
-#include "base/bytes.h"
-#include "base/random.h"
 
 namespace sallyport::quic {
 

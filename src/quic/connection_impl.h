@@ -1,15 +1,8 @@
-// Connection::Impl: one connection's state around its ngtcp2_conn. For quic's own files, each of which does one part of it:
-// connection_callbacks.cpp (what ngtcp2 tells), connection_read.cpp, connection_write.cpp, connection_close.cpp, connection_rest.cpp,
-// client.cpp (a client's start, versions, tickets and migration) and endpoint_*.cpp (a server's).
+// Connection::Impl: one connection's state around its ngtcp2_conn. For quic's own files, each of which does
+// one part of it: connection_callbacks.cpp (what ngtcp2 tells), connection_read.cpp, connection_write.cpp,
+// connection_close.cpp, connection_rest.cpp, client.cpp (a client's start, versions, tickets and migration)
+// and endpoint_*.cpp (a server's).
 #pragma once
-
-#include <memory>
-#include <optional>
-#include <string>
-#include <vector>
-
-#include <ngtcp2/ngtcp2.h>
-#include <ngtcp2/ngtcp2_crypto.h>
 
 #include "quic/connection.h"
 #include "quic/datagram_queue.h"
@@ -18,6 +11,14 @@
 #include "quic/path_mtu.h"
 #include "quic/send_batch.h"
 #include "tls/quic_session.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <ngtcp2/ngtcp2.h>
+#include <ngtcp2/ngtcp2_crypto.h>
 
 namespace sallyport::quic {
 
@@ -35,7 +36,7 @@ struct ClientState {
   std::vector<std::uint32_t> offered;   ///< the server's, from a Version Negotiation packet
   net::DatagramPath* next_path = nullptr;  ///< migrating to it
   net::NetPath next_net_path;
-  std::vector<std::uint8_t> token;         ///< from NEW_TOKEN of an earlier connection
+  std::vector<std::uint8_t> token;  ///< from NEW_TOKEN of an earlier connection
 };
 
 struct EndpointMember;
@@ -51,14 +52,15 @@ struct Connection::Impl final : SendBatch::Sender {
     virtual void add_id(EndpointMember& member, const ngtcp2_cid& id) = 0;
     virtual void remove_id(const ngtcp2_cid& id) = 0;
     /// A token by which the client's address is known to be its own next time.
-    virtual std::vector<std::uint8_t> make_address_token(const net::NetPath& path, std::uint32_t version, Time now) = 0;
+    virtual std::vector<std::uint8_t> make_address_token(const net::NetPath& path, std::uint32_t version,
+                                                         Time now) = 0;
     /// Once: the handshake is complete, or the connection ended before.
     virtual void on_handshake_end(bool completed) = 0;
     /// The endpoint's path asks to wait; the member is told when it no longer does.
     virtual bool is_blocked() const = 0;
     virtual void wait_for_path(EndpointMember& member) = 0;
-    /// After on_closed. Packets that still come are answered by `close_packet` (empty: not at all) for as long as `keep`. The
-    /// connection is destroyed in a later step.
+    /// After on_closed. Packets that still come are answered by `close_packet` (empty: not at all) for as
+    /// long as `keep`. The connection is destroyed in a later step.
     virtual void on_ended(EndpointMember& member, std::vector<std::uint8_t> close_packet, Duration keep) = 0;
 
    protected:
@@ -70,13 +72,15 @@ struct Connection::Impl final : SendBatch::Sender {
     bool tell_peer = false;
   };
 
-  Impl(const Environment& environment, net::DatagramPath& path, std::shared_ptr<const Config> config, bool is_server);
+  Impl(const Environment& environment, net::DatagramPath& path, std::shared_ptr<const Config> config,
+       bool is_server);
   ~Impl();
 
   // Start. connection_setup.cpp, client.cpp and endpoint_initial.cpp
   Result<> start_client(std::uint32_t version);
-  Result<> start_server(const ngtcp2_pkt_hd& initial, const ngtcp2_cid& original_id, ngtcp2_token_type token_type,
-                        const net::NetPath& from, const tls::QuicServerOptions& tls_options);
+  Result<> start_server(const ngtcp2_pkt_hd& initial, const ngtcp2_cid& original_id,
+                        ngtcp2_token_type token_type, const net::NetPath& from,
+                        const tls::QuicServerOptions& tls_options);
   /// What both sides set alike.
   void fill(ngtcp2_settings& settings, ngtcp2_transport_params& parameters,
             const std::vector<std::uint16_t>& probe_sizes) const;
@@ -122,7 +126,8 @@ struct Connection::Impl final : SendBatch::Sender {
   Time native_deadline() const;
   /// When rest() is to be tried if nothing happens from now on.
   Time rest_deadline(Time now) const;
-  /// Folds the connection, unless something is soon to be done; it wakes by itself. False: something is due now.
+  /// Folds the connection, unless something is soon to be done; it wakes by itself. False: something is due
+  /// now.
   bool rest(Time now);
   /// Does not wake it.
   ngtcp2_conn_info native_info() const;
@@ -159,7 +164,7 @@ struct Connection::Impl final : SendBatch::Sender {
   Connection* face = nullptr;
   Application* application = nullptr;
   net::DatagramPath* path;
-  Keeper* keeper = nullptr;         // a server's
+  Keeper* keeper = nullptr;          // a server's
   EndpointMember* member = nullptr;  // what its keeper knows it by
   std::unique_ptr<ClientState> client;
 
@@ -190,15 +195,15 @@ struct Connection::Impl final : SendBatch::Sender {
   std::uint64_t datagrams_dropped_queue = 0, datagrams_dropped_size = 0;
   std::uint64_t ecn_marked = 0, path_changes = 0;
   Time started{}, established{};
-  std::uint32_t first_version = 0;     // the one the client chose; negotiation may settle on another
-  std::uint32_t final_version = 0;     // once the handshake is complete
+  std::uint32_t first_version = 0;  // the one the client chose; negotiation may settle on another
+  std::uint32_t final_version = 0;  // once the handshake is complete
   bool handshake_completed = false;
-  bool streams_open = false;           // on_established was called
-  bool early_data = false;             // a client may send 0-RTT
+  bool streams_open = false;  // on_established was called
+  bool early_data = false;    // a client may send 0-RTT
   bool retried = false;
-  bool filled_up = false;              // a client's last Initial was sent larger than it is
-  bool blocked = false;                // the path asked to wait
-  bool path_in_question = false;       // a path validation ended
+  bool filled_up = false;         // a client's last Initial was sent larger than it is
+  bool blocked = false;           // the path asked to wait
+  bool path_in_question = false;  // a path validation ended
 };
 
 }  // namespace sallyport::quic

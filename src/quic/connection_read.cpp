@@ -1,10 +1,10 @@
 // What comes in: datagrams to ngtcp2, and what it makes of errors.
-#include <algorithm>
-#include <utility>
-
 #include "quic/connection_impl.h"
 #include "quic/native.h"
 #include "quic/packet_protection.h"
+
+#include <algorithm>
+#include <utility>
 
 namespace sallyport::quic {
 
@@ -47,8 +47,10 @@ bool Impl::receive_first(const net::NetPath& from, Bytes datagram, net::Ecn ecn,
   if (recorder) recorder->datagrams(at, trace::Direction::received, 1, datagram.size());
   const int error = read(to_native(from), ecn, datagram);
   if (error == NGTCP2_ERR_RETRY) return false;
-  if (error != 0) on_read_error(error);
-  else if (!tap.stops().empty()) deliver_stops();
+  if (error != 0)
+    on_read_error(error);
+  else if (!tap.stops().empty())
+    deliver_stops();
   flush_work.request();
   return true;
 }
@@ -56,7 +58,8 @@ bool Impl::receive_first(const net::NetPath& from, Bytes datagram, net::Ecn ecn,
 /// ngtcp2 answers STOP_SENDING with RESET_STREAM by itself, and tells nobody.
 void Impl::deliver_stops() {
   for (const StopSending& stop : std::exchange(tap.stops(), {})) {
-    // A stream that is gone gets none of its repetitions. (There is no other question to ngtcp2 that tells which are there.)
+    // A stream that is gone gets none of its repetitions. (There is no other question to ngtcp2 that tells
+    // which are there.)
     if (ngtcp2_conn_set_stream_user_data(conn.get(), stop.stream_id, nullptr) != 0) continue;
     if (callback_result(app().on_stop_sending(stop.stream_id, stop.code)) != 0) return;
   }
@@ -64,13 +67,19 @@ void Impl::deliver_stops() {
 
 void Impl::on_read_error(int error) {
   switch (error) {
-    case NGTCP2_ERR_DRAINING: end_closed_by_peer(); return;
-    case NGTCP2_ERR_CLOSING: return;
-    case NGTCP2_ERR_DROP_CONN: end({.by = Closed::By::us, .reason = "the first packet made no sense"}, false); return;
+    case NGTCP2_ERR_DRAINING:
+      end_closed_by_peer();
+      return;
+    case NGTCP2_ERR_CLOSING:
+      return;
+    case NGTCP2_ERR_DROP_CONN:
+      end({.by = Closed::By::us, .reason = "the first packet made no sense"}, false);
+      return;
     case NGTCP2_ERR_RECV_VERSION_NEGOTIATION:
       if (!change_version()) end({.by = Closed::By::version}, false);
       return;
-    default: end_with_native_error(error);
+    default:
+      end_with_native_error(error);
   }
 }
 

@@ -1,10 +1,10 @@
 // What both sides set their ngtcp2_conn up with.
+#include "quic/connection_impl.h"
+#include "quic/native.h"
+
 #include <fmt/format.h>
 #include <gnutls/gnutls.h>
 #include <ngtcp2/ngtcp2_crypto_gnutls.h>
-
-#include "quic/connection_impl.h"
-#include "quic/native.h"
 
 namespace sallyport::quic {
 namespace {
@@ -16,9 +16,12 @@ constexpr std::uint64_t connection_ids = 4;
 
 ngtcp2_cc_algo to_native(CongestionControl algorithm) {
   switch (algorithm) {
-    case CongestionControl::bbr: return NGTCP2_CC_ALGO_BBR;
-    case CongestionControl::reno: return NGTCP2_CC_ALGO_RENO;
-    case CongestionControl::cubic: break;
+    case CongestionControl::bbr:
+      return NGTCP2_CC_ALGO_BBR;
+    case CongestionControl::reno:
+      return NGTCP2_CC_ALGO_RENO;
+    case CongestionControl::cubic:
+      break;
   }
   return NGTCP2_CC_ALGO_CUBIC;
 }
@@ -26,7 +29,8 @@ ngtcp2_cc_algo to_native(CongestionControl algorithm) {
 }  // namespace
 
 std::string path_too_narrow(std::size_t bytes) {
-  return fmt::format("the path carries datagrams of at most {} bytes, QUIC needs {}", bytes, minimum_udp_payload);
+  return fmt::format("the path carries datagrams of at most {} bytes, QUIC needs {}", bytes,
+                     minimum_udp_payload);
 }
 
 void Impl::fill(ngtcp2_settings& settings, ngtcp2_transport_params& parameters,
@@ -36,8 +40,8 @@ void Impl::fill(ngtcp2_settings& settings, ngtcp2_transport_params& parameters,
   settings.initial_ts = quic::to_native(now);
   settings.max_tx_udp_payload_size = std::max(minimum_udp_payload, config->max_udp_payload);
   settings.no_tx_udp_payload_size_shaping = 1;  // PathMtu does it
-  // ngtcp2's search stays on even where it is not wanted: it insists on it when a peer moves back to an old path. Without room for
-  // them (PathMtu::wants_probe) its probes never leave.
+  // ngtcp2's search stays on even where it is not wanted: it insists on it when a peer moves back to an old
+  // path. Without room for them (PathMtu::wants_probe) its probes never leave.
   settings.pmtud_probes = probe_sizes.data();
   settings.pmtud_probeslen = probe_sizes.size();
   settings.max_window = config->maximum_connection_window;
@@ -60,16 +64,18 @@ void Impl::fill(ngtcp2_settings& settings, ngtcp2_transport_params& parameters,
   parameters.max_idle_timeout = quic::to_native(config->idle_timeout);
   parameters.active_connection_id_limit = connection_ids;
   parameters.max_datagram_frame_size = config->max_datagram_frame_size;
-  // A client inside another connection knows what its path carries, the server at the other end does not: told so, it need not find out by
-  // losing packets that carry connections further in.
+  // A client inside another connection knows what its path carries, the server at the other end does not:
+  // told so, it need not find out by losing packets that carry connections further in.
   if (!is_server)
-    parameters.max_udp_payload_size = std::clamp<std::uint64_t>(path->max_datagram_size(), minimum_udp_payload, 65'527);
+    parameters.max_udp_payload_size =
+        std::clamp<std::uint64_t>(path->max_datagram_size(), minimum_udp_payload, 65'527);
 }
 
 Result<> Impl::begin(std::unique_ptr<tls::QuicSession> session, Bytes original_id, const std::string& title) {
   ngtcp2_conn* const native = conn.get();
   tls = std::move(session);
-  conn_ref = {[](ngtcp2_crypto_conn_ref* ref) { return static_cast<Impl*>(ref->user_data)->conn.get(); }, this};
+  conn_ref = {[](ngtcp2_crypto_conn_ref* ref) { return static_cast<Impl*>(ref->user_data)->conn.get(); },
+              this};
   gnutls_session_set_ptr(tls->native(), &conn_ref);
   const int configured = is_server ? ngtcp2_crypto_gnutls_configure_server_session(tls->native())
                                    : ngtcp2_crypto_gnutls_configure_client_session(tls->native());
@@ -80,17 +86,18 @@ Result<> Impl::begin(std::unique_ptr<tls::QuicSession> session, Bytes original_i
   mtu.set_limit(path_limit(), now);
 
   if (recorders == nullptr || recorder) return {};
-  recorder = recorders->start(
-      now, {.vantage = is_server ? trace::Vantage::server : trace::Vantage::client,
-            .original_destination_id = original_id,
-            .title = title});
+  recorder = recorders->start(now, {.vantage = is_server ? trace::Vantage::server : trace::Vantage::client,
+                                    .original_destination_id = original_id,
+                                    .title = title});
   tap.set_recorder(recorder.get());
   if (recorder) {
     recorder->state(now, "handshake_started");
     recorder->path(now, current_path, mtu.proven());
     std::uint8_t encoded[512];
-    if (const auto size = ngtcp2_conn_encode_local_transport_params(native, encoded, sizeof encoded); size > 0)
-      recorder->transport_parameters(now, trace::Direction::sent, Bytes{encoded, static_cast<std::size_t>(size)});
+    if (const auto size = ngtcp2_conn_encode_local_transport_params(native, encoded, sizeof encoded);
+        size > 0)
+      recorder->transport_parameters(now, trace::Direction::sent,
+                                     Bytes{encoded, static_cast<std::size_t>(size)});
   }
   return {};
 }

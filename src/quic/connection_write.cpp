@@ -1,12 +1,12 @@
 // What goes out: once at the end of each turn, all that congestion control lets go, in runs.
-#include <algorithm>
-#include <array>
-#include <utility>
-
 #include "base/varint.h"
 #include "quic/connection_impl.h"
 #include "quic/native.h"
 #include "quic/packet_protection.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
 
 namespace sallyport::quic {
 namespace {
@@ -32,12 +32,15 @@ constexpr std::size_t largest_packet_number_size = 3;
 std::size_t Impl::path_limit() const {
   std::size_t limit = std::min<std::size_t>(config->max_udp_payload, path->max_datagram_size());
   const net::SocketAddress& remote = current_path.remote;
-  // The configured maximum is meant for IPv4; a path that knows its size (a flow inside another connection) is believed.
+  // The configured maximum is meant for IPv4; a path that knows its size (a flow inside another connection)
+  // is believed.
   if (remote.family() == AF_INET6 && remote.ip().unmapped().is_v6())
     limit = std::min(limit, std::max(minimum_udp_payload, config->max_udp_payload - v6_header_excess));
   if (conn)
-    if (const ngtcp2_transport_params* remote_parameters = ngtcp2_conn_get_remote_transport_params(conn.get()))
-      limit = static_cast<std::size_t>(std::min<std::uint64_t>(limit, remote_parameters->max_udp_payload_size));
+    if (const ngtcp2_transport_params* remote_parameters =
+            ngtcp2_conn_get_remote_transport_params(conn.get()))
+      limit =
+          static_cast<std::size_t>(std::min<std::uint64_t>(limit, remote_parameters->max_udp_payload_size));
   return limit;
 }
 
@@ -103,9 +106,10 @@ void Impl::write_packets(Time at) {
   pace(batch.total(), at);
 }
 
-/// Tells ngtcp2 when the next packets may leave, which is reckoned from all those written since it was told last. An initial
-/// window may leave as a burst (RFC 9002 §7.7), so small flights are gathered up to that: were the few packets of a handshake spread
-/// over its round trip, a chain of hops would wait for them at each.
+/// Tells ngtcp2 when the next packets may leave, which is reckoned from all those written since it was told
+/// last. An initial window may leave as a burst (RFC 9002 §7.7), so small flights are gathered up to that:
+/// were the few packets of a handshake spread over its round trip, a chain of hops would wait for them at
+/// each.
 void Impl::pace(std::size_t written, Time at) {
   unpaced += written;
   if (unpaced <= unpaced_allowance) return;
@@ -118,8 +122,8 @@ void Impl::wait_for_path() {
   if (keeper != nullptr) keeper->wait_for_path(*member);
 }
 
-/// Lets ngtcp2 send its path MTU probe. Whatever else waits goes out before it in packets of a proven size, since ngtcp2 would
-/// put it into the probe's room. False when there was an error.
+/// Lets ngtcp2 send its path MTU probe. Whatever else waits goes out before it in packets of a proven size,
+/// since ngtcp2 would put it into the probe's room. False when there was an error.
 bool Impl::write_probe(SendBatch& batch, Time at) {
   StreamWrite progress;
   ngtcp2_ssize written;
@@ -129,8 +133,10 @@ bool Impl::write_probe(SendBatch& batch, Time at) {
   } while (written > 0 && !progress.accepted && !batch.blocked());  // fresh stream data comes after all else
   if (written >= 0 && !batch.blocked() && mtu.wants_probe()) {
     const MutableBytes room = batch.room(mtu.probe_room());
-    written = ngtcp2_conn_write_pkt(conn.get(), batch.path(), batch.info(), room.data(), room.size(), to_native(at));
-    if (written > 0) batch.add(static_cast<std::size_t>(written));
+    written = ngtcp2_conn_write_pkt(conn.get(), batch.path(), batch.info(), room.data(), room.size(),
+                                    to_native(at));
+    if (written > 0)
+      batch.add(static_cast<std::size_t>(written));
     else if (written == 0)
       mtu.on_probe_not_taken(at, Duration(ngtcp2_conn_get_pto(conn.get())),
                              ngtcp2_conn_get_cwnd_left(conn.get()) >= room.size());
@@ -158,31 +164,39 @@ ngtcp2_ssize Impl::write_streams(SendBatch& batch, std::size_t size, StreamWrite
       total += piece.iov_len;
     }
     const bool fin = data.fin && count == data.pieces.size();
-    const std::uint32_t flags = (data.id >= 0 ? NGTCP2_WRITE_STREAM_FLAG_MORE : NGTCP2_WRITE_STREAM_FLAG_NONE) |
-                                (fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : NGTCP2_WRITE_STREAM_FLAG_NONE);
+    const std::uint32_t flags =
+        (data.id >= 0 ? NGTCP2_WRITE_STREAM_FLAG_MORE : NGTCP2_WRITE_STREAM_FLAG_NONE) |
+        (fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : NGTCP2_WRITE_STREAM_FLAG_NONE);
     ngtcp2_ssize accepted = -1;
     const ngtcp2_ssize written =
-        ngtcp2_conn_writev_stream(conn.get(), batch.path(), batch.info(), room.data(), room.size(), &accepted, flags,
-                                  data.id, pieces.data(), count, to_native(at));
+        ngtcp2_conn_writev_stream(conn.get(), batch.path(), batch.info(), room.data(), room.size(), &accepted,
+                                  flags, data.id, pieces.data(), count, to_native(at));
     if (accepted >= 0) {
       progress.accepted = true;
       app().on_stream_written(data.id, static_cast<std::size_t>(accepted));
     }
     switch (written) {
-      case NGTCP2_ERR_WRITE_MORE: continue;
-      case NGTCP2_ERR_STREAM_DATA_BLOCKED: app().on_stream_blocked(data.id); continue;
+      case NGTCP2_ERR_WRITE_MORE:
+        continue;
+      case NGTCP2_ERR_STREAM_DATA_BLOCKED:
+        app().on_stream_blocked(data.id);
+        continue;
       case NGTCP2_ERR_STREAM_SHUT_WR:
-      case NGTCP2_ERR_STREAM_NOT_FOUND: app().on_stream_shut(data.id); continue;
-      default: return written;
+      case NGTCP2_ERR_STREAM_NOT_FOUND:
+        app().on_stream_shut(data.id);
+        continue;
+      default:
+        return written;
     }
   }
 }
 
-/// One packet with as many of the waiting datagrams as fit it. It takes a size that is not proven only for a datagram that needs it, as all
-/// that is in it may be lost.
+/// One packet with as many of the waiting datagrams as fit it. It takes a size that is not proven only for a
+/// datagram that needs it, as all that is in it may be lost.
 ngtcp2_ssize Impl::write_datagrams(SendBatch& batch, Time at) {
   const std::size_t allowed = mtu.datagram_packet_size(), proven = std::min(mtu.proven(), allowed);
-  while (!queue.empty() && queue.front().size() > datagram_room(allowed)) {  // the path shrank while it waited
+  while (!queue.empty() &&
+         queue.front().size() > datagram_room(allowed)) {  // the path shrank while it waited
     ++datagrams_dropped_size;
     queue.pop();
   }
@@ -200,7 +214,8 @@ ngtcp2_ssize Impl::write_datagrams(SendBatch& batch, Time at) {
     int accepted = 0;
     const ngtcp2_ssize written = ngtcp2_conn_writev_datagram(
         conn.get(), batch.path(), batch.info(), room.data(), room.size(), &accepted,
-        more ? NGTCP2_WRITE_DATAGRAM_FLAG_MORE : NGTCP2_WRITE_DATAGRAM_FLAG_NONE, 0, &piece, 1, to_native(at));
+        more ? NGTCP2_WRITE_DATAGRAM_FLAG_MORE : NGTCP2_WRITE_DATAGRAM_FLAG_NONE, 0, &piece, 1,
+        to_native(at));
     if (accepted != 0) {
       ++datagrams_sent;
       queue.pop();
@@ -219,14 +234,16 @@ net::SendStatus Impl::send_run(const net::NetPath& to, const net::DatagramRun& r
   net::DatagramPath* way = path;
   if (client && client->next_path != nullptr && to == client->next_net_path) way = client->next_path;
   const net::DatagramRun marked{run.bytes, run.segment_size, config->ecn ? run.ecn : net::Ecn::not_ect};
-  if (!is_server && bytes_received == 0 && config->first_datagram_size > run.segment_size) return send_filled_up(*way, to, marked);
+  if (!is_server && bytes_received == 0 && config->first_datagram_size > run.segment_size)
+    return send_filled_up(*way, to, marked);
   return way->send(to, marked);
 }
 
-/// Until the server answers, no packet is without a length, so that whatever follows the last one in a datagram is ignored (RFC 9000
-/// §14.1: Initial packets can even be coalesced with invalid packets). Every other flight goes as it is: perhaps
-/// the path takes no more.
-net::SendStatus Impl::send_filled_up(net::DatagramPath& way, const net::NetPath& to, const net::DatagramRun& run) {
+/// Until the server answers, no packet is without a length, so that whatever follows the last one in a
+/// datagram is ignored (RFC 9000 §14.1: Initial packets can even be coalesced with invalid packets). Every
+/// other flight goes as it is: perhaps the path takes no more.
+net::SendStatus Impl::send_filled_up(net::DatagramPath& way, const net::NetPath& to,
+                                     const net::DatagramRun& run) {
   filled_up = !filled_up;
   const std::size_t size = std::min(config->first_datagram_size, path_limit());
   if (!filled_up || size <= run.segment_size) return way.send(to, run);
@@ -262,8 +279,10 @@ void Impl::arm_timer(Time at) {
   Time deadline = std::min(native_deadline(), rest_deadline(at));
   if (blocked) deadline = std::max(deadline, at + blocked_pause);
   if (deadline == timer.deadline()) return;
-  if (deadline == never) timer.disarm();
-  else timer.arm(deadline);
+  if (deadline == never)
+    timer.disarm();
+  else
+    timer.arm(deadline);
 }
 
 void Impl::on_timer(Time at) {
@@ -271,7 +290,8 @@ void Impl::on_timer(Time at) {
   now = at;
   tap.set_now(at);
   const TapScope scope(tap);
-  if (const int error = ngtcp2_conn_handle_expiry(conn.get(), to_native(at)); error != 0) end_with_native_error(error);
+  if (const int error = ngtcp2_conn_handle_expiry(conn.get(), to_native(at)); error != 0)
+    end_with_native_error(error);
   flush_work.request();
 }
 

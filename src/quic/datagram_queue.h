@@ -1,13 +1,13 @@
-// DatagramQueue: DATAGRAM payloads that wait for congestion control, bounded in bytes. They lie in pooled blocks that are
-// given back as soon as they are sent, so that an idle connection holds none.
+// DatagramQueue: DATAGRAM payloads that wait for congestion control, bounded in bytes. They lie in pooled
+// blocks that are given back as soon as they are sent, so that an idle connection holds none.
 #pragma once
+
+#include "base/bytes.h"
+#include "base/chunk.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <vector>
-
-#include "base/bytes.h"
-#include "base/chunk.h"
 
 namespace sallyport::quic {
 
@@ -18,7 +18,8 @@ class DatagramQueue {
 
   explicit DatagramQueue(std::size_t limit) : limit_(limit) {}
 
-  /// Copies `prefix` then `payload` as one datagram of at most max_payload bytes. False when it would go over the limit.
+  /// Copies `prefix` then `payload` as one datagram of at most max_payload bytes. False when it would go over
+  /// the limit.
   bool push(Bytes prefix, Bytes payload);
   bool empty() const { return count_ == 0; }
   std::size_t count() const { return count_; }
@@ -35,7 +36,8 @@ class DatagramQueue {
  private:
   struct Block {
     Chunk chunk;
-    std::size_t begin = 0, end = 0;  // of what is queued in it; each datagram is its length, 2 bytes, then its bytes
+    std::size_t begin = 0,
+                end = 0;  // of what is queued in it; each datagram is its length, 2 bytes, then its bytes
   };
 
   std::size_t limit_;

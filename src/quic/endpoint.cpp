@@ -1,11 +1,11 @@
 #include "quic/endpoint.h"
 
+#include "quic/endpoint_impl.h"
+#include "quic/native.h"
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
-
-#include "quic/endpoint_impl.h"
-#include "quic/native.h"
 
 namespace sallyport::quic {
 namespace {
@@ -28,7 +28,8 @@ bool short_destination(Bytes datagram, std::uint64_t& id) {
 
 }  // namespace
 
-Impl::Impl(Endpoint& face, const Environment& shared, net::DatagramPath& below, ServerOptions chosen, Accept on_accept)
+Impl::Impl(Endpoint& face, const Environment& shared, net::DatagramPath& below, ServerOptions chosen,
+           Accept on_accept)
     : environment(shared),
       path(below),
       options(std::move(chosen)),
@@ -47,16 +48,20 @@ Impl::Impl(Endpoint& face, const Environment& shared, net::DatagramPath& below, 
                    .ticket_key = options.secret.derive("quic ticket 1"),
                    .key_log = environment.key_log};
   if (options.early_data)
-    tls_version_1.early_data = options.replay_record ? std::make_shared<tls::ReplayGuard>(options.replay_record)
-                                                     : std::make_shared<tls::ReplayGuard>();
+    tls_version_1.early_data = options.replay_record
+                                   ? std::make_shared<tls::ReplayGuard>(options.replay_record)
+                                   : std::make_shared<tls::ReplayGuard>();
   tls_version_2 = tls_version_1;
   tls_version_2.ticket_key = options.secret.derive("quic ticket 2");
   path.set_receiver(&face);
 }
 
-Impl::~Impl() { path.set_receiver(nullptr); }
+Impl::~Impl() {
+  path.set_receiver(nullptr);
+}
 
-Endpoint::Endpoint(const Environment& environment, net::DatagramPath& path, ServerOptions options, Accept accept)
+Endpoint::Endpoint(const Environment& environment, net::DatagramPath& path, ServerOptions options,
+                   Accept accept)
     : impl_(std::make_unique<Impl>(*this, environment, path, std::move(options), std::move(accept))) {}
 
 Endpoint::~Endpoint() = default;
@@ -64,16 +69,20 @@ Endpoint::~Endpoint() = default;
 EndpointMember* Impl::find(Bytes datagram) const {
   if (datagram.empty()) return nullptr;
   if ((datagram[0] & long_form) == 0)
-    return datagram.size() < short_id_end ? nullptr : ids.find(ids.key_of(datagram.subspan(1, ConnectionIdLayout::length)));
+    return datagram.size() < short_id_end
+               ? nullptr
+               : ids.find(ids.key_of(datagram.subspan(1, ConnectionIdLayout::length)));
   ngtcp2_version_cid header;
-  if (ngtcp2_pkt_decode_version_cid(&header, datagram.data(), datagram.size(), ConnectionIdLayout::length) != 0 ||
+  if (ngtcp2_pkt_decode_version_cid(&header, datagram.data(), datagram.size(), ConnectionIdLayout::length) !=
+          0 ||
       header.version == 0)
     return nullptr;
   return ids.find(ids.key_of({header.dcid, header.dcidlen}));
 }
 
 void Endpoint::on_datagrams(const net::NetPath& from, const net::DatagramRun& run, Time now) {
-  // What GRO joined comes from one peer, nearly always to one connection ID: such stretches go to their connection whole.
+  // What GRO joined comes from one peer, nearly always to one connection ID: such stretches go to their
+  // connection whole.
   const std::size_t step = run.segment_size;
   for (std::size_t begin = 0; begin < run.bytes.size();) {
     const Bytes first = run.bytes.subspan(begin, std::min(step, run.bytes.size() - begin));
@@ -121,13 +130,17 @@ void Endpoint::set_credentials(std::shared_ptr<const tls::ServerCredentials> cre
   impl_->tls_version_1.credentials = impl_->tls_version_2.credentials = std::move(credentials);
 }
 
-void Endpoint::stop_accepting() { impl_->accepting = false; }
+void Endpoint::stop_accepting() {
+  impl_->accepting = false;
+}
 
 void Endpoint::close_all(std::uint64_t application_code) {
   for_each([application_code](Connection& connection) { connection.close(application_code, {}); });
 }
 
-EndpointStats Endpoint::stats() const { return impl_->stats; }
+EndpointStats Endpoint::stats() const {
+  return impl_->stats;
+}
 
 void Endpoint::for_each(const std::function<void(Connection&)>& visit) {
   for (const auto& member : impl_->members)
@@ -152,11 +165,16 @@ bool Impl::make_id(ngtcp2_cid& id, std::uint8_t* reset_token) {
   return true;
 }
 
-void Impl::add_id(EndpointMember& member, const ngtcp2_cid& id) { ids.set(ids.key_of(id_bytes(id)), &member); }
+void Impl::add_id(EndpointMember& member, const ngtcp2_cid& id) {
+  ids.set(ids.key_of(id_bytes(id)), &member);
+}
 
-void Impl::remove_id(const ngtcp2_cid& id) { ids.erase(ids.key_of(id_bytes(id))); }
+void Impl::remove_id(const ngtcp2_cid& id) {
+  ids.erase(ids.key_of(id_bytes(id)));
+}
 
-std::vector<std::uint8_t> Impl::make_address_token(const net::NetPath& from, std::uint32_t version, Time now) {
+std::vector<std::uint8_t> Impl::make_address_token(const net::NetPath& from, std::uint32_t version,
+                                                   Time now) {
   return tokens.make_new_token(version, from.remote, now);
 }
 

@@ -1,14 +1,15 @@
-// Endpoint: a worker's QUIC server: finds the Connection of each datagram, accepts new ones, and answers the rest as RFC 9000
-// asks (Version Negotiation, Retry, stateless reset, nothing). Owns its connections. Sans-I/O like Connection.
+// Endpoint: a worker's QUIC server: finds the Connection of each datagram, accepts new ones, and answers the
+// rest as RFC 9000 asks (Version Negotiation, Retry, stateless reset, nothing). Owns its connections.
+// Sans-I/O like Connection.
 #pragma once
-
-#include <functional>
-#include <memory>
 
 #include "quic/connection.h"
 #include "quic/connection_id.h"
 #include "tls/replay_guard.h"
 #include "tls/server_secret.h"
+
+#include <functional>
+#include <memory>
 
 namespace sallyport::quic {
 
@@ -21,8 +22,9 @@ struct ServerOptions {
   tls::ServerSecret secret = tls::ServerSecret::random();
   ConnectionIdOwner owner;
   RetryPolicy retry = RetryPolicy::under_load;
-  std::size_t retry_above_half_open = 256;   ///< half-open connections of this worker from which `under_load` asks for Retry
-  std::size_t max_half_open = 4096;          ///< more Initials than this are dropped
+  std::size_t retry_above_half_open =
+      256;  ///< half-open connections of this worker from which `under_load` asks for Retry
+  std::size_t max_half_open = 4096;  ///< more Initials than this are dropped
   std::size_t max_connections = 200'000;
   bool early_data = true;
   /// The 0-RTT data seen before, shared by the workers of a process; null: this endpoint keeps its own.
@@ -31,15 +33,16 @@ struct ServerOptions {
 
 struct EndpointStats {
   std::uint64_t accepted = 0, retries_sent = 0, version_negotiations_sent = 0, stateless_resets_sent = 0;
-  std::uint64_t dropped_short_initial = 0, dropped_unknown = 0, dropped_half_open = 0, dropped_token = 0, dropped_malformed = 0;
+  std::uint64_t dropped_short_initial = 0, dropped_unknown = 0, dropped_half_open = 0, dropped_token = 0,
+                dropped_malformed = 0;
   std::uint64_t handshakes_completed = 0, handshakes_failed = 0;
   std::size_t connections = 0, half_open = 0;
 };
 
 class Endpoint final : public net::DatagramReceiver {
  public:
-  /// Makes the Application of a new connection, which it may keep a reference to. The endpoint owns what is returned and destroys it
-  /// after on_closed. Called before the handshake's end.
+  /// Makes the Application of a new connection, which it may keep a reference to. The endpoint owns what is
+  /// returned and destroys it after on_closed. Called before the handshake's end.
   using Accept = std::function<std::unique_ptr<Application>(Connection&)>;
 
   /// Becomes the receiver of `path`, which is not owned and must outlive the endpoint.
@@ -61,9 +64,11 @@ class Endpoint final : public net::DatagramReceiver {
   /// Visits every open connection.
   void for_each(const std::function<void(Connection&)>& visit);
   /// A datagram for a connection ID that names another owner; null drops it.
-  void set_stray_handler(std::function<void(const ConnectionIdOwner&, const net::NetPath&, Bytes datagram)> handler);
+  void set_stray_handler(
+      std::function<void(const ConnectionIdOwner&, const net::NetPath&, Bytes datagram)> handler);
 
   struct Impl;
+
  private:
   std::unique_ptr<Impl> impl_;
 };

@@ -1,15 +1,16 @@
-// Endpoint::Impl: a worker's connections and what it answers packets with that belong to none. For quic's own files: endpoint.cpp
-// (finding connections, keeping them), endpoint_initial.cpp (accepting new ones), endpoint_reply.cpp (stateless answers).
+// Endpoint::Impl: a worker's connections and what it answers packets with that belong to none. For quic's own
+// files: endpoint.cpp (finding connections, keeping them), endpoint_initial.cpp (accepting new ones),
+// endpoint_reply.cpp (stateless answers).
 #pragma once
-
-#include <memory>
-#include <vector>
 
 #include "quic/address_token.h"
 #include "quic/connection_impl.h"
 #include "quic/endpoint.h"
 #include "quic/id_map.h"
 #include "quic/rate_limit.h"
+
+#include <memory>
+#include <vector>
 
 namespace sallyport::quic {
 
@@ -29,7 +30,8 @@ struct EndpointMember {
 };
 
 struct Endpoint::Impl final : Connection::Impl::Keeper {
-  Impl(Endpoint& face, const Environment& environment, net::DatagramPath& path, ServerOptions options, Accept accept);
+  Impl(Endpoint& face, const Environment& environment, net::DatagramPath& path, ServerOptions options,
+       Accept accept);
   ~Impl();
 
   // endpoint.cpp
@@ -40,9 +42,11 @@ struct Endpoint::Impl final : Connection::Impl::Keeper {
 
   // endpoint_initial.cpp
   void on_unknown(const net::NetPath& from, Bytes datagram, net::Ecn ecn, Time now);
-  void on_initial(const ngtcp2_pkt_hd& initial, const net::NetPath& from, Bytes datagram, net::Ecn ecn, Time now);
-  void accept_connection(const ngtcp2_pkt_hd& initial, const ngtcp2_cid& original_id, ngtcp2_token_type token_type,
-                         const net::NetPath& from, Bytes datagram, net::Ecn ecn, Time now);
+  void on_initial(const ngtcp2_pkt_hd& initial, const net::NetPath& from, Bytes datagram, net::Ecn ecn,
+                  Time now);
+  void accept_connection(const ngtcp2_pkt_hd& initial, const ngtcp2_cid& original_id,
+                         ngtcp2_token_type token_type, const net::NetPath& from, Bytes datagram, net::Ecn ecn,
+                         Time now);
   bool is_stray(Bytes id) const;
 
   // endpoint_reply.cpp
@@ -59,7 +63,8 @@ struct Endpoint::Impl final : Connection::Impl::Keeper {
   RegionPool& regions() override { return region_pool; }
   void add_id(EndpointMember& member, const ngtcp2_cid& id) override;
   void remove_id(const ngtcp2_cid& id) override;
-  std::vector<std::uint8_t> make_address_token(const net::NetPath& path, std::uint32_t version, Time now) override;
+  std::vector<std::uint8_t> make_address_token(const net::NetPath& path, std::uint32_t version,
+                                               Time now) override;
   void on_handshake_end(bool completed) override;
   bool is_blocked() const override { return !waiting.empty(); }
   void wait_for_path(EndpointMember& member) override { waiting.push_back(&member); }
@@ -73,12 +78,13 @@ struct Endpoint::Impl final : Connection::Impl::Keeper {
   std::function<void(const ConnectionIdOwner&, const net::NetPath&, Bytes)> on_stray;
   AddressTokens tokens;
   std::array<std::uint8_t, 32> reset_secret;
-  tls::QuicServerOptions tls_version_1, tls_version_2;  // they differ by the key of their tickets (RFC 9369 §5)
+  tls::QuicServerOptions tls_version_1,
+      tls_version_2;  // they differ by the key of their tickets (RFC 9369 §5)
 
   RegionPool region_pool;  // before all that holds connections
   IdMap<EndpointMember> ids;
   std::vector<std::unique_ptr<EndpointMember>> members;
-  std::vector<EndpointMember*> waiting;  // for the path
+  std::vector<EndpointMember*> waiting;                // for the path
   std::vector<std::unique_ptr<EndpointMember>> ended;  // to be destroyed, no longer running any of their code
   std::vector<EndpointMember*> remembered;             // of `members`: those with remains
   net::Deferred burial;

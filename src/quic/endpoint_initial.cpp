@@ -1,8 +1,9 @@
-// Packets that belong to no connection: new connections are made from Initial packets, the rest is answered or dropped.
-#include <algorithm>
-
+// Packets that belong to no connection: new connections are made from Initial packets, the rest is answered
+// or dropped.
 #include "quic/endpoint_impl.h"
 #include "quic/native.h"
+
+#include <algorithm>
 
 namespace sallyport::quic {
 namespace {
@@ -20,9 +21,10 @@ bool Impl::is_stray(Bytes id) const {
 
 void Impl::on_unknown(const net::NetPath& from, Bytes datagram, net::Ecn ecn, Time now) {
   ngtcp2_version_cid header;
-  const int error = datagram.empty() ? NGTCP2_ERR_INVALID_ARGUMENT
-                                     : ngtcp2_pkt_decode_version_cid(&header, datagram.data(), datagram.size(),
-                                                                     ConnectionIdLayout::length);
+  const int error = datagram.empty()
+                        ? NGTCP2_ERR_INVALID_ARGUMENT
+                        : ngtcp2_pkt_decode_version_cid(&header, datagram.data(), datagram.size(),
+                                                        ConnectionIdLayout::length);
   if (error == NGTCP2_ERR_VERSION_NEGOTIATION) {
     reply_version_negotiation(from, header, now);
     return;
@@ -37,9 +39,12 @@ void Impl::on_unknown(const net::NetPath& from, Bytes datagram, net::Ecn ecn, Ti
     ++stats.dropped_malformed;
     return;
   }
-  if (is_long && std::find(config->versions.begin(), config->versions.end(), header.version) == config->versions.end()) {
-    if (datagram.size() >= minimum_udp_payload) reply_version_negotiation(from, header, now);
-    else ++stats.dropped_short_initial;
+  if (is_long &&
+      std::find(config->versions.begin(), config->versions.end(), header.version) == config->versions.end()) {
+    if (datagram.size() >= minimum_udp_payload)
+      reply_version_negotiation(from, header, now);
+    else
+      ++stats.dropped_short_initial;
     return;
   }
   ngtcp2_pkt_hd initial;
@@ -57,15 +62,18 @@ void Impl::on_unknown(const net::NetPath& from, Bytes datagram, net::Ecn ecn, Ti
   }
   // The IDs of Initial and 0-RTT packets are the client's invention and name nobody.
   if (is_stray(id) && !(is_long && initial.type == NGTCP2_PKT_0RTT)) {
-    if (on_stray) on_stray(*ConnectionIdLayout::owner_of(id), from, datagram);
-    else ++stats.dropped_unknown;
+    if (on_stray)
+      on_stray(*ConnectionIdLayout::owner_of(id), from, datagram);
+    else
+      ++stats.dropped_unknown;
     return;
   }
   ++stats.dropped_unknown;
   if (!is_long) reply_reset(from, datagram, now);
 }
 
-void Impl::on_initial(const ngtcp2_pkt_hd& initial, const net::NetPath& from, Bytes datagram, net::Ecn ecn, Time now) {
+void Impl::on_initial(const ngtcp2_pkt_hd& initial, const net::NetPath& from, Bytes datagram, net::Ecn ecn,
+                      Time now) {
   if (!accepting || stats.connections >= options.max_connections) {
     reply_close(from, initial, NGTCP2_CONNECTION_REFUSED, now);
     return;
@@ -77,7 +85,9 @@ void Impl::on_initial(const ngtcp2_pkt_hd& initial, const net::NetPath& from, By
       ++stats.dropped_token;
       reply_close(from, initial, NGTCP2_INVALID_TOKEN, now);
       return;
-    case AddressTokens::Verdict::after_retry: token_type = NGTCP2_TOKEN_TYPE_RETRY; break;
+    case AddressTokens::Verdict::after_retry:
+      token_type = NGTCP2_TOKEN_TYPE_RETRY;
+      break;
     case AddressTokens::Verdict::proven:
       token_type = NGTCP2_TOKEN_TYPE_NEW_TOKEN;
       if (options.retry != RetryPolicy::always) break;
@@ -103,8 +113,9 @@ void Impl::on_initial(const ngtcp2_pkt_hd& initial, const net::NetPath& from, By
   accept_connection(initial, original_id, token_type, from, datagram, ecn, now);
 }
 
-void Impl::accept_connection(const ngtcp2_pkt_hd& initial, const ngtcp2_cid& original_id, ngtcp2_token_type token_type,
-                             const net::NetPath& from, Bytes datagram, net::Ecn ecn, Time now) {
+void Impl::accept_connection(const ngtcp2_pkt_hd& initial, const ngtcp2_cid& original_id,
+                             ngtcp2_token_type token_type, const net::NetPath& from, Bytes datagram,
+                             net::Ecn ecn, Time now) {
   auto owned = std::make_unique<Connection::Impl>(environment, path, config, true);
   Connection::Impl& connection = *owned;
   auto member = std::make_unique<EndpointMember>();
@@ -164,8 +175,8 @@ Result<> Connection::Impl::start_server(const ngtcp2_pkt_hd& initial, const ngtc
   const ngtcp2_path native_path = quic::to_native(from);
   auto memory = std::make_unique<ConnectionMemory>(keeper->regions());
   ngtcp2_conn* native = nullptr;
-  if (ngtcp2_conn_server_new(&native, &initial.scid, &own_id, &native_path, initial.version, &callbacks, &settings,
-                             &parameters, memory->native(), this) != 0)
+  if (ngtcp2_conn_server_new(&native, &initial.scid, &own_id, &native_path, initial.version, &callbacks,
+                             &settings, &parameters, memory->native(), this) != 0)
     return fail(ErrorKind::resource, "no memory for a QUIC connection");
   conn.reset(native, std::move(memory));
   if (auto begun = begin(std::move(*session), id_bytes(original_id), {}); !begun) return begun;

@@ -1,15 +1,16 @@
-// What an Endpoint is made of: connection IDs, the table of them, rate limits, address tokens; and the datagram queue.
-#include <gtest/gtest.h>
-
-#include <map>
-#include <set>
-
+// What an Endpoint is made of: connection IDs, the table of them, rate limits, address tokens; and the
+// datagram queue.
 #include "quic/address_token.h"
 #include "quic/config.h"
 #include "quic/datagram_queue.h"
 #include "quic/id_map.h"
 #include "quic/native.h"
 #include "quic/rate_limit.h"
+
+#include <map>
+#include <set>
+
+#include <gtest/gtest.h>
 
 namespace sallyport::quic {
 namespace {
@@ -75,11 +76,12 @@ TEST(RateLimit, AllowsABurstThenARate) {
 
 struct Tokens {
   AddressTokens tokens{tls::ServerSecret::random()};
-  std::vector<std::uint8_t> retry_id_bytes{1, 2, 3, 4, 5, 6, 7, 8}, original_bytes{8, 7, 6, 5, 4, 3, 2, 1, 0, 9};
+  std::vector<std::uint8_t> retry_id_bytes{1, 2, 3, 4, 5, 6, 7, 8},
+      original_bytes{8, 7, 6, 5, 4, 3, 2, 1, 0, 9};
   ngtcp2_cid retry_id = to_native_id(retry_id_bytes), original = to_native_id(original_bytes), found{};
 
-  AddressTokens::Verdict check(const std::vector<std::uint8_t>& token, const net::SocketAddress& from, Time now,
-                               std::uint32_t version = version_1) {
+  AddressTokens::Verdict check(const std::vector<std::uint8_t>& token, const net::SocketAddress& from,
+                               Time now, std::uint32_t version = version_1) {
     ngtcp2_pkt_hd initial{};
     initial.version = version;
     initial.dcid = retry_id;
@@ -130,7 +132,8 @@ TEST(AddressToken, DamagedOnesAreNotBelieved) {
 
 TEST(AddressToken, AnotherDeploymentsTokenIsForeign) {
   Tokens ours, theirs;
-  EXPECT_EQ(ours.check(theirs.tokens.make_new_token(version_1, client, start), client, start), Verdict::absent);
+  EXPECT_EQ(ours.check(theirs.tokens.make_new_token(version_1, client, start), client, start),
+            Verdict::absent);
 }
 
 TEST(DatagramQueue, KeepsOrderAcrossBlocks) {

@@ -1,8 +1,8 @@
 #include "quic/frame_reader.h"
 
-#include <algorithm>
-
 #include "base/varint.h"
+
+#include <algorithm>
 
 namespace sallyport::quic {
 namespace {
@@ -79,7 +79,8 @@ bool take_ack(std::uint8_t type, Bytes& in, AckRanges& out) {
   return type == ack || skip_varints(in, 3);
 }
 
-/// Past one frame of `type` (its type byte already taken); false where the rest cannot be read, or is this frame.
+/// Past one frame of `type` (its type byte already taken); false where the rest cannot be read, or is this
+/// frame.
 bool skip_frame(std::uint8_t type, Bytes& in) {
   if (type >= stream && type <= stream_last) {
     if (!skip_varints(in, (type & stream_has_offset) != 0 ? 2 : 1)) return false;
@@ -88,28 +89,36 @@ bool skip_frame(std::uint8_t type, Bytes& in) {
   switch (type) {
     case padding:
     case ping:
-    case handshake_done: return true;
-    case reset_stream: return skip_varints(in, 3);
+    case handshake_done:
+      return true;
+    case reset_stream:
+      return skip_varints(in, 3);
     case max_stream_data:
-    case stream_data_blocked: return skip_varints(in, 2);
-    case crypto: return skip_varints(in, 1) && skip_with_length(in);
+    case stream_data_blocked:
+      return skip_varints(in, 2);
+    case crypto:
+      return skip_varints(in, 1) && skip_with_length(in);
     case new_token:
-    case datagram_with_length: return skip_with_length(in);
+    case datagram_with_length:
+      return skip_with_length(in);
     case max_data:
     case max_streams_bidi:
     case max_streams_uni:
     case data_blocked:
     case streams_blocked_bidi:
     case streams_blocked_uni:
-    case retire_connection_id: return skip_varints(in, 1);
+    case retire_connection_id:
+      return skip_varints(in, 1);
     case new_connection_id: {
       if (!skip_varints(in, 2) || in.empty()) return false;
       const std::size_t id_length = in[0];
       return skip_bytes(in, 1 + id_length + 16);
     }
     case path_challenge:
-    case path_response: return skip_bytes(in, 8);
-    default: return false;
+    case path_response:
+      return skip_bytes(in, 8);
+    default:
+      return false;
   }
 }
 

@@ -1,13 +1,14 @@
-// Reads just enough of a packet's plain frames (RFC 9000 §19) to find what ngtcp2 does not tell: acknowledgements and
-// STOP_SENDING. ngtcp2 is who validates frames; what is malformed here merely ends the search. Used by PacketTap.
+// Reads just enough of a packet's plain frames (RFC 9000 §19) to find what ngtcp2 does not tell:
+// acknowledgements and STOP_SENDING. ngtcp2 is who validates frames; what is malformed here merely ends the
+// search. Used by PacketTap.
 #pragma once
+
+#include "base/bytes.h"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
-
-#include "base/bytes.h"
 
 namespace sallyport::quic {
 
@@ -17,7 +18,8 @@ struct AckRanges {
     std::uint64_t first, last;
   };
   static constexpr std::size_t capacity = 32;
-  std::array<Range, capacity> ranges;  // beyond `count` left as it was: this is filled for every acknowledgement
+  std::array<Range, capacity>
+      ranges;  // beyond `count` left as it was: this is filled for every acknowledgement
   std::size_t count = 0;
   bool cut = false;  ///< there were more ranges
 
@@ -34,8 +36,8 @@ struct StopSending {
   std::uint64_t code = 0;
 };
 
-/// Goes through `frames`: the first ACK frame into `ack` (left as it was when there is none), STOP_SENDING frames to the end of
-/// `stops`. True when there was an ACK.
+/// Goes through `frames`: the first ACK frame into `ack` (left as it was when there is none), STOP_SENDING
+/// frames to the end of `stops`. True when there was an ACK.
 bool scan_frames(Bytes frames, AckRanges& ack, std::vector<StopSending>& stops);
 
 /// PING, then nothing but PADDING: what ngtcp2 sends to probe the path's size.

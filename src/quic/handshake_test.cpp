@@ -1,17 +1,20 @@
 // Handshakes between our client and our server: versions, Retry, resumption, 0-RTT, and how they fail.
-#include <gtest/gtest.h>
-
 #include "quic/application_for_test.h"
 #include "tls/session_cache.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::quic {
 namespace {
 
 using test::Pair;
 
-bool is_long(Bytes datagram) { return (datagram[0] & 0x80) != 0; }
+bool is_long(Bytes datagram) {
+  return (datagram[0] & 0x80) != 0;
+}
 std::uint32_t version_of(Bytes datagram) {
-  return std::uint32_t{datagram[1]} << 24 | std::uint32_t{datagram[2]} << 16 | std::uint32_t{datagram[3]} << 8 | datagram[4];
+  return std::uint32_t{datagram[1]} << 24 | std::uint32_t{datagram[2]} << 16 |
+         std::uint32_t{datagram[3]} << 8 | datagram[4];
 }
 
 /// A pair whose client remembers sessions; meet() makes one connection after the other.
@@ -239,7 +242,8 @@ TEST(Handshake, RefusedWhenNotAccepting) {
 TEST(Handshake, PathThatIsTooNarrowIsRefusedAtOnce) {
   Pair pair;
   pair.link.client.max_size = 1199;
-  const auto connection = Connection::connect(pair.environment, pair.link.client, pair.client_application, pair.client_options);
+  const auto connection =
+      Connection::connect(pair.environment, pair.link.client, pair.client_application, pair.client_options);
   ASSERT_FALSE(connection);
   EXPECT_EQ(connection.error().kind, ErrorKind::too_large);
 }

@@ -1,8 +1,9 @@
-// Packets from a hostile or broken world, against an Endpoint: those that anybody can send. Each case names its threat.
-#include <gtest/gtest.h>
-
+// Packets from a hostile or broken world, against an Endpoint: those that anybody can send. Each case names
+// its threat.
 #include "quic/application_for_test.h"
 #include "quic/packet_forge_for_test.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::quic {
 namespace {
@@ -48,9 +49,15 @@ struct Attacked : test::Pair {
   }
 };
 
-bool is_long(const Octets& datagram) { return (datagram[0] & 0x80) != 0; }
-bool is_retry(const Octets& datagram) { return (datagram[0] & 0xf0) == 0xf0; }
-std::uint32_t version_of(const Octets& d) { return std::uint32_t{d[1]} << 24 | d[2] << 16 | d[3] << 8 | d[4]; }
+bool is_long(const Octets& datagram) {
+  return (datagram[0] & 0x80) != 0;
+}
+bool is_retry(const Octets& datagram) {
+  return (datagram[0] & 0xf0) == 0xf0;
+}
+std::uint32_t version_of(const Octets& d) {
+  return std::uint32_t{d[1]} << 24 | d[2] << 16 | d[3] << 8 | d[4];
+}
 
 TEST(HostilePackets, ShortInitialIsDropped) {
   Attacked world;
@@ -232,7 +239,8 @@ TEST(HostilePackets, GarbageBehindAnInitialIsDropped) {
   test::append(packet, Octets{0xe3, 0, 0, 0, 1, 8, 9, 8, 7});  // cut off
   world.inject(packet);
   EXPECT_EQ(world.endpoint->stats().half_open, 1u);
-  Octets second = PacketForge::initial(some_id).initial_packet(some_id, source_id, {}, 1, hello_without_end());
+  Octets second =
+      PacketForge::initial(some_id).initial_packet(some_id, source_id, {}, 1, hello_without_end());
   test::append(second, Octets{0x43, 9, 8, 7, 6, 5, 4, 3, 2, 1});  // too short for header protection
   world.inject(second);
   EXPECT_EQ(world.endpoint->stats().half_open, 1u);

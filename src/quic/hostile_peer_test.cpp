@@ -1,8 +1,9 @@
-// Frames from a hostile peer, inside packets that are sealed as they should be: the connection is closed with the RFC's code.
-#include <gtest/gtest.h>
-
+// Frames from a hostile peer, inside packets that are sealed as they should be: the connection is closed with
+// the RFC's code.
 #include "quic/application_for_test.h"
 #include "quic/packet_forge_for_test.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::quic {
 namespace {
@@ -14,8 +15,9 @@ using test::Octets;
 using test::PacketForge;
 
 // RFC 9000 §20.1
-constexpr std::uint64_t flow_control_error = 0x03, stream_limit_error = 0x04, stream_state_error = 0x05, final_size_error = 0x06,
-                        frame_encoding_error = 0x07, connection_id_limit_error = 0x09, protocol_violation = 0x0a,
+constexpr std::uint64_t flow_control_error = 0x03, stream_limit_error = 0x04, stream_state_error = 0x05,
+                        final_size_error = 0x06, frame_encoding_error = 0x07,
+                        connection_id_limit_error = 0x09, protocol_violation = 0x0a,
                         crypto_buffer_exceeded = 0x0d;
 constexpr std::uint64_t unexpected_message = 0x10a;  // as RFC 9001 §6 writes TLS's alert 10
 
@@ -67,8 +69,8 @@ TEST(HostilePeer, ForgedPacketsAreTakenForTheClients) {
 }
 
 TEST(HostilePeer, TruncatedFrames) {
-  for (const Octets& frames : {Octets{0x02, 0x40}, Octets{0x0e, 0x00, 0xc0}, Octets{0x31, 0x40, 0xff, 1}, Octets{0x18, 1, 0, 8, 1},
-                               Octets{0x1a, 1, 2, 3}, Octets{0x40}, Octets{0x21}}) {
+  for (const Octets& frames : {Octets{0x02, 0x40}, Octets{0x0e, 0x00, 0xc0}, Octets{0x31, 0x40, 0xff, 1},
+                               Octets{0x18, 1, 0, 8, 1}, Octets{0x1a, 1, 2, 3}, Octets{0x40}, Octets{0x21}}) {
     Impersonated pair;
     pair.inject(frames);
     EXPECT_EQ(pair.close_code(), frame_encoding_error);

@@ -1,15 +1,15 @@
-// IdMap: finds a server's connection by the connection ID of a datagram. A flat hash table, because it is asked once for each
-// run of datagrams; keyed, because peers choose some of the IDs.
+// IdMap: finds a server's connection by the connection ID of a datagram. A flat hash table, because it is
+// asked once for each run of datagrams; keyed, because peers choose some of the IDs.
 #pragma once
+
+#include "base/bytes.h"
+#include "base/random.h"
+#include "quic/connection_id.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <vector>
-
-#include "base/bytes.h"
-#include "base/random.h"
-#include "quic/connection_id.h"
 
 namespace sallyport::quic {
 
@@ -82,7 +82,9 @@ class IdMap {
     value = (value ^ value >> 32) * 0xd6e8feb86659fd93u;
     return value ^ value >> 29;
   }
-  std::size_t home(std::uint64_t key) const { return static_cast<std::size_t>(mix(key)) & (slots_.size() - 1); }
+  std::size_t home(std::uint64_t key) const {
+    return static_cast<std::size_t>(mix(key)) & (slots_.size() - 1);
+  }
   std::size_t next(std::size_t at) const { return (at + 1) & (slots_.size() - 1); }
 
   void grow() {

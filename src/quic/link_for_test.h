@@ -1,15 +1,15 @@
-// A simulated network for tests: Simulation is the clock, LinkPair two DatagramPaths with delay, loss, a largest size, and hooks
-// to look at and meddle with what passes.
+// A simulated network for tests: Simulation is the clock, LinkPair two DatagramPaths with delay, loss, a
+// largest size, and hooks to look at and meddle with what passes.
 #pragma once
+
+#include "base/random.h"
+#include "net/datagram_path.h"
+#include "net/timers.h"
 
 #include <algorithm>
 #include <deque>
 #include <functional>
 #include <vector>
-
-#include "base/random.h"
-#include "net/datagram_path.h"
-#include "net/timers.h"
 
 namespace sallyport::quic::test {
 
@@ -42,11 +42,14 @@ class Simulation {
 class LinkEnd final : public net::DatagramPath {
  public:
   LinkEnd(Simulation& simulation, net::NetPath path)
-      : simulation_(simulation), path_(path), seen_as_(path.local), arrival_(simulation.timers, [this](Time now) { deliver(now); }) {}
+      : simulation_(simulation),
+        path_(path),
+        seen_as_(path.local),
+        arrival_(simulation.timers, [this](Time now) { deliver(now); }) {}
 
-  Duration delay = 10ms;       ///< one way, of what is sent from here
-  double loss = 0;             ///< of what is sent from here
-  std::size_t mtu = 65'527;    ///< silently drops what is larger
+  Duration delay = 10ms;          ///< one way, of what is sent from here
+  double loss = 0;                ///< of what is sent from here
+  std::size_t mtu = 65'527;       ///< silently drops what is larger
   std::size_t max_size = 65'527;  ///< what max_datagram_size() says
   bool reports_blocked = false;
   bool marks_congestion = false;  ///< CE on what is ECN-capable (RFC 3168)
@@ -87,7 +90,8 @@ class LinkEnd final : public net::DatagramPath {
       ++sent;
       bytes += datagram.size();
       if (watch) watch(to.remote, datagram);
-      if (datagram.size() > mtu || (loss > 0 && random_.below(1'000'000) < loss * 1e6) || (filter && !filter(datagram))) {
+      if (datagram.size() > mtu || (loss > 0 && random_.below(1'000'000) < loss * 1e6) ||
+          (filter && !filter(datagram))) {
         ++lost;
         return;
       }
@@ -96,7 +100,8 @@ class LinkEnd final : public net::DatagramPath {
       if (other == others_.end()) return;
       const net::NetPath seen{(*other)->path_.local, seen_as_};
       const net::Ecn ecn = marks_congestion && run.ecn != net::Ecn::not_ect ? net::Ecn::ce : run.ecn;
-      (*other)->queue_.push_back({simulation_.timers.now() + delay, seen, {datagram.begin(), datagram.end()}, ecn});
+      (*other)->queue_.push_back(
+          {simulation_.timers.now() + delay, seen, {datagram.begin(), datagram.end()}, ecn});
       (*other)->arrival_.arm((*other)->queue_.front().at);
     });
     return reports_blocked ? net::SendStatus::blocked : net::SendStatus::sent;
@@ -118,12 +123,14 @@ class LinkEnd final : public net::DatagramPath {
       const InFlight first = std::move(queue_.front());
       queue_.pop_front();
       std::vector<std::uint8_t> joined = first.bytes;
-      while (!queue_.empty() && queue_.front().at <= now && queue_.front().bytes.size() == first.bytes.size() &&
-             queue_.front().path == first.path && joined.size() + first.bytes.size() < 65'000) {
+      while (!queue_.empty() && queue_.front().at <= now &&
+             queue_.front().bytes.size() == first.bytes.size() && queue_.front().path == first.path &&
+             joined.size() + first.bytes.size() < 65'000) {
         joined.insert(joined.end(), queue_.front().bytes.begin(), queue_.front().bytes.end());
         queue_.pop_front();
       }
-      if (receiver_ != nullptr) receiver_->on_datagrams(first.path, {joined, first.bytes.size(), first.ecn}, now);
+      if (receiver_ != nullptr)
+        receiver_->on_datagrams(first.path, {joined, first.bytes.size(), first.ecn}, now);
     }
     if (!queue_.empty()) arrival_.arm(queue_.front().at);
   }
@@ -141,8 +148,10 @@ class LinkEnd final : public net::DatagramPath {
 struct LinkPair {
   explicit LinkPair(Simulation& simulation, const char* client_address = "192.0.2.1:1000",
                     const char* server_address = "192.0.2.2:443")
-      : client(simulation, {*net::SocketAddress::parse(client_address), *net::SocketAddress::parse(server_address)}),
-        server(simulation, {*net::SocketAddress::parse(server_address), *net::SocketAddress::parse(client_address)}) {
+      : client(simulation,
+               {*net::SocketAddress::parse(client_address), *net::SocketAddress::parse(server_address)}),
+        server(simulation,
+               {*net::SocketAddress::parse(server_address), *net::SocketAddress::parse(client_address)}) {
     client.connect(server);
     server.connect(client);
   }

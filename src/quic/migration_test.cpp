@@ -1,7 +1,7 @@
 // Address changes: NAT rebinding seen by the server, migration asked for by the client (RFC 9000 §9).
-#include <gtest/gtest.h>
-
 #include "quic/application_for_test.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::quic {
 namespace {
@@ -47,11 +47,16 @@ TEST(Migration, UnvalidatedAddressGetsLittle) {
   const StreamId id = *pair.server().open_bidirectional();
   pair.server_application().send(id, std::string(500'000, 'x'), true);
   pair.simulation.run_for(15ms);
-  // One packet from elsewhere starts a validation that nobody there answers: the victim gets three times as much at most.
+  // One packet from elsewhere starts a validation that nobody there answers: the victim gets three times as
+  // much at most.
   std::size_t to_victim = 0, from_there = 0;
   pair.link.client.rebind(elsewhere);
-  pair.link.client.filter = [&](Bytes datagram) { return std::exchange(from_there, from_there + datagram.size()) == 0; };
-  pair.link.server.watch = [&](const net::SocketAddress& to, Bytes datagram) { to_victim += to == elsewhere ? datagram.size() : 0; };
+  pair.link.client.filter = [&](Bytes datagram) {
+    return std::exchange(from_there, from_there + datagram.size()) == 0;
+  };
+  pair.link.server.watch = [&](const net::SocketAddress& to, Bytes datagram) {
+    to_victim += to == elsewhere ? datagram.size() : 0;
+  };
   pair.link.server.filter = [](Bytes) { return false; };
   ASSERT_TRUE(pair.client->send_datagram({}, as_bytes(std::string(1000, 'd'))));
   pair.simulation.run_for(0s);
@@ -59,7 +64,8 @@ TEST(Migration, UnvalidatedAddressGetsLittle) {
   pair.simulation.run_for(1s);
   EXPECT_GT(to_victim, 0u);
   EXPECT_LE(to_victim, 3 * spoofed);
-  EXPECT_NE(pair.server().path().remote, elsewhere);  // logs and policy keep the old address until the new one is validated
+  EXPECT_NE(pair.server().path().remote,
+            elsewhere);  // logs and policy keep the old address until the new one is validated
 }
 
 TEST(Migration, ClientMovesToAnotherPath) {

@@ -1,14 +1,16 @@
-// Connections inside connections: the path of the inner one is made of the outer one's DATAGRAM frames, as in a chain of hops.
-#include <gtest/gtest.h>
-
+// Connections inside connections: the path of the inner one is made of the outer one's DATAGRAM frames, as in
+// a chain of hops.
 #include "quic/application_for_test.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::quic {
 namespace {
 
 using test::TestApplication;
 
-/// A DatagramPath on an established connection's datagrams, as masque makes one (its prefix is a quarter stream ID and a context ID).
+/// A DatagramPath on an established connection's datagrams, as masque makes one (its prefix is a quarter
+/// stream ID and a context ID).
 class Flow final : public net::DatagramPath {
  public:
   explicit Flow(net::NetPath path) : path_(std::move(path)) {}
@@ -25,7 +27,9 @@ class Flow final : public net::DatagramPath {
   net::SendStatus send(const net::NetPath&, const net::DatagramRun& run) override {
     if (run.segment_size > max_datagram_size()) return net::SendStatus::too_large;
     bool all = true;
-    run.for_each([&](Bytes datagram) { all &= connection->send_datagram(as_bytes(std::string_view("\0\0", 2)), datagram); });
+    run.for_each([&](Bytes datagram) {
+      all &= connection->send_datagram(as_bytes(std::string_view("\0\0", 2)), datagram);
+    });
     return all ? net::SendStatus::sent : net::SendStatus::dropped;
   }
   std::size_t max_datagram_size() const override {
@@ -91,13 +95,15 @@ struct Chain : test::Pair {
 
   void extend(net::DatagramPath& client_path, net::DatagramPath& server_path, int depth) {
     if (depth == 0) {
-      origin = std::make_unique<Endpoint>(environment, server_path, server_options, [this](Connection& connection) {
-        auto application = std::make_unique<TestApplication>();
-        application->connection = &connection;
-        application->echo = true;
-        return application;
-      });
-      innermost = std::move(*Connection::connect(environment, client_path, client_application, client_options));
+      origin = std::make_unique<Endpoint>(environment, server_path, server_options,
+                                          [this](Connection& connection) {
+                                            auto application = std::make_unique<TestApplication>();
+                                            application->connection = &connection;
+                                            application->echo = true;
+                                            return application;
+                                          });
+      innermost =
+          std::move(*Connection::connect(environment, client_path, client_application, client_options));
       client_application.connection = innermost.get();
       return;
     }
@@ -114,14 +120,17 @@ struct Chain : test::Pair {
     Flow* client_flow = hop.client_flow.get();
     Flow* server_flow = hop.server_flow.get();
     FlowApplication* application = hop.client_application.get();
-    hop.endpoint = std::make_unique<Endpoint>(environment, server_path, server_options, [server_flow](Connection& connection) {
-      server_flow->connection = &connection;
-      return std::make_unique<FlowApplication>(*server_flow);
-    });
+    hop.endpoint = std::make_unique<Endpoint>(environment, server_path, server_options,
+                                              [server_flow](Connection& connection) {
+                                                server_flow->connection = &connection;
+                                                return std::make_unique<FlowApplication>(*server_flow);
+                                              });
     hop.client = std::move(*Connection::connect(environment, client_path, *application, client_options));
     client_flow->connection = hop.client.get();
     // The inner handshake starts as soon as the outer one is complete.
-    application->when_established = [this, client_flow, server_flow, depth] { extend(*client_flow, *server_flow, depth - 1); };
+    application->when_established = [this, client_flow, server_flow, depth] {
+      extend(*client_flow, *server_flow, depth - 1);
+    };
     hops.push_back(std::move(hop));
   }
   bool is_up() const { return innermost && innermost->is_established(); }
@@ -174,7 +183,8 @@ TEST(Nested, LossyOuterLink) {
   ASSERT_TRUE(chain.simulation.run_until([&] { return chain.is_up(); }));
   const StreamId id = *chain.innermost->open_bidirectional();
   chain.client_application.send(id, std::string(300'000, 'x'), true);
-  ASSERT_TRUE(chain.simulation.run_until([&] { return chain.client_application.streams[id].received_fin; }, 300s));
+  ASSERT_TRUE(
+      chain.simulation.run_until([&] { return chain.client_application.streams[id].received_fin; }, 300s));
 }
 
 }  // namespace

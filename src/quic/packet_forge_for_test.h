@@ -1,8 +1,10 @@
-// PacketForge: hand-made QUIC packets (version 1, AES-128-GCM) with any frames in them, for tests of what a hostile peer may send.
+// PacketForge: hand-made QUIC packets (version 1, AES-128-GCM) with any frames in them, for tests of what a
+// hostile peer may send.
 #pragma once
 
-#include <gnutls/crypto.h>
-#include <gnutls/gnutls.h>
+#include "base/bytes.h"
+#include "base/varint.h"
+#include "trace/keylog.h"
 
 #include <algorithm>
 #include <array>
@@ -11,15 +13,16 @@
 #include <string_view>
 #include <vector>
 
-#include "base/bytes.h"
-#include "base/varint.h"
-#include "trace/keylog.h"
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
 
 namespace sallyport::quic::test {
 
 using Octets = std::vector<std::uint8_t>;
 
-inline void append(Octets& to, Bytes bytes) { to.insert(to.end(), bytes.begin(), bytes.end()); }
+inline void append(Octets& to, Bytes bytes) {
+  to.insert(to.end(), bytes.begin(), bytes.end());
+}
 inline void append_varint(Octets& to, std::uint64_t value) {
   std::array<std::uint8_t, 8> bytes;
   append(to, Bytes(bytes).first(put_varint(bytes, value)));
@@ -35,21 +38,25 @@ class PacketForge {
  public:
   /// A client's Initial keys, which follow from the Destination Connection ID it invents (RFC 9001 §5.2).
   static PacketForge initial(Bytes destination_id) {
-    static constexpr std::array<std::uint8_t, 20> salt{0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17,
-                                                       0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb, 0x7f, 0x0a};
+    static constexpr std::array<std::uint8_t, 20> salt{0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34,
+                                                       0xb3, 0x4d, 0x17, 0x9a, 0xe6, 0xa4, 0xc8,
+                                                       0x0c, 0xad, 0xcc, 0xbb, 0x7f, 0x0a};
     std::array<std::uint8_t, 32> extracted;
-    const gnutls_datum_t key{const_cast<std::uint8_t*>(destination_id.data()), static_cast<unsigned>(destination_id.size())};
+    const gnutls_datum_t key{const_cast<std::uint8_t*>(destination_id.data()),
+                             static_cast<unsigned>(destination_id.size())};
     const gnutls_datum_t salt_datum{const_cast<std::uint8_t*>(salt.data()), salt.size()};
     gnutls_hkdf_extract(GNUTLS_MAC_SHA256, &key, &salt_datum, extracted.data());
     return PacketForge(expand(extracted, "client in", 32));
   }
   /// 1-RTT keys from a traffic secret.
   explicit PacketForge(Octets secret)
-      : key_(expand(secret, "quic key", 16)), iv_(expand(secret, "quic iv", 12)), hp_(expand(secret, "quic hp", 16)) {}
+      : key_(expand(secret, "quic key", 16)),
+        iv_(expand(secret, "quic iv", 12)),
+        hp_(expand(secret, "quic hp", 16)) {}
 
   /// One Initial packet, padded to `size`.
-  Octets initial_packet(Bytes destination_id, Bytes source_id, Bytes token, std::uint32_t number, Octets frames,
-                        std::size_t size = 1200) const {
+  Octets initial_packet(Bytes destination_id, Bytes source_id, Bytes token, std::uint32_t number,
+                        Octets frames, std::size_t size = 1200) const {
     Octets header{0xc3, 0, 0, 0, 1, static_cast<std::uint8_t>(destination_id.size())};
     append(header, destination_id);
     header.push_back(static_cast<std::uint8_t>(source_id.size()));
@@ -94,8 +101,8 @@ class PacketForge {
     const gnutls_datum_t key{const_cast<std::uint8_t*>(key_.data()), static_cast<unsigned>(key_.size())};
     gnutls_aead_cipher_init(&aead, GNUTLS_CIPHER_AES_128_GCM, &key);
     std::size_t sealed = frames.size() + 16;
-    gnutls_aead_cipher_encrypt(aead, nonce.data(), nonce.size(), header.data(), header.size(), 16, frames.data(),
-                               frames.size(), packet.data() + header.size(), &sealed);
+    gnutls_aead_cipher_encrypt(aead, nonce.data(), nonce.size(), header.data(), header.size(), 16,
+                               frames.data(), frames.size(), packet.data() + header.size(), &sealed);
     gnutls_aead_cipher_deinit(aead);
     // Header protection (RFC 9001 §5.4): one AES block, by CBC with an IV of zeroes.
     std::array<std::uint8_t, 16> mask, zero{};

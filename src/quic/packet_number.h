@@ -1,19 +1,23 @@
-// Packet numbers travel truncated (RFC 9000 §17.1); this restores them, for what watches packets at the encryption boundary.
+// Packet numbers travel truncated (RFC 9000 §17.1); this restores them, for what watches packets at the
+// encryption boundary.
 #pragma once
+
+#include "base/bytes.h"
 
 #include <cstddef>
 #include <cstdint>
 
-#include "base/bytes.h"
-
 namespace sallyport::quic {
 
-/// RFC 9000 Appendix A.3: the number nearest to `expected` (one more than the largest seen) that ends in the `size` bytes `truncated`.
-constexpr std::uint64_t restore_packet_number(std::uint64_t expected, std::uint64_t truncated, std::size_t size) {
+/// RFC 9000 Appendix A.3: the number nearest to `expected` (one more than the largest seen) that ends in the
+/// `size` bytes `truncated`.
+constexpr std::uint64_t restore_packet_number(std::uint64_t expected, std::uint64_t truncated,
+                                              std::size_t size) {
   const std::uint64_t window = std::uint64_t{1} << (8 * size);
   const std::uint64_t half = window / 2;
   const std::uint64_t candidate = (expected & ~(window - 1)) | truncated;
-  if (candidate + half <= expected && candidate < (std::uint64_t{1} << 62) - window) return candidate + window;
+  if (candidate + half <= expected && candidate < (std::uint64_t{1} << 62) - window)
+    return candidate + window;
   if (candidate > expected + half && candidate >= window) return candidate - window;
   return candidate;
 }

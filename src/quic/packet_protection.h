@@ -1,12 +1,13 @@
-// The callbacks by which ngtcp2 seals and opens packets (RFC 9001 §5), on GnuTLS, with a tap on what goes through. ngtcp2 does not
-// say for which connection it calls, so whoever calls into ngtcp2 names the connection's tap first.
+// The callbacks by which ngtcp2 seals and opens packets (RFC 9001 §5), on GnuTLS, with a tap on what goes
+// through. ngtcp2 does not say for which connection it calls, so whoever calls into ngtcp2 names the
+// connection's tap first.
 #pragma once
 
-#include <ngtcp2/ngtcp2.h>
+#include "quic/packet_tap.h"
 
 #include <utility>
 
-#include "quic/packet_tap.h"
+#include <ngtcp2/ngtcp2.h>
 
 namespace sallyport::quic {
 

@@ -1,10 +1,10 @@
 #include "quic/packet_tap.h"
 
-#include <algorithm>
-
 #include "quic/config.h"
 #include "quic/frame_reader.h"
 #include "quic/packet_number.h"
+
+#include <algorithm>
 
 namespace sallyport::quic {
 namespace {
@@ -13,7 +13,8 @@ constexpr std::uint8_t long_form = 0x80, key_phase_bit = 0x04, number_size_bits 
 constexpr std::size_t tag_size = 16;  // of every AEAD that QUIC uses (RFC 9001 §5.3)
 
 std::uint32_t version_of(Bytes header) {
-  return std::uint32_t{header[1]} << 24 | std::uint32_t{header[2]} << 16 | std::uint32_t{header[3]} << 8 | header[4];
+  return std::uint32_t{header[1]} << 24 | std::uint32_t{header[2]} << 16 | std::uint32_t{header[3]} << 8 |
+         header[4];
 }
 
 }  // namespace
@@ -43,7 +44,8 @@ void PacketTap::on_seal(Bytes header, Bytes frames) {
   if (space == application_space) {
     acks_.on_sent(number);
     mtu_.on_sent(number, header.size() + frames.size() + tag_size, frames, now_);
-    if (type == trace::PacketType::one_rtt && ((header[0] & key_phase_bit) != 0) != key_phase_) on_key_phase(!key_phase_);
+    if (type == trace::PacketType::one_rtt && ((header[0] & key_phase_bit) != 0) != key_phase_)
+      on_key_phase(!key_phase_);
   }
   if (recorder_ != nullptr) record(trace::Direction::sent, type, number, header, frames);
 }
@@ -55,8 +57,8 @@ void PacketTap::on_open(Bytes header, Bytes frames) {
   if (recorder_ != nullptr) {
     const Space space = space_of(type);
     const std::size_t number_size = (header[0] & number_size_bits) + 1;
-    const std::uint64_t number =
-        restore_packet_number(next_received_[space], truncated_packet_number(header, number_size), number_size);
+    const std::uint64_t number = restore_packet_number(
+        next_received_[space], truncated_packet_number(header, number_size), number_size);
     next_received_[space] = std::max(next_received_[space], number + 1);
     record(trace::Direction::received, type, number, header, frames);
   }
@@ -70,12 +72,15 @@ void PacketTap::on_open(Bytes header, Bytes frames) {
   mtu_.on_ack(ack, now_);
 }
 
-void PacketTap::record(trace::Direction direction, trace::PacketType type, std::uint64_t number, Bytes header, Bytes frames) {
+void PacketTap::record(trace::Direction direction, trace::PacketType type, std::uint64_t number, Bytes header,
+                       Bytes frames) {
   trace::Packet packet;
   packet.type = type;
   packet.number = number;
-  if (type != trace::PacketType::one_rtt) packet.version = version_of(header);
-  else packet.key_phase = (header[0] & key_phase_bit) != 0;
+  if (type != trace::PacketType::one_rtt)
+    packet.version = version_of(header);
+  else
+    packet.key_phase = (header[0] & key_phase_bit) != 0;
   packet.header = header;
   packet.frames = frames;
   packet.size = header.size() + frames.size() + tag_size;
@@ -85,7 +90,8 @@ void PacketTap::record(trace::Direction direction, trace::PacketType type, std::
 void PacketTap::on_key_phase(bool phase) {
   key_phase_ = phase;
   ++key_updates_;
-  if (recorder_ != nullptr) recorder_->key_updated(now_, "1rtt", key_update_is_ours_ ? "local_update" : "remote_update");
+  if (recorder_ != nullptr)
+    recorder_->key_updated(now_, "1rtt", key_update_is_ours_ ? "local_update" : "remote_update");
   key_update_is_ours_ = false;
 }
 

@@ -1,16 +1,17 @@
-// PacketTap: sees each packet of one connection just before it is sealed and just after it was opened. From that it counts,
-// finds losses, the path's size and STOP_SENDING, notices key updates, and feeds the connection's recorder.
+// PacketTap: sees each packet of one connection just before it is sealed and just after it was opened. From
+// that it counts, finds losses, the path's size and STOP_SENDING, notices key updates, and feeds the
+// connection's recorder.
 #pragma once
-
-#include <array>
-#include <cstdint>
-#include <vector>
 
 #include "base/bytes.h"
 #include "base/time.h"
 #include "quic/ack_watch.h"
 #include "quic/path_mtu.h"
 #include "trace/recorder.h"
+
+#include <array>
+#include <cstdint>
+#include <vector>
 
 namespace sallyport::quic {
 
@@ -46,7 +47,8 @@ class PacketTap {
 
   static trace::PacketType type_of(Bytes header);
   static Space space_of(trace::PacketType type);
-  void record(trace::Direction direction, trace::PacketType type, std::uint64_t number, Bytes header, Bytes frames);
+  void record(trace::Direction direction, trace::PacketType type, std::uint64_t number, Bytes header,
+              Bytes frames);
   void on_key_phase(bool phase);
 
   PathMtu& mtu_;

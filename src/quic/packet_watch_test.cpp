@@ -1,9 +1,9 @@
 // The parts that watch packets at the encryption boundary: packet numbers, frames, losses.
-#include <gtest/gtest.h>
-
 #include "quic/ack_watch.h"
 #include "quic/packet_forge_for_test.h"
 #include "quic/packet_number.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::quic {
 namespace {
@@ -65,12 +65,28 @@ TEST(FrameReader, FindsTheAckBehindAnyOtherFrame) {
     head.resize(head.size() + count);
     return head;
   };
-  for (const Octets& before :
-       {Octets{0}, Octets{1}, frame({0x04, 1, 2, 3}), with_bytes(frame({0x06, 9, 4}), 4), with_bytes(frame({0x07, 3}), 3),
-        with_bytes(frame({0x0a, 4, 6}), 6), with_bytes(frame({0x0f, 4, 6, 6}), 6), frame({0x10, 5}), frame({0x11, 5, 6}),
-        frame({0x12, 5}), frame({0x13, 5}), frame({0x14, 5}), frame({0x15, 5, 6}), frame({0x16, 5}), frame({0x17, 5}),
-        with_bytes(frame({0x18, 1, 0, 8}), 24), frame({0x19, 1}), with_bytes(frame({0x1a}), 8), with_bytes(frame({0x1b}), 8),
-        Octets{0x1e}, with_bytes(frame({0x31, 70}), 70), frame({0x05, 4, 9})}) {
+  for (const Octets& before : {Octets{0},
+                               Octets{1},
+                               frame({0x04, 1, 2, 3}),
+                               with_bytes(frame({0x06, 9, 4}), 4),
+                               with_bytes(frame({0x07, 3}), 3),
+                               with_bytes(frame({0x0a, 4, 6}), 6),
+                               with_bytes(frame({0x0f, 4, 6, 6}), 6),
+                               frame({0x10, 5}),
+                               frame({0x11, 5, 6}),
+                               frame({0x12, 5}),
+                               frame({0x13, 5}),
+                               frame({0x14, 5}),
+                               frame({0x15, 5, 6}),
+                               frame({0x16, 5}),
+                               frame({0x17, 5}),
+                               with_bytes(frame({0x18, 1, 0, 8}), 24),
+                               frame({0x19, 1}),
+                               with_bytes(frame({0x1a}), 8),
+                               with_bytes(frame({0x1b}), 8),
+                               Octets{0x1e},
+                               with_bytes(frame({0x31, 70}), 70),
+                               frame({0x05, 4, 9})}) {
     Octets frames = before;
     test::append(frames, ack);
     EXPECT_TRUE(scan(frames).found) << int{before[0]};

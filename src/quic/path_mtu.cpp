@@ -11,15 +11,16 @@ namespace {
 constexpr std::size_t granularity = 8;
 /// RFC 8899 §5.1.1, PMTU_RAISE_TIMER.
 constexpr Duration retry_after = 600s;
-/// Between searches that refusals begin. Several connections inside each other have to search at the same time to be of use.
+/// Between searches that refusals begin. Several connections inside each other have to search at the same
+/// time to be of use.
 constexpr Duration longest_refusal_pause = 30s;
 /// A size for which no packet comes along to test it with is given up after this.
 constexpr Duration test_patience = 5s;
 /// ngtcp2 waits three PTOs for the last probe of a size.
 constexpr int silent_ptos = 4;
 constexpr std::uint64_t reordering = 3;
-/// So much evidence, without any to the contrary, makes a black hole (RFC 8899 §4.3). One lost sample is one; small packets that
-/// pass where large ones do not are three.
+/// So much evidence, without any to the contrary, makes a black hole (RFC 8899 §4.3). One lost sample is one;
+/// small packets that pass where large ones do not are three.
 constexpr unsigned black_hole_evidence = 6;
 
 }  // namespace
@@ -37,9 +38,12 @@ std::size_t PathMtu::datagram_packet_size() const {
   if (!discover_) return minimum_udp_payload;
   switch (phase_) {
     case Phase::handshake:
-    case Phase::first_search: return std::max(limit_, minimum_udp_payload);
-    case Phase::later_search: return std::max(target_, proven_);
-    case Phase::idle: break;
+    case Phase::first_search:
+      return std::max(limit_, minimum_udp_payload);
+    case Phase::later_search:
+      return std::max(target_, proven_);
+    case Phase::idle:
+      break;
   }
   return proven_;
 }
@@ -57,8 +61,10 @@ void PathMtu::on_probe_not_taken(Time now, Duration pto, bool could) {
   longest_pto_ = std::max(longest_pto_, pto);
   deadline_ = last_probe_ + silent_ptos * longest_pto_;
   if (now < deadline_) return;
-  if (could) finish(now);
-  else deadline_ = now + pto;
+  if (could)
+    finish(now);
+  else
+    deadline_ = now + pto;
 }
 
 void PathMtu::set_limit(std::size_t limit, Time now) {
@@ -66,11 +72,12 @@ void PathMtu::set_limit(std::size_t limit, Time now) {
   limit_ = limit;
   proven_ = std::clamp(proven_, minimum_udp_payload, std::max(limit, minimum_udp_payload));
   if (limit == before || !discover_ || phase_ == Phase::handshake) return;
-  if (limit > before) {
-    if (phase_ == Phase::first_search) grown_ = true;
-    else search_again(limit, limit + 1, now);
-  } else if (proven_ >= limit) {
+  if (proven_ >= limit) {
     finish(now);
+  } else if (phase_ == Phase::first_search) {
+    limit_changed_ = true;
+  } else if (limit > before) {
+    search_again(limit, limit + 1, now);
   } else if (phase_ == Phase::later_search && failed_ > limit + 1) {
     const bool datagrams_only = datagrams_only_;
     search_again(limit, limit + 1, now);
@@ -81,7 +88,7 @@ void PathMtu::set_limit(std::size_t limit, Time now) {
 void PathMtu::restart(std::size_t limit, Time now) {
   limit_ = limit;
   proven_ = minimum_udp_payload;
-  suspect_ = grown_ = false;
+  suspect_ = limit_changed_ = false;
   large_losses_ = test_losses_ = 0;
   candidate_ = witness_ = sample_ = {};
   retry_at_ = deadline_ = never;
@@ -97,7 +104,8 @@ void PathMtu::on_large_sent(std::uint64_t number, std::size_t size, Bytes frames
   if (phase_ == Phase::later_search) {
     if (candidate_.size == 0) candidate_ = {number, size, now};
   } else if (is_path_size_probe(frames)) {
-    // One that is not answered is followed by another of the same size or smaller, which is then the one to wait for.
+    // One that is not answered is followed by another of the same size or smaller, which is then the one to
+    // wait for.
     last_probe_ = now;
     candidate_ = {number, size, now};
   } else if (size > witness_.size) {
@@ -107,7 +115,8 @@ void PathMtu::on_large_sent(std::uint64_t number, std::size_t size, Bytes frames
 
 void PathMtu::judge(const AckRanges& ack, Time now) {
   if (ack.largest() > last_sent_) return;
-  // What has passed has passed, whatever size the search would settle on: a connection inside this one may already rely on it.
+  // What has passed has passed, whatever size the search would settle on: a connection inside this one may
+  // already rely on it.
   if (witness_.size != 0) {
     if (ack.covers(witness_.number)) {
       proven_ = std::max(proven_, std::min(witness_.size, limit_));
@@ -122,11 +131,15 @@ void PathMtu::judge(const AckRanges& ack, Time now) {
       proven_ = std::max(proven_, std::min(candidate_.size, limit_));
       candidate_ = {};
       large_losses_ = test_losses_ = 0;
-      if (phase_ == Phase::later_search) test_next(now);
-      else if (phase_ == Phase::first_search && proven_ >= limit_) finish(now);
+      if (phase_ == Phase::later_search)
+        test_next(now);
+      else if (phase_ == Phase::first_search && proven_ >= limit_)
+        finish(now);
     } else if (ack.largest() >= candidate_.number + reordering) {
-      if (phase_ == Phase::later_search) on_test_failed(now);
-      else candidate_ = {};
+      if (phase_ == Phase::later_search)
+        on_test_failed(now);
+      else
+        candidate_ = {};
     }
   }
   if (sample_.size != 0) {
@@ -204,18 +217,16 @@ void PathMtu::finish(Time now) {
   candidate_ = {};
   deadline_ = never;
   retry_at_ = discover_ && proven_ + granularity < limit_ ? now + retry_after : never;
-  if (grown_) {
-    grown_ = false;
-    if (proven_ < limit_) search_again(limit_, limit_ + 1, now);
-  }
+  if (std::exchange(limit_changed_, false) && proven_ < limit_) search_again(limit_, limit_ + 1, now);
 }
 
 std::vector<std::uint16_t> PathMtu::probe_sizes(std::size_t limit) {
   std::vector<std::uint16_t> sizes;
   if (limit <= minimum_udp_payload) return sizes;
   sizes.push_back(static_cast<std::uint16_t>(limit));
-  // Halves each gap that the sizes before left open, breadth first. Ethernet's span is searched to the byte: a connection inside this one
-  // knows its own size to the byte, and would be stopped for good by an outer one that believes in less.
+  // Halves each gap that the sizes before left open, breadth first. Ethernet's span is searched to the byte:
+  // a connection inside this one knows its own size to the byte, and would be stopped for good by an outer
+  // one that believes in less.
   const std::size_t span = limit - minimum_udp_payload;
   const std::size_t smallest_gap = span <= 512 ? 1 : span / 64;
   std::vector<std::pair<std::size_t, std::size_t>> gaps{{minimum_udp_payload, limit}};

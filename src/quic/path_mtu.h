@@ -1,21 +1,26 @@
-// PathMtu: how large a connection's packets may be, as found by path MTU discovery (RFC 9000 §14.3, RFC 8899). ngtcp2's own
-// shaping is off, because it would hold DATAGRAM frames to 1,200 bytes for a round trip; the sizes given here are what it
-// is handed as room instead. It sees every packet at the encryption boundary.
+// PathMtu: how large a connection's packets may be, as found by path MTU discovery (RFC 9000 §14.3, RFC
+// 8899). ngtcp2's own shaping is off, because it would hold DATAGRAM frames to 1,200 bytes for a round trip;
+// the sizes given here are what it is handed as room instead. It sees every packet at the encryption
+// boundary.
 //
 //  - Stream and control packets keep to what is proven: 1,200 bytes at first.
-//  - While a search is on, packets with DATAGRAM frames may take the size under test: nested connections need more than 1,200
-//    bytes at once, nothing is retransmitted if it does not fit, and the payload's sender has a search of its own.
-//  - The first search is ngtcp2's (probes of PING and PADDING, which congestion control does not mind losing). Later ones
-//    (the path grew, or turned out narrower) test with single packets of data, because ngtcp2 has no way to search again.
+//  - While a search is on, packets with DATAGRAM frames may take the size under test: nested connections need
+//  more than 1,200
+//    bytes at once, nothing is retransmitted if it does not fit, and the payload's sender has a search of its
+//    own.
+//  - The first search is ngtcp2's (probes of PING and PADDING, which congestion control does not mind
+//  losing). Later ones
+//    (the path grew, or turned out narrower) test with single packets of data, because ngtcp2 has no way to
+//    search again.
 #pragma once
-
-#include <cstddef>
-#include <cstdint>
-#include <vector>
 
 #include "base/bytes.h"
 #include "base/time.h"
 #include "quic/frame_reader.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
 
 namespace sallyport::quic {
 
@@ -41,10 +46,12 @@ class PathMtu {
   /// That offer was not taken. `could`: congestion control would have let it.
   void on_probe_not_taken(Time now, Duration pto, bool could);
 
-  /// The path below, or the peer, allows another size from now on. Smaller holds at once; larger begins a search.
+  /// The path below, or the peer, allows another size from now on. Smaller holds at once; larger begins a
+  /// search.
   void set_limit(std::size_t limit, Time now);
-  /// A datagram did not fit datagram_packet_size(). The search that settled on it may have been misled by loss, and a connection inside
-  /// this one that needs more would stand still for good: so datagrams may try again, now and then.
+  /// A datagram did not fit datagram_packet_size(). The search that settled on it may have been misled by
+  /// loss, and a connection inside this one that needs more would stand still for good: so datagrams may try
+  /// again, now and then.
   void on_refused(Time now);
   /// Another network path: everything is to be proven anew, ngtcp2 searches by itself.
   void restart(std::size_t limit, Time now);
@@ -64,8 +71,9 @@ class PathMtu {
   /// When on_turn() is to be called at the latest.
   Time deadline() const { return deadline_; }
 
-  /// Sizes for ngtcp2's search: `limit`, then halving what is left, so that whatever a nested path carries is found to
-  /// the byte (within a few where jumbo frames may be). Its search takes them in this order and leaves out what is already decided.
+  /// Sizes for ngtcp2's search: `limit`, then halving what is left, so that whatever a nested path carries is
+  /// found to the byte (within a few where jumbo frames may be). Its search takes them in this order and
+  /// leaves out what is already decided.
   static std::vector<std::uint16_t> probe_sizes(std::size_t limit);
 
  private:
@@ -92,17 +100,17 @@ class PathMtu {
 
   std::size_t limit_;
   std::size_t proven_ = minimum_udp_payload;
-  std::size_t target_ = 0;   // later_search: the size under test
-  std::size_t failed_ = 0;   // later_search: this size and larger ones do not fit
+  std::size_t target_ = 0;  // later_search: the size under test
+  std::size_t failed_ = 0;  // later_search: this size and larger ones do not fit
   Phase phase_ = Phase::handshake;
   bool discover_;
-  bool grown_ = false;       // the limit rose during ngtcp2's search, which does not know
+  bool limit_changed_ = false;   // during ngtcp2's search, which does not know
   bool datagrams_only_ = false;  // later_search: streams keep to what is proven
-  bool suspect_ = false;     // nothing large is answered: send small, to see whether that is
+  bool suspect_ = false;         // nothing large is answered: send small, to see whether that is
   std::uint8_t test_losses_ = 0, large_losses_ = 0;
-  Watched candidate_;        // the probe, or in a later search the packet of data, that tests a size
-  Watched witness_;          // first search: the largest packet of data that is larger than is proven
-  Watched sample_;           // one of those in flight that are larger than 1,200 bytes
+  Watched candidate_;  // the probe, or in a later search the packet of data, that tests a size
+  Watched witness_;    // first search: the largest packet of data that is larger than is proven
+  Watched sample_;     // one of those in flight that are larger than 1,200 bytes
   std::uint64_t last_sent_ = 0, suspect_since_ = 0;
   Time last_probe_{}, deadline_ = never, retry_at_ = never;
   Duration longest_pto_{};  // of ngtcp2's search

@@ -1,10 +1,11 @@
 // Path MTU discovery: the sizes of packets on links that carry less than is hoped for, or change.
-#include <gtest/gtest.h>
+#include "quic/path_mtu.h"
+
+#include "quic/application_for_test.h"
 
 #include <set>
 
-#include "quic/application_for_test.h"
-#include "quic/path_mtu.h"
+#include <gtest/gtest.h>
 
 namespace sallyport::quic {
 namespace {
@@ -19,12 +20,17 @@ TEST(PathMtu, ProbesTheLimitFirstThenHalves) {
   EXPECT_EQ(sizes[2], 1268);
   // Whatever the path carries is among them.
   const std::set<std::uint16_t> sorted(sizes.begin(), sizes.end());
-  for (unsigned carried = 1201; carried <= 1472; ++carried) EXPECT_TRUE(sorted.contains(static_cast<std::uint16_t>(carried))) << carried;
+  for (unsigned carried = 1201; carried <= 1472; ++carried)
+    EXPECT_TRUE(sorted.contains(static_cast<std::uint16_t>(carried))) << carried;
 }
 
-TEST(PathMtu, NothingToProbeAtTheMinimum) { EXPECT_TRUE(PathMtu::probe_sizes(1200).empty()); }
+TEST(PathMtu, NothingToProbeAtTheMinimum) {
+  EXPECT_TRUE(PathMtu::probe_sizes(1200).empty());
+}
 
-TEST(PathMtu, ProbeListStaysShortForJumboPaths) { EXPECT_LE(PathMtu::probe_sizes(65'527).size(), 129u); }
+TEST(PathMtu, ProbeListStaysShortForJumboPaths) {
+  EXPECT_LE(PathMtu::probe_sizes(65'527).size(), 129u);
+}
 
 TEST(PathMtu, DatagramsMayUseTheLimitUntilTheSearchEnds) {
   PathMtu mtu(1472, true);
@@ -84,12 +90,14 @@ TEST(PathMtuOnALink, TheLimitIsReachedAfterOneRoundTrip) {
 TEST(PathMtuOnALink, V6LeavesRoomForItsHeader) {
   Measured pair;
   test::LinkPair v6(pair.simulation, "[2001:db8::1]:1000", "[2001:db8::2]:443");
-  pair.endpoint = std::make_unique<Endpoint>(pair.environment, v6.server, pair.server_options, [&](Connection& connection) {
-    auto application = std::make_unique<test::TestApplication>();
-    application->connection = &connection;
-    return application;
-  });
-  pair.client = std::move(*Connection::connect(pair.environment, v6.client, pair.client_application, pair.client_options));
+  pair.endpoint = std::make_unique<Endpoint>(pair.environment, v6.server, pair.server_options,
+                                             [&](Connection& connection) {
+                                               auto application = std::make_unique<test::TestApplication>();
+                                               application->connection = &connection;
+                                               return application;
+                                             });
+  pair.client = std::move(
+      *Connection::connect(pair.environment, v6.client, pair.client_application, pair.client_options));
   pair.simulation.run_for(1s);
   EXPECT_EQ(pair.client->stats().max_udp_payload, 1452u);
   pair.client.reset();

@@ -1,16 +1,18 @@
-// RateLimit: a token bucket, for answers to packets whose sender is unproven (Version Negotiation, stateless resets, refusals).
+// RateLimit: a token bucket, for answers to packets whose sender is unproven (Version Negotiation, stateless
+// resets, refusals).
 #pragma once
+
+#include "base/time.h"
 
 #include <algorithm>
 #include <cstdint>
-
-#include "base/time.h"
 
 namespace sallyport::quic {
 
 class RateLimit {
  public:
-  RateLimit(std::uint32_t per_second, std::uint32_t burst) : cost_(Duration(1s) / per_second), depth_(cost_ * burst) {}
+  RateLimit(std::uint32_t per_second, std::uint32_t burst)
+      : cost_(Duration(1s) / per_second), depth_(cost_ * burst) {}
 
   /// Whether one more is allowed at `now`; if so it is counted.
   bool allow(Time now) {

@@ -1,10 +1,10 @@
 #include "quic/send_batch.h"
 
+#include "quic/native.h"
+
 #include <cassert>
 #include <memory>
 #include <utility>
-
-#include "quic/native.h"
 
 namespace sallyport::quic {
 namespace {
@@ -46,8 +46,8 @@ MutableBytes SendBatch::room(std::size_t size) {
 }
 
 void SendBatch::add(std::size_t size) {
-  const bool fits_run = count_ != 0 && size <= segment_ && count_ < max_run_packets && info_.ecn == run_ecn_ &&
-                        same_path(path_.path, run_path_);
+  const bool fits_run = count_ != 0 && size <= segment_ && count_ < max_run_packets &&
+                        info_.ecn == run_ecn_ && same_path(path_.path, run_path_);
   if (!fits_run) {
     flush();
     segment_ = size;

@@ -1,14 +1,15 @@
-// SendBatch: collects the packets that one flush writes and hands them to the path in runs of equal size (net::DatagramRun), so
-// that a run costs one system call. The buffer is shared by all connections of a thread.
+// SendBatch: collects the packets that one flush writes and hands them to the path in runs of equal size
+// (net::DatagramRun), so that a run costs one system call. The buffer is shared by all connections of a
+// thread.
 #pragma once
 
-#include <ngtcp2/ngtcp2.h>
+#include "base/bytes.h"
+#include "net/datagram_path.h"
 
 #include <cstddef>
 #include <cstdint>
 
-#include "base/bytes.h"
-#include "net/datagram_path.h"
+#include <ngtcp2/ngtcp2.h>
 
 namespace sallyport::quic {
 

@@ -1,10 +1,10 @@
 // What a recorder is told of a connection.
-#include <gtest/gtest.h>
+#include "quic/application_for_test.h"
+#include "quic/packet_forge_for_test.h"
 
 #include <map>
 
-#include "quic/application_for_test.h"
-#include "quic/packet_forge_for_test.h"
+#include <gtest/gtest.h>
 
 namespace sallyport::quic {
 namespace {
@@ -36,7 +36,11 @@ class LogRecorder final : public trace::Recorder {
  public:
   explicit LogRecorder(Log& log) : log_(log) {}
   void packet(Time, trace::Direction direction, const trace::Packet& packet) override {
-    log_.packets.push_back({direction, packet.type, packet.number, packet.version, packet.size,
+    log_.packets.push_back({direction,
+                            packet.type,
+                            packet.number,
+                            packet.version,
+                            packet.size,
                             {packet.frames.begin(), packet.frames.end()}});
   }
   void datagrams(Time, trace::Direction direction, std::size_t, std::size_t bytes) override {
@@ -45,12 +49,16 @@ class LogRecorder final : public trace::Recorder {
   void packet_lost(Time, trace::PacketType, std::uint64_t number) override { log_.lost.push_back(number); }
   void packet_dropped(Time, std::size_t, std::string_view) override {}
   void metrics(Time, const trace::Metrics&) override { ++log_.metrics; }
-  void path(Time, const net::NetPath&, std::size_t max_datagram_size) override { log_.sizes.push_back(max_datagram_size); }
+  void path(Time, const net::NetPath&, std::size_t max_datagram_size) override {
+    log_.sizes.push_back(max_datagram_size);
+  }
   void transport_parameters(Time, trace::Direction owner, Bytes encoded) override {
     log_.parameters[owner].assign(encoded.begin(), encoded.end());
   }
   void alpn(Time, std::string_view protocol) override { log_.alpns.emplace_back(protocol); }
-  void key_updated(Time, std::string_view, std::string_view trigger) override { log_.key_updates.emplace_back(trigger); }
+  void key_updated(Time, std::string_view, std::string_view trigger) override {
+    log_.key_updates.emplace_back(trigger);
+  }
   void state(Time, std::string_view state) override { log_.states.emplace_back(state); }
   void closed(Time, bool, bool, std::uint64_t code, std::string_view) override { log_.closed_code = code; }
   void http_frame(Time, trace::Direction, const trace::HttpFrame&) override {}
@@ -121,7 +129,8 @@ TEST(Trace, TellsOfTheHandshake) {
   Traced pair;
   ASSERT_TRUE(pair.establish());
   pair.simulation.run_for(1s);
-  EXPECT_EQ(pair.logs.client.states, (std::vector<std::string>{"handshake_started", "handshake_complete", "handshake_confirmed"}));
+  EXPECT_EQ(pair.logs.client.states,
+            (std::vector<std::string>{"handshake_started", "handshake_complete", "handshake_confirmed"}));
   EXPECT_EQ(pair.logs.server.alpns, std::vector<std::string>{"h3"});
   EXPECT_FALSE(pair.logs.client.parameters[trace::Direction::sent].empty());
   EXPECT_FALSE(pair.logs.client.parameters[trace::Direction::received].empty());

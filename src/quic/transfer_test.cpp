@@ -1,7 +1,7 @@
 // Streams and datagrams on an established connection: order, loss, flow control, resets, queues.
-#include <gtest/gtest.h>
-
 #include "quic/application_for_test.h"
+
+#include <gtest/gtest.h>
 
 namespace sallyport::quic {
 namespace {
@@ -65,7 +65,8 @@ TEST(Transfer, StreamLimitIsTold) {
   pair.simulation.run_for(100ms);
   const std::size_t before = pair.client_application.streams_available;
   pair.server().extend_peer_streams_bidirectional(1);
-  ASSERT_TRUE(pair.simulation.run_until([&] { return pair.client_application.streams_available == before + 1; }));
+  ASSERT_TRUE(
+      pair.simulation.run_until([&] { return pair.client_application.streams_available == before + 1; }));
   EXPECT_TRUE(pair.client->open_bidirectional());
 }
 
@@ -98,10 +99,12 @@ TEST(Transfer, ResetAndStopSending) {
   pair.simulation.run_for(100ms);
   pair.client->reset_stream(id, 7);
   pair.client->stop_sending(id, 8);
-  ASSERT_TRUE(pair.simulation.run_until([&] { return pair.server_application().streams[id].reset_code.has_value(); }));
+  ASSERT_TRUE(pair.simulation.run_until(
+      [&] { return pair.server_application().streams[id].reset_code.has_value(); }));
   EXPECT_EQ(pair.server_application().streams[id].reset_code, 7u);
   EXPECT_EQ(pair.server_application().streams[id].stop_code, 8u);
-  ASSERT_TRUE(pair.simulation.run_until([&] { return pair.client_application.streams[id].closed_code.has_value(); }));
+  ASSERT_TRUE(
+      pair.simulation.run_until([&] { return pair.client_application.streams[id].closed_code.has_value(); }));
 }
 
 TEST(Transfer, BulkLeavesInLongRuns) {

@@ -1,14 +1,15 @@
 // Chains that break: every error names the hop and the reason, comes in time, and leaves nothing behind.
 #include "chain_scene.h"
 
-#include <gtest/gtest.h>
-
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 namespace sallyport::sim {
 namespace {
 
-std::string title(std::size_t hop) { return fmt::format("hop {} (hop{}.sim.test:443)", hop, hop); }
+std::string title(std::size_t hop) {
+  return fmt::format("hop {} (hop{}.sim.test:443)", hop, hop);
+}
 
 void expect_error(const std::optional<Error>& error, ErrorKind kind, const std::string& beginning) {
   ASSERT_TRUE(error);
@@ -48,7 +49,8 @@ TEST_P(ChainWithBadHop, KilledInTheMiddle) {
   ASSERT_TRUE(transfer->error);
   // What the client sees of it is the end of what led to that hop.
   ASSERT_TRUE(scene.client().broken());
-  EXPECT_NE(scene.client().broken()->message.find(fmt::format("hop{}.sim.test", GetParam())), std::string::npos)
+  EXPECT_NE(scene.client().broken()->message.find(fmt::format("hop{}.sim.test", GetParam())),
+            std::string::npos)
       << scene.client().broken()->message;
   EXPECT_GT(transfer->bytes, 0u);
   scene.expect_clean_end();
@@ -63,7 +65,8 @@ TEST_P(ChainWithBadHop, CutOffInTheMiddle) {
   EXPECT_LT(scene.network.now() - cut, 35s);
   ASSERT_TRUE(scene.client().broken());
   EXPECT_EQ(scene.client().broken()->kind, ErrorKind::timeout) << scene.client().broken()->message;
-  EXPECT_NE(scene.client().broken()->message.find(fmt::format("hop{}.sim.test", GetParam())), std::string::npos)
+  EXPECT_NE(scene.client().broken()->message.find(fmt::format("hop{}.sim.test", GetParam())),
+            std::string::npos)
       << scene.client().broken()->message;
   scene.host(GetParam()).set_down(false);
   scene.expect_clean_end();
@@ -124,7 +127,8 @@ TEST(ChainFailure, HopThatIsNoProxy) {
 
 TEST(ChainFailure, CertificateOfAnother) {
   ChainScene::Options options{.hops = 2};
-  options.gateway.quic.credentials = *tls::ServerCredentials::make({*tls::make_self_signed({"somebody.else.test"})});
+  options.gateway.quic.credentials =
+      *tls::ServerCredentials::make({*tls::make_self_signed({"somebody.else.test"})});
   ChainScene scene(std::move(options));
   const Transfer& transfer = scene.download(1'000);
   EXPECT_TRUE(scene.run(60s));
@@ -139,7 +143,8 @@ TEST(ChainFailure, NotFoundIsTheOriginsAnswer) {
   scene.client().download(ChainScene::origin_name, 1'000);
   const Transfer& transfer = scene.client().download_path(ChainScene::origin_name, "/nothing/here");
   EXPECT_TRUE(scene.run(60s));
-  expect_error(transfer.error, ErrorKind::http, std::string(ChainScene::origin_name) + " answered HTTP status 404");
+  expect_error(transfer.error, ErrorKind::http,
+               std::string(ChainScene::origin_name) + " answered HTTP status 404");
   EXPECT_FALSE(scene.client().broken());
   scene.expect_clean_end();
 }

@@ -9,12 +9,15 @@
 namespace sallyport::sim {
 namespace {
 
-/// After this, whoever was left without a word has given up: idle timeouts are 30 s, and a hop's may begin when the one inside it ends.
+/// After this, whoever was left without a word has given up: idle timeouts are 30 s, and a hop's may begin
+/// when the one inside it ends.
 constexpr Duration all_timeouts = 200s;
 
 }  // namespace
 
-std::string ChainScene::hop_name(std::size_t number) { return fmt::format("hop{}.sim.test", number); }
+std::string ChainScene::hop_name(std::size_t number) {
+  return fmt::format("hop{}.sim.test", number);
+}
 
 ChainScene::ChainScene(Options options) : network(options.seed), options_(std::move(options)) {
   client_host_ = &network.add_host("client");
@@ -23,7 +26,8 @@ ChainScene::ChainScene(Options options) : network(options.seed), options_(std::m
     options_.client.hops.push_back(hop_name(hop));
   }
   hosts_.push_back(&network.add_host(origin_name));
-  for (Host* host : hosts_) gateways_.push_back(std::make_unique<SimGateway>(network, *host, options_.gateway));
+  for (Host* host : hosts_)
+    gateways_.push_back(std::make_unique<SimGateway>(network, *host, options_.gateway));
 }
 
 ChainScene::~ChainScene() = default;
@@ -49,19 +53,23 @@ bool ChainScene::run(Duration limit) {
 void ChainScene::expect_clean_end() {
   if (client_ != nullptr) {
     client_->shutdown();
-    EXPECT_TRUE(network.run_until([this] { return client_->is_shut(); }, 60s)) << "the client does not come to an end";
+    EXPECT_TRUE(network.run_until([this] { return client_->is_shut(); }, 60s))
+        << "the client does not come to an end";
     client_.reset();
   }
   EXPECT_EQ(client_host_->open_sockets(), 0u);
   const auto idle = [this] {
-    return std::ranges::all_of(gateways_, [](const auto& gateway) { return gateway == nullptr || gateway->is_idle(); });
+    return std::ranges::all_of(gateways_,
+                               [](const auto& gateway) { return gateway == nullptr || gateway->is_idle(); });
   };
   if (network.run_until(idle, all_timeouts)) return;
   for (const auto& gateway : gateways_) {
     if (gateway == nullptr || gateway->is_idle()) continue;
-    ADD_FAILURE() << fmt::format("{} still has {} connections, {} half open, {} tunnels, {} answers, {} sockets", gateway->host().name(),
-                                 gateway->endpoint().stats().connections, gateway->endpoint().stats().half_open,
-                                 gateway->proxy().udp_open, gateway->open_answers(), gateway->host().open_sockets());
+    ADD_FAILURE() << fmt::format(
+        "{} still has {} connections, {} half open, {} tunnels, {} answers, {} sockets",
+        gateway->host().name(), gateway->endpoint().stats().connections,
+        gateway->endpoint().stats().half_open, gateway->proxy().udp_open, gateway->open_answers(),
+        gateway->host().open_sockets());
   }
 }
 

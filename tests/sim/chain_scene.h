@@ -1,4 +1,5 @@
-// ChainScene: a client, any number of hops and an origin on the simulated network; the stage of the chain tests.
+// ChainScene: a client, any number of hops and an origin on the simulated network; the stage of the chain
+// tests.
 #pragma once
 
 #include "network.h"

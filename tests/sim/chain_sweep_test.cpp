@@ -1,16 +1,17 @@
-// Random chains on random networks: each seed picks its own topology, conditions and transfers, and must come through like all others.
+// Random chains on random networks: each seed picks its own topology, conditions and transfers, and must come
+// through like all others.
 //
 //   SALLYPORT_SIM_SEEDS=1000 sim_test --gtest_filter='ChainSweep.*'   how many seeds (100 when not given)
-//   SALLYPORT_SIM_SEED=4711  sim_test --gtest_filter='ChainSweep.*'   only this one, exactly as it was in the sweep
+//   SALLYPORT_SIM_SEED=4711  sim_test --gtest_filter='ChainSweep.*'   only this one, exactly as it was in the
+//   sweep
 #include "chain_scene.h"
-
-#include <gtest/gtest.h>
 
 #include <charconv>
 #include <cstdlib>
 #include <string_view>
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 namespace sallyport::sim {
 namespace {
@@ -45,8 +46,10 @@ class Course {
       describe("{} {} bytes", up ? "upload" : "download", bytes);
       transfers.emplace_back(up ? &scene.upload(bytes) : &scene.download(bytes), bytes);
     }
-    // An address may not change before the handshake is over (RFC 9000 §9), so what happens happens when the whole chain stands.
-    scene.network.run_until([&] { return scene.origin().endpoint().stats().handshakes_completed > 0; }, time_limit);
+    // An address may not change before the handshake is over (RFC 9000 §9), so what happens happens when the
+    // whole chain stands.
+    scene.network.run_until([&] { return scene.origin().endpoint().stats().handshakes_completed > 0; },
+                            time_limit);
     plan_event(scene);
     EXPECT_TRUE(scene.run(time_limit)) << "not done in time";
     for (const auto& [transfer, bytes] : transfers) expect_intact(*transfer, bytes);
@@ -62,8 +65,10 @@ class Course {
     describe("{} hops", options.hops);
     // Handshakes of the innermost connection cross all links, each of which may lose packets for a while.
     options.client.connect_timeout = 60s;
-    // Answers come one after the other, and where all links lose packets the first may keep the others waiting for a minute.
-    options.client.stall_timeout = options.client.limits.idle_timeout = options.gateway.limits.idle_timeout = time_limit;
+    // Answers come one after the other, and where all links lose packets the first may keep the others
+    // waiting for a minute.
+    options.client.stall_timeout = options.client.limits.idle_timeout = options.gateway.limits.idle_timeout =
+        time_limit;
     quic::Config& client = options.client.config;
     quic::Config& server = options.gateway.quic.config;
     client.keep_alive = 2s;
@@ -78,7 +83,8 @@ class Course {
     // A token that was changed on the way ends the connection, as RFC 9000 §8.1.2 asks.
     corrupts_ = options.gateway.quic.retry != quic::RetryPolicy::always;
     describe("cc {}/{}, v{:x}, {}", static_cast<int>(client.congestion_control),
-             static_cast<int>(server.congestion_control), client.versions.front(), corrupts_ ? "no retry" : "retry");
+             static_cast<int>(server.congestion_control), client.versions.front(),
+             corrupts_ ? "no retry" : "retry");
     return options;
   }
 
@@ -94,9 +100,9 @@ class Course {
     if (dice_.happens(0.15)) link.duplicate = 0.05 * dice_.unit();
     if (dice_.happens(0.15)) link.batching = 500us + dice_.span(3ms);
     if (dice_.happens(0.15)) link.mark_above = link.queue_bytes / 3;
-    describe("[{}ms {:.0f}Mb/s q{} j{}ms loss {:.3f} reorder {:.3f} corrupt {:.3f} dup {:.3f}]", link.delay / 1ms,
-             link.bits_per_second / 1e6, link.queue_bytes, link.jitter / 1ms, link.loss, link.reorder, link.corrupt,
-             link.duplicate);
+    describe("[{}ms {:.0f}Mb/s q{} j{}ms loss {:.3f} reorder {:.3f} corrupt {:.3f} dup {:.3f}]",
+             link.delay / 1ms, link.bits_per_second / 1e6, link.queue_bytes, link.jitter / 1ms, link.loss,
+             link.reorder, link.corrupt, link.duplicate);
   }
 
   void plan_event(ChainScene& scene) {
@@ -110,7 +116,8 @@ class Course {
         describe("outage after {}ms", when / 1ms);
         scene.network.after(when, [&client] { client.set_down(true); });
         return scene.network.after(when + 1s, [&client] { client.set_down(false); });
-      default: return;
+      default:
+        return;
     }
   }
 
@@ -130,11 +137,14 @@ class Course {
 
 void run(std::uint64_t seed) {
   Course course(seed);
-  const auto failures = [] { return testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count(); };
+  const auto failures = [] {
+    return testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count();
+  };
   const int before = failures();
   course.run();
   if (failures() != before)
-    ADD_FAILURE() << "seed " << seed << " (" << course.description() << "); replay it with SALLYPORT_SIM_SEED=" << seed
+    ADD_FAILURE() << "seed " << seed << " (" << course.description()
+                  << "); replay it with SALLYPORT_SIM_SEED=" << seed
                   << " sim_test --gtest_filter='ChainSweep.*'";
 }
 

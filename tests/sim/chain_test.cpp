@@ -1,4 +1,5 @@
-// Whole chains on a good network: transfers through 0 to 4 hops, both ways, several at once, and no trace of them afterwards.
+// Whole chains on a good network: transfers through 0 to 4 hops, both ways, several at once, and no trace of
+// them afterwards.
 #include "chain_scene.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// What simulated transfers carry: bytes that depend on their place, so that whoever gets them can tell whether they are all there, in order and
-// unchanged.
+// What simulated transfers carry: bytes that depend on their place, so that whoever gets them can tell
+// whether they are all there, in order and unchanged.
 #pragma once
 
 #include "base/bytes.h"

@@ -1,5 +1,6 @@
-// The same seed gives the same simulation: every packet at the same time, between the same addresses, of the same size and mark. Their bytes differ, as keys come
-// from GnuTLS, which takes no seed; nothing in a simulation depends on them.
+// The same seed gives the same simulation: every packet at the same time, between the same addresses, of the
+// same size and mark. Their bytes differ, as keys come from GnuTLS, which takes no seed; nothing in a
+// simulation depends on them.
 #include "chain_scene.h"
 
 #include <gtest/gtest.h>
@@ -71,7 +72,9 @@ TEST(Determinism, SameSeedSamePackets) {
   }
 }
 
-TEST(Determinism, AnotherSeedAnotherCourse) { EXPECT_NE(run(1).hash, run(2).hash); }
+TEST(Determinism, AnotherSeedAnotherCourse) {
+  EXPECT_NE(run(1).hash, run(2).hash);
+}
 
 }  // namespace
 }  // namespace sallyport::sim

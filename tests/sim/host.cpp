@@ -52,8 +52,9 @@ void Socket::deliver(Time now) {
     const Packet& packet = packets[first];
     joined = packet.bytes;
     const auto joins = [&](const Packet& other) {
-      return other.path == packet.path && other.ecn == packet.ecn && other.bytes.size() == packet.bytes.size() &&
-             !packet.bytes.empty() && joined.size() + other.bytes.size() <= 65'535;
+      return other.path == packet.path && other.ecn == packet.ecn &&
+             other.bytes.size() == packet.bytes.size() && !packet.bytes.empty() &&
+             joined.size() + other.bytes.size() <= 65'535;
     };
     for (next = first + 1; next < packets.size() && joins(packets[next]); ++next)
       joined.insert(joined.end(), packets[next].bytes.begin(), packets[next].bytes.end());
@@ -87,7 +88,8 @@ void Host::move_to(const net::IpAddress& address) {
 
 Socket* Host::find(const net::NetPath& as_sent) const {
   for (Socket* socket : sockets_)
-    if (socket->seen_as_ == as_sent.remote && (!socket->is_connected() || socket->remote_ == as_sent.local)) return socket;
+    if (socket->seen_as_ == as_sent.remote && (!socket->is_connected() || socket->remote_ == as_sent.local))
+      return socket;
   return nullptr;
 }
 
@@ -106,11 +108,14 @@ std::unique_ptr<net::TcpConnecting> Host::open_tcp(const std::vector<net::Socket
 }
 
 std::unique_ptr<net::Resolution> Host::resolve(const std::string& name, Answer answer) {
-  return std::make_unique<Pending>(network_.timers(), [&network = network_, name, answer = std::move(answer)] {
-    if (auto literal = net::IpAddress::parse(name)) return answer(std::vector{*literal});
-    if (const Host* host = network.find(name)) return answer(std::vector{host->address()});
-    answer(fail(ErrorKind::resolve, "'" + name + "' has no address"));
-  });
+  return std::make_unique<Pending>(network_.timers(),
+                                   [&network = network_, name, answer = std::move(answer)] {
+                                     if (auto literal = net::IpAddress::parse(name))
+                                       return answer(std::vector{*literal});
+                                     if (const Host* host = network.find(name))
+                                       return answer(std::vector{host->address()});
+                                     answer(fail(ErrorKind::resolve, "'" + name + "' has no address"));
+                                   });
 }
 
 }  // namespace sallyport::sim

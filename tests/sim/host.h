@@ -15,7 +15,8 @@ namespace sallyport::sim {
 class Network;
 class Host;
 
-/// A UDP socket of a Host. What arrives at one moment from one peer in equal sizes is delivered as one run, as UDP_GRO would have it.
+/// A UDP socket of a Host. What arrives at one moment from one peer in equal sizes is delivered as one run,
+/// as UDP_GRO would have it.
 class Socket final : public net::DatagramPath {
  public:
   /// A default `remote`: not connected.
@@ -69,8 +70,8 @@ class Host final : public net::Outbound, private net::Resolver {
   net::Resolver& resolver() override { return *this; }
   Result<std::unique_ptr<net::DatagramPath>> open_udp(const net::SocketAddress& target) override;
   /// There is no TCP here: every attempt fails, in a later turn.
-  std::unique_ptr<net::TcpConnecting> open_tcp(const std::vector<net::SocketAddress>& targets, Duration timeout,
-                                               net::TcpConnected connected) override;
+  std::unique_ptr<net::TcpConnecting> open_tcp(const std::vector<net::SocketAddress>& targets,
+                                               Duration timeout, net::TcpConnected connected) override;
 
  private:
   friend class Network;

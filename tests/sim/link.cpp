@@ -6,9 +6,13 @@
 namespace sallyport::sim {
 namespace {
 
-std::size_t headers_of(const Packet& packet) { return packet.path.remote.family() == AF_INET6 ? 40 + 8 : 20 + 8; }
+std::size_t headers_of(const Packet& packet) {
+  return packet.path.remote.family() == AF_INET6 ? 40 + 8 : 20 + 8;
+}
 
-bool takes_marks(net::Ecn ecn) { return ecn == net::Ecn::ect0 || ecn == net::Ecn::ect1; }
+bool takes_marks(net::Ecn ecn) {
+  return ecn == net::Ecn::ect0 || ecn == net::Ecn::ect1;
+}
 
 }  // namespace
 
@@ -40,7 +44,8 @@ void Link::pass_one(Packet packet, Time now, Dice& dice, const Out& out) {
       ++counters_.queue_full;
       return;
     }
-    if (profile.mark_above != 0 && queued > static_cast<double>(profile.mark_above) && takes_marks(packet.ecn)) {
+    if (profile.mark_above != 0 && queued > static_cast<double>(profile.mark_above) &&
+        takes_marks(packet.ecn)) {
       packet.ecn = net::Ecn::ce;
       ++counters_.marked;
     }

@@ -1,5 +1,6 @@
-// Link: one direction of a host's access link. It takes time over datagrams, loses, reorders, corrupts, duplicates and marks
-// them, and swallows those that are too large; all as its profile says, and by the dice of its network.
+// Link: one direction of a host's access link. It takes time over datagrams, loses, reorders, corrupts,
+// duplicates and marks them, and swallows those that are too large; all as its profile says, and by the dice
+// of its network.
 #pragma once
 
 #include "base/random.h"
@@ -15,16 +16,17 @@ namespace sallyport::sim {
 /// May be changed at any time; it holds for datagrams that enter the link from then on.
 struct LinkProfile {
   Duration delay = 5ms;
-  Duration jitter{};              ///< uniform in [0, jitter) on top of the delay, keeping the order
-  double bits_per_second = 100e6; ///< 0: unlimited
+  Duration jitter{};               ///< uniform in [0, jitter) on top of the delay, keeping the order
+  double bits_per_second = 100e6;  ///< 0: unlimited
   std::size_t queue_bytes = 256 * 1024;
   double loss = 0, reorder = 0, corrupt = 0, duplicate = 0;  ///< probability for a datagram
   Duration reorder_delay = 10ms;  ///< how much later a reordered datagram comes out
-  /// Datagrams come out at multiples of this, several at once, as from a card that spares interrupts; 0: each by itself.
+  /// Datagrams come out at multiples of this, several at once, as from a card that spares interrupts; 0: each
+  /// by itself.
   Duration batching{};
-  std::size_t mtu = 1500;         ///< IP; larger packets vanish without a word (a black hole)
-  std::size_t mark_above = 0;     ///< ECT datagrams are marked CE while this many bytes queue; 0: never
-  bool down = false;              ///< nothing passes
+  std::size_t mtu = 1500;      ///< IP; larger packets vanish without a word (a black hole)
+  std::size_t mark_above = 0;  ///< ECT datagrams are marked CE while this many bytes queue; 0: never
+  bool down = false;           ///< nothing passes
 };
 
 /// A datagram on its way.
@@ -39,7 +41,8 @@ struct LinkCounters {
   std::uint64_t reordered = 0, corrupted = 0, duplicated = 0, marked = 0;
 };
 
-/// Rolls the dice of one simulation. Apart from the endpoints' random bytes, so that a change there leaves the network as it was.
+/// Rolls the dice of one simulation. Apart from the endpoints' random bytes, so that a change there leaves
+/// the network as it was.
 class Dice {
  public:
   explicit Dice(std::uint64_t seed) : random_(seed) {}
@@ -49,7 +52,8 @@ class Dice {
   /// Uniform in [0, bound); `bound` > 0.
   std::uint64_t below(std::uint64_t bound) { return random_.below(bound); }
   Duration span(Duration bound) {
-    return bound > Duration::zero() ? Duration(below(static_cast<std::uint64_t>(bound.count()))) : Duration::zero();
+    return bound > Duration::zero() ? Duration(below(static_cast<std::uint64_t>(bound.count())))
+                                    : Duration::zero();
   }
 
  private:

@@ -10,7 +10,9 @@ Network::Network(std::uint64_t seed) : random_(seed), dice_(~seed) {}
 
 Network::~Network() = default;
 
-Host& Network::add_host(const std::string& name) { return add_host(name, free_address()); }
+Host& Network::add_host(const std::string& name) {
+  return add_host(name, free_address());
+}
 
 Host& Network::add_v6_host(const std::string& name) {
   std::array<std::uint8_t, 16> octets{0x20, 0x01, 0x0d, 0xb8};
@@ -23,7 +25,9 @@ Host& Network::add_host(const std::string& name, const net::IpAddress& address) 
   return *hosts_.back();
 }
 
-net::IpAddress Network::free_address() { return net::IpAddress::v4({203, 0, 113, ++last_number_}); }
+net::IpAddress Network::free_address() {
+  return net::IpAddress::v4({203, 0, 113, ++last_number_});
+}
 
 Host* Network::find(const std::string& name) const {
   for (const auto& host : hosts_)
@@ -42,7 +46,9 @@ void Network::at(Time when, std::function<void()> action) {
   std::push_heap(events_.begin(), events_.end(), is_later);
 }
 
-void Network::after(Duration span, std::function<void()> action) { at(now() + span, std::move(action)); }
+void Network::after(Duration span, std::function<void()> action) {
+  at(now() + span, std::move(action));
+}
 
 void Network::transmit(Host& from, const Packet& packet) {
   if (filter_ && !filter_(packet)) return;
@@ -76,7 +82,8 @@ void Network::report_closed_port(Host& by, const net::NetPath& path) {
       Socket* const socket = host->find({path.remote, path.local});
       if (socket == nullptr || !socket->is_connected() || socket->receiver_ == nullptr) return;
       std::exchange(socket->receiver_, nullptr)
-          ->on_path_closed({ErrorKind::refused, "UDP to " + path.remote.to_string() + " failed: Connection refused"});
+          ->on_path_closed(
+              {ErrorKind::refused, "UDP to " + path.remote.to_string() + " failed: Connection refused"});
     });
   });
 }

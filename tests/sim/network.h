@@ -1,5 +1,6 @@
-// A deterministic network in one process: hosts with an access link each, joined by a core that is never in the way, and a clock that
-// jumps from event to event. The same seed gives the same run: the same datagrams, of the same sizes, at the same times.
+// A deterministic network in one process: hosts with an access link each, joined by a core that is never in
+// the way, and a clock that jumps from event to event. The same seed gives the same run: the same datagrams,
+// of the same sizes, at the same times.
 #pragma once
 
 #include "base/random.h"

@@ -1,12 +1,11 @@
 // The simulated network itself: what it does to datagrams is what its profiles say.
 #include "network.h"
 
-#include <gtest/gtest.h>
-
 #include <map>
 #include <string>
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 namespace sallyport::sim {
 namespace {
@@ -34,7 +33,8 @@ struct Receiver final : net::DatagramReceiver {
   std::optional<Error> closed;
 };
 
-/// A client's socket connected to a server's; links without limits and delay but 10 ms on the client's way up.
+/// A client's socket connected to a server's; links without limits and delay but 10 ms on the client's way
+/// up.
 struct Line {
   Line() {
     for (Host* host : {&client, &server})

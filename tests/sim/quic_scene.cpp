@@ -21,7 +21,8 @@ std::string content(std::size_t bytes) {
 QuicScene::QuicScene(std::uint64_t seed, Family family)
     : network(seed),
       client_host(family == Family::v4 ? network.add_host("client") : network.add_v6_host("client")),
-      server_host(family == Family::v4 ? network.add_host("server.sim.test") : network.add_v6_host("server.sim.test")) {
+      server_host(family == Family::v4 ? network.add_host("server.sim.test")
+                                       : network.add_v6_host("server.sim.test")) {
   each_link([](LinkProfile& link) {
     link.delay = 5ms;
     link.bits_per_second = 50e6;
@@ -45,19 +46,21 @@ void QuicScene::each_link(const std::function<void(LinkProfile&)>& change) {
 
 void QuicScene::serve() {
   server_socket_ = server_host.listen(port);
-  endpoint = std::make_unique<quic::Endpoint>(environment(), *server_socket_, server_options, [this](auto& connection) {
-    auto application = std::make_unique<quic::test::TestApplication>();
-    application->connection = &connection;
-    application->echo = true;
-    server_applications_.emplace_back(&connection, application.get());
-    return application;
-  });
+  endpoint = std::make_unique<quic::Endpoint>(
+      environment(), *server_socket_, server_options, [this](auto& connection) {
+        auto application = std::make_unique<quic::test::TestApplication>();
+        application->connection = &connection;
+        application->echo = true;
+        server_applications_.emplace_back(&connection, application.get());
+        return application;
+      });
 }
 
 QuicScene::Client& QuicScene::connect() {
   Client& client = clients_.emplace_back();
   client.path = *client_host.open_udp({server_host.address(), port});
-  auto connection = quic::Connection::connect(environment(), *client.path, client.application, client_options);
+  auto connection =
+      quic::Connection::connect(environment(), *client.path, client.application, client_options);
   EXPECT_TRUE(connection) << connection.error().message;
   client.connection = std::move(*connection);
   client.application.connection = client.connection.get();
@@ -90,7 +93,8 @@ bool QuicScene::echoed(const Client& client, quic::StreamId id) const {
 
 bool QuicScene::echo(Client& client, std::size_t bytes, Duration limit) {
   const quic::StreamId id = begin_echo(client, bytes);
-  if (!network.run_until([&] { return echoed(client, id) || client.application.closed; }, limit)) return false;
+  if (!network.run_until([&] { return echoed(client, id) || client.application.closed; }, limit))
+    return false;
   return echoed(client, id) && client.application.streams.at(id).received == content(bytes);
 }
 

@@ -1,5 +1,5 @@
-// QuicScene: a QUIC client and a QUIC server on the simulated network, with nothing above them but an application that echoes streams. The stage of
-// the scenarios that quic-interop-runner plays.
+// QuicScene: a QUIC client and a QUIC server on the simulated network, with nothing above them but an
+// application that echoes streams. The stage of the scenarios that quic-interop-runner plays.
 #pragma once
 
 #include "network.h"

@@ -1,13 +1,12 @@
-// The scenarios of quic-interop-runner that are about the beginning of a connection, between our client and our server. Each asserts that what it is
-// named after did happen, not only that the connection survived it.
+// The scenarios of quic-interop-runner that are about the beginning of a connection, between our client and
+// our server. Each asserts that what it is named after did happen, not only that the connection survived it.
 #include "quic_scene.h"
-
-#include <gtest/gtest.h>
 
 #include <map>
 #include <string>
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 namespace sallyport::sim {
 namespace {
@@ -94,7 +93,8 @@ TEST(Handshake, ZeroRttThatAnotherServerRefuses) {
   scene.client_options.early_data = true;
   scene.establish();
   scene.network.run_for(100ms);
-  scene.server_options.secret = tls::ServerSecret::random();  // it was started anew, and cannot read the ticket
+  scene.server_options.secret =
+      tls::ServerSecret::random();  // it was started anew, and cannot read the ticket
   scene.endpoint.reset();
   scene.serve();
   auto& client = scene.connect();
@@ -109,7 +109,8 @@ TEST(Handshake, ZeroRttThatAnotherServerRefuses) {
 
 TEST(Handshake, Version2) {
   QuicScene scene;
-  scene.client_options.config.versions = scene.server_options.config.versions = {quic::version_2, quic::version_1};
+  scene.client_options.config.versions =
+      scene.server_options.config.versions = {quic::version_2, quic::version_1};
   auto& client = scene.establish();
   EXPECT_EQ(client.stats().version, quic::version_2);
   EXPECT_EQ(scene.server_stats().version, quic::version_2);
@@ -174,7 +175,8 @@ TEST(Handshake, LongRoundTrip) {
   scene.each_link([](LinkProfile& link) { link.delay = 375ms; });  // 1.5 s there and back
   auto& client = scene.establish();
   const quic::Stats stats = client.stats();
-  // The first guess of the round-trip time makes the client try again once or twice; that must cost no further round trip.
+  // The first guess of the round-trip time makes the client try again once or twice; that must cost no
+  // further round trip.
   EXPECT_GE(stats.established - stats.started, 1500ms);
   EXPECT_LT(stats.established - stats.started, 1550ms);
   EXPECT_TRUE(scene.echo(client, 100'000));
@@ -182,7 +184,8 @@ TEST(Handshake, LongRoundTrip) {
   EXPECT_EQ(scene.endpoint->stats().accepted, 1u);
 }
 
-/// Fifty connections, one after the other, each of which moves 1 KB: what handshakeloss, handshakecorruption and multiconnect do.
+/// Fifty connections, one after the other, each of which moves 1 KB: what handshakeloss, handshakecorruption
+/// and multiconnect do.
 void connect_fifty_times(QuicScene& scene) {
   scene.client_options.sessions = nullptr;  // whole handshakes only
   scene.client_options.config.handshake_timeout = scene.server_options.config.handshake_timeout = 60s;

@@ -1,4 +1,5 @@
-// The scenarios of quic-interop-runner that are about the path of a connection: it changes, goes away and comes back, marks, narrows.
+// The scenarios of quic-interop-runner that are about the path of a connection: it changes, goes away and
+// comes back, marks, narrows.
 #include "quic_scene.h"
 
 #include <gtest/gtest.h>
@@ -41,8 +42,8 @@ TEST(Path, AddressRebinding) {
 
 TEST(Path, RebindingAgainAndAgain) {
   QuicScene scene;
-  // What the server says is lost with each rebinding, credit for more data too. A client that waits for that, and has nothing to say
-  // meanwhile, would not be found again (RFC 9000 §10.1.2).
+  // What the server says is lost with each rebinding, credit for more data too. A client that waits for that,
+  // and has nothing to say meanwhile, would not be found again (RFC 9000 §10.1.2).
   scene.client_options.config.keep_alive = 500ms;
   auto& client = scene.establish();
   const quic::StreamId id = scene.begin_echo(client, 2 * some_megabytes);
@@ -130,7 +131,8 @@ TEST(Path, MtuIsFoundAndFollowed) {
   scene.network.run_for(10s);
   EXPECT_GT(client.stats().max_udp_payload, 1372u - 16);
   EXPECT_LE(client.stats().max_udp_payload, 1372u);
-  interrupt(scene, client, [&] { scene.server_host.down.profile.mtu = scene.server_host.up.profile.mtu = 1300; });
+  interrupt(scene, client,
+            [&] { scene.server_host.down.profile.mtu = scene.server_host.up.profile.mtu = 1300; });
   EXPECT_GE(client.stats().max_udp_payload, 1200u);
   EXPECT_LE(client.stats().max_udp_payload, 1272u);
 }

@@ -1,4 +1,5 @@
-// The scenarios of quic-interop-runner that are about data on its way: loss, corruption, many streams, key updates.
+// The scenarios of quic-interop-runner that are about data on its way: loss, corruption, many streams, key
+// updates.
 #include "quic_scene.h"
 
 #include <gtest/gtest.h>
@@ -56,7 +57,8 @@ class TransferBy : public testing::TestWithParam<quic::CongestionControl> {};
 
 TEST_P(TransferBy, FillsALossyPath) {
   QuicScene scene;
-  scene.client_options.config.congestion_control = scene.server_options.config.congestion_control = GetParam();
+  scene.client_options.config.congestion_control = scene.server_options.config.congestion_control =
+      GetParam();
   scene.each_link([](LinkProfile& link) { link.loss = 0.001; });
   auto& client = scene.establish();
   const Time start = scene.network.now();
@@ -70,9 +72,12 @@ INSTANTIATE_TEST_SUITE_P(CongestionControl, TransferBy,
                                          quic::CongestionControl::reno),
                          [](const auto& parameter) {
                            switch (parameter.param) {
-                             case quic::CongestionControl::bbr: return "Bbr";
-                             case quic::CongestionControl::reno: return "Reno";
-                             case quic::CongestionControl::cubic: break;
+                             case quic::CongestionControl::bbr:
+                               return "Bbr";
+                             case quic::CongestionControl::reno:
+                               return "Reno";
+                             case quic::CongestionControl::cubic:
+                               break;
                            }
                            return "Cubic";
                          });
@@ -107,7 +112,8 @@ TEST(Transfer, Multiplexing) {
   };
   ASSERT_TRUE(scene.network.run_until(go_on, 60s));
   EXPECT_EQ(most_open, scene.server_options.config.peer_bidirectional_streams);
-  for (const quic::StreamId id : ids) ASSERT_EQ(client.application.streams.at(id).received, std::string(bytes, 'x'));
+  for (const quic::StreamId id : ids)
+    ASSERT_EQ(client.application.streams.at(id).received, std::string(bytes, 'x'));
   EXPECT_EQ(scene.endpoint->stats().accepted, 1u);
 }
 
@@ -131,8 +137,10 @@ TEST(Transfer, KeyUpdate) {
 
 TEST(Transfer, FlowControlHoldsBackAndLetsGo) {
   QuicScene scene;
-  scene.server_options.config.initial_stream_window = scene.server_options.config.maximum_stream_window = 20'000;
-  scene.server_options.config.initial_connection_window = scene.server_options.config.maximum_connection_window = 30'000;
+  scene.server_options.config.initial_stream_window = scene.server_options.config.maximum_stream_window =
+      20'000;
+  scene.server_options.config.initial_connection_window =
+      scene.server_options.config.maximum_connection_window = 30'000;
   auto& client = scene.establish();
   scene.server_application()->consumes = false;
   const quic::StreamId id = scene.begin_echo(client, 100'000);

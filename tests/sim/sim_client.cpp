@@ -139,7 +139,8 @@ SimClient::SimClient(Network& network, Host& host, Options options)
 
 SimClient::~SimClient() = default;
 
-const Transfer& SimClient::begin(const std::string& origin, const std::string& path, std::unique_ptr<Work> owned) {
+const Transfer& SimClient::begin(const std::string& origin, const std::string& path,
+                                 std::unique_ptr<Work> owned) {
   Work& work = *owned;
   works_.push_back(std::move(owned));
   work.transfer.started = network_.now();

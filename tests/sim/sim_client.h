@@ -1,4 +1,5 @@
-// SimClient: a client of the simulated network, on one Host: a client::Chain of hops, and downloads and uploads over it.
+// SimClient: a client of the simulated network, on one Host: a client::Chain of hops, and downloads and
+// uploads over it.
 #pragma once
 
 #include "client/chain.h"

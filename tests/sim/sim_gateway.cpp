@@ -15,7 +15,8 @@ constexpr std::string_view bytes_path = "/bytes/", sink_path = "/sink";
 
 masque::ProxyOptions proxy_options(masque::ProxyOptions options, const Host& host) {
   options.name = host.name();
-  options.policy = masque::TargetPolicy({*net::IpPrefix::parse("203.0.113.0/24"), *net::IpPrefix::parse("2001:db8::/32")}, {});
+  options.policy = masque::TargetPolicy(
+      {*net::IpPrefix::parse("203.0.113.0/24"), *net::IpPrefix::parse("2001:db8::/32")}, {});
   return options;
 }
 
@@ -90,13 +91,16 @@ SimGateway::SimGateway(Network& network, Host& host, Options options)
   const quic::Environment environment{network.timers(), network.random()};
   endpoint_ = std::make_unique<quic::Endpoint>(environment, *socket_, server_options(std::move(options.quic)),
                                                [this, limits = options.limits](quic::Connection& quic) {
-                                                 auto connection = http::make_h3_server(quic, *this, this, limits);
+                                                 auto connection =
+                                                     http::make_h3_server(quic, *this, this, limits);
                                                  connections_.insert(connection.get());
                                                  return connection;
                                                });
 }
 
-SimGateway::~SimGateway() { endpoint_.reset(); }
+SimGateway::~SimGateway() {
+  endpoint_.reset();
+}
 
 bool SimGateway::is_idle() const {
   const masque::ProxyCounters proxy = proxy_.counters();
@@ -113,7 +117,8 @@ void SimGateway::on_request(http::Exchange& exchange) {
   ++requests_;
   const http::Request& request = exchange.request();
   if (request.method == "GET" && request.path.starts_with(bytes_path)) {
-    if (const auto size = http::parse_content_length(std::string_view(request.path).substr(bytes_path.size())))
+    if (const auto size =
+            http::parse_content_length(std::string_view(request.path).substr(bytes_path.size())))
       return answer_by(exchange, std::make_unique<Download>(*this, exchange, *size));
   }
   if (request.method == "POST" && request.path == sink_path)
@@ -121,6 +126,8 @@ void SimGateway::on_request(http::Exchange& exchange) {
   dispatcher_.dispatch({exchange, {}});
 }
 
-void SimGateway::on_connection_closed(http::Connection& connection, const Error*) { connections_.erase(&connection); }
+void SimGateway::on_connection_closed(http::Connection& connection, const Error*) {
+  connections_.erase(&connection);
+}
 
 }  // namespace sallyport::sim

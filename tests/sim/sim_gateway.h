@@ -1,5 +1,6 @@
-// SimGateway: a server of the simulated network, on one Host: QUIC, HTTP/3 and the MASQUE proxy as `sallyport gateway` runs them, with content that is made up
-// in place of files. GET /bytes/N answers with N bytes; POST /sink takes a body and tells what came of it. Serves as hop and as origin.
+// SimGateway: a server of the simulated network, on one Host: QUIC, HTTP/3 and the MASQUE proxy as `sallyport
+// gateway` runs them, with content that is made up in place of files. GET /bytes/N answers with N bytes; POST
+// /sink takes a body and tells what came of it. Serves as hop and as origin.
 #pragma once
 
 #include "gateway/dispatcher.h"
@@ -20,7 +21,7 @@ class SimGateway final : private http::RequestHandler, private http::ConnectionH
   static constexpr std::uint16_t port = 443;
   /// Fields of the answer to POST /sink.
   static constexpr const char* received_field = "sim-received";  ///< bytes
-  static constexpr const char* intact_field = "sim-intact";      ///< "yes" when they were the content, in order
+  static constexpr const char* intact_field = "sim-intact";  ///< "yes" when they were the content, in order
 
   struct Options {
     quic::ServerOptions quic;  ///< without credentials: they are filled in

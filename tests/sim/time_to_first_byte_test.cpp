@@ -1,33 +1,47 @@
-// How many round trips pass before the first byte of an answer comes, through hops whose legs take 50 ms there and back each: no more than the RFCs force.
+// How many round trips pass before the first byte of an answer comes, through hops whose legs take 50 ms
+// there and back each: no more than the RFCs force.
 //
-// Leg N is that from hop N-1 (leg 1: from the client) to hop N, the last one that to the origin. Reaching what lies behind leg N takes N legs each way.
+// Leg N is that from hop N-1 (leg 1: from the client) to hop N, the last one that to the origin. Reaching
+// what lies behind leg N takes N legs each way.
 //
 //  - A handshake is one round trip (RFC 9001 §4): with hop N that is N legs' worth.
-//  - The CONNECT-UDP request leaves with the end of that handshake. It is an extended CONNECT, which has to wait for the hop's SETTINGS (RFC 9220 §3), but
-//    these come with the server's first flight (RFC 9114 §7.2.4.2 asks for them as early as that), so they cost nothing.
-//  - The next handshake's first packet leaves behind the request, without waiting for its answer (RFC 9298 §5 allows that); the answer comes ahead of the
+//  - The CONNECT-UDP request leaves with the end of that handshake. It is an extended CONNECT, which has to
+//  wait for the hop's SETTINGS (RFC 9220 §3), but
+//    these come with the server's first flight (RFC 9114 §7.2.4.2 asks for them as early as that), so they
+//    cost nothing.
+//  - The next handshake's first packet leaves behind the request, without waiting for its answer (RFC 9298 §5
+//  allows that); the answer comes ahead of the
 //    handshake's.
-//  - The request to the origin leaves with the end of the origin's handshake, and is answered a round trip later.
+//  - The request to the origin leaves with the end of the origin's handshake, and is answered a round trip
+//  later.
 //
-// Cold, over H hops, in legs: 1 + 2 + ... + H for the hops, H+1 for the origin's handshake, H+1 for the request. Two hops: 1 + 2 + 3 + 3 = 9.
+// Cold, over H hops, in legs: 1 + 2 + ... + H for the hops, H+1 for the origin's handshake, H+1 for the
+// request. Two hops: 1 + 2 + 3 + 3 = 9.
 //
-// With a ticket for each server the origin's request goes as 0-RTT: H+1 less. Those of the hops stay: CONNECT is not a safe method, so it may not be
-// sent in early data (RFC 8470 §2), and a tunnel that is not asked for carries nothing. Two hops: 1 + 2 + 3 = 6.
+// With a ticket for each server the origin's request goes as 0-RTT: H+1 less. Those of the hops stay: CONNECT
+// is not a safe method, so it may not be sent in early data (RFC 8470 §2), and a tunnel that is not asked for
+// carries nothing. Two hops: 1 + 2 + 3 = 6.
 #include "chain_scene.h"
 
-#include <gtest/gtest.h>
-
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 namespace sallyport::sim {
 namespace {
 
 constexpr Duration leg = 50ms;
-/// A tenth on top, for packets are spread out as RFC 9002 §7.7 has it. A needless round trip over up to two hops would cost more.
-Duration bound(int legs) { return legs * leg * 11 / 10; }
+/// A tenth on top, for packets are spread out as RFC 9002 §7.7 has it. A needless round trip over up to two
+/// hops would cost more.
+Duration bound(int legs) {
+  return legs * leg * 11 / 10;
+}
 
-int legs_cold(int hops) { return hops * (hops + 1) / 2 + 2 * (hops + 1); }
-int legs_resumed(int hops) { return hops * (hops + 1) / 2 + (hops + 1); }
+int legs_cold(int hops) {
+  return hops * (hops + 1) / 2 + 2 * (hops + 1);
+}
+int legs_resumed(int hops) {
+  return hops * (hops + 1) / 2 + (hops + 1);
+}
 
 class TimeToFirstByte : public testing::TestWithParam<int> {
  protected:
@@ -53,14 +67,16 @@ class TimeToFirstByte : public testing::TestWithParam<int> {
   tls::SessionCache sessions;
 };
 
-INSTANTIATE_TEST_SUITE_P(Hops, TimeToFirstByte, testing::Values(0, 1, 2, 3, 4), testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Hops, TimeToFirstByte, testing::Values(0, 1, 2, 3, 4),
+                         testing::PrintToStringParamName());
 
 TEST_P(TimeToFirstByte, ColdTakesWhatTheRfcsForce) {
   ChainScene scene(options());
   const Duration taken = first_byte_through(scene);
   EXPECT_GE(taken, legs_cold(GetParam()) * leg);
   EXPECT_LT(taken, bound(legs_cold(GetParam())));
-  RecordProperty("legs", fmt::format("{:.2f}", static_cast<double>(taken.count()) / static_cast<double>(leg.count())));
+  RecordProperty(
+      "legs", fmt::format("{:.2f}", static_cast<double>(taken.count()) / static_cast<double>(leg.count())));
 }
 
 TEST_P(TimeToFirstByte, WithTicketsTheRequestToTheOriginIsZeroRtt) {
