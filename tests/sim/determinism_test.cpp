@@ -15,7 +15,8 @@ class TraceHash {
     hash_ = (hash_ ^ value) * 0x100000001b3;
   }
   void add(const net::SocketAddress& address) {
-    for (const std::uint8_t octet : address.ip().octets()) add(octet);
+    const net::IpAddress ip = address.ip();
+    for (const std::uint8_t octet : ip.octets()) add(octet);
     add(address.port());
   }
   std::uint64_t value() const { return hash_; }
