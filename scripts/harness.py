@@ -33,6 +33,11 @@ class Namespace:
         subprocess.run(["ip", "netns", "del", self.name], check=False)
 
 
+def sanitized():
+    """Whether the program under test was built with AddressSanitizer."""
+    return "asan" in SALLYPORT.parts
+
+
 def missing(program):
     if Path(program) == SALLYPORT:
         return f"'{SALLYPORT}' is not there; scripts/build makes it"

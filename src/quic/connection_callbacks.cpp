@@ -206,7 +206,6 @@ int fill_path_challenge(ngtcp2_conn*, std::uint8_t* out, void* user_data) {
 void Impl::fill(ngtcp2_callbacks& callbacks) const {
   install_packet_protection(callbacks);
   callbacks.recv_crypto_data = on_crypto_data;
-  callbacks.update_key = ngtcp2_crypto_update_key_cb;
   callbacks.version_negotiation = ngtcp2_crypto_version_negotiation_cb;
   callbacks.rand = fill_random;
   callbacks.get_path_challenge_data = fill_path_challenge;

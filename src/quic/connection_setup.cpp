@@ -1,6 +1,7 @@
 // What both sides set their ngtcp2_conn up with.
 #include "quic/connection_impl.h"
 #include "quic/native.h"
+#include "quic/packet_protection.h"
 
 #include <fmt/format.h>
 #include <gnutls/gnutls.h>
@@ -80,6 +81,7 @@ Result<> Impl::begin(std::unique_ptr<tls::QuicSession> session, Bytes original_i
   const int configured = is_server ? ngtcp2_crypto_gnutls_configure_server_session(tls->native())
                                    : ngtcp2_crypto_gnutls_configure_client_session(tls->native());
   if (configured != 0) return fail(ErrorKind::tls, "GnuTLS cannot be set up for QUIC");
+  install_secrets_hook(tls->native());
   ngtcp2_conn_set_tls_native_handle(native, tls->native());
   if (config->keep_alive > Duration::zero())
     ngtcp2_conn_set_keep_alive_timeout(native, quic::to_native(config->keep_alive));

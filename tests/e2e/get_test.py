@@ -143,7 +143,8 @@ class Downloads(unittest.TestCase):
         self.assertEqual(words.count("--resume"), 1, words)
         figures = self.lab.get_json("-n", "4", "--resume", "-o", target, f"{self.origin.url}/huge.bin")
         self.assertGreater(figures["transfers"][0]["resumed_bytes"], 0)
-        self.assertLess(figures["process"]["max_resident_kib"], 64 * 1024)
+        if not harness.sanitized():  # its allocator keeps what was freed
+            self.assertLess(figures["process"]["max_resident_kib"], 64 * 1024)
         self.assertEqual(sha256(target), sha256(self.site / "huge.bin"))
         for path in (target, self.site / "huge.bin"):
             path.unlink()

@@ -1,0 +1,57 @@
+// AES-128 for packet protection (RFC 9001 §5) on ipsec-mb, which does some four times as much as GnuTLS where
+// the processor has vector AES (VAES). For packet_protection.cpp, which leaves packets to GnuTLS elsewhere.
+#pragma once
+
+#include "base/bytes.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace sallyport::quic {
+
+inline constexpr std::size_t aes_128_key_size = 16, aes_gcm_tag_size = 16, aes_gcm_nonce_size = 12;
+
+/// Whether this build has ipsec-mb and the processor what makes it worth while. The first call takes a
+/// millisecond, in which the library tests itself.
+bool has_fast_aes_gcm();
+
+/// One direction's packet protection key. Only where has_fast_aes_gcm(); wiped when it is destroyed.
+class FastAesGcm {
+ public:
+  explicit FastAesGcm(std::span<const std::uint8_t, aes_128_key_size> key);
+  ~FastAesGcm();
+  FastAesGcm(const FastAesGcm&) = delete;
+  FastAesGcm& operator=(const FastAesGcm&) = delete;
+
+  /// Writes the sealed bytes and the tag behind them, `plain.size()` + aes_gcm_tag_size, to `out`, which may
+  /// be `plain`. `nonce` has aes_gcm_nonce_size bytes.
+  void seal(std::uint8_t* out, Bytes plain, Bytes nonce, Bytes header) const;
+  /// False when the tag does not fit; what is in `out` must not be used then. `sealed` has at least a tag.
+  bool open(std::uint8_t* out, Bytes sealed, Bytes nonce, Bytes header) const;
+
+ private:
+  struct Key;
+  std::unique_ptr<Key> key_;
+};
+
+/// One direction's header protection key (RFC 9001 §5.4.3). Only where has_fast_aes_gcm().
+class FastAesHeaderMask {
+ public:
+  static constexpr std::size_t sample_size = 16;
+
+  explicit FastAesHeaderMask(std::span<const std::uint8_t, aes_128_key_size> key);
+  ~FastAesHeaderMask();
+  FastAesHeaderMask(const FastAesHeaderMask&) = delete;
+  FastAesHeaderMask& operator=(const FastAesHeaderMask&) = delete;
+
+  /// `sample` has sample_size bytes.
+  std::array<std::uint8_t, sample_size> mask(const std::uint8_t* sample) const;
+
+ private:
+  static constexpr std::size_t rounds = 11;
+  alignas(16) std::array<std::uint8_t, rounds * 16> expanded_;
+};
+
+}  // namespace sallyport::quic
