@@ -64,7 +64,8 @@ TEST_F(FastAes, SealsAsGnutlsDoes) {
                                          expected.data(), &sealed_size),
               0);
     std::ranges::copy(text, sealed.begin());
-    fast.seal(sealed.data(), Bytes(sealed).first(size), nonce, associated);  // in place, as ngtcp2 asks for it
+    fast.seal(sealed.data(), Bytes(sealed).first(size), nonce,
+              associated);  // in place, as ngtcp2 asks for it
     ASSERT_EQ(sealed, expected) << size;
     std::vector<std::uint8_t> opened(size + 1);
     ASSERT_TRUE(fast.open(opened.data(), sealed, nonce, associated)) << size;

@@ -98,8 +98,7 @@ void delete_cipher(ngtcp2_conn* conn, ngtcp2_crypto_cipher_ctx* context, void* u
 
 /// Whether the connection's 1-RTT packets are ours to protect. The same from its handshake on.
 bool is_ours(ngtcp2_conn* conn) {
-  const auto cipher =
-      reinterpret_cast<std::intptr_t>(ngtcp2_conn_get_crypto_ctx(conn)->aead.native_handle);
+  const auto cipher = reinterpret_cast<std::intptr_t>(ngtcp2_conn_get_crypto_ctx(conn)->aead.native_handle);
   return cipher == GNUTLS_CIPHER_AES_128_GCM && has_fast_aes_gcm();
 }
 

@@ -1,6 +1,6 @@
-// The callbacks by which ngtcp2 seals and opens packets (RFC 9001 §5), with a tap on what goes through. GnuTLS
-// does the sealing, but for 1-RTT packets with AES-128-GCM where FastAesGcm is quicker. ngtcp2 does not say
-// for which connection it calls, so whoever calls into ngtcp2 names the connection's tap first.
+// The callbacks by which ngtcp2 seals and opens packets (RFC 9001 §5), with a tap on what goes through.
+// GnuTLS does the sealing, but for 1-RTT packets with AES-128-GCM where FastAesGcm is quicker. ngtcp2 does
+// not say for which connection it calls, so whoever calls into ngtcp2 names the connection's tap first.
 #pragma once
 
 #include "quic/packet_tap.h"
