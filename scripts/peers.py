@@ -138,9 +138,9 @@ def nginx(lab, folder):
     cert, key = lab.certificate()
     port = free_port()
     config = lab.folder / f"nginx-{port}.conf"
-    config.write_text(f"""daemon off; worker_processes 1; pid {lab.folder}/nginx-{port}.pid; error_log stderr error;
+    config.write_text(f"""daemon off; user root; worker_processes 1; pid {lab.folder}/nginx-{port}.pid; error_log stderr error;
 events {{ worker_connections 4096; }}
-http {{ access_log off; sendfile on; keepalive_requests 1000000000; http2_max_requests 1000000000; open_file_cache max=1000;
+http {{ access_log off; sendfile on; keepalive_requests 1000000000; open_file_cache max=1000;
   server {{ listen 127.0.0.1:{port} ssl http2; server_name localhost; ssl_certificate {cert}; ssl_certificate_key {key};
     ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256; root {folder}; }} }}
 """)
