@@ -16,7 +16,8 @@
 namespace sallyport {
 namespace {
 
-constexpr Duration tick = 1ms;
+/// Short enough that a tick's datagrams are a small burst beside any queue on the way.
+constexpr Duration tick = 200us;
 constexpr Duration settle = 300ms;  // for what is under way when sending stops
 constexpr double allowed_loss = 0.01;
 

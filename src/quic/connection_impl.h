@@ -110,7 +110,9 @@ struct Connection::Impl final : SendBatch::Sender {
   ngtcp2_ssize write_streams(SendBatch& batch, std::size_t size, StreamWrite& progress, Time now);
   net::SendStatus send_run(const net::NetPath& to, const net::DatagramRun& run) override;
   net::SendStatus send_filled_up(net::DatagramPath& way, const net::NetPath& to, const net::DatagramRun& run);
+  /// The largest DATAGRAM payload in a packet of `packet_size`.
   std::size_t datagram_room(std::size_t packet_size) const;
+  std::size_t reckon_datagram_room(std::size_t packet_size) const;
   void report_max_datagram_payload();
   void arm_timer(Time now);
   void on_timer(Time now);
@@ -188,6 +190,11 @@ struct Connection::Impl final : SendBatch::Sender {
 
   Time now{};  // of what is going on
   net::NetPath current_path;
+  /// What datagram_room() said last: it is asked for each datagram. Forgotten whenever something came in or
+  /// goes out, which is when the connection IDs and the peer's limits may change.
+  mutable struct {
+    std::size_t packet_size = 0, payload = 0;
+  } room_seen;
   trace::Metrics last_metrics;
   std::size_t last_max_datagram_payload = 0, recorded_mtu = 0, unpaced = 0;
   std::uint64_t bytes_sent = 0, bytes_received = 0;

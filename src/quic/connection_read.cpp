@@ -37,6 +37,7 @@ void Impl::receive(const net::NetPath& from, const net::DatagramRun& run, Time a
     if (!tap.stops().empty()) deliver_stops();
   }
   tap.stops().clear();
+  room_seen = {};
   flush_work.request();
 }
 

@@ -48,6 +48,7 @@ void Impl::flush(Time at) {
   now = at;
   tap.set_now(at);
   if (closed) return;
+  room_seen = {};
   // First: ngtcp2 starts a search of its own for the size of a new path, with its very next packet.
   if (path_in_question && !ending) check_path(at);
   if (keeper != nullptr && !blocked && keeper->is_blocked()) wait_for_path();
@@ -255,8 +256,12 @@ net::SendStatus Impl::send_filled_up(net::DatagramPath& way, const net::NetPath&
   return way.send(to, {run.bytes.subspan(run.segment_size), run.segment_size, run.ecn});
 }
 
-/// The largest DATAGRAM payload in a packet of `packet_size`.
 std::size_t Impl::datagram_room(std::size_t packet_size) const {
+  if (room_seen.packet_size != packet_size) room_seen = {packet_size, reckon_datagram_room(packet_size)};
+  return room_seen.payload;
+}
+
+std::size_t Impl::reckon_datagram_room(std::size_t packet_size) const {
   const ngtcp2_cid* id = ngtcp2_conn_get_dcid(conn.get());
   std::size_t frame = packet_size - (1 + id->datalen + largest_packet_number_size + tag_size);
   if (const ngtcp2_transport_params* remote = ngtcp2_conn_get_remote_transport_params(conn.get()))
