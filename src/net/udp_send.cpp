@@ -119,23 +119,28 @@ UdpSender::Outcome UdpSender::send(const NetPath& to, const DatagramRun& run) {
   Outcome outcome;
   Envelope envelope(to, run.ecn, options_);
   const std::size_t whole_segments = std::min(max_segments, envelope.max_call / run.segment_size);
-  bool retried = false;
+  bool retried = false, refused = false;
   while (outcome.taken < run.bytes.size()) {
     const Bytes rest = run.bytes.subspan(outcome.taken);
-    const bool segmented = options_.segmentation && rest.size() > run.segment_size && whole_segments > 1;
+    const bool segmented =
+        !refused && options_.segmentation && rest.size() > run.segment_size && whole_segments > 1;
     ++outcome.calls;
     int error = 0;
     if (segmented) {
       const Bytes piece = rest.first(std::min(rest.size(), whole_segments * run.segment_size));
       error = send_segmented(envelope, piece, run.segment_size);
-      if (error == 0) outcome.taken += piece.size();
+      if (error == 0) {
+        outcome.taken += piece.size();
+        refusals_ = 0;
+      }
       if (error == EIO || error == EINVAL) {
         // Refused, or the datagrams are longer than the device takes, for which kernels have the same number:
         // one alone tells.
         const int refusal = error;
         ++outcome.calls;
         error = send_one_by_one(envelope, rest.first(run.segment_size), run.segment_size, outcome.taken);
-        if (error == 0) refuse_segmentation(refusal);
+        refused = true;
+        if (error == 0) refuse_segmentation(refusal, piece, run.segment_size);
       }
     } else {
       error = send_one_by_one(envelope, rest, run.segment_size, outcome.taken);
@@ -149,12 +154,17 @@ UdpSender::Outcome UdpSender::send(const NetPath& to, const DatagramRun& run) {
   return outcome;
 }
 
-void UdpSender::refuse_segmentation(int error) {
+void UdpSender::refuse_segmentation(int error, Bytes piece, std::size_t segment_size) {
+  // One refusal may have had to do with the moment: a route or a device that was just being changed.
+  if (++refusals_ < believed_refusals) return;
   options_.segmentation = false;
   static LogOnce once;
   if (once.first())
-    log_warn("the kernel or a network device refuses UDP_SEGMENT ({}); its sockets send datagrams one by one",
-             std::generic_category().message(error));
+    log_warn(
+        "the kernel or a network device refuses UDP_SEGMENT ({}, for {} bytes in datagrams of {}); its "
+        "sockets "
+        "send datagrams one by one",
+        std::generic_category().message(error), piece.size(), segment_size);
 }
 
 }  // namespace sallyport::net

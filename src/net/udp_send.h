@@ -25,16 +25,19 @@ class UdpSender {
 
   UdpSender(int fd, const Options& options) : fd_(fd), options_(options) {}
   Outcome send(const NetPath& to, const DatagramRun& run);
-  /// False once the kernel or the device refused UDP_SEGMENT.
+  /// So many refusals in a row, each of a run whose datagrams could be sent one by one, are believed.
+  static constexpr unsigned believed_refusals = 3;
+  /// False once the kernel or the device refused UDP_SEGMENT for good.
   bool segmentation() const { return options_.segmentation; }
 
  private:
   struct Envelope;
   int send_segmented(Envelope& envelope, Bytes piece, std::size_t segment_size);
   int send_one_by_one(Envelope& envelope, Bytes piece, std::size_t segment_size, std::size_t& taken);
-  void refuse_segmentation(int error);
+  void refuse_segmentation(int error, Bytes piece, std::size_t segment_size);
 
   int fd_;
+  unsigned refusals_ = 0;
   Options options_;
 };
 
