@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string_view>
 
@@ -19,6 +20,13 @@ inline Bytes as_bytes(std::string_view text) {
 /// The same bytes, seen as characters (of no particular encoding).
 inline std::string_view as_text(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+/// Copies `from` to `to`, which has room for it and does not overlap it, and returns what is behind it there.
+/// std::ranges::copy of libstdc++ 12 would go byte by byte.
+inline std::uint8_t* copy_bytes(Bytes from, std::uint8_t* to) {
+  if (!from.empty()) std::memcpy(to, from.data(), from.size());
+  return to + from.size();
 }
 
 }  // namespace sallyport

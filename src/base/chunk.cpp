@@ -87,7 +87,7 @@ Chunk Chunk::allocate(std::size_t size) {
 
 Chunk Chunk::copy_of(Bytes bytes) {
   Chunk chunk = allocate(bytes.size());
-  std::ranges::copy(bytes, chunk.mutable_bytes().begin());
+  copy_bytes(bytes, chunk.mutable_bytes().data());
   return chunk;
 }
 

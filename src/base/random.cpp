@@ -34,7 +34,7 @@ class SystemRandom final : public Random {
     }
     // What was handed out is wiped, so that a later look at this memory does not tell it.
     const MutableBytes taken = MutableBytes(batch_).subspan(used_, out.size());
-    std::ranges::copy(taken, out.begin());
+    copy_bytes(taken, out.data());
     std::ranges::fill(taken, std::uint8_t{0});
     used_ += out.size();
   }

@@ -31,10 +31,10 @@ std::string make_boundary() {
 /// The pieces as one body, from a file in memory.
 Chunk assemble(const CachedFile& file, const std::vector<TransferPiece>& pieces, std::uint64_t length) {
   auto body = Chunk::allocate(length);
-  auto out = body.mutable_bytes().begin();
+  std::uint8_t* out = body.mutable_bytes().data();
   for (const auto& [head, range] : pieces) {
-    out = std::ranges::copy(head, out).out;
-    out = std::ranges::copy(file.content.bytes().subspan(range.first, range.size), out).out;
+    out = copy_bytes(as_bytes(head), out);
+    out = copy_bytes(file.content.bytes().subspan(range.first, range.size), out);
   }
   return body;
 }

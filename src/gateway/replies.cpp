@@ -55,7 +55,7 @@ void Replies::send(const Incoming& in, const http::Response& head, Chunk body) {
 
 void Replies::sentence(const Incoming& in, http::Response head, std::string_view text) {
   auto body = Chunk::allocate(text.size() + 1);
-  std::ranges::copy(text, body.mutable_bytes().begin());
+  copy_bytes(as_bytes(text), body.mutable_bytes().data());
   body.mutable_bytes().back() = '\n';
   head.fields.add("content-type", "text/plain; charset=utf-8");
   head.fields.add("content-length", fmt::format_int(body.size()).c_str());

@@ -28,7 +28,7 @@ void Fields::add(std::string_view name, std::string_view value) {
   const auto offset = text_.size();
   text_.resize(offset + name.size() + value.size());
   std::ranges::transform(name, text_.begin() + static_cast<std::ptrdiff_t>(offset), lowered);
-  std::ranges::copy(value, text_.begin() + static_cast<std::ptrdiff_t>(offset + name.size()));
+  value.copy(text_.data() + offset + name.size(), value.size());
   spans_.push_back({static_cast<std::uint32_t>(offset), static_cast<std::uint32_t>(name.size()),
                     static_cast<std::uint32_t>(value.size())});
 }

@@ -291,8 +291,7 @@ bool H3Exchange::send_datagram(Bytes prefix, Bytes payload) {
       return false;
     }
     Chunk datagram = Chunk::allocate(prefix.size() + payload.size());
-    const auto end = std::ranges::copy(prefix, datagram.mutable_bytes().begin()).out;
-    std::ranges::copy(payload, end);
+    copy_bytes(payload, copy_bytes(prefix, datagram.mutable_bytes().data()));
     waiting_datagrams_.push_back(std::move(datagram));
     return true;
   }
@@ -305,7 +304,7 @@ bool H3Exchange::send_datagram(Bytes prefix, Bytes payload) {
   std::size_t head_size = put_varint(head, static_cast<std::uint64_t>(id_) / 4);
   bool sent;
   if (prefix.size() <= head.size() - head_size) {
-    std::ranges::copy(prefix, head.begin() + static_cast<std::ptrdiff_t>(head_size));
+    copy_bytes(prefix, head.data() + head_size);
     head_size += prefix.size();
     sent = h3_.quic()->send_datagram(Bytes(head).first(head_size), payload);
   } else {

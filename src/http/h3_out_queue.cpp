@@ -31,7 +31,7 @@ void H3OutQueue::append(Bytes bytes, std::size_t spare) {
     arena_used_ = 0;
   }
   std::uint8_t* const to = arena_data_ + arena_used_;
-  std::ranges::copy(bytes, to);
+  copy_bytes(bytes, to);
   arena_used_ += bytes.size();
   unsent_bytes_ += bytes.size();
   if (!pieces_.empty() && pieces_.back().data + pieces_.back().size == to) {

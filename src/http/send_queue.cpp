@@ -26,10 +26,10 @@ void SendQueue::append(Bytes first, Bytes second, Bytes third) {
     seal();
     tail_ = Chunk::allocate(empty() ? size : std::max(size, gather_size));
   }
-  auto out = tail_.mutable_bytes().begin() + static_cast<std::ptrdiff_t>(tail_used_);
-  out = std::ranges::copy(first, out).out;
-  out = std::ranges::copy(second, out).out;
-  std::ranges::copy(third, out);
+  std::uint8_t* out = tail_.mutable_bytes().data() + tail_used_;
+  out = copy_bytes(first, out);
+  out = copy_bytes(second, out);
+  copy_bytes(third, out);
   tail_used_ += size;
   size_ += size;
 }
@@ -73,7 +73,7 @@ std::size_t SendQueue::pop_into(MutableBytes out) {
   std::size_t copied = 0;
   while (copied < out.size() && !empty()) {
     const Chunk chunk = pop(out.size() - copied);
-    std::ranges::copy(chunk.bytes(), out.begin() + static_cast<std::ptrdiff_t>(copied));
+    copy_bytes(chunk.bytes(), out.data() + copied);
     copied += chunk.size();
   }
   return copied;

@@ -67,7 +67,7 @@ void TcpStream::write(Bytes bytes) {
     queue_.push_back(Chunk::copy_of(bytes));
   } else {
     if (gathered_.empty()) gathered_ = Chunk::allocate(gather_size);
-    std::ranges::copy(bytes, gathered_.mutable_bytes().subspan(gathered_size_).begin());
+    copy_bytes(bytes, gathered_.mutable_bytes().data() + gathered_size_);
     gathered_size_ += bytes.size();
   }
   wrote(bytes.size());

@@ -34,10 +34,10 @@ void RecordChannel::settle() {
 
 std::size_t RecordChannel::take(MutableBytes out) {
   const std::size_t taken = std::min(out.size(), held().size());
-  std::ranges::copy(held().first(taken), out.begin());
+  copy_bytes(held().first(taken), out.data());
   held_read_ += taken;
   const std::size_t more = std::min(out.size() - taken, arriving_.size());
-  std::ranges::copy(arriving_.first(more), out.begin() + static_cast<std::ptrdiff_t>(taken));
+  copy_bytes(arriving_.first(more), out.data() + taken);
   arriving_ = arriving_.subspan(more);
   return taken + more;
 }
@@ -72,8 +72,7 @@ void RecordChannel::put(Bytes record) {
           std::clamp(std::max(expected_, record.size()), smallest_buffer, Chunk::pooled_size));
     }
     const std::size_t count = std::min(record.size(), out_.size() - out_used_);
-    std::ranges::copy(record.first(count),
-                      out_.mutable_bytes().begin() + static_cast<std::ptrdiff_t>(out_used_));
+    copy_bytes(record.first(count), out_.mutable_bytes().data() + out_used_);
     out_used_ += count;
     expected_ -= std::min(expected_, count);
     record = record.subspan(count);
