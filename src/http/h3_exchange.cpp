@@ -43,7 +43,7 @@ class Recycled {
   }
 
  private:
-  std::array<void*, 64> blocks_{};
+  std::array<void*, 256> blocks_{};  // as many as a busy turn ends
   std::size_t count_ = 0;
 };
 

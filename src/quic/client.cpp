@@ -95,7 +95,7 @@ Result<> Impl::start_client(std::uint32_t version) {
 
   ngtcp2_callbacks callbacks{};
   fill(callbacks);
-  const std::vector<std::uint16_t> probes = PathMtu::probe_sizes(path_limit());
+  const std::vector<std::uint16_t>& probes = PathMtu::probe_sizes(path_limit());
   ngtcp2_settings settings;
   ngtcp2_transport_params parameters;
   fill(settings, parameters, probes);

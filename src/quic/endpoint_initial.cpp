@@ -153,7 +153,7 @@ Result<> Connection::Impl::start_server(const ngtcp2_pkt_hd& initial, const ngtc
 
   ngtcp2_callbacks callbacks{};
   fill(callbacks);
-  const std::vector<std::uint16_t> probes = PathMtu::probe_sizes(path_limit());
+  const std::vector<std::uint16_t>& probes = PathMtu::probe_sizes(path_limit());
   ngtcp2_settings settings;
   ngtcp2_transport_params parameters;
   fill(settings, parameters, probes);

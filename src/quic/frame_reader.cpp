@@ -3,6 +3,7 @@
 #include "base/varint.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace sallyport::quic {
 namespace {
@@ -79,6 +80,16 @@ bool take_ack(std::uint8_t type, Bytes& in, AckRanges& out) {
   return type == ack || skip_varints(in, 3);
 }
 
+/// Handshakes are padded by a kilobyte at a time.
+void skip_padding(Bytes& in) {
+  std::uint64_t eight = 0;
+  for (; in.size() >= sizeof eight; in = in.subspan(sizeof eight)) {
+    std::memcpy(&eight, in.data(), sizeof eight);
+    if (eight != 0) break;
+  }
+  while (!in.empty() && in[0] == padding) in = in.subspan(1);
+}
+
 /// Past one frame of `type` (its type byte already taken); false where the rest cannot be read, or is this
 /// frame.
 bool skip_frame(std::uint8_t type, Bytes& in) {
@@ -88,6 +99,8 @@ bool skip_frame(std::uint8_t type, Bytes& in) {
   }
   switch (type) {
     case padding:
+      skip_padding(in);
+      return true;
     case ping:
     case handshake_done:
       return true;

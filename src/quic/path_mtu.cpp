@@ -220,7 +220,7 @@ void PathMtu::finish(Time now) {
   if (std::exchange(limit_changed_, false) && proven_ < limit_) search_again(limit_, limit_ + 1, now);
 }
 
-std::vector<std::uint16_t> PathMtu::probe_sizes(std::size_t limit) {
+std::vector<std::uint16_t> PathMtu::make_probe_sizes(std::size_t limit) {
   std::vector<std::uint16_t> sizes;
   if (limit <= minimum_udp_payload) return sizes;
   sizes.push_back(static_cast<std::uint16_t>(limit));
@@ -238,6 +238,13 @@ std::vector<std::uint16_t> PathMtu::probe_sizes(std::size_t limit) {
     gaps.emplace_back(low, middle);
     gaps.emplace_back(middle, high);
   }
+  return sizes;
+}
+
+const std::vector<std::uint16_t>& PathMtu::probe_sizes(std::size_t limit) {
+  thread_local std::size_t known = 0;
+  thread_local std::vector<std::uint16_t> sizes;
+  if (std::exchange(known, limit) != limit) sizes = make_probe_sizes(limit);
   return sizes;
 }
 

@@ -73,10 +73,11 @@ class PathMtu {
 
   /// Sizes for ngtcp2's search: `limit`, then halving what is left, so that whatever a nested path carries is
   /// found to the byte (within a few where jumbo frames may be). Its search takes them in this order and
-  /// leaves out what is already decided.
-  static std::vector<std::uint16_t> probe_sizes(std::size_t limit);
+  /// leaves out what is already decided. Valid until the thread asks for another limit.
+  static const std::vector<std::uint16_t>& probe_sizes(std::size_t limit);
 
  private:
+  static std::vector<std::uint16_t> make_probe_sizes(std::size_t limit);
   static constexpr std::size_t minimum_udp_payload = 1200;
   enum class Phase : std::uint8_t {
     handshake,     // nothing known
