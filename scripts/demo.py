@@ -5,9 +5,8 @@ import shutil
 from pathlib import Path
 
 import harness
-from harness import GIB, ROOT, Failure, Lab
+from harness import BUILD, GIB, ROOT, Failure, Lab
 
-BUILD = ROOT / "build"
 QLOG = BUILD / "demo-qlog"
 # What the qlog of both sides of one connection takes, as a part of what it carries.
 QLOG_SHARE = 0.75
@@ -95,7 +94,7 @@ def main():
         harness.need_room(qlog, int(size * (2 + QLOG_SHARE * connections)),
                           "the file, its copy and the qlog of every connection (--no-qlog writes none, --size makes a smaller file)")
 
-    with Lab(parent=BUILD) as lab:
+    with Lab() as lab:
         demo = Demo(lab, size, max(chosen.hops), qlog)
         runs = [demo.download(count) for count in chosen.hops]
 
