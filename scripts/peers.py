@@ -153,7 +153,7 @@ def nginx(lab, folder, more=""):
     config = own / "nginx.conf"
     # `user root`: the folder is readable by its owner only. (Without root nginx says that it ignores the line.)
     temporary = " ".join(f"{kind}_temp_path {own}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    config.write_text(f"""user root; daemon off; worker_processes 1; pid {own}/pid; error_log stderr error;
+    config.write_text(f"""user root; daemon off; worker_processes 1; worker_rlimit_nofile 8192; pid {own}/pid; error_log stderr error;
 events {{ worker_connections 4096; }}
 http {{ {temporary} access_log off; sendfile on; keepalive_requests 1000000000; open_file_cache max=1000;
   server {{ listen 127.0.0.1:{port} ssl http2; server_name localhost; ssl_certificate {cert}; ssl_certificate_key {key};
