@@ -21,7 +21,7 @@ def measure(lab, arguments):
     cases = [case for suite in json.loads(report.read_text())["testsuites"] for case in suite["testsuite"]]
     runs = [{"hops": int(case["hops"]), "start": case["start"], "legs": float(case["legs"]), "forced": int(case["forced"])} for case in cases]
     runs.sort(key=lambda run: (run["start"], run["hops"]))
-    print(harness.table([[f"{run['hops']} hops, {run['start']}", run["forced"], f"{run['legs']:.2f}", f"{run['legs'] * 50:.0f}"] for run in runs],
+    print(harness.table([[f"{run['hops']} hop{'s' * (run['hops'] != 1)}, {run['start']}", run["forced"], f"{run['legs']:.2f}", f"{run['legs'] * 50:.0f}"] for run in runs],
                         ["path", "legs' round trips forced", "taken", "ms"]))
     print(explanation())
     return {"runs": runs, "goals": [

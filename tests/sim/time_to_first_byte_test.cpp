@@ -6,14 +6,12 @@
 //
 //  - A handshake is one round trip (RFC 9001 §4): with hop N that is N legs' worth.
 //  - The CONNECT-UDP request leaves with the end of that handshake. It is an extended CONNECT, which has to
-//  wait for the hop's SETTINGS (RFC 9220 §3), but
-//    these come with the server's first flight (RFC 9114 §7.2.4.2 asks for them as early as that), so they
-//    cost nothing.
+//    wait for the hop's SETTINGS (RFC 9220 §3), but these come with the server's first flight (RFC 9114
+//    §7.2.4.2 asks for them as early as that), so they cost nothing.
 //  - The next handshake's first packet leaves behind the request, without waiting for its answer (RFC 9298 §5
-//  allows that); the answer comes ahead of the
-//    handshake's.
+//    allows that); the answer comes ahead of the handshake's.
 //  - The request to the origin leaves with the end of the origin's handshake, and is answered a round trip
-//  later.
+//    later.
 //
 // Cold, over H hops, in legs: 1 + 2 + ... + H for the hops, H+1 for the origin's handshake, H+1 for the
 // request. Two hops: 1 + 2 + 3 + 3 = 9.
