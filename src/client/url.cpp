@@ -56,9 +56,9 @@ Result<Url> parse_url(std::string_view text) {
     if (url.port == 0) return fail(ErrorKind::usage, fmt::format("'{}': the port must be 1 to 65535", text));
   }
   // Percent-encoded, anything may stand in a name; it goes into :authority and Host, messages and files.
-  const bool colon_in_name =
-      parsed->host_type() == boost::urls::host_type::name && url.host.find(':') != std::string::npos;
-  if (colon_in_name || !http::is_authority(url.authority()))
+  const bool odd_name = parsed->host_type() == boost::urls::host_type::name &&
+                        url.host.find_first_of(":%") != std::string::npos;
+  if (odd_name || !http::is_authority(url.authority()))
     return fail(ErrorKind::usage,
                 fmt::format("'{}': the host has a character that host names have not", text));
   url.target = parsed->encoded_path();

@@ -195,6 +195,8 @@ class Downloads(unittest.TestCase):
         self.assertGreater(figures["transfers"][0]["resumed_bytes"], 0)
         self.assertEqual(sha256(target), sha256(self.site / "large.bin"))
         self.assertFalse(part.exists())
+        for path in (target, self.site / "large.bin"):
+            path.unlink()
 
 
 class Failures(unittest.TestCase):
