@@ -57,7 +57,7 @@ Result<Url> parse_url(std::string_view text) {
   }
   // Percent-encoded, anything may stand in a name; it goes into :authority and Host, messages and files.
   const bool odd_name = parsed->host_type() == boost::urls::host_type::name &&
-                        url.host.find_first_of(":%") != std::string::npos;
+                        url.host.find_first_of(":%[]") != std::string::npos;
   if (odd_name || !http::is_authority(url.authority()))
     return fail(ErrorKind::usage,
                 fmt::format("'{}': the host has a character that host names have not", text));

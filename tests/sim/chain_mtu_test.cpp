@@ -13,6 +13,8 @@ namespace sallyport::sim {
 namespace {
 
 constexpr std::size_t headers = 28, hop_cost = 33, quic_minimum = 1200;
+/// A search that tests with packets of data ends when it is this near (quic/path_mtu.cpp).
+constexpr std::size_t granularity = 8;
 
 std::size_t hops_that_fit(std::size_t mtu) {
   return (mtu - headers - quic_minimum) / hop_cost;
@@ -50,17 +52,21 @@ TEST_P(ChainThatFits, TransfersAndShowsItsBudgets) {
   EXPECT_TRUE(scene.run());
   expect_intact(down, 300'000);
   expect_intact(up, 300'000);
-  // The first searches end; those that a narrower hop made necessary test with packets of data.
+  // The first searches end; those that a narrower hop made necessary test with packets of data, the client's
+  // with its own.
   scene.network.run_for(20s);
   const Transfer& more = scene.download(1'000'000);
+  const Transfer& more_up = scene.upload(1'000'000);
   EXPECT_TRUE(scene.run());
   expect_intact(more, 1'000'000);
+  expect_intact(more_up, 1'000'000);
   const auto links = scene.client().figures();
   for (std::size_t i = 0; i < links.size(); ++i) {
     const std::size_t carried = i == 0 ? mtu - headers : links[i - 1].path_budget;
-    EXPECT_EQ(carried, mtu - headers - i * hop_cost) << links[i].title;
-    EXPECT_EQ(links[i].quic.max_udp_payload, carried) << links[i].title;
+    EXPECT_LE(links[i].quic.max_udp_payload, carried) << links[i].title;
+    EXPECT_GE(links[i].quic.max_udp_payload + granularity, carried) << links[i].title;
     if (i < hops) {
+      EXPECT_EQ(links[i].path_budget + hop_cost, links[i].quic.max_udp_payload) << links[i].title;
       EXPECT_GE(links[i].path_budget, quic_minimum) << links[i].title;
     }
   }
@@ -93,7 +99,7 @@ TEST_P(ChainThatDoesNotFit, SaysWhichHopIsTooNarrow) {
 
 class ChainOnAPathThatNarrows : public testing::TestWithParam<std::size_t> {};
 
-INSTANTIATE_TEST_SUITE_P(Hops, ChainOnAPathThatNarrows, testing::Values(0, 1, 2, 3, 4, 5),
+INSTANTIATE_TEST_SUITE_P(Hops, ChainOnAPathThatNarrows, testing::Values(0, 1, 2, 3),
                          testing::PrintToStringParamName());
 
 TEST_P(ChainOnAPathThatNarrows, GoesOn) {
