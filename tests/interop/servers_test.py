@@ -57,13 +57,14 @@ class OursAgainstNginx(InteropCase):
 
     def test_redirect_and_missing(self):
         (self.site / "folder").mkdir(exist_ok=True)
-        server = peers.nginx(self.lab, self.site, more="location = /moved { return 302 /small.txt; }")
+        server = peers.nginx(self.lab, self.site, more="location = /moved { return 302 /small.txt; } location = /round { return 302 /round; }")
         for http in VERSIONS:
             with self.subTest(http=http):
                 target = self.downloads / "moved"
                 self.lab.get_json("--http", http, "-L", "-o", target, f"{server.url}/moved")
                 self.assert_is(target, "small.txt")
                 self.assertIn("404", self.get_fails("--http", http, f"{server.url}/nothing"))
+                self.assertIn("redirect", self.get_fails("--http", http, "-L", f"{server.url}/round"))
 
     def test_compressed_on_the_fly_is_not_asked_for(self):
         """Neither version says that it takes gzip, so what comes is what lies there."""
