@@ -23,7 +23,7 @@ HELP = """parts:
   e2e        the built program, as its users run it
   interop    other people's clients and servers, both ways
   sanitize   unit, sim and e2e again, with AddressSanitizer and UBSan
-  tsan       the unit tests of the layers that have threads, with ThreadSanitizer
+  tsan       the unit tests of the layers that have threads, and the gateway as a process, with ThreadSanitizer
   fuzz       every parser of bytes from outside, for a short while
 Without a part: """ + ", ".join(EVERY_DAY) + "."
 # What scripts/setup is asked for besides what building needs.
@@ -125,14 +125,14 @@ def gtest(tally, program, env=None):
         tally.fail(f"{label}: ended with status {status}")
 
 
-def python_tests(tally, folder, program, env=None):
-    """Runs the unittest files of a folder against this sallyport; a skip is said aloud."""
+def python_tests(tally, folder, program, env=None, files="*_test.py"):
+    """Runs the unittest files of a folder, or some of them, against this sallyport; a skip is said aloud."""
     os.environ.update({"SALLYPORT": str(program), **(env or {})})
     sys.path[:0] = [str(ROOT / "scripts"), str(folder)]
     # It reads SALLYPORT when it is imported, which may have been for another program.
     for module in ("harness", "peers"):
         sys.modules.pop(module, None)
-    for path in sorted(folder.glob("*_test.py")):
+    for path in sorted(folder.glob(files)):
         say(f"{folder.name}/{path.name}")
         spec = importlib.util.spec_from_file_location(path.stem, path)
         module = importlib.util.module_from_spec(spec)
@@ -229,9 +229,10 @@ def run_part(part, tally, arguments):
             sim(tally, "build/asan", max(1, seeds // 10), SANITIZERS)
             python_tests(tally, ROOT / "tests" / "e2e", ROOT / "build" / "asan" / "sallyport", SANITIZERS)
     elif part == "tsan":
-        if build("tsan", tally, *THREADED):
+        if build("tsan", tally, *THREADED, "sallyport"):
             for name in THREADED:
                 gtest(tally, ROOT / "build" / "tsan" / name, TSAN)
+            python_tests(tally, ROOT / "tests" / "e2e", ROOT / "build" / "tsan" / "sallyport", TSAN, "gateway_test.py")
     elif part == "fuzz":
         if build("fuzz", tally):
             fuzz(tally, arguments.fuzz_seconds)

