@@ -75,6 +75,18 @@ class HostileHop(unittest.TestCase):
     def test_silence(self):
         self.fails(b"")
 
+    def test_silence_over_udp(self):
+        """A dead hop is given up after its own timeout, and the sentence says which that is."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+            silent.bind(("127.0.0.1", 0))
+            port = silent.getsockname()[1]
+            command = [SALLYPORT, "get", "--no-cache", "--quiet", "-k", "--via", f"https://127.0.0.1:{port}", "--timeout", "2", "-o", "/dev/null",
+                       "https://192.0.2.1/x"]
+            done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, len(done.stderr.splitlines())), (1, 1), done.stderr)
+        self.assertIn(f"hop 1 (127.0.0.1:{port})", done.stderr)
+        self.assertIn("within 2 s", done.stderr)
+
     def test_capsules_that_are_none(self):
         # A DATAGRAM capsule that is cut, one longer than any datagram, and one of another kind without an end.
         self.fails(UPGRADED + b"\x00\x40\x64abc", closes=True)
