@@ -64,7 +64,6 @@ void try_part(const std::uint8_t* data, std::size_t size) {
   require(output.has_value());
   const client::PartState state = (*output)->earlier();
   if (state.done.empty()) return;
-  require(state.url == url);
   // Ranges in order, apart, and no more than the file holds.
   std::uint64_t end = 0;
   bool first = true;
