@@ -22,7 +22,7 @@ def measure(lab, arguments):
     def pairing(server, command):
         def once():
             before, began = server.cpu_seconds(), time.monotonic()
-            client, _ = peers.finish(command, lab.prefix)
+            client, _ = peers.measured(command, lab.prefix)
             took = time.monotonic() - began
             return {"server": (server.cpu_seconds() - before) * GIB / size, "client": client * GIB / size, "mbps": size * 8e-6 / took}
         return once
@@ -35,9 +35,9 @@ def measure(lab, arguments):
     })
     show(results, [("server CPU-s/GiB", "server", 2), ("client CPU-s/GiB", "client", 2), ("Mbit/s", "mbps", 0)])
     goals = [
-        goal("file server, CPU of gtlsserver's (gtlsclient asking)", ratio(results, "gateway + gtlsclient", "gtlsserver + gtlsclient", "server"), 0.9),
-        goal("file server, CPU of gtlsserver's (get asking)", ratio(results, "gateway + get", "gtlsserver + get", "server"), 0.9),
-        goal("get, CPU of gtlsclient's (gtlsserver serving)", ratio(results, "gtlsserver + get", "gtlsserver + gtlsclient", "client"), 0.9),
-        goal("get, CPU of gtlsclient's (gateway serving)", ratio(results, "gateway + get", "gateway + gtlsclient", "client"), 0.9),
+        goal("file server, CPU of gtlsserver's (gtlsclient asking)", ratio(results["gateway + gtlsclient"], results["gtlsserver + gtlsclient"], "server"), 0.9),
+        goal("file server, CPU of gtlsserver's (get asking)", ratio(results["gateway + get"], results["gtlsserver + get"], "server"), 0.9),
+        goal("get, CPU of gtlsclient's (gtlsserver serving)", ratio(results["gtlsserver + get"], results["gtlsserver + gtlsclient"], "client"), 0.9),
+        goal("get, CPU of gtlsclient's (gateway serving)", ratio(results["gateway + get"], results["gateway + gtlsclient"], "client"), 0.9),
     ]
     return {"runs": results, "goals": goals}

@@ -6,15 +6,15 @@ import sys
 import harness
 
 
-def interleave(repeat, cases):
-    """Calls each case once a round, so that a machine that slows down slows all alike. `cases`: name -> function that returns a dict of
-    figures. Returns name -> list of dicts."""
+def interleave(repeat, cases, warm=True):
+    """Calls each case once a round, so that a machine that slows down slows all alike; first, with `warm`, a round that does not count.
+    `cases`: name -> function that returns a dict of figures. Returns name -> list of dicts."""
     results = {name: [] for name in cases}
-    for round_number in range(repeat + 1):
+    for round_number in range(0 if warm else 1, repeat + 1):
         for name, case in cases.items():
             print(f"\r  round {round_number}/{repeat} {name:<40}", end="", file=sys.stderr, flush=True)
             figures = case()
-            if round_number > 0:  # the first warms caches up
+            if round_number > 0:
                 results[name].append(figures)
     print("\r" + " " * 60 + "\r", end="", file=sys.stderr, flush=True)
     return results
@@ -44,6 +44,7 @@ def goal(text, value, limit, at_most=True):
     return {"goal": text, "value": value, "limit": limit, "at_most": at_most, "met": met}
 
 
-def ratio(results, one, other, key):
-    """Median over the rounds of one's figure divided by the other's in the same round."""
-    return statistics.median(a[key] / b[key] for a, b in zip(results[one], results[other]) if b[key])
+def ratio(runs, others, key, other_key=None):
+    """Median over the rounds of one case's figure divided by the other's in the same round."""
+    pairs = [(a[key], b[other_key or key]) for a, b in zip(runs, others)]
+    return statistics.median(a / b for a, b in pairs if b)

@@ -1,4 +1,4 @@
-"""One large file through hops: ours 0 to 4, and Envoy as one and two hops with the same client and origin."""
+"""One large file through hops: ours 0 to 4, and Envoy as one and two hops with the same client, origin and size of file."""
 
 import harness
 import peers
@@ -30,21 +30,20 @@ def measure(lab, arguments):
         return once
 
     cases = {f"{n} hops" if n != 1 else "1 hop": through(ours[:n], "file.bin", size) for n in range(5)}
-    cases["1 hop Envoy"] = through(envoys[:1], "small.bin", small)
-    cases["2 hops Envoy"] = through(envoys, "small.bin", small)
+    # Envoy beside ours with the same file: handshakes, path MTU search and slow start weigh more in a small one.
+    cases["1 hop, a quarter"] = through(ours[:1], "small.bin", small)
+    cases["1 hop Envoy, a quarter"] = through(envoys[:1], "small.bin", small)
+    cases["2 hops, a quarter"] = through(ours[:2], "small.bin", small)
+    cases["2 hops Envoy, a quarter"] = through(envoys, "small.bin", small)
     results = interleave(arguments.repeat, cases)
     show(results, [("Mbit/s", "mbps", 0), ("get CPU-s/GiB", "client", 2), ("origin CPU-s/GiB", "origin", 2), ("all hops CPU-s/GiB", "hops", 2),
                    ("nearest hop", "hop1", 2), ("hop MiB", "rss", 0), ("get MiB", "client_rss", 0)])
+    one, ours_small, envoy_small = results["1 hop"], results["1 hop, a quarter"], results["1 hop Envoy, a quarter"]
     goals = [
-        goal("hop, CPU of gtlsserver's beside it", statistics_ratio(results["1 hop"], "hop1", "origin"), 1.0),
-        goal("hop, CPU of Envoy's", ratio(results, "1 hop", "1 hop Envoy", "hop1"), 1 / 12),
-        goal("goodput through 1 hop, times Envoy's", ratio(results, "1 hop", "1 hop Envoy", "mbps"), 4.0, at_most=False),
-        goal("memory of the hop, MiB", median(results["1 hop"], "rss"), 64),
-        goal("memory of the client, MiB", median(results["1 hop"], "client_rss"), 64),
+        goal("hop, CPU of gtlsserver's beside it", ratio(one, one, "hop1", "origin"), 1.0),
+        goal("hop, CPU of Envoy's", ratio(ours_small, envoy_small, "hop1"), 1 / 12),
+        goal("goodput through 1 hop, times Envoy's", ratio(ours_small, envoy_small, "mbps"), 4.0, at_most=False),
+        goal("memory of the hop, MiB", median(one, "rss"), 64),
+        goal("memory of the client, MiB", median(one, "client_rss"), 64),
     ]
     return {"runs": results, "goals": goals}
-
-
-def statistics_ratio(runs, one, other):
-    import statistics
-    return statistics.median(run[one] / run[other] for run in runs)

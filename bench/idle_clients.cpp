@@ -1,6 +1,6 @@
-// Opens idle HTTP/3 connections to a gateway, or idle CONNECT-UDP tunnels on connections of a hundred each,
-// says "ready" and holds them until its standard input ends; the benchmark looks at the gateway's memory
-// meanwhile.
+// Opens idle connections to a gateway (of HTTP/3, or of what --via-http says), or idle CONNECT-UDP tunnels on
+// connections of a hundred each, says "ready" and holds them until its standard input ends; the benchmark
+// looks at the gateway's memory meanwhile.
 
 #include "cli/client_options.h"
 #include "client/link.h"
@@ -41,7 +41,7 @@ class Holder {
     events.ready = [this, index] { ready(index); };
     links_.push_back(std::make_unique<client::Link>(
         session_.context(), nullptr, nullptr, client::Peer{hop_.host(), hop_.port(), "gateway"},
-        client::HttpChoice::h3, client::TunnelMode::udp, std::move(events)));
+        session_.chain().hop_http, client::TunnelMode::udp, std::move(events)));
     links_.back()->start();
   }
 

@@ -1,4 +1,4 @@
-"""Memory of the gateway for each idle HTTP/3 connection and each idle CONNECT-UDP tunnel, beside gtlsserver."""
+"""Memory of the gateway for each idle connection and each idle CONNECT-UDP tunnel, beside gtlsserver and nginx."""
 
 import subprocess
 import time
@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import harness
 import peers
-from figures import goal
-from harness import ROOT
+from figures import goal, interleave, median, show
+from harness import BUILD
 
 CONNECTIONS = 1000
 TUNNELS = 2000
@@ -17,7 +17,7 @@ SETTLE = 5  # seconds in which nothing happens any more; all of it ends within g
 @contextmanager
 def idle_clients(lab, server, *flags):
     """Clients that do nothing while the block runs."""
-    command = [*lab.prefix, ROOT / "build" / "bench" / "idle_clients", "-k", "--via", server.url, *flags]
+    command = [*lab.prefix, BUILD / "bench" / "idle_clients", "-k", "--via", server.url, *flags]
     child = subprocess.Popen([str(c) for c in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         if child.stdout.readline().strip() != "ready":
@@ -28,17 +28,24 @@ def idle_clients(lab, server, *flags):
             raise harness.Failure("the idle clients were not left alone")
     finally:
         child.stdin.close()
-        child.wait()
+        try:
+            child.wait(30)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
 
 
-def grown(lab, server, count, flag):
+def grown(lab, start, count, *flags):
     """KiB by which a fresh server grew for each of `count` more, while as many were there before: those paid for what is made once."""
-    with idle_clients(lab, server, flag, str(count)):
-        before = server.memory_kib("VmRSS")
-        with idle_clients(lab, server, flag, str(count)):
-            after = server.memory_kib("VmRSS")
-    server.stop()
-    return (after - before) / count
+    def once():
+        server = start()
+        with idle_clients(lab, server, *flags, str(count)):
+            before = server.memory_kib("VmRSS")
+            with idle_clients(lab, server, *flags, str(count)):
+                after = server.memory_kib("VmRSS")
+        server.stop()
+        return {"kib": (after - before) / count}
+    return once
 
 
 def measure(lab, arguments):
@@ -48,9 +55,16 @@ def measure(lab, arguments):
     def ours():
         return lab.gateway("--masque", "udp", "--allow", "127.0.0.0/8", "--workers", "1", "--max-tunnels", "100000", "--idle-timeout", "300")
 
-    connection = grown(lab, ours(), CONNECTIONS, "--connections")
-    tunnel = grown(lab, ours(), TUNNELS, "--tunnels")
-    gtls = grown(lab, peers.gtlsserver(lab, site), CONNECTIONS, "--connections")
-    print(f"  idle connection: {connection:.1f} KiB (gtlsserver: {gtls:.1f} KiB); idle tunnel: {tunnel:.1f} KiB, its share of a connection included")
-    return {"connection_kib": connection, "tunnel_kib": tunnel, "gtlsserver_connection_kib": gtls,
-            "goals": [goal("idle HTTP/3 connection, KiB", connection, 18), goal("idle tunnel, KiB", tunnel, 10)]}
+    results = interleave(max(2, arguments.repeat // 2), {
+        "HTTP/3 connection, ours": grown(lab, ours, CONNECTIONS, "--connections"),
+        "HTTP/3 connection, gtlsserver": grown(lab, lambda: peers.gtlsserver(lab, site), CONNECTIONS, "--connections"),
+        "HTTP/2 connection, ours": grown(lab, ours, CONNECTIONS, "--via-http", "h2", "--connections"),
+        "HTTP/2 connection, nginx": grown(lab, lambda: peers.nginx(lab, site), CONNECTIONS, "--via-http", "h2", "--connections"),
+        "CONNECT-UDP tunnel, ours": grown(lab, ours, TUNNELS, "--tunnels"),
+    }, warm=False)
+    show(results, [("KiB", "kib", 1)], "idle")
+    print("  of a tunnel: its share of a connection included")
+    return {"runs": results, "goals": [
+        goal("idle HTTP/3 connection, KiB", median(results["HTTP/3 connection, ours"], "kib"), 18),
+        goal("idle tunnel, KiB", median(results["CONNECT-UDP tunnel, ours"], "kib"), 10),
+    ]}

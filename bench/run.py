@@ -4,6 +4,7 @@ what counts are ratios of one run, since a shared machine's speed swings."""
 import argparse
 import json
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -13,9 +14,27 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "bench")]
 import harness  # noqa: E402
 from harness import Lab, Namespace  # noqa: E402
 
-import bulk, hops, memory, small, uplink  # noqa: E401, E402
+import bulk, hops, latency, loadgen, memory, small, uplink  # noqa: E401, E402
 
-SECTIONS = {"bulk": bulk, "hops": hops, "uplink": uplink, "small": small, "memory": memory}
+SECTIONS = {"bulk": bulk, "hops": hops, "latency": latency, "uplink": uplink, "small": small, "memory": memory, "loadgen": loadgen}
+CPUS = 2  # for all processes together
+
+
+def two_cpus():
+    """All that is measured shares two processors, on a larger machine too."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CPUS])
+    # A thousand connections a process, and as many again.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def write_json(target, results):
+    """After each section, so that a later one that breaks takes nothing along."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(results, indent=1) + "\n")
+    except OSError as error:
+        raise harness.Failure(f"the figures could not be written to '{target}': {error.strerror}") from None
 
 
 def main():
@@ -24,24 +43,35 @@ def main():
     parser.add_argument("sections", nargs="*", metavar="SECTION", help="which to measure (default: all)")
     parser.add_argument("--repeat", type=int, default=5, help="repetitions, interleaved (default: 5)")
     parser.add_argument("--size", type=float, default=1.0, metavar="GIB", help="size of the bulk file (default: 1)")
-    parser.add_argument("--json", default="build/bench.json", metavar="FILE", help="where the figures go (default: build/bench.json)")
+    parser.add_argument("--json", type=Path, default=harness.BUILD / "bench.json", metavar="FILE",
+                        help="where the figures go (default: build/bench.json)")
     arguments = parser.parse_args()
+    if arguments.repeat < 1 or not 0 < arguments.size <= 64:
+        parser.error("--repeat wants 1 or more, --size more than 0 and at most 64")
     unknown = set(arguments.sections) - set(SECTIONS)
     if unknown:
         parser.error(f"there is no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
     if os.geteuid() != 0:
         raise harness.Failure("a namespace with MTU 1500 needs root; run this as root")
-    results = {}
+    two_cpus()
+    results, broken = {}, []
     for name in arguments.sections or SECTIONS:
         print(f"\n## {name}: {SECTIONS[name].__doc__.splitlines()[0]}\n", flush=True)
-        with Lab(namespace=Namespace()) as lab:
-            results[name] = SECTIONS[name].measure(lab, arguments)
-    target = ROOT / arguments.json
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(results, indent=1) + "\n")
-    print(f"\nFigures as JSON: {target}")
+        try:
+            with Lab(namespace=Namespace()) as lab:
+                results[name] = SECTIONS[name].measure(lab, arguments)
+        except harness.Failure as failure:
+            broken.append(name)
+            results[name] = {"failure": str(failure)}
+            print(f"  FAILED  {failure}", flush=True)
+        write_json(arguments.json, results)
+    missed = [f"{name}: {goal['goal']}" for name, result in results.items() for goal in result.get("goals", []) if not goal["met"]]
+    print(f"\nFigures as JSON: {arguments.json}")
+    print("Goals missed: " + ("; ".join(missed) or "none"))
+    if broken:
+        raise harness.Failure(f"these sections broke off, for the reasons above: {', '.join(broken)}")
     return 0
 
 
 if __name__ == "__main__":
-    harness.main(main)
+    harness.main(main, "scripts/bench")

@@ -54,6 +54,9 @@ class Uplink final : public net::DatagramReceiver {
 
   void on_datagrams(const net::NetPath&, const net::DatagramRun&, Time) override {}
 
+  /// Datagrams sent in all trials so far.
+  std::uint64_t offered() const { return offered_; }
+
  private:
   void step(Time now) {
     if (!sending_) return done_(1 - static_cast<double>(sink_.received) / static_cast<double>(sent_));
@@ -68,6 +71,7 @@ class Uplink final : public net::DatagramReceiver {
       // What the tunnel does not take is lost, as it would be for any sender of UDP.
       path_.send(path_.net_path(), {Bytes(burst_).first(count * size_), size_, net::Ecn::not_ect});
       sent_ += count;
+      offered_ += count;
     }
     timer_.arm(now + tick);
   }
@@ -81,7 +85,7 @@ class Uplink final : public net::DatagramReceiver {
   std::vector<std::uint8_t> burst_;
   std::function<void(double)> done_;
   double rate_ = 0;
-  std::uint64_t sent_ = 0;
+  std::uint64_t sent_ = 0, offered_ = 0;
   Time started_{};
   bool sending_ = false;
 };
@@ -174,8 +178,8 @@ int run(int argc, char** argv) {
   loop.post([&] { link->start(); });
   loop.run();
   if (status == 0)
-    fmt::print("{{\"datagrams_per_s\": {:.0f}, \"mbps\": {:.1f}}}\n", search->best(),
-               search->best() * static_cast<double>(size) * 8 / 1e6);
+    fmt::print("{{\"datagrams_per_s\": {:.0f}, \"mbps\": {:.1f}, \"bytes_sent\": {}}}\n", search->best(),
+               search->best() * static_cast<double>(size) * 8 / 1e6, uplink->offered() * size);
   tunnel.reset();
   return status;
 }

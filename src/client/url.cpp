@@ -1,5 +1,7 @@
 #include "client/url.h"
 
+#include "http/validation.h"
+
 #include <boost/url.hpp>
 #include <fmt/format.h>
 
@@ -53,6 +55,12 @@ Result<Url> parse_url(std::string_view text) {
     url.port = parsed->port_number();
     if (url.port == 0) return fail(ErrorKind::usage, fmt::format("'{}': the port must be 1 to 65535", text));
   }
+  // Percent-encoded, anything may stand in a name; it goes into :authority and Host, messages and files.
+  const bool odd_name = parsed->host_type() == boost::urls::host_type::name &&
+                        url.host.find_first_of(":%[]") != std::string::npos;
+  if (odd_name || !http::is_authority(url.authority()))
+    return fail(ErrorKind::usage,
+                fmt::format("'{}': the host has a character that host names have not", text));
   url.target = parsed->encoded_path();
   if (url.target.empty()) url.target = "/";
   if (parsed->has_query()) url.target.append("?").append(parsed->encoded_query());

@@ -41,8 +41,10 @@ TEST(Url, FileNameNeverLeavesTheFolder) {
 }
 
 TEST(Url, RefusesWhatItCannotFetch) {
-  for (const char* bad : {"http://a/", "ftp://a/", "https://", "https://a:0/", "https://a:99999/",
-                          "https://u@a/", "https://a b/"}) {
+  for (const char* bad :
+       {"http://a/", "ftp://a/", "https://", "https://a:0/", "https://a:99999/", "https://u@a/",
+        "https://a b/", "https://a%0d%0ax:y/", "https://a%3A1/", "https://a%25b/", "https://%5Ba%5D/",
+        "https://a%00/", "https://a%20b/", "https://a%2fb/"}) {
     const auto url = parse_url(bad);
     ASSERT_FALSE(url) << bad;
     EXPECT_EQ(url.error().kind, ErrorKind::usage);

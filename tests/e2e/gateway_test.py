@@ -141,7 +141,7 @@ class Ending(Running):
         with self.assertRaises(ConnectionError):
             self.connect(gateway)
         refused = subprocess.run([SALLYPORT, "get", "-k", "--http", "h3", "--no-cache", "--timeout", "5", f"{gateway.url}/small.txt"],
-                                 capture_output=True, text=True)
+                                 capture_output=True, text=True, timeout=60)
         self.assertEqual(refused.returncode, 1)
         self.assertTrue(gateway.alive())
         self.assertEqual(len(answer.read()), SIZE)

@@ -71,5 +71,46 @@ class OursThroughEnvoy(InteropCase):
         self.assertIn("503", words)
 
 
+class OursThroughEnvoysConnect(InteropCase):
+    """Envoy as a proxy of plain CONNECT (RFC 9110, section 9.3.6), for --mode tcp."""
+
+    programs = ("nginx",)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.envoy = peers.envoy_hop(cls.lab, ("CONNECT",))
+        cls.ours = cls.lab.gateway("--masque", "tcp", "--allow", "127.0.0.0/8", name="hop")
+        cls.origins = (cls.lab.gateway("--files", cls.site, name="origin"), peers.nginx(cls.lab, cls.site))
+
+    def tearDown(self):
+        self.assertTrue(self.envoy.alive(), "Envoy crashed")
+
+    def through(self, hops, via_http, origin, *flags):
+        via = [word for hop in hops for word in ("--via", hop.url)]
+        links = self.get(origin.url, "--mode", "tcp", "--via-http", via_http, *via, *flags)["links"]
+        return [link["http_version"] for link in links]
+
+    def test_every_version(self):
+        for origin in self.origins:
+            for via_http, name in (("h3", "HTTP/3"), ("h2", "HTTP/2"), ("h1", "HTTP/1.1")):
+                with self.subTest(via_http=via_http, origin=origin.url):
+                    self.assertEqual(self.through([self.envoy], via_http, origin), [name, "HTTP/2"])
+
+    def test_http1_inside(self):
+        self.assertEqual(self.through([self.envoy], "h2", self.origins[1], "--http", "h1"), ["HTTP/2", "HTTP/1.1"])
+
+    def test_in_a_chain(self):
+        """By CONNECT over TCP all the way, in both orders."""
+        for hops in ([self.ours, self.envoy], [self.envoy, self.ours]):
+            with self.subTest(first=hops[0].url):
+                self.assertEqual(self.through(hops, "h2", self.origins[0]), ["HTTP/2"] * 3)
+
+    def test_closed_port(self):
+        words = self.get_fails("--mode", "tcp", "--via-http", "h2", "--via", self.envoy.url, "https://127.0.0.1:9/x")
+        self.assertIn(f"hop 1 (127.0.0.1:{self.envoy.port})", words)
+        self.assertIn("503", words)
+
+
 if __name__ == "__main__":
     unittest.main()

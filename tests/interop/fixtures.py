@@ -1,9 +1,7 @@
 """What the interop tests share: a folder of files with known hashes, gateways of ours, a UDP echo, and skips that say why."""
 
 import json
-import shutil
 import socket
-import subprocess
 import threading
 import unittest
 import urllib.request
@@ -20,27 +18,19 @@ LARGE = 12 << 20
 def need(*programs):
     """Skips, aloud, where a peer is not installed."""
     for name in programs:
-        if not shutil.which(name, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") and not shutil.which(name):
-            raise unittest.SkipTest(f"'{name}' is not installed; scripts/setup --test installs it")
+        peers.tool(name)
 
 
 def run(*command, timeout=60, env=None):
     """Runs a peer to its end, whatever that is; standard output and error apart, as text."""
-    return subprocess.run([str(c) for c in command], capture_output=True, text=True, errors="replace", timeout=timeout, env=env)
+    return harness.finish(command, timeout=timeout, env=env)
 
 
 def wait_for(server, port, udp=True):
     """Waits until the server, a Process, listens on the port; gives it its .port and .url; tells its last words if it ended."""
-    for _ in range(60):
-        try:
-            harness.wait_for_port(port, udp=udp, patience=0.5)
-        except harness.Failure:
-            if server.alive():
-                continue
-            raise harness.Failure(f"'{' '.join(server.command[:2])}' ended: {server.last_words()}") from None
-        server.port, server.url = port, f"https://127.0.0.1:{port}"
-        return server
-    raise harness.Failure(f"'{' '.join(server.command[:2])}' did not listen on port {port}")
+    harness.wait_for_port(port, udp=udp, process=server)
+    server.port, server.url = port, f"https://127.0.0.1:{port}"
+    return server
 
 
 class UdpEcho:

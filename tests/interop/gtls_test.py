@@ -2,6 +2,7 @@
 says in its own log is the proof that a feature was used."""
 
 import re
+import shutil
 import unittest
 
 import peers
@@ -63,11 +64,15 @@ class ClientAgainstOurs(InteropCase):
         self.assertIn("retry_source_connection_id", log)
 
     def test_address_token(self):
-        """A NEW_TOKEN frame comes, and the next connection may show it."""
+        """A NEW_TOKEN frame comes, and the next connection shows it: to the gateway that gave it, which takes it, and to another."""
+        giver, other = (self.counting_gateway("--files", self.site, name=name) for name in ("giver", "other"))
         token = self.lab.folder / "token"
-        self.assertRegex(self.gtlsclient("--token-file", token), r"frm rx \d+ 1RTT NEW_TOKEN")
-        self.assertTrue(token.exists())
-        self.assertIn("Reading token file", self.gtlsclient("--token-file", token))
+        self.assertRegex(self.gtlsclient("--token-file", token, origin=giver, name="small.txt"), r"frm rx \d+ 1RTT NEW_TOKEN")
+        for gateway, refused in ((other, 1), (giver, 0)):
+            shown = self.lab.folder / f"token-{refused}"  # the client replaces it by the next one
+            shutil.copy(token, shown)
+            self.gtlsclient("--token-file", shown, origin=gateway, name="small.txt")
+            self.assertEqual(self.metrics(gateway)['sallyport_quic_unmatched_total{reason="token"}'], refused)
 
     def test_key_update(self):
         log = self.gtlsclient("--key-update", "1ms")

@@ -3,9 +3,9 @@
 import re
 import signal
 import subprocess
-import time
 import unittest
 
+import harness
 from fixtures import InteropCase, run
 from harness import Process
 
@@ -89,7 +89,9 @@ class Nghttp(InteropCase):
     def test_shutdown_says_goaway_and_finishes(self):
         origin = self.lab.gateway("--files", self.site, name="ending")
         client = Process(["nghttp", "-nv", "--no-verify-peer", "-m", "40", "-w", "16", f"{origin.url}/large.bin"], log=self.lab.folder / "goaway.log")
-        time.sleep(0.3)
+        # Once answers come; small windows see to it that they do not all come at once.
+        harness.wait_until(lambda: b"recv DATA" in client.log_path.read_bytes(), "the answers began", process=client)
+        self.assertNotIn(b"recv GOAWAY", client.log_path.read_bytes())
         origin.child.send_signal(signal.SIGTERM)
         self.assertEqual(client.child.wait(30), 0)
         client.stop()

@@ -13,6 +13,9 @@ namespace sallyport::sim {
 namespace {
 
 constexpr std::size_t headers = 28, hop_cost = 33, quic_minimum = 1200;
+/// A search that tests with packets of data ends when it is within 8 bytes (quic/path_mtu.cpp), and such a
+/// packet may be a few bytes shorter than the size under test.
+constexpr std::size_t grain = 12;
 
 std::size_t hops_that_fit(std::size_t mtu) {
   return (mtu - headers - quic_minimum) / hop_cost;
@@ -50,18 +53,24 @@ TEST_P(ChainThatFits, TransfersAndShowsItsBudgets) {
   EXPECT_TRUE(scene.run());
   expect_intact(down, 300'000);
   expect_intact(up, 300'000);
-  // The first searches end; those that a narrower hop made necessary test with packets of data.
+  // The first searches end; those that a narrower hop made necessary test with packets of data, the client's
+  // with its own.
   scene.network.run_for(20s);
   const Transfer& more = scene.download(1'000'000);
+  const Transfer& more_up = scene.upload(1'000'000);
   EXPECT_TRUE(scene.run());
   expect_intact(more, 1'000'000);
+  expect_intact(more_up, 1'000'000);
   const auto links = scene.client().figures();
   for (std::size_t i = 0; i < links.size(); ++i) {
     const std::size_t carried = i == 0 ? mtu - headers : links[i - 1].path_budget;
-    EXPECT_GE(carried + hop_cost / 2, mtu - headers - i * hop_cost) << links[i].title;
     EXPECT_LE(links[i].quic.max_udp_payload, carried) << links[i].title;
-    EXPECT_GT(links[i].quic.max_udp_payload + 24, carried) << links[i].title;
+    // Where there is next to no room above QUIC's least, such a search may find no packet to test it with.
+    if (carried >= quic_minimum + 2 * grain) {
+      EXPECT_GE(links[i].quic.max_udp_payload + grain, carried) << links[i].title;
+    }
     if (i < hops) {
+      EXPECT_EQ(links[i].path_budget + hop_cost, links[i].quic.max_udp_payload) << links[i].title;
       EXPECT_GE(links[i].path_budget, quic_minimum) << links[i].title;
     }
   }
@@ -113,9 +122,14 @@ TEST_P(ChainOnAPathThatNarrows, GoesOn) {
   EXPECT_TRUE(scene.run());
   expect_intact(down, 3'000'000);
   expect_intact(up, 3'000'000);
-  const std::size_t found = scene.client().figures().front().quic.max_udp_payload;
-  EXPECT_LE(found, 1400u - headers);
-  EXPECT_GT(found, 1300u);
+  // All connections of the chain, not the nearest alone.
+  std::size_t carried = 1400 - headers;
+  for (const client::LinkFigures& link : scene.client().figures()) {
+    EXPECT_LE(link.quic.max_udp_payload, carried) << link.title;
+    EXPECT_GE(link.quic.max_udp_payload, quic_minimum) << link.title;
+    carried = link.path_budget;
+  }
+  EXPECT_GT(scene.client().figures().front().quic.max_udp_payload, 1300u);
   scene.expect_clean_end();
 }
 

@@ -20,12 +20,15 @@ std::string ChainScene::hop_name(std::size_t number) {
 }
 
 ChainScene::ChainScene(Options options) : network(options.seed), options_(std::move(options)) {
-  client_host_ = &network.add_host("client");
+  const auto add = [this](const std::string& name) {
+    return options_.ipv6 ? &network.add_v6_host(name) : &network.add_host(name);
+  };
+  client_host_ = add("client");
   for (std::size_t hop = 1; hop <= options_.hops; ++hop) {
-    hosts_.push_back(&network.add_host(hop_name(hop)));
+    hosts_.push_back(add(hop_name(hop)));
     options_.client.hops.push_back(hop_name(hop));
   }
-  hosts_.push_back(&network.add_host(origin_name));
+  hosts_.push_back(add(origin_name));
   for (Host* host : hosts_)
     gateways_.push_back(std::make_unique<SimGateway>(network, *host, options_.gateway));
 }

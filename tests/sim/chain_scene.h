@@ -22,6 +22,7 @@ class ChainScene {
   struct Options {
     std::size_t hops = 0;
     std::uint64_t seed = 1;
+    bool ipv6 = false;            ///< all hosts
     SimGateway::Options gateway;  ///< of hops and origin
     SimClient::Options client;    ///< without hops: they are filled in
   };

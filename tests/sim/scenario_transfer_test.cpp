@@ -53,34 +53,31 @@ TEST(Transfer, SmallQueue) {
   EXPECT_GT(client.stats().packets_lost, 0u);
 }
 
-class TransferBy : public testing::TestWithParam<quic::CongestionControl> {};
+struct Algorithm {
+  quic::CongestionControl control;
+  const char* name;
+  int times;  ///< as long as at the full rate it may take
+};
 
-TEST_P(TransferBy, FillsALossyPath) {
+class TransferBy : public testing::TestWithParam<Algorithm> {};
+
+TEST_P(TransferBy, GetsOnOverALossyPath) {
   QuicScene scene;
   scene.client_options.config.congestion_control = scene.server_options.config.congestion_control =
-      GetParam();
+      GetParam().control;
   scene.each_link([](LinkProfile& link) { link.loss = 0.001; });
   auto& client = scene.establish();
   const Time start = scene.network.now();
   ASSERT_TRUE(scene.echo(client, some_megabytes));
-  // 320 ms each way at 50 Mbit/s; a twelfth of the rate is what the slowest of them (BBR) has to keep up.
-  EXPECT_LT(scene.network.now() - start, 12 * 2 * 320ms);
+  EXPECT_LT(scene.network.now() - start, GetParam().times * 2 * 320ms);  // 50 Mbit/s, there and back
 }
 
+// Over ten seeds cubic and reno take 1.3 to 4.2 times as long; ngtcp2's BBR 3 to 10.
 INSTANTIATE_TEST_SUITE_P(CongestionControl, TransferBy,
-                         testing::Values(quic::CongestionControl::cubic, quic::CongestionControl::bbr,
-                                         quic::CongestionControl::reno),
-                         [](const auto& parameter) {
-                           switch (parameter.param) {
-                             case quic::CongestionControl::bbr:
-                               return "Bbr";
-                             case quic::CongestionControl::reno:
-                               return "Reno";
-                             case quic::CongestionControl::cubic:
-                               break;
-                           }
-                           return "Cubic";
-                         });
+                         testing::Values(Algorithm{quic::CongestionControl::cubic, "Cubic", 5},
+                                         Algorithm{quic::CongestionControl::reno, "Reno", 5},
+                                         Algorithm{quic::CongestionControl::bbr, "Bbr", 12}),
+                         [](const auto& parameter) { return parameter.param.name; });
 
 TEST(Transfer, Multiplexing) {
   QuicScene scene;

@@ -6,14 +6,12 @@
 //
 //  - A handshake is one round trip (RFC 9001 §4): with hop N that is N legs' worth.
 //  - The CONNECT-UDP request leaves with the end of that handshake. It is an extended CONNECT, which has to
-//  wait for the hop's SETTINGS (RFC 9220 §3), but
-//    these come with the server's first flight (RFC 9114 §7.2.4.2 asks for them as early as that), so they
-//    cost nothing.
+//    wait for the hop's SETTINGS (RFC 9220 §3), but these come with the server's first flight (RFC 9114
+//    §7.2.4.2 asks for them as early as that), so they cost nothing.
 //  - The next handshake's first packet leaves behind the request, without waiting for its answer (RFC 9298 §5
-//  allows that); the answer comes ahead of the
-//    handshake's.
+//    allows that); the answer comes ahead of the handshake's.
 //  - The request to the origin leaves with the end of the origin's handshake, and is answered a round trip
-//  later.
+//    later.
 //
 // Cold, over H hops, in legs: 1 + 2 + ... + H for the hops, H+1 for the origin's handshake, H+1 for the
 // request. Two hops: 1 + 2 + 3 + 3 = 9.
@@ -64,6 +62,15 @@ class TimeToFirstByte : public testing::TestWithParam<int> {
     return transfer.first_byte - transfer.started;
   }
 
+  /// For bench/latency.py, which prints them.
+  static void record(const char* start, int forced, Duration taken) {
+    RecordProperty("hops", GetParam());
+    RecordProperty("start", start);
+    RecordProperty("forced", forced);
+    RecordProperty(
+        "legs", fmt::format("{:.2f}", static_cast<double>(taken.count()) / static_cast<double>(leg.count())));
+  }
+
   tls::SessionCache sessions;
 };
 
@@ -75,8 +82,7 @@ TEST_P(TimeToFirstByte, ColdTakesWhatTheRfcsForce) {
   const Duration taken = first_byte_through(scene);
   EXPECT_GE(taken, legs_cold(GetParam()) * leg);
   EXPECT_LT(taken, bound(legs_cold(GetParam())));
-  RecordProperty(
-      "legs", fmt::format("{:.2f}", static_cast<double>(taken.count()) / static_cast<double>(leg.count())));
+  record("cold", legs_cold(GetParam()), taken);
 }
 
 TEST_P(TimeToFirstByte, WithTicketsTheRequestToTheOriginIsZeroRtt) {
@@ -86,6 +92,7 @@ TEST_P(TimeToFirstByte, WithTicketsTheRequestToTheOriginIsZeroRtt) {
   const Duration taken = first_byte_through(scene);
   EXPECT_GE(taken, legs_resumed(GetParam()) * leg);
   EXPECT_LT(taken, bound(legs_resumed(GetParam())));
+  record("with tickets", legs_resumed(GetParam()), taken);
   const auto links = scene.client().figures();
   for (const client::LinkFigures& link : links) EXPECT_TRUE(link.quic.resumed) << link.title;
   EXPECT_TRUE(links.back().quic.early_data_accepted);

@@ -1,0 +1,99 @@
+"""The commands of README.md, run as they stand there, and the flags that the pages in docs/ name."""
+
+import re
+import subprocess
+import unittest
+
+import harness
+from harness import ROOT, SALLYPORT, Lab
+
+
+def commands(page):
+    """The command lines of our program in a page: its indented lines, those joined by && apart."""
+    lines = [line.strip() for line in page.read_text().splitlines() if line.startswith("    sallyport ")]
+    return [command.strip() for line in lines for command in line.split("&&")]
+
+
+class Readme(unittest.TestCase):
+    """Ports and names of the README are not to be had on a test machine, and its certificates are nobody's: those are put in their place,
+    everything else is taken by the word."""
+
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.__exit__)
+        self.folder = self.lab.folder
+        (self.folder / "site").mkdir()
+        (self.folder / "site" / "file").write_text("hello\n")
+        self.places = {}  # what the README calls it -> where it is
+
+    def run_once(self, command, *more):
+        # By a shell, for it has a pattern to expand.
+        line = " ".join([str(SALLYPORT), *command.split(" ")[1:], *map(str, more)])
+        for name, place in self.places.items():
+            line = line.replace(name, place)
+        done = subprocess.run(["bash", "-euc", line], cwd=self.folder, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, f"{command}: {done.stderr}")
+        return done.stdout
+
+    def serve(self, command, *more):
+        """Starts a gateway of the README; its port."""
+        ready = self.folder / f"ready-{len(self.lab.processes)}"
+        words = re.sub(r"--listen :\d+", "--listen 127.0.0.1:0", command).split(" ")[1:]
+        process = self.lab.start(["env", "-C", self.folder, SALLYPORT, *words, "--ready-file", ready, *more], "gateway")
+        return harness.wait_for_ready(process, ready).rsplit(":", 1)[1]
+
+    def test_every_command(self):
+        todo = commands(ROOT / "README.md")
+
+        def take(beginning):
+            found = [command for command in todo if command.startswith(beginning)]
+            self.assertEqual(len(found), 1, beginning)
+            todo.remove(found[0])
+            return found[0]
+
+        site = self.serve(take("sallyport gateway --listen :8443"))
+        self.assertIn("BEGIN CERTIFICATE", (self.folder / "cert.pem").read_text())
+        self.places = {"localhost:8443": f"localhost:{site}", "-t 10": "-t 1"}
+        self.assertIn("no errors", self.run_once(take("sallyport bench")))
+        (self.folder / "cert.pem").rename(self.folder / "site.pem")
+
+        self.assertIn("cert.pem", self.run_once(take("sallyport cert self-signed")))
+        self.assertIn("--ignore-certificate-errors-spki-list", self.run_once(take("sallyport cert spki")))
+        proxy = take("sallyport gateway --listen :443")
+        hops = [self.serve(proxy, "--allow", "127.0.0.0/8") for _ in range(2)]
+        (self.folder / "all.pem").write_text((self.folder / "site.pem").read_text() + (self.folder / "cert.pem").read_text())
+        self.places = {"gw-a.example": f"localhost:{hops[0]}", "gw-b.example": f"localhost:{hops[1]}", "example.org": f"localhost:{site}"}
+        self.assertIn("hop 2", self.run_once(take("sallyport get"), "--no-cache", "--ca all.pem", "--qlog qlog"))
+        self.assertEqual((self.folder / "file").read_text(), "hello\n")
+        self.assertIn("client", self.run_once(take("sallyport trace")))
+        self.assertEqual(todo, [])
+
+
+class Pages(unittest.TestCase):
+    def test_flags_exist(self):
+        """Of every command line in docs/ and the README, and every flag in the text of a command's own page."""
+        known = {}
+        for command in ("gateway", "get", "bench", "trace summary", "cert self-signed", "cert spki"):
+            done = subprocess.run([str(SALLYPORT), *command.split(), "--help"], capture_output=True, text=True, timeout=20)
+            known[command] = set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", done.stdout))
+            self.assertIn("--help", known[command])
+        pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+        for page in pages:
+            for line in commands(page):
+                command = max((c for c in known if line.startswith(f"sallyport {c}")), key=len, default=None)
+                if command is None:
+                    continue
+                with self.subTest(page=page.name, line=line):
+                    self.assertLessEqual(set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", line)), known[command])
+        # get's flags are bench's too, and pages name those of both sides.
+        everything = set().union(*known.values())
+        for page in pages[1:]:
+            if page.stem not in ("get", "gateway", "bench"):
+                continue
+            with self.subTest(page=page.name):
+                named = set(re.findall(r"`(--[a-z][\w-]*)", page.read_text()))
+                self.assertLessEqual(named, everything)
+
+
+if __name__ == "__main__":
+    unittest.main()
