@@ -185,7 +185,7 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
   net::DatagramReceiver* receiver = nullptr;
   TunnelCounters counters;  // of what comes in
   DatagramSendCounters sent;
-  HoldBudget hold;
+  ByteBudget hold{16 * 1024 * 1024};
   DatagramSender sender{sent, hold};
   std::uint64_t refused_datagrams = 0;
   std::size_t last_max = 0;

@@ -107,7 +107,8 @@ std::unique_ptr<net::TcpConnecting> Host::open_tcp(const std::vector<net::Socket
   });
 }
 
-std::unique_ptr<net::Resolution> Host::resolve(const std::string& name, Answer answer) {
+std::unique_ptr<net::Resolution> Host::resolve(const std::string& name, const net::IpAddress&,
+                                               Answer answer) {
   return std::make_unique<Pending>(network_.timers(),
                                    [&network = network_, name, answer = std::move(answer)] {
                                      if (auto literal = net::IpAddress::parse(name))

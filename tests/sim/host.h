@@ -77,7 +77,8 @@ class Host final : public net::Outbound, private net::Resolver {
   friend class Network;
   friend class Socket;
   /// Knows the hosts of the network by their names.
-  std::unique_ptr<net::Resolution> resolve(const std::string& host, Answer answer) override;
+  std::unique_ptr<net::Resolution> resolve(const std::string& host, const net::IpAddress& asker,
+                                           Answer answer) override;
   Socket* find(const net::NetPath& as_sent) const;
 
   Network& network_;
