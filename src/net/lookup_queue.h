@@ -36,8 +36,9 @@ class LookupQueue {
   bool add(const IpAddress& asker, Question question) {
     if (waiting_ >= limits_.waiting) return false;
     Asker& entry = askers_[asker];
+    entry.address = asker;
     if (entry.waiting.size() >= limits_.waiting_each) return false;
-    if (entry.waiting.empty()) turns_.push_back(asker);
+    if (entry.waiting.empty()) turns_.push_back(&entry);
     entry.waiting.push_back(std::move(question));
     ++waiting_;
     return true;
@@ -45,17 +46,14 @@ class LookupQueue {
 
   /// The next one that may be asked now; done() follows for it.
   std::optional<Taken> take() {
-    const auto next = std::ranges::min_element(
-        turns_, {}, [this](const IpAddress& asker) { return askers_.at(asker).running; });
-    if (next == turns_.end()) return std::nullopt;
-    const IpAddress asker = *next;
-    Asker& entry = askers_.at(asker);
-    if (!may_run(entry)) return std::nullopt;
+    const auto next = std::ranges::min_element(turns_, {}, &Asker::running);
+    if (next == turns_.end() || !may_run(**next)) return std::nullopt;
+    Asker& entry = **next;
     turns_.erase(next);
-    Taken taken{asker, std::move(entry.waiting.front())};
+    Taken taken{entry.address, std::move(entry.waiting.front())};
     entry.waiting.pop_front();
     --waiting_;
-    if (!entry.waiting.empty()) turns_.push_back(asker);
+    if (!entry.waiting.empty()) turns_.push_back(&entry);
     ++entry.running;
     ++running_;
     return taken;
@@ -65,17 +63,16 @@ class LookupQueue {
     Asker& entry = askers_.at(asker);
     --entry.running;
     --running_;
-    forget_if_idle(asker, entry);
+    if (entry.is_idle()) askers_.erase(asker);
   }
 
-  /// Drops those of `asker` that wait and that nobody wants any more.
+  /// Drops those that wait and that nobody wants any more.
   template <class Predicate>
-  void drop_if(const IpAddress& asker, Predicate&& predicate) {
-    const auto found = askers_.find(asker);
-    if (found == askers_.end()) return;
-    waiting_ -= static_cast<std::size_t>(std::erase_if(found->second.waiting, predicate));
-    if (found->second.waiting.empty()) std::erase(turns_, asker);
-    forget_if_idle(asker, found->second);
+  void drop_if(Predicate&& predicate) {
+    for (auto& [address, asker] : askers_)
+      waiting_ -= static_cast<std::size_t>(std::erase_if(asker.waiting, predicate));
+    std::erase_if(turns_, [](const Asker* asker) { return asker->waiting.empty(); });
+    std::erase_if(askers_, [](const auto& entry) { return entry.second.is_idle(); });
   }
 
   std::size_t waiting() const { return waiting_; }
@@ -84,21 +81,20 @@ class LookupQueue {
 
  private:
   struct Asker {
+    IpAddress address;
     std::deque<Question> waiting;
     std::size_t running = 0;
+    bool is_idle() const { return waiting.empty() && running == 0; }
   };
 
   bool may_run(const Asker& asker) const {
     if (running_ >= limits_.running) return false;
     return asker.running < limits_.running_least || 2 * asker.running < limits_.running - running_;
   }
-  void forget_if_idle(const IpAddress& asker, const Asker& entry) {
-    if (entry.waiting.empty() && entry.running == 0) askers_.erase(asker);
-  }
 
   LookupLimits limits_;
   std::map<IpAddress, Asker> askers_;
-  std::deque<IpAddress> turns_;  // askers of whom something waits, each once
+  std::deque<Asker*> turns_;  // those of whom something waits, each once
   std::size_t waiting_ = 0;
   std::size_t running_ = 0;
 };

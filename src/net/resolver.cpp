@@ -85,7 +85,7 @@ class LookupThreads {
   bool ask(const IpAddress& asker, const std::shared_ptr<Question>& question) {
     const std::scoped_lock lock(mutex_);
     if (!queue_.add(asker, question)) {
-      queue_.drop_if(asker, [](const auto& waiting) { return waiting->cancelled.load(); });
+      queue_.drop_if([](const auto& waiting) { return waiting->cancelled.load(); });
       if (!queue_.add(asker, question)) return false;
     }
     if (idle_ < queue_.waiting() && started_ < limits_.running) {
