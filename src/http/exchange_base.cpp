@@ -119,7 +119,11 @@ void ExchangeBase::mismatch(std::string_view what) {
 }
 
 void ExchangeBase::reset(ResetCode code) {
-  fail(code, {ErrorKind::cancelled, "the exchange was given up"});
+  reset(code, {ErrorKind::cancelled, "the exchange was given up"});
+}
+
+void ExchangeBase::reset(ResetCode code, const Error& why) {
+  fail(code, why);
 }
 
 void ExchangeBase::stop_reading(ResetCode code) {

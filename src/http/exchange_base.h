@@ -89,6 +89,7 @@ class ExchangeBase : public Exchange {
   std::size_t queued_bytes() const override { return queue_.size(); }
   void finish(const Fields& trailers) override;
   void reset(ResetCode code) override;
+  void reset(ResetCode code, const Error& why) override;
   void stop_reading(ResetCode code) override;
   void consume(std::size_t bytes) override;
   void use_capsules() override;
@@ -140,6 +141,8 @@ class ExchangeBase : public Exchange {
 
   /// on_closed is due or done; nothing more is delivered.
   bool is_ending() const { return ended_; }
+  /// What ended it, so far as that was no end in order.
+  const std::optional<Error>& why_ended() const { return why_; }
   bool receive_done() const { return receive_ == Receive::ended || receive_ == Receive::stopped; }
   bool send_done() const { return send_ == Send::ended; }
   /// A final response was sent or received.

@@ -44,6 +44,10 @@ class ExchangeForTest final : public http::Exchange {
     finished = true;
   }
   void reset(http::ResetCode code) override { resets.push_back(code); }
+  void reset(http::ResetCode code, const Error& why) override {
+    reset(code);
+    reset_why = why;
+  }
   void stop_reading(http::ResetCode) override { stopped = true; }
   void consume(std::size_t bytes) override { consumed += bytes; }
   void use_capsules() override { capsules = true; }
@@ -69,6 +73,7 @@ class ExchangeForTest final : public http::Exchange {
   std::vector<http::Response> responses;
   std::vector<std::string> datagrams;
   std::vector<http::ResetCode> resets;
+  std::optional<Error> reset_why;  ///< of the last one that said so
   std::string body;
   std::size_t queued = 0, consumed = 0;
   std::size_t datagram_room = 1'000'000, max_payload = 1300;
@@ -153,7 +158,7 @@ class OutboundForTest final : public net::Outbound, net::Resolver {
   std::map<std::string, std::vector<std::string>> names;  ///< a name that is not there does not resolve
   std::optional<Error> udp_error;                         ///< of the next address only
   bool udp_error_lasts = false;                           ///< of all that follow, too
-  std::size_t udp_attempts = 0;
+  std::size_t udp_attempts = 0, large_udp = 0;
   std::optional<Error> tcp_error;
   std::function<std::unique_ptr<net::DatagramPath>()> make_udp;  ///< in place of PathForTest
   Duration name_delay{};                                         ///< names are answered so much later
@@ -164,7 +169,9 @@ class OutboundForTest final : public net::Outbound, net::Resolver {
   std::unique_ptr<net::ByteStream> tcp_peer;
 
   net::Resolver& resolver() override { return *this; }
-  Result<std::unique_ptr<net::DatagramPath>> open_udp(const net::SocketAddress& target) override {
+  Result<std::unique_ptr<net::DatagramPath>> open_udp(const net::SocketAddress& target,
+                                                      net::UdpBuffers buffers) override {
+    large_udp += buffers == net::UdpBuffers::large ? 1 : 0;
     ++udp_attempts;
     if (udp_error && udp_error_lasts) return std::unexpected(*udp_error);
     if (udp_error) return std::unexpected(*std::exchange(udp_error, std::nullopt));

@@ -11,6 +11,9 @@ namespace {
 // repetition fit.
 constexpr std::size_t max_early = 16;
 constexpr std::size_t max_early_bytes = 24 * 1024;
+// One client's tunnels up to here have large socket buffers. What fills the rest, if nobody reads them, is no
+// more than the kernel grants anybody: its memory for UDP is the whole host's.
+constexpr std::size_t max_large_buffers = 16;
 
 }  // namespace
 
@@ -34,8 +37,11 @@ void UdpFlow::close_path() {
 void UdpFlow::on_targets(const std::vector<net::SocketAddress>& targets) {
   // UDP has no handshake that addresses could race in; the kernel knows at once which it has no route to.
   Error why{ErrorKind::unreachable, "the target has no address"};
+  const auto buffers = client().account->tunnels.load(std::memory_order_relaxed) <= max_large_buffers
+                           ? net::UdpBuffers::large
+                           : net::UdpBuffers::system;
   for (const net::SocketAddress& target : targets) {
-    auto opened = context_.outbound.open_udp(target);
+    auto opened = context_.outbound.open_udp(target, buffers);
     if (!opened) {
       why = std::move(opened.error());
       continue;

@@ -257,6 +257,13 @@ TEST_F(UdpProxyTest, LimitsTheTunnelsOfOneClient) {  // bad input 31
   EXPECT_EQ(ask("8.8.8.8").responses.at(0).status, 200u);
 }
 
+TEST_F(UdpProxyTest, ManyTunnelsOfOneClientDoNotAllHaveLargeBuffers) {  // bad input 31
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(ask("8.8.8.8").responses.at(0).status, 200u);
+  EXPECT_EQ(outbound.large_udp, 16u);
+  proxy().on_request(connect_from("9.9.9.10:1").receive(udp_request(udp_path("8.8.8.8"))));
+  EXPECT_EQ(outbound.large_udp, 17u) << "another client is not the poorer for it";
+}
+
 TEST_F(UdpProxyTest, AnIpv6ClientIsItsSlash64) {
   options.limits.tunnels = 1;
   proxy().on_request(connect_from("[2600:1:2:3::1]:1").receive(udp_request(udp_path("8.8.8.8"))));

@@ -93,7 +93,7 @@ Socket* Host::find(const net::NetPath& as_sent) const {
   return nullptr;
 }
 
-Result<std::unique_ptr<net::DatagramPath>> Host::open_udp(const net::SocketAddress& target) {
+Result<std::unique_ptr<net::DatagramPath>> Host::open_udp(const net::SocketAddress& target, net::UdpBuffers) {
   if (target.ip().is_v4() != address().is_v4())
     return fail(ErrorKind::unreachable, "no route to " + target.to_string());
   return std::unique_ptr<net::DatagramPath>(

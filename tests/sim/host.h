@@ -68,7 +68,9 @@ class Host final : public net::Outbound, private net::Resolver {
 
   // net::Outbound
   net::Resolver& resolver() override { return *this; }
-  Result<std::unique_ptr<net::DatagramPath>> open_udp(const net::SocketAddress& target) override;
+  using Outbound::open_udp;
+  Result<std::unique_ptr<net::DatagramPath>> open_udp(const net::SocketAddress& target,
+                                                      net::UdpBuffers buffers) override;
   /// There is no TCP here: every attempt fails, in a later turn.
   std::unique_ptr<net::TcpConnecting> open_tcp(const std::vector<net::SocketAddress>& targets,
                                                Duration timeout, net::TcpConnected connected) override;
