@@ -36,10 +36,15 @@ TargetResolution::TargetResolution(net::Timers& timers, net::Resolver& resolver,
                }),
       done_(std::move(done)),
       question_(resolver.resolve(
-          target.host, client,
-          [this, &policy, port = target.port](Result<std::vector<net::IpAddress>> answer) {
+          target.host, client, [this, &policy, target](Result<std::vector<net::IpAddress>> answer) {
             if (!answer) return finish(std::unexpected(refusal_for(answer.error())));
-            finish(reachable_targets(policy, net::interleave_families(std::move(*answer)), port));
+            auto targets =
+                reachable_targets(policy, net::interleave_families(std::move(*answer)), target.port);
+            // What a name means in here is not for those outside.
+            if (!targets && targets.error().status == 403)
+              targets.error().details =
+                  fmt::format("{} leads to no address that this proxy reaches without --allow", target.host);
+            finish(std::move(targets));
           })) {
   timeout_.arm(timers.now() + timeout);
 }
