@@ -51,7 +51,7 @@ struct Link::Impl final : AttemptEvents {
       return;
     }
     resolution = context.outbound.resolver().resolve(
-        peer.host, [this](Result<std::vector<net::IpAddress>> answer) { resolved(std::move(answer)); });
+        peer.host, {}, [this](Result<std::vector<net::IpAddress>> answer) { resolved(std::move(answer)); });
   }
 
   void resolved(Result<std::vector<net::IpAddress>> answer) {

@@ -11,7 +11,6 @@
 #include <string>
 
 #include <fmt/format.h>
-#include <ifaddrs.h>
 #include <netdb.h>
 
 namespace sallyport::gateway {
@@ -92,27 +91,6 @@ Result<std::vector<net::SocketAddress>> claim_ports(net::EventLoop& loop,
     if (!claim) return std::unexpected(std::move(claim.error()));
     out.push_back(claim->address);
     claims.push_back(std::move(*claim));
-  }
-  return out;
-}
-
-std::vector<net::SocketAddress> own_addresses(const std::vector<net::SocketAddress>& listeners) {
-  ifaddrs* first = nullptr;
-  if (::getifaddrs(&first) != 0) return listeners;
-  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(first, &::freeifaddrs);
-  std::vector<net::SocketAddress> out;
-  for (const auto& listener : listeners) {
-    if (!listener.ip().is_unspecified()) {
-      out.push_back(listener);
-      continue;
-    }
-    for (const auto* entry = first; entry != nullptr; entry = entry->ifa_next) {
-      if (entry->ifa_addr == nullptr) continue;
-      const int family = entry->ifa_addr->sa_family;
-      // The IPv6 wildcard takes IPv4 as well.
-      if (family != AF_INET && (family != AF_INET6 || listener.family() == AF_INET)) continue;
-      out.emplace_back(net::SocketAddress(entry->ifa_addr, sizeof(sockaddr_in6)).ip(), listener.port());
-    }
   }
   return out;
 }

@@ -20,9 +20,6 @@ Result<std::vector<net::SocketAddress>> parse_listen(std::string_view text);
 Result<std::vector<net::SocketAddress>> claim_ports(net::EventLoop& loop,
                                                     const std::vector<net::SocketAddress>& wanted, bool tcp);
 
-/// `listeners` with wildcards replaced by this machine's addresses, as they are now.
-std::vector<net::SocketAddress> own_addresses(const std::vector<net::SocketAddress>& listeners);
-
 /// A bind that failed with `errno_code`, as a sentence for whoever typed `flag`.
 Error explain_bind(std::string_view flag, const net::SocketAddress& address, std::string_view transport,
                    const Error& why);

@@ -60,12 +60,5 @@ TEST(ClaimPorts, NamesWhatIsInTheWay) {
   EXPECT_THAT(foreign.error().message, HasSubstr("192.0.2.77:4433 is not an address of this machine"));
 }
 
-TEST(OwnAddresses, SpellsOutWildcards) {
-  const auto own = own_addresses({address("[::]:443"), address("192.0.2.1:444")});
-  EXPECT_THAT(own, testing::Contains(address("127.0.0.1:443")));
-  EXPECT_THAT(own, testing::Contains(address("192.0.2.1:444")));
-  EXPECT_THAT(own_addresses({address("0.0.0.0:5")}), testing::Not(testing::Contains(address("[::1]:5"))));
-}
-
 }  // namespace
 }  // namespace sallyport::gateway

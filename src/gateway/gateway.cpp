@@ -34,6 +34,14 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/// Tunnels that there may be together: a quarter of the descriptors is left for the connections that they
+/// come by, files and the operator.
+std::size_t tunnels_that_fit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  return static_cast<std::size_t>(limit.rlim_cur) / 4 * 3;
+}
+
 Result<tls::KeyPair> make_self_signed_pair(const Settings& settings) {
   auto pair = tls::make_self_signed(settings.self_signed);
   if (!pair) return pair;
@@ -81,7 +89,6 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
   if (auto done = gateway->set_up(std::move(settings)); !done)
     return std::unexpected(std::move(done.error()));
   if (auto done = gateway->start_workers(); !done) return std::unexpected(std::move(done.error()));
-  if (auto done = gateway->start_admin(); !done) return std::unexpected(std::move(done.error()));
   gateway->announce();
   if (const auto& file = gateway->setup_->settings.ready_file; !file.empty()) {
     std::string lines;
@@ -133,7 +140,9 @@ Result<> Gateway::set_up(Settings settings) {
     setup->recorders = std::move(*recorders);
   }
   raise_descriptor_limit();
-  setup->own_addresses = own_addresses(settings.listen);
+  setup->max_tunnels_all = tunnels_that_fit();
+  // Before the workers: they keep their clients away from the port that it gets.
+  if (auto done = start_admin(settings); !done) return done;
   setup->hand_over = [this](unsigned worker, Stray stray) { workers_[worker]->post_stray(std::move(stray)); };
   setup->settings = std::move(settings);
   setup_ = std::move(setup);
@@ -150,13 +159,13 @@ Result<> Gateway::start_workers() {
   return {};
 }
 
-Result<> Gateway::start_admin() {
-  const auto& address = setup_->settings.admin;
-  if (!address) return {};
-  auto admin = Admin::listen(loop_, *address, *this);
-  if (!admin) return std::unexpected(explain_bind("--admin", *address, "TCP", admin.error()));
+Result<> Gateway::start_admin(Settings& settings) {
+  if (!settings.admin) return {};
+  auto admin = Admin::listen(loop_, *settings.admin, *this);
+  if (!admin) return std::unexpected(explain_bind("--admin", *settings.admin, "TCP", admin.error()));
   admin_ = std::move(*admin);
-  if (!address->ip().is_loopback())
+  settings.admin = admin_->local();
+  if (!settings.admin->ip().is_loopback())
     log_warn("--admin {} can be reached from other machines, without encryption or a password",
              admin_->local().to_string());
   return {};

@@ -36,7 +36,8 @@ class Gateway final : private Admin::Source {
   Result<> set_up(Settings settings);
   Result<std::shared_ptr<const tls::ServerCredentials>> load_credentials(const Settings& settings) const;
   Result<> start_workers();
-  Result<> start_admin();
+  /// Puts the port that was chosen into `settings`.
+  Result<> start_admin(Settings& settings);
   void announce() const;
   void on_signal(int signal);
   void reload();

@@ -35,8 +35,11 @@ Worker::Worker(net::EventLoop& loop, std::shared_ptr<const WorkerSetup> setup, u
     outbound_ = net::make_kernel_outbound(
         loop, {.udp_receive_buffer = 2 * 1024 * 1024, .udp_send_buffer = 2 * 1024 * 1024});
     masque::ProxyOptions options{.udp = settings.masque_udp, .tcp = settings.masque_tcp};
-    options.policy = masque::TargetPolicy(settings.allow, setup_->own_addresses);
-    options.limits.tunnels = settings.max_tunnels;
+    options.policy = masque::TargetPolicy(
+        settings.allow, [this](const net::IpAddress& address) { return own_addresses_.contains(address); },
+        settings.admin);
+    options.limits = {.tunnels = settings.max_tunnels, .tunnels_all = setup_->max_tunnels_all};
+    options.group = setup_->proxies;
     proxy_ = std::make_unique<masque::Proxy>(loop.timers(), *outbound_, std::move(options));
   }
   if (setup_->folder) files_ = std::make_unique<FileServer>(setup_->folder, replies_);

@@ -9,8 +9,10 @@
 #include "gateway/settings.h"
 #include "gateway/tcp_front.h"
 #include "masque/proxy.h"
+#include "masque/proxy_group.h"
 #include "net/event_loop.h"
 #include "net/outbound.h"
+#include "net/own_addresses.h"
 #include "tls/replay_guard.h"
 
 #include <array>
@@ -29,17 +31,18 @@ struct Stray {
   std::vector<std::uint8_t> datagram;
 };
 
-/// What the workers of a gateway share; immutable while they run.
+/// What the workers of a gateway share; immutable while they run, but for what says otherwise of itself.
 struct WorkerSetup {
   Settings settings;  ///< listen: with the ports that were chosen; workers: how many there are
   std::shared_ptr<const tls::ServerCredentials>
       credentials;  ///< at the start; later ones come by set_credentials()
   tls::ServerSecret secret;
   std::shared_ptr<tls::ReplayRecord> replay_record = std::make_shared<tls::ReplayRecord>();
+  std::shared_ptr<masque::ProxyGroup> proxies = std::make_shared<masque::ProxyGroup>();
+  std::size_t max_tunnels_all = 0;  ///< of all clients, in all workers
   std::shared_ptr<trace::KeyLog> key_log;
   std::shared_ptr<trace::RecorderFactory> recorders;
   std::shared_ptr<const ServedFolder> folder;             ///< null: no files
-  std::vector<net::SocketAddress> own_addresses;          ///< of the listeners, wildcards spelled out
   std::function<void(unsigned worker, Stray)> hand_over;  ///< from any thread
 };
 
@@ -85,6 +88,7 @@ class Worker {
   std::shared_ptr<const tls::ServerCredentials> credentials_;
   Replies replies_;
   std::unique_ptr<net::Outbound> outbound_;
+  net::OwnAddresses own_addresses_;
   std::unique_ptr<masque::Proxy> proxy_;
   std::unique_ptr<FileServer> files_;
   std::unique_ptr<Dispatcher> dispatcher_;

@@ -179,6 +179,7 @@ void Worker::collect_masque(MetricSet& out) const {
   out.counter("masque_refused_total", refused, figure(counters.refused_policy), {{"reason", "policy"}});
   out.counter("masque_refused_total", refused, figure(counters.refused_limit), {{"reason", "limit"}});
   out.counter("masque_refused_total", refused, figure(counters.refused_malformed), {{"reason", "malformed"}});
+  out.counter("masque_refused_total", refused, figure(counters.refused_loop), {{"reason", "loop"}});
   out.counter("masque_refused_total", refused, figure(counters.failed), {{"reason", "failed"}});
   out.counter("masque_datagrams_total", datagrams, figure(counters.datagrams_up), {{"direction", "up"}});
   out.counter("masque_datagrams_total", datagrams, figure(counters.datagrams_down), {{"direction", "down"}});

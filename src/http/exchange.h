@@ -97,6 +97,9 @@ class Exchange {
   virtual void finish(const Fields& trailers = {}) = 0;
   /// Ends both directions at once. on_closed follows in a later turn.
   virtual void reset(ResetCode code) = 0;
+  /// `why`: what on_closed will be told, and what the connection says if it ends with the exchange
+  /// (HTTP/1.1).
+  virtual void reset(ResetCode code, const Error& /*why*/) { reset(code); }
   /// Stop reading the peer's body but let ours finish (a server that answered early).
   virtual void stop_reading(ResetCode code = ResetCode::no_error) = 0;
 

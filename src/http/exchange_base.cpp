@@ -119,7 +119,11 @@ void ExchangeBase::mismatch(std::string_view what) {
 }
 
 void ExchangeBase::reset(ResetCode code) {
-  fail(code, {ErrorKind::cancelled, "the exchange was given up"});
+  reset(code, {ErrorKind::cancelled, "the exchange was given up"});
+}
+
+void ExchangeBase::reset(ResetCode code, const Error& why) {
+  fail(code, why);
 }
 
 void ExchangeBase::stop_reading(ResetCode code) {
@@ -200,8 +204,10 @@ void ExchangeBase::received_capsules(Bytes body) {
   const auto wanted = [this](std::uint64_t type, std::uint64_t size) {
     capsule_seen(false, type, size);
     if (size <= set_.limits().max_capsule) return true;
-    if (type == capsule_datagram) ++set_.counters.datagrams_dropped_size;
-    return false;
+    if (type != capsule_datagram) return false;
+    // No payload of any kind is so long. The reader makes an error of it, as RFC 9298 §5 asks.
+    ++set_.counters.datagrams_dropped_size;
+    return true;
   };
   const auto found = [this](std::uint64_t type, Bytes value) -> Result<> {
     if (type == capsule_datagram)
@@ -369,7 +375,8 @@ void ExchangeBase::fail(ResetCode code, Error why) {
 }
 
 Time ExchangeBase::stall_deadline() const {
-  if (ended_ || is_tunnel()) return never;
+  // A tunnel has timeouts of its own, until both sides have ended it: what is left then is as any response.
+  if (ended_ || (is_tunnel() && !(end_queued() && receive_done()))) return never;
   const Limits& limits = set_.limits();
   if (server_ && receive_ == Receive::head) return moved_ + limits.header_timeout;
   const bool peer_owes = !receive_done() && unconsumed_ == 0;

@@ -89,6 +89,7 @@ class ExchangeBase : public Exchange {
   std::size_t queued_bytes() const override { return queue_.size(); }
   void finish(const Fields& trailers) override;
   void reset(ResetCode code) override;
+  void reset(ResetCode code, const Error& why) override;
   void stop_reading(ResetCode code) override;
   void consume(std::size_t bytes) override;
   void use_capsules() override;
@@ -140,12 +141,17 @@ class ExchangeBase : public Exchange {
 
   /// on_closed is due or done; nothing more is delivered.
   bool is_ending() const { return ended_; }
+  /// What ended it, so far as that was no end in order.
+  const std::optional<Error>& why_ended() const { return why_; }
   bool receive_done() const { return receive_ == Receive::ended || receive_ == Receive::stopped; }
   bool send_done() const { return send_ == Send::ended; }
   /// A final response was sent or received.
   bool has_response() const { return status_ != 0; }
   /// A tunnel stands: CONNECT, of either sort, answered with 2xx. HTTP/1.1 shows its 101 as a 200, both ways.
   bool is_tunnel() const { return request_.is_connect() && status_ != 0 && (status_ < 300); }
+  /// Datagrams are for the handler: a tunnel stands, or a server's handler that asked for capsules has yet to
+  /// answer (RFC 9298 §5) and knows best how many to keep.
+  bool takes_datagrams() const { return !ended_ && (is_tunnel() || (server_ && capsules_ && status_ == 0)); }
   ExchangeHandler* handler() const { return handler_; }
   /// Something moved: puts off the idle timeout.
   void touch() { moved_ = set_.timers().now(); }

@@ -389,6 +389,22 @@ TEST(ExchangeBase, OverlongCapsulesOfNoInterestAreSkipped) {
       as_bytes(std::string("\x07\x40\x64", 3) + std::string(100, 'x') + std::string("\x00\x02", 2) + "ok"));
   EXPECT_EQ(bench.served().datagrams, (std::vector<std::string>{"ok"}));
   EXPECT_TRUE(bench.served().capsules.empty());
+  EXPECT_FALSE(exchange.is_ending());
+}
+
+TEST(ExchangeBase, AnOverlongDatagramCapsuleResetsTheStream) {  // RFC 9298 §5
+  Bench bench;
+  FakeExchange& exchange = bench.serve(test::extended_connect("connect-udp", "/"));
+  exchange.use_capsules();
+  exchange.respond({.status = 200}, false);
+  std::array<std::uint8_t, 16> head;
+  const std::size_t size = put_capsule_head(head, capsule_datagram, bench.limits.max_capsule + 1);
+  exchange.received_body(Bytes(head).first(size));  // at once, not when all of it has come
+  EXPECT_EQ(exchange.log.back(), reset_of(ResetCode::datagram_error));
+  EXPECT_EQ(bench.set.counters.datagrams_dropped_size, 1u);
+  exchange.received_body(as_bytes("more"));
+  bench.clock.settle();
+  EXPECT_TRUE(bench.served().datagrams.empty());
 }
 
 // Timeouts
@@ -432,6 +448,24 @@ TEST(ExchangeBase, TunnelsHaveTimeoutsOfTheirOwn) {
   exchange.respond({.status = 200}, false);
   bench.clock.pass(3600s);
   EXPECT_EQ(bench.served().closed, 0);
+}
+
+TEST(ExchangeBase, ATunnelThatBothSidesEndedTimesOutWhenNobodyReadsTheRest) {
+  for (const bool peer_first : {true, false}) {
+    Bench bench;
+    bench.limits.idle_timeout = 10s;
+    FakeExchange& exchange = bench.serve(test::extended_connect("connect-udp", "/"));
+    exchange.use_capsules();
+    exchange.respond({.status = 200}, false);
+    EXPECT_TRUE(exchange.send_datagram({}, as_bytes("never read")));
+    if (peer_first) exchange.received_end();
+    bench.clock.pass(100s);
+    EXPECT_EQ(bench.served().closed, 0);
+    exchange.finish({});
+    exchange.stop_reading(ResetCode::no_error);
+    bench.clock.pass(30s);
+    EXPECT_EQ(bench.served().closed, 1);
+  }
 }
 
 TEST(ExchangeSet, DestroyingItTellsEverybodyOnce) {

@@ -151,7 +151,9 @@ void H1Client::cut_off(const Error& why) {
 }
 
 void H1Client::reset_current(ResetCode) {
-  const Error why{ErrorKind::cancelled, "an HTTP/1.1 connection ends with an exchange that is reset"};
+  // The connection ends with its exchange, and for the same reason.
+  const Error why = current()->why_ended().value_or(
+      Error{ErrorKind::cancelled, "an HTTP/1.1 connection ends with an exchange that is reset"});
   drop(&why);
 }
 

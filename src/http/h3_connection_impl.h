@@ -83,7 +83,12 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   /// ends the connection.
   Result<> spend();
   void close_for_abuse();
-  void tunnel_opened(quic::StreamId id);
+  /// QUIC's queue refused a datagram, and on_datagrams_writable() has yet to come: until then it takes none
+  /// of any exchange's, or those that were not refused would fill it before those that were.
+  bool datagrams_full() const { return datagrams_full_; }
+  void set_datagrams_full() { datagrams_full_ = true; }
+  /// Those that came before the handler of `id` was there to take them.
+  void release_early_datagrams(quic::StreamId id);
   /// PRIORITY_UPDATE that came before the request.
   std::optional<Priority> take_early_priority(quic::StreamId id);
 
@@ -168,9 +173,10 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
 
   H3StreamTable streams_;
   H3Scheduler scheduler_;
-  std::vector<H3Exchange*> waiting_;   // client: not yet opened, oldest first
-  H3Exchange* offering_ = nullptr;     // the last one that next_stream_data() gave
-  H3Exchange* last_tunnel_ = nullptr;  // the last one that got a datagram
+  std::vector<H3Exchange*> waiting_;    // client: not yet opened, oldest first
+  H3Exchange* offering_ = nullptr;      // the last one that next_stream_data() gave
+  H3Exchange* last_tunnel_ = nullptr;   // the last one that got a datagram
+  quic::StreamId first_writable_ = -1;  // who was told first that datagrams may be sent again
 
   OwnStream control_;
   std::unique_ptr<OwnStream> decoder_stream_;
@@ -190,6 +196,7 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   std::unique_ptr<EarlyDatagrams> early_datagrams_;
   std::unique_ptr<net::Timer> drain_timer_;
   std::uint64_t own_goaway_ = varint_max;
+  bool datagrams_full_ = false;
   bool streams_open_ = false;        // on_established() came
   quic::StreamId next_request_ = 0;  // server: one behind the highest that came
   bool draining_ = false;

@@ -278,7 +278,12 @@ void H3Exchange::submit_credit(std::size_t bytes) {
 void H3Exchange::tunnel_opened() {
   // Tunnels have no end that others could wait for.
   h3_.scheduler().set_priority(*this, in_turns(priority()));
-  h3_.tunnel_opened(id_);
+  h3_.release_early_datagrams(id_);
+}
+
+void H3Exchange::use_capsules() {
+  ExchangeBase::use_capsules();
+  if (takes_datagrams()) h3_.release_early_datagrams(id_);
 }
 
 bool H3Exchange::send_datagram(Bytes prefix, Bytes payload) {
@@ -302,19 +307,20 @@ bool H3Exchange::send_datagram(Bytes prefix, Bytes payload) {
   // The quarter stream ID and a context ID, in nearly every case.
   std::array<std::uint8_t, 32> head;
   std::size_t head_size = put_varint(head, static_cast<std::uint64_t>(id_) / 4);
-  bool sent;
-  if (prefix.size() <= head.size() - head_size) {
-    copy_bytes(prefix, head.data() + head_size);
-    head_size += prefix.size();
-    sent = h3_.quic()->send_datagram(Bytes(head).first(head_size), payload);
-  } else {
+  const auto send = [&] {
+    if (prefix.size() <= head.size() - head_size) {
+      copy_bytes(prefix, head.data() + head_size);
+      head_size += prefix.size();
+      return h3_.quic()->send_datagram(Bytes(head).first(head_size), payload);
+    }
     std::vector<std::uint8_t> whole(head.begin(), head.begin() + static_cast<std::ptrdiff_t>(head_size));
     whole.insert(whole.end(), prefix.begin(), prefix.end());
-    sent = h3_.quic()->send_datagram(whole, payload);
-  }
-  if (!sent) {
+    return h3_.quic()->send_datagram(whole, payload);
+  };
+  if ((h3_.datagrams_full() && !too_large) || !send()) {
     ++(too_large ? counters.datagrams_dropped_size : counters.datagrams_dropped_queue);
     frame_refused_ = frame_refused_ || !too_large;
+    if (!too_large) h3_.set_datagrams_full();
     return false;
   }
   ++counters.datagrams_out;

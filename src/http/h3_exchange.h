@@ -32,6 +32,7 @@ class H3Exchange final : public ExchangeBase, public H3Sender {
 
   // Exchange
   std::int64_t stream_id() const override { return id_; }
+  void use_capsules() override;
   bool send_datagram(Bytes prefix, Bytes payload) override;
   std::size_t max_datagram_payload() const override;
   std::size_t queued_datagram_bytes() const override;

@@ -107,7 +107,7 @@ void H3ConnectionImpl::on_datagram(Bytes payload, Time) {
     known = entry != nullptr;
     exchange = known ? entry->exchange : nullptr;
   }
-  if (exchange != nullptr && exchange->is_tunnel() && !exchange->is_ending()) {
+  if (exchange != nullptr && exchange->takes_datagrams()) {
     last_tunnel_ = exchange;
     if (recorder() != nullptr)
       trace_capsule(
@@ -131,13 +131,13 @@ void H3ConnectionImpl::on_datagram(Bytes payload, Time) {
   early_datagrams_->hold(id, payload);
 }
 
-void H3ConnectionImpl::tunnel_opened(quic::StreamId id) {
+void H3ConnectionImpl::release_early_datagrams(quic::StreamId id) {
   if (early_datagrams_) early_datagrams_->release(id);
 }
 
 bool H3ConnectionImpl::deliver_early(quic::StreamId id, Bytes payload) {
   H3Exchange* const exchange = find(id);
-  if (exchange == nullptr || !exchange->is_tunnel() || exchange->is_ending()) return false;
+  if (exchange == nullptr || !exchange->takes_datagrams()) return false;
   exchange->received_datagram(payload);
   return true;
 }
@@ -149,12 +149,21 @@ void H3ConnectionImpl::on_max_datagram_payload(std::size_t) {
   });
 }
 
+// In turn: whoever was first comes last the next time, or the oldest tunnel would have all of the queue.
 void H3ConnectionImpl::on_datagrams_writable() {
-  exchanges_.for_each([](ExchangeBase& base) {
+  datagrams_full_ = false;
+  const quic::StreamId last_first = first_writable_;
+  bool served = false;
+  const auto serve = [&](ExchangeBase& base, bool behind) {
     auto& exchange = static_cast<H3Exchange&>(base);
-    if (exchange.take_datagram_refused() && exchange.handler() != nullptr && !exchange.is_ending())
-      exchange.handler()->on_datagrams_writable(exchange);
-  });
+    if (datagrams_full_ || (exchange.id() > last_first) != behind || !exchange.take_datagram_refused())
+      return;
+    if (exchange.handler() == nullptr || exchange.is_ending()) return;
+    if (!std::exchange(served, true)) first_writable_ = exchange.id();
+    exchange.handler()->on_datagrams_writable(exchange);
+  };
+  for (const bool behind : {true, false})
+    exchanges_.for_each([&](ExchangeBase& exchange) { serve(exchange, behind); });
 }
 
 }  // namespace sallyport::http

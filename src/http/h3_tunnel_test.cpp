@@ -189,6 +189,25 @@ TEST(H3Tunnel, DatagramsBeforeTheAnswerAreHeldForAMomentOnly) {
   EXPECT_EQ(pair.server().counters().datagrams_dropped_unknown_stream, 1u);
 }
 
+TEST(H3Tunnel, AHandlerThatAskedForCapsulesGetsDatagramsBeforeItAnswers) {
+  RawClient pair;
+  pair.requests.then = [](Exchange& exchange, RecordingExchange&) { exchange.use_capsules(); };
+  ASSERT_TRUE(pair.meet());
+  pair.connection->send_datagram(as_bytes(varint(0)), as_bytes("before the request"));
+  pair.run_for(100ms);
+  pair.say(connect_head(), false);
+  pair.run_for(100ms);
+  for (int i = 0; i < 50; ++i) pair.connection->send_datagram(as_bytes(varint(0)), as_bytes("after it"));
+  pair.run_for(1s);
+  ASSERT_EQ(pair.requests.last().handler.datagrams.size(), 51u);
+  EXPECT_EQ(pair.requests.last().handler.datagrams[0], "before the request");
+  pair.requests.last().exchange->respond({.status = 403}, true);
+  pair.connection->send_datagram(as_bytes(varint(0)), as_bytes("after the refusal"));
+  pair.run_for(1s);
+  EXPECT_EQ(pair.requests.last().handler.datagrams.size(), 51u);
+  EXPECT_EQ(pair.server().counters().datagrams_dropped_unknown_stream, 1u);
+}
+
 TEST(H3Tunnel, HeldDatagramsAreBounded) {
   RawClient pair;
   ASSERT_TRUE(pair.meet());

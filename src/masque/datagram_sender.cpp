@@ -22,7 +22,7 @@ bool DatagramSender::resume(http::Exchange& exchange) {
     blocked_ = !push(exchange, rest, held.segment_size);
     const std::size_t taken = held.bytes.size() - rest.size();
     held_bytes_ -= taken;
-    budget_.bytes_left += taken;
+    budget_.give_back(taken);
     held.bytes.remove_prefix(taken);
     if (blocked_) break;
     ++done;
@@ -32,7 +32,7 @@ bool DatagramSender::resume(http::Exchange& exchange) {
 }
 
 void DatagramSender::release() {
-  budget_.bytes_left += held_bytes_;
+  budget_.give_back(held_bytes_);
   held_bytes_ = 0;
   held_.clear();
 }
@@ -55,13 +55,12 @@ bool DatagramSender::push(http::Exchange& exchange, Bytes& rest, std::size_t seg
 }
 
 void DatagramSender::hold(Bytes rest, std::size_t segment_size) {
-  if (rest.size() > budget_.bytes_left || held_bytes_ + rest.size() > max_held) {
-    counters_.dropped_queue += net::DatagramRun{rest, segment_size}.count();
+  if (held_bytes_ + rest.size() > max_held || !budget_.take(rest.size())) {
+    counters_.dropped_queue += std::max<std::size_t>(net::DatagramRun{rest, segment_size}.count(), 1);
     return;
   }
   held_.push_back({Chunk::copy_of(rest), segment_size});
   held_bytes_ += rest.size();
-  budget_.bytes_left -= rest.size();
 }
 
 }  // namespace sallyport::masque

@@ -5,6 +5,7 @@
 
 #include "base/chunk.h"
 #include "http/exchange.h"
+#include "masque/byte_budget.h"
 #include "net/datagram_path.h"
 
 #include <cstdint>
@@ -19,16 +20,10 @@ struct DatagramSendCounters {
   std::uint64_t dropped_queue = 0;  ///< came while blocked and could not be held any more
 };
 
-/// What the senders that share it may hold together: a peer that stops reading costs no more than this,
-/// however many tunnels it has.
-struct HoldBudget {
-  std::size_t bytes_left = 16 * 1024 * 1024;
-};
-
 class DatagramSender {
  public:
-  /// Both must outlive the sender.
-  DatagramSender(DatagramSendCounters& counters, HoldBudget& budget) : counters_(counters), budget_(budget) {}
+  /// Both must outlive the sender. `budget`: what it holds is taken from there.
+  DatagramSender(DatagramSendCounters& counters, ByteBudget& budget) : counters_(counters), budget_(budget) {}
   ~DatagramSender() { release(); }
   DatagramSender(const DatagramSender&) = delete;
   DatagramSender& operator=(const DatagramSender&) = delete;
@@ -55,7 +50,7 @@ class DatagramSender {
   void hold(Bytes rest, std::size_t segment_size);
 
   DatagramSendCounters& counters_;
-  HoldBudget& budget_;
+  ByteBudget& budget_;
   std::vector<Held> held_;
   std::size_t held_bytes_ = 0;
   bool blocked_ = false;

@@ -19,7 +19,8 @@ class DatagramSenderTest : public testing::Test {
   ConnectionForTest connection{timers};
   ExchangeForTest& exchange = connection.receive({});
   DatagramSendCounters counters;
-  HoldBudget budget;
+  ByteBudget all{16 * 1024 * 1024};
+  ByteBudget budget{2 * 1024 * 1024, &all};
   DatagramSender sender{counters, budget};
 };
 
@@ -48,20 +49,39 @@ TEST_F(DatagramSenderTest, HoldsTheRestInOrderAndLosesNothing) {
   EXPECT_EQ(exchange.datagrams, (std::vector{"\0aa"s, "\0bb"s, "\0c"s, "\0dd"s, "\0"s}));
   EXPECT_FALSE(sender.blocked());
   EXPECT_EQ(counters.dropped_queue, 0u);
-  EXPECT_EQ(budget.bytes_left, HoldBudget{}.bytes_left);
+  EXPECT_EQ(budget.taken(), 0u);
+  EXPECT_EQ(all.taken(), 0u);
 }
 
 TEST_F(DatagramSenderTest, WhatIsOverTheBudgetIsDroppedAndCounted) {
-  budget.bytes_left = 3;
+  ASSERT_TRUE(budget.take(2 * 1024 * 1024 - 3));
   exchange.datagram_room = 0;
   EXPECT_FALSE(send("aabb", 2));
   EXPECT_EQ(counters.dropped_queue, 2u);
   EXPECT_FALSE(send("ccc", 3));
-  EXPECT_EQ(budget.bytes_left, 0u);
+  EXPECT_EQ(budget.taken(), 2u * 1024 * 1024);
   exchange.datagram_room = 10;
   EXPECT_TRUE(sender.resume(exchange));
   EXPECT_EQ(exchange.datagrams, std::vector{"\0ccc"s});
-  EXPECT_EQ(budget.bytes_left, 3u);
+  EXPECT_EQ(budget.taken(), 2u * 1024 * 1024 - 3);
+}
+
+TEST_F(DatagramSenderTest, WhatOneClientHoldsLeavesTheOthersTheirs) {  // bad input 31
+  std::vector<std::unique_ptr<DatagramSender>> greedy;
+  const std::string run(64 * 1024, 'x');
+  exchange.datagram_room = 0;
+  for (int i = 0; i < 100; ++i) {
+    greedy.push_back(std::make_unique<DatagramSender>(counters, budget));
+    for (int batch = 0; batch < 4; ++batch) greedy.back()->send(exchange, {as_bytes(run), 1024});
+  }
+  EXPECT_EQ(budget.taken(), 2u * 1024 * 1024);
+  EXPECT_EQ(counters.dropped_queue, (400u - 32) * 64);
+  ByteBudget other{2 * 1024 * 1024, &all};
+  DatagramSender innocent(counters, other);
+  innocent.send(exchange, {as_bytes(run), 1024});
+  EXPECT_EQ(counters.dropped_queue, (400u - 32) * 64);
+  greedy.clear();
+  EXPECT_EQ(all.taken(), run.size());
 }
 
 TEST_F(DatagramSenderTest, OneSenderHoldsAMebibyteAtMost) {
@@ -70,7 +90,8 @@ TEST_F(DatagramSenderTest, OneSenderHoldsAMebibyteAtMost) {
   for (int i = 0; i < 17; ++i) send(run, 1024);
   EXPECT_EQ(counters.dropped_queue, 64u);
   sender.release();
-  EXPECT_EQ(budget.bytes_left, HoldBudget{}.bytes_left);
+  EXPECT_EQ(budget.taken(), 0u);
+  EXPECT_EQ(all.taken(), 0u);
 }
 
 TEST_F(DatagramSenderTest, DropsOnlyWhatIsTooLarge) {

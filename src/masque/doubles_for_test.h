@@ -44,6 +44,10 @@ class ExchangeForTest final : public http::Exchange {
     finished = true;
   }
   void reset(http::ResetCode code) override { resets.push_back(code); }
+  void reset(http::ResetCode code, const Error& why) override {
+    reset(code);
+    reset_why = why;
+  }
   void stop_reading(http::ResetCode) override { stopped = true; }
   void consume(std::size_t bytes) override { consumed += bytes; }
   void use_capsules() override { capsules = true; }
@@ -69,6 +73,7 @@ class ExchangeForTest final : public http::Exchange {
   std::vector<http::Response> responses;
   std::vector<std::string> datagrams;
   std::vector<http::ResetCode> resets;
+  std::optional<Error> reset_why;  ///< of the last one that said so
   std::string body;
   std::size_t queued = 0, consumed = 0;
   std::size_t datagram_room = 1'000'000, max_payload = 1300;
@@ -128,7 +133,8 @@ struct PathRecord {
 
 class PathForTest final : public net::DatagramPath {
  public:
-  explicit PathForTest(PathRecord& record) : record_(record) {}
+  explicit PathForTest(PathRecord& record, const net::NetPath& socket = {})
+      : record_(record), socket_(socket) {}
   ~PathForTest() override { record_.open = false; }
   void set_receiver(net::DatagramReceiver* receiver) override { record_.receiver = receiver; }
   net::SendStatus send(const net::NetPath&, const net::DatagramRun& run) override {
@@ -136,11 +142,12 @@ class PathForTest final : public net::DatagramPath {
     return record_.answer;
   }
   std::size_t max_datagram_size() const override { return 65527; }
-  net::NetPath net_path() const override { return {}; }
+  net::NetPath net_path() const override { return socket_; }
   void set_reading(bool on) override { record_.reading = on; }
 
  private:
   PathRecord& record_;
+  const net::NetPath socket_;
 };
 
 /// Names are answered, and TCP connected, when the Timers run their deferred work.
@@ -149,16 +156,24 @@ class OutboundForTest final : public net::Outbound, net::Resolver {
   explicit OutboundForTest(net::Timers& timers) : timers_(timers) {}
 
   std::map<std::string, std::vector<std::string>> names;  ///< a name that is not there does not resolve
-  std::optional<Error> udp_error;                         ///< of every address but the last that a name has
+  std::optional<Error> udp_error;                         ///< of the next address only
+  bool udp_error_lasts = false;                           ///< of all that follow, too
+  std::size_t udp_attempts = 0, large_udp = 0;
   std::optional<Error> tcp_error;
   std::function<std::unique_ptr<net::DatagramPath>()> make_udp;  ///< in place of PathForTest
+  Duration name_delay{};                                         ///< names are answered so much later
   bool silent = false;                                           ///< neither names nor TCP are ever answered
   std::vector<std::pair<std::string, std::unique_ptr<PathRecord>>> opened_udp;
   std::vector<std::string> tcp_targets;
+  std::vector<net::IpAddress> askers;  ///< on whose behalf names were asked for
   std::unique_ptr<net::ByteStream> tcp_peer;
 
   net::Resolver& resolver() override { return *this; }
-  Result<std::unique_ptr<net::DatagramPath>> open_udp(const net::SocketAddress& target) override {
+  Result<std::unique_ptr<net::DatagramPath>> open_udp(const net::SocketAddress& target,
+                                                      net::UdpBuffers buffers) override {
+    large_udp += buffers == net::UdpBuffers::large ? 1 : 0;
+    ++udp_attempts;
+    if (udp_error && udp_error_lasts) return std::unexpected(*udp_error);
     if (udp_error) return std::unexpected(*std::exchange(udp_error, std::nullopt));
     opened_udp.emplace_back(target.to_string(), std::make_unique<PathRecord>());
     if (make_udp) return make_udp();
@@ -186,15 +201,27 @@ class OutboundForTest final : public net::Outbound, net::Resolver {
     net::Deferred deferred;
   };
 
-  std::unique_ptr<net::Resolution> resolve(const std::string& host, Answer answer) override {
+  struct Delayed final : net::Resolution {
+    Delayed(net::Timers& timers, Duration delay, std::function<void(Time)> work)
+        : timer(timers, std::move(work)) {
+      timer.arm(timers.now() + delay);
+    }
+    net::Timer timer;
+  };
+
+  std::unique_ptr<net::Resolution> resolve(const std::string& host, const net::IpAddress& asker,
+                                           Answer answer) override {
+    askers.push_back(asker);
     if (silent) return std::make_unique<net::Resolution>();
-    return std::make_unique<Later<net::Resolution>>(timers_, [this, host, answer = std::move(answer)](Time) {
+    auto work = [this, host, answer = std::move(answer)](Time) {
       const auto found = names.find(host);
       if (found == names.end()) return answer(fail(ErrorKind::resolve, "no such name: " + host));
       std::vector<net::IpAddress> addresses;
       for (const auto& text : found->second) addresses.push_back(net::IpAddress::parse(text).value());
       answer(std::move(addresses));
-    });
+    };
+    if (name_delay > Duration{}) return std::make_unique<Delayed>(timers_, name_delay, std::move(work));
+    return std::make_unique<Later<net::Resolution>>(timers_, std::move(work));
   }
 
   net::Timers& timers_;

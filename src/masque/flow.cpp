@@ -14,10 +14,10 @@ void refuse(http::Exchange& exchange, std::string_view proxy, const Refusal& ref
   exchange.stop_reading();
 }
 
-Flow::Flow(FlowContext& context, http::Exchange& exchange, const net::IpAddress& for_client, bool udp)
-    : client(for_client),
-      is_udp(udp),
+Flow::Flow(FlowContext& context, http::Exchange& exchange, FlowClient& client, bool udp)
+    : is_udp(udp),
       context_(context),
+      client_(client),
       exchange_(&exchange),
       idle_(context.timers, [this](Time) { on_idle(); }) {
   exchange.set_handler(this);
@@ -38,7 +38,7 @@ void Flow::start(const Target& target) {
     opened(reachable_targets(context_.options.policy, {*address}, target.port));
   } else {
     resolution_ = std::make_unique<TargetResolution>(context_.timers, context_.outbound.resolver(),
-                                                     context_.options.policy, target,
+                                                     context_.options.policy, target, client_.address,
                                                      context_.options.connect_timeout, opened);
   }
 }
@@ -56,7 +56,8 @@ void Flow::refuse_tunnel(const Refusal& refusal) {
   on_refused();
 }
 
-void Flow::accept_tunnel(const net::SocketAddress& next_hop) {
+void Flow::accept_tunnel(const net::NetPath& socket, const net::SocketAddress& next_hop) {
+  exit_ = TunnelExit(*context_.group, is_udp, socket);
   ++(is_udp ? context_.counters.udp_tunnels : context_.counters.tcp_tunnels);
   http::Response response;
   if (is_udp) response.fields.add("capsule-protocol", "?1");

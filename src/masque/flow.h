@@ -5,6 +5,7 @@
 #include "http/exchange.h"
 #include "masque/datagram_sender.h"
 #include "masque/proxy.h"
+#include "masque/proxy_group.h"
 #include "masque/run_gatherer.h"
 #include "masque/target_resolution.h"
 
@@ -15,23 +16,31 @@ namespace sallyport::masque {
 
 class Flow;
 
+/// A client of one Proxy, whose limits its flows count against.
+struct FlowClient {
+  net::IpAddress address;
+  std::shared_ptr<ClientAccount> account;
+  std::size_t tunnels = 0;  ///< here; the account counts those of other proxies, too
+};
+
 /// What the flows of one Proxy share. Outlives them.
 struct FlowContext {
   FlowContext(net::Timers& its_timers, Outbound& its_outbound, ProxyOptions its_options)
       : timers(its_timers),
         outbound(its_outbound),
         options(std::move(its_options)),
+        group(options.group != nullptr ? options.group : std::make_shared<ProxyGroup>()),
         uplink(timers, uplink_drops) {}
   virtual void on_flow_gone(Flow& flow) = 0;  ///< destroys it
 
   net::Timers& timers;
   Outbound& outbound;
   const ProxyOptions options;
+  const std::shared_ptr<ProxyGroup> group;
   ProxyCounters counters;  ///< without what `uplink_drops` and `downlink` count
   RunGatherer::Drops uplink_drops;
   RunGatherer uplink;
   DatagramSendCounters downlink;
-  HoldBudget downlink_hold;
 
  protected:
   ~FlowContext() = default;
@@ -48,13 +57,13 @@ class Flow : public http::ExchangeHandler {
 
   /// Looks for the target and opens the tunnel or refuses it, at once where `target` is an address.
   void start(const Target& target);
-  const net::IpAddress client;  ///< whose limits this counts against
+  FlowClient& client() { return client_; }
   const bool is_udp;
 
   void on_closed(http::Exchange&, const Error* why) final;
 
  protected:
-  Flow(FlowContext& context, http::Exchange& exchange, const net::IpAddress& for_client, bool udp);
+  Flow(FlowContext& context, http::Exchange& exchange, FlowClient& client, bool udp);
 
   virtual void on_targets(const std::vector<net::SocketAddress>& targets) = 0;
   virtual void on_refused() = 0;  ///< let go what was held for the tunnel
@@ -67,8 +76,10 @@ class Flow : public http::ExchangeHandler {
   void gone() { context_.on_flow_gone(*this); }
 
   void refuse_tunnel(const Refusal& refusal);
-  /// 2xx (RFC 9110 §9.3.6, RFC 9298 §3.5).
-  void accept_tunnel(const net::SocketAddress& next_hop);
+  /// 2xx (RFC 9110 §9.3.6, RFC 9298 §3.5). `socket`: the tunnel's, towards the target.
+  void accept_tunnel(const net::NetPath& socket, const net::SocketAddress& next_hop);
+  /// The socket is closed, or will be.
+  void leave_exit() { exit_ = {}; }
   /// Called for everything that passes: costs a comparison.
   void touch() { idle_.arm(context_.timers.now() + idle_after()); }
   /// Null once it ended.
@@ -77,9 +88,11 @@ class Flow : public http::ExchangeHandler {
   FlowContext& context_;
 
  private:
+  FlowClient& client_;
   http::Exchange* exchange_;
   net::Timer idle_;
   std::unique_ptr<TargetResolution> resolution_;
+  TunnelExit exit_;
 };
 
 }  // namespace sallyport::masque

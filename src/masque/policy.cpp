@@ -19,8 +19,8 @@ net::IpPrefix prefix(std::string_view text) {
 
 /// The IANA special-purpose registries (RFC 6890 and its updates), multicast and the deprecated ranges. More
 /// telling ones first: the first that matches names the address.
-const std::array<SpecialRange, 17>& special_v4() {
-  static const std::array<SpecialRange, 17> ranges{{
+const std::array<SpecialRange, 18>& special_v4() {
+  static const std::array<SpecialRange, 18> ranges{{
       {prefix("127.0.0.0/8"), "a loopback address"},
       {prefix("10.0.0.0/8"), "a private address"},
       {prefix("172.16.0.0/12"), "a private address"},
@@ -38,6 +38,7 @@ const std::array<SpecialRange, 17>& special_v4() {
       {prefix("198.18.0.0/15"), "an address for benchmarks"},
       {prefix("224.0.0.0/4"), "a multicast address"},
       {prefix("240.0.0.0/4"), "a reserved address"},
+      {prefix("168.63.129.16/32"), "a cloud provider's metadata address"},  // looks public, and is not
   }};
   return ranges;
 }
@@ -78,17 +79,29 @@ std::string_view special_use(const net::IpAddress& address) {
 
 }  // namespace
 
-TargetPolicy::TargetPolicy(std::vector<net::IpPrefix> allow, std::vector<net::SocketAddress> own)
-    : allow_(std::move(allow)), own_(std::move(own)) {}
+TargetPolicy::TargetPolicy(std::vector<net::IpPrefix> allow, IsOwn is_own,
+                           std::optional<net::SocketAddress> never)
+    : allow_(std::move(allow)), is_own_(std::move(is_own)), never_(never) {
+  // Addresses are looked at as IPv4, so prefixes have to be as well.
+  for (net::IpPrefix& prefix : allow_)
+    if (prefix.length() >= 96 && prefix.address().unmapped().is_v4() && prefix.address().is_v6())
+      prefix = {prefix.address().unmapped(), prefix.length() - 96};
+}
+
+bool TargetPolicy::is_never(const net::IpAddress& address, std::uint16_t port) const {
+  if (!never_ || never_->port() != port) return false;
+  // What is sent to the unspecified address arrives at the host itself.
+  if (address.is_unspecified() || never_->ip().unmapped() == address) return true;
+  return never_->ip().is_unspecified() && (address.is_loopback() || is_own(address));
+}
 
 Result<> TargetPolicy::check(const net::IpAddress& given, std::uint16_t port) const {
   const net::IpAddress address = given.unmapped();
+  if (is_never(address, port))
+    return fail(ErrorKind::denied, address.to_string() + " at this port is reached for nobody");
   if (std::ranges::any_of(allow_, [&](const auto& prefix) { return prefix.contains(address); })) return {};
   std::string_view why = special_use(address);
-  const bool own = std::ranges::any_of(own_, [&](const net::SocketAddress& listener) {
-    return listener.port() == port && listener.ip().unmapped() == address;
-  });
-  if (own) why = "the proxy itself";
+  if (why.empty() && is_own(address)) why = "the proxy's own host";
   if (why.empty()) return {};
   const std::string text = address.to_string();
   return fail(ErrorKind::denied,

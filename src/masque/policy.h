@@ -1,5 +1,5 @@
 // TargetPolicy: which targets a proxy reaches for its clients (bad input 25). Loopback, link-local, private
-// and other special ranges, and the proxy's own listeners, are refused unless a prefix allows them; every
+// and other special ranges, and all of the proxy's own host, are refused unless a prefix allows them; every
 // resolved address is checked, IPv4-mapped ones as IPv4.
 #pragma once
 
@@ -7,26 +7,37 @@
 #include "masque/uri_template.h"
 #include "net/address.h"
 
+#include <functional>
+#include <optional>
 #include <vector>
 
 namespace sallyport::masque {
 
 class TargetPolicy {
  public:
-  /// `own`: the proxy's listeners. A wildcard address stands for none: give the machine's addresses instead.
-  TargetPolicy(std::vector<net::IpPrefix> allow, std::vector<net::SocketAddress> own);
+  /// Whether an address is the proxy's own host's, at this moment. What arrives there from the host itself no
+  /// firewall in front of it has seen, so it is inside, whatever the address.
+  using IsOwn = std::function<bool(const net::IpAddress&)>;
+  /// `never`: where the proxy's operator is served, which no prefix allows; a wildcard address stands for all
+  /// of the host's.
+  TargetPolicy(std::vector<net::IpPrefix> allow = {}, IsOwn is_own = nullptr,
+               std::optional<net::SocketAddress> never = {});
   /// Error kind denied naming the address and the flag that would allow it.
   Result<> check(const net::IpAddress& address, std::uint16_t port) const;
 
  private:
+  bool is_own(const net::IpAddress& address) const { return is_own_ && is_own_(address); }
+  bool is_never(const net::IpAddress& address, std::uint16_t port) const;
+
   std::vector<net::IpPrefix> allow_;
-  std::vector<net::SocketAddress> own_;
+  IsOwn is_own_;
+  std::optional<net::SocketAddress> never_;
 };
 
-/// What one client may hold at once (bad input 31): an IPv4 address or an IPv6 /64. All that comes through
-/// another proxy is one client.
+/// Tunnels that may be open at once (bad input 31), in all proxies of a ProxyGroup together. A client is an
+/// IPv4 address or an IPv6 /64; all that comes through another proxy is one client.
 struct ClientLimits {
-  std::size_t tunnels = 1024;
+  std::size_t tunnels = 1024;  ///< of one client
   std::size_t tunnels_all = 65536;
 };
 

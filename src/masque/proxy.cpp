@@ -2,6 +2,7 @@
 
 #include "masque/capsule_rules.h"
 #include "masque/exchange_sink.h"
+#include "masque/proxy_group.h"
 #include "masque/tcp_flow.h"
 #include "masque/udp_flow.h"
 
@@ -47,14 +48,52 @@ std::expected<Target, Refusal> target_of(const http::Request& request) {
 
 struct Proxy::Impl final : FlowContext {
   using FlowContext::FlowContext;
+  ~Impl();
 
   /// Null when the request was answered.
   std::unique_ptr<Flow> admit(http::Exchange& exchange, Target& target);
+  /// One more tunnel of the client at `address`; null when that is too many, and `why` says of whom.
+  FlowClient* take_tunnel(const net::IpAddress& address, std::string_view& why);
+  void give_tunnels_back(FlowClient& client, std::size_t count);
   void on_flow_gone(Flow& flow) override;
 
-  std::unordered_map<const Flow*, std::unique_ptr<Flow>> flows;
-  std::map<net::IpAddress, std::size_t> tunnels_of;
+  std::map<net::IpAddress, FlowClient> clients;
+  std::unordered_map<const Flow*, std::unique_ptr<Flow>> flows;  // which refer to their clients
 };
+
+Proxy::Impl::~Impl() {
+  flows.clear();
+  for (auto& [address, client] : clients) give_tunnels_back(client, client.tunnels);
+}
+
+FlowClient* Proxy::Impl::take_tunnel(const net::IpAddress& address, std::string_view& why) {
+  const auto take = [](std::atomic<std::size_t>& counter, std::size_t limit) {
+    if (counter.fetch_add(1, std::memory_order_relaxed) < limit) return true;
+    counter.fetch_sub(1, std::memory_order_relaxed);
+    return false;
+  };
+  if (!take(group->tunnels, options.limits.tunnels_all)) {
+    why = "too many tunnels";
+    return nullptr;
+  }
+  auto [at, added] = clients.try_emplace(address);
+  if (added) at->second = {address, group->account_of(address)};
+  FlowClient& client = at->second;
+  if (take(client.account->tunnels, options.limits.tunnels)) {
+    ++client.tunnels;
+    return &client;
+  }
+  why = "too many tunnels of this client";
+  group->tunnels.fetch_sub(1, std::memory_order_relaxed);
+  if (added) clients.erase(at);
+  return nullptr;
+}
+
+void Proxy::Impl::give_tunnels_back(FlowClient& client, std::size_t count) {
+  client.tunnels -= count;
+  client.account->tunnels.fetch_sub(count, std::memory_order_relaxed);
+  group->tunnels.fetch_sub(count, std::memory_order_relaxed);
+}
 
 std::unique_ptr<Flow> Proxy::Impl::admit(http::Exchange& exchange, Target& target) {
   const http::Request& request = exchange.request();
@@ -76,24 +115,28 @@ std::unique_ptr<Flow> Proxy::Impl::admit(http::Exchange& exchange, Target& targe
     ++counters.refused_malformed;
     return answer(found.error());
   }
-  const net::IpAddress client = client_of(exchange);
-  const auto held = tunnels_of.find(client);
-  const bool too_many = held != tunnels_of.end() && held->second >= options.limits.tunnels;
-  if (too_many || flows.size() >= options.limits.tunnels_all) {
+  const bool over_udp = exchange.version() == http::Version::http3;
+  if (group->came_out_here(over_udp, exchange.connection().info().path)) {
+    ++counters.refused_loop;
+    return answer({508, "proxy_loop_detected", "this request came through a tunnel of this very proxy"});
+  }
+  std::string_view why;
+  FlowClient* const client = take_tunnel(client_of(exchange), why);
+  if (client == nullptr) {
     ++counters.refused_limit;
-    return answer(
-        {429, "http_request_error", too_many ? "too many tunnels of this client" : "too many tunnels"});
+    return answer({429, "http_request_error", std::string(why)});
   }
   target = *std::move(found);
-  if (udp) return std::make_unique<UdpFlow>(*this, exchange, client);
-  return std::make_unique<TcpFlow>(*this, exchange, client);
+  if (udp) return std::make_unique<UdpFlow>(*this, exchange, *client);
+  return std::make_unique<TcpFlow>(*this, exchange, *client);
 }
 
 void Proxy::Impl::on_flow_gone(Flow& flow) {
   --(flow.is_udp ? counters.udp_open : counters.tcp_open);
-  const auto held = tunnels_of.find(flow.client);
-  if (--held->second == 0) tunnels_of.erase(held);
+  FlowClient& client = flow.client();
   flows.erase(&flow);
+  give_tunnels_back(client, 1);
+  if (client.tunnels == 0) clients.erase(client.address);
 }
 
 Proxy::Proxy(net::Timers& timers, Outbound& outbound, ProxyOptions options)
@@ -110,7 +153,6 @@ void Proxy::on_request(http::Exchange& exchange) {
   std::unique_ptr<Flow> flow = impl_->admit(exchange, target);
   if (flow == nullptr) return;
   ++(flow->is_udp ? impl_->counters.udp_open : impl_->counters.tcp_open);
-  ++impl_->tunnels_of[flow->client];
   Flow& started = *flow;
   impl_->flows.emplace(&started, std::move(flow));
   started.start(target);

@@ -2,10 +2,12 @@
 // Exchange of any version, given the means to resolve and to open sockets; it does no I/O itself. One a
 // worker.
 //
-// Loops (bad input 33): what a tunnel carries is encrypted, so a chain that comes back to this proxy shows as
-// nothing but another tunnel of a client; the policy refuses the proxy's own listeners as targets unless they
-// are allowed, and where they are, each turn of a loop takes one of the client's tunnels and some bytes of
-// its path, so the limits end it.
+// Loops (bad input 33): the policy refuses the proxy's own host as a target. Where a prefix allows it, a
+// request for a tunnel that comes out of a tunnel of the same ProxyGroup is answered with 508 and
+// proxy_loop_detected: it is known by the socket that it came from. What a tunnel carries is encrypted and
+// cannot be marked, so a chain that comes back by way of another proxy, or of a NAT that changes the source,
+// shows as any client's; each turn of it takes a handshake of the client's own, some bytes of its path and
+// one of the tunnels that the address it comes back from may have, so it ends.
 #pragma once
 
 #include "http/connection.h"
@@ -20,19 +22,22 @@ namespace sallyport::masque {
 
 using net::Outbound;
 
+class ProxyGroup;
+
 struct ProxyOptions {
   bool udp = true, tcp = true;
   std::string name = "sallyport";  ///< in Proxy-Status
-  TargetPolicy policy{{}, {}};
+  TargetPolicy policy;
   ClientLimits limits;
-  Duration udp_idle = 120s;  ///< RFC 9298 §6 asks for two minutes at least
+  std::shared_ptr<ProxyGroup> group;  ///< with whom `limits` are shared; null: a group of its own
+  Duration udp_idle = 120s;           ///< RFC 9298 §6 asks for two minutes at least
   Duration tcp_idle = 600s;
   Duration connect_timeout = 10s;
 };
 
 struct ProxyCounters {
   std::uint64_t udp_tunnels = 0, tcp_tunnels = 0, refused_policy = 0, refused_limit = 0,
-                refused_malformed = 0, failed = 0;
+                refused_malformed = 0, refused_loop = 0, failed = 0;
   std::size_t udp_open = 0, tcp_open = 0;
   std::uint64_t datagrams_up = 0, datagrams_down = 0, bytes_up = 0, bytes_down = 0;
   std::uint64_t dropped_context = 0, dropped_size = 0, dropped_queue = 0, dropped_early = 0;

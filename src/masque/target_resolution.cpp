@@ -12,6 +12,7 @@ ReachableTargets reachable_targets(const TargetPolicy& policy, const std::vector
   std::vector<net::SocketAddress> targets;
   std::optional<Error> denied;
   for (const net::IpAddress& address : addresses) {
+    if (targets.size() == max_targets) break;
     if (auto allowed = policy.check(address, port); allowed) {
       targets.emplace_back(address.unmapped(), port);
     } else if (!denied) {
@@ -24,7 +25,8 @@ ReachableTargets reachable_targets(const TargetPolicy& policy, const std::vector
 }
 
 TargetResolution::TargetResolution(net::Timers& timers, net::Resolver& resolver, const TargetPolicy& policy,
-                                   const Target& target, Duration timeout, Done done)
+                                   const Target& target, const net::IpAddress& client, Duration timeout,
+                                   Done done)
     : timeout_(timers,
                [this, host = target.host, timeout](Time) {
                  question_.reset();
@@ -34,9 +36,15 @@ TargetResolution::TargetResolution(net::Timers& timers, net::Resolver& resolver,
                }),
       done_(std::move(done)),
       question_(resolver.resolve(
-          target.host, [this, &policy, port = target.port](Result<std::vector<net::IpAddress>> answer) {
+          target.host, client, [this, &policy, target](Result<std::vector<net::IpAddress>> answer) {
             if (!answer) return finish(std::unexpected(refusal_for(answer.error())));
-            finish(reachable_targets(policy, net::interleave_families(std::move(*answer)), port));
+            auto targets =
+                reachable_targets(policy, net::interleave_families(std::move(*answer)), target.port);
+            // What a name means in here is not for those outside.
+            if (!targets && targets.error().status == 403)
+              targets.error().details =
+                  fmt::format("{} leads to no address that this proxy reaches without --allow", target.host);
+            finish(std::move(targets));
           })) {
   timeout_.arm(timers.now() + timeout);
 }

@@ -15,20 +15,24 @@
 
 namespace sallyport::masque {
 
-/// At least one address, best first; or what to tell the client.
+/// More addresses of one name than this are not tried: whoever owns the name chooses them, and one tunnel
+/// opens a socket to each that does not answer.
+inline constexpr std::size_t max_targets = 8;
+
+/// At least one address and max_targets at the most, best first; or what to tell the client.
 using ReachableTargets = std::expected<std::vector<net::SocketAddress>, Refusal>;
 
-/// Those of `addresses` that the policy allows.
+/// The first of `addresses` that the policy allows.
 ReachableTargets reachable_targets(const TargetPolicy& policy, const std::vector<net::IpAddress>& addresses,
                                    std::uint16_t port);
 
-/// Asks for a name's addresses. Calls back once, never from inside the constructor; it must not be destroyed
-/// from inside the callback.
+/// Asks for a name's addresses on behalf of `client`. Calls back once, never from inside the constructor; it
+/// must not be destroyed from inside the callback.
 class TargetResolution {
  public:
   using Done = std::function<void(ReachableTargets)>;
   TargetResolution(net::Timers& timers, net::Resolver& resolver, const TargetPolicy& policy,
-                   const Target& target, Duration timeout, Done done);
+                   const Target& target, const net::IpAddress& client, Duration timeout, Done done);
 
  private:
   void finish(ReachableTargets targets);

@@ -11,9 +11,8 @@ constexpr Duration linger_most = 30s;
 
 }  // namespace
 
-TcpFlow::TcpFlow(FlowContext& context, http::Exchange& exchange, const net::IpAddress& for_client)
-    : Flow(context, exchange, for_client, false),
-      linger_(context.timers, [this](Time now) { on_linger(now); }) {}
+TcpFlow::TcpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& client)
+    : Flow(context, exchange, client, false), linger_(context.timers, [this](Time now) { on_linger(now); }) {}
 
 TcpFlow::~TcpFlow() {
   if (stream_ != nullptr) stream_->set_receiver(nullptr);
@@ -30,7 +29,7 @@ void TcpFlow::on_connected(Result<std::unique_ptr<net::ByteStream>> stream) {
   if (!stream) return refuse_tunnel(refusal_for(stream.error()));
   stream_ = std::move(*stream);
   stream_->set_receiver(this);
-  accept_tunnel(stream_->net_path().remote);
+  accept_tunnel(stream_->net_path(), stream_->net_path().remote);
   for (Chunk& chunk : early_) stream_->write(std::move(chunk));
   early_ = {};
   give_credit();

@@ -72,8 +72,9 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
       accepted_ = true;
       return;
     }
-    exchange.reset(http::ResetCode::cancelled);
-    fail(refusal_error(target_, head));
+    const Error why = refusal_error(target_, head);
+    exchange.reset(http::ResetCode::cancelled, why);
+    fail(why);
   }
   void on_body(http::Exchange& exchange, Bytes body) override {
     if (failed_) return exchange.consume(body.size());

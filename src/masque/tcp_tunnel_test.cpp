@@ -116,6 +116,37 @@ TEST_F(TcpTunnelTest, ARefusalIsToldOnce) {
   stream->write(as_bytes("late"));
 }
 
+TEST_F(TcpTunnelTest, AProxyThatAnswersAnythingElseEndsWithOneError) {  // bad input 32
+  for (const unsigned status : {301u, 307u, 400u, 404u, 503u}) {
+    ConnectionForTest over{timers};
+    Reader at_end;
+    int said = 0;
+    const auto tunnel = open_tcp_tunnel(over, {"a.example", 443}, {}, [&](const Error& why) {
+      ++said;
+      EXPECT_NE(why.message.find(std::to_string(status)), std::string::npos) << why.message;
+    });
+    tunnel->set_receiver(&at_end);
+    tunnel->set_reading(true);
+    over.last().handler()->on_response(over.last(), {status, {{"location", "https://elsewhere.example/"}}});
+    over.last().receive_body("a page");
+    EXPECT_EQ(said, 1);
+    ASSERT_TRUE(at_end.error);
+    ASSERT_TRUE(over.last().reset_why) << "over HTTP/1.1 it is why the connection ends, too";
+    EXPECT_EQ(over.last().reset_why->message, at_end.error->message);
+    EXPECT_EQ(over.last().resets, std::vector{http::ResetCode::cancelled});
+    EXPECT_TRUE(at_end.received.empty());
+  }
+}
+
+TEST_F(TcpTunnelTest, ARefusalMayDestroyTheTunnel) {
+  std::unique_ptr<net::ByteStream> tunnel =
+      open_tcp_tunnel(connection, {"a.example", 443}, {}, [&](const Error&) { tunnel.reset(); });
+  ExchangeForTest& refused_exchange = connection.last();
+  refused_exchange.handler()->on_response(refused_exchange, {403, {}});
+  EXPECT_EQ(tunnel, nullptr);
+  EXPECT_EQ(refused_exchange.resets, std::vector{http::ResetCode::cancelled});
+}
+
 TEST_F(TcpTunnelTest, ABrokenTunnelIsAnErrorButNoRefusal) {
   answer(200);
   const Error why{ErrorKind::closed, "connect error", 0x10f};

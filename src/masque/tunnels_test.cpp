@@ -7,6 +7,8 @@
 #include "masque/udp_tunnel.h"
 #include "quic/application_for_test.h"
 
+#include <array>
+
 #include <gtest/gtest.h>
 
 namespace sallyport::masque {
@@ -121,6 +123,45 @@ TEST_P(TunnelsTest, DatagramsPassBothWays) {
   settle();
   EXPECT_FALSE(path().open);
   EXPECT_EQ(proxy.counters().udp_open, 0u);
+}
+
+TEST_P(TunnelsTest, DatagramsWaitForAsLongAsTheNameIsAskedFor) {  // RFC 9298 §5
+  outbound.names["slow.example"] = {"8.8.8.8"};
+  outbound.name_delay = 3s;
+  auto tunnel = open_udp("slow.example");
+  EXPECT_EQ(send(*tunnel, "first", 5), net::SendStatus::sent);
+  settle(1s);
+  EXPECT_EQ(send(*tunnel, "again", 5), net::SendStatus::sent);
+  settle(1s);
+  ASSERT_FALSE(next_hop) << "still asking";
+  settle(3s);
+  ASSERT_TRUE(next_hop);
+  ASSERT_EQ(path().runs.size(), 1u);
+  EXPECT_EQ(path().runs[0].bytes, "firstagain");
+  EXPECT_EQ(proxy.counters().dropped_early, 0u);
+}
+
+TEST_P(TunnelsTest, ABusyTunnelLeavesAnotherItsShare) {
+  if (GetParam() == http::Version::http1_1) GTEST_SKIP() << "a tunnel has its connection for itself";
+  std::array<Inner, 2> inners;
+  std::array<std::unique_ptr<UdpTunnel>, 2> tunnels;
+  for (std::size_t i = 0; i < 2; ++i) {
+    tunnels[i] = open_udp("8.8.8.8");
+    tunnels[i]->set_receiver(&inners[i]);
+    settle();
+  }
+  const std::string run(50 * 1200, 'x');  // both targets always have more
+  for (std::size_t step = 0; step < 200; ++step) {
+    for (std::size_t i = 0; i < 2; ++i) {
+      const PathRecord& record = *outbound.opened_udp[(step + i) % 2].second;
+      for (int batch = 0; batch < 4 && record.reading; ++batch) record.receive(run, 1200);
+    }
+    settle(1ms);
+  }
+  const std::size_t first = inners[0].datagrams.size(), second = inners[1].datagrams.size();
+  EXPECT_GT(first + second, 1000u);
+  EXPECT_LT(first, 2 * second);
+  EXPECT_LT(second, 2 * first);
 }
 
 TEST_P(TunnelsTest, TheLargestPayloadPasses) {

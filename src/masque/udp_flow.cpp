@@ -11,32 +11,45 @@ namespace {
 // repetition fit.
 constexpr std::size_t max_early = 16;
 constexpr std::size_t max_early_bytes = 24 * 1024;
+// One client's tunnels up to here have large socket buffers. What fills the rest, if nobody reads them, is no
+// more than the kernel grants anybody: its memory for UDP is the whole host's.
+constexpr std::size_t max_large_buffers = 16;
 
 }  // namespace
 
-UdpFlow::UdpFlow(FlowContext& context, http::Exchange& exchange, const net::IpAddress& for_client)
-    : Flow(context, exchange, for_client, true), sender_(context.downlink, context.downlink_hold) {
+UdpFlow::UdpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& client)
+    : Flow(context, exchange, client, true), sender_(context.downlink, client.account->held) {
   exchange.use_capsules();
 }
 
 UdpFlow::~UdpFlow() {
+  close_path();
+  take_early();
+}
+
+void UdpFlow::close_path() {
   context_.uplink.flush(lane_);
   if (path_ != nullptr) path_->set_receiver(nullptr);
+  path_.reset();
+  leave_exit();
 }
 
 void UdpFlow::on_targets(const std::vector<net::SocketAddress>& targets) {
   // UDP has no handshake that addresses could race in; the kernel knows at once which it has no route to.
   Error why{ErrorKind::unreachable, "the target has no address"};
+  const auto buffers = client().account->tunnels.load(std::memory_order_relaxed) <= max_large_buffers
+                           ? net::UdpBuffers::large
+                           : net::UdpBuffers::system;
   for (const net::SocketAddress& target : targets) {
-    auto opened = context_.outbound.open_udp(target);
+    auto opened = context_.outbound.open_udp(target, buffers);
     if (!opened) {
       why = std::move(opened.error());
       continue;
     }
     path_ = std::move(*opened);
     path_->set_receiver(this);
-    accept_tunnel(target);
-    for (const Chunk& payload : std::exchange(early_, {})) send_up(payload.bytes());
+    accept_tunnel(path_->net_path(), target);
+    for (const Chunk& payload : take_early()) send_up(payload.bytes());
     return;
   }
   refuse_tunnel(refusal_for(why));
@@ -44,7 +57,7 @@ void UdpFlow::on_targets(const std::vector<net::SocketAddress>& targets) {
 
 void UdpFlow::on_refused() {
   done_ = true;
-  early_ = {};
+  take_early();
 }
 
 // Every datagram of a client comes this way. ECN is not carried over in either direction: HTTP datagrams have
@@ -67,12 +80,18 @@ void UdpFlow::on_datagram(http::Exchange& exchange, Bytes datagram) {
 }
 
 void UdpFlow::hold_early(Bytes payload) {
-  if (early_.size() == max_early || early_bytes_ + payload.size() > max_early_bytes) {
+  if (early_.size() == max_early || early_bytes_ + payload.size() > max_early_bytes ||
+      !client().account->held.take(payload.size())) {
     ++context_.counters.dropped_early;
     return;
   }
   early_.push_back(Chunk::copy_of(payload));
   early_bytes_ += payload.size();
+}
+
+std::vector<Chunk> UdpFlow::take_early() {
+  client().account->held.give_back(std::exchange(early_bytes_, 0));
+  return std::exchange(early_, {});
 }
 
 void UdpFlow::send_up(Bytes payload) {
@@ -112,17 +131,15 @@ void UdpFlow::on_body(http::Exchange& exchange, Bytes body) {
 void UdpFlow::on_end(http::Exchange& exchange) {
   if (std::exchange(done_, true)) return;
   sender_.release();
-  if (path_ != nullptr)
-    exchange.finish();
-  else
-    exchange.reset(http::ResetCode::cancelled);  // gave up before it was answered
+  if (path_ == nullptr) return exchange.reset(http::ResetCode::cancelled);  // gave up before it was answered
+  // The client may take its time to read the rest; the target does not keep a socket for that.
+  close_path();
+  exchange.finish();
 }
 
 void UdpFlow::on_idle() {
   if (std::exchange(done_, true)) return;
-  context_.uplink.flush(lane_);
-  path_->set_receiver(nullptr);
-  path_.reset();
+  close_path();
   sender_.release();
   exchange()->finish();
   exchange()->stop_reading();

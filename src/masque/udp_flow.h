@@ -11,7 +11,7 @@ namespace sallyport::masque {
 
 class UdpFlow final : public Flow, net::DatagramReceiver {
  public:
-  UdpFlow(FlowContext& context, http::Exchange& exchange, const net::IpAddress& for_client);
+  UdpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& client);
   ~UdpFlow() override;
 
  private:
@@ -29,7 +29,11 @@ class UdpFlow final : public Flow, net::DatagramReceiver {
   void on_idle() override;
   Duration idle_after() const override { return context_.options.udp_idle; }
 
+  /// Sends what waits for the target and gives the socket back. Not from inside a call of the path.
+  void close_path();
   void hold_early(Bytes payload);
+  /// What was held early, which the client no longer has to answer for.
+  std::vector<Chunk> take_early();
   void send_up(Bytes payload);
 
   std::unique_ptr<net::DatagramPath> path_;

@@ -1,6 +1,8 @@
 // Proxy and UdpFlow: CONNECT-UDP requests in, datagrams both ways.
 #include "masque/doubles_for_test.h"
 #include "masque/proxy.h"
+#include "masque/proxy_group.h"
+#include "masque/target_resolution.h"
 
 #include <gtest/gtest.h>
 
@@ -18,6 +20,13 @@ http::Request udp_request(std::string_view path) {
   request.authority = "proxy.example";
   request.path = path;
   request.fields.add("capsule-protocol", "?1");
+  return request;
+}
+
+http::Request tcp_request(std::string_view authority) {
+  http::Request request;
+  request.method = "CONNECT";
+  request.authority = authority;
   return request;
 }
 
@@ -156,6 +165,9 @@ TEST_F(UdpProxyTest, RefusesWhatPolicyForbids) {  // bad input 25
   ExchangeForTest& mixed = ask("mixed.example");
   timers.run_deferred();
   EXPECT_EQ(refusal(inside), "403 sallyport; error=destination_ip_prohibited");
+  const auto words = std::string(inside.responses[0].fields.find("proxy-status").value());
+  EXPECT_NE(words.find("inside.example leads to no address"), std::string::npos) << words;
+  EXPECT_EQ(words.find("10.0.0.1"), std::string::npos) << "what the name means inside is not told";
   EXPECT_EQ(mixed.responses.at(0).status, 200u);
   ASSERT_EQ(outbound.opened_udp.size(), 1u);
   EXPECT_EQ(outbound.opened_udp[0].first, "8.8.8.8:443");
@@ -213,6 +225,28 @@ TEST_F(UdpProxyTest, TakesTheNextAddressWhereTheFirstHasNoRoute) {
   EXPECT_EQ(outbound.opened_udp.at(0).first, "8.8.8.8:443");
 }
 
+TEST_F(UdpProxyTest, NamesAreAskedForOnBehalfOfTheClient) {  // bad input 31
+  ask("a.example");
+  proxy().on_request(connect_from("[2600:1:2:3::1]:1").receive(udp_request(udp_path("a.example"))));
+  EXPECT_EQ(outbound.askers,
+            (std::vector{*net::IpAddress::parse("9.9.9.9"), *net::IpAddress::parse("2600:1:2:3::")}));
+}
+
+TEST_F(UdpProxyTest, ANameWithManyAddressesOpensOnlyAFew) {  // bad input 31
+  for (int i = 0; i < 100; ++i) outbound.names["many.example"].push_back("8.8.8." + std::to_string(i));
+  options.tcp = true;
+  ExchangeForTest& tcp = ask(tcp_request("many.example:443"));
+  timers.run_deferred();
+  EXPECT_EQ(tcp.responses.at(0).status, 200u);
+  EXPECT_EQ(outbound.tcp_targets.size(), max_targets);
+  outbound.udp_error = Error{ErrorKind::unreachable, "no route"};
+  outbound.udp_error_lasts = true;
+  ExchangeForTest& udp = ask("many.example");
+  timers.run_deferred();
+  EXPECT_EQ(refusal(udp), "503 sallyport; error=destination_unavailable");
+  EXPECT_EQ(outbound.udp_attempts, max_targets);
+}
+
 TEST_F(UdpProxyTest, LimitsTheTunnelsOfOneClient) {  // bad input 31
   options.limits.tunnels = 2;
   ExchangeForTest& first = ask("8.8.8.8");
@@ -224,6 +258,13 @@ TEST_F(UdpProxyTest, LimitsTheTunnelsOfOneClient) {  // bad input 31
   EXPECT_EQ(other.responses.at(0).status, 200u);
   ConnectionForTest::close_exchange(first);
   EXPECT_EQ(ask("8.8.8.8").responses.at(0).status, 200u);
+}
+
+TEST_F(UdpProxyTest, ManyTunnelsOfOneClientDoNotAllHaveLargeBuffers) {  // bad input 31
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(ask("8.8.8.8").responses.at(0).status, 200u);
+  EXPECT_EQ(outbound.large_udp, 16u);
+  proxy().on_request(connect_from("9.9.9.10:1").receive(udp_request(udp_path("8.8.8.8"))));
+  EXPECT_EQ(outbound.large_udp, 17u) << "another client is not the poorer for it";
 }
 
 TEST_F(UdpProxyTest, AnIpv6ClientIsItsSlash64) {
@@ -238,6 +279,53 @@ TEST_F(UdpProxyTest, LimitsAllTunnels) {
   options.limits.tunnels_all = 1;
   ask("8.8.8.8");
   EXPECT_EQ(refusal(ask("8.8.8.8")), "429 sallyport; error=http_request_error");
+}
+
+TEST_F(UdpProxyTest, TheProxiesOfAGroupShareTheLimits) {  // bad input 31
+  options.group = std::make_shared<ProxyGroup>();
+  options.limits = {.tunnels = 2, .tunnels_all = 3};
+  auto second = std::make_unique<Proxy>(timers, outbound, options);
+  const auto ask_second = [&](ConnectionForTest& over) -> ExchangeForTest& {
+    ExchangeForTest& exchange = over.receive(udp_request(udp_path("8.8.8.8")));
+    second->on_request(exchange);
+    return exchange;
+  };
+  ExchangeForTest& first = ask("8.8.8.8");
+  EXPECT_EQ(ask_second(connection).responses.at(0).status, 200u);
+  EXPECT_EQ(refusal(ask("8.8.8.8")), "429 sallyport; error=http_request_error");
+  EXPECT_EQ(refusal(ask_second(connection)), "429 sallyport; error=http_request_error");
+  ConnectionForTest::close_exchange(first);
+  EXPECT_EQ(ask_second(connection).responses.at(0).status, 200u);
+  EXPECT_EQ(ask_second(connect_from("9.9.9.10:1")).responses.at(0).status, 200u);
+  EXPECT_EQ(refusal(ask_second(connect_from("9.9.9.11:1"))), "429 sallyport; error=http_request_error");
+  second.reset();
+  EXPECT_EQ(options.group->tunnels, 0u) << "a proxy that goes gives back what it had";
+  EXPECT_EQ(ask("8.8.8.8").responses.at(0).status, 200u);
+}
+
+TEST_F(UdpProxyTest, AChainThatComesBackIsALoop) {  // bad input 33
+  options.policy = TargetPolicy({*net::IpPrefix::parse("0.0.0.0/0")});
+  options.group = std::make_shared<ProxyGroup>();
+  Proxy other(timers, outbound, options);  // of another worker
+  const net::NetPath socket{*net::SocketAddress::parse("7.7.7.7:40000"),
+                            *net::SocketAddress::parse("7.7.7.7:443")};
+  outbound.make_udp = [&] {
+    return std::make_unique<PathForTest>(*outbound.opened_udp.back().second, socket);
+  };
+  ExchangeForTest& outer = ask("7.7.7.7");
+  ASSERT_EQ(outer.responses.at(0).status, 200u);
+  ExchangeForTest& inner = connect_from("[::ffff:7.7.7.7]:40000").receive(udp_request(udp_path("8.8.8.8")));
+  other.on_request(inner);
+  EXPECT_EQ(refusal(inner), "508 sallyport; error=proxy_loop_detected");
+  EXPECT_EQ(other.counters().refused_loop, 1u);
+  ExchangeForTest& neighbour = connect_from("7.7.7.7:40001").receive(udp_request(udp_path("8.8.8.8")));
+  other.on_request(neighbour);
+  EXPECT_EQ(neighbour.responses.at(0).status, 200u);
+  outer.handler()->on_end(outer);  // its port may be anybody's from now on
+  ExchangeForTest& later = connect_from("7.7.7.7:40000").receive(udp_request(udp_path("8.8.8.8")));
+  other.on_request(later);
+  EXPECT_EQ(later.responses.at(0).status, 200u);
+  ConnectionForTest::close_exchange(outer);
 }
 
 TEST_F(UdpProxyTest, IdleTunnelsEnd) {
@@ -262,9 +350,10 @@ TEST_F(UdpProxyTest, TheClientsEndEndsTheTunnel) {
   exchange.receive_datagram("\0last"s);
   exchange.handler()->on_end(exchange);
   EXPECT_TRUE(exchange.finished);
-  ConnectionForTest::close_exchange(exchange);
   ASSERT_EQ(path().runs.size(), 1u) << "what came before the end is sent";
-  EXPECT_FALSE(path().open);
+  EXPECT_FALSE(path().open) << "a client that never reads the end keeps no socket";
+  exchange.receive_datagram("\0late"s);
+  ConnectionForTest::close_exchange(exchange);
   EXPECT_EQ(proxy().counters().udp_open, 0u);
 }
 

@@ -16,6 +16,10 @@
 namespace sallyport::masque {
 namespace {
 
+/// Datagrams of contexts that nobody agreed on are dropped (RFC 9298 §4), but a hop that sends little else is
+/// none (bad input 32).
+constexpr std::uint64_t max_strange = 1000;
+
 /// A connection knows its paths by their addresses, so each tunnel has its own pair, out of the range whose
 /// packets every router drops (100::/64, RFC 6666).
 net::NetPath synthetic_path(std::uint16_t port) {
@@ -119,7 +123,11 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
     if (ended) return;
     const auto parts = split_context(datagram);
     if (!parts || parts->context != udp_context) {
-      ++counters.dropped_context;
+      if (++counters.dropped_context > std::max(max_strange, counters.datagrams_in))
+        break_off(from, http::ResetCode::datagram_error,
+                  {ErrorKind::protocol, fmt::format("the hop of the tunnel to {} sends datagrams of contexts "
+                                                    "that nobody agreed on",
+                                                    target.to_string())});
       return;
     }
     if (parts->payload.size() > max_udp_payload) {
@@ -166,7 +174,7 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
   }
 
   void break_off(http::Exchange& from, http::ResetCode code, const Error& why) {
-    from.reset(code);
+    from.reset(code, why);
     end(why);
   }
 
@@ -185,7 +193,7 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
   net::DatagramReceiver* receiver = nullptr;
   TunnelCounters counters;  // of what comes in
   DatagramSendCounters sent;
-  HoldBudget hold;
+  ByteBudget hold{16 * 1024 * 1024};
   DatagramSender sender{sent, hold};
   std::uint64_t refused_datagrams = 0;
   std::size_t last_max = 0;

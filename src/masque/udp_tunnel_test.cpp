@@ -194,6 +194,26 @@ TEST_F(UdpTunnelTest, AProxyThatLiesEndsWithOneError) {  // bad input 32
   EXPECT_EQ(closed[0].kind, ErrorKind::protocol);
 }
 
+TEST_F(UdpTunnelTest, AProxyThatSendsLittleButOtherContextsIsNone) {  // bad input 32
+  answer(200);
+  for (int i = 0; i < 1000; ++i) exchange->receive_datagram("\2other"s);
+  EXPECT_TRUE(closed.empty());
+  exchange->receive_datagram("\2other"s);
+  ASSERT_EQ(closed.size(), 1u);
+  EXPECT_EQ(closed[0].kind, ErrorKind::protocol);
+  EXPECT_NE(closed[0].message.find("contexts"), std::string::npos);
+  EXPECT_EQ(exchange->resets, std::vector{http::ResetCode::datagram_error});
+
+  open();
+  closed.clear();
+  answer(200);
+  for (int i = 0; i < 5000; ++i) {
+    exchange->receive_datagram("\0ours"s);
+    exchange->receive_datagram("\2other"s);
+  }
+  EXPECT_TRUE(closed.empty()) << "an extension of which we know nothing is dropped";
+}
+
 TEST_F(UdpTunnelTest, TheProxysEndEndsThePath) {
   answer(200);
   exchange->handler()->on_end(*exchange);
@@ -236,6 +256,7 @@ TEST_F(UdpTunnelTest, ClosedMayDestroyTheTunnel) {
   answer(403);
   EXPECT_FALSE(tunnel);
   EXPECT_FALSE(inner.closed);
+  EXPECT_EQ(exchange->resets, std::vector{http::ResetCode::cancelled});
 }
 
 }  // namespace

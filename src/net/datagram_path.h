@@ -18,8 +18,8 @@ enum class Ecn : std::uint8_t { not_ect = 0, ect1 = 1, ect0 = 2, ce = 3 };
 
 /// Datagrams of one NetPath laid end to end: each `segment_size` bytes long but the last, which may be
 /// shorter. This is the shape in which UDP_SEGMENT sends and UDP_GRO receives, so a run costs one system
-/// call. An empty run stands for one datagram without payload, which UDP allows (for_each then visits
-/// nothing).
+/// call. An empty run stands for one datagram without payload, which UDP allows (count() is 0 then, and
+/// for_each visits nothing).
 struct DatagramRun {
   Bytes bytes;
   std::size_t segment_size = 0;  ///< > 0 where `bytes` is not empty

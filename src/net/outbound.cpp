@@ -12,10 +12,12 @@ class KernelOutbound final : public Outbound {
 
   Resolver& resolver() override { return *resolver_; }
 
-  Result<std::unique_ptr<DatagramPath>> open_udp(const SocketAddress& target) override {
+  using Outbound::open_udp;
+  Result<std::unique_ptr<DatagramPath>> open_udp(const SocketAddress& target, UdpBuffers buffers) override {
+    const bool large = buffers == UdpBuffers::large;
     UdpSocketOptions options;
-    options.receive_buffer = options_.udp_receive_buffer;
-    options.send_buffer = options_.udp_send_buffer;
+    options.receive_buffer = large ? options_.udp_receive_buffer : 0;
+    options.send_buffer = large ? options_.udp_send_buffer : 0;
     options.report_errors = true;
     auto socket = UdpSocket::connect(loop_, target, options);
     if (!socket) return std::unexpected(std::move(socket.error()));

@@ -7,17 +7,26 @@
 #include "net/resolver.h"
 #include "net/tcp.h"
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
 namespace sallyport::net {
+
+enum class UdpBuffers : std::uint8_t {
+  large,   ///< for full speed
+  system,  ///< the system's default, which many sockets of one peer may have without harm to the rest
+};
 
 class Outbound {
  public:
   virtual ~Outbound() = default;
   virtual Resolver& resolver() = 0;
   /// A socket of its own, connected to `target`.
-  virtual Result<std::unique_ptr<DatagramPath>> open_udp(const SocketAddress& target) = 0;
+  virtual Result<std::unique_ptr<DatagramPath>> open_udp(const SocketAddress& target, UdpBuffers buffers) = 0;
+  Result<std::unique_ptr<DatagramPath>> open_udp(const SocketAddress& target) {
+    return open_udp(target, UdpBuffers::large);
+  }
   /// Races `targets` in order (Happy Eyeballs); destroying the result cancels. The callback never runs inside
   /// this call.
   virtual std::unique_ptr<TcpConnecting> open_tcp(const std::vector<SocketAddress>& targets, Duration timeout,

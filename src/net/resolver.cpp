@@ -1,10 +1,11 @@
 #include "net/resolver.h"
 
+#include "net/lookup_queue.h"
+
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -15,11 +16,6 @@
 
 namespace sallyport::net {
 namespace {
-
-// getaddrinfo blocks for seconds on a name whose servers are silent, and peers choose names: several threads,
-// and a bound on the names that wait for them.
-constexpr std::size_t max_threads = 8;
-constexpr std::size_t max_waiting = 1024;
 
 Result<std::vector<IpAddress>> look_up(const std::string& host) {
   addrinfo hints{};
@@ -75,8 +71,9 @@ void post_answer(const std::shared_ptr<Question>& question, Result<std::vector<I
       [question, result = std::move(result)]() mutable { question->deliver(std::move(result)); });
 }
 
-/// The process' lookup threads. They are never joined, because getaddrinfo cannot be interrupted; so the pool
-/// is never destroyed either.
+/// The process' lookup threads: getaddrinfo blocks for seconds on a name whose servers are silent, and peers
+/// choose names. They are never joined, because getaddrinfo cannot be interrupted; so the pool is never
+/// destroyed either.
 class LookupThreads {
  public:
   static LookupThreads& instance() {
@@ -85,11 +82,13 @@ class LookupThreads {
   }
 
   /// False when too many names wait already.
-  bool ask(std::shared_ptr<Question> question) {
+  bool ask(const IpAddress& asker, const std::shared_ptr<Question>& question) {
     const std::scoped_lock lock(mutex_);
-    if (waiting_.size() >= max_waiting) return false;
-    waiting_.push_back(std::move(question));
-    if (idle_ < waiting_.size() && started_ < max_threads) {
+    if (!queue_.add(asker, question)) {
+      queue_.drop_if([](const auto& waiting) { return waiting->cancelled.load(); });
+      if (!queue_.add(asker, question)) return false;
+    }
+    if (idle_ < queue_.waiting() && started_ < limits_.running) {
       ++started_;
       std::thread([this] { work(); }).detach();
     }
@@ -101,20 +100,26 @@ class LookupThreads {
   void work() {
     std::unique_lock lock(mutex_);
     while (true) {
-      ++idle_;
-      has_work_.wait(lock, [this] { return !waiting_.empty(); });
-      --idle_;
-      const std::shared_ptr<Question> question = std::move(waiting_.front());
-      waiting_.pop_front();
+      const auto taken = queue_.take();
+      if (!taken) {
+        ++idle_;
+        has_work_.wait(lock);
+        --idle_;
+        continue;
+      }
       lock.unlock();
-      if (!question->cancelled) post_answer(question, look_up(question->host));
+      const Question& question = *taken->question;
+      if (!question.cancelled) post_answer(taken->question, look_up(question.host));
       lock.lock();
+      queue_.done(taken->asker);
+      if (queue_.waiting() > 0) has_work_.notify_one();  // there is room for one more of them
     }
   }
 
   std::mutex mutex_;
   std::condition_variable has_work_;
-  std::deque<std::shared_ptr<Question>> waiting_;
+  const LookupLimits limits_;
+  LookupQueue<std::shared_ptr<Question>> queue_{limits_};
   std::size_t idle_ = 0;
   std::size_t started_ = 0;
 };
@@ -139,7 +144,8 @@ class SystemResolver final : public Resolver {
     home_->loop = nullptr;
   }
 
-  std::unique_ptr<Resolution> resolve(const std::string& host, Answer answer) override {
+  std::unique_ptr<Resolution> resolve(const std::string& host, const IpAddress& asker,
+                                      Answer answer) override {
     auto question = std::make_shared<Question>();
     question->host = host;
     question->home = home_;
@@ -149,7 +155,7 @@ class SystemResolver final : public Resolver {
     else if (!is_name(host))
       post_answer(question,
                   fail(ErrorKind::resolve, "cannot resolve a name that is empty, too long or malformed"));
-    else if (!LookupThreads::instance().ask(question))
+    else if (!LookupThreads::instance().ask(asker, question))
       post_answer(question,
                   fail(ErrorKind::resource, "cannot resolve " + host + ": too many names wait already"));
     return std::make_unique<SystemResolution>(std::move(question));

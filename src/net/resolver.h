@@ -1,5 +1,5 @@
 // Names to addresses. Resolver is an interface so that masque's policy can be tested without a network; the
-// real one asks getaddrinfo on a thread of its own. Happy Eyeballs (RFC 8305) orders the answers and races
+// real one asks getaddrinfo on threads of its own. Happy Eyeballs (RFC 8305) orders the answers and races
 // the attempts.
 #pragma once
 
@@ -26,8 +26,10 @@ class Resolver {
   using Answer = std::function<void(Result<std::vector<IpAddress>>)>;
   virtual ~Resolver() = default;
   /// An address given as text is answered too, without a question. The callback never runs inside this call.
-  /// An empty answer never comes: it is an Error of kind resolve.
-  [[nodiscard]] virtual std::unique_ptr<Resolution> resolve(const std::string& host, Answer answer) = 0;
+  /// An empty answer never comes: it is an Error of kind resolve. `asker`: on whose behalf, so that nobody's
+  /// slow names hold up another's; the default address stands for this program itself.
+  [[nodiscard]] virtual std::unique_ptr<Resolution> resolve(const std::string& host, const IpAddress& asker,
+                                                            Answer answer) = 0;
 };
 
 std::unique_ptr<Resolver> make_system_resolver(EventLoop& loop);

@@ -30,7 +30,7 @@ Addresses ask(const std::string& host) {
   EventLoop loop;
   const auto resolver = make_system_resolver(loop);
   std::optional<Addresses> answer;
-  const auto resolution = resolver->resolve(host, [&](Addresses result) {
+  const auto resolution = resolver->resolve(host, {}, [&](Addresses result) {
     answer = std::move(result);
     loop.stop();
   });
@@ -67,7 +67,7 @@ TEST(Resolver, ACancelledQuestionIsNeverAnswered) {
   const auto resolver = make_system_resolver(loop);
   bool answered = false;
   const auto note = [&](Addresses) { answered = true; };
-  for (const char* host : {"192.0.2.1", "localhost"}) resolver->resolve(host, note).reset();
+  for (const char* host : {"192.0.2.1", "localhost"}) resolver->resolve(host, {}, note).reset();
   run_for(loop, 20ms);
   EXPECT_FALSE(answered);
 }
@@ -77,7 +77,7 @@ TEST(Resolver, LoopAndResolverMayGoWhileANameIsLookedUp) {
   for (int i = 0; i < 50; ++i) {
     EventLoop loop;
     const auto resolver = make_system_resolver(loop);
-    resolution = resolver->resolve("localhost", [](Addresses) { ADD_FAILURE() << "the loop never ran"; });
+    resolution = resolver->resolve("localhost", {}, [](Addresses) { ADD_FAILURE() << "the loop never ran"; });
   }
 }
 
@@ -85,7 +85,7 @@ TEST(Resolver, TheCallbackMayDestroyItsResolution) {
   EventLoop loop;
   const auto resolver = make_system_resolver(loop);
   std::unique_ptr<Resolution> resolution;
-  resolution = resolver->resolve("127.0.0.1", [&](Addresses) {
+  resolution = resolver->resolve("127.0.0.1", {}, [&](Addresses) {
     resolution.reset();
     loop.stop();
   });

@@ -107,7 +107,10 @@ std::size_t UdpReceiveBatch::receive(int fd, std::size_t limit, bool want_names,
 ReceivedMessage UdpReceiveBatch::message(std::size_t index) const {
   const mmsghdr& header = slots_->headers[index];
   ReceivedMessage message;
-  if ((header.msg_hdr.msg_flags & MSG_TRUNC) != 0 || header.msg_len == 0) return message;
+  if ((header.msg_hdr.msg_flags & MSG_TRUNC) != 0) {
+    message.truncated = true;
+    return message;
+  }
   message.run.bytes = {slots_->bytes.get() + index * slot_stride, header.msg_len};
   message.run.segment_size = header.msg_len;
   if (header.msg_hdr.msg_name != nullptr) message.remote = slots_->names[index];

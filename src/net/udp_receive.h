@@ -17,7 +17,8 @@ struct ReceivedMessage {
   SocketAddress remote;                ///< set only when names were asked for
   std::optional<SocketAddress> local;  ///< without port; where packet info is on
   std::optional<std::uint32_t>
-      overflow;  ///< SO_RXQ_OVFL: datagrams dropped since the socket was made, modulo 2^32
+      overflow;            ///< SO_RXQ_OVFL: datagrams dropped since the socket was made, modulo 2^32
+  bool truncated = false;  ///< longer than the buffer: of no use, and nothing else is set
 };
 
 class UdpReceiveBatch {
@@ -27,7 +28,7 @@ class UdpReceiveBatch {
 
   /// How many messages came, `limit` (up to capacity) at the most; 0 when `error` says why none did.
   std::size_t receive(int fd, std::size_t limit, bool want_names, int& error);
-  /// `index` < what receive() returned. An empty run where the message was cut or empty.
+  /// `index` < what receive() returned.
   ReceivedMessage message(std::size_t index) const;
 
  private:

@@ -103,12 +103,16 @@ int UdpSender::send_one_by_one(Envelope& envelope, Bytes piece, std::size_t segm
   std::array<mmsghdr, max_segments> headers;
   std::array<iovec, max_segments> parts;
   unsigned count = 0;
-  for (std::size_t at = 0; at < piece.size() && count < max_segments; at += segment_size, ++count) {
-    parts[count] = {const_cast<std::uint8_t*>(piece.data()) + at, std::min(segment_size, piece.size() - at)};
+  std::size_t at = 0;
+  do {  // an empty piece is one empty datagram
+    const Bytes datagram = piece.subspan(at, std::min(segment_size, piece.size() - at));
+    parts[count] = {const_cast<std::uint8_t*>(datagram.data()), datagram.size()};
     headers[count].msg_hdr = envelope.header;
     headers[count].msg_hdr.msg_iov = &parts[count];
     headers[count].msg_hdr.msg_iovlen = 1;
-  }
+    at += datagram.size();
+    ++count;
+  } while (at < piece.size() && count < max_segments);
   const int sent = ::sendmmsg(fd_, headers.data(), count, MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent < 0) return errno;
   for (int i = 0; i < sent; ++i) taken += parts[static_cast<std::size_t>(i)].iov_len;
@@ -118,9 +122,10 @@ int UdpSender::send_one_by_one(Envelope& envelope, Bytes piece, std::size_t segm
 UdpSender::Outcome UdpSender::send(const NetPath& to, const DatagramRun& run) {
   Outcome outcome;
   Envelope envelope(to, run.ecn, options_);
-  const std::size_t whole_segments = std::min(max_segments, envelope.max_call / run.segment_size);
+  const std::size_t whole_segments =
+      run.bytes.empty() ? 1 : std::min(max_segments, envelope.max_call / run.segment_size);
   bool retried = false, refused = false;
-  while (outcome.taken < run.bytes.size()) {
+  while (true) {
     const Bytes rest = run.bytes.subspan(outcome.taken);
     const bool segmented =
         !refused && options_.segmentation && rest.size() > run.segment_size && whole_segments > 1;
@@ -145,13 +150,13 @@ UdpSender::Outcome UdpSender::send(const NetPath& to, const DatagramRun& run) {
     } else {
       error = send_one_by_one(envelope, rest, run.segment_size, outcome.taken);
     }
+    if (error == 0 && outcome.taken == run.bytes.size()) return outcome;
     if (error == 0 || error == EINTR) continue;
     // It may be the echo of an earlier datagram, which the kernel reports once and then forgets.
     if (is_unreachable_error(error) && !options_.report_errors && !std::exchange(retried, true)) continue;
     outcome.error = error == EWOULDBLOCK ? EAGAIN : error;
-    break;
+    return outcome;
   }
-  return outcome;
 }
 
 void UdpSender::refuse_segmentation(int error, Bytes piece, std::size_t segment_size) {

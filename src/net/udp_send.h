@@ -13,7 +13,7 @@ class UdpSender {
  public:
   struct Outcome {
     std::size_t taken = 0;  ///< bytes from the front of the run, always whole datagrams
-    int error = 0;          ///< why the rest was not; EAGAIN: the socket is full
+    int error = 0;          ///< why the rest was not, or 0 when all went; EAGAIN: the socket is full
     unsigned calls = 0;
   };
   struct Options {

@@ -44,8 +44,13 @@ struct Backlog {
     DatagramRun run() const { return {bytes, segment_size, ecn}; }
   };
   std::vector<Entry> entries;
-  std::size_t bytes = 0;
+  std::size_t bytes = 0;  // what the entries themselves take included: a datagram may be empty
 };
+
+/// How many datagrams a whole run is. (A rest may be empty and stand for none.)
+std::size_t datagrams_of(const DatagramRun& whole) {
+  return std::max<std::size_t>(whole.count(), 1);
+}
 
 }  // namespace
 
@@ -57,6 +62,8 @@ struct UdpSocket::Impl final : FdWatcher {
 
   SendStatus send(const NetPath& to, const DatagramRun& run);
   void keep(const NetPath& to, const DatagramRun& run);
+  /// Counts what went of `run`; what is left is the rest.
+  DatagramRun count_sent(const DatagramRun& run, const UdpSender::Outcome& outcome);
   void count_failure(int error, const DatagramRun& rest);
   void shrink_max_datagram(std::size_t refused);
   void update_reading() { watch.want_readable(receiver != nullptr && reading); }
@@ -132,8 +139,11 @@ void UdpSocket::Impl::on_readable() {
 
 std::size_t UdpSocket::Impl::hand_over(std::size_t index) {
   const ReceivedMessage message = UdpReceiveBatch::of_this_thread().message(index);
-  if (message.run.bytes.empty()) return 0;
-  stats.datagrams_in += message.run.count();
+  if (message.truncated) {
+    ++stats.dropped_truncated;
+    return 0;
+  }
+  stats.datagrams_in += datagrams_of(message.run);
   stats.bytes_in += message.run.bytes.size();
   if (message.overflow) {
     stats.dropped_kernel += *message.overflow - last_overflow;
@@ -174,15 +184,14 @@ void UdpSocket::Impl::notify() {
 }
 
 SendStatus UdpSocket::Impl::send(const NetPath& to, const DatagramRun& run) {
-  if (run.bytes.empty()) return SendStatus::sent;
   if (watch.fd() < 0 || path_error != 0) return SendStatus::dropped;
   if (run.segment_size > max_datagram) {
     stats.dropped_too_large += run.count();
     return SendStatus::too_large;
   }
   if (backlog != nullptr) {
-    if (backlog->bytes + run.bytes.size() > max_backlog) {
-      stats.dropped_backlog += run.count();
+    if (backlog->bytes + sizeof(Backlog::Entry) + run.bytes.size() > max_backlog) {
+      stats.dropped_backlog += datagrams_of(run);
       return SendStatus::dropped;
     }
     keep(to, run);
@@ -190,10 +199,7 @@ SendStatus UdpSocket::Impl::send(const NetPath& to, const DatagramRun& run) {
   }
   const NetPath& where = connected ? path : to;
   const UdpSender::Outcome outcome = sender.send(where, run);
-  stats.send_calls += outcome.calls;
-  const DatagramRun rest{run.bytes.subspan(outcome.taken), run.segment_size, run.ecn};
-  stats.datagrams_out += run.count() - rest.count();
-  stats.bytes_out += outcome.taken;
+  const DatagramRun rest = count_sent(run, outcome);
   if (outcome.error == 0) return SendStatus::sent;
   if (outcome.error == EAGAIN) {
     backlog = std::make_unique<Backlog>();
@@ -205,18 +211,26 @@ SendStatus UdpSocket::Impl::send(const NetPath& to, const DatagramRun& run) {
   return outcome.error == EMSGSIZE ? SendStatus::too_large : SendStatus::dropped;
 }
 
+DatagramRun UdpSocket::Impl::count_sent(const DatagramRun& run, const UdpSender::Outcome& outcome) {
+  const DatagramRun rest{run.bytes.subspan(outcome.taken), run.segment_size, run.ecn};
+  stats.send_calls += outcome.calls;
+  stats.datagrams_out += outcome.error == 0 ? datagrams_of(run) : run.count() - rest.count();
+  stats.bytes_out += outcome.taken;
+  return rest;
+}
+
 void UdpSocket::Impl::keep(const NetPath& to, const DatagramRun& run) {
-  backlog->bytes += run.bytes.size();
+  backlog->bytes += sizeof(Backlog::Entry) + run.bytes.size();
   backlog->entries.push_back({to, {run.bytes.begin(), run.bytes.end()}, run.segment_size, run.ecn});
 }
 
 void UdpSocket::Impl::count_failure(int error, const DatagramRun& rest) {
   if (error == EMSGSIZE) {
     stats.dropped_too_large += rest.count();
-    if (connected) shrink_max_datagram(std::min(rest.segment_size, rest.bytes.size()));
+    if (connected && !rest.bytes.empty()) shrink_max_datagram(std::min(rest.segment_size, rest.bytes.size()));
     return;
   }
-  stats.dropped_error += rest.count();
+  stats.dropped_error += datagrams_of(rest);
   if (report_errors && is_unreachable_error(error)) {
     path_error = error;
     notification.request();
@@ -248,10 +262,7 @@ void UdpSocket::Impl::on_writable() {
   for (Backlog::Entry& entry : backlog->entries) {
     const DatagramRun run = entry.run();
     const UdpSender::Outcome outcome = sender.send(connected ? path : entry.to, run);
-    const DatagramRun rest{run.bytes.subspan(outcome.taken), run.segment_size, run.ecn};
-    stats.send_calls += outcome.calls;
-    stats.datagrams_out += run.count() - rest.count();
-    stats.bytes_out += outcome.taken;
+    const DatagramRun rest = count_sent(run, outcome);
     if (outcome.error == EAGAIN) {
       backlog->bytes -= outcome.taken;
       entry.bytes.erase(entry.bytes.begin(),
@@ -259,7 +270,7 @@ void UdpSocket::Impl::on_writable() {
       break;
     }
     if (outcome.error != 0) count_failure(outcome.error, rest);
-    backlog->bytes -= run.bytes.size();
+    backlog->bytes -= sizeof(Backlog::Entry) + run.bytes.size();
     ++done;
   }
   if (done < backlog->entries.size()) {

@@ -34,6 +34,7 @@ struct UdpSocketStats {
   std::uint64_t dropped_too_large = 0;  ///< the kernel said EMSGSIZE
   std::uint64_t dropped_error = 0;      ///< any other send error
   std::uint64_t dropped_kernel = 0;     ///< SO_RXQ_OVFL: the receive buffer overflowed
+  std::uint64_t dropped_truncated = 0;  ///< came longer than the buffer
 };
 
 /// Any call of the receiver may close or destroy the socket. Without a receiver nothing is read.

@@ -38,6 +38,7 @@ struct Receiver final : DatagramReceiver {
 
   void on_datagrams(const NetPath& path, const DatagramRun& run, Time now) override {
     Got& got = runs.emplace_back(Got{path, {}, run.ecn, now});
+    if (run.bytes.empty()) got.datagrams.emplace_back();
     run.for_each([&](Bytes datagram) { got.datagrams.emplace_back(as_text(datagram)); });
     then();
   }
@@ -323,6 +324,64 @@ TEST(UdpSocket, AFullSocketKeepsWhatItTookInOrderAndSaysWhenThereIsRoom) {
   run_until(loop, [&] { return writable; });
   EXPECT_EQ(socket->stats().datagrams_out, taken);
   EXPECT_EQ(send_next(), SendStatus::sent);
+}
+
+TEST(UdpSocket, DatagramsWithoutPayloadArriveInTheirPlaceOnBothFamilies) {
+  for (const char* ip : {"127.0.0.1", "::1"}) {
+    SCOPED_TRACE(ip);
+    EventLoop loop;
+    Receiver server_side;
+    Receiver client_side;
+    const auto server = bound(loop, ip);
+    server->set_receiver(&server_side);
+    const auto client = connected(loop, server->net_path().local);
+    client->set_receiver(&client_side);
+    const std::vector<std::string> sent{"before", "", "after", "", ""};
+    for (const auto& payload : sent)
+      EXPECT_EQ(client->send({}, {as_bytes(payload), payload.size(), Ecn::ect0}), SendStatus::sent);
+    run_until(loop, [&] { return server_side.all().size() == sent.size(); });
+    EXPECT_EQ(server_side.all(), sent);
+    EXPECT_EQ(server_side.runs[1].path.remote, client->net_path().local);
+    EXPECT_EQ(server_side.runs[1].ecn, Ecn::ect0);
+    EXPECT_EQ(client->stats().datagrams_out, sent.size());
+    EXPECT_EQ(server->stats().datagrams_in, sent.size());
+
+    for (const auto& payload : sent)
+      server->send(server_side.runs[0].path, {as_bytes(payload), payload.size()});
+    run_until(loop, [&] { return client_side.all().size() == sent.size(); });
+    EXPECT_EQ(client_side.all(), sent);
+    EXPECT_EQ(client->stats().datagrams_in, sent.size());
+  }
+}
+
+TEST(UdpSocket, AFullSocketKeepsDatagramsWithoutPayloadInTheirPlaceAndNotWithoutEnd) {
+  std::array<int, 2> fds{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds.data()), 0);
+  EventLoop loop;
+  const UniqueFd peer(fds[1]);
+  const auto socket = std::move(*UdpSocket::adopt(loop, UniqueFd(fds[0]), any_port("127.0.0.1")));
+  Receiver receiver;
+  socket->set_receiver(&receiver);
+  const std::string full(50000, 'x');
+  std::size_t sent = 0;
+  for (; socket->send({}, {as_bytes(full), full.size()}) == SendStatus::sent; ++sent) ASSERT_LT(sent, 1000u);
+  EXPECT_EQ(socket->send({}, {}), SendStatus::blocked);
+  EXPECT_EQ(socket->send({}, {as_bytes("end"), 3}), SendStatus::blocked);
+  std::size_t kept = 0;
+  while (socket->send({}, {}) == SendStatus::blocked) ASSERT_LT(++kept, 100'000u);
+  EXPECT_EQ(socket->stats().dropped_backlog, 1u);
+
+  std::vector<std::size_t> sizes;
+  run_until(loop, [&] {
+    std::vector<std::uint8_t> bytes(65536);
+    for (ssize_t size = 0; (size = ::recv(peer.get(), bytes.data(), bytes.size(), 0)) >= 0;)
+      sizes.push_back(static_cast<std::size_t>(size));
+    return sizes.size() == sent + 3 + kept;
+  });
+  EXPECT_EQ(sizes[sent], full.size());  // the one that found the socket full
+  EXPECT_EQ(sizes[sent + 1], 0u);
+  EXPECT_EQ(sizes[sent + 2], 3u);
+  EXPECT_EQ(socket->stats().datagrams_out, sizes.size());
 }
 
 TEST(UdpSocket, ARefusalEndsOnlyThePathThatAskedForIt) {

@@ -139,7 +139,7 @@ async def connect_udp(arguments, client, proxy):
     stream, answer = client.request([(b":method", b"CONNECT"), (b":protocol", b"connect-udp"), (b":scheme", b"https"),
                                      (b":authority", proxy.netloc.encode()), (b":path", path.encode()), (b"capsule-protocol", b"?1")], end=False)
     answer.keep_body = True
-    payloads = [bytes([i & 0xFF, i >> 8]) + b"x" * (arguments.size - 2) for i in range(arguments.count)]
+    payloads = [(bytes([i & 0xFF, i >> 8]) + b"x" * arguments.size)[: arguments.size] for i in range(arguments.count)]
     strange = [encode_uint_var(context) + b"no context of ours" for context in (2, 77)] if arguments.strange_contexts else []
 
     def send(data):

@@ -177,7 +177,7 @@ class ConnectUdpThroughOurs(InteropCase):
         self.assert_echoed(self.tunnel(echo.address, "--strange-contexts"), echo)
 
     def test_sizes(self):
-        for size in (2, 1150):
+        for size in (0, 2, 1150):
             with self.subTest(size=size):
                 echo = self.udp_echo()
                 self.assert_echoed(self.tunnel(echo.address, "--size", size), echo)

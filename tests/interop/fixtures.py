@@ -41,18 +41,20 @@ class UdpEcho:
         self.socket.bind(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
         self.datagrams = []
+        self.closed = False
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
 
     def serve(self):
         while True:
             data, peer = self.socket.recvfrom(65536)
-            if data == b"":
+            if self.closed:
                 return
             self.datagrams.append(data)
             self.socket.sendto(data, peer)
 
     def close(self):
+        self.closed = True
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
             last.sendto(b"", self.socket.getsockname())
         self.thread.join(5)

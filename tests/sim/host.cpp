@@ -93,7 +93,7 @@ Socket* Host::find(const net::NetPath& as_sent) const {
   return nullptr;
 }
 
-Result<std::unique_ptr<net::DatagramPath>> Host::open_udp(const net::SocketAddress& target) {
+Result<std::unique_ptr<net::DatagramPath>> Host::open_udp(const net::SocketAddress& target, net::UdpBuffers) {
   if (target.ip().is_v4() != address().is_v4())
     return fail(ErrorKind::unreachable, "no route to " + target.to_string());
   return std::unique_ptr<net::DatagramPath>(
@@ -107,7 +107,8 @@ std::unique_ptr<net::TcpConnecting> Host::open_tcp(const std::vector<net::Socket
   });
 }
 
-std::unique_ptr<net::Resolution> Host::resolve(const std::string& name, Answer answer) {
+std::unique_ptr<net::Resolution> Host::resolve(const std::string& name, const net::IpAddress&,
+                                               Answer answer) {
   return std::make_unique<Pending>(network_.timers(),
                                    [&network = network_, name, answer = std::move(answer)] {
                                      if (auto literal = net::IpAddress::parse(name))

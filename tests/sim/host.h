@@ -68,7 +68,9 @@ class Host final : public net::Outbound, private net::Resolver {
 
   // net::Outbound
   net::Resolver& resolver() override { return *this; }
-  Result<std::unique_ptr<net::DatagramPath>> open_udp(const net::SocketAddress& target) override;
+  using Outbound::open_udp;
+  Result<std::unique_ptr<net::DatagramPath>> open_udp(const net::SocketAddress& target,
+                                                      net::UdpBuffers buffers) override;
   /// There is no TCP here: every attempt fails, in a later turn.
   std::unique_ptr<net::TcpConnecting> open_tcp(const std::vector<net::SocketAddress>& targets,
                                                Duration timeout, net::TcpConnected connected) override;
@@ -77,7 +79,8 @@ class Host final : public net::Outbound, private net::Resolver {
   friend class Network;
   friend class Socket;
   /// Knows the hosts of the network by their names.
-  std::unique_ptr<net::Resolution> resolve(const std::string& host, Answer answer) override;
+  std::unique_ptr<net::Resolution> resolve(const std::string& host, const net::IpAddress& asker,
+                                           Answer answer) override;
   Socket* find(const net::NetPath& as_sent) const;
 
   Network& network_;

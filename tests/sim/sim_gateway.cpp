@@ -15,8 +15,8 @@ constexpr std::string_view bytes_path = "/bytes/", sink_path = "/sink";
 
 masque::ProxyOptions proxy_options(masque::ProxyOptions options, const Host& host) {
   options.name = host.name();
-  options.policy = masque::TargetPolicy(
-      {*net::IpPrefix::parse("203.0.113.0/24"), *net::IpPrefix::parse("2001:db8::/32")}, {});
+  options.policy =
+      masque::TargetPolicy({*net::IpPrefix::parse("203.0.113.0/24"), *net::IpPrefix::parse("2001:db8::/32")});
   return options;
 }
 
