@@ -304,6 +304,36 @@ TEST_F(FileServerTest, AFileThatIsReplacedOrAppendedToIsSentAsItWas) {
   EXPECT_TRUE(sent_while("/file?", [&] { std::ofstream(folder / "file", std::ios::app) << "more"; }));
 }
 
+TEST_F(FileServerTest, AFileWrittenOverBySomethingLongerCutsTheResponse) {
+  folder.write("large", pattern(600'000), 100);
+  auto& exchange = connection.receive({.path = "/large"});
+  files->serve({exchange, {}});
+  EXPECT_LT(exchange.body.size(), 600'000u);
+  folder.write("large", std::string(700'000, 'x'), 50);
+  exchange.handler()->on_writable(exchange);
+  EXPECT_EQ(exchange.resets.size(), 1u);
+  EXPECT_TRUE(pattern(600'000).starts_with(exchange.body));
+}
+
+TEST_F(FileServerTest, AFileThatGrowsWhileItIsSentIsSentAsItWas) {
+  const auto content = pattern(900'000);
+  folder.write("log", content);
+  auto& exchange = connection.receive({.path = "/log"});
+  files->serve({exchange, {}});
+  while (!exchange.finished && exchange.resets.empty()) {
+    std::ofstream(folder / "log", std::ios::app) << "more";
+    exchange.handler()->on_writable(exchange);
+  }
+  EXPECT_TRUE(exchange.body == content);
+}
+
+// It may be one that drops all of it.
+TEST_F(FileServerTest, AnExchangeThatHoldsNothingIsNotGivenTheWholeFileAtOnce) {
+  folder.write("large", pattern(4'000'000));
+  const auto& exchange = get("/large");
+  EXPECT_LE(exchange.body.size(), http::Exchange::high_water + 2 * Chunk::pooled_size);
+}
+
 TEST_F(FileServerTest, SlowClientsCannotFillTheMemory) {
   serve({.max_queued = 1000});
   folder.write("large", pattern(300'000));

@@ -6,6 +6,7 @@
 #include "gateway/file_cache.h"
 #include "http/exchange.h"
 
+#include <array>
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -49,10 +50,29 @@ class FileTransfer final : public http::ExchangeHandler {
   void on_closed(http::Exchange& exchange, const Error* why) override;
 
  private:
+  /// What is read together, and sent if the file was still the same after it.
+  struct Batch {
+    std::array<Chunk, 8> chunks;
+    std::size_t count = 0, bytes = 0;
+    Chunk last;  // the last of them that is of the file, and where it was read
+    std::uint64_t last_at = 0;
+
+    void add(Chunk chunk) {
+      bytes += chunk.size();
+      chunks[count++] = std::move(chunk);
+    }
+  };
+
   void fill(http::Exchange& exchange);
-  bool send_some(http::Exchange& exchange);
+  /// Adds at least one piece and about `wanted` bytes, where there are so many. False: the file is shorter
+  /// than promised, or cannot be read.
+  bool read_some(Batch& batch, std::size_t wanted);
+  void send(http::Exchange& exchange, Batch& batch);
+  void account(const http::Exchange& exchange);
+  void cut(http::Exchange& exchange);
   /// Whether what was promised in the head is still what the file holds.
-  bool is_unchanged() const;
+  bool is_as_promised();
+  bool holds_what_was_sent() const;
 
   FileTransfers& owner_;
   FileTransfers::iterator self_;
@@ -60,6 +80,9 @@ class FileTransfer final : public http::ExchangeHandler {
   std::vector<TransferPiece> pieces_;
   Replies& replies_;
   TransferCounters& counters_;
+  FileIdentity seen_;  // the file's state when it was looked at last
+  Chunk sent_;         // what was read last, which waits in the exchange anyway, and where
+  std::uint64_t sent_at_ = 0;
   std::size_t at_ = 0;      // the piece being sent
   std::size_t queued_ = 0;  // our share of counters_.queued_bytes
   bool ended_ = false;

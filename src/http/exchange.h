@@ -91,6 +91,9 @@ class Exchange {
   virtual void respond(const Response& head, bool end = false) = 0;
   /// Takes all of it. Pause when queued_bytes() passes high_water.
   virtual void write(Chunk body) = 0;
+  /// False once write() drops what it is given: the exchange is over (on_closed follows) or our message has
+  /// its end. queued_bytes() stays low then, so whoever writes until it is high has to ask.
+  virtual bool can_write() const { return true; }
   void write(Bytes body) { write(Chunk::copy_of(body)); }
   virtual std::size_t queued_bytes() const = 0;
   /// Ends our message, with trailers or without.

@@ -86,6 +86,7 @@ class ExchangeBase : public Exchange {
   void respond(const Response& head, bool end) override;
   using Exchange::write;
   void write(Chunk body) override;
+  bool can_write() const override { return !ended_ && send_ == Send::body; }
   std::size_t queued_bytes() const override { return queue_.size(); }
   void finish(const Fields& trailers) override;
   void reset(ResetCode code) override;

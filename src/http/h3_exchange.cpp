@@ -140,6 +140,11 @@ void H3Exchange::submit_head(const Response& head, bool end) {
   encoder.add(":status", {digits.data(), digits.size()});
   encoder.add(head.fields);
   const std::size_t size = append_section(encoder, end ? 0 : data_head_room);
+  if (is_ending()) {
+    // The peer takes no response: its doing, as a malformed request is.
+    if (!h3_.spend()) h3_.close_for_abuse();
+    return;
+  }
   if (h3_.recorder() != nullptr) h3_.trace_response(trace::Direction::sent, id_, size, head);
   schedule();
 }
