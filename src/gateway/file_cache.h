@@ -1,98 +1,96 @@
-// FileCache: files that were asked for lately, by request path: small ones with their content, large ones
-// open. What is in it is compared with the file system at most once a second, so that a popular small file
-// costs no system call. One a worker.
+// FileCache: files that were asked for lately, by path: small ones with their content, large ones open. What
+// is in it is compared with the file system at most once a second, so that a popular small file costs no
+// system call. What has to wait for a disk is read by a FileReader, once however many ask. One a worker.
 #pragma once
 
-#include "base/chunk.h"
-#include "gateway/preconditions.h"
-#include "gateway/replies.h"
+#include "gateway/cached_file.h"
+#include "gateway/file_loader.h"
 #include "gateway/served_folder.h"
-#include "http/message.h"
+#include "net/file_reader.h"
 
-#include <cstdint>
-#include <expected>
 #include <list>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <vector>
+#include <unordered_set>
+#include <variant>
 
 namespace sallyport::gateway {
-
-/// One state of one file (or of a folder's page). Lives on in the responses that send it when the cache
-/// forgets it.
-class CachedFile {
- public:
-  std::string relative;  ///< what was opened: with index.html, where that was found
-  FileIdentity identity;
-  std::uint64_t size = 0;
-  bool in_memory = false;
-  Chunk content;           ///< in_memory: all of it
-  UniqueFd fd;             ///< otherwise
-  bool generated = false;  ///< a folder's page: it has no validators and no ranges
-  Validators validators;
-  std::string last_modified;
-  std::string_view type;
-
-  /// The head of a 200 with all fields, made again when the Date changes.
-  const http::Response& ok_head(Replies& replies, const Incoming& in);
-  /// Adds what a 200, 206 and 304 have in common: validators and Accept-Ranges.
-  void add_metadata(http::Fields& fields) const;
-
- private:
-  struct Prepared {
-    const char* alt_svc = nullptr;  // listeners are told apart by where their text lies
-    std::uint64_t tick = 0;
-    http::Response head;
-  };
-  std::vector<Prepared> prepared_;  // one for each listener and version family that asked
-};
 
 struct FileCacheLimits {
   std::size_t small_file = Chunk::pooled_size;  ///< bytes up to which content is kept
   std::size_t entries = 1024;
   std::size_t content = 16 * 1024 * 1024;  ///< bytes of content in all
   std::size_t open_files = 256;
-  std::size_t key = 512;  ///< bytes; longer request paths are not kept
+  std::size_t key = 512;  ///< bytes; longer paths are not kept
   Duration fresh_for = 1s;
 };
 
 class FileCache {
  public:
-  FileCache(std::shared_ptr<const ServedFolder> folder, const FileCacheLimits& limits);
+  /// `reader` is not owned; null: the caller's thread waits for the disk.
+  FileCache(std::shared_ptr<const ServedFolder> folder, const FileCacheLimits& limits,
+            net::FileReader* reader);
 
-  struct Missing {
-    unsigned status = 404;
-    std::string redirect;  ///< 301: the folder's path with its slash, percent-encoded, with the query
+  /// Who waits for a file that is being read.
+  class Waiter {
+   public:
+    /// Once, in a later turn, unless leave() comes first.
+    virtual void on_loaded(const LoadedFile& file) = 0;
+
+   protected:
+    ~Waiter() = default;
   };
-  /// `path` as in http::Request.
-  std::expected<std::shared_ptr<CachedFile>, Missing> find(std::string_view path, Time now);
+  class Load;
+
+  /// A Load: it is being read; wait() for it.
+  using Found = std::variant<std::shared_ptr<CachedFile>, MissingFile, Load*>;
+  /// `path` as in http::Request. Its query does not matter, nor how it is spelled.
+  Found find(std::string_view path, Time now);
+  static void wait(Load& load, Waiter& waiter);
+  /// `load` still goes on.
+  static void leave(Load& load, Waiter& waiter);
 
   std::size_t size() const { return entries_.size(); }
+  std::size_t loading() const { return loads_.size(); }
 
  private:
   struct Entry {
-    std::string path;
+    std::string key;
     std::shared_ptr<CachedFile> file;
     Time checked{};
   };
   using Entries = std::list<Entry>;
 
-  std::expected<std::shared_ptr<CachedFile>, Missing> open(std::string_view path);
-  std::expected<std::shared_ptr<CachedFile>, Missing> open_regular(std::string relative, OpenedFile opened);
-  std::expected<std::shared_ptr<CachedFile>, Missing> make_page(const std::string& relative,
-                                                                OpenedFile opened);
+  std::shared_ptr<CachedFile> look_up(std::string_view key, Time now);
   bool is_current(const CachedFile& file) const;
-  void insert(std::string_view path, std::shared_ptr<CachedFile> file, Time now);
+  Load* start(RequestPath path, std::string key, Time now);
+  void finish(Load& load, const LoadedFile& file);
+  void insert(std::string key, std::shared_ptr<CachedFile> file, Time now);
   void erase(Entries::iterator entry);
 
   const std::shared_ptr<const ServedFolder> folder_;
   const FileCacheLimits limits_;
-  Entries entries_;                                                  // latest used first
-  std::unordered_map<std::string_view, Entries::iterator> by_path_;  // keys lie in the entries
+  net::FileReader* const reader_;
+  Entries entries_;                                                    // latest used first
+  std::unordered_map<std::string_view, Entries::iterator> by_key_;     // keys lie in the entries
+  std::unordered_map<std::string_view, std::unique_ptr<Load>> loads_;  // keys lie in the loads
   std::size_t content_bytes_ = 0;
   std::size_t open_files_ = 0;
+};
+
+/// A file that is being read; gone when its waiters were told.
+class FileCache::Load {
+ public:
+  Load(std::string load_key, Time now) : key(std::move(load_key)), since(now) {}
+
+ private:
+  friend class FileCache;
+  const std::string key;
+  const Time since;
+  std::unordered_set<Waiter*> waiters;
+  std::unique_ptr<net::Reading> reading;
 };
 
 }  // namespace sallyport::gateway

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <utility>
+#include <variant>
 
 #include <fmt/format.h>
 
@@ -41,9 +42,43 @@ Chunk assemble(const CachedFile& file, const std::vector<TransferPiece>& pieces,
 
 }  // namespace
 
+/// A request whose file is being read.
+class FileServer::Waiting final : public http::ExchangeHandler, public FileCache::Waiter {
+ public:
+  Waiting(FileServer& server, const Incoming& in, FileCache::Load& load)
+      : server_(server), in_(in), load_(load) {}
+  std::list<Waiting>::iterator self;
+
+  void on_loaded(const LoadedFile& file) override {
+    FileServer& server = server_;
+    const Incoming in = in_;
+    server.waiting_.erase(self);
+    if (file)
+      server.answer(in, *file);
+    else
+      server.answer_missing(in, file.error());
+  }
+  void on_body(http::Exchange& exchange, Bytes body) override { exchange.consume(body.size()); }
+  void on_end(http::Exchange&) override {}
+  void on_closed(http::Exchange&, const Error*) override {
+    FileCache::leave(load_, *this);
+    server_.waiting_.erase(self);
+  }
+
+ private:
+  FileServer& server_;
+  const Incoming in_;
+  FileCache::Load& load_;
+};
+
 FileServer::FileServer(std::shared_ptr<const ServedFolder> folder, Replies& replies,
                        const FileServerOptions& options)
-    : replies_(replies), options_(options), cache_(std::move(folder), options.cache) {}
+    : replies_(replies),
+      options_(options),
+      cache_(std::move(folder), options.cache, options.reader),
+      transfers_{.replies = replies, .reader = options.reader} {}
+
+FileServer::~FileServer() = default;
 
 void FileServer::serve(const Incoming& in) {
   const auto& request = in.exchange.request();
@@ -57,13 +92,23 @@ void FileServer::serve(const Incoming& in) {
     return replies_.send(in, head, {});
   }
 
-  const auto now = in.exchange.connection().timers().now();
-  auto found = cache_.find(request.path, now);
-  if (!found) return answer_missing(in, found.error());
-  CachedFile& file = **found;
-  if (file.generated || !has_conditions(request.fields)) return send_whole(in, std::move(*found));
+  auto found = cache_.find(request.path, in.exchange.connection().timers().now());
+  if (auto* const file = std::get_if<std::shared_ptr<CachedFile>>(&found))
+    return answer(in, std::move(*file));
+  if (const auto* const missing = std::get_if<MissingFile>(&found)) return answer_missing(in, *missing);
+  auto& load = *std::get<FileCache::Load*>(found);
+  auto& waiting = waiting_.emplace_back(*this, in, load);
+  waiting.self = std::prev(waiting_.end());
+  in.exchange.set_handler(&waiting);
+  FileCache::wait(load, waiting);
+}
 
-  const auto today = replies_.clock().seconds(now);
+void FileServer::answer(const Incoming& in, std::shared_ptr<CachedFile> found) {
+  const auto& request = in.exchange.request();
+  CachedFile& file = *found;
+  if (file.generated || !has_conditions(request.fields)) return send_whole(in, std::move(found));
+
+  const auto today = replies_.clock().seconds(in.exchange.connection().timers().now());
   switch (check_preconditions(request.fields, file.validators, today)) {
     case Precondition::failed:
       return replies_.sentence(in, 412, "the file is not in the state that the request asks for");
@@ -79,13 +124,13 @@ void FileServer::serve(const Incoming& in) {
 
   const auto range = request.fields.find("range");
   if (!range || request.method != "GET" || !range_applies(request.fields, file.validators, today))
-    return send_whole(in, std::move(*found));
+    return send_whole(in, std::move(found));
   auto selection = select_ranges(*range, file.size);
   switch (selection.outcome) {
     case RangeSelection::Outcome::whole:
-      return send_whole(in, std::move(*found));
+      return send_whole(in, std::move(found));
     case RangeSelection::Outcome::partial:
-      return send_ranges(in, std::move(*found), std::move(selection.ranges));
+      return send_ranges(in, std::move(found), std::move(selection.ranges));
     case RangeSelection::Outcome::unsatisfiable: {
       http::Response head{.status = 416};
       head.fields.add("content-range", fmt::format("bytes */{}", file.size));
@@ -95,11 +140,13 @@ void FileServer::serve(const Incoming& in) {
   }
 }
 
-void FileServer::answer_missing(const Incoming& in, const FileCache::Missing& missing) {
+void FileServer::answer_missing(const Incoming& in, const MissingFile& missing) {
+  const std::string_view path = in.exchange.request().path;
   http::Response head{.status = missing.status};
   switch (missing.status) {
     case 301:
-      head.fields.add("location", missing.redirect);
+      head.fields.add("location",
+                      missing.redirect + std::string(path.substr(std::min(path.find('?'), path.size()))));
       return replies_.sentence(in, std::move(head), "this is a folder; its path ends with a slash");
     case 400:
       return replies_.sentence(in, std::move(head), "the path is malformed");
@@ -108,6 +155,7 @@ void FileServer::answer_missing(const Incoming& in, const FileCache::Missing& mi
     case 404:
       return replies_.sentence(in, std::move(head), "there is no such file here");
     case 503:
+      shortages_ += missing.shortage ? 1 : 0;
       head.fields.add("retry-after", "5");
       return replies_.sentence(in, std::move(head), "the server cannot open the file just now");
     default:
@@ -150,13 +198,13 @@ void FileServer::transfer(const Incoming& in, const http::Response& head, std::s
                           std::vector<TransferPiece> pieces) {
   auto& exchange = in.exchange;
   if (exchange.request().method == "HEAD") return replies_.send(in, head, {});
-  if (counters_.queued_bytes > options_.max_queued) {
+  if (transfers_.counters.queued_bytes > options_.max_queued) {
     http::Response busy{.status = 503};
     busy.fields.add("retry-after", "5");
     return replies_.sentence(in, std::move(busy), "too much waits for slow clients already");
   }
   replies_.count_head(in, head.status);
-  FileTransfer::start(transfers_, exchange, head, std::move(file), std::move(pieces), replies_, counters_);
+  FileTransfer::start(transfers_, exchange, head, std::move(file), std::move(pieces));
 }
 
 }  // namespace sallyport::gateway

@@ -7,6 +7,7 @@
 #include "gateway/replies.h"
 
 #include <cstddef>
+#include <list>
 #include <memory>
 
 namespace sallyport::gateway {
@@ -15,18 +16,28 @@ struct FileServerOptions {
   FileCacheLimits cache;
   /// Bytes read from files that wait for slow peers; above it requests for large files get 503.
   std::size_t max_queued = 512 * 1024 * 1024;
+  /// Reads what has to wait for a disk. Not owned; null: the caller's thread waits itself.
+  net::FileReader* reader = nullptr;
 };
 
 class FileServer {
  public:
   FileServer(std::shared_ptr<const ServedFolder> folder, Replies& replies,
              const FileServerOptions& options = {});
+  ~FileServer();
   void serve(const Incoming& in);
-  const TransferCounters& transfers() const { return counters_; }
+  const TransferCounters& transfers() const { return transfers_.counters; }
   std::size_t cached() const { return cache_.size(); }
+  /// Files and folders that are being read elsewhere, for requests that wait.
+  std::size_t loading() const { return cache_.loading(); }
+  /// Requests that got 503 for want of a descriptor or memory.
+  std::uint64_t shortages() const { return shortages_; }
 
  private:
-  void answer_missing(const Incoming& in, const FileCache::Missing& missing);
+  class Waiting;
+
+  void answer(const Incoming& in, std::shared_ptr<CachedFile> file);
+  void answer_missing(const Incoming& in, const MissingFile& missing);
   void send_whole(const Incoming& in, std::shared_ptr<CachedFile> file);
   void send_ranges(const Incoming& in, std::shared_ptr<CachedFile> file, std::vector<ByteRange> ranges);
   void transfer(const Incoming& in, const http::Response& head, std::shared_ptr<CachedFile> file,
@@ -35,8 +46,9 @@ class FileServer {
   Replies& replies_;
   const FileServerOptions options_;
   FileCache cache_;
-  TransferCounters counters_;
+  std::list<Waiting> waiting_;
   FileTransfers transfers_;
+  std::uint64_t shortages_ = 0;
 };
 
 }  // namespace sallyport::gateway

@@ -3,9 +3,13 @@
 #include "gateway/folder_for_test.h"
 #include "masque/doubles_for_test.h"
 
+#include <deque>
+#include <utility>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/openat2.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 namespace sallyport::gateway {
@@ -22,6 +26,49 @@ bool kernel_keeps_us_beneath() {
   how.flags = O_PATH;
   const UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, ".", &how, sizeof how)));
   return static_cast<bool>(fd);
+}
+
+/// Does its work when the test says.
+class ReaderForTest final : public net::FileReader {
+ public:
+  std::unique_ptr<net::Reading> run(std::function<void()> work, std::function<void()> done) override {
+    jobs.push_back(std::make_shared<Job>(std::move(work), std::move(done)));
+    return std::make_unique<ReadingForTest>(jobs.back());
+  }
+  bool is_busy() const override { return busy; }
+  void run_one() {
+    ASSERT_FALSE(jobs.empty());
+    const auto job = jobs.front();
+    jobs.pop_front();
+    job->work();
+    const auto done = std::exchange(job->done, nullptr);
+    if (done) done();
+  }
+
+  struct Job {
+    std::function<void()> work, done;
+  };
+  std::deque<std::shared_ptr<Job>> jobs;
+  bool busy = false;
+
+ private:
+  struct ReadingForTest final : net::Reading {
+    explicit ReadingForTest(std::shared_ptr<Job> of) : job(std::move(of)) {}
+    ~ReadingForTest() override { job->done = nullptr; }
+    std::shared_ptr<Job> job;
+  };
+};
+
+/// Takes a file out of the page cache. False where that is not possible (tmpfs).
+bool forget_content(const std::filesystem::path& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  ::fsync(fd.get());
+  ::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
+  void* const mapped = ::mmap(nullptr, 1, PROT_READ, MAP_SHARED, fd.get(), 0);
+  unsigned char resident = 1;
+  const bool told = mapped != MAP_FAILED && ::mincore(mapped, 1, &resident) == 0;
+  if (mapped != MAP_FAILED) ::munmap(mapped, 1);
+  return told && (resident & 1) == 0;
 }
 
 class FileServerTest : public testing::Test {
@@ -55,6 +102,7 @@ class FileServerTest : public testing::Test {
   net::Timers timers{Time(100s)};
   ConnectionForTest connection{timers};
   Replies replies;
+  ReaderForTest reader;
   std::unique_ptr<FileServer> files;
 };
 
@@ -367,8 +415,138 @@ TEST_F(FileServerTest, TheCacheKeepsToItsLimits) {
     EXPECT_EQ(get("/l" + std::to_string(i)).body.size(), 100'000u);
   }
   EXPECT_EQ(files->cached(), 2u);
-  get("/s1?" + std::string(600, 'q'));
+  std::string deep;
+  for (int i = 0; i < 6; ++i) deep += std::string(100, 'd') + "/";
+  folder.write(deep + "s", "x");
+  EXPECT_EQ(get("/" + deep + "s").body, "x");
   EXPECT_EQ(files->cached(), 2u);
+}
+
+TEST_F(FileServerTest, OnePathIsOneEntryHoweverItIsSpelled) {
+  folder.write("sub/a", "hello");
+  folder.write("b%20c", "percent");
+  folder.write("b c", "space");
+  for (const auto* path : {"/sub/a", "/sub/a?1", "/sub/a?2", "//sub///a", "/sub/%61", "/%73ub/a?%3f"})
+    EXPECT_EQ(get(path).body, "hello") << path;
+  EXPECT_EQ(files->cached(), 1u);
+  for (const auto* path : {"/sub/", "/sub/?1", "/sub/?2", "/sub//", "/%73ub/"})
+    EXPECT_EQ(status(get(path)), 200u) << path;
+  EXPECT_EQ(files->cached(), 2u);
+  EXPECT_EQ(get("/b%2520c").body, "percent");
+  EXPECT_EQ(get("/b%20c").body, "space");
+  EXPECT_EQ(get("/b%2520c").body, "percent");
+  EXPECT_EQ(files->cached(), 4u);
+  EXPECT_EQ(status(get("/sub/a/")), 404u);
+  EXPECT_EQ(field(get("/sub?x=1?y"), "location"), "/sub/?x=1?y");
+  EXPECT_EQ(files->cached(), 4u);
+}
+
+TEST_F(FileServerTest, AFoldersPageIsMadeElsewhereAndOnce) {
+  serve({.reader = &reader});
+  folder.write("sub/x", "");
+  auto& first = get("/sub/");
+  auto& second = get("/sub/?again");
+  auto& leaves = ask("HEAD", "//sub/");
+  EXPECT_EQ(status(first), 0u);
+  EXPECT_EQ(files->loading(), 1u);
+  ConnectionForTest::close_exchange(leaves);
+  ASSERT_EQ(reader.jobs.size(), 1u);
+  first.receive_body("a body of a GET");
+  EXPECT_EQ(first.consumed, 15u);
+  reader.run_one();
+  EXPECT_EQ(files->loading(), 0u);
+  for (const auto* answer : {&first, &second}) {
+    EXPECT_EQ(status(*answer), 200u);
+    EXPECT_THAT(answer->body, HasSubstr("./x"));
+    EXPECT_TRUE(answer->finished);
+  }
+  EXPECT_EQ(leaves.responses.size(), 0u);
+  EXPECT_EQ(status(get("/sub/")), 200u);
+  EXPECT_TRUE(reader.jobs.empty());
+}
+
+TEST_F(FileServerTest, WhatIsInMemoryTakesNoDetour) {
+  serve({.reader = &reader});
+  folder.write("small", "hello");
+  folder.write("large", pattern(300'000));
+  if (!kernel_keeps_us_beneath()) GTEST_SKIP() << "no openat2 here";
+  EXPECT_EQ(get("/small").body, "hello");
+  EXPECT_TRUE(get("/large").body == pattern(300'000));
+  EXPECT_TRUE(reader.jobs.empty());
+}
+
+TEST_F(FileServerTest, WhatIsOnDiskIsReadElsewhere) {
+  serve({.reader = &reader});
+  folder.write("small", "hello");
+  folder.write("large", pattern(300'000));
+  if (!forget_content(folder / "small") || !forget_content(folder / "large"))
+    GTEST_SKIP() << "this file system keeps its files in memory";
+  auto& small = get("/small", {{"range", "bytes=1-2"}});
+  EXPECT_EQ(status(small), 0u);
+  reader.run_one();
+  EXPECT_EQ(small.body, "el");
+
+  auto& large = get("/large");
+  EXPECT_EQ(status(large), 200u);
+  EXPECT_EQ(large.body, "");
+  EXPECT_EQ(reader.jobs.size(), 1u);
+  while (!reader.jobs.empty()) reader.run_one();
+  EXPECT_TRUE(large.body == pattern(300'000));
+  EXPECT_TRUE(large.finished);
+}
+
+TEST_F(FileServerTest, ATransferMayEndWhileItIsReadFor) {
+  serve({.reader = &reader});
+  folder.write("large", pattern(300'000));
+  if (!forget_content(folder / "large")) GTEST_SKIP() << "this file system keeps its files in memory";
+  auto& closed = get("/large");
+  ASSERT_EQ(reader.jobs.size(), 1u);
+  ConnectionForTest::close_exchange(closed);
+  EXPECT_EQ(files->transfers().open, 0u);
+  reader.run_one();
+  EXPECT_EQ(closed.body, "");
+
+  forget_content(folder / "large");
+  auto& shrunk = get("/large");
+  ASSERT_EQ(reader.jobs.size(), 1u);
+  std::filesystem::resize_file(folder / "large", 200'000);
+  reader.run_one();
+  EXPECT_EQ(shrunk.resets.size(), 1u);
+  EXPECT_EQ(files->transfers().cut, 1u);
+}
+
+TEST_F(FileServerTest, TooMuchToReadIsRefused) {
+  serve({.reader = &reader});
+  folder.write("sub/x", "hello");
+  reader.busy = true;
+  const auto& refused = get("/sub/");
+  EXPECT_EQ(status(refused), 503u);
+  EXPECT_EQ(field(refused, "retry-after"), "5");
+  if (!kernel_keeps_us_beneath()) GTEST_SKIP() << "no openat2 here";
+  EXPECT_EQ(get("/sub/x").body, "hello");
+}
+
+TEST_F(FileServerTest, ALargeFileThatChangedIsOpenedAgainAtOnce) {
+  folder.write("large", pattern(200'000), 100);
+  EXPECT_TRUE(get("/large").body == pattern(200'000));
+  folder.write("large", std::string(250'000, 'x'), 50);
+  const auto& answer = get("/large");
+  EXPECT_EQ(field(answer, "content-length"), "250000");
+  EXPECT_TRUE(answer.body == std::string(250'000, 'x'));
+  EXPECT_EQ(files->cached(), 1u);
+}
+
+// It may change again within the second that Last-Modified names, so that the date would not tell the states
+// apart.
+TEST_F(FileServerTest, AFileThatChangesJustNowHasNoDate) {
+  folder.write("a", "hello", -2);
+  EXPECT_EQ(field(get("/a"), "last-modified"), "(none)");
+  EXPECT_NE(field(get("/a"), "etag"), "(none)");
+  folder.set_age("a", 2);
+  timers.set_now(timers.now() + 2s);
+  const auto date = field(get("/a"), "last-modified");
+  EXPECT_NE(date, "(none)");
+  EXPECT_EQ(get("/a", {{"range", "bytes=1-2"}, {"if-range", date}}).body, "el");
 }
 
 TEST(ServedFolder, SaysWhatIsWrongWithIt) {

@@ -1,11 +1,9 @@
 #include "gateway/file_transfer.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 namespace sallyport::gateway {
 namespace {
@@ -14,12 +12,25 @@ namespace {
 /// them, whatever it says; reading on would hold up the worker until the end of the file.
 constexpr std::size_t most_a_fill = http::Exchange::high_water + Chunk::pooled_size;
 
+std::optional<FileIdentity> state_of(const net::ReadableFile& file) {
+  struct stat status{};
+  if (::fstat(file.fd(), &status) != 0) return std::nullopt;
+  return FileIdentity(status);
+}
+
 }  // namespace
 
+struct FileTransfer::Elsewhere {
+  std::shared_ptr<const net::ReadableFile> file;
+  std::uint64_t at = 0;
+  Chunk chunk;
+  std::expected<std::size_t, int> count;
+  std::optional<FileIdentity> now;
+};
+
 void FileTransfer::start(FileTransfers& owner, http::Exchange& exchange, const http::Response& head,
-                         std::shared_ptr<const CachedFile> file, std::vector<TransferPiece> pieces,
-                         Replies& replies, TransferCounters& counters) {
-  const auto self = owner.emplace(owner.end(), owner, std::move(file), std::move(pieces), replies, counters);
+                         std::shared_ptr<const CachedFile> file, std::vector<TransferPiece> pieces) {
+  const auto self = owner.open.emplace(owner.open.end(), owner, std::move(file), std::move(pieces));
   self->self_ = self;
   exchange.set_handler(&*self);
   exchange.respond(head);
@@ -27,19 +38,14 @@ void FileTransfer::start(FileTransfers& owner, http::Exchange& exchange, const h
 }
 
 FileTransfer::FileTransfer(FileTransfers& owner, std::shared_ptr<const CachedFile> file,
-                           std::vector<TransferPiece> pieces, Replies& replies, TransferCounters& counters)
-    : owner_(owner),
-      file_(std::move(file)),
-      pieces_(std::move(pieces)),
-      replies_(replies),
-      counters_(counters),
-      seen_(file_->identity) {
-  ++counters_.open;
+                           std::vector<TransferPiece> pieces)
+    : owner_(owner), file_(std::move(file)), pieces_(std::move(pieces)), seen_(file_->identity) {
+  ++owner_.counters.open;
 }
 
 FileTransfer::~FileTransfer() {
-  --counters_.open;
-  counters_.queued_bytes -= queued_;
+  --owner_.counters.open;
+  owner_.counters.queued_bytes -= queued_;
 }
 
 void FileTransfer::on_body(http::Exchange& exchange, Bytes body) {
@@ -47,21 +53,27 @@ void FileTransfer::on_body(http::Exchange& exchange, Bytes body) {
 }
 
 void FileTransfer::on_closed(http::Exchange&, const Error*) {
-  owner_.erase(self_);
+  owner_.open.erase(self_);
 }
 
 void FileTransfer::fill(http::Exchange& exchange) {
-  if (ended_) return;
+  if (ended_ || reading_) return;
   std::size_t left = most_a_fill;
   while (at_ < pieces_.size() && left > 0 && exchange.can_write()) {
     const auto queued = exchange.queued_bytes();
     if (queued > http::Exchange::high_water) break;
     Batch batch;
-    const bool read = read_some(batch, std::min(left, http::Exchange::high_water - queued + 1));
+    const auto outcome = read_some(batch, std::min(left, http::Exchange::high_water - queued + 1));
     // Asked after the reading: what was read before the file changed is as promised.
-    if (!read || !is_as_promised()) return cut(exchange);
+    const bool good =
+        outcome != Outcome::failed && (batch.last.empty() || is_as_promised(state_of(*file_->on_disk)));
+    if (!good) return cut(exchange);
     left -= std::min(left, batch.bytes);
     send(exchange, batch);
+    if (outcome == Outcome::waits) {
+      read_elsewhere(exchange);
+      break;
+    }
   }
   account(exchange);
   if (at_ == pieces_.size()) {
@@ -71,7 +83,8 @@ void FileTransfer::fill(http::Exchange& exchange) {
   }
 }
 
-bool FileTransfer::read_some(Batch& batch, std::size_t wanted) {
+FileTransfer::Outcome FileTransfer::read_some(Batch& batch, std::size_t wanted) {
+  const auto& source = *file_->on_disk;
   while (batch.count < batch.chunks.size() && batch.bytes < wanted && at_ < pieces_.size()) {
     auto& [head, range] = pieces_[at_];
     if (!head.empty()) {
@@ -79,26 +92,55 @@ bool FileTransfer::read_some(Batch& batch, std::size_t wanted) {
       head.clear();
     } else if (range.size > 0) {
       auto chunk = Chunk::allocate(std::min<std::uint64_t>(range.size, Chunk::pooled_size));
-      ssize_t count;
-      do {
-        count = ::pread(file_->fd.get(), chunk.mutable_bytes().data(), chunk.size(),
-                        static_cast<off_t>(range.first));
-      } while (count < 0 && errno == EINTR);
-      if (count <= 0) return false;
-      chunk.truncate(static_cast<std::size_t>(count));
-      batch.last_at = range.first;
-      range.first += chunk.size(), range.size -= chunk.size();
-      batch.last = chunk;
-      batch.add(std::move(chunk));
+      const auto count = owner_.reader != nullptr ? source.read_now(chunk.mutable_bytes(), range.first)
+                                                  : source.read(chunk.mutable_bytes(), range.first);
+      if (!count && count.error() == EAGAIN && owner_.reader != nullptr) return Outcome::waits;
+      if (!count || *count == 0) return Outcome::failed;
+      chunk.truncate(*count);
+      take(batch, std::move(chunk));
     }
     if (head.empty() && range.size == 0) ++at_;
   }
-  return true;
+  return Outcome::read;
+}
+
+void FileTransfer::take(Batch& batch, Chunk chunk) {
+  auto& range = pieces_[at_].range;
+  batch.last = chunk;
+  batch.last_at = range.first;
+  range.first += chunk.size(), range.size -= chunk.size();
+  batch.add(std::move(chunk));
+}
+
+void FileTransfer::read_elsewhere(http::Exchange& exchange) {
+  const auto& range = pieces_[at_].range;
+  auto read = std::make_shared<Elsewhere>();
+  read->file = file_->on_disk;
+  read->at = range.first;
+  read->chunk = Chunk::allocate(std::min<std::uint64_t>(range.size, Chunk::pooled_size));
+  reading_ = owner_.reader->run(
+      [read] {
+        read->count = read->file->read(read->chunk.mutable_bytes(), read->at);
+        read->now = state_of(*read->file);
+      },
+      [this, &exchange, read] { on_read(exchange, *read); });
+}
+
+void FileTransfer::on_read(http::Exchange& exchange, Elsewhere& read) {
+  reading_.reset();
+  if (ended_ || !exchange.can_write()) return;
+  if (!read.count || *read.count == 0 || !is_as_promised(read.now)) return cut(exchange);
+  read.chunk.truncate(*read.count);
+  Batch batch;
+  take(batch, std::move(read.chunk));
+  if (pieces_[at_].range.size == 0) ++at_;
+  send(exchange, batch);
+  fill(exchange);
 }
 
 void FileTransfer::send(http::Exchange& exchange, Batch& batch) {
   for (std::size_t i = 0; i < batch.count; ++i) {
-    replies_.count_body(exchange.version(), batch.chunks[i].size());
+    owner_.replies.count_body(exchange.version(), batch.chunks[i].size());
     exchange.write(std::move(batch.chunks[i]));
   }
   if (batch.last.empty()) return;
@@ -108,34 +150,31 @@ void FileTransfer::send(http::Exchange& exchange, Batch& batch) {
 
 void FileTransfer::account(const http::Exchange& exchange) {
   const auto queued = exchange.queued_bytes();
-  counters_.queued_bytes += queued - queued_;
+  owner_.counters.queued_bytes += queued - queued_;
   queued_ = queued;
 }
 
 void FileTransfer::cut(http::Exchange& exchange) {
   ended_ = true;
-  ++counters_.cut;
+  ++owner_.counters.cut;
   exchange.reset(http::ResetCode::internal_error);
 }
 
-bool FileTransfer::is_as_promised() {
-  struct stat status{};
-  if (::fstat(file_->fd.get(), &status) != 0) return false;
-  const FileIdentity now(status);
-  if (now == seen_) return true;
+bool FileTransfer::is_as_promised(const std::optional<FileIdentity>& now) {
+  if (!now) return false;
+  if (*now == seen_) return true;
   // Longer is fine where it was appended to. What was written over by something longer looks the same from
   // here, but holds other bytes where we read last.
-  if (now.size <= seen_.size || !holds_what_was_sent()) return false;
-  seen_ = now;
+  if (now->size <= seen_.size || !holds_what_was_sent()) return false;
+  seen_ = *now;
   return true;
 }
 
 bool FileTransfer::holds_what_was_sent() const {
   if (sent_.empty()) return true;
   auto now = Chunk::allocate(sent_.size());
-  const auto count =
-      ::pread(file_->fd.get(), now.mutable_bytes().data(), now.size(), static_cast<off_t>(sent_at_));
-  return count == static_cast<ssize_t>(now.size()) && std::ranges::equal(now.bytes(), sent_.bytes());
+  const auto count = file_->on_disk->read(now.mutable_bytes(), sent_at_);
+  return count == now.size() && std::ranges::equal(now.bytes(), sent_.bytes());
 }
 
 }  // namespace sallyport::gateway

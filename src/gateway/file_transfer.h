@@ -1,15 +1,17 @@
 // FileTransfer: sends a file too large to be kept in memory, or ranges of it, as the peer takes it. Reads a
-// pooled Chunk at a time.
+// pooled Chunk at a time, what is in memory at once and what is not on another thread.
 #pragma once
 
 #include "gateway/byte_ranges.h"
 #include "gateway/file_cache.h"
 #include "http/exchange.h"
+#include "net/file_reader.h"
 
 #include <array>
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,18 +32,24 @@ struct TransferCounters {
 };
 
 class FileTransfer;
-using FileTransfers = std::list<FileTransfer>;
+
+/// What the transfers of a worker share.
+struct FileTransfers {
+  Replies& replies;
+  net::FileReader* reader;  ///< null: the caller's thread waits for the disk
+  TransferCounters counters;
+  std::list<FileTransfer> open;
+};
 
 class FileTransfer final : public http::ExchangeHandler {
  public:
   /// Sends `head`, then `pieces` of `file` by and by. The transfer lies in `owner` and takes itself out when
   /// the exchange ends.
   static void start(FileTransfers& owner, http::Exchange& exchange, const http::Response& head,
-                    std::shared_ptr<const CachedFile> file, std::vector<TransferPiece> pieces,
-                    Replies& replies, TransferCounters& counters);
+                    std::shared_ptr<const CachedFile> file, std::vector<TransferPiece> pieces);
   /// For std::list, through start() only.
   FileTransfer(FileTransfers& owner, std::shared_ptr<const CachedFile> file,
-               std::vector<TransferPiece> pieces, Replies& replies, TransferCounters& counters);
+               std::vector<TransferPiece> pieces);
   ~FileTransfer();
 
   void on_body(http::Exchange& exchange, Bytes body) override;
@@ -63,23 +71,33 @@ class FileTransfer final : public http::ExchangeHandler {
     }
   };
 
+  enum class Outcome : std::uint8_t {
+    read,
+    waits,   ///< the rest is not in memory
+    failed,  ///< the file is shorter than promised, or cannot be read
+  };
+  /// A read on another thread.
+  struct Elsewhere;
+
   void fill(http::Exchange& exchange);
-  /// Adds at least one piece and about `wanted` bytes, where there are so many. False: the file is shorter
-  /// than promised, or cannot be read.
-  bool read_some(Batch& batch, std::size_t wanted);
+  /// Adds at least one piece and about `wanted` bytes, where there are so many.
+  Outcome read_some(Batch& batch, std::size_t wanted);
+  /// What was read where the current piece goes on.
+  void take(Batch& batch, Chunk chunk);
+  void read_elsewhere(http::Exchange& exchange);
+  void on_read(http::Exchange& exchange, Elsewhere& read);
   void send(http::Exchange& exchange, Batch& batch);
   void account(const http::Exchange& exchange);
   void cut(http::Exchange& exchange);
-  /// Whether what was promised in the head is still what the file holds.
-  bool is_as_promised();
+  /// Whether a file whose state is `now` still holds what was promised in the head.
+  bool is_as_promised(const std::optional<FileIdentity>& now);
   bool holds_what_was_sent() const;
 
   FileTransfers& owner_;
-  FileTransfers::iterator self_;
+  std::list<FileTransfer>::iterator self_;
   const std::shared_ptr<const CachedFile> file_;
   std::vector<TransferPiece> pieces_;
-  Replies& replies_;
-  TransferCounters& counters_;
+  std::unique_ptr<net::Reading> reading_;
   FileIdentity seen_;  // the file's state when it was looked at last
   Chunk sent_;         // what was read last, which waits in the exchange anyway, and where
   std::uint64_t sent_at_ = 0;

@@ -32,16 +32,32 @@ std::expected<UniqueFd, int> open_by_segments(int root, std::string_view relativ
   }
 }
 
-std::expected<UniqueFd, int> open_beneath(int root, const std::string& relative) {
+/// As openat2; ENOSYS where sandboxes say EPERM for it.
+std::expected<UniqueFd, int> open_beneath(int root, const std::string& relative, int flags,
+                                          std::uint64_t resolve) {
   open_how how{};
-  how.flags = static_cast<std::uint64_t>(reading);
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  how.flags = static_cast<std::uint64_t>(flags);
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | resolve;
+  const long fd = ::syscall(SYS_openat2, root, relative.c_str(), &how, sizeof how);
+  if (fd >= 0) return UniqueFd(static_cast<int>(fd));
+  return std::unexpected(errno == EPERM ? ENOSYS : errno);
+}
+
+/// Only by what the kernel has in memory. EAGAIN too where it cannot tell.
+std::expected<UniqueFd, int> open_cached(int root, const std::string& relative, int flags) {
+  auto fd = open_beneath(root, relative, flags, RESOLVE_CACHED);
+  if (!fd && (fd.error() == EINVAL || fd.error() == ENOSYS || fd.error() == EINTR))
+    return std::unexpected(EAGAIN);
+  return fd;
+}
+
+std::expected<UniqueFd, int> open_waiting(int root, const std::string& relative) {
   // EAGAIN: something was renamed meanwhile, so that the kernel cannot tell whether we stayed inside.
   for (int attempt = 0; attempt < 4; ++attempt) {
-    const long fd = ::syscall(SYS_openat2, root, relative.c_str(), &how, sizeof how);
-    if (fd >= 0) return UniqueFd(static_cast<int>(fd));
-    if (errno == ENOSYS || errno == EPERM) return open_by_segments(root, relative);
-    if (errno != EAGAIN && errno != EINTR) return std::unexpected(errno);
+    auto fd = open_beneath(root, relative, reading, 0);
+    if (fd) return fd;
+    if (fd.error() == ENOSYS) return open_by_segments(root, relative);
+    if (fd.error() != EAGAIN && fd.error() != EINTR) return fd;
   }
   return std::unexpected(EAGAIN);
 }
@@ -66,8 +82,10 @@ Result<std::shared_ptr<const ServedFolder>> ServedFolder::open(const std::string
   return std::shared_ptr<const ServedFolder>(new ServedFolder(std::move(root)));
 }
 
-std::expected<OpenedFile, int> ServedFolder::open_file(const std::string& relative) const {
-  auto fd = open_beneath(root_.get(), relative.empty() ? "." : relative);
+std::expected<OpenedFile, int> ServedFolder::open_file(const std::string& relative, MayWait may_wait) const {
+  const std::string path = relative.empty() ? "." : relative;
+  auto fd =
+      may_wait == MayWait::yes ? open_waiting(root_.get(), path) : open_cached(root_.get(), path, reading);
   if (!fd) return std::unexpected(fd.error());
   struct stat status{};
   if (::fstat(fd->get(), &status) != 0) return std::unexpected(errno);
@@ -75,11 +93,17 @@ std::expected<OpenedFile, int> ServedFolder::open_file(const std::string& relati
   return OpenedFile{std::move(*fd), FileIdentity(status)};
 }
 
-bool ServedFolder::identify(const std::string& relative, FileIdentity& out) const {
+std::expected<FileIdentity, int> ServedFolder::identify(const std::string& relative, MayWait may_wait) const {
+  const std::string path = relative.empty() ? "." : relative;
   struct stat status{};
-  if (::fstatat(root_.get(), relative.empty() ? "." : relative.c_str(), &status, 0) != 0) return false;
-  out = FileIdentity(status);
-  return true;
+  if (may_wait == MayWait::yes) {
+    if (::fstatat(root_.get(), path.c_str(), &status, 0) != 0) return std::unexpected(errno);
+    return FileIdentity(status);
+  }
+  const auto fd = open_cached(root_.get(), path, O_PATH | O_CLOEXEC);
+  if (!fd) return std::unexpected(fd.error());
+  if (::fstat(fd->get(), &status) != 0) return std::unexpected(errno);
+  return FileIdentity(status);
 }
 
 }  // namespace sallyport::gateway

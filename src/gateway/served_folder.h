@@ -30,6 +30,9 @@ struct OpenedFile {
   FileIdentity identity;
 };
 
+/// Whether a call may wait for a disk. Where it may not, it fails with EAGAIN when it would have to.
+enum class MayWait : std::uint8_t { no, yes };
+
 class ServedFolder {
  public:
   /// Error kind file naming `path` when it is no folder or cannot be read.
@@ -37,12 +40,12 @@ class ServedFolder {
 
   /// A regular file or a folder, for reading; `relative` as in RequestPath. The errno of what is missing,
   /// forbidden, outside, or neither file nor folder. Symbolic links are followed as long as they stay inside
-  /// (kernels before 5.6: not at all).
-  std::expected<OpenedFile, int> open_file(const std::string& relative) const;
+  /// (kernels before 5.6: not at all). Without waiting: on kernels from 5.12 on.
+  std::expected<OpenedFile, int> open_file(const std::string& relative, MayWait may_wait) const;
 
   /// The state of what `relative` leads to now: good for noticing changes of something that open_file() gave,
-  /// for nothing else, as it may look outside. False when there is nothing.
-  bool identify(const std::string& relative, FileIdentity& out) const;
+  /// for nothing else, as it may look outside.
+  std::expected<FileIdentity, int> identify(const std::string& relative, MayWait may_wait) const;
 
  private:
   explicit ServedFolder(UniqueFd root) : root_(std::move(root)) {}

@@ -42,7 +42,11 @@ Worker::Worker(net::EventLoop& loop, std::shared_ptr<const WorkerSetup> setup, u
     options.group = setup_->proxies;
     proxy_ = std::make_unique<masque::Proxy>(loop.timers(), *outbound_, std::move(options));
   }
-  if (setup_->folder) files_ = std::make_unique<FileServer>(setup_->folder, replies_);
+  if (setup_->folder) {
+    file_reader_ = net::make_file_reader(loop);
+    files_ = std::make_unique<FileServer>(setup_->folder, replies_,
+                                          FileServerOptions{.reader = file_reader_.get()});
+  }
   dispatcher_ = std::make_unique<Dispatcher>(replies_, files_.get(), proxy_.get(), credentials_);
   sampling_.arm(loop.timers().now() + sampling_interval);
 }

@@ -11,6 +11,7 @@
 #include "masque/proxy.h"
 #include "masque/proxy_group.h"
 #include "net/event_loop.h"
+#include "net/file_reader.h"
 #include "net/outbound.h"
 #include "net/own_addresses.h"
 #include "tls/replay_guard.h"
@@ -90,6 +91,7 @@ class Worker {
   std::unique_ptr<net::Outbound> outbound_;
   net::OwnAddresses own_addresses_;
   std::unique_ptr<masque::Proxy> proxy_;
+  std::unique_ptr<net::FileReader> file_reader_;
   std::unique_ptr<FileServer> files_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::vector<std::unique_ptr<Listener>> listeners_;

@@ -47,6 +47,8 @@ void Worker::collect_requests(MetricSet& out) const {
             figure(files_->transfers().queued_bytes));
   out.counter("file_transfers_cut_total", "Responses reset because the file changed or could not be read.",
               figure(files_->transfers().cut));
+  out.gauge("file_loads_open", "Files and folders that are read from disk for requests that wait.",
+            figure(files_->loading()));
   out.gauge("file_cache_entries", "Files kept in memory or open.", figure(files_->cached()));
 }
 
