@@ -2,7 +2,9 @@
 
 #include "gateway/file_server.h"
 #include "masque/proxy.h"
+#include "masque/proxy_status.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace sallyport::gateway {
@@ -28,6 +30,8 @@ Dispatcher::Dispatcher(Replies& replies, FileServer* files, http::RequestHandler
     : replies_(replies), files_(files), proxy_(proxy), credentials_(std::move(credentials)) {}
 
 void Dispatcher::set_credentials(std::shared_ptr<const tls::ServerCredentials> credentials) {
+  std::erase_if(earlier_, [](const auto& earlier) { return earlier.expired(); });
+  if (credentials_) earlier_.push_back(credentials_);
   credentials_ = std::move(credentials);
   last_authority_.clear();
 }
@@ -39,7 +43,10 @@ bool Dispatcher::covers(std::string_view authority) {
     last_covered_ = credentials_->covers(host_of(authority));
     last_authority_ = authority;
   }
-  return last_covered_;
+  return last_covered_ || std::ranges::any_of(earlier_, [&](const auto& earlier) {
+           const auto credentials = earlier.lock();
+           return credentials && credentials->covers(host_of(authority));
+         });
 }
 
 void Dispatcher::dispatch(const Incoming& in) {
@@ -47,7 +54,9 @@ void Dispatcher::dispatch(const Incoming& in) {
   ++counters_.requests[ReplyCounters::index(in.exchange.version())];
   if (request.early_data && !is_safe(request.method)) {
     ++counters_.too_early;
-    return replies_.sentence(in, 425, "this request may not come in early data; send it again");
+    constexpr std::string_view why = "this request may not come in early data; send it again";
+    return request.is_connect() ? refuse_tunnel(in, {425, "http_request_error", std::string(why)})
+                                : replies_.sentence(in, 425, why);
   }
   // The authority of a CONNECT is its target, or a proxy's under a name that its users chose.
   if (request.is_connect()) return answer_connect(in);
@@ -64,9 +73,18 @@ void Dispatcher::answer_connect(const Incoming& in) {
   const auto& request = in.exchange.request();
   if (proxy_ != nullptr && masque::Proxy::wants(request)) return proxy_->on_request(in.exchange);
   // RFC 9220 §3, RFC 8441 §4: a protocol that is not known.
-  if (request.protocol == "connect-ip") return replies_.sentence(in, 501, "CONNECT-IP is not available yet");
-  replies_.sentence(
-      in, 501, proxy_ == nullptr ? "this server is no proxy" : "this server does not speak that protocol");
+  std::string_view why = "this server does not speak that protocol";
+  if (request.protocol == "connect-ip")
+    why = "CONNECT-IP is not available yet";
+  else if (proxy_ == nullptr)
+    why = "this server is no proxy";
+  refuse_tunnel(in, {501, "proxy_configuration_error", std::string(why)});
+}
+
+void Dispatcher::refuse_tunnel(const Incoming& in, const masque::Refusal& refusal) {
+  http::Response head{.status = refusal.status};
+  head.fields.add("proxy-status", masque::format_proxy_status(masque::ProxyOptions{}.name, refusal));
+  replies_.sentence(in, std::move(head), refusal.details);
 }
 
 }  // namespace sallyport::gateway

@@ -5,6 +5,7 @@
 
 #include "gateway/replies.h"
 #include "http/connection.h"
+#include "masque/proxy_status.h"
 #include "tls/credentials.h"
 
 #include <array>
@@ -12,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sallyport::gateway {
 
@@ -27,6 +29,7 @@ class Dispatcher {
   /// `files` and `proxy` may be null; they are not owned. So may `credentials`: then every host is served.
   Dispatcher(Replies& replies, FileServer* files, http::RequestHandler* proxy,
              std::shared_ptr<const tls::ServerCredentials> credentials);
+  /// For requests from now on; those of open connections may go on to ask for what the earlier ones cover.
   void set_credentials(std::shared_ptr<const tls::ServerCredentials> credentials);
   void dispatch(const Incoming& in);
   const DispatchCounters& counters() const { return counters_; }
@@ -34,11 +37,14 @@ class Dispatcher {
  private:
   bool covers(std::string_view authority);
   void answer_connect(const Incoming& in);
+  void refuse_tunnel(const Incoming& in, const masque::Refusal& refusal);
 
   Replies& replies_;
   FileServer* const files_;
   http::RequestHandler* const proxy_;
   std::shared_ptr<const tls::ServerCredentials> credentials_;
+  // Those before; a connection's TLS session holds the ones that it was opened with.
+  std::vector<std::weak_ptr<const tls::ServerCredentials>> earlier_;
   // Most requests in a row ask for the same authority.
   std::string last_authority_;
   bool last_covered_ = false;

@@ -60,6 +60,37 @@ TEST_F(DispatcherTest, NewCredentialsCountAtOnce) {
   EXPECT_EQ(ask({.authority = "c.test", .path = "/a"}), 200u);
 }
 
+TEST_F(DispatcherTest, OpenConnectionsGoOnUnderTheOldCredentials) {
+  auto old = credentials_for({"old.test"});
+  dispatcher.set_credentials(old);
+  dispatcher.set_credentials(credentials_for({"new.test"}));
+  EXPECT_EQ(ask({.authority = "new.test", .path = "/a"}), 200u);
+  EXPECT_EQ(ask({.authority = "old.test", .path = "/a"}), 200u);
+  old.reset();  // the last connection that was opened with them is gone
+  EXPECT_EQ(ask({.authority = "old.test", .path = "/a"}), 421u);
+  EXPECT_EQ(ask({.authority = "new.test", .path = "/a"}), 200u);
+}
+
+TEST_F(DispatcherTest, RefusedTunnelsSayWhyInProxyStatus) {
+  Dispatcher bare(replies, nullptr, nullptr, nullptr);
+  const auto error_of = [&](Dispatcher& asked, const http::Request& request) {
+    auto& exchange = connection.receive(request);
+    asked.dispatch({exchange, {}});
+    const auto value = exchange.responses.at(0).fields.find("proxy-status");
+    const auto parsed = masque::parse_proxy_status(value.value_or(""));
+    return parsed ? parsed->proxy + ": " + parsed->error : std::string();
+  };
+  EXPECT_EQ(error_of(dispatcher, {.method = "CONNECT", .authority = "c.test:443", .early_data = true}),
+            "sallyport: http_request_error");
+  for (const auto* protocol : {"connect-ip", "websocket"})
+    EXPECT_EQ(error_of(dispatcher, {.method = "CONNECT", .path = "/", .protocol = protocol}),
+              "sallyport: proxy_configuration_error");
+  EXPECT_EQ(error_of(bare, {.method = "CONNECT", .authority = "c.test:443"}),
+            "sallyport: proxy_configuration_error");
+  EXPECT_EQ(error_of(dispatcher, {.method = "POST", .authority = "a.test", .path = "/a", .early_data = true}),
+            "");
+}
+
 TEST_F(DispatcherTest, OnlySafeMethodsInEarlyData) {
   EXPECT_EQ(ask({.method = "GET", .authority = "a.test", .path = "/a", .early_data = true}), 200u);
   EXPECT_EQ(ask({.method = "POST", .authority = "a.test", .path = "/a", .early_data = true}), 425u);
