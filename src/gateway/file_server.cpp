@@ -1,6 +1,7 @@
 #include "gateway/file_server.h"
 
 #include "base/hex.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "http/connection.h"
 
@@ -155,12 +156,18 @@ void FileServer::answer_missing(const Incoming& in, const MissingFile& missing) 
     case 404:
       return replies_.sentence(in, std::move(head), "there is no such file here");
     case 503:
-      shortages_ += missing.shortage ? 1 : 0;
+      if (missing.shortage) note_shortage();
       head.fields.add("retry-after", "5");
       return replies_.sentence(in, std::move(head), "the server cannot open the file just now");
     default:
       return replies_.sentence(in, std::move(head), "the server cannot read the file");
   }
+}
+
+void FileServer::note_shortage() {
+  ++shortages_;
+  static LogOnce once;
+  if (once.first()) log_error("cannot open files: too many are open already; raise the limit, ulimit -n");
 }
 
 void FileServer::send_whole(const Incoming& in, std::shared_ptr<CachedFile> file) {

@@ -38,6 +38,7 @@ class FileServer {
 
   void answer(const Incoming& in, std::shared_ptr<CachedFile> file);
   void answer_missing(const Incoming& in, const MissingFile& missing);
+  void note_shortage();
   void send_whole(const Incoming& in, std::shared_ptr<CachedFile> file);
   void send_ranges(const Incoming& in, std::shared_ptr<CachedFile> file, std::vector<ByteRange> ranges);
   void transfer(const Incoming& in, const http::Response& head, std::shared_ptr<CachedFile> file,

@@ -6,6 +6,7 @@
 #include "gateway/process_figures.h"
 #include "trace/qlog.h"
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <utility>
@@ -40,6 +41,14 @@ std::size_t tunnels_that_fit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
   return static_cast<std::size_t>(limit.rlim_cur) / 4 * 3;
+}
+
+/// What clients leave to the admin port, SIGHUP and name resolution.
+unsigned descriptors_for_operator() {
+  constexpr rlim_t most = 64;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  return static_cast<unsigned>(std::min(most, limit.rlim_cur / 4));
 }
 
 Result<tls::KeyPair> make_self_signed_pair(const Settings& settings) {
@@ -141,6 +150,7 @@ Result<> Gateway::set_up(Settings settings) {
   }
   raise_descriptor_limit();
   setup->max_tunnels_all = tunnels_that_fit();
+  setup->leave_descriptors = descriptors_for_operator();
   // Before the workers: they keep their clients away from the port that it gets.
   if (auto done = start_admin(settings); !done) return done;
   setup->hand_over = [this](unsigned worker, Stray stray) { workers_[worker]->post_stray(std::move(stray)); };

@@ -18,10 +18,12 @@ struct CloseFolder {
   void operator()(DIR* folder) const { ::closedir(folder); }
 };
 
-double open_descriptors() {
+/// `most`, when there is none left to look with.
+double open_descriptors(double most) {
   const std::unique_ptr<DIR, CloseFolder> folder(::opendir("/proc/self/fd"));
+  if (!folder) return most;
   double count = -3;  // "." and "..", and the one that is reading
-  while (folder && ::readdir(folder.get()) != nullptr) ++count;
+  while (::readdir(folder.get()) != nullptr) ++count;
   return count;
 }
 
@@ -36,10 +38,11 @@ void collect_process_figures(MetricSet& out) {
   std::ifstream("/proc/self/statm") >> total_pages >> resident_pages;
   out.gauge("process_resident_bytes", "Resident memory.",
             resident_pages * static_cast<double>(::sysconf(_SC_PAGESIZE)));
-  out.gauge("process_open_descriptors", "Open file descriptors.", open_descriptors());
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
-  out.gauge("process_max_descriptors", "Open file descriptors allowed.", static_cast<double>(limit.rlim_cur));
+  const auto most = static_cast<double>(limit.rlim_cur);
+  out.gauge("process_open_descriptors", "Open file descriptors.", open_descriptors(most));
+  out.gauge("process_max_descriptors", "Open file descriptors allowed.", most);
 }
 
 }  // namespace sallyport::gateway

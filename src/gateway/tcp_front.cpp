@@ -29,8 +29,10 @@ void add_counters(http::ConnectionCounters& to, const http::ConnectionCounters& 
 
 Result<std::unique_ptr<TcpFront>> TcpFront::listen(net::EventLoop& loop, const net::SocketAddress& local,
                                                    http::RequestHandler& requests, TcpFrontOptions options) {
-  const net::TcpOptions tcp{.reuse_port = options.reuse_port};
   std::unique_ptr<TcpFront> front(new TcpFront(loop, requests, std::move(options)));
+  const net::TcpOptions tcp{.reuse_port = front->options_.reuse_port,
+                            .leave_descriptors = front->options_.leave_descriptors,
+                            .counters = &front->tcp_};
   auto listener = net::TcpListener::listen(
       loop, local, tcp,
       [raw = front.get()](std::unique_ptr<net::ByteStream> stream) { raw->accept(std::move(stream)); });

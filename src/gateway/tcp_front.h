@@ -21,6 +21,7 @@ struct TcpFrontOptions {
   std::optional<tls::ServerOptions> tls;  ///< nullopt: plain HTTP/1.1
   http::Limits limits;
   bool reuse_port = false;
+  unsigned leave_descriptors = 0;  ///< see net::TcpOptions
 };
 
 struct TcpFrontCounters {
@@ -44,6 +45,7 @@ class TcpFront {
   /// gone, perhaps at once.
   void drain(std::function<void()> drained);
   const TcpFrontCounters& counters() const { return counters_; }
+  const net::TcpCounters& tcp() const { return tcp_; }
   void for_each(const std::function<void(http::Connection&)>& visit) const;
 
  private:
@@ -60,6 +62,7 @@ class TcpFront {
   net::EventLoop& loop_;
   http::RequestHandler& requests_;
   TcpFrontOptions options_;
+  net::TcpCounters tcp_;  // outlives what follows
   std::unique_ptr<net::TcpListener> listener_;
   Sessions sessions_;
   Sessions retired_;                                       // until the end of the turn

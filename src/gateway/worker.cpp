@@ -32,8 +32,9 @@ Worker::Worker(net::EventLoop& loop, std::shared_ptr<const WorkerSetup> setup, u
   if (settings.masque_udp || settings.masque_tcp) {
     // Thousands of flows may have a socket each: smaller buffers than the listener's, still a few
     // milliseconds at 10 Gbit/s.
-    outbound_ = net::make_kernel_outbound(
-        loop, {.udp_receive_buffer = 2 * 1024 * 1024, .udp_send_buffer = 2 * 1024 * 1024});
+    outbound_ = net::make_kernel_outbound(loop, {.udp_receive_buffer = 2 * 1024 * 1024,
+                                                 .udp_send_buffer = 2 * 1024 * 1024,
+                                                 .leave_descriptors = setup_->leave_descriptors});
     masque::ProxyOptions options{.udp = settings.masque_udp, .tcp = settings.masque_tcp};
     options.policy = masque::TargetPolicy(
         settings.allow, [this](const net::IpAddress& address) { return own_addresses_.contains(address); },
@@ -106,7 +107,10 @@ Result<> Worker::listen(const net::SocketAddress& address) {
   }
   if (settings.tcp) {
     auto tcp = TcpFront::listen(loop_, address, listener->tcp_entrance,
-                                {.tls = tls_options(), .limits = limits(), .reuse_port = group});
+                                {.tls = tls_options(),
+                                 .limits = limits(),
+                                 .reuse_port = group,
+                                 .leave_descriptors = setup_->leave_descriptors});
     if (!tcp) return std::unexpected(std::move(tcp.error()));
     listener->tcp = std::move(*tcp);
   }

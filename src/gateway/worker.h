@@ -43,7 +43,8 @@ struct WorkerSetup {
   std::size_t max_tunnels_all = 0;  ///< of all clients, in all workers
   std::shared_ptr<trace::KeyLog> key_log;
   std::shared_ptr<trace::RecorderFactory> recorders;
-  std::shared_ptr<const ServedFolder> folder;             ///< null: no files
+  std::shared_ptr<const ServedFolder> folder;  ///< null: no files
+  unsigned leave_descriptors = 0;  ///< so many of the last ones are not for clients, but for the operator
   std::function<void(unsigned worker, Stray)> hand_over;  ///< from any thread
 };
 

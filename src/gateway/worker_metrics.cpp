@@ -7,6 +7,8 @@ namespace {
 constexpr std::array<std::string_view, ReplyCounters::versions> version_names{"http/1", "http/2", "http/3"};
 constexpr std::array<std::string_view, 6> class_names{"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
+constexpr std::string_view shortages = "What was refused for want of descriptors or memory.";
+
 double figure(auto value) {
   return static_cast<double>(value);
 }
@@ -42,6 +44,7 @@ void Worker::collect_requests(MetricSet& out) const {
   out.counter("requests_refused_total", refused, figure(requests.too_early), {{"reason", "too_early"}});
 
   if (!files_) return;
+  out.counter("resource_shortages_total", shortages, figure(files_->shortages()), {{"what", "file"}});
   out.gauge("file_transfers_open", "Large files being sent.", figure(files_->transfers().open));
   out.gauge("file_queued_bytes", "Bytes read from large files that wait for their clients.",
             figure(files_->transfers().queued_bytes));
@@ -86,6 +89,11 @@ void Worker::collect_connections(MetricSet& out, const Listener& listener, const
                 {{"transport", "tcp"}, {"result", "completed"}});
     out.counter("handshakes_total", handshakes, figure(tcp.handshakes_failed),
                 {{"transport", "tcp"}, {"result", "failed"}});
+    constexpr std::string_view bytes = "TCP bytes of the listening ports, TLS included.";
+    out.counter("tcp_bytes_total", bytes, figure(listener.tcp->tcp().bytes_in), {{"direction", "in"}});
+    out.counter("tcp_bytes_total", bytes, figure(listener.tcp->tcp().bytes_out), {{"direction", "out"}});
+    out.counter("resource_shortages_total", shortages, figure(listener.tcp->tcp().shortages),
+                {{"what", "accept"}});
   }
   out.counter("stream_resets_total", resets, figure(http.resets_in), {{"direction", "in"}});
   out.counter("stream_resets_total", resets, figure(http.resets_out), {{"direction", "out"}});
@@ -94,8 +102,10 @@ void Worker::collect_connections(MetricSet& out, const Listener& listener, const
   out.counter("http_datagrams_total", datagrams, figure(http.datagrams_out), {{"direction", "out"}});
   out.counter("http_datagrams_dropped_total", dropped, figure(http.datagrams_dropped_unknown_stream),
               {{"reason", "unknown_stream"}});
-  out.counter("http_datagrams_dropped_total", dropped, figure(http.datagrams_dropped_queue),
-              {{"reason", "queue"}});
+  out.counter("http_datagrams_refused_total",
+              "HTTP datagrams that a full queue did not take; held and sent later, or counted as dropped by "
+              "a tunnel.",
+              figure(http.datagrams_dropped_queue));
   out.counter("http_datagrams_dropped_total", dropped, figure(http.datagrams_dropped_size),
               {{"reason", "size"}});
 }
@@ -112,8 +122,10 @@ void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTo
   out.counter("quic_bytes_total", bytes, figure(totals.bytes_sent), {{"direction", "out"}});
   out.counter("quic_datagrams_total", datagrams, figure(totals.datagrams_received), {{"direction", "in"}});
   out.counter("quic_datagrams_total", datagrams, figure(totals.datagrams_sent), {{"direction", "out"}});
-  out.counter("quic_datagrams_dropped_total", gone, figure(totals.datagrams_dropped_queue),
-              {{"reason", "queue"}});
+  out.counter(
+      "quic_datagrams_refused_total",
+      "DATAGRAM frames that a full queue did not take; held and sent later, or counted as dropped by a tunnel.",
+      figure(totals.datagrams_dropped_queue));
   out.counter("quic_datagrams_dropped_total", gone, figure(totals.datagrams_dropped_size),
               {{"reason", "size"}});
   out.counter("quic_datagrams_dropped_total", gone, figure(totals.datagrams_lost), {{"reason", "lost"}});
@@ -194,6 +206,20 @@ void Worker::collect_masque(MetricSet& out) const {
               {{"reason", "queue"}});
   out.counter("masque_datagrams_dropped_total", dropped, figure(counters.dropped_early),
               {{"reason", "early"}});
+
+  const auto outbound = outbound_->stats();
+  constexpr std::string_view lost = "UDP datagrams that the sockets of tunnels dropped.",
+                             calls = "System calls for the UDP sockets of tunnels.";
+  out.counter("masque_socket_dropped_total", lost, figure(outbound.udp.dropped_kernel),
+              {{"reason", "receive_buffer"}});
+  out.counter("masque_socket_dropped_total", lost, figure(outbound.udp.dropped_backlog),
+              {{"reason", "send_queue"}});
+  out.counter("masque_socket_dropped_total", lost, figure(outbound.udp.dropped_too_large),
+              {{"reason", "too_large"}});
+  out.counter("masque_socket_dropped_total", lost, figure(outbound.udp.dropped_error), {{"reason", "error"}});
+  out.counter("masque_socket_calls_total", calls, figure(outbound.udp.receive_calls), {{"direction", "in"}});
+  out.counter("masque_socket_calls_total", calls, figure(outbound.udp.send_calls), {{"direction", "out"}});
+  out.counter("resource_shortages_total", shortages, figure(outbound.shortages), {{"what", "tunnel"}});
 }
 
 }  // namespace sallyport::gateway

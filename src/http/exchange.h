@@ -113,7 +113,8 @@ class Exchange {
   // §3): on_body is no longer called, on_datagram and on_capsule are.
   virtual void use_capsules() = 0;
   /// As a DATAGRAM frame where the connection has them, else as a capsule. `prefix` and `payload` are joined
-  /// and copied once. False: dropped (queue full or too large), which the connection counts.
+  /// and copied once. False: not taken, which the connection counts: too large, or the queue is full, until
+  /// on_datagrams_writable.
   virtual bool send_datagram(Bytes prefix, Bytes payload) = 0;
   virtual void send_capsule(std::uint64_t type, Bytes value) = 0;
   /// Largest payload of send_datagram, prefix included, now. Capsules carry up to 65,535.

@@ -1,9 +1,75 @@
 #include "net/outbound.h"
 
-#include "net/udp_socket.h"
+#include "base/log.h"
+#include "net/socket_calls.h"
+
+#include <cerrno>
+#include <utility>
 
 namespace sallyport::net {
 namespace {
+
+void add(UdpSocketStats& to, const UdpSocketStats& from) {
+  to.datagrams_in += from.datagrams_in;
+  to.datagrams_out += from.datagrams_out;
+  to.bytes_in += from.bytes_in;
+  to.bytes_out += from.bytes_out;
+  to.receive_calls += from.receive_calls;
+  to.send_calls += from.send_calls;
+  to.dropped_backlog += from.dropped_backlog;
+  to.dropped_too_large += from.dropped_too_large;
+  to.dropped_error += from.dropped_error;
+  to.dropped_kernel += from.dropped_kernel;
+  to.dropped_truncated += from.dropped_truncated;
+}
+
+class CountedSocket;
+
+/// Shared by an Outbound and its sockets, which may live longer.
+struct Tally {
+  OutboundStats gone;
+  CountedSocket* first = nullptr;
+
+  /// Counts `error` when it is one of a shortage.
+  void note(const Error& error) {
+    if (error.kind != ErrorKind::resource) return;
+    ++gone.shortages;
+    static LogOnce once;
+    if (once.first()) log_error("cannot open a socket for a tunnel: {}", error.message);
+  }
+};
+
+/// A UdpSocket whose figures stay when it goes.
+class CountedSocket final : public DatagramPath {
+ public:
+  CountedSocket(std::unique_ptr<UdpSocket> socket, std::shared_ptr<Tally> tally)
+      : socket_(std::move(socket)), tally_(std::move(tally)), next_(tally_->first) {
+    if (next_ != nullptr) next_->previous_ = this;
+    tally_->first = this;
+  }
+  ~CountedSocket() override {
+    add(tally_->gone.udp, socket_->stats());
+    (previous_ != nullptr ? previous_->next_ : tally_->first) = next_;
+    if (next_ != nullptr) next_->previous_ = previous_;
+  }
+  CountedSocket(const CountedSocket&) = delete;
+  CountedSocket& operator=(const CountedSocket&) = delete;
+
+  void set_receiver(DatagramReceiver* receiver) override { socket_->set_receiver(receiver); }
+  SendStatus send(const NetPath& to, const DatagramRun& run) override { return socket_->send(to, run); }
+  std::size_t max_datagram_size() const override { return socket_->max_datagram_size(); }
+  NetPath net_path() const override { return socket_->net_path(); }
+  void set_reading(bool on) override { socket_->set_reading(on); }
+
+  const UdpSocketStats& stats() const { return socket_->stats(); }
+  const CountedSocket* next() const { return next_; }
+
+ private:
+  const std::unique_ptr<UdpSocket> socket_;
+  const std::shared_ptr<Tally> tally_;
+  CountedSocket* previous_ = nullptr;
+  CountedSocket* next_;
+};
 
 class KernelOutbound final : public Outbound {
  public:
@@ -20,8 +86,13 @@ class KernelOutbound final : public Outbound {
     options.send_buffer = large ? options_.udp_send_buffer : 0;
     options.report_errors = true;
     auto socket = UdpSocket::connect(loop_, target, options);
-    if (!socket) return std::unexpected(std::move(socket.error()));
-    return std::unique_ptr<DatagramPath>(std::move(*socket));
+    if (socket && is_reserved((*socket)->fd(), options_.leave_descriptors))
+      socket = std::unexpected(socket_error("cannot open a UDP socket", EMFILE));
+    if (!socket) {
+      tally_->note(socket.error());
+      return std::unexpected(std::move(socket.error()));
+    }
+    return std::make_unique<CountedSocket>(std::move(*socket), tally_);
   }
 
   std::unique_ptr<TcpConnecting> open_tcp(const std::vector<SocketAddress>& targets, Duration timeout,
@@ -30,13 +101,26 @@ class KernelOutbound final : public Outbound {
     addresses.reserve(targets.size());
     for (const SocketAddress& target : targets) addresses.push_back(target.ip());
     const std::uint16_t port = targets.empty() ? 0 : targets.front().port();
-    return happy_eyeballs_connect(loop_, std::move(addresses), port, timeout, {}, std::move(connected));
+    return happy_eyeballs_connect(
+        loop_, std::move(addresses), port, timeout, {},
+        [tally = tally_, connected = std::move(connected)](Result<std::unique_ptr<ByteStream>> result) {
+          if (!result) tally->note(result.error());
+          connected(std::move(result));
+        });
+  }
+
+  OutboundStats stats() const override {
+    OutboundStats stats = tally_->gone;
+    for (const auto* socket = tally_->first; socket != nullptr; socket = socket->next())
+      add(stats.udp, socket->stats());
+    return stats;
   }
 
  private:
   EventLoop& loop_;
   OutboundOptions options_;
   std::unique_ptr<Resolver> resolver_;
+  std::shared_ptr<Tally> tally_ = std::make_shared<Tally>();
 };
 
 }  // namespace

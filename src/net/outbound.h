@@ -6,12 +6,19 @@
 #include "net/event_loop.h"
 #include "net/resolver.h"
 #include "net/tcp.h"
+#include "net/udp_socket.h"
 
 #include <cstdint>
 #include <memory>
 #include <vector>
 
 namespace sallyport::net {
+
+/// What the sockets that were opened add up to, those that are gone too.
+struct OutboundStats {
+  UdpSocketStats udp;
+  std::uint64_t shortages = 0;  ///< not opened for want of descriptors or memory
+};
 
 enum class UdpBuffers : std::uint8_t {
   large,   ///< for full speed
@@ -31,6 +38,8 @@ class Outbound {
   /// this call.
   virtual std::unique_ptr<TcpConnecting> open_tcp(const std::vector<SocketAddress>& targets, Duration timeout,
                                                   TcpConnected connected) = 0;
+  /// A simulated network has no sockets, and so counts nothing.
+  virtual OutboundStats stats() const { return {}; }
 };
 
 /// What the sockets of a kernel Outbound are opened with.
@@ -38,6 +47,8 @@ struct OutboundOptions {
   std::size_t udp_receive_buffer =
       7 * 1024 * 1024;  ///< bytes; a proxy with many flows wants less than a client
   std::size_t udp_send_buffer = 7 * 1024 * 1024;
+  /// UDP sockets leave this many of the last descriptors that the process may have to others.
+  unsigned leave_descriptors = 0;
 };
 
 /// Sockets of the kernel and the system's resolver. `loop` must outlive the result.

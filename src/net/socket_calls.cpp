@@ -4,6 +4,7 @@
 #include <string_view>
 #include <system_error>
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 namespace sallyport::net {
@@ -70,6 +71,12 @@ SocketAddress local_address(int fd) {
   socklen_t length = sizeof storage;
   if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return SocketAddress();
   return SocketAddress(reinterpret_cast<const sockaddr*>(&storage), length);
+}
+
+bool is_reserved(int fd, unsigned reserve) {
+  rlimit limit{};
+  if (reserve == 0 || ::getrlimit(RLIMIT_NOFILE, &limit) != 0) return false;
+  return static_cast<rlim_t>(fd) + reserve >= limit.rlim_cur;
 }
 
 bool is_wildcard_v6(const SocketAddress& address) {

@@ -17,6 +17,10 @@ bool set_socket_option(int fd, int level, int name, int value);
 /// The address that the socket is bound to.
 SocketAddress local_address(int fd);
 
+/// Whether `fd` is one of the last `reserve` descriptors that the process may have. The kernel always gives
+/// the lowest that is free, so these come when nearly all others are taken.
+bool is_reserved(int fd, unsigned reserve);
+
 /// [::], which with IPV6_V6ONLY off also takes IPv4.
 bool is_wildcard_v6(const SocketAddress& address);
 

@@ -62,6 +62,11 @@ class Listener final : public TcpListener, private FdWatcher {
         if (error == EAGAIN || is_shortage(error)) break;
         continue;  // a connection that was gone before it was accepted
       }
+      if (is_reserved(fd.get(), options_.leave_descriptors)) {
+        fd.reset();
+        pause(EMFILE);
+        break;
+      }
       hand_out(std::move(fd), SocketAddress(reinterpret_cast<const sockaddr*>(&storage), length));
     }
   }
@@ -72,11 +77,12 @@ class Listener final : public TcpListener, private FdWatcher {
     if (options_.no_delay) set_socket_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
     auto watch = FdWatch::open(loop_, std::move(fd), *this);
     if (!watch) return pause(static_cast<int>(watch.error().code));
-    accepted_(std::make_unique<TcpStream>(loop_, std::move(*watch), remote));
+    accepted_(std::make_unique<TcpStream>(loop_, std::move(*watch), remote, options_.counters));
   }
 
   /// The connections wait in the kernel's queue meanwhile; trying on would only burn the processor.
   void pause(int error) {
+    if (options_.counters != nullptr) ++options_.counters->shortages;
     watch_.want_readable(false);
     resume_.arm(loop_.timers().now() + pause_without_descriptors);
     static LogOnce once;
@@ -133,7 +139,7 @@ class Connecting final : public TcpConnecting, private FdWatcher {
     socklen_t length = sizeof error;
     ::getsockopt(watch_.fd(), SOL_SOCKET, SO_ERROR, &error, &length);
     if (error != 0) return fail(error);
-    answer(std::make_unique<TcpStream>(loop_, std::move(watch_), remote_));
+    answer(std::make_unique<TcpStream>(loop_, std::move(watch_), remote_, options_.counters));
   }
 
   void fail(int error) {

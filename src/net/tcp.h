@@ -5,14 +5,25 @@
 #include "net/byte_stream.h"
 #include "net/event_loop.h"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 
 namespace sallyport::net {
 
+/// What the streams of a listener carried, and how often it could not accept.
+struct TcpCounters {
+  std::uint64_t bytes_in = 0, bytes_out = 0;
+  std::uint64_t shortages = 0;  ///< connections refused or made to wait for want of descriptors or memory
+};
+
 struct TcpOptions {
   bool reuse_port = false;
   bool no_delay = true;
+  /// A listener leaves this many of the last descriptors that the process may have to others: a connection
+  /// that would take one is closed, and the listener pauses.
+  unsigned leave_descriptors = 0;
+  TcpCounters* counters = nullptr;  ///< counted in, where not null; outlives the listener and its streams
 };
 
 class TcpListener {

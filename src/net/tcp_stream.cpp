@@ -27,8 +27,9 @@ MutableBytes read_buffer() {
 
 }  // namespace
 
-TcpStream::TcpStream(EventLoop& loop, FdWatch watch, const SocketAddress& remote)
+TcpStream::TcpStream(EventLoop& loop, FdWatch watch, const SocketAddress& remote, TcpCounters* counters)
     : watch_(std::move(watch)),
+      counters_(counters),
       path_{local_address(watch_.fd()), remote},
       flush_(loop.timers(), [this](Time) { flush_or_fail(); }) {
   watch_.set_watcher(*this);
@@ -119,6 +120,7 @@ int TcpStream::flush() {
 }
 
 void TcpStream::drop_sent(std::size_t count) {
+  if (counters_ != nullptr) counters_->bytes_out += count;
   queued_ -= count;
   while (count > 0) {
     Chunk& chunk = queue_[next_];
@@ -169,6 +171,7 @@ void TcpStream::on_readable() {
       return;
     }
     const auto size = static_cast<std::size_t>(count);
+    if (counters_ != nullptr) counters_->bytes_in += size;
     receiver_->on_bytes(Bytes(buffer).first(size));
     if (guard.gone() || receiver_ == nullptr || !reading_ || size < buffer.size()) break;
   }

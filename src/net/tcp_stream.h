@@ -5,6 +5,7 @@
 #include "net/byte_stream.h"
 #include "net/event_loop.h"
 #include "net/fd_watch.h"
+#include "net/tcp.h"
 
 #include <vector>
 
@@ -13,8 +14,8 @@ namespace sallyport::net {
 /// Every callback of the receiver may destroy the stream.
 class TcpStream final : public ByteStream, private FdWatcher {
  public:
-  /// `watch` holds the connected socket.
-  TcpStream(EventLoop& loop, FdWatch watch, const SocketAddress& remote);
+  /// `watch` holds the connected socket. `counters`: not owned; may be null.
+  TcpStream(EventLoop& loop, FdWatch watch, const SocketAddress& remote, TcpCounters* counters);
   ~TcpStream() override;
 
   void set_receiver(ByteStreamReceiver* receiver) override;
@@ -38,6 +39,7 @@ class TcpStream final : public ByteStream, private FdWatcher {
   void fail(int error);
 
   FdWatch watch_;
+  TcpCounters* const counters_;
   ByteStreamReceiver* receiver_ = nullptr;
   NetPath path_;
   std::vector<Chunk> queue_;  // from next_ on; what lies before it was sent

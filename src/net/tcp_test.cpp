@@ -296,6 +296,55 @@ TEST(Tcp, OutOfDescriptorsTheListenerPausesAndThenGoesOn) {
   EXPECT_NE(said.find("ulimit -n"), std::string::npos) << said;
 }
 
+TEST(Tcp, TheLastDescriptorsAreLeftToOthers) {
+  if (sanitized) GTEST_SKIP() << "the sanitizers' own checks need descriptors";
+  EventLoop loop;
+  TcpCounters counters;
+  std::vector<std::unique_ptr<ByteStream>> accepted;
+  const auto listener = std::move(*TcpListener::listen(
+      loop, SocketAddress::parse("127.0.0.1:0").value(), {.leave_descriptors = 8, .counters = &counters},
+      [&](auto stream) { accepted.push_back(std::move(stream)); }));
+  std::vector<std::unique_ptr<TcpConnecting>> connecting;
+  std::vector<Result<std::unique_ptr<ByteStream>>> connected;
+  const auto connect = [&] {
+    connecting.push_back(tcp_connect(loop, listener->local(), 5s, {},
+                                     [&](auto result) { connected.push_back(std::move(result)); }));
+  };
+  connect();
+  run_until(loop, [&] { return accepted.size() == 1; });
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  const int next_free = UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)).get();
+  const rlimit tight{static_cast<rlim_t>(next_free + 4), before.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &tight);
+  connect();
+  run_until(loop, [&] { return counters.shortages == 1; });
+  EXPECT_EQ(accepted.size(), 1u);
+  // There is one for whoever needs it.
+  EXPECT_TRUE(UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)));
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  connect();
+  run_until(loop, [&] { return accepted.size() == 2; });
+}
+
+TEST(Tcp, BytesOfAListenerAreCounted) {
+  EventLoop loop;
+  TcpCounters counters;
+  std::unique_ptr<ByteStream> near, far;
+  const auto listener =
+      std::move(*TcpListener::listen(loop, SocketAddress::parse("127.0.0.1:0").value(),
+                                     {.counters = &counters}, [&](auto stream) { far = std::move(stream); }));
+  const auto connecting =
+      tcp_connect(loop, listener->local(), 5s, {}, [&](auto result) { near = std::move(*result); });
+  run_until(loop, [&] { return near && far; });
+  Receiver reader;
+  far->set_receiver(&reader);
+  near->write(as_bytes("hello"));
+  far->write(as_bytes("hi"));
+  run_until(loop, [&] { return counters.bytes_in == 5 && counters.bytes_out == 2; });
+  EXPECT_EQ(counters.shortages, 0u);
+}
+
 TEST(Tcp, TheListenerMayBeDestroyedByWhatItHandsOut) {
   EventLoop loop;
   std::unique_ptr<TcpListener> listener;

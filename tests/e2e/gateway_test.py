@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -127,6 +128,33 @@ class Operation(Running):
         with self.assertRaises((http.client.IncompleteRead, ConnectionError, ssl.SSLError)):
             answer.read()
         self.assertEqual(self.metric("file_transfers_cut_total"), 1)
+
+
+class Shortage(Running):
+    def test_out_of_descriptors(self):
+        gateway = self.gateway("--workers", "1", "--masque", "udp", "--allow", "127.0.0.1")
+        before = self.connect(gateway)
+        used = int(self.metric("process_open_descriptors"))
+        _, hard = resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, (used + 64 + 10, hard))
+        with contextlib.ExitStack() as crowd:
+            for _ in range(40):
+                crowd.enter_context(contextlib.closing(socket.create_connection(("127.0.0.1", gateway.port))))
+            self.wait_until(lambda: self.metric('resource_shortages_total{what="accept"}') > 0, "connections are refused")
+            self.assertEqual(self.page("/healthz"), (200, "alive\n"))
+            refused = subprocess.run([SALLYPORT, "get", "-k", "--http", "h3", "--no-cache", "--via", gateway.url, f"{gateway.url}/small.txt"],
+                                     capture_output=True, text=True, timeout=30)
+            self.assertEqual(refused.returncode, 1, refused.stderr)
+            self.assertGreater(self.metric('resource_shortages_total{what="tunnel"}'), 0)
+            # What is open goes on, and what needs no descriptor is served.
+            before.request("GET", "/small.txt")
+            self.assertEqual(before.getresponse().read(), b"hello\n")
+            self.lab.get_json("--http", "h3", "-o", self.lab.folder / "got", f"{gateway.url}/small.txt")
+            log = gateway.log_path.read_text()
+            self.assertEqual(log.count("cannot accept"), 1, log)
+            self.assertEqual(log.count("cannot open a socket for a tunnel"), 1, log)
+        resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, (hard, hard))
+        self.lab.get_json("--http", "h1", "-o", self.lab.folder / "got", f"{gateway.url}/small.txt")
 
 
 class Ending(Running):
