@@ -122,10 +122,10 @@ void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTo
   out.counter("quic_bytes_total", bytes, figure(totals.bytes_sent), {{"direction", "out"}});
   out.counter("quic_datagrams_total", datagrams, figure(totals.datagrams_received), {{"direction", "in"}});
   out.counter("quic_datagrams_total", datagrams, figure(totals.datagrams_sent), {{"direction", "out"}});
-  out.counter(
-      "quic_datagrams_refused_total",
-      "DATAGRAM frames that a full queue did not take; held and sent later, or counted as dropped by a tunnel.",
-      figure(totals.datagrams_dropped_queue));
+  out.counter("quic_datagrams_refused_total",
+              "DATAGRAM frames that a full queue did not take; held and sent later, or counted as dropped by "
+              "a tunnel.",
+              figure(totals.datagrams_dropped_queue));
   out.counter("quic_datagrams_dropped_total", gone, figure(totals.datagrams_dropped_size),
               {{"reason", "size"}});
   out.counter("quic_datagrams_dropped_total", gone, figure(totals.datagrams_lost), {{"reason", "lost"}});

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import os
 import resource
 import signal
@@ -119,6 +120,56 @@ class Operation(Running):
         before.request("GET", "/small.txt")
         self.assertEqual(before.getresponse().read(), b"hello\n")
 
+    def test_a_new_certificate_under_load(self):
+        """Downloads go on across SIGHUPs, and so do the hosts of connections that were there before."""
+        with open(self.site / "big.bin", "wb") as file:
+            file.truncate(256 << 20)
+        gateway = self.gateway("--workers", "2")
+        certificate, key = self.lab.certificate()
+        old = self.lab.folder / "old.pem"
+        old.write_bytes(certificate.read_bytes())
+        before = self.connect(gateway, old)
+        clients = [self.lab.start([SALLYPORT, "get", "-k", "--http", version, "--no-cache", "-q", "-o", self.lab.folder / f"got-{version}",
+                                   f"{gateway.url}/big.bin"]) for version in ("h3", "h2", "h1")]
+        self.wait_until(lambda: self.metric("file_transfers_open") == len(clients), "the downloads started")
+        for number in range(3):
+            new, new_key = self.lab.folder / "new.pem", self.lab.folder / "new-key.pem"
+            harness.run(SALLYPORT, "cert", "self-signed", f"{number}.test", "--cert", new, "--key", new_key)
+            os.replace(new_key, key)
+            os.replace(new, certificate)
+            gateway.child.send_signal(signal.SIGHUP)
+            self.wait_until(lambda: gateway.log_path.read_text().count("in use for new connections") == number + 1, "it is taken")
+        for client in clients:
+            self.assertEqual(client.child.wait(60), 0, client.last_words())
+        for version in ("h3", "h2", "h1"):
+            self.assertEqual((self.lab.folder / f"got-{version}").stat().st_size, 256 << 20)
+        # The new certificate does not cover 127.0.0.1; the one that this connection was opened with does.
+        before.request("GET", "/small.txt")
+        answer = before.getresponse()
+        self.assertEqual((answer.status, answer.read()), (200, b"hello\n"))
+        before.close()
+        self.assertEqual(self.metric("file_transfers_cut_total"), 0)
+
+    def test_a_full_disk_stops_no_download(self):
+        """qlog records are dropped and counted when the disk is full; what was written stays whole."""
+        small = self.lab.folder / "small-disk"
+        small.mkdir()
+        try:
+            harness.run("mount", "-t", "tmpfs", "-o", "size=64k", "none", small)
+        except harness.Failure as failure:
+            self.skipTest(str(failure))
+        self.addCleanup(harness.run, "umount", "-l", small)
+        gateway = self.gateway("--qlog", small)
+        for version in ("h3", "h1"):
+            self.lab.get_json("--http", version, "-o", self.lab.folder / "got", f"{gateway.url}/file.bin")
+            self.assertEqual(harness.sha256(self.lab.folder / "got"), harness.sha256(self.site / "file.bin"))
+        self.wait_until(lambda: self.metric("qlog_events_dropped_total") > 0, "what did not fit is counted")
+        traces = list(small.glob("*.sqlog"))
+        self.assertTrue(traces)
+        for trace in traces:
+            for record in trace.read_text().split("\x1e")[1:]:
+                self.assertIsInstance(json.loads(record), dict)
+
     def test_a_cut_file_never_looks_whole(self):
         gateway = self.gateway()
         connection = self.connect(gateway)
@@ -185,6 +236,59 @@ class Ending(Running):
         self.assertEqual(client.child.wait(60), 0)
         self.assertEqual((self.lab.folder / "got").stat().st_size, 256 << 20)
         self.assertEqual(gateway.child.wait(5), 0)
+
+    def tunnels(self, gateway, target):
+        """Two CONNECT tunnels to `target` through HTTP/1.1, as sockets of which nothing but the tunnel's bytes come."""
+        opened = []
+        for _ in range(2):
+            plain = self.connect(gateway).sock
+            plain.sendall(f"CONNECT 127.0.0.1:{target} HTTP/1.1\r\nHost: 127.0.0.1:{target}\r\n\r\n".encode())
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += plain.recv(1)
+            self.assertIn(b" 200 ", head)
+            opened.append(plain)
+        return opened
+
+    def test_tunnels_go_on_until_they_end(self):
+        gateway = self.gateway("--masque", "tcp", "--allow", "127.0.0.1", "--grace", "60")
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            tunnels = self.tunnels(gateway, server.getsockname()[1])
+            ends = [server.accept()[0] for _ in tunnels]
+            gateway.child.send_signal(signal.SIGTERM)
+            self.wait_until(lambda: self.page("/readyz")[0] == 503, "draining")
+            with self.assertRaises(ConnectionError):
+                self.connect(gateway)
+            for tunnel, end in zip(tunnels, ends):
+                tunnel.sendall(b"up")
+                self.assertEqual(end.recv(10), b"up")
+                end.sendall(b"down")
+                self.assertEqual(tunnel.recv(10), b"down")
+            self.assertTrue(gateway.alive())
+            for tunnel, end in zip(tunnels, ends):
+                end.sendall(b"last")
+                end.close()
+                self.assertEqual(tunnel.recv(10), b"last")
+                tunnel.close()
+            self.assertEqual(gateway.child.wait(10), 0)
+
+    def test_tunnels_end_with_the_grace_time(self):
+        gateway = self.gateway("--masque", "tcp,udp", "--allow", "127.0.0.1", "--grace", "0.3")
+        origin = self.lab.gateway("--files", self.site, name="origin")
+        with open(self.site / "big.bin", "wb") as file:
+            file.truncate(4 << 30)
+        client = self.lab.start([SALLYPORT, "get", "-k", "--http", "h3", "--no-cache", "-q", "--via", gateway.url, "-o", "/dev/null",
+                                 f"{origin.url}/big.bin"])
+        self.wait_until(lambda: self.metric('masque_tunnels_open{protocol="udp"}') == 1, "a UDP tunnel is open")
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            tunnels = self.tunnels(gateway, server.getsockname()[1])
+            ends = [server.accept()[0] for _ in tunnels]
+            gateway.child.send_signal(signal.SIGTERM)
+            self.assertEqual(gateway.child.wait(10), 0)
+            for end in ends:
+                with end, contextlib.suppress(ConnectionError):
+                    self.assertEqual(end.recv(10), b"")
+        self.assertEqual(client.child.wait(60), 1)
 
     def test_ends_after_the_grace_time(self):
         gateway = self.gateway("--grace", "0.3")
