@@ -52,7 +52,7 @@ class SimGateway::Download final : public Answer {
 
  private:
   void write(http::Exchange& exchange) {
-    while (sent_ < size_ && exchange.queued_bytes() <= http::Exchange::high_water) {
+    while (sent_ < size_ && exchange.can_write() && exchange.queued_bytes() <= http::Exchange::high_water) {
       Chunk chunk = Chunk::allocate(std::min<std::uint64_t>(Chunk::pooled_size, size_ - sent_));
       fill_content(sent_, chunk.mutable_bytes());
       sent_ += chunk.size();
