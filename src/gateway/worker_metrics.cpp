@@ -176,6 +176,7 @@ void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTo
   out.counter("udp_dropped_total", lost, figure(socket.dropped_too_large), {{"reason", "too_large"}});
   out.counter("udp_dropped_total", lost, figure(socket.dropped_error), {{"reason", "error"}});
   out.counter("udp_dropped_total", lost, figure(socket.dropped_kernel), {{"reason", "receive_buffer"}});
+  out.counter("udp_dropped_total", lost, figure(socket.dropped_truncated), {{"reason", "truncated"}});
 }
 
 void Worker::collect_masque(MetricSet& out) const {
@@ -217,6 +218,8 @@ void Worker::collect_masque(MetricSet& out) const {
   out.counter("masque_socket_dropped_total", lost, figure(outbound.udp.dropped_too_large),
               {{"reason", "too_large"}});
   out.counter("masque_socket_dropped_total", lost, figure(outbound.udp.dropped_error), {{"reason", "error"}});
+  out.counter("masque_socket_dropped_total", lost, figure(outbound.udp.dropped_truncated),
+              {{"reason", "truncated"}});
   out.counter("masque_socket_calls_total", calls, figure(outbound.udp.receive_calls), {{"direction", "in"}});
   out.counter("masque_socket_calls_total", calls, figure(outbound.udp.send_calls), {{"direction", "out"}});
   out.counter("resource_shortages_total", shortages, figure(outbound.shortages), {{"what", "tunnel"}});
