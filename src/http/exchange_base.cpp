@@ -141,7 +141,7 @@ void ExchangeBase::consume(std::size_t bytes) {
 }
 
 void ExchangeBase::sent_body(std::size_t bytes) {
-  if (bytes > 0) touch();
+  if (bytes > 0) touch_sent();
   if (handler_ == nullptr || ended_ || queue_.size() > high_water / 2) return;
   if (was_high_) {
     was_high_ = false;
@@ -156,7 +156,7 @@ void ExchangeBase::sent_body(std::size_t bytes) {
 void ExchangeBase::sent_end() {
   assert(send_ == Send::finished || ended_);
   send_ = Send::ended;
-  touch();
+  touch_sent();
 }
 
 // Datagrams and capsules
@@ -379,10 +379,18 @@ Time ExchangeBase::stall_deadline() const {
   if (ended_ || (is_tunnel() && !(end_queued() && receive_done()))) return never;
   const Limits& limits = set_.limits();
   if (server_ && receive_ == Receive::head) return moved_ + limits.header_timeout;
+  // Messages of one connection may wait for each other (RFC 9218 §10): a response that is not there yet may
+  // stand behind another one that moves, and so may a request for which there is no stream yet.
   const bool peer_owes = !receive_done() && unconsumed_ == 0;
+  const Time owed_since = server_ ? moved_ : std::max(moved_, set_.moved_);
+  // So may what we send; only flow control of the stream's own is aimed at it.
   const bool peer_holds = !queue_.empty() || send_ == Send::finished;
+  const Time held_since = peer_blocks() ? moved_ : std::max(moved_, set_.sent_);
   // A server's handler that takes its time (an upstream does) is not the peer's doing.
-  return peer_owes || peer_holds ? moved_ + limits.idle_timeout : never;
+  Time deadline = never;
+  if (peer_owes) deadline = owed_since + limits.idle_timeout;
+  if (peer_holds) deadline = std::min(deadline, held_since + limits.idle_timeout);
+  return deadline;
 }
 
 }  // namespace sallyport::http

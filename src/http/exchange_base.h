@@ -73,6 +73,8 @@ class ExchangeSet {
   ExchangeBase* ending_ = nullptr;  // singly linked, oldest first
   ExchangeBase* ending_last_ = nullptr;
   std::size_t size_ = 0;
+  Time moved_{};  // when a message last moved, of any exchange that is no tunnel
+  Time sent_{};   // when anything of any exchange was last sent
   net::Deferred end_;
   net::Timer stalled_;
 };
@@ -154,7 +156,15 @@ class ExchangeBase : public Exchange {
   bool takes_datagrams() const { return !ended_ && (is_tunnel() || (server_ && capsules_ && status_ == 0)); }
   ExchangeHandler* handler() const { return handler_; }
   /// Something moved: puts off the idle timeout.
-  void touch() { moved_ = set_.timers().now(); }
+  void touch() {
+    moved_ = set_.timers().now();
+    if (!is_tunnel()) set_.moved_ = moved_;
+  }
+  /// The same, of what was sent.
+  void touch_sent() {
+    touch();
+    set_.sent_ = moved_;
+  }
 
  protected:
   ExchangeBase(ExchangeSet& set, Connection& connection, Version version, bool server);
@@ -177,6 +187,8 @@ class ExchangeBase : public Exchange {
   /// Asks the peer to stop sending.
   virtual void submit_stop(ResetCode code) = 0;
   virtual void submit_credit(std::size_t bytes) = 0;
+  /// The peer itself holds back what this exchange sends, not what is sent before it.
+  virtual bool peer_blocks() const = 0;
   /// A tunnel came to stand (see is_tunnel()).
   virtual void tunnel_opened() {}
   /// A capsule passed, for traces.

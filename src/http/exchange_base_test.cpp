@@ -37,6 +37,7 @@ class FakeExchange final : public ExchangeBase {
   }
   void submit_stop(ResetCode) override { log.push_back("stop"); }
   void submit_credit(std::size_t bytes) override { credit += bytes; }
+  bool peer_blocks() const override { return true; }
   void tunnel_opened() override { log.push_back("tunnel"); }
 };
 

@@ -186,6 +186,7 @@ struct H2Callbacks {
     switch (frame->hd.type) {
       case NGHTTP2_HEADERS:
       case NGHTTP2_DATA:
+        exchange->touch_sent();
         if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) break;
         exchange->sent_end();
         if (exchange->wants_stop()) {

@@ -239,6 +239,23 @@ TEST_F(H2PairTest, ThousandRequestsOverAHundredStreams) {
   EXPECT_LE(most, 100u);
 }
 
+// What waits behind another response is not what its peer holds back.
+TEST(H2Slow, ResponsesThatWaitForEachOtherDoNotTimeOut) {
+  std::deque<RecordingExchange> all(3);
+  Pair slow(Pair::Speaks::h2, 10'000, 100ms, {.idle_timeout = 5s});
+  slow.requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(200));
+    exchange.write(Chunk::allocate(2'000'000));
+    exchange.finish();
+  };
+  for (RecordingExchange& one : all) slow.client->request(get("/"), one, true);
+  slow.clock.pass(90s);
+  for (const RecordingExchange& one : all) {
+    EXPECT_EQ(one.body.size(), 2'000'000u);
+    EXPECT_TRUE(one.is_well()) << (one.error ? one.error->message : "not closed");
+  }
+}
+
 TEST_F(H2PairTest, UrgentResponsesComeFirst) {
   pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
     exchange.respond(status(200));

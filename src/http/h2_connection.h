@@ -37,6 +37,10 @@ class H2Connection final : public StreamConnection {
   void reset(H2Exchange& exchange, ResetCode code);
   void credit(H2Exchange& exchange, H2Window& window, std::size_t bytes);
   void credit_connection(std::size_t bytes);
+  /// The peer gives this stream no credit.
+  bool is_stream_blocked(std::int32_t id) const {
+    return nghttp2_session_get_stream_remote_window_size(session_.get(), id) == 0;
+  }
   using StreamConnection::send_soon;
 
  private:

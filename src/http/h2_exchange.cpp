@@ -50,4 +50,8 @@ void H2Exchange::submit_credit(std::size_t bytes) {
   h2_.credit(*this, window_, bytes);
 }
 
+bool H2Exchange::peer_blocks() const {
+  return attached_ && h2_.is_stream_blocked(id_);
+}
+
 }  // namespace sallyport::http

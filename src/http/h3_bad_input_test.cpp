@@ -472,6 +472,27 @@ TEST(H3BadInput, SlowReaderTimesOut) {
   EXPECT_EQ(pair.server().open_exchanges(), 0u);
 }
 
+TEST(H3BadInput, StreamWithoutCreditTimesOutWhileAnotherMoves) {
+  RawClient pair;
+  pair.server_limits.idle_timeout = 5s;
+  pair.client_options.config.initial_stream_window = 32 * 1024;
+  pair.raw.consumes = false;
+  pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond({.status = 200});
+    exchange.write(Chunk::allocate(200 * 1024));
+  };
+  ASSERT_TRUE(pair.meet());
+  const auto held = pair.say(headers(request_lines()), true);
+  const auto moving = pair.say(headers(request_lines()), true);
+  for (int second = 0; second < 14; ++second) {
+    pair.connection->consume(moving, 4000);
+    pair.run_for(1s);
+  }
+  EXPECT_EQ(pair.requests.requests[0]->handler.closed, 1);
+  EXPECT_EQ(pair.requests.requests[1]->handler.closed, 0);
+  EXPECT_EQ(pair.reset_with(held), code(H3Code::request_cancelled));
+}
+
 // A server that lies
 
 struct Lie {

@@ -205,7 +205,7 @@ bool H3Exchange::offer(std::span<::iovec> pieces, std::size_t& count, bool& fin)
 
 void H3Exchange::on_written(std::size_t bytes) {
   if (is_ending()) return;
-  touch();
+  touch_sent();
   out_.sent(bytes);
   if (fin_offered_ && bytes == offered_) {
     fin_sent_ = true;
@@ -218,6 +218,7 @@ void H3Exchange::on_written(std::size_t bytes) {
 
 void H3Exchange::on_blocked() {
   flow_blocked_ = true;
+  touch();  // it had its turn
   h3_.scheduler().remove(*this);
 }
 

@@ -401,6 +401,39 @@ TEST(H3Exchange, ResponsesAreNotInterleavedUnlessIncremental) {
   }
 }
 
+TEST(H3Exchange, ResponsesThatWaitForEachOtherDoNotTimeOut) {
+  H3Pair pair;
+  pair.server_limits.idle_timeout = pair.client_limits.idle_timeout = 5s;
+  // Some 2 Mbit/s.
+  Time window{};
+  std::size_t passed = 0;
+  pair.link.server.filter = [&](Bytes datagram) {
+    if (pair.simulation.timers.now() - window > 100ms) {
+      window = pair.simulation.timers.now();
+      passed = 0;
+    }
+    passed += datagram.size();
+    return passed <= 25'000;
+  };
+  pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond({.status = 200});
+    exchange.write(Chunk::allocate(2'000'000));
+    exchange.finish();
+  };
+  ASSERT_TRUE(pair.establish());
+  std::vector<RecordingExchange*> all;
+  for (int i = 0; i < 3; ++i) {
+    all.push_back(&pair.handler());
+    pair.client->request(get("/"), *all.back(), true);
+  }
+  ASSERT_TRUE(pair.run_until(
+      [&] { return all[0]->closed + all[1]->closed + all[2]->closed == 3; }, 300s));
+  for (const RecordingExchange* const one : all) {
+    EXPECT_EQ(one->body.size(), 2'000'000u);
+    EXPECT_TRUE(one->is_well()) << (one->error ? one->error->message : "not closed");
+  }
+}
+
 // 0-RTT (RFC 8470)
 
 struct Returning : H3Pair {

@@ -141,12 +141,60 @@ class Clock {
   }
 };
 
+/// One direction of a link with a rate: hands on one piece of its end's stream, then rests.
+class SlowEnd final : public net::ByteStreamReceiver {
+ public:
+  SlowEnd(net::Timers& timers, std::unique_ptr<net::ByteStream> given, Duration pause)
+      : stream(std::move(given)), timers_(timers), pause_(pause), rest_(timers, [this](Time) {
+          if (!gone_) stream->set_reading(true);
+        }) {
+    stream->set_receiver(this);
+    stream->set_reading(true);
+  }
+  void on_bytes(Bytes bytes) override {
+    to->stream->write(bytes);
+    stream->set_reading(false);
+    rest_.arm(timers_.now() + pause_);
+  }
+  void on_end() override { to->stream->finish(); }
+  void on_stream_error(const Error&) override {
+    gone_ = true;
+    to->stream->close();
+  }
+
+  std::unique_ptr<net::ByteStream> stream;
+  SlowEnd* to = nullptr;
+
+ private:
+  net::Timers& timers_;
+  const Duration pause_;
+  net::Timer rest_;
+  bool gone_ = false;
+};
+
 /// A client and a server of the same version, joined.
 class Pair {
  public:
   enum class Speaks : std::uint8_t { h1, h2 };
+  Clock clock;
   explicit Pair(Speaks speaks, std::size_t piece = 64 * 1024, const Limits& limits = {}) {
     auto [near, far] = net::make_memory_streams(clock.timers, {.piece = piece});
+    join(speaks, std::move(near), std::move(far), limits);
+  }
+  /// Joined by a link that carries `piece` bytes in each `pause`, either way.
+  Pair(Speaks speaks, std::size_t piece, Duration pause, const Limits& limits) {
+    auto [near, middle] = net::make_memory_streams(clock.timers, {.piece = piece});
+    auto [other, far] = net::make_memory_streams(clock.timers, {.piece = piece});
+    up_ = std::make_unique<SlowEnd>(clock.timers, std::move(middle), pause);
+    down_ = std::make_unique<SlowEnd>(clock.timers, std::move(other), pause);
+    up_->to = down_.get();
+    down_->to = up_.get();
+    join(speaks, std::move(near), std::move(far), limits);
+  }
+
+ private:
+  void join(Speaks speaks, std::unique_ptr<net::ByteStream> near, std::unique_ptr<net::ByteStream> far,
+            const Limits& limits) {
     const StreamSecurity security{"example.com", "TLS1.3 AES-128-GCM"};
     if (speaks == Speaks::h1) {
       client = make_h1_client(clock.timers, std::move(near), security, client_events, limits);
@@ -157,7 +205,9 @@ class Pair {
     }
   }
 
-  Clock clock;
+  std::unique_ptr<SlowEnd> up_, down_;
+
+ public:
   RecordingConnection client_events, server_events;
   RecordingServer requests;
   std::unique_ptr<Connection> client, server;
