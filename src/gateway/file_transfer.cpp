@@ -47,8 +47,8 @@ void FileTransfer::fill(http::Exchange& exchange) {
   if (!is_unchanged()) {
     ended_ = true;
   } else {
-    while (!ended_ && at_ < pieces_.size() && exchange.queued_bytes() <= http::Exchange::high_water)
-      ended_ = !send_some(exchange);
+    for (std::size_t room; !ended_ && at_ < pieces_.size() && (room = exchange.room()) > 0;)
+      ended_ = !send_some(exchange, room);
   }
   if (ended_) {
     ++counters_.cut;
@@ -64,7 +64,7 @@ void FileTransfer::fill(http::Exchange& exchange) {
   }
 }
 
-bool FileTransfer::send_some(http::Exchange& exchange) {
+bool FileTransfer::send_some(http::Exchange& exchange, std::size_t room) {
   auto& [head, range] = pieces_[at_];
   if (!head.empty()) {
     exchange.write(as_bytes(head));
@@ -72,7 +72,7 @@ bool FileTransfer::send_some(http::Exchange& exchange) {
     head.clear();
   }
   if (range.size > 0) {
-    auto chunk = Chunk::allocate(std::min<std::uint64_t>(range.size, Chunk::pooled_size));
+    auto chunk = Chunk::allocate(std::min<std::uint64_t>(range.size, room));
     ssize_t count;
     do {
       count = ::pread(file_->fd.get(), chunk.mutable_bytes().data(), chunk.size(),

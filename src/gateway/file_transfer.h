@@ -50,7 +50,7 @@ class FileTransfer final : public http::ExchangeHandler {
 
  private:
   void fill(http::Exchange& exchange);
-  bool send_some(http::Exchange& exchange);
+  bool send_some(http::Exchange& exchange, std::size_t room);
   /// Whether what was promised in the head is still what the file holds.
   bool is_unchanged() const;
 

@@ -46,7 +46,7 @@ class ExchangeHandler {
   virtual void on_trailers(Exchange&, const Fields&) {}
   /// The peer's message is complete.
   virtual void on_end(Exchange&) = 0;
-  /// queued_bytes() fell to half of high_water after it had been above.
+  /// There is room() again after it was 0: queued_bytes() fell to half of high_water, or to nothing.
   virtual void on_writable(Exchange&) {}
 
   /// One HTTP datagram's payload (context ID and what follows), from a DATAGRAM frame or a DATAGRAM capsule.
@@ -89,10 +89,14 @@ class Exchange {
   /// Server: the final response; `end` when no body follows. Over HTTP/1.1 the framing (content-length,
   /// chunked, upgrade) is chosen here.
   virtual void respond(const Response& head, bool end = false) = 0;
-  /// Takes all of it. Pause when queued_bytes() passes high_water.
+  /// Takes all of it. Pause when room() is 0, or at the latest when queued_bytes() passes high_water.
   virtual void write(Chunk body) = 0;
-  void write(Bytes body) { write(Chunk::copy_of(body)); }
+  /// Copies; small pieces are gathered.
+  virtual void write(Bytes body) { write(Chunk::copy_of(body)); }
   virtual std::size_t queued_bytes() const = 0;
+  /// How large the next piece is best made now; 0: wait for on_writable, which will come. Less where much is
+  /// queued on all of the connection, so that many that nobody reads do not hold as much as one each.
+  virtual std::size_t room() { return queued_bytes() > high_water ? 0 : Chunk::pooled_size; }
   /// Ends our message, with trailers or without.
   virtual void finish(const Fields& trailers = {}) = 0;
   /// Ends both directions at once. on_closed follows in a later turn.

@@ -13,6 +13,9 @@ namespace {
 constexpr std::uint8_t max_informational = 64;
 // RFC 9298 §5: no UDP payload, and so no datagram of ours, is longer.
 constexpr std::size_t max_capsule_datagram = 65'535;
+// What may be queued on a connection before each exchange is given small pieces only, and one at a time.
+constexpr std::size_t connection_high_water = 1024 * 1024;
+constexpr std::size_t small_piece = 16 * 1024;
 
 // Apart from the list, because it is asked after the list's end: an exchange may die with another
 // thread-local object.
@@ -51,6 +54,7 @@ ExchangeBase::ExchangeBase(ExchangeSet& set, Connection& connection, Version ver
 }
 
 ExchangeBase::~ExchangeBase() {
+  drop_queue();
   if (server_) recycled_requests.give(std::move(request_));
 }
 
@@ -60,10 +64,16 @@ void ExchangeBase::begin_request(Request request, ExchangeHandler& handler, bool
   request_ = std::move(request);
   handler_ = &handler;
   send_ = end ? Send::finished : Send::body;
-  if (!end && !request_.is_connect())
+  if (!request_.is_connect())
     if (const auto length = request_.fields.find("content-length"))
       if (const auto number = parse_content_length(*length)) declared_ = static_cast<std::int64_t>(*number);
   ++set_.counters.requests;
+}
+
+bool ExchangeBase::check_length() {
+  if (!end_queued() || declared_ <= 0) return true;
+  mismatch("a request without the body that its content-length promises");
+  return false;
 }
 
 void ExchangeBase::inform(const Response& head) {
@@ -91,17 +101,56 @@ void ExchangeBase::respond(const Response& head, bool end) {
   if (is_tunnel() && !ended_) tunnel_opened();
 }
 
-void ExchangeBase::write(Chunk body) {
+bool ExchangeBase::may_write(std::size_t size) {
   assert(ended_ || send_ != Send::head);
-  if (ended_ || send_ != Send::body || body.empty()) return;
+  if (ended_ || send_ != Send::body || size == 0) return false;
   if (declared_ >= 0) {
-    if (body.size() > static_cast<std::uint64_t>(declared_))
-      return mismatch("a body longer than its content-length");
-    declared_ -= static_cast<std::int64_t>(body.size());
+    if (size > static_cast<std::uint64_t>(declared_)) {
+      mismatch("a body longer than its content-length");
+      return false;
+    }
+    declared_ -= static_cast<std::int64_t>(size);
   }
-  queue_.push(std::move(body));
-  was_high_ = was_high_ || queue_.size() > high_water;
+  return true;
+}
+
+void ExchangeBase::queue_grew(std::size_t before) {
+  set_.queued_ += queue_.size() - before;
+  waits_ = waits_ || queue_.size() > high_water;
   submit_body();
+}
+
+void ExchangeBase::drop_queue() {
+  set_.queued_ -= queue_.size();
+  queue_.clear();
+}
+
+void ExchangeBase::write(Chunk body) {
+  if (!may_write(body.size())) return;
+  const std::size_t before = queue_.size();
+  queue_.push(std::move(body));
+  queue_grew(before);
+}
+
+void ExchangeBase::write(Bytes body) {
+  if (!may_write(body.size())) return;
+  const std::size_t before = queue_.size();
+  queue_.append(body);
+  queue_grew(before);
+}
+
+bool ExchangeBase::datagrams_full() const {
+  return queue_.size() > (set_.queued_ <= connection_high_water ? high_water : small_piece);
+}
+
+std::size_t ExchangeBase::room() {
+  std::size_t room = 0;
+  if (set_.queued_ <= connection_high_water)
+    room = queue_.size() > high_water ? 0 : Chunk::pooled_size;
+  else if (queue_.empty())
+    room = small_piece;
+  waits_ = waits_ || room == 0;
+  return room;
 }
 
 void ExchangeBase::finish(const Fields& trailers) {
@@ -141,13 +190,15 @@ void ExchangeBase::consume(std::size_t bytes) {
 }
 
 void ExchangeBase::sent_body(std::size_t bytes) {
+  set_.queued_ -= bytes;
+  set_.count_body(bytes);
   if (bytes > 0) touch_sent();
   if (handler_ == nullptr || ended_ || queue_.size() > high_water / 2) return;
-  if (was_high_) {
-    was_high_ = false;
+  if (waits_ && room() > 0) {
+    waits_ = false;
     handler_->on_writable(*this);
   }
-  if (datagram_refused_ && !ended_) {
+  if (datagram_refused_ && !ended_ && !datagrams_full()) {
     datagram_refused_ = false;
     handler_->on_datagrams_writable(*this);
   }
@@ -176,17 +227,18 @@ bool ExchangeBase::send_datagram(Bytes prefix, Bytes payload) {
     ++set_.counters.datagrams_dropped_size;
     return false;
   }
-  if (queue_.size() > high_water) {
+  if (datagrams_full()) {
     ++set_.counters.datagrams_dropped_queue;
     datagram_refused_ = true;
     return false;
   }
   std::array<std::uint8_t, 16> head;
   const std::size_t head_size = put_capsule_head(head, capsule_datagram, size);
+  const std::size_t before = queue_.size();
   queue_.append(Bytes(head).first(head_size), prefix, payload);
   ++set_.counters.datagrams_out;
   capsule_seen(true, capsule_datagram, size);
-  submit_body();
+  queue_grew(before);
   return true;
 }
 
@@ -194,10 +246,10 @@ void ExchangeBase::send_capsule(std::uint64_t type, Bytes value) {
   if (ended_ || send_ != Send::body) return;
   std::array<std::uint8_t, 16> head;
   const std::size_t head_size = put_capsule_head(head, type, value.size());
+  const std::size_t before = queue_.size();
   queue_.append(Bytes(head).first(head_size), value);
-  was_high_ = was_high_ || queue_.size() > high_water;
   capsule_seen(true, type, value.size());
-  submit_body();
+  queue_grew(before);
 }
 
 void ExchangeBase::received_capsules(Bytes body) {
@@ -302,6 +354,7 @@ void ExchangeBase::received_body(Bytes body) {
     }
     expected_ -= static_cast<std::int64_t>(body.size());
   }
+  set_.count_body(body.size());
   if (capsules_) {
     received_capsules(body);
     return submit_credit(body.size());
@@ -346,7 +399,7 @@ void ExchangeBase::received_stop(bool benign, Error why) {
   ++set_.counters.resets_in;
   if (server_ || !benign) return fail(ResetCode::cancelled, std::move(why));
   send_ = Send::ended;
-  queue_.clear();
+  drop_queue();
 }
 
 // The end
@@ -354,8 +407,10 @@ void ExchangeBase::received_stop(bool benign, Error why) {
 void ExchangeBase::transport_closed(const Error* why) {
   if (ended_) return;
   ended_ = true;
-  queue_.clear();
-  if (!receive_done() || !send_done()) {
+  drop_queue();
+  if (receive_done() && send_done()) {
+    set_.budget.earn(1);
+  } else {
     if (why != nullptr)
       why_ = *why;
     else
@@ -369,7 +424,7 @@ void ExchangeBase::fail(ResetCode code, Error why) {
   ended_ = true;
   why_ = std::move(why);
   ++set_.counters.resets_out;
-  queue_.clear();
+  drop_queue();
   submit_reset(code);
   set_.end_later(*this);
 }

@@ -4,6 +4,7 @@
 // connection.
 #pragma once
 
+#include "http/abuse_budget.h"
 #include "http/capsule.h"
 #include "http/connection.h"
 #include "http/exchange.h"
@@ -26,13 +27,15 @@ class ExchangeOwner {
   /// on_closed was called; the exchange is destroyed when this returns. The place to forget it, and to close
   /// when it was the last.
   virtual void on_exchange_gone(ExchangeBase& exchange) = 0;
+  /// There was no exchange for the idle timeout.
+  virtual void on_idle() {}
 
  protected:
   ~ExchangeOwner() = default;
 };
 
-/// The exchanges of one connection: owns them, ends them outside of their callers, and times out those that
-/// do not move.
+/// The exchanges of one connection: owns them, ends them outside of their callers, times out those that do
+/// not move, and tells when there were none for long.
 class ExchangeSet {
  public:
   ExchangeSet(net::Timers& timers, const Limits& limits, ExchangeOwner& owner);
@@ -52,16 +55,20 @@ class ExchangeSet {
   /// The same, but at once: where no caller of an exchange is on the stack (the connection closed, or is
   /// being destroyed).
   void end_all(const Error& why);
+  /// The connection stands, without exchanges so far: on_idle() is due from now on.
+  void watch_idle();
 
   net::Timers& timers() const { return timers_; }
   const Limits& limits() const { return limits_; }
   ConnectionCounters counters;
+  AbuseBudget budget;  ///< work that was of use fills it, too
 
  private:
   friend class ExchangeBase;
   void end_later(ExchangeBase& exchange);
   void end_exchanges();
   void unlink(ExchangeBase& exchange);
+  void count_body(std::size_t bytes);
   void watch(Time deadline);
   void time_out(Time now);
 
@@ -73,8 +80,11 @@ class ExchangeSet {
   ExchangeBase* ending_ = nullptr;  // singly linked, oldest first
   ExchangeBase* ending_last_ = nullptr;
   std::size_t size_ = 0;
-  Time moved_{};  // when a message last moved, of any exchange that is no tunnel
-  Time sent_{};   // when anything of any exchange was last sent
+  std::size_t queued_ = 0;  // of all exchanges
+  std::size_t bodies_ = 0;  // bytes that moved and have not earned anything yet
+  Time moved_{};            // when a message last moved, of any exchange that is no tunnel
+  Time empty_since_{};      // while size_ is 0
+  Time sent_{};             // when anything of any exchange was last sent
   net::Deferred end_;
   net::Timer stalled_;
 };
@@ -86,8 +96,9 @@ class ExchangeBase : public Exchange {
   // Exchange
   void inform(const Response& head) override;
   void respond(const Response& head, bool end) override;
-  using Exchange::write;
   void write(Chunk body) override;
+  void write(Bytes body) override;
+  std::size_t room() override;
   std::size_t queued_bytes() const override { return queue_.size(); }
   void finish(const Fields& trailers) override;
   void reset(ResetCode code) override;
@@ -108,6 +119,10 @@ class ExchangeBase : public Exchange {
   /// with message_error.
   void received_request(RequestHandler& handler, const Verdict& verdict,
                         std::optional<std::uint64_t> content_length);
+  /// Client, after begin_request(): a length that no body will follow would make the next request on an
+  /// HTTP/1.1 connection the body of this one. False: it failed.
+  bool check_length();
+
   /// Client: a head of status 1xx or a final one. May drop content-length from it, where that means nothing.
   void received_response(Response& head, const Verdict& verdict, std::optional<std::uint64_t> content_length);
   /// A piece of the body, each byte of which cost the peer credit.
@@ -202,6 +217,10 @@ class ExchangeBase : public Exchange {
   enum class Send : std::uint8_t { head, body, finished, ended };
 
   bool body_allowed(unsigned status) const;
+  bool may_write(std::size_t size);
+  void queue_grew(std::size_t before);
+  bool datagrams_full() const;
+  void drop_queue();
   void received_capsules(Bytes body);
   void mismatch(std::string_view what);
   /// When it will have stood still for too long, or `never`.
@@ -223,7 +242,7 @@ class ExchangeBase : public Exchange {
   Send send_ = Send::head;
   bool ended_ = false;              // on_closed is due or done
   std::uint8_t informational_ = 0;  // how many 1xx came
-  bool was_high_ = false;           // queued_bytes() passed high_water
+  bool waits_ = false;              // on_writable is due
   bool datagram_refused_ = false;
   bool discard_body_ = false;  // HEAD, 204, 304: what the handler writes is dropped
 };

@@ -21,12 +21,18 @@ H1Client::~H1Client() {
 }
 
 bool H1Client::can_request() const {
-  return is_open() && current() == nullptr && !closes_afterwards();
+  return is_open() && current() == nullptr && !closes_afterwards() && !has_partial();
 }
 
 void H1Client::shutdown() {
   close_afterwards();
   if (current() == nullptr) end(nullptr);
+}
+
+void H1Client::worked() {
+  // Nobody asked for it. Whatever it is, be it a part of a head that the next response would be read into:
+  // nothing on this connection can be trusted any more.
+  if (current() == nullptr && has_partial()) drop(nullptr);
 }
 
 void H1Client::idled() {
@@ -43,7 +49,7 @@ Exchange& H1Client::request(Request request, ExchangeHandler& handler, bool end)
   exchange.begin_request(std::move(request), handler, end);
   if (!free)
     exchange.fail(ResetCode::refused, {ErrorKind::refused, "the HTTP/1.1 connection takes no request now"});
-  else if (!put_request(exchange, end))
+  else if (exchange.check_length() && !put_request(exchange, end))
     exchange.fail(ResetCode::cancelled, {ErrorKind::usage, "the request cannot be said in HTTP/1.1"});
   return exchange;
 }
@@ -88,8 +94,6 @@ void H1Client::put_response(const Response&, bool) {
 
 void H1Client::head_received(bool done) {
   H1Head& head = parser().head();
-  if (current() == nullptr)
-    return drop(nullptr);  // nobody asked: whatever it is, nothing on this connection can be trusted any more
   if (head.status < 200)
     interim_received(head);
   else

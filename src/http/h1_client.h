@@ -18,12 +18,14 @@ class H1Client final : public H1Connection {
 
  private:
   // H1Connection
-  bool may_begin() const override { return true; }
+  /// Nothing of a response before its request.
+  bool may_begin() const override { return false; }
   void head_received(bool done) override;
   void message_refused(const Error& why) override;
   void cut_off(const Error& why) override;
   void put_response(const Response& head, bool end) override;
   void reset_current(ResetCode code) override;
+  void worked() override;
   void idled() override;
 
   bool put_request(H1Exchange& exchange, bool end);

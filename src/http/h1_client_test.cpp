@@ -159,6 +159,25 @@ TEST_F(H1ClientTest, UnaskedResponseEndsTheConnection) {
   EXPECT_FALSE(client->can_request());
 }
 
+TEST_F(H1ClientTest, BytesBehindAResponseEndTheConnection) {
+  for (const std::string_view more : {"HTTP/1.1 2", "x", "HTTP/1.1 200 OK\r\nX: "}) {
+    auto [near, far] = net::make_memory_streams(clock.timers);
+    const auto other = make_h1_client(clock.timers, std::move(near), {"a", "TLS1.3"}, events, {});
+    RawEnd server(std::move(far));
+    RecordingExchange handler;
+    bool reusable = true;
+    handler.then_closed = [&] { reusable = other->can_request(); };
+    other->request(get("/"), handler, true);
+    clock.settle();
+    server.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" + std::string(more));
+    clock.settle();
+    EXPECT_TRUE(handler.is_well());
+    EXPECT_EQ(handler.body, "ok");
+    EXPECT_FALSE(reusable);
+    EXPECT_FALSE(other->can_request());
+  }
+}
+
 TEST_F(H1ClientTest, RequestThatCannotBeSaidIsRefused) {
   for (const std::string_view path : {"/a b", "/a\r\nx: y", ""}) {
     RecordingExchange handler;

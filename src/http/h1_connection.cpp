@@ -35,7 +35,6 @@ std::string& H1Connection::start_head() {
 
 void H1Connection::on_exchange_gone(ExchangeBase& exchange) {
   if (current_ == &exchange) current_ = nullptr;
-  StreamConnection::on_exchange_gone(exchange);
 }
 
 // What comes in

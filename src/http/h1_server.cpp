@@ -79,7 +79,8 @@ void H1Server::idled() {
 // Receiving
 
 void H1Server::worked() {
-  if (current() != nullptr || !has_partial())
+  // What we do not read, because responses before it are not read, is not late.
+  if (current() != nullptr || !has_partial() || is_full())
     slow_head_.disarm();
   else if (!slow_head_.armed())
     slow_head_.arm(timers().now() + limits().header_timeout);

@@ -185,6 +185,52 @@ TEST_F(H1ServerTest, ClientThatHalfClosesGetsItsResponse) {
   EXPECT_EQ(events.closed, 1);
 }
 
+TEST_F(H1ServerTest, SlowReaderGetsAllOfTheLastResponse) {
+  requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(200));
+    exchange.write(Chunk::allocate(400'000));
+    exchange.finish();
+  };
+  for (const bool half_closes : {false, true}) {
+    auto [near, far] = net::make_memory_streams(clock.timers, {.piece = 10'000});
+    auto other = make_h1_server(clock.timers, std::move(far), {"a", {}}, requests, &events, {});
+    RawEnd reader(std::move(near));
+    reader.stream->set_reading(false);
+    reader.say("GET / HTTP/1.0\r\n\r\n");
+    clock.settle();
+    if (half_closes) reader.stream->finish();
+    for (int second = 0; second < 39; ++second) {
+      reader.takes = 1;
+      reader.stream->set_reading(true);
+      clock.pass(1s);
+    }
+    EXPECT_LT(reader.received.size(), 400'000u);
+    reader.takes.reset();
+    reader.stream->set_reading(true);
+    clock.pass(1s);
+    EXPECT_GT(reader.received.size(), 400'000u);
+    EXPECT_TRUE(reader.ended);
+    EXPECT_FALSE(reader.error);
+    clock.pass(3s);
+  }
+}
+
+TEST_F(H1ServerTest, LastResponseThatNobodyReadsIsGivenUp) {
+  requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(200));
+    exchange.write(Chunk::allocate(100'000));
+    exchange.finish();
+  };
+  peer->stream->set_reading(false);
+  say("GET / HTTP/1.0\r\n\r\n");
+  clock.pass(50s);
+  EXPECT_EQ(events.closed, 0);
+  clock.pass(20s);
+  EXPECT_EQ(events.closed, 1);
+  ASSERT_TRUE(events.error);
+  EXPECT_EQ(events.error->kind, ErrorKind::timeout);
+}
+
 TEST_F(H1ServerTest, CutRequestIsAnErrorForItsHandler) {
   peer->say("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
   peer->stream->finish();
@@ -235,6 +281,24 @@ TEST_F(H1ServerTest, PipelinerThatNeverReadsIsHeldBack) {
   peer->stream->set_reading(true);
   clock.settle();
   EXPECT_EQ(requests.requests.size(), 20'000u);
+}
+
+TEST_F(H1ServerTest, PipelinerThatReadsSlowlyIsNotLate) {
+  requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(200));
+    exchange.write(Chunk::allocate(100'000));
+    exchange.finish();
+  };
+  peer->stream->set_reading(false);
+  std::string pipeline;
+  for (int i = 0; i < 10; ++i) pipeline += "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  say(pipeline);
+  EXPECT_LT(requests.requests.size(), 10u);
+  clock.pass(30s);
+  peer->stream->set_reading(true);
+  clock.settle();
+  EXPECT_EQ(requests.requests.size(), 10u);
+  for (const auto& taken : requests.requests) EXPECT_TRUE(taken->handler.is_well());
 }
 
 struct Bad {

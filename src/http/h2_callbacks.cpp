@@ -2,6 +2,7 @@
 
 #include "http/h2_connection.h"
 #include "http/h2_error.h"
+#include "http/priority.h"
 
 #include <algorithm>
 #include <new>
@@ -80,6 +81,16 @@ struct H2Callbacks {
     if (benign) exchange->transport_closed(nullptr);
   }
 
+  // nghttp2 has heeded it by now.
+  static void priority_received(H2Connection& connection, nghttp2_session* session,
+                                const nghttp2_ext_priority_update& frame) {
+    H2Exchange* const exchange = exchange_of(session, frame.stream_id);
+    if (exchange == nullptr) return;
+    const auto priority = parse_priority(as_text({frame.field_value, frame.field_value_len}));
+    if (priority) exchange->mutable_request().priority = *priority;
+    if (connection.in_turns_) connection.send_in_turns(*exchange);
+  }
+
   static int on_frame_recv(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     H2Connection& connection = connection_of(user);
     switch (frame->hd.type) {
@@ -103,6 +114,10 @@ struct H2Callbacks {
       case NGHTTP2_PING:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 && connection.drain_.armed())
           connection.submit_final_goaway();
+        break;
+      case NGHTTP2_PRIORITY_UPDATE:
+        priority_received(connection, session,
+                          *static_cast<const nghttp2_ext_priority_update*>(frame->ext.payload));
         break;
       case NGHTTP2_GOAWAY:
         connection.goaway_received(frame->goaway);
@@ -171,6 +186,7 @@ struct H2Callbacks {
     constexpr std::size_t frame_head_size = 9;
     connection.gather().put(Bytes(head, frame_head_size));
     connection.gather().put(exchange->queue(), size);
+    if (size > 0) connection.watch_.data_sent();
     exchange->sent_body(size);
     return connection.is_full() ? NGHTTP2_ERR_PAUSE : 0;
   }

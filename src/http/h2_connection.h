@@ -35,6 +35,9 @@ class H2Connection final : public StreamConnection {
   void submit_informational(H2Exchange& exchange, const Response& head);
   void resume(H2Exchange& exchange);
   void reset(H2Exchange& exchange, ResetCode code);
+  /// From now on the streams share what there is. nghttp2 lets those that are not incremental go first, all
+  /// the way, and a tunnel has no end that others could wait for, nor can it wait for others.
+  void tunnel_opened(H2Exchange& exchange);
   void credit(H2Exchange& exchange, H2Window& window, std::size_t bytes);
   void credit_connection(std::size_t bytes);
   /// The peer gives this stream no credit.
@@ -55,6 +58,7 @@ class H2Connection final : public StreamConnection {
 
   void submit_settings();
   void submit_request(H2Exchange& exchange);
+  void send_in_turns(H2Exchange& exchange);
   void detach(H2Exchange& exchange);
   /// Spends from the abuse budget; without any left the connection ends with ENHANCE_YOUR_CALM.
   void count_abuse(std::uint32_t events);
@@ -88,8 +92,9 @@ class H2Connection final : public StreamConnection {
   bool peer_settings_ = false;
   bool draining_ = false;  // GOAWAY was sent or received
   bool close_when_done_ = false;
-  net::Timer setup_;  // the peer's SETTINGS have to come in time
-  net::Timer drain_;  // the final GOAWAY goes at the latest
+  bool in_turns_ = false;  // server: a tunnel was opened
+  net::Timer setup_;       // the peer's SETTINGS have to come in time
+  net::Timer drain_;       // the final GOAWAY goes at the latest
 };
 
 }  // namespace sallyport::http

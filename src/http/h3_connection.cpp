@@ -24,15 +24,12 @@ H3ConnectionImpl::H3ConnectionImpl(quic::Connection& quic, RequestHandler& reque
       requests_(&requests),
       handler_(handler),
       quic_(&quic),
-      exchanges_(quic.timers(), limits_, *this),
-      budget_(limits_, quic.timers().now()) {}
+      exchanges_(quic.timers(), limits_, *this) {
+  exchanges_.watch_idle();
+}
 
 H3ConnectionImpl::H3ConnectionImpl(net::Timers& timers, ConnectionHandler& handler, const Limits& limits)
-    : limits_(limits),
-      requests_(nullptr),
-      handler_(&handler),
-      exchanges_(timers, limits_, *this),
-      budget_(limits_, timers.now()) {}
+    : limits_(limits), requests_(nullptr), handler_(&handler), exchanges_(timers, limits_, *this) {}
 
 H3ConnectionImpl::~H3ConnectionImpl() {
   closing_ = true;
@@ -74,7 +71,7 @@ Exchange& H3ConnectionImpl::request(Request request, ExchangeHandler& handler, b
   if (!can_request())
     exchange.fail(ResetCode::refused, {closing_ ? ErrorKind::closed : ErrorKind::refused,
                                        "the connection takes no more requests"});
-  else if (!waiting_.empty() || try_open(exchange) != Opening::done)
+  else if (exchange.check_length() && (!waiting_.empty() || try_open(exchange) != Opening::done))
     waiting_.push_back(&exchange);
   return exchange;
 }
@@ -161,6 +158,11 @@ void H3ConnectionImpl::on_exchange_gone(ExchangeBase& base) {
   close_when_idle();
 }
 
+// QUIC's own idle timeout is put off by anything, PING too. What a client of ours keeps is its own matter.
+void H3ConnectionImpl::on_idle() {
+  if (is_server()) shutdown();
+}
+
 void H3ConnectionImpl::send_goaway(std::uint64_t id) {
   if (control_.id < 0) return;
   std::array<std::uint8_t, 8> payload;
@@ -206,7 +208,7 @@ void H3ConnectionImpl::close(const Error& why) {
 }
 
 Result<> H3ConnectionImpl::spend() {
-  if (budget_.spend(timers().now())) return {};
+  if (exchanges_.budget.spend(timers().now())) return {};
   ++exchanges_.counters.budget_exceeded;
   return h3_failure(H3Code::excessive_load, "the peer does too much that costs more than it brings");
 }

@@ -7,7 +7,6 @@
 // stream error, and shows neither frames nor all settings.
 #pragma once
 
-#include "http/abuse_budget.h"
 #include "http/exchange_base.h"
 #include "http/h3_connection.h"
 #include "http/h3_datagrams.h"
@@ -126,6 +125,7 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
 
   // ExchangeOwner, EarlyDatagrams::Receiver
   void on_exchange_gone(ExchangeBase& exchange) override;
+  void on_idle() override;
   bool deliver_early(quic::StreamId id, Bytes payload) override;
 
   // h3_connection.cpp
@@ -169,7 +169,6 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   quic::Connection* quic_ = nullptr;
   std::unique_ptr<quic::Connection> owned_quic_;
   ExchangeSet exchanges_;
-  AbuseBudget budget_;
 
   H3StreamTable streams_;
   H3Scheduler scheduler_;

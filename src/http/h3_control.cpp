@@ -273,6 +273,7 @@ Result<> H3ConnectionImpl::on_settings(Bytes payload) {
   std::vector<std::uint8_t>().swap(control_payload_);
   if (recorder() != nullptr)
     trace_settings(trace::Direction::received, peer_control_, payload.size(), *peer_settings_);
+  exchanges_.for_each([](ExchangeBase& exchange) { static_cast<H3Exchange&>(exchange).settings_known(); });
   if (is_server()) return {};
   quic_->remember_settings(encode_settings(*peer_settings_));
   open_waiting();

@@ -44,6 +44,8 @@ class H3Exchange final : public ExchangeBase, public H3Sender {
   void open(quic::StreamId id);
   /// Client: 0-RTT was refused; back to waiting for open().
   void restart();
+  /// The peer's SETTINGS tell how datagrams go: sends those that waited.
+  void settings_known();
   /// Client: may go out as 0-RTT (RFC 8446 §8): asks for nothing to change, and is complete.
   bool may_go_early() const;
   bool is_extended_connect() const { return !request_.protocol.empty(); }
@@ -115,6 +117,7 @@ class H3Exchange final : public ExchangeBase, public H3Sender {
   /// Returns the encoded section's size; 0 when the peer does not take it, which ended the exchange.
   std::size_t append_section(QpackEncoder& encoder, std::size_t spare);
   void append_trailers();
+  void send_waiting_datagrams();
   void append_data();
   void schedule();
 
@@ -122,7 +125,7 @@ class H3Exchange final : public ExchangeBase, public H3Sender {
   H3OutQueue out_;
   H3FrameHead frame_;
   std::unique_ptr<Unfinished> unfinished_;
-  std::vector<Chunk> waiting_datagrams_;  // client: sent before open()
+  std::vector<Chunk> waiting_datagrams_;  // sent before open() or before it was known how they go
   std::size_t offered_ = 0;
   bool open_ = false;          // QUIC knows the stream
   bool request_seen_ = false;  // server

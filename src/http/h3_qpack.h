@@ -33,6 +33,7 @@ class QpackEncoder {
   void begin() { lines_.clear(); }
   /// Both views have to stay until encoded(). `name` in lower case.
   void add(std::string_view name, std::string_view value);
+  /// Those that may_be_sent().
   void add(const Fields& fields);
   /// RFC 9114 §4.2.2, of what was added.
   std::size_t section_size() const;

@@ -139,6 +139,17 @@ TEST_P(Alike, BodiesThatDoNotMatchTheirLengthNeverLookComplete) {
   }
 }
 
+TEST_P(Alike, RequestWithoutTheBodyOfItsLengthIsNotSent) {
+  RecordingExchange& client = recorder();
+  Request request = post("/");
+  request.fields.add("content-length", "5");
+  pair.client->request(request, client, true);
+  settle();
+  EXPECT_EQ(client.closed, 1);
+  EXPECT_TRUE(client.error);
+  EXPECT_TRUE(pair.requests.requests.empty());
+}
+
 TEST_P(Alike, HeadAndBodilessStatuses) {
   pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
     if (exchange.request().path == "/304")
@@ -476,6 +487,25 @@ TEST_P(Alike, ShutdownLetsTheLastResponseFinish) {
   EXPECT_FALSE(pair.server_events.error);
   EXPECT_EQ(pair.client_events.closed, 1);
   EXPECT_FALSE(pair.client->can_request());
+}
+
+TEST_P(Alike, ShutdownWaitsForSlowReaders) {
+  constexpr std::size_t size = 400'000;
+  Pair slow(GetParam().speaks, 1000, 100ms, {});
+  slow.requests.then = [&](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(200, {{"content-length", std::to_string(size)}}));
+    exchange.write(Chunk::allocate(size));
+    exchange.finish();
+  };
+  RecordingExchange& client = recorder();
+  slow.client->request(get("/"), client, true);
+  slow.clock.pass(1s);
+  slow.server->shutdown();
+  slow.clock.pass(60s);
+  EXPECT_EQ(client.body.size(), size);
+  EXPECT_TRUE(client.is_well()) << (client.error ? client.error->message : "");
+  EXPECT_EQ(slow.server_events.closed, 1);
+  EXPECT_FALSE(slow.server_events.error);
 }
 
 TEST_P(Alike, ClientShutdownClosesWhenDone) {

@@ -39,6 +39,7 @@ class RecordingExchange final : public ExchangeHandler {
     ++writable;
     if (then_writable) then_writable(exchange);
   }
+  void on_datagrams_writable(Exchange&) override { ++datagrams_writable; }
   void on_datagram(Exchange&, Bytes payload) override { datagrams.emplace_back(as_text(payload)); }
   Result<> on_capsule(Exchange&, std::uint64_t type, Bytes value) override {
     capsules.emplace_back(type, as_text(value));
@@ -58,7 +59,7 @@ class RecordingExchange final : public ExchangeHandler {
   std::string body;
   std::optional<Fields> trailers;
   bool ended = false;
-  int writable = 0;
+  int writable = 0, datagrams_writable = 0;
   std::vector<std::string> datagrams;
   std::vector<std::pair<std::uint64_t, std::string>> capsules;
   int closed = 0;
@@ -111,13 +112,17 @@ class RawEnd final : public net::ByteStreamReceiver {
     stream->set_receiver(this);
     stream->set_reading(true);
   }
-  void on_bytes(Bytes bytes) override { received += as_text(bytes); }
+  void on_bytes(Bytes bytes) override {
+    received += as_text(bytes);
+    if (takes && --*takes == 0) stream->set_reading(false);
+  }
   void on_end() override { ended = true; }
   void on_stream_error(const Error& why) override { error = why; }
   void say(std::string_view text) { stream->write(as_bytes(text)); }
 
   std::unique_ptr<net::ByteStream> stream;
   std::string received;
+  std::optional<int> takes;  ///< reading stops after so many pieces
   bool ended = false;
   std::optional<Error> error;
 };

@@ -146,6 +146,10 @@ bool is_connection_specific(std::string_view name) {
   }
 }
 
+bool may_be_sent(std::string_view name, std::string_view value) {
+  return is_field_name(name) && is_field_value(value) && !is_connection_specific(name);
+}
+
 void HeadBuilder::begin(Part part, Fields& fields, Version version) {
   part_ = part;
   version_ = version;
@@ -345,7 +349,6 @@ void HeadBuilder::check_request() {
       return malformed("host and :authority are not the same");
     if (!seen(authority)) request_->authority = host_;
   }
-  if (request_->scheme != "http" && request_->scheme != "https") return;
   if (request_->authority.empty() && version_ != Version::http1_0)
     return malformed("neither :authority nor host says which host is meant");
   const bool asterisk = request_->path == "*" && request_->method == "OPTIONS";

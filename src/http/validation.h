@@ -104,5 +104,8 @@ bool is_authority(std::string_view text);
 /// Fields that speak of one connection (RFC 9110 §7.6.1) and never pass to another, nor over HTTP/2 and /3.
 /// `name` in lower case.
 bool is_connection_specific(std::string_view name);
+/// Whether a field may be sent: what its handler was given by somebody may have come from anywhere (row 35).
+/// All versions leave out what may not.
+bool may_be_sent(std::string_view name, std::string_view value);
 
 }  // namespace sallyport::http
