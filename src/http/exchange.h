@@ -51,9 +51,10 @@ class ExchangeHandler {
 
   /// One HTTP datagram's payload (context ID and what follows), from a DATAGRAM frame or a DATAGRAM capsule.
   virtual void on_datagram(Exchange&, Bytes /*payload*/) {}
-  /// Any other capsule, whole. Unknown types are to be ignored (RFC 9297 §3.2). An Error resets the stream
-  /// with datagram_error.
-  virtual Result<> on_capsule(Exchange&, std::uint64_t /*type*/, Bytes /*value*/) { return {}; }
+  /// Any other capsule, whole. Unknown types are to be ignored (RFC 9297 §3.2). The credit of its value
+  /// returns to the peer by Exchange::consume(), as that of a body does. An Error resets the stream with
+  /// datagram_error.
+  virtual Result<> on_capsule(Exchange& exchange, std::uint64_t type, Bytes value);
   /// Exchange::max_datagram_payload() changed.
   virtual void on_max_datagram_payload(Exchange&) {}
   /// The datagram queue below is half empty again after send_datagram said no.
@@ -82,6 +83,14 @@ class Exchange {
   /// The stream's number on its connection (0 for HTTP/1.1): for traces.
   virtual std::int64_t stream_id() const = 0;
   void set_handler(ExchangeHandler* handler) { handler_ = handler; }
+  /// Server: all of the request is known to be here, its body too. False in on_request says nothing: the end
+  /// may come right after.
+  bool request_complete() const { return request_complete_; }
+  /// Server, in on_request: no 100 (Continue) is said by itself. Whoever knows says it by inform().
+  void hold_continue() { continue_held_ = true; }
+  /// How long nothing may move before the exchange is given up, in place of Limits::idle_timeout; 0: for
+  /// ever.
+  virtual void set_idle_timeout(Duration) {}
 
   // Sending
   /// Server: 1xx, any number, before respond().
@@ -132,6 +141,13 @@ class Exchange {
   Request request_;
   Version version_;
   bool server_;
+  bool request_complete_ = false;
+  bool continue_held_ = false;
 };
+
+inline Result<> ExchangeHandler::on_capsule(Exchange& exchange, std::uint64_t, Bytes value) {
+  exchange.consume(value.size());
+  return {};
+}
 
 }  // namespace sallyport::http

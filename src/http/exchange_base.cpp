@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <utility>
 #include <vector>
 
 namespace sallyport::http {
@@ -49,7 +50,10 @@ thread_local RecycledRequests recycled_requests;
 }  // namespace
 
 ExchangeBase::ExchangeBase(ExchangeSet& set, Connection& connection, Version version, bool server)
-    : Exchange(connection, version, server), set_(set), moved_(set.timers().now()) {
+    : Exchange(connection, version, server),
+      set_(set),
+      moved_(set.timers().now()),
+      idle_timeout_(set.limits().idle_timeout) {
   if (server) request_ = recycled_requests.take();
 }
 
@@ -179,7 +183,17 @@ void ExchangeBase::stop_reading(ResetCode code) {
   if (ended_ || receive_done()) return;
   receive_ = Receive::stopped;
   submit_stop(code);
+  return_credit();
+}
+
+void ExchangeBase::return_credit() {
+  unconsumed_ += std::exchange(uncredited_, 0);
   consume(unconsumed_);
+}
+
+void ExchangeBase::set_idle_timeout(Duration timeout) {
+  idle_timeout_ = timeout;
+  set_.watch(stall_deadline());
 }
 
 void ExchangeBase::consume(std::size_t bytes) {
@@ -262,15 +276,25 @@ void ExchangeBase::received_capsules(Bytes body) {
     return true;
   };
   const auto found = [this](std::uint64_t type, Bytes value) -> Result<> {
-    if (type == capsule_datagram)
+    if (type == capsule_datagram) {
       received_datagram(value);
-    else if (auto result = handler_->on_capsule(*this, type, value); !result)
-      return result;
+      if (ended_) return sallyport::fail(ErrorKind::cancelled, "the exchange ended meanwhile");
+      return {};
+    }
+    // Its bytes are the handler's from here on.
+    uncredited_ -= value.size();
+    unconsumed_ += value.size();
+    if (auto result = handler_->on_capsule(*this, type, value); !result) return result;
     if (ended_) return sallyport::fail(ErrorKind::cancelled, "the exchange ended meanwhile");
     return {};
   };
-  if (auto result = capsules_->feed(body, wanted, found); !result)
-    fail(ResetCode::datagram_error, std::move(result.error()));
+  uncredited_ += body.size();
+  auto result = capsules_->feed(body, wanted, found);
+  const std::size_t keep = result ? capsules_->buffered() : 0;
+  const std::size_t credit = uncredited_ - keep;
+  uncredited_ = keep;
+  if (credit > 0) submit_credit(credit);
+  if (!result) fail(ResetCode::datagram_error, std::move(result.error()));
 }
 
 void ExchangeBase::received_datagram(Bytes payload) {
@@ -283,9 +307,10 @@ void ExchangeBase::received_datagram(Bytes payload) {
 // Receiving
 
 void ExchangeBase::received_request(RequestHandler& handler, const Verdict& verdict,
-                                    std::optional<std::uint64_t> content_length) {
+                                    std::optional<std::uint64_t> content_length, bool complete) {
   if (ended_) return;
   touch();
+  request_complete_ = complete;
   ++set_.counters.requests;
   receive_ = Receive::body;
   switch (verdict.fault) {
@@ -294,8 +319,8 @@ void ExchangeBase::received_request(RequestHandler& handler, const Verdict& verd
       handler.on_request(*this);
       assert(handler_ != nullptr || ended_ || send_ != Send::head);
       // RFC 9110 §10.1.1: a client that waits to be told to go on is told, unless it has its answer by now.
-      if (!ended_ && send_ == Send::head && !receive_done() &&
-          request_.fields.find("expect") == "100-continue")
+      if (!ended_ && send_ == Send::head && !receive_done() && !complete && !continue_held_ &&
+          equal_ignoring_case(request_.fields.find("expect").value_or(""), "100-continue"))
         submit_head({.status = 100}, false);
       return;
     case Fault::malformed:
@@ -356,8 +381,7 @@ void ExchangeBase::received_body(Bytes body) {
   }
   set_.count_body(body.size());
   if (capsules_) {
-    received_capsules(body);
-    return submit_credit(body.size());
+    return received_capsules(body);
   }
   unconsumed_ += body.size();
   handler_->on_body(*this, body);
@@ -385,6 +409,7 @@ void ExchangeBase::received_end() {
   if (capsules_ && !capsules_->at_boundary())
     return fail(ResetCode::datagram_error, {ErrorKind::protocol, "the stream ended inside a capsule"});
   receive_ = Receive::ended;
+  request_complete_ = true;
   if (handler_ != nullptr) handler_->on_end(*this);
 }
 
@@ -432,10 +457,10 @@ void ExchangeBase::fail(ResetCode code, Error why) {
 Time ExchangeBase::stall_deadline() const {
   // A tunnel has timeouts of its own, until both sides have ended it: what is left then is as any response.
   if (ended_ || (is_tunnel() && !(end_queued() && receive_done()))) return never;
-  const Limits& limits = set_.limits();
-  if (server_ && receive_ == Receive::head) return moved_ + limits.header_timeout;
+  if (server_ && receive_ == Receive::head) return moved_ + set_.limits().header_timeout;
   // Messages of one connection may wait for each other (RFC 9218 §10): a response that is not there yet may
   // stand behind another one that moves, and so may a request for which there is no stream yet.
+  if (idle_timeout_ == Duration::zero()) return never;
   const bool peer_owes = !receive_done() && unconsumed_ == 0;
   const Time owed_since = server_ ? moved_ : std::max(moved_, set_.moved_);
   // So may what we send; only flow control of the stream's own is aimed at it.
@@ -443,8 +468,8 @@ Time ExchangeBase::stall_deadline() const {
   const Time held_since = peer_blocks() ? moved_ : std::max(moved_, set_.sent_);
   // A server's handler that takes its time (an upstream does) is not the peer's doing.
   Time deadline = never;
-  if (peer_owes) deadline = owed_since + limits.idle_timeout;
-  if (peer_holds) deadline = std::min(deadline, held_since + limits.idle_timeout);
+  if (peer_owes) deadline = owed_since + idle_timeout_;
+  if (peer_holds) deadline = std::min(deadline, held_since + idle_timeout_);
   return deadline;
 }
 

@@ -105,6 +105,7 @@ class ExchangeBase : public Exchange {
   void reset(ResetCode code, const Error& why) override;
   void stop_reading(ResetCode code) override;
   void consume(std::size_t bytes) override;
+  void set_idle_timeout(Duration timeout) override;
   void use_capsules() override;
   // As capsules; a version with DATAGRAM frames overrides these.
   bool send_datagram(Bytes prefix, Bytes payload) override;
@@ -116,9 +117,9 @@ class ExchangeBase : public Exchange {
   // For the version's connection: what came in.
 
   /// Server: request() was filled. Calls `handler` when `verdict` is ok; else answers 431 or 414, or resets
-  /// with message_error.
+  /// with message_error. `complete`: received_end() follows at once.
   void received_request(RequestHandler& handler, const Verdict& verdict,
-                        std::optional<std::uint64_t> content_length);
+                        std::optional<std::uint64_t> content_length, bool complete = false);
   /// Client, after begin_request(): a length that no body will follow would make the next request on an
   /// HTTP/1.1 connection the body of this one. False: it failed.
   bool check_length();
@@ -221,6 +222,7 @@ class ExchangeBase : public Exchange {
   void queue_grew(std::size_t before);
   bool datagrams_full() const;
   void drop_queue();
+  void return_credit();
   void received_capsules(Bytes body);
   void mismatch(std::string_view what);
   /// When it will have stood still for too long, or `never`.
@@ -234,9 +236,11 @@ class ExchangeBase : public Exchange {
   ExchangeBase* next_ = nullptr;
   ExchangeBase* next_ending_ = nullptr;
   Time moved_{};
+  Duration idle_timeout_;       // 0: none
   std::int64_t expected_ = -1;  // bytes of body to come; -1: not known
   std::int64_t declared_ = -1;  // bytes of body that we said we would send
   std::size_t unconsumed_ = 0;
+  std::size_t uncredited_ = 0;  // of a capsule that is not all there
   unsigned status_ = 0;
   Receive receive_ = Receive::head;
   Send send_ = Send::head;

@@ -72,7 +72,7 @@ void ExchangeSet::end_exchanges() {
     if (ending_ == nullptr) ending_last_ = nullptr;
     if (exchange.handler_ != nullptr)
       exchange.handler_->on_closed(exchange, exchange.why_ ? &*exchange.why_ : nullptr);
-    exchange.consume(exchange.unconsumed_);
+    exchange.return_credit();
     unlink(exchange);
     watch_idle();
     owner_.on_exchange_gone(exchange);
@@ -81,6 +81,7 @@ void ExchangeSet::end_exchanges() {
 }
 
 void ExchangeSet::watch(Time deadline) {
+  if (deadline == never) return;
   if (!stalled_.armed() || deadline < stalled_.deadline()) stalled_.arm(deadline);
 }
 
@@ -99,6 +100,7 @@ void ExchangeSet::time_out(Time now) {
       exchange.fail(ResetCode::cancelled, {ErrorKind::timeout, "nothing moved for too long"});
     else
       next = std::min(next, deadline);
+    if (exchange.idle_timeout_ > Duration::zero()) next = std::min(next, now + exchange.idle_timeout_);
   });
   stalled_.arm(next);
 }

@@ -1,6 +1,7 @@
 #include "http/h1_client.h"
 
 #include "http/h1_head.h"
+#include "http/h1_websocket.h"
 
 #include <cassert>
 #include <string>
@@ -65,13 +66,10 @@ bool H1Client::put_request(H1Exchange& exchange, bool end) {
     framing = Framing::held;
   else if (!end)
     framing = request.fields.contains("content-length") ? Framing::length : Framing::chunked;
-  if (exchange.is_upgrade()) {
-    text += "connection: upgrade\r\n";
-    put_field(text, "upgrade", request.protocol);
-  }
+  if (exchange.is_upgrade()) put_upgrade(text, request);
   for (const Fields::Field field : request.fields)
     if (field.name != "host" && !(tunnel && field.name == "content-length") &&
-        !is_connection_specific(field.name))
+        !is_connection_specific(field.name) && !(exchange.is_upgrade() && field.name == "sec-websocket-key"))
       put_field(text, field.name, field.value);
   if (framing == Framing::chunked) text += "transfer-encoding: chunked\r\n";
   // RFC 9110 §8.6: where the method usually has content, its absence is said.
@@ -84,6 +82,17 @@ bool H1Client::put_request(H1Exchange& exchange, bool end) {
   parser().start(request.method == "HEAD");
   send_soon();
   return true;
+}
+
+void H1Client::put_upgrade(std::string& text, const Request& request) {
+  text += "connection: upgrade\r\n";
+  put_field(text, "upgrade", request.protocol);
+  if (request.protocol != "websocket") return;
+  const std::string key = make_websocket_key();
+  websocket_accept_value() = websocket_accept(key);
+  put_field(text, "sec-websocket-key", key);
+  if (!request.fields.contains("sec-websocket-version"))
+    put_field(text, "sec-websocket-version", websocket_version);
 }
 
 void H1Client::put_response(const Response&, bool) {
@@ -120,6 +129,12 @@ void H1Client::interim_received(H1Head& head) {
       !has_token(*upgrade, current()->request().protocol))
     return current()->fail(ResetCode::message_error,
                            {ErrorKind::protocol, "the server switched to a protocol that was not asked for"});
+  if (current()->request().protocol == "websocket") {
+    if (head.fields.find("sec-websocket-accept") != websocket_accept_value())
+      return current()->fail(ResetCode::message_error,
+                             {ErrorKind::protocol, "the server did not understand the WebSocket handshake"});
+    head.fields.remove("sec-websocket-accept");
+  }
   hand_over(200, head);
 }
 

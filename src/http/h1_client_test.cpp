@@ -1,4 +1,5 @@
 // The client's side of HTTP/1.1 against what servers, broken and hostile ones too, answer.
+#include "http/h1_websocket.h"
 #include "http/tcp_for_test.h"
 
 #include <ostream>
@@ -87,6 +88,31 @@ TEST_F(H1ClientTest, UpgradeOnTheWire) {
   EXPECT_EQ(answer.response->status, 200u);
   EXPECT_EQ(answer.response->fields.size(), 1u);
   EXPECT_EQ(answer.body, "raw");
+}
+
+TEST_F(H1ClientTest, WebSocketAnswerIsChecked) {
+  const std::string switched =
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
+  ask(extended_connect("websocket", "/chat"), false);
+  const std::string key_name = "sec-websocket-key: ";
+  const auto at = peer->received.find(key_name);
+  ASSERT_NE(at, std::string::npos);
+  EXPECT_NE(peer->received.find("sec-websocket-version: 13\r\n"), std::string::npos);
+  const std::string key = peer->received.substr(at + key_name.size(), 24);
+  say(switched + "Sec-WebSocket-Accept: " + websocket_accept(key) + "\r\n\r\nframe");
+  EXPECT_EQ(answer.response->status, 200u);
+  EXPECT_TRUE(answer.response->fields.empty());
+  EXPECT_EQ(answer.body, "frame");
+
+  auto [near, far] = net::make_memory_streams(clock.timers);
+  const auto other = make_h1_client(clock.timers, std::move(near), {"a", "TLS1.3"}, events, {});
+  RawEnd server(std::move(far));
+  other->request(extended_connect("websocket", "/chat"), second, false);
+  clock.settle();
+  server.say(switched + "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
+  clock.settle();
+  EXPECT_FALSE(second.response);
+  EXPECT_EQ(second.error->kind, ErrorKind::protocol);
 }
 
 TEST_F(H1ClientTest, ConnectionIsUsedAgain) {

@@ -159,11 +159,43 @@ TEST_F(H1ServerTest, RefusedUpgradeIsAPlainResponse) {
   requests.then = [](Exchange& exchange, RecordingExchange&) {
     exchange.respond(status(502, {{"proxy-status", "p"}, {"content-length", "0"}}), true);
   };
-  EXPECT_EQ(say("GET /chat HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nGET "
+  EXPECT_EQ(say("GET /chat HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nGET "
                 "/smuggled HTTP/1.1\r\nHost: a\r\n\r\n"),
             "HTTP/1.1 502 Bad Gateway\r\nproxy-status: p\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
   EXPECT_EQ(requests.requests.size(), 1u);
   EXPECT_TRUE(requests.last().handler.is_well());
+}
+
+// The example of RFC 6455 §1.3.
+TEST_F(H1ServerTest, WebSocketKeyIsAnswered) {
+  requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(200, {{"sec-websocket-protocol", "chat"}}));
+  };
+  EXPECT_EQ(say("GET /chat HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"),
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+            "sec-websocket-protocol: chat\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
+  EXPECT_EQ(requests.last().request.fields.find("sec-websocket-key"), std::nullopt);
+  EXPECT_EQ(requests.last().request.fields.find("sec-websocket-version"), "13");
+}
+
+TEST_F(H1ServerTest, WebSocketOfAnotherVersionOrWithoutAKeyIsRefused) {
+  const std::string head = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n";
+  for (const auto& [more, wanted] :
+       {std::pair{"Sec-WebSocket-Version: 8\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+                  "HTTP/1.1 426 Upgrade Required\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"},
+        std::pair{"Sec-WebSocket-Version: 13\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n"},
+        std::pair{"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short==\r\n\r\n",
+                  "HTTP/1.1 400 Bad Request\r\n"}}) {
+    auto [near, far] = net::make_memory_streams(clock.timers);
+    const auto other = make_h1_server(clock.timers, std::move(far), {}, requests, nullptr, Limits{});
+    RawEnd client(std::move(near));
+    client.say(head + more);
+    clock.settle();
+    EXPECT_TRUE(client.received.starts_with(wanted)) << client.received;
+  }
+  EXPECT_TRUE(requests.requests.empty());
 }
 
 TEST_F(H1ServerTest, OtherUpgradesAreIgnored) {

@@ -22,6 +22,7 @@ struct H2Callbacks {
   static int on_begin_headers(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     H2Connection& connection = connection_of(user);
     connection.building_ = nullptr;
+    if (connection.failure_) return connection.go_on();
     const std::int32_t id = frame->hd.stream_id;
     if (frame->hd.type != NGHTTP2_HEADERS) return 0;
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
@@ -50,7 +51,7 @@ struct H2Callbacks {
     H2Connection& connection = connection_of(user);
     if (connection.building_ != nullptr)
       connection.builder_.add(as_text({name, name_size}), as_text({value, value_size}));
-    return 0;
+    return connection.go_on();
   }
 
   static void headers_received(H2Connection& connection, const nghttp2_frame& frame) {
@@ -58,13 +59,14 @@ struct H2Callbacks {
     if (exchange == nullptr) return;
     HeadBuilder& builder = connection.builder_;
     const Verdict verdict = builder.finish();
+    const bool end = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (frame.headers.cat == NGHTTP2_HCAT_REQUEST)
-      exchange->received_request(*connection.requests_, verdict, builder.content_length());
+      exchange->received_request(*connection.requests_, verdict, builder.content_length(), end);
     else if (connection.is_server() || exchange->has_response())
       exchange->received_trailers(connection.trailers_, verdict);
     else
       exchange->received_response(connection.response_, verdict, builder.content_length());
-    if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) exchange->received_end();
+    if (end) exchange->received_end();
   }
 
   static void reset_received(H2Connection& connection, nghttp2_session* session, const nghttp2_frame& frame) {
@@ -125,7 +127,7 @@ struct H2Callbacks {
       default:
         break;
     }
-    return 0;
+    return connection.go_on();
   }
 
   static int on_data_chunk_recv(nghttp2_session* session, std::uint8_t, std::int32_t id,
@@ -134,7 +136,7 @@ struct H2Callbacks {
       exchange->receive({data, size});
     else
       connection_of(user).credit_connection(size);
-    return 0;
+    return connection_of(user).go_on();
   }
 
   static int on_stream_close(nghttp2_session* session, std::int32_t id, std::uint32_t code, void* user) {

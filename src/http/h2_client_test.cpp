@@ -78,7 +78,9 @@ TEST_F(H2ClientTest, WaitingExtendedConnectCanBeGivenUp) {
 }
 
 TEST_F(H2ClientTest, RequestsWaitForTheStreamLimit) {
+  EXPECT_EQ(client->free_streams(), 0u);
   begin(one_stream);
+  EXPECT_EQ(client->free_streams(), 1u);
   client->request(get("/1"), first, true);
   client->request(get("/2"), second, true);
   Exchange& cancelled = client->request(get("/3"), third, true);

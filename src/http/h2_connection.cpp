@@ -82,6 +82,13 @@ bool H2Connection::can_request() const {
          nghttp2_session_check_request_allowed(session_.get()) != 0;
 }
 
+std::size_t H2Connection::free_streams() const {
+  if (!can_request() || !peer_settings_) return 0;
+  const std::size_t limit =
+      nghttp2_session_get_remote_settings(session_.get(), NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+  return limit - std::min(limit, open_exchanges());
+}
+
 void H2Connection::submit_request(H2Exchange& exchange) {
   if (!exchange.request().protocol.empty() &&
       nghttp2_session_get_remote_settings(session_.get(), NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) != 1)
@@ -240,7 +247,12 @@ void H2Connection::idled() {
 }
 
 void H2Connection::close(const Error& why) {
-  fail(NGHTTP2_NO_ERROR, why);
+  if (!is_open() || failure_) return;
+  std::uint32_t code = NGHTTP2_INTERNAL_ERROR;
+  if (why.kind == ErrorKind::cancelled || why.kind == ErrorKind::closed) code = NGHTTP2_NO_ERROR;
+  if (why.kind == ErrorKind::protocol) code = NGHTTP2_PROTOCOL_ERROR;
+  fail(code, why);
+  exchanges().close_all(why);
 }
 
 void H2Connection::count_abuse(std::uint32_t events) {

@@ -27,6 +27,7 @@ class H2Connection final : public StreamConnection {
   // Connection
   Exchange& request(Request request, ExchangeHandler& handler, bool end) override;
   bool can_request() const override;
+  std::size_t free_streams() const override;
   void shutdown() override;
   void close(const Error& why) override;
 
@@ -64,6 +65,8 @@ class H2Connection final : public StreamConnection {
   void count_abuse(std::uint32_t events);
   /// Ends the connection at the end of this turn: GOAWAY with `code`, exchanges with `why`.
   void fail(std::uint32_t code, Error why);
+  /// What a callback of receiving returns: once the connection failed, nothing more is to be looked at.
+  int go_on() const { return failure_ ? NGHTTP2_ERR_CALLBACK_FAILURE : 0; }
   void failed_library(int error);
   /// Hands all frames that are not DATA to the stream, however full it is.
   void send_last_words();

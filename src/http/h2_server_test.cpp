@@ -101,6 +101,19 @@ TEST_F(H2ServerTest, WrongPrefaceIsTheEnd) {
   EXPECT_TRUE(requests.requests.empty());
 }
 
+TEST_F(H2ServerTest, NothingIsTakenAfterClose) {
+  begin();
+  requests.then = [&](Exchange&, RecordingExchange&) {
+    server->close({ErrorKind::protocol, "the test has seen enough"});
+  };
+  const auto frames = say(h2_get(1) + h2_get(3) + h2_get(5));
+  EXPECT_EQ(requests.requests.size(), 1u);
+  EXPECT_EQ(requests.last().handler.closed, 1);
+  EXPECT_EQ(goaway_code(frames), 1u);
+  clock.pass(3s);
+  EXPECT_EQ(events.closed, 1);
+}
+
 TEST_F(H2ServerTest, ReadersWithoutWindowsHoldLittle) {
   constexpr std::size_t size = 400'000;
   const auto fill = [](Exchange& exchange, std::size_t& left) {

@@ -64,6 +64,12 @@ bool H3ConnectionImpl::can_request() const {
   return !is_server() && !closing_ && !draining_ && !peer_drains_;
 }
 
+std::size_t H3ConnectionImpl::free_streams() const {
+  if (!can_request() || !streams_open_) return 0;
+  const std::size_t left = quic_->bidirectional_streams_left();
+  return left - std::min(left, waiting_.size());
+}
+
 Exchange& H3ConnectionImpl::request(Request request, ExchangeHandler& handler, bool end) {
   auto made = std::make_unique<H3Exchange>(*this, std::move(request), handler, end);
   H3Exchange& exchange = *made;

@@ -35,6 +35,7 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   // Connection
   Exchange& request(Request request, ExchangeHandler& handler, bool end) override;
   bool can_request() const override;
+  std::size_t free_streams() const override;
   std::size_t open_exchanges() const override { return exchanges_.size(); }
   void shutdown() override;
   void close(const Error& why) override;

@@ -135,6 +135,7 @@ class H3Exchange final : public ExchangeBase, public H3Sender {
   bool fin_sent_ = false;
   bool flow_blocked_ = false;
   bool frame_refused_ = false;
+  bool ends_here_ = false;  // nothing is behind what is being read
 };
 
 }  // namespace sallyport::http

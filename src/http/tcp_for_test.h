@@ -41,8 +41,10 @@ class RecordingExchange final : public ExchangeHandler {
   }
   void on_datagrams_writable(Exchange&) override { ++datagrams_writable; }
   void on_datagram(Exchange&, Bytes payload) override { datagrams.emplace_back(as_text(payload)); }
-  Result<> on_capsule(Exchange&, std::uint64_t type, Bytes value) override {
+  Result<> on_capsule(Exchange& exchange, std::uint64_t type, Bytes value) override {
     capsules.emplace_back(type, as_text(value));
+    unconsumed += value.size();
+    if (consumes) exchange.consume(std::exchange(unconsumed, 0));
     return {};
   }
   void on_closed(Exchange&, const Error* why) override {

@@ -62,10 +62,6 @@ char lowered(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
 
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, {}, lowered, lowered);
-}
-
 bool is_scheme(std::string_view text) {
   const auto is_alpha = [](char c) { return lowered(c) >= 'a' && lowered(c) <= 'z'; };
   return !text.empty() && is_alpha(text[0]) && std::ranges::all_of(text, [&](char c) {
@@ -108,6 +104,10 @@ bool is_field_value(std::string_view value) {
 
 bool is_token(std::string_view text) {
   return !text.empty() && all_of(text, token_char);
+}
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, {}, lowered, lowered);
 }
 
 bool is_authority(std::string_view text) {

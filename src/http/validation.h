@@ -99,6 +99,8 @@ class HeadBuilder {
 bool is_field_name(std::string_view name);
 bool is_field_value(std::string_view value);
 bool is_token(std::string_view text);
+/// Of ASCII.
+bool equal_ignoring_case(std::string_view a, std::string_view b);
 /// host[:port] of RFC 3986 without user information; not empty.
 bool is_authority(std::string_view text);
 /// Fields that speak of one connection (RFC 9110 §7.6.1) and never pass to another, nor over HTTP/2 and /3.
