@@ -8,7 +8,6 @@
 #include "base/time.h"
 #include "http/message.h"
 #include "net/address.h"
-#include "net/timers.h"
 
 #include <cstdint>
 #include <memory>
@@ -18,7 +17,6 @@ namespace sallyport::http {
 
 class Connection;
 class Exchange;
-class CapsuleReader;
 
 /// Stream errors, named once; each version maps them to its own (RFC 9113 §7, RFC 9114 §8.1; HTTP/1.1 closes
 /// the connection).

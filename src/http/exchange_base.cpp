@@ -416,13 +416,13 @@ void ExchangeBase::received_end() {
 void ExchangeBase::received_reset(Error why) {
   if (ended_ || receive_done()) return;
   ++set_.counters.resets_in;
-  fail(ResetCode::cancelled, std::move(why));
+  give_up(ResetCode::cancelled, std::move(why));
 }
 
 void ExchangeBase::received_stop(bool benign, Error why) {
   if (ended_ || send_ == Send::ended) return;
   ++set_.counters.resets_in;
-  if (server_ || !benign) return fail(ResetCode::cancelled, std::move(why));
+  if (server_ || !benign) return give_up(ResetCode::cancelled, std::move(why));
   send_ = Send::ended;
   drop_queue();
 }
@@ -446,9 +446,13 @@ void ExchangeBase::transport_closed(const Error* why) {
 
 void ExchangeBase::fail(ResetCode code, Error why) {
   if (ended_) return;
+  ++set_.counters.resets_out;
+  give_up(code, std::move(why));
+}
+
+void ExchangeBase::give_up(ResetCode code, Error why) {
   ended_ = true;
   why_ = std::move(why);
-  ++set_.counters.resets_out;
   drop_queue();
   submit_reset(code);
   set_.end_later(*this);

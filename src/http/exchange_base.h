@@ -223,6 +223,7 @@ class ExchangeBase : public Exchange {
   bool datagrams_full() const;
   void drop_queue();
   void return_credit();
+  void give_up(ResetCode code, Error why);
   void received_capsules(Bytes body);
   void mismatch(std::string_view what);
   /// When it will have stood still for too long, or `never`.

@@ -68,7 +68,8 @@ bool H1Client::put_request(H1Exchange& exchange, bool end) {
     framing = request.fields.contains("content-length") ? Framing::length : Framing::chunked;
   if (exchange.is_upgrade()) put_upgrade(text, request);
   for (const Fields::Field field : request.fields)
-    if (field.name != "host" && !(tunnel && field.name == "content-length") &&
+    // TE speaks of the connection (RFC 9110 §10.1.4).
+    if (field.name != "host" && field.name != "te" && !(tunnel && field.name == "content-length") &&
         !is_connection_specific(field.name) && !(exchange.is_upgrade() && field.name == "sec-websocket-key"))
       put_field(text, field.name, field.value);
   if (framing == Framing::chunked) text += "transfer-encoding: chunked\r\n";

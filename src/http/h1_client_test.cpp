@@ -179,6 +179,26 @@ TEST_F(H1ClientTest, EarlyResponseEndsAnUnfinishedRequest) {
   EXPECT_TRUE(answer.is_well());
 }
 
+TEST_F(H1ClientTest, UploadStopsWhereTheServerHasAnsweredAndCloses) {
+  Exchange& exchange = ask(post("/"), false);
+  exchange.write(as_bytes("some"));
+  clock.settle();
+  say("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+  EXPECT_TRUE(answer.is_well());
+  EXPECT_TRUE(peer->ended);
+  // What the server does next is no error of a response that is complete.
+  peer->stream->close();
+  clock.settle();
+  EXPECT_EQ(answer.closed, 1);
+}
+
+TEST_F(H1ClientTest, TeStaysOnItsConnection) {
+  Request request = get("/");
+  request.fields.add("te", "trailers");
+  ask(request);
+  EXPECT_EQ(peer->received, "GET / HTTP/1.1\r\nhost: example.com\r\n\r\n");
+}
+
 TEST_F(H1ClientTest, UnaskedResponseEndsTheConnection) {
   say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
   EXPECT_EQ(events.closed, 1);

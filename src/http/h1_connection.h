@@ -109,6 +109,7 @@ class H1Connection : public StreamConnection {
   std::string head_text_;
   std::string websocket_accept_;
   std::vector<std::uint8_t> inbox_;  // what came and could not be worked through yet
+  std::size_t inbox_used_ = 0;       // bytes at its front that are done with; less than all
   H1Exchange* current_ = nullptr;
   std::size_t unconsumed_ = 0;       // of the current body
   Framing framing_ = Framing::none;  // of what we send

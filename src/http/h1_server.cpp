@@ -110,8 +110,7 @@ void H1Server::head_received(bool done) {
   set_current(exchange, Framing::held);
   const Verdict verdict = build(exchange, head);
   if (verdict.ok() && exchange.request().protocol == "websocket" && !take_websocket_key(exchange)) return;
-  keep_alive_ = head.keep_alive && verdict.ok() && !draining_;
-  if (!keep_alive_) close_afterwards();
+  if (!head.keep_alive || !verdict.ok() || draining_) close_afterwards();
   // What is no tunnel yet may get one, so its end is not said before the response.
   const bool may_tunnel = verdict.ok() && exchange.request().is_connect();
   if (may_tunnel) hold_message();

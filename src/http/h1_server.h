@@ -37,7 +37,6 @@ class H1Server final : public H1Connection {
 
   RequestHandler& requests_;
   net::Timer slow_head_;
-  bool keep_alive_ = false;  // what the current request allows
   bool draining_ = false;
 };
 

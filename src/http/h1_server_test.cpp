@@ -315,6 +315,20 @@ TEST_F(H1ServerTest, PipelinerThatNeverReadsIsHeldBack) {
   EXPECT_EQ(requests.requests.size(), 20'000u);
 }
 
+TEST_F(H1ServerTest, ReaderThatDoesNotReadTimesOut) {
+  requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(200));
+    exchange.write(Chunk::allocate(2'000'000));
+  };
+  peer->stream->set_reading(false);
+  say("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  clock.pass(50s);
+  EXPECT_EQ(requests.last().handler.closed, 0);
+  clock.pass(75s);
+  EXPECT_EQ(requests.last().handler.closed, 1);
+  EXPECT_EQ(requests.last().handler.error->kind, ErrorKind::timeout);
+}
+
 TEST_F(H1ServerTest, PipelinerThatReadsSlowlyIsNotLate) {
   requests.then = [](Exchange& exchange, RecordingExchange&) {
     exchange.respond(status(200));

@@ -183,6 +183,30 @@ TEST_F(H2ServerTest, HpackBombGets431) {
   EXPECT_TRUE(find(again, h2_headers, 3));
 }
 
+TEST_F(H2ServerTest, BombInTrailersEndsTheStream) {
+  begin();
+  requests.then = [](Exchange&, RecordingExchange&) {};
+  say(h2_frame(h2_headers, end_headers, 1,
+               hpack({{":method", "POST"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}})));
+  const std::string block = "\x40\x01x\x7f\xa1\x1e" + std::string(4000, 'v') + std::string(12'000, '\xbe');
+  EXPECT_TRUE(find(say(h2_frame(h2_headers, end_stream | end_headers, 1, block)), h2_rst_stream, 1));
+  EXPECT_EQ(requests.last().handler.closed, 1);
+  EXPECT_TRUE(requests.last().handler.error);
+}
+
+TEST_F(H2ServerTest, ReaderWithoutAWindowTimesOut) {
+  requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(200));
+    exchange.write(Chunk::allocate(100'000));
+  };
+  say(h2_preface + h2_frame(h2_settings, 0, 0, std::string("\0\4\0\0\0\0", 6)) + h2_get(1));
+  clock.pass(50s);
+  EXPECT_EQ(requests.last().handler.closed, 0);
+  clock.pass(75s);
+  EXPECT_EQ(requests.last().handler.closed, 1);
+  EXPECT_EQ(requests.last().handler.error->kind, ErrorKind::timeout);
+}
+
 TEST_F(H2ServerTest, GracefulShutdownTakesTwoSteps) {
   begin();
   requests.then = nullptr;

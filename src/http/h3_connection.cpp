@@ -136,9 +136,10 @@ void H3ConnectionImpl::on_early_data_rejected(Time) {
   std::vector<H3Exchange*> again;
   exchanges_.for_each([&](ExchangeBase& base) {
     auto& exchange = static_cast<H3Exchange&>(base);
-    if (!exchange.is_open() || exchange.is_ending()) return;
+    if (!exchange.is_open()) return;
+    // One that is ending, too: its ID will be another's.
     exchange.restart();
-    again.push_back(&exchange);
+    if (!exchange.is_ending()) again.push_back(&exchange);
   });
   waiting_.insert(waiting_.begin(), again.begin(), again.end());
 }
@@ -213,8 +214,8 @@ void H3ConnectionImpl::close(const Error& why) {
   quic_->close(static_cast<std::uint64_t>(code), why.message);
 }
 
-Result<> H3ConnectionImpl::spend() {
-  if (exchanges_.budget.spend(timers().now())) return {};
+Result<> H3ConnectionImpl::spend(std::uint32_t events) {
+  if (exchanges_.budget.spend(timers().now(), events)) return {};
   ++exchanges_.counters.budget_exceeded;
   return h3_failure(H3Code::excessive_load, "the peer does too much that costs more than it brings");
 }

@@ -31,7 +31,11 @@ bool H3Exchange::is_unblocked(const QpackDecoder& decoder) const {
 
 void H3Exchange::abandon_reading() {
   h3_.decoder().cancel(id_);
-  if (unfinished_) h3_.quic()->consume(id_, take_uncredited());
+  // The peer's encoder waits to hear it. What goes wrong here is found with the next section as well.
+  static_cast<void>(h3_.send_decoder_instructions());
+  if (!unfinished_) return;
+  unfinished_->behind.clear();
+  h3_.quic()->consume(id_, take_uncredited());
 }
 
 Result<> H3Exchange::receive(Bytes data, bool fin) {

@@ -67,6 +67,8 @@ class QpackDecoder {
   bool is_ready(const QpackContext& context) const;
   /// From the peer's encoder stream.
   Result<> read_encoder_stream(Bytes bytes);
+  /// How many entries were put into the table.
+  std::uint64_t insertions() const { return nghttp3_qpack_decoder_get_icnt(decoder_); }
   /// The rest of a stream will not be read.
   void cancel(quic::StreamId id);
   /// What our decoder stream has to say; empty for nothing. Takes it.
