@@ -101,22 +101,19 @@ void H3Exchange::open(quic::StreamId id) {
   submit_request();
   if (is_ending()) return;
   send_waiting_datagrams();
-  if (request_.is_connect() && handler() != nullptr && !is_ending())
-    handler()->on_max_datagram_payload(*this);
 }
 
 void H3Exchange::send_waiting_datagrams() {
   std::vector<Chunk> datagrams;
   datagrams.swap(waiting_datagrams_);
   for (const Chunk& datagram : datagrams) send_datagram({}, datagram.bytes());
+  if (!request_.is_connect() || handler() == nullptr || is_ending()) return;
+  handler()->on_max_datagram_payload(*this);
+  if (!is_ending() && take_datagram_refused()) handler()->on_datagrams_writable(*this);
 }
 
 void H3Exchange::settings_known() {
-  if (!open_ || !is_tunnel()) return;
-  send_waiting_datagrams();
-  if (handler() == nullptr || is_ending()) return;
-  handler()->on_max_datagram_payload(*this);
-  if (!is_ending() && take_datagram_refused()) handler()->on_datagrams_writable(*this);
+  if (open_ && is_tunnel()) send_waiting_datagrams();
 }
 
 void H3Exchange::restart() {
