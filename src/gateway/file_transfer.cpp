@@ -59,11 +59,13 @@ void FileTransfer::on_closed(http::Exchange&, const Error*) {
 void FileTransfer::fill(http::Exchange& exchange) {
   if (ended_ || reading_) return;
   std::size_t left = most_a_fill;
-  while (at_ < pieces_.size() && left > 0 && exchange.can_write()) {
-    const auto queued = exchange.queued_bytes();
-    if (queued > http::Exchange::high_water) break;
+  while (at_ < pieces_.size() && exchange.can_write()) {
+    const auto piece = exchange.room();
+    if (piece == 0 || left == 0) break;
+    const auto queued = std::min(exchange.queued_bytes(), http::Exchange::high_water);
+    const auto wanted = piece < Chunk::pooled_size ? piece : http::Exchange::high_water - queued + 1;
     Batch batch;
-    const auto outcome = read_some(batch, std::min(left, http::Exchange::high_water - queued + 1));
+    const auto outcome = read_some(batch, std::min(left, wanted), piece);
     // Asked after the reading: what was read before the file changed is as promised.
     const bool good =
         outcome != Outcome::failed && (batch.last.empty() || is_as_promised(state_of(*file_->on_disk)));
@@ -83,7 +85,7 @@ void FileTransfer::fill(http::Exchange& exchange) {
   }
 }
 
-FileTransfer::Outcome FileTransfer::read_some(Batch& batch, std::size_t wanted) {
+FileTransfer::Outcome FileTransfer::read_some(Batch& batch, std::size_t wanted, std::size_t piece) {
   const auto& source = *file_->on_disk;
   while (batch.count < batch.chunks.size() && batch.bytes < wanted && at_ < pieces_.size()) {
     auto& [head, range] = pieces_[at_];
@@ -91,7 +93,7 @@ FileTransfer::Outcome FileTransfer::read_some(Batch& batch, std::size_t wanted) 
       batch.add(Chunk::copy_of(as_bytes(head)));
       head.clear();
     } else if (range.size > 0) {
-      auto chunk = Chunk::allocate(std::min<std::uint64_t>(range.size, Chunk::pooled_size));
+      auto chunk = Chunk::allocate(std::min<std::uint64_t>(range.size, piece));
       const auto count = owner_.reader != nullptr ? source.read_now(chunk.mutable_bytes(), range.first)
                                                   : source.read(chunk.mutable_bytes(), range.first);
       if (!count && count.error() == EAGAIN && owner_.reader != nullptr) return Outcome::waits;

@@ -80,8 +80,8 @@ class FileTransfer final : public http::ExchangeHandler {
   struct Elsewhere;
 
   void fill(http::Exchange& exchange);
-  /// Adds at least one piece and about `wanted` bytes, where there are so many.
-  Outcome read_some(Batch& batch, std::size_t wanted);
+  /// Adds at least one chunk and about `wanted` bytes, where there are so many, in chunks of at most `piece`.
+  Outcome read_some(Batch& batch, std::size_t wanted, std::size_t piece);
   /// What was read where the current piece goes on.
   void take(Batch& batch, Chunk chunk);
   void read_elsewhere(http::Exchange& exchange);

@@ -26,6 +26,9 @@ class AbuseBudget {
     return true;
   }
 
+  /// Something was done with the peer that was of use: a busy one may cost more.
+  void earn(std::uint32_t events) { tokens_ += std::min(events, burst_ - tokens_); }
+
  private:
   // Whole tokens only; the rest of the time stays in filled_.
   void refill(Time now) {

@@ -27,6 +27,8 @@ class CapsuleReader {
   Result<> feed(Bytes bytes, const Wanted& wanted, const Found& found);
   /// Whether the stream may end here (not inside a capsule, RFC 9297 §3.3).
   bool at_boundary() const { return partial_.empty() && left_ == 0; }
+  /// Bytes of a capsule that is not all there, kept here.
+  std::size_t buffered() const { return partial_.size(); }
 
  private:
   static constexpr std::size_t max_head = 16;

@@ -1,6 +1,5 @@
 // Connection: an HTTP connection of any version, server's or client's side, behind one interface. Made by
-// h3::, h2:: and h1:: functions (http/h3_connection.h and so on); http/server.h and http/client.h choose
-// among them.
+// the functions of http/h3_connection.h and http/tcp_connection.h.
 #pragma once
 
 #include "base/result.h"
@@ -76,6 +75,9 @@ class Connection {
   virtual Exchange& request(Request request, ExchangeHandler& handler, bool end) = 0;
   /// False once closing, draining, or (HTTP/1.1) busy.
   virtual bool can_request() const = 0;
+  /// Client: how many requests would leave at once rather than wait for the peer's stream limit; 0 while that
+  /// is not known.
+  virtual std::size_t free_streams() const { return can_request() ? 1 : 0; }
   virtual std::size_t open_exchanges() const = 0;
   /// Server: GOAWAY, then closes when the last exchange is done. Client: closes when the last exchange is
   /// done.

@@ -8,7 +8,6 @@
 #include "base/time.h"
 #include "http/message.h"
 #include "net/address.h"
-#include "net/timers.h"
 
 #include <cstdint>
 #include <memory>
@@ -18,7 +17,6 @@ namespace sallyport::http {
 
 class Connection;
 class Exchange;
-class CapsuleReader;
 
 /// Stream errors, named once; each version maps them to its own (RFC 9113 §7, RFC 9114 §8.1; HTTP/1.1 closes
 /// the connection).
@@ -46,14 +44,15 @@ class ExchangeHandler {
   virtual void on_trailers(Exchange&, const Fields&) {}
   /// The peer's message is complete.
   virtual void on_end(Exchange&) = 0;
-  /// queued_bytes() fell to half of high_water after it had been above.
+  /// There is room() again after it was 0: queued_bytes() fell to half of high_water, or to nothing.
   virtual void on_writable(Exchange&) {}
 
   /// One HTTP datagram's payload (context ID and what follows), from a DATAGRAM frame or a DATAGRAM capsule.
   virtual void on_datagram(Exchange&, Bytes /*payload*/) {}
-  /// Any other capsule, whole. Unknown types are to be ignored (RFC 9297 §3.2). An Error resets the stream
-  /// with datagram_error.
-  virtual Result<> on_capsule(Exchange&, std::uint64_t /*type*/, Bytes /*value*/) { return {}; }
+  /// Any other capsule, whole. Unknown types are to be ignored (RFC 9297 §3.2). The credit of its value
+  /// returns to the peer by Exchange::consume(), as that of a body does. An Error resets the stream with
+  /// datagram_error.
+  virtual Result<> on_capsule(Exchange& exchange, std::uint64_t type, Bytes value);
   /// Exchange::max_datagram_payload() changed.
   virtual void on_max_datagram_payload(Exchange&) {}
   /// The datagram queue below is half empty again after send_datagram said no.
@@ -82,6 +81,14 @@ class Exchange {
   /// The stream's number on its connection (0 for HTTP/1.1): for traces.
   virtual std::int64_t stream_id() const = 0;
   void set_handler(ExchangeHandler* handler) { handler_ = handler; }
+  /// Server: all of the request is known to be here, its body too. False in on_request says nothing: the end
+  /// may come right after.
+  bool request_complete() const { return request_complete_; }
+  /// Server, in on_request: no 100 (Continue) is said by itself. Whoever knows says it by inform().
+  void hold_continue() { continue_held_ = true; }
+  /// How long nothing may move before the exchange is given up, in place of Limits::idle_timeout; 0: for
+  /// ever.
+  virtual void set_idle_timeout(Duration) {}
 
   // Sending
   /// Server: 1xx, any number, before respond().
@@ -89,13 +96,17 @@ class Exchange {
   /// Server: the final response; `end` when no body follows. Over HTTP/1.1 the framing (content-length,
   /// chunked, upgrade) is chosen here.
   virtual void respond(const Response& head, bool end = false) = 0;
-  /// Takes all of it. Pause when queued_bytes() passes high_water.
+  /// Takes all of it. Pause when room() is 0, or at the latest when queued_bytes() passes high_water.
   virtual void write(Chunk body) = 0;
   /// False once write() drops what it is given: the exchange is over (on_closed follows) or our message has
   /// its end. queued_bytes() stays low then, so whoever writes until it is high has to ask.
   virtual bool can_write() const { return true; }
-  void write(Bytes body) { write(Chunk::copy_of(body)); }
+  /// Copies; small pieces are gathered.
+  virtual void write(Bytes body) { write(Chunk::copy_of(body)); }
   virtual std::size_t queued_bytes() const = 0;
+  /// How large the next piece is best made now; 0: wait for on_writable, which will come. Less where much is
+  /// queued on all of the connection, so that many that nobody reads do not hold as much as one each.
+  virtual std::size_t room() { return queued_bytes() > high_water ? 0 : Chunk::pooled_size; }
   /// Ends our message, with trailers or without.
   virtual void finish(const Fields& trailers = {}) = 0;
   /// Ends both directions at once. on_closed follows in a later turn.
@@ -132,6 +143,13 @@ class Exchange {
   Request request_;
   Version version_;
   bool server_;
+  bool request_complete_ = false;
+  bool continue_held_ = false;
 };
+
+inline Result<> ExchangeHandler::on_capsule(Exchange& exchange, std::uint64_t, Bytes value) {
+  exchange.consume(value.size());
+  return {};
+}
 
 }  // namespace sallyport::http

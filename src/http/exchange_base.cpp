@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <utility>
 #include <vector>
 
 namespace sallyport::http {
@@ -13,6 +14,9 @@ namespace {
 constexpr std::uint8_t max_informational = 64;
 // RFC 9298 §5: no UDP payload, and so no datagram of ours, is longer.
 constexpr std::size_t max_capsule_datagram = 65'535;
+// What may be queued on a connection before each exchange is given small pieces only, and one at a time.
+constexpr std::size_t connection_high_water = 1024 * 1024;
+constexpr std::size_t small_piece = 16 * 1024;
 
 // Apart from the list, because it is asked after the list's end: an exchange may die with another
 // thread-local object.
@@ -46,11 +50,15 @@ thread_local RecycledRequests recycled_requests;
 }  // namespace
 
 ExchangeBase::ExchangeBase(ExchangeSet& set, Connection& connection, Version version, bool server)
-    : Exchange(connection, version, server), set_(set), moved_(set.timers().now()) {
+    : Exchange(connection, version, server),
+      set_(set),
+      moved_(set.timers().now()),
+      idle_timeout_(set.limits().idle_timeout) {
   if (server) request_ = recycled_requests.take();
 }
 
 ExchangeBase::~ExchangeBase() {
+  drop_queue();
   if (server_) recycled_requests.give(std::move(request_));
 }
 
@@ -60,10 +68,16 @@ void ExchangeBase::begin_request(Request request, ExchangeHandler& handler, bool
   request_ = std::move(request);
   handler_ = &handler;
   send_ = end ? Send::finished : Send::body;
-  if (!end && !request_.is_connect())
+  if (!request_.is_connect())
     if (const auto length = request_.fields.find("content-length"))
       if (const auto number = parse_content_length(*length)) declared_ = static_cast<std::int64_t>(*number);
   ++set_.counters.requests;
+}
+
+bool ExchangeBase::check_length() {
+  if (!end_queued() || declared_ <= 0) return true;
+  mismatch("a request without the body that its content-length promises");
+  return false;
 }
 
 void ExchangeBase::inform(const Response& head) {
@@ -91,17 +105,56 @@ void ExchangeBase::respond(const Response& head, bool end) {
   if (is_tunnel() && !ended_) tunnel_opened();
 }
 
-void ExchangeBase::write(Chunk body) {
+bool ExchangeBase::may_write(std::size_t size) {
   assert(ended_ || send_ != Send::head);
-  if (ended_ || send_ != Send::body || body.empty()) return;
+  if (ended_ || send_ != Send::body || size == 0) return false;
   if (declared_ >= 0) {
-    if (body.size() > static_cast<std::uint64_t>(declared_))
-      return mismatch("a body longer than its content-length");
-    declared_ -= static_cast<std::int64_t>(body.size());
+    if (size > static_cast<std::uint64_t>(declared_)) {
+      mismatch("a body longer than its content-length");
+      return false;
+    }
+    declared_ -= static_cast<std::int64_t>(size);
   }
-  queue_.push(std::move(body));
-  was_high_ = was_high_ || queue_.size() > high_water;
+  return true;
+}
+
+void ExchangeBase::queue_grew(std::size_t before) {
+  set_.queued_ += queue_.size() - before;
+  waits_ = waits_ || queue_.size() > high_water;
   submit_body();
+}
+
+void ExchangeBase::drop_queue() {
+  set_.queued_ -= queue_.size();
+  queue_.clear();
+}
+
+void ExchangeBase::write(Chunk body) {
+  if (!may_write(body.size())) return;
+  const std::size_t before = queue_.size();
+  queue_.push(std::move(body));
+  queue_grew(before);
+}
+
+void ExchangeBase::write(Bytes body) {
+  if (!may_write(body.size())) return;
+  const std::size_t before = queue_.size();
+  queue_.append(body);
+  queue_grew(before);
+}
+
+bool ExchangeBase::datagrams_full() const {
+  return queue_.size() > (set_.queued_ <= connection_high_water ? high_water : small_piece);
+}
+
+std::size_t ExchangeBase::room() {
+  std::size_t room = 0;
+  if (set_.queued_ <= connection_high_water)
+    room = queue_.size() > high_water ? 0 : Chunk::pooled_size;
+  else if (queue_.empty())
+    room = small_piece;
+  waits_ = waits_ || room == 0;
+  return room;
 }
 
 void ExchangeBase::finish(const Fields& trailers) {
@@ -130,7 +183,17 @@ void ExchangeBase::stop_reading(ResetCode code) {
   if (ended_ || receive_done()) return;
   receive_ = Receive::stopped;
   submit_stop(code);
+  return_credit();
+}
+
+void ExchangeBase::return_credit() {
+  unconsumed_ += std::exchange(uncredited_, 0);
   consume(unconsumed_);
+}
+
+void ExchangeBase::set_idle_timeout(Duration timeout) {
+  idle_timeout_ = timeout;
+  set_.watch(stall_deadline());
 }
 
 void ExchangeBase::consume(std::size_t bytes) {
@@ -141,13 +204,15 @@ void ExchangeBase::consume(std::size_t bytes) {
 }
 
 void ExchangeBase::sent_body(std::size_t bytes) {
-  if (bytes > 0) touch();
+  set_.queued_ -= bytes;
+  set_.count_body(bytes);
+  if (bytes > 0) touch_sent();
   if (handler_ == nullptr || ended_ || queue_.size() > high_water / 2) return;
-  if (was_high_) {
-    was_high_ = false;
+  if (waits_ && room() > 0) {
+    waits_ = false;
     handler_->on_writable(*this);
   }
-  if (datagram_refused_ && !ended_) {
+  if (datagram_refused_ && !ended_ && !datagrams_full()) {
     datagram_refused_ = false;
     handler_->on_datagrams_writable(*this);
   }
@@ -156,7 +221,7 @@ void ExchangeBase::sent_body(std::size_t bytes) {
 void ExchangeBase::sent_end() {
   assert(send_ == Send::finished || ended_);
   send_ = Send::ended;
-  touch();
+  touch_sent();
 }
 
 // Datagrams and capsules
@@ -176,17 +241,18 @@ bool ExchangeBase::send_datagram(Bytes prefix, Bytes payload) {
     ++set_.counters.datagrams_dropped_size;
     return false;
   }
-  if (queue_.size() > high_water) {
+  if (datagrams_full()) {
     ++set_.counters.datagrams_dropped_queue;
     datagram_refused_ = true;
     return false;
   }
   std::array<std::uint8_t, 16> head;
   const std::size_t head_size = put_capsule_head(head, capsule_datagram, size);
+  const std::size_t before = queue_.size();
   queue_.append(Bytes(head).first(head_size), prefix, payload);
   ++set_.counters.datagrams_out;
   capsule_seen(true, capsule_datagram, size);
-  submit_body();
+  queue_grew(before);
   return true;
 }
 
@@ -194,10 +260,10 @@ void ExchangeBase::send_capsule(std::uint64_t type, Bytes value) {
   if (ended_ || send_ != Send::body) return;
   std::array<std::uint8_t, 16> head;
   const std::size_t head_size = put_capsule_head(head, type, value.size());
+  const std::size_t before = queue_.size();
   queue_.append(Bytes(head).first(head_size), value);
-  was_high_ = was_high_ || queue_.size() > high_water;
   capsule_seen(true, type, value.size());
-  submit_body();
+  queue_grew(before);
 }
 
 void ExchangeBase::received_capsules(Bytes body) {
@@ -210,15 +276,25 @@ void ExchangeBase::received_capsules(Bytes body) {
     return true;
   };
   const auto found = [this](std::uint64_t type, Bytes value) -> Result<> {
-    if (type == capsule_datagram)
+    if (type == capsule_datagram) {
       received_datagram(value);
-    else if (auto result = handler_->on_capsule(*this, type, value); !result)
-      return result;
+      if (ended_) return sallyport::fail(ErrorKind::cancelled, "the exchange ended meanwhile");
+      return {};
+    }
+    // Its bytes are the handler's from here on.
+    uncredited_ -= value.size();
+    unconsumed_ += value.size();
+    if (auto result = handler_->on_capsule(*this, type, value); !result) return result;
     if (ended_) return sallyport::fail(ErrorKind::cancelled, "the exchange ended meanwhile");
     return {};
   };
-  if (auto result = capsules_->feed(body, wanted, found); !result)
-    fail(ResetCode::datagram_error, std::move(result.error()));
+  uncredited_ += body.size();
+  auto result = capsules_->feed(body, wanted, found);
+  const std::size_t keep = result ? capsules_->buffered() : 0;
+  const std::size_t credit = uncredited_ - keep;
+  uncredited_ = keep;
+  if (credit > 0) submit_credit(credit);
+  if (!result) fail(ResetCode::datagram_error, std::move(result.error()));
 }
 
 void ExchangeBase::received_datagram(Bytes payload) {
@@ -231,9 +307,10 @@ void ExchangeBase::received_datagram(Bytes payload) {
 // Receiving
 
 void ExchangeBase::received_request(RequestHandler& handler, const Verdict& verdict,
-                                    std::optional<std::uint64_t> content_length) {
+                                    std::optional<std::uint64_t> content_length, bool complete) {
   if (ended_) return;
   touch();
+  request_complete_ = complete;
   ++set_.counters.requests;
   receive_ = Receive::body;
   switch (verdict.fault) {
@@ -242,8 +319,8 @@ void ExchangeBase::received_request(RequestHandler& handler, const Verdict& verd
       handler.on_request(*this);
       assert(handler_ != nullptr || ended_ || send_ != Send::head);
       // RFC 9110 §10.1.1: a client that waits to be told to go on is told, unless it has its answer by now.
-      if (!ended_ && send_ == Send::head && !receive_done() &&
-          request_.fields.find("expect") == "100-continue")
+      if (!ended_ && send_ == Send::head && !receive_done() && !complete && !continue_held_ &&
+          equal_ignoring_case(request_.fields.find("expect").value_or(""), "100-continue"))
         submit_head({.status = 100}, false);
       return;
     case Fault::malformed:
@@ -302,9 +379,9 @@ void ExchangeBase::received_body(Bytes body) {
     }
     expected_ -= static_cast<std::int64_t>(body.size());
   }
+  set_.count_body(body.size());
   if (capsules_) {
-    received_capsules(body);
-    return submit_credit(body.size());
+    return received_capsules(body);
   }
   unconsumed_ += body.size();
   handler_->on_body(*this, body);
@@ -332,21 +409,22 @@ void ExchangeBase::received_end() {
   if (capsules_ && !capsules_->at_boundary())
     return fail(ResetCode::datagram_error, {ErrorKind::protocol, "the stream ended inside a capsule"});
   receive_ = Receive::ended;
+  request_complete_ = true;
   if (handler_ != nullptr) handler_->on_end(*this);
 }
 
 void ExchangeBase::received_reset(Error why) {
   if (ended_ || receive_done()) return;
   ++set_.counters.resets_in;
-  fail(ResetCode::cancelled, std::move(why));
+  give_up(ResetCode::cancelled, std::move(why));
 }
 
 void ExchangeBase::received_stop(bool benign, Error why) {
   if (ended_ || send_ == Send::ended) return;
   ++set_.counters.resets_in;
-  if (server_ || !benign) return fail(ResetCode::cancelled, std::move(why));
+  if (server_ || !benign) return give_up(ResetCode::cancelled, std::move(why));
   send_ = Send::ended;
-  queue_.clear();
+  drop_queue();
 }
 
 // The end
@@ -354,8 +432,10 @@ void ExchangeBase::received_stop(bool benign, Error why) {
 void ExchangeBase::transport_closed(const Error* why) {
   if (ended_) return;
   ended_ = true;
-  queue_.clear();
-  if (!receive_done() || !send_done()) {
+  drop_queue();
+  if (receive_done() && send_done()) {
+    set_.budget.earn(1);
+  } else {
     if (why != nullptr)
       why_ = *why;
     else
@@ -366,10 +446,14 @@ void ExchangeBase::transport_closed(const Error* why) {
 
 void ExchangeBase::fail(ResetCode code, Error why) {
   if (ended_) return;
+  ++set_.counters.resets_out;
+  give_up(code, std::move(why));
+}
+
+void ExchangeBase::give_up(ResetCode code, Error why) {
   ended_ = true;
   why_ = std::move(why);
-  ++set_.counters.resets_out;
-  queue_.clear();
+  drop_queue();
   submit_reset(code);
   set_.end_later(*this);
 }
@@ -377,12 +461,20 @@ void ExchangeBase::fail(ResetCode code, Error why) {
 Time ExchangeBase::stall_deadline() const {
   // A tunnel has timeouts of its own, until both sides have ended it: what is left then is as any response.
   if (ended_ || (is_tunnel() && !(end_queued() && receive_done()))) return never;
-  const Limits& limits = set_.limits();
-  if (server_ && receive_ == Receive::head) return moved_ + limits.header_timeout;
+  if (server_ && receive_ == Receive::head) return moved_ + set_.limits().header_timeout;
+  // Messages of one connection may wait for each other (RFC 9218 §10): a response that is not there yet may
+  // stand behind another one that moves, and so may a request for which there is no stream yet.
+  if (idle_timeout_ == Duration::zero()) return never;
   const bool peer_owes = !receive_done() && unconsumed_ == 0;
+  const Time owed_since = server_ ? moved_ : std::max(moved_, set_.moved_);
+  // So may what we send; only flow control of the stream's own is aimed at it.
   const bool peer_holds = !queue_.empty() || send_ == Send::finished;
+  const Time held_since = peer_blocks() ? moved_ : std::max(moved_, set_.sent_);
   // A server's handler that takes its time (an upstream does) is not the peer's doing.
-  return peer_owes || peer_holds ? moved_ + limits.idle_timeout : never;
+  Time deadline = never;
+  if (peer_owes) deadline = owed_since + idle_timeout_;
+  if (peer_holds) deadline = std::min(deadline, held_since + idle_timeout_);
+  return deadline;
 }
 
 }  // namespace sallyport::http

@@ -4,6 +4,7 @@
 // connection.
 #pragma once
 
+#include "http/abuse_budget.h"
 #include "http/capsule.h"
 #include "http/connection.h"
 #include "http/exchange.h"
@@ -26,13 +27,15 @@ class ExchangeOwner {
   /// on_closed was called; the exchange is destroyed when this returns. The place to forget it, and to close
   /// when it was the last.
   virtual void on_exchange_gone(ExchangeBase& exchange) = 0;
+  /// There was no exchange for the idle timeout.
+  virtual void on_idle() {}
 
  protected:
   ~ExchangeOwner() = default;
 };
 
-/// The exchanges of one connection: owns them, ends them outside of their callers, and times out those that
-/// do not move.
+/// The exchanges of one connection: owns them, ends them outside of their callers, times out those that do
+/// not move, and tells when there were none for long.
 class ExchangeSet {
  public:
   ExchangeSet(net::Timers& timers, const Limits& limits, ExchangeOwner& owner);
@@ -52,16 +55,20 @@ class ExchangeSet {
   /// The same, but at once: where no caller of an exchange is on the stack (the connection closed, or is
   /// being destroyed).
   void end_all(const Error& why);
+  /// The connection stands, without exchanges so far: on_idle() is due from now on.
+  void watch_idle();
 
   net::Timers& timers() const { return timers_; }
   const Limits& limits() const { return limits_; }
   ConnectionCounters counters;
+  AbuseBudget budget;  ///< work that was of use fills it, too
 
  private:
   friend class ExchangeBase;
   void end_later(ExchangeBase& exchange);
   void end_exchanges();
   void unlink(ExchangeBase& exchange);
+  void count_body(std::size_t bytes);
   void watch(Time deadline);
   void time_out(Time now);
 
@@ -73,6 +80,11 @@ class ExchangeSet {
   ExchangeBase* ending_ = nullptr;  // singly linked, oldest first
   ExchangeBase* ending_last_ = nullptr;
   std::size_t size_ = 0;
+  std::size_t queued_ = 0;  // of all exchanges
+  std::size_t bodies_ = 0;  // bytes that moved and have not earned anything yet
+  Time moved_{};            // when a message last moved, of any exchange that is no tunnel
+  Time empty_since_{};      // while size_ is 0
+  Time sent_{};             // when anything of any exchange was last sent
   net::Deferred end_;
   net::Timer stalled_;
 };
@@ -84,15 +96,17 @@ class ExchangeBase : public Exchange {
   // Exchange
   void inform(const Response& head) override;
   void respond(const Response& head, bool end) override;
-  using Exchange::write;
   void write(Chunk body) override;
   bool can_write() const override { return !ended_ && send_ == Send::body; }
+  void write(Bytes body) override;
+  std::size_t room() override;
   std::size_t queued_bytes() const override { return queue_.size(); }
   void finish(const Fields& trailers) override;
   void reset(ResetCode code) override;
   void reset(ResetCode code, const Error& why) override;
   void stop_reading(ResetCode code) override;
   void consume(std::size_t bytes) override;
+  void set_idle_timeout(Duration timeout) override;
   void use_capsules() override;
   // As capsules; a version with DATAGRAM frames overrides these.
   bool send_datagram(Bytes prefix, Bytes payload) override;
@@ -104,9 +118,13 @@ class ExchangeBase : public Exchange {
   // For the version's connection: what came in.
 
   /// Server: request() was filled. Calls `handler` when `verdict` is ok; else answers 431 or 414, or resets
-  /// with message_error.
+  /// with message_error. `complete`: received_end() follows at once.
   void received_request(RequestHandler& handler, const Verdict& verdict,
-                        std::optional<std::uint64_t> content_length);
+                        std::optional<std::uint64_t> content_length, bool complete = false);
+  /// Client, after begin_request(): a length that no body will follow would make the next request on an
+  /// HTTP/1.1 connection the body of this one. False: it failed.
+  bool check_length();
+
   /// Client: a head of status 1xx or a final one. May drop content-length from it, where that means nothing.
   void received_response(Response& head, const Verdict& verdict, std::optional<std::uint64_t> content_length);
   /// A piece of the body, each byte of which cost the peer credit.
@@ -155,7 +173,15 @@ class ExchangeBase : public Exchange {
   bool takes_datagrams() const { return !ended_ && (is_tunnel() || (server_ && capsules_ && status_ == 0)); }
   ExchangeHandler* handler() const { return handler_; }
   /// Something moved: puts off the idle timeout.
-  void touch() { moved_ = set_.timers().now(); }
+  void touch() {
+    moved_ = set_.timers().now();
+    if (!is_tunnel()) set_.moved_ = moved_;
+  }
+  /// The same, of what was sent.
+  void touch_sent() {
+    touch();
+    set_.sent_ = moved_;
+  }
 
  protected:
   ExchangeBase(ExchangeSet& set, Connection& connection, Version version, bool server);
@@ -178,6 +204,8 @@ class ExchangeBase : public Exchange {
   /// Asks the peer to stop sending.
   virtual void submit_stop(ResetCode code) = 0;
   virtual void submit_credit(std::size_t bytes) = 0;
+  /// The peer itself holds back what this exchange sends, not what is sent before it.
+  virtual bool peer_blocks() const = 0;
   /// A tunnel came to stand (see is_tunnel()).
   virtual void tunnel_opened() {}
   /// A capsule passed, for traces.
@@ -191,6 +219,12 @@ class ExchangeBase : public Exchange {
   enum class Send : std::uint8_t { head, body, finished, ended };
 
   bool body_allowed(unsigned status) const;
+  bool may_write(std::size_t size);
+  void queue_grew(std::size_t before);
+  bool datagrams_full() const;
+  void drop_queue();
+  void return_credit();
+  void give_up(ResetCode code, Error why);
   void received_capsules(Bytes body);
   void mismatch(std::string_view what);
   /// When it will have stood still for too long, or `never`.
@@ -204,15 +238,17 @@ class ExchangeBase : public Exchange {
   ExchangeBase* next_ = nullptr;
   ExchangeBase* next_ending_ = nullptr;
   Time moved_{};
+  Duration idle_timeout_;       // 0: none
   std::int64_t expected_ = -1;  // bytes of body to come; -1: not known
   std::int64_t declared_ = -1;  // bytes of body that we said we would send
   std::size_t unconsumed_ = 0;
+  std::size_t uncredited_ = 0;  // of a capsule that is not all there
   unsigned status_ = 0;
   Receive receive_ = Receive::head;
   Send send_ = Send::head;
   bool ended_ = false;              // on_closed is due or done
   std::uint8_t informational_ = 0;  // how many 1xx came
-  bool was_high_ = false;           // queued_bytes() passed high_water
+  bool waits_ = false;              // on_writable is due
   bool datagram_refused_ = false;
   bool discard_body_ = false;  // HEAD, 204, 304: what the handler writes is dropped
 };

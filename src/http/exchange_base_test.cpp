@@ -4,6 +4,7 @@
 #include "base/varint.h"
 #include "http/tcp_for_test.h"
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,7 @@ class FakeExchange final : public ExchangeBase {
   }
   void submit_stop(ResetCode) override { log.push_back("stop"); }
   void submit_credit(std::size_t bytes) override { credit += bytes; }
+  bool peer_blocks() const override { return true; }
   void tunnel_opened() override { log.push_back("tunnel"); }
 };
 
@@ -363,6 +365,34 @@ TEST(ExchangeBase, CapsulesBothWays) {
   exchange.received_body(as_bytes("\x01"));
   exchange.received_end();
   EXPECT_EQ(exchange.log.back(), reset_of(ResetCode::datagram_error));
+}
+
+TEST(ExchangeBase, CapsulesHoldTheirCreditUntilTheyAreConsumed) {
+  Bench bench;
+  FakeExchange& exchange = bench.serve(test::extended_connect("connect-ip", "/"));
+  bench.served().consumes = false;
+  exchange.use_capsules();
+  exchange.respond({.status = 200}, false);
+  const auto varint = [](std::uint64_t value) {
+    std::array<std::uint8_t, 8> bytes;
+    return std::string(as_text(Bytes(bytes).first(put_varint(bytes, value))));
+  };
+  const std::string capsule = varint(0x77) + varint(1000) + std::string(1000, 'x');
+  const std::string datagram = varint(0) + varint(4) + "data";
+  const std::size_t head = capsule.size() - 1000;
+  exchange.received_body(as_bytes(datagram + capsule + datagram));
+  EXPECT_EQ(exchange.credit, 2 * datagram.size() + head);
+  exchange.received_body(as_bytes(capsule.substr(0, 500)));
+  EXPECT_EQ(exchange.credit, 2 * datagram.size() + 2 * head);
+  exchange.received_body(as_bytes(capsule.substr(500)));
+  EXPECT_EQ(exchange.credit, 2 * datagram.size() + 2 * head);
+  EXPECT_EQ(bench.served().capsules.size(), 2u);
+  exchange.consume(2000);
+  EXPECT_EQ(exchange.credit, 2 * datagram.size() + 2 * capsule.size());
+  exchange.received_body(as_bytes(capsule.substr(0, 500)));
+  exchange.reset(ResetCode::cancelled);
+  bench.clock.settle();
+  EXPECT_EQ(bench.credit_at_end, 2 * datagram.size() + 2 * capsule.size() + 500);
 }
 
 TEST(ExchangeBase, DatagramsAreDroppedWhereTheQueueIsFull) {

@@ -5,11 +5,26 @@
 namespace sallyport::http {
 
 ExchangeSet::ExchangeSet(net::Timers& timers, const Limits& limits, ExchangeOwner& owner)
-    : timers_(timers),
+    : budget(limits, timers.now()),
+      timers_(timers),
       limits_(limits),
       owner_(owner),
       end_(timers, [this](Time) { end_exchanges(); }),
       stalled_(timers, [this](Time now) { time_out(now); }) {}
+
+void ExchangeSet::watch_idle() {
+  if (size_ > 0) return;
+  empty_since_ = timers_.now();
+  watch(empty_since_ + limits_.idle_timeout);
+}
+
+void ExchangeSet::count_body(std::size_t bytes) {
+  constexpr std::size_t worth_one = 16 * 1024;
+  bodies_ += bytes;
+  if (bodies_ < worth_one) return;
+  budget.earn(static_cast<std::uint32_t>(bodies_ / worth_one));
+  bodies_ %= worth_one;
+}
 
 ExchangeSet::~ExchangeSet() {
   clear();
@@ -57,21 +72,27 @@ void ExchangeSet::end_exchanges() {
     if (ending_ == nullptr) ending_last_ = nullptr;
     if (exchange.handler_ != nullptr)
       exchange.handler_->on_closed(exchange, exchange.why_ ? &*exchange.why_ : nullptr);
-    exchange.consume(exchange.unconsumed_);
+    exchange.return_credit();
     unlink(exchange);
+    watch_idle();
     owner_.on_exchange_gone(exchange);
     delete &exchange;
   }
 }
 
 void ExchangeSet::watch(Time deadline) {
+  if (deadline == never) return;
   if (!stalled_.armed() || deadline < stalled_.deadline()) stalled_.arm(deadline);
 }
 
 // Looks at all of them, but only as often as the shortest limit asks: cheaper than a timer that every packet
 // moves.
 void ExchangeSet::time_out(Time now) {
-  if (size_ == 0) return;
+  if (size_ == 0) {
+    const Time idle_at = empty_since_ + limits_.idle_timeout;
+    if (now < idle_at) return stalled_.arm(idle_at);
+    return owner_.on_idle();
+  }
   Time next = now + limits_.idle_timeout;
   for_each([&](ExchangeBase& exchange) {
     const Time deadline = exchange.stall_deadline();
@@ -79,6 +100,7 @@ void ExchangeSet::time_out(Time now) {
       exchange.fail(ResetCode::cancelled, {ErrorKind::timeout, "nothing moved for too long"});
     else
       next = std::min(next, deadline);
+    if (exchange.idle_timeout_ > Duration::zero()) next = std::min(next, now + exchange.idle_timeout_);
   });
   stalled_.arm(next);
 }

@@ -1,6 +1,7 @@
 #include "http/h1_client.h"
 
 #include "http/h1_head.h"
+#include "http/h1_websocket.h"
 
 #include <cassert>
 #include <string>
@@ -21,12 +22,18 @@ H1Client::~H1Client() {
 }
 
 bool H1Client::can_request() const {
-  return is_open() && current() == nullptr && !closes_afterwards();
+  return is_open() && current() == nullptr && !closes_afterwards() && !has_partial();
 }
 
 void H1Client::shutdown() {
   close_afterwards();
   if (current() == nullptr) end(nullptr);
+}
+
+void H1Client::worked() {
+  // Nobody asked for it. Whatever it is, be it a part of a head that the next response would be read into:
+  // nothing on this connection can be trusted any more.
+  if (current() == nullptr && has_partial()) drop(nullptr);
 }
 
 void H1Client::idled() {
@@ -43,7 +50,7 @@ Exchange& H1Client::request(Request request, ExchangeHandler& handler, bool end)
   exchange.begin_request(std::move(request), handler, end);
   if (!free)
     exchange.fail(ResetCode::refused, {ErrorKind::refused, "the HTTP/1.1 connection takes no request now"});
-  else if (!put_request(exchange, end))
+  else if (exchange.check_length() && !put_request(exchange, end))
     exchange.fail(ResetCode::cancelled, {ErrorKind::usage, "the request cannot be said in HTTP/1.1"});
   return exchange;
 }
@@ -59,13 +66,11 @@ bool H1Client::put_request(H1Exchange& exchange, bool end) {
     framing = Framing::held;
   else if (!end)
     framing = request.fields.contains("content-length") ? Framing::length : Framing::chunked;
-  if (exchange.is_upgrade()) {
-    text += "connection: upgrade\r\n";
-    put_field(text, "upgrade", request.protocol);
-  }
+  if (exchange.is_upgrade()) put_upgrade(text, request);
   for (const Fields::Field field : request.fields)
-    if (field.name != "host" && !(tunnel && field.name == "content-length") &&
-        !is_connection_specific(field.name))
+    // TE speaks of the connection (RFC 9110 §10.1.4).
+    if (field.name != "host" && field.name != "te" && !(tunnel && field.name == "content-length") &&
+        !is_connection_specific(field.name) && !(exchange.is_upgrade() && field.name == "sec-websocket-key"))
       put_field(text, field.name, field.value);
   if (framing == Framing::chunked) text += "transfer-encoding: chunked\r\n";
   // RFC 9110 §8.6: where the method usually has content, its absence is said.
@@ -80,6 +85,17 @@ bool H1Client::put_request(H1Exchange& exchange, bool end) {
   return true;
 }
 
+void H1Client::put_upgrade(std::string& text, const Request& request) {
+  text += "connection: upgrade\r\n";
+  put_field(text, "upgrade", request.protocol);
+  if (request.protocol != "websocket") return;
+  const std::string key = make_websocket_key();
+  websocket_accept_value() = websocket_accept(key);
+  put_field(text, "sec-websocket-key", key);
+  if (!request.fields.contains("sec-websocket-version"))
+    put_field(text, "sec-websocket-version", websocket_version);
+}
+
 void H1Client::put_response(const Response&, bool) {
   assert(!"a client sends no responses");
 }
@@ -88,8 +104,6 @@ void H1Client::put_response(const Response&, bool) {
 
 void H1Client::head_received(bool done) {
   H1Head& head = parser().head();
-  if (current() == nullptr)
-    return drop(nullptr);  // nobody asked: whatever it is, nothing on this connection can be trusted any more
   if (head.status < 200)
     interim_received(head);
   else
@@ -116,6 +130,12 @@ void H1Client::interim_received(H1Head& head) {
       !has_token(*upgrade, current()->request().protocol))
     return current()->fail(ResetCode::message_error,
                            {ErrorKind::protocol, "the server switched to a protocol that was not asked for"});
+  if (current()->request().protocol == "websocket") {
+    if (head.fields.find("sec-websocket-accept") != websocket_accept_value())
+      return current()->fail(ResetCode::message_error,
+                             {ErrorKind::protocol, "the server did not understand the WebSocket handshake"});
+    head.fields.remove("sec-websocket-accept");
+  }
   hand_over(200, head);
 }
 

@@ -1,4 +1,5 @@
 // The client's side of HTTP/1.1 against what servers, broken and hostile ones too, answer.
+#include "http/h1_websocket.h"
 #include "http/tcp_for_test.h"
 
 #include <ostream>
@@ -89,6 +90,31 @@ TEST_F(H1ClientTest, UpgradeOnTheWire) {
   EXPECT_EQ(answer.body, "raw");
 }
 
+TEST_F(H1ClientTest, WebSocketAnswerIsChecked) {
+  const std::string switched =
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
+  ask(extended_connect("websocket", "/chat"), false);
+  const std::string key_name = "sec-websocket-key: ";
+  const auto at = peer->received.find(key_name);
+  ASSERT_NE(at, std::string::npos);
+  EXPECT_NE(peer->received.find("sec-websocket-version: 13\r\n"), std::string::npos);
+  const std::string key = peer->received.substr(at + key_name.size(), 24);
+  say(switched + "Sec-WebSocket-Accept: " + websocket_accept(key) + "\r\n\r\nframe");
+  EXPECT_EQ(answer.response->status, 200u);
+  EXPECT_TRUE(answer.response->fields.empty());
+  EXPECT_EQ(answer.body, "frame");
+
+  auto [near, far] = net::make_memory_streams(clock.timers);
+  const auto other = make_h1_client(clock.timers, std::move(near), {"a", "TLS1.3"}, events, {});
+  RawEnd server(std::move(far));
+  other->request(extended_connect("websocket", "/chat"), second, false);
+  clock.settle();
+  server.say(switched + "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
+  clock.settle();
+  EXPECT_FALSE(second.response);
+  EXPECT_EQ(second.error->kind, ErrorKind::protocol);
+}
+
 TEST_F(H1ClientTest, ConnectionIsUsedAgain) {
   ask(get("/1"));
   EXPECT_FALSE(client->can_request());
@@ -153,10 +179,49 @@ TEST_F(H1ClientTest, EarlyResponseEndsAnUnfinishedRequest) {
   EXPECT_TRUE(answer.is_well());
 }
 
+TEST_F(H1ClientTest, UploadStopsWhereTheServerHasAnsweredAndCloses) {
+  Exchange& exchange = ask(post("/"), false);
+  exchange.write(as_bytes("some"));
+  clock.settle();
+  say("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+  EXPECT_TRUE(answer.is_well());
+  EXPECT_TRUE(peer->ended);
+  // What the server does next is no error of a response that is complete.
+  peer->stream->close();
+  clock.settle();
+  EXPECT_EQ(answer.closed, 1);
+}
+
+TEST_F(H1ClientTest, TeStaysOnItsConnection) {
+  Request request = get("/");
+  request.fields.add("te", "trailers");
+  ask(request);
+  EXPECT_EQ(peer->received, "GET / HTTP/1.1\r\nhost: example.com\r\n\r\n");
+}
+
 TEST_F(H1ClientTest, UnaskedResponseEndsTheConnection) {
   say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
   EXPECT_EQ(events.closed, 1);
   EXPECT_FALSE(client->can_request());
+}
+
+TEST_F(H1ClientTest, BytesBehindAResponseEndTheConnection) {
+  for (const std::string_view more : {"HTTP/1.1 2", "x", "HTTP/1.1 200 OK\r\nX: "}) {
+    auto [near, far] = net::make_memory_streams(clock.timers);
+    const auto other = make_h1_client(clock.timers, std::move(near), {"a", "TLS1.3"}, events, {});
+    RawEnd server(std::move(far));
+    RecordingExchange handler;
+    bool reusable = true;
+    handler.then_closed = [&] { reusable = other->can_request(); };
+    other->request(get("/"), handler, true);
+    clock.settle();
+    server.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" + std::string(more));
+    clock.settle();
+    EXPECT_TRUE(handler.is_well());
+    EXPECT_EQ(handler.body, "ok");
+    EXPECT_FALSE(reusable);
+    EXPECT_FALSE(other->can_request());
+  }
 }
 
 TEST_F(H1ClientTest, RequestThatCannotBeSaidIsRefused) {

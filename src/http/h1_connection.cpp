@@ -35,7 +35,6 @@ std::string& H1Connection::start_head() {
 
 void H1Connection::on_exchange_gone(ExchangeBase& exchange) {
   if (current_ == &exchange) current_ = nullptr;
-  StreamConnection::on_exchange_gone(exchange);
 }
 
 // What comes in
@@ -71,11 +70,15 @@ std::size_t H1Connection::work_through(Bytes bytes) {
 
 bool H1Connection::work_through_inbox() {
   if (inbox_.empty()) return false;
-  const std::size_t used = work_through(inbox_);
-  if (used == inbox_.size())
+  const std::size_t used = work_through(Bytes(inbox_).subspan(inbox_used_));
+  inbox_used_ += used;
+  if (inbox_used_ == inbox_.size()) {
     inbox_ = {};  // a burst's memory is not kept for an idle connection
-  else
-    inbox_.erase(inbox_.begin(), inbox_.begin() + static_cast<std::ptrdiff_t>(used));
+    inbox_used_ = 0;
+  } else if (inbox_used_ > inbox_.size() / 2) {
+    inbox_.erase(inbox_.begin(), inbox_.begin() + static_cast<std::ptrdiff_t>(inbox_used_));
+    inbox_used_ = 0;
+  }
   return used > 0;
 }
 
@@ -113,6 +116,8 @@ void H1Connection::message_received() {
     current_->received_trailers(trailers_, builder_.finish());
   }
   current_->received_end();
+  // Who has answered and will close reads no more of the request.
+  if (!is_server() && close_after_ && !tunnel_) current_->received_stop(true, {});
   complete();
 }
 

@@ -73,6 +73,8 @@ class H1Connection : public StreamConnection {
   void end_held_message();
   /// When both messages are complete, makes ready for the next, or ends the connection.
   void complete();
+  /// Of the current upgrade to WebSocket: what a server is to answer with, and a client to hear.
+  std::string& websocket_accept_value() { return websocket_accept_; }
   /// Bytes of a message that has not begun or is not complete lie here.
   bool has_partial() const { return !inbox_.empty() || parser_.in_message(); }
 
@@ -105,7 +107,9 @@ class H1Connection : public StreamConnection {
   HeadBuilder builder_;
   Fields trailers_;
   std::string head_text_;
+  std::string websocket_accept_;
   std::vector<std::uint8_t> inbox_;  // what came and could not be worked through yet
+  std::size_t inbox_used_ = 0;       // bytes at its front that are done with; less than all
   H1Exchange* current_ = nullptr;
   std::size_t unconsumed_ = 0;       // of the current body
   Framing framing_ = Framing::none;  // of what we send

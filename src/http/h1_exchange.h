@@ -24,6 +24,7 @@ class H1Exchange final : public ExchangeBase {
   void submit_reset(ResetCode code) override;
   void submit_stop(ResetCode code) override;
   void submit_credit(std::size_t bytes) override;
+  bool peer_blocks() const override { return true; }  // there is no other
   void tunnel_opened() override;
 
   H1Connection& h1_;

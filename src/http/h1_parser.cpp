@@ -1,5 +1,7 @@
 #include "http/h1_parser.h"
 
+#include "http/validation.h"
+
 #include <algorithm>
 #include <cassert>
 #include <cctype>
@@ -18,11 +20,6 @@ using beast::http::error;
 constexpr std::size_t max_chunk_extensions = 16 * 1024;
 // Empty lines before a request line that are skipped (RFC 9112 §2.2).
 constexpr int max_empty_lines = 4;
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::ranges::equal(
-      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
 
 std::string_view trimmed(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(" \t");

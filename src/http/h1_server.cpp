@@ -1,6 +1,7 @@
 #include "http/h1_server.h"
 
 #include "http/h1_head.h"
+#include "http/h1_websocket.h"
 
 #include <algorithm>
 #include <array>
@@ -79,7 +80,8 @@ void H1Server::idled() {
 // Receiving
 
 void H1Server::worked() {
-  if (current() != nullptr || !has_partial())
+  // What we do not read, because responses before it are not read, is not late.
+  if (current() != nullptr || !has_partial() || is_full())
     slow_head_.disarm();
   else if (!slow_head_.armed())
     slow_head_.arm(timers().now() + limits().header_timeout);
@@ -107,14 +109,30 @@ void H1Server::head_received(bool done) {
   exchanges().add(std::move(owned));
   set_current(exchange, Framing::held);
   const Verdict verdict = build(exchange, head);
-  keep_alive_ = head.keep_alive && verdict.ok() && !draining_;
-  if (!keep_alive_) close_afterwards();
+  if (verdict.ok() && exchange.request().protocol == "websocket" && !take_websocket_key(exchange)) return;
+  if (!head.keep_alive || !verdict.ok() || draining_) close_afterwards();
   // What is no tunnel yet may get one, so its end is not said before the response.
   const bool may_tunnel = verdict.ok() && exchange.request().is_connect();
   if (may_tunnel) hold_message();
-  exchange.received_request(requests_, verdict, builder().content_length());
+  exchange.received_request(requests_, verdict, builder().content_length(), done && !may_tunnel);
   if (may_tunnel || exchange.is_ending() || !is_open()) return;
   if (done) message_received();
+}
+
+bool H1Server::take_websocket_key(H1Exchange& exchange) {
+  Fields& fields = exchange.mutable_request().fields;
+  if (fields.find("sec-websocket-version") != websocket_version) {
+    refuse(426, {ErrorKind::protocol, "the client speaks another version of WebSocket", 426},
+           "upgrade: websocket\r\nsec-websocket-version: 13\r\n");
+    return false;
+  }
+  if (!has_websocket_key(fields)) {
+    refuse(400, {ErrorKind::protocol, "the client asks for WebSocket without a key", 400});
+    return false;
+  }
+  websocket_accept_value() = websocket_accept(*fields.find("sec-websocket-key"));
+  fields.remove("sec-websocket-key");
+  return true;
 }
 
 void H1Server::message_refused(const Error& why) {
@@ -123,10 +141,11 @@ void H1Server::message_refused(const Error& why) {
   refuse(static_cast<unsigned>(why.code), why);
 }
 
-void H1Server::refuse(unsigned status, const Error& why) {
+void H1Server::refuse(unsigned status, const Error& why, std::string_view more) {
   if (!is_open()) return;
   std::string& text = start_head();
   put_status_line(text, status);
+  text += more;
   text += "content-length: 0\r\nconnection: close\r\n";
   put_end(text);
   send_head_text();
@@ -173,6 +192,8 @@ void H1Server::put_response(const Response& head, bool end) {
     for (const Fields::Field field : head.fields)
       if (field.name != "content-length" && !is_connection_specific(field.name))
         put_field(text, field.name, field.value);
+    if (request.protocol == "websocket" && !head.fields.contains("sec-websocket-accept"))
+      put_field(text, "sec-websocket-accept", websocket_accept_value());
     put_end(text);
     return send_head_text();
   }

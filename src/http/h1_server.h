@@ -1,6 +1,6 @@
 // H1Server: the server's side of HTTP/1.1 and 1.0 (RFC 9112). Upgrade to a protocol that travels in CONNECT
-// elsewhere (RFC 9298 §3.2, RFC 6455) is shown as extended CONNECT, so that handlers see one thing. Made by
-// make_h1_server.
+// elsewhere (RFC 9298 §3.2, RFC 6455) is shown as extended CONNECT, so that handlers see one thing;
+// WebSocket's key is answered here. Made by make_h1_server.
 #pragma once
 
 #include "http/h1_connection.h"
@@ -30,12 +30,13 @@ class H1Server final : public H1Connection {
 
   Verdict build(H1Exchange& exchange, const H1Head& head);
   Framing framing_of(const Response& head, bool end) const;
-  /// Answers with no exchange's help and ends the connection.
-  void refuse(unsigned status, const Error& why);
+  /// Answers with no exchange's help and ends the connection. `more`: lines of fields.
+  void refuse(unsigned status, const Error& why, std::string_view more = {});
+  /// Whether what asks for WebSocket does so by its rules; else it was refused. Takes the key.
+  bool take_websocket_key(H1Exchange& exchange);
 
   RequestHandler& requests_;
   net::Timer slow_head_;
-  bool keep_alive_ = false;  // what the current request allows
   bool draining_ = false;
 };
 

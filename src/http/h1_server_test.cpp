@@ -159,11 +159,43 @@ TEST_F(H1ServerTest, RefusedUpgradeIsAPlainResponse) {
   requests.then = [](Exchange& exchange, RecordingExchange&) {
     exchange.respond(status(502, {{"proxy-status", "p"}, {"content-length", "0"}}), true);
   };
-  EXPECT_EQ(say("GET /chat HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nGET "
+  EXPECT_EQ(say("GET /chat HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nGET "
                 "/smuggled HTTP/1.1\r\nHost: a\r\n\r\n"),
             "HTTP/1.1 502 Bad Gateway\r\nproxy-status: p\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
   EXPECT_EQ(requests.requests.size(), 1u);
   EXPECT_TRUE(requests.last().handler.is_well());
+}
+
+// The example of RFC 6455 §1.3.
+TEST_F(H1ServerTest, WebSocketKeyIsAnswered) {
+  requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(200, {{"sec-websocket-protocol", "chat"}}));
+  };
+  EXPECT_EQ(say("GET /chat HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"),
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+            "sec-websocket-protocol: chat\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
+  EXPECT_EQ(requests.last().request.fields.find("sec-websocket-key"), std::nullopt);
+  EXPECT_EQ(requests.last().request.fields.find("sec-websocket-version"), "13");
+}
+
+TEST_F(H1ServerTest, WebSocketOfAnotherVersionOrWithoutAKeyIsRefused) {
+  const std::string head = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n";
+  for (const auto& [more, wanted] :
+       {std::pair{"Sec-WebSocket-Version: 8\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+                  "HTTP/1.1 426 Upgrade Required\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"},
+        std::pair{"Sec-WebSocket-Version: 13\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n"},
+        std::pair{"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short==\r\n\r\n",
+                  "HTTP/1.1 400 Bad Request\r\n"}}) {
+    auto [near, far] = net::make_memory_streams(clock.timers);
+    const auto other = make_h1_server(clock.timers, std::move(far), {}, requests, nullptr, Limits{});
+    RawEnd client(std::move(near));
+    client.say(head + more);
+    clock.settle();
+    EXPECT_TRUE(client.received.starts_with(wanted)) << client.received;
+  }
+  EXPECT_TRUE(requests.requests.empty());
 }
 
 TEST_F(H1ServerTest, OtherUpgradesAreIgnored) {
@@ -183,6 +215,52 @@ TEST_F(H1ServerTest, ClientThatHalfClosesGetsItsResponse) {
   EXPECT_TRUE(requests.last().handler.is_well());
   clock.pass(3s);
   EXPECT_EQ(events.closed, 1);
+}
+
+TEST_F(H1ServerTest, SlowReaderGetsAllOfTheLastResponse) {
+  requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(200));
+    exchange.write(Chunk::allocate(400'000));
+    exchange.finish();
+  };
+  for (const bool half_closes : {false, true}) {
+    auto [near, far] = net::make_memory_streams(clock.timers, {.piece = 10'000});
+    auto other = make_h1_server(clock.timers, std::move(far), {"a", {}}, requests, &events, {});
+    RawEnd reader(std::move(near));
+    reader.stream->set_reading(false);
+    reader.say("GET / HTTP/1.0\r\n\r\n");
+    clock.settle();
+    if (half_closes) reader.stream->finish();
+    for (int second = 0; second < 39; ++second) {
+      reader.takes = 1;
+      reader.stream->set_reading(true);
+      clock.pass(1s);
+    }
+    EXPECT_LT(reader.received.size(), 400'000u);
+    reader.takes.reset();
+    reader.stream->set_reading(true);
+    clock.pass(1s);
+    EXPECT_GT(reader.received.size(), 400'000u);
+    EXPECT_TRUE(reader.ended);
+    EXPECT_FALSE(reader.error);
+    clock.pass(3s);
+  }
+}
+
+TEST_F(H1ServerTest, LastResponseThatNobodyReadsIsGivenUp) {
+  requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(200));
+    exchange.write(Chunk::allocate(100'000));
+    exchange.finish();
+  };
+  peer->stream->set_reading(false);
+  say("GET / HTTP/1.0\r\n\r\n");
+  clock.pass(50s);
+  EXPECT_EQ(events.closed, 0);
+  clock.pass(20s);
+  EXPECT_EQ(events.closed, 1);
+  ASSERT_TRUE(events.error);
+  EXPECT_EQ(events.error->kind, ErrorKind::timeout);
 }
 
 TEST_F(H1ServerTest, CutRequestIsAnErrorForItsHandler) {
@@ -235,6 +313,38 @@ TEST_F(H1ServerTest, PipelinerThatNeverReadsIsHeldBack) {
   peer->stream->set_reading(true);
   clock.settle();
   EXPECT_EQ(requests.requests.size(), 20'000u);
+}
+
+TEST_F(H1ServerTest, ReaderThatDoesNotReadTimesOut) {
+  requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(200));
+    exchange.write(Chunk::allocate(2'000'000));
+  };
+  peer->stream->set_reading(false);
+  say("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  clock.pass(50s);
+  EXPECT_EQ(requests.last().handler.closed, 0);
+  clock.pass(75s);
+  EXPECT_EQ(requests.last().handler.closed, 1);
+  EXPECT_EQ(requests.last().handler.error->kind, ErrorKind::timeout);
+}
+
+TEST_F(H1ServerTest, PipelinerThatReadsSlowlyIsNotLate) {
+  requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(200));
+    exchange.write(Chunk::allocate(100'000));
+    exchange.finish();
+  };
+  peer->stream->set_reading(false);
+  std::string pipeline;
+  for (int i = 0; i < 10; ++i) pipeline += "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  say(pipeline);
+  EXPECT_LT(requests.requests.size(), 10u);
+  clock.pass(30s);
+  peer->stream->set_reading(true);
+  clock.settle();
+  EXPECT_EQ(requests.requests.size(), 10u);
+  for (const auto& taken : requests.requests) EXPECT_TRUE(taken->handler.is_well());
 }
 
 struct Bad {

@@ -2,6 +2,7 @@
 
 #include "http/h2_connection.h"
 #include "http/h2_error.h"
+#include "http/priority.h"
 
 #include <algorithm>
 #include <new>
@@ -21,6 +22,7 @@ struct H2Callbacks {
   static int on_begin_headers(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     H2Connection& connection = connection_of(user);
     connection.building_ = nullptr;
+    if (connection.failure_) return connection.go_on();
     const std::int32_t id = frame->hd.stream_id;
     if (frame->hd.type != NGHTTP2_HEADERS) return 0;
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
@@ -49,7 +51,7 @@ struct H2Callbacks {
     H2Connection& connection = connection_of(user);
     if (connection.building_ != nullptr)
       connection.builder_.add(as_text({name, name_size}), as_text({value, value_size}));
-    return 0;
+    return connection.go_on();
   }
 
   static void headers_received(H2Connection& connection, const nghttp2_frame& frame) {
@@ -57,13 +59,14 @@ struct H2Callbacks {
     if (exchange == nullptr) return;
     HeadBuilder& builder = connection.builder_;
     const Verdict verdict = builder.finish();
+    const bool end = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (frame.headers.cat == NGHTTP2_HCAT_REQUEST)
-      exchange->received_request(*connection.requests_, verdict, builder.content_length());
+      exchange->received_request(*connection.requests_, verdict, builder.content_length(), end);
     else if (connection.is_server() || exchange->has_response())
       exchange->received_trailers(connection.trailers_, verdict);
     else
       exchange->received_response(connection.response_, verdict, builder.content_length());
-    if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) exchange->received_end();
+    if (end) exchange->received_end();
   }
 
   static void reset_received(H2Connection& connection, nghttp2_session* session, const nghttp2_frame& frame) {
@@ -78,6 +81,16 @@ struct H2Callbacks {
     else
       exchange->received_reset(h2_stream_error(code));
     if (benign) exchange->transport_closed(nullptr);
+  }
+
+  // nghttp2 has heeded it by now.
+  static void priority_received(H2Connection& connection, nghttp2_session* session,
+                                const nghttp2_ext_priority_update& frame) {
+    H2Exchange* const exchange = exchange_of(session, frame.stream_id);
+    if (exchange == nullptr) return;
+    const auto priority = parse_priority(as_text({frame.field_value, frame.field_value_len}));
+    if (priority) exchange->mutable_request().priority = *priority;
+    if (connection.in_turns_) connection.send_in_turns(*exchange);
   }
 
   static int on_frame_recv(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
@@ -104,13 +117,17 @@ struct H2Callbacks {
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 && connection.drain_.armed())
           connection.submit_final_goaway();
         break;
+      case NGHTTP2_PRIORITY_UPDATE:
+        priority_received(connection, session,
+                          *static_cast<const nghttp2_ext_priority_update*>(frame->ext.payload));
+        break;
       case NGHTTP2_GOAWAY:
         connection.goaway_received(frame->goaway);
         break;
       default:
         break;
     }
-    return 0;
+    return connection.go_on();
   }
 
   static int on_data_chunk_recv(nghttp2_session* session, std::uint8_t, std::int32_t id,
@@ -119,7 +136,7 @@ struct H2Callbacks {
       exchange->receive({data, size});
     else
       connection_of(user).credit_connection(size);
-    return 0;
+    return connection_of(user).go_on();
   }
 
   static int on_stream_close(nghttp2_session* session, std::int32_t id, std::uint32_t code, void* user) {
@@ -171,6 +188,7 @@ struct H2Callbacks {
     constexpr std::size_t frame_head_size = 9;
     connection.gather().put(Bytes(head, frame_head_size));
     connection.gather().put(exchange->queue(), size);
+    if (size > 0) connection.watch_.data_sent();
     exchange->sent_body(size);
     return connection.is_full() ? NGHTTP2_ERR_PAUSE : 0;
   }
@@ -186,6 +204,7 @@ struct H2Callbacks {
     switch (frame->hd.type) {
       case NGHTTP2_HEADERS:
       case NGHTTP2_DATA:
+        exchange->touch_sent();
         if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) break;
         exchange->sent_end();
         if (exchange->wants_stop()) {

@@ -78,7 +78,9 @@ TEST_F(H2ClientTest, WaitingExtendedConnectCanBeGivenUp) {
 }
 
 TEST_F(H2ClientTest, RequestsWaitForTheStreamLimit) {
+  EXPECT_EQ(client->free_streams(), 0u);
   begin(one_stream);
+  EXPECT_EQ(client->free_streams(), 1u);
   client->request(get("/1"), first, true);
   client->request(get("/2"), second, true);
   Exchange& cancelled = client->request(get("/3"), third, true);
@@ -239,6 +241,23 @@ TEST_F(H2PairTest, ThousandRequestsOverAHundredStreams) {
   EXPECT_LE(most, 100u);
 }
 
+// What waits behind another response is not what its peer holds back.
+TEST(H2Slow, ResponsesThatWaitForEachOtherDoNotTimeOut) {
+  std::deque<RecordingExchange> all(3);
+  Pair slow(Pair::Speaks::h2, 10'000, 100ms, {.idle_timeout = 5s});
+  slow.requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(200));
+    exchange.write(Chunk::allocate(2'000'000));
+    exchange.finish();
+  };
+  for (RecordingExchange& one : all) slow.client->request(get("/"), one, true);
+  slow.clock.pass(90s);
+  for (const RecordingExchange& one : all) {
+    EXPECT_EQ(one.body.size(), 2'000'000u);
+    EXPECT_TRUE(one.is_well()) << (one.error ? one.error->message : "not closed");
+  }
+}
+
 TEST_F(H2PairTest, UrgentResponsesComeFirst) {
   pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
     exchange.respond(status(200));
@@ -256,6 +275,53 @@ TEST_F(H2PairTest, UrgentResponsesComeFirst) {
   pair.clock.settle();
   EXPECT_EQ(order, "0356");
   EXPECT_EQ(pair.requests.requests[0]->request.priority.urgency, 6);
+}
+
+TEST_F(H2PairTest, FieldsThatMayNotBeSentAreLeftOut) {
+  pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(200, {{"connection", "close"}, {"bad", "a\nb"}, {"x", "1"}}), true);
+  };
+  RecordingExchange& client = recorder();
+  Request request = get("/");
+  request.fields.add("x y", "1");
+  request.fields.add("smuggled", "a\r\nb: c");
+  pair.client->request(request, client, true);
+  pair.clock.settle();
+  EXPECT_TRUE(client.is_well());
+  EXPECT_TRUE(pair.requests.last().request.fields.empty());
+  EXPECT_EQ(client.response->fields.size(), 1u);
+}
+
+TEST_F(H2PairTest, TunnelsTakeTurnsBothWays) {
+  Pair slow(Pair::Speaks::h2, 10'000, 10ms, {});
+  RecordingExchange &first = recorder(), &second = recorder();
+  std::vector<Exchange*> tunnels;
+  slow.requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(200));
+    exchange.write(Chunk::allocate(2'000'000));
+  };
+  for (RecordingExchange* one : {&first, &second})
+    tunnels.push_back(&slow.client->request(connect("target.example:22"), *one, false));
+  while (first.body.size() < 1'000'000) slow.clock.pass(100ms);
+  EXPECT_GT(second.body.size(), 500'000u);
+  for (Exchange* one : tunnels) one->write(Chunk::allocate(2'000'000));
+  const std::string& up = slow.requests.requests[0]->handler.body;
+  while (up.size() < 1'000'000) slow.clock.pass(100ms);
+  EXPECT_GT(slow.requests.requests[1]->handler.body.size(), 500'000u);
+}
+
+TEST_F(H2PairTest, FileAndTunnelShare) {
+  Pair slow(Pair::Speaks::h2, 10'000, 10ms, {});
+  RecordingExchange &file = recorder(), &tunnel = recorder();
+  slow.requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(200));
+    exchange.write(Chunk::allocate(2'000'000));
+    if (!exchange.request().is_connect()) exchange.finish();
+  };
+  slow.client->request(connect("target.example:22"), tunnel, false);
+  slow.client->request(get("/"), file, true);
+  while (tunnel.body.size() < 1'000'000 && file.body.size() < 1'000'000) slow.clock.pass(100ms);
+  EXPECT_GT(std::min(tunnel.body.size(), file.body.size()), 200'000u);
 }
 
 TEST_F(H2PairTest, HeadTooLargeToSendFailsItsExchangeOnly) {

@@ -13,8 +13,6 @@ namespace {
 // How long a server waits for new requests that crossed its first GOAWAY (RFC 9113 §6.8), where the peer does
 // not answer PING.
 constexpr Duration drain_notice = 1s;
-// RFC 9113 §3.4.
-constexpr std::size_t client_preface_size = 24;
 
 }  // namespace
 
@@ -22,7 +20,7 @@ H2Connection::H2Connection(StreamSetup setup, RequestHandler* requests)
     : StreamConnection(std::move(setup), Version::http2, requests != nullptr),
       requests_(requests),
       session_(open_h2_session(*this, requests != nullptr)),
-      watch_(requests != nullptr ? client_preface_size : 0),
+      watch_(requests != nullptr),
       builder_(limits()),
       window_(h2_connection_window, h2_largest_window),
       setup_(timers(),
@@ -48,8 +46,9 @@ void H2Connection::submit_settings() {
   };
   add(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, h2_stream_window);
   add(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits().max_section_size);
-  add(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1);
   if (is_server()) {
+    // A client's streams stay in the tree of RFC 7540, in which they take turns.
+    add(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1);
     add(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits().max_concurrent_streams);
     add(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1);
   } else {
@@ -69,6 +68,8 @@ Exchange& H2Connection::request(Request request, ExchangeHandler& handler, bool 
   exchange.begin_request(std::move(request), handler, end);
   if (!can_request())
     exchange.fail(ResetCode::refused, {ErrorKind::refused, "the HTTP/2 connection takes no more requests"});
+  else if (!exchange.check_length())
+    return exchange;
   else if (!exchange.request().protocol.empty() && !peer_settings_)
     waiting_.push_back(&exchange);
   else
@@ -79,6 +80,13 @@ Exchange& H2Connection::request(Request request, ExchangeHandler& handler, bool 
 bool H2Connection::can_request() const {
   return !is_server() && is_open() && !failure_ && !draining_ && !close_when_done_ &&
          nghttp2_session_check_request_allowed(session_.get()) != 0;
+}
+
+std::size_t H2Connection::free_streams() const {
+  if (!can_request() || !peer_settings_) return 0;
+  const std::size_t limit =
+      nghttp2_session_get_remote_settings(session_.get(), NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+  return limit - std::min(limit, open_exchanges());
 }
 
 void H2Connection::submit_request(H2Exchange& exchange) {
@@ -103,6 +111,7 @@ void H2Connection::submit_response(H2Exchange& exchange, const Response& head, b
   const nghttp2_data_provider body = h2_body_provider();
   nghttp2_submit_response(session_.get(), static_cast<std::int32_t>(exchange.stream_id()), fields_.data(),
                           fields_.size(), end ? nullptr : &body);
+  if (in_turns_) send_in_turns(exchange);
   send_soon();
 }
 
@@ -133,6 +142,18 @@ void H2Connection::detach(H2Exchange& exchange) {
   nghttp2_session_set_stream_user_data(session_.get(), static_cast<std::int32_t>(exchange.stream_id()),
                                        nullptr);
   credit_connection(exchange.detach());
+}
+
+void H2Connection::tunnel_opened(H2Exchange& exchange) {
+  if (std::exchange(in_turns_, true)) return send_in_turns(exchange);
+  exchanges().for_each([this](ExchangeBase& each) { send_in_turns(static_cast<H2Exchange&>(each)); });
+}
+
+void H2Connection::send_in_turns(H2Exchange& exchange) {
+  if (!exchange.is_attached()) return;
+  const auto id = static_cast<std::int32_t>(exchange.stream_id());
+  const nghttp2_extpri priority{.urgency = exchange.request().priority.urgency, .inc = 1};
+  nghttp2_session_change_extpri_stream_priority(session_.get(), id, &priority, exchange.is_tunnel() ? 1 : 0);
 }
 
 // Credit
@@ -226,7 +247,12 @@ void H2Connection::idled() {
 }
 
 void H2Connection::close(const Error& why) {
-  fail(NGHTTP2_NO_ERROR, why);
+  if (!is_open() || failure_) return;
+  std::uint32_t code = NGHTTP2_INTERNAL_ERROR;
+  if (why.kind == ErrorKind::cancelled || why.kind == ErrorKind::closed) code = NGHTTP2_NO_ERROR;
+  if (why.kind == ErrorKind::protocol) code = NGHTTP2_PROTOCOL_ERROR;
+  fail(code, why);
+  exchanges().close_all(why);
 }
 
 void H2Connection::count_abuse(std::uint32_t events) {
@@ -262,7 +288,6 @@ void H2Connection::on_exchange_gone(ExchangeBase& gone) {
   // Its handler is done with it, the stream is not.
   if (exchange.is_attached()) reset(exchange, exchange.stop_code());
   if (close_when_done_ && !is_server() && exchanges().size() == 0) idled();
-  StreamConnection::on_exchange_gone(gone);
 }
 
 // What goes out

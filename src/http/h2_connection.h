@@ -27,6 +27,7 @@ class H2Connection final : public StreamConnection {
   // Connection
   Exchange& request(Request request, ExchangeHandler& handler, bool end) override;
   bool can_request() const override;
+  std::size_t free_streams() const override;
   void shutdown() override;
   void close(const Error& why) override;
 
@@ -35,8 +36,15 @@ class H2Connection final : public StreamConnection {
   void submit_informational(H2Exchange& exchange, const Response& head);
   void resume(H2Exchange& exchange);
   void reset(H2Exchange& exchange, ResetCode code);
+  /// From now on the streams share what there is. nghttp2 lets those that are not incremental go first, all
+  /// the way, and a tunnel has no end that others could wait for, nor can it wait for others.
+  void tunnel_opened(H2Exchange& exchange);
   void credit(H2Exchange& exchange, H2Window& window, std::size_t bytes);
   void credit_connection(std::size_t bytes);
+  /// The peer gives this stream no credit.
+  bool is_stream_blocked(std::int32_t id) const {
+    return nghttp2_session_get_stream_remote_window_size(session_.get(), id) == 0;
+  }
   using StreamConnection::send_soon;
 
  private:
@@ -51,11 +59,14 @@ class H2Connection final : public StreamConnection {
 
   void submit_settings();
   void submit_request(H2Exchange& exchange);
+  void send_in_turns(H2Exchange& exchange);
   void detach(H2Exchange& exchange);
   /// Spends from the abuse budget; without any left the connection ends with ENHANCE_YOUR_CALM.
   void count_abuse(std::uint32_t events);
   /// Ends the connection at the end of this turn: GOAWAY with `code`, exchanges with `why`.
   void fail(std::uint32_t code, Error why);
+  /// What a callback of receiving returns: once the connection failed, nothing more is to be looked at.
+  int go_on() const { return failure_ ? NGHTTP2_ERR_CALLBACK_FAILURE : 0; }
   void failed_library(int error);
   /// Hands all frames that are not DATA to the stream, however full it is.
   void send_last_words();
@@ -84,8 +95,9 @@ class H2Connection final : public StreamConnection {
   bool peer_settings_ = false;
   bool draining_ = false;  // GOAWAY was sent or received
   bool close_when_done_ = false;
-  net::Timer setup_;  // the peer's SETTINGS have to come in time
-  net::Timer drain_;  // the final GOAWAY goes at the latest
+  bool in_turns_ = false;  // server: a tunnel was opened
+  net::Timer setup_;       // the peer's SETTINGS have to come in time
+  net::Timer drain_;       // the final GOAWAY goes at the latest
 };
 
 }  // namespace sallyport::http

@@ -50,4 +50,13 @@ void H2Exchange::submit_credit(std::size_t bytes) {
   h2_.credit(*this, window_, bytes);
 }
 
+void H2Exchange::tunnel_opened() {
+  // A client's streams take turns by themselves.
+  if (is_server() && attached_) h2_.tunnel_opened(*this);
+}
+
+bool H2Exchange::peer_blocks() const {
+  return attached_ && h2_.is_stream_blocked(id_);
+}
+
 }  // namespace sallyport::http

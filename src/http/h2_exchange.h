@@ -46,6 +46,8 @@ class H2Exchange final : public ExchangeBase {
   void submit_reset(ResetCode code) override;
   void submit_stop(ResetCode code) override;
   void submit_credit(std::size_t bytes) override;
+  bool peer_blocks() const override;
+  void tunnel_opened() override;
 
   H2Connection& h2_;
   H2Window window_;

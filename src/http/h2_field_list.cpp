@@ -15,7 +15,7 @@ void H2FieldList::add(std::string_view name, std::string_view value) {
 
 void H2FieldList::add(const Fields& fields) {
   for (const Fields::Field field : fields)
-    if (!is_connection_specific(field.name)) add(field.name, field.value);
+    if (may_be_sent(field.name, field.value)) add(field.name, field.value);
 }
 
 void H2FieldList::set(const Request& request) {

@@ -14,8 +14,7 @@ namespace sallyport::http {
 
 class H2FieldList {
  public:
-  /// These replace what was there before. They leave out fields that speak of the connection (RFC 9113
-  /// §8.2.2).
+  /// These replace what was there before. They leave out fields that may not be sent (may_be_sent()).
   void set(const Request& request);
   void set(const Response& response);
   void set(const Fields& trailers);

@@ -9,6 +9,7 @@ namespace {
 enum FrameType : std::uint8_t {
   data = 0,
   headers = 1,
+  rst_stream = 3,
   settings = 4,
   push_promise = 5,
   ping = 6,
@@ -57,17 +58,25 @@ std::uint32_t H2FrameWatch::count_head() {
   switch (head_[3]) {
     case data: {
       const std::size_t padding = (flags & flag_padded) != 0 ? std::size_t{head_[9]} + 1 : 0;
+      if (length > padding) pay_for_ping();
       return length <= padding && (flags & flag_end_stream_or_ack) == 0 ? 1 : 0;
     }
-    case settings:
+    case rst_stream:
+      return resets_cost_ ? 1 : 0;
     case ping:
+      if ((flags & flag_end_stream_or_ack) == 0 && paid_pings_ > 0) {
+        --paid_pings_;
+        return 0;
+      }
+      [[fallthrough]];
+    case settings:
       return (flags & flag_end_stream_or_ack) == 0 ? 1 : 0;
     case headers:
     case push_promise:
     case goaway:
     case window_update:
       return 0;
-    default:  // RST_STREAM, PRIORITY, PRIORITY_UPDATE, CONTINUATION, and what is unknown
+    default:  // PRIORITY, PRIORITY_UPDATE, CONTINUATION, and what is unknown
       return 1;
   }
 }

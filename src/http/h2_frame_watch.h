@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -12,20 +13,28 @@ namespace sallyport::http {
 
 class H2FrameWatch {
  public:
-  /// `preface_size`: bytes before the first frame (24 from a client, RFC 9113 §3.4).
-  explicit H2FrameWatch(std::size_t preface_size) : skip_(preface_size) {}
+  /// `of_client`: whose frames they are. A client's begin with its preface (RFC 9113 §3.4). A server's
+  /// RST_STREAM costs nothing: it ends what we asked for.
+  explicit H2FrameWatch(bool of_client) : skip_(of_client ? 24 : 0), resets_cost_(of_client) {}
 
   /// Walks the next bytes received; returns how many costly frames began in them: RST_STREAM, PING, SETTINGS,
   /// PRIORITY, PRIORITY_UPDATE, unknown types, CONTINUATION, and DATA without content that ends nothing.
+  /// DATA with content pays for a PING behind it: who measures the path while data moves (gRPC does) is no
+  /// flooder.
   std::uint32_t feed(Bytes bytes);
+  /// We sent DATA with content, which pays as well.
+  void data_sent() { pay_for_ping(); }
 
  private:
   std::uint32_t count_head();
+  void pay_for_ping() { paid_pings_ = std::min(paid_pings_ + 1, 16u); }
 
   std::array<std::uint8_t, 10> head_{};  // a frame's head, and the pad length of padded DATA
   std::size_t head_size_ = 0;
   std::size_t head_needed_ = 9;
   std::size_t skip_;
+  std::uint32_t paid_pings_ = 0;
+  bool resets_cost_;
 };
 
 }  // namespace sallyport::http

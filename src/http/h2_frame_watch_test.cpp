@@ -11,7 +11,7 @@ namespace sallyport::http::test {
 namespace {
 
 std::uint32_t count(std::string_view bytes, std::size_t piece) {
-  H2FrameWatch watch(24);
+  H2FrameWatch watch(true);
   std::uint32_t costly = 0;
   for (std::size_t at = 0; at < bytes.size(); at += piece)
     costly += watch.feed(as_bytes(bytes.substr(at, piece)));
@@ -32,8 +32,16 @@ TEST(H2FrameWatch, CountsWhatCostsWithoutSaying) {
                              h2_frame(h2_continuation, 0, 1, "x");
   for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{10'000}}) {
     EXPECT_EQ(count(free, piece), 0u) << piece;
-    EXPECT_EQ(count(free + costly + free.substr(24) + costly, piece), 18u) << piece;
+    // The PINGs are paid for by the DATA.
+    EXPECT_EQ(count(free + costly + free.substr(24) + costly, piece), 16u) << piece;
+    EXPECT_EQ(count(h2_preface.substr(0, 24) + costly + costly, piece), 18u) << piece;
   }
+}
+
+TEST(H2FrameWatch, ServersMayReset) {
+  H2FrameWatch watch(false);
+  EXPECT_EQ(watch.feed(as_bytes(h2_frame(h2_rst_stream, 0, 1, be32(8)))), 0u);
+  EXPECT_EQ(watch.feed(as_bytes(h2_frame(h2_settings, 0, 0))), 1u);
 }
 
 TEST(H2Window, DoublesWhileItIsEmptiedWithinTwoRoundTrips) {

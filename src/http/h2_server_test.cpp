@@ -3,6 +3,7 @@
 #include "http/tcp_for_test.h"
 
 #include <algorithm>
+#include <deque>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -100,6 +101,48 @@ TEST_F(H2ServerTest, WrongPrefaceIsTheEnd) {
   EXPECT_TRUE(requests.requests.empty());
 }
 
+TEST_F(H2ServerTest, NothingIsTakenAfterClose) {
+  begin();
+  requests.then = [&](Exchange&, RecordingExchange&) {
+    server->close({ErrorKind::protocol, "the test has seen enough"});
+  };
+  const auto frames = say(h2_get(1) + h2_get(3) + h2_get(5));
+  EXPECT_EQ(requests.requests.size(), 1u);
+  EXPECT_EQ(requests.last().handler.closed, 1);
+  EXPECT_EQ(goaway_code(frames), 1u);
+  clock.pass(3s);
+  EXPECT_EQ(events.closed, 1);
+}
+
+TEST_F(H2ServerTest, ReadersWithoutWindowsHoldLittle) {
+  constexpr std::size_t size = 400'000;
+  const auto fill = [](Exchange& exchange, std::size_t& left) {
+    for (std::size_t room; left > 0 && (room = exchange.room()) > 0;) {
+      const std::size_t piece = std::min(room, left);
+      exchange.write(Chunk::allocate(piece));
+      if ((left -= piece) == 0) exchange.finish();
+    }
+  };
+  std::deque<std::size_t> left;
+  requests.then = [&](Exchange& exchange, RecordingExchange& handler) {
+    std::size_t& mine = left.emplace_back(size);
+    handler.then_writable = [&](Exchange& e) { fill(e, mine); };
+    exchange.respond(status(200));
+    fill(exchange, mine);
+  };
+  // No stream has a window.
+  say(h2_preface + h2_frame(h2_settings, 0, 0, std::string("\0\4\0\0\0\0", 6)));
+  std::size_t queued = 0;
+  for (std::uint32_t i = 0; i < 100; ++i) say(h2_get(1 + 2 * i));
+  for (const auto& taken : requests.requests) queued += taken->exchange->queued_bytes();
+  EXPECT_LT(queued, 3u * 1024 * 1024);
+  // All of it comes once there is.
+  std::string windows = h2_frame(h2_window_update, 0, 0, be32(0x7fff0000));
+  for (std::uint32_t i = 0; i < 100; ++i) windows += h2_frame(h2_window_update, 0, 1 + 2 * i, be32(1 << 20));
+  say(windows);
+  for (const auto& taken : requests.requests) EXPECT_TRUE(taken->handler.is_well());
+}
+
 TEST_F(H2ServerTest, ClientThatIsCutOffInTheMiddleOfAResponse) {
   begin();
   requests.then = [](Exchange& exchange, RecordingExchange&) {
@@ -138,6 +181,30 @@ TEST_F(H2ServerTest, HpackBombGets431) {
   EXPECT_EQ(server->open_exchanges(), 0u);
   const auto again = say(h2_get(3));
   EXPECT_TRUE(find(again, h2_headers, 3));
+}
+
+TEST_F(H2ServerTest, BombInTrailersEndsTheStream) {
+  begin();
+  requests.then = [](Exchange&, RecordingExchange&) {};
+  say(h2_frame(h2_headers, end_headers, 1,
+               hpack({{":method", "POST"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}})));
+  const std::string block = "\x40\x01x\x7f\xa1\x1e" + std::string(4000, 'v') + std::string(12'000, '\xbe');
+  EXPECT_TRUE(find(say(h2_frame(h2_headers, end_stream | end_headers, 1, block)), h2_rst_stream, 1));
+  EXPECT_EQ(requests.last().handler.closed, 1);
+  EXPECT_TRUE(requests.last().handler.error);
+}
+
+TEST_F(H2ServerTest, ReaderWithoutAWindowTimesOut) {
+  requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(200));
+    exchange.write(Chunk::allocate(100'000));
+  };
+  say(h2_preface + h2_frame(h2_settings, 0, 0, std::string("\0\4\0\0\0\0", 6)) + h2_get(1));
+  clock.pass(50s);
+  EXPECT_EQ(requests.last().handler.closed, 0);
+  clock.pass(75s);
+  EXPECT_EQ(requests.last().handler.closed, 1);
+  EXPECT_EQ(requests.last().handler.error->kind, ErrorKind::timeout);
 }
 
 TEST_F(H2ServerTest, GracefulShutdownTakesTwoSteps) {
@@ -229,6 +296,33 @@ TEST_P(H2Flood, EndsWithEnhanceYourCalm) {
   EXPECT_EQ(requests.requests[0]->handler.closed, 1);
   clock.pass(3s);
   EXPECT_EQ(events.error->code, enhance_your_calm);
+}
+
+TEST_F(H2ServerTest, PingsThatMeasureWhileDataMovesAreNoFlood) {
+  begin();
+  requests.then = [](Exchange&, RecordingExchange&) {};
+  say(h2_frame(h2_headers, end_headers, 1,
+               hpack({{":method", "POST"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}})));
+  for (int i = 0; i < 10'000; ++i)
+    say(h2_frame(h2_data, 0, 1, "message") + h2_frame(h2_ping, 0, 0, "12345678"));
+  EXPECT_EQ(server->counters().budget_exceeded, 0u);
+  EXPECT_EQ(requests.last().handler.body.size(), 70'000u);
+  std::string more;
+  for (int i = 0; i < 500; ++i) more += h2_frame(h2_ping, 0, 0, "12345678");
+  EXPECT_EQ(goaway_code(say(more)), enhance_your_calm);
+}
+
+TEST_F(H2ServerTest, BusyPeersMayCancelMore) {
+  begin();
+  const std::string cancelled = h2_get(fresh) + h2_frame(h2_rst_stream, 0, fresh, be32(8));
+  std::uint32_t stream = 1;
+  for (int i = 0; i < 2000; ++i, stream += 4) {
+    requests.then = [](Exchange& exchange, RecordingExchange&) { exchange.respond(status(204), true); };
+    say(h2_get(stream));
+    requests.then = [](Exchange&, RecordingExchange&) {};
+    say(with_fresh_stream(cancelled, stream + 2));
+  }
+  EXPECT_EQ(server->counters().budget_exceeded, 0u);
 }
 
 TEST_F(H2ServerTest, FloodOfContinuation) {

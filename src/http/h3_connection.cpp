@@ -24,15 +24,12 @@ H3ConnectionImpl::H3ConnectionImpl(quic::Connection& quic, RequestHandler& reque
       requests_(&requests),
       handler_(handler),
       quic_(&quic),
-      exchanges_(quic.timers(), limits_, *this),
-      budget_(limits_, quic.timers().now()) {}
+      exchanges_(quic.timers(), limits_, *this) {
+  exchanges_.watch_idle();
+}
 
 H3ConnectionImpl::H3ConnectionImpl(net::Timers& timers, ConnectionHandler& handler, const Limits& limits)
-    : limits_(limits),
-      requests_(nullptr),
-      handler_(&handler),
-      exchanges_(timers, limits_, *this),
-      budget_(limits_, timers.now()) {}
+    : limits_(limits), requests_(nullptr), handler_(&handler), exchanges_(timers, limits_, *this) {}
 
 H3ConnectionImpl::~H3ConnectionImpl() {
   closing_ = true;
@@ -67,6 +64,12 @@ bool H3ConnectionImpl::can_request() const {
   return !is_server() && !closing_ && !draining_ && !peer_drains_;
 }
 
+std::size_t H3ConnectionImpl::free_streams() const {
+  if (!can_request() || !streams_open_) return 0;
+  const std::size_t left = quic_->bidirectional_streams_left();
+  return left - std::min(left, waiting_.size());
+}
+
 Exchange& H3ConnectionImpl::request(Request request, ExchangeHandler& handler, bool end) {
   auto made = std::make_unique<H3Exchange>(*this, std::move(request), handler, end);
   H3Exchange& exchange = *made;
@@ -74,7 +77,7 @@ Exchange& H3ConnectionImpl::request(Request request, ExchangeHandler& handler, b
   if (!can_request())
     exchange.fail(ResetCode::refused, {closing_ ? ErrorKind::closed : ErrorKind::refused,
                                        "the connection takes no more requests"});
-  else if (!waiting_.empty() || try_open(exchange) != Opening::done)
+  else if (exchange.check_length() && (!waiting_.empty() || try_open(exchange) != Opening::done))
     waiting_.push_back(&exchange);
   return exchange;
 }
@@ -133,9 +136,10 @@ void H3ConnectionImpl::on_early_data_rejected(Time) {
   std::vector<H3Exchange*> again;
   exchanges_.for_each([&](ExchangeBase& base) {
     auto& exchange = static_cast<H3Exchange&>(base);
-    if (!exchange.is_open() || exchange.is_ending()) return;
+    if (!exchange.is_open()) return;
+    // One that is ending, too: its ID will be another's.
     exchange.restart();
-    again.push_back(&exchange);
+    if (!exchange.is_ending()) again.push_back(&exchange);
   });
   waiting_.insert(waiting_.begin(), again.begin(), again.end());
 }
@@ -159,6 +163,11 @@ void H3ConnectionImpl::on_exchange_gone(ExchangeBase& base) {
       if (auto* const entry = streams_.find(exchange.id())) entry->exchange = nullptr;
   }
   close_when_idle();
+}
+
+// QUIC's own idle timeout is put off by anything, PING too. What a client of ours keeps is its own matter.
+void H3ConnectionImpl::on_idle() {
+  if (is_server()) shutdown();
 }
 
 void H3ConnectionImpl::send_goaway(std::uint64_t id) {
@@ -205,8 +214,8 @@ void H3ConnectionImpl::close(const Error& why) {
   quic_->close(static_cast<std::uint64_t>(code), why.message);
 }
 
-Result<> H3ConnectionImpl::spend() {
-  if (budget_.spend(timers().now())) return {};
+Result<> H3ConnectionImpl::spend(std::uint32_t events) {
+  if (exchanges_.budget.spend(timers().now(), events)) return {};
   ++exchanges_.counters.budget_exceeded;
   return h3_failure(H3Code::excessive_load, "the peer does too much that costs more than it brings");
 }

@@ -7,7 +7,6 @@
 // stream error, and shows neither frames nor all settings.
 #pragma once
 
-#include "http/abuse_budget.h"
 #include "http/exchange_base.h"
 #include "http/h3_connection.h"
 #include "http/h3_datagrams.h"
@@ -36,6 +35,7 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   // Connection
   Exchange& request(Request request, ExchangeHandler& handler, bool end) override;
   bool can_request() const override;
+  std::size_t free_streams() const override;
   std::size_t open_exchanges() const override { return exchanges_.size(); }
   void shutdown() override;
   void close(const Error& why) override;
@@ -79,9 +79,9 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   Result<> add_blocked(H3Exchange& exchange);
   /// Sends what the decoder has to say, on a stream that is opened for it when there is a first word.
   Result<> send_decoder_instructions();
-  /// Counts one event of bad inputs 18 and 19. The Error, or close_for_abuse() where none can be returned,
+  /// Counts events of bad inputs 18 and 19. The Error, or close_for_abuse() where none can be returned,
   /// ends the connection.
-  Result<> spend();
+  Result<> spend(std::uint32_t events = 1);
   void close_for_abuse();
   /// QUIC's queue refused a datagram, and on_datagrams_writable() has yet to come: until then it takes none
   /// of any exchange's, or those that were not refused would fill it before those that were.
@@ -126,6 +126,7 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
 
   // ExchangeOwner, EarlyDatagrams::Receiver
   void on_exchange_gone(ExchangeBase& exchange) override;
+  void on_idle() override;
   bool deliver_early(quic::StreamId id, Bytes payload) override;
 
   // h3_connection.cpp
@@ -169,7 +170,6 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   quic::Connection* quic_ = nullptr;
   std::unique_ptr<quic::Connection> owned_quic_;
   ExchangeSet exchanges_;
-  AbuseBudget budget_;
 
   H3StreamTable streams_;
   H3Scheduler scheduler_;

@@ -63,6 +63,7 @@ void H3ConnectionImpl::open_control() {
   const auto payload = encode_settings(settings);
   append_control_frame(H3Frame::settings, payload);
   if (recorder() != nullptr) trace_settings(trace::Direction::sent, *id, payload.size(), settings);
+  if (draining_) send_goaway(is_server() ? own_goaway_ : 0);
 }
 
 void H3ConnectionImpl::append_control_frame(H3Frame type, Bytes payload, std::uint64_t value) {
@@ -146,7 +147,13 @@ Result<> H3ConnectionImpl::read_critical(quic::StreamId id, Bytes data, bool fin
   if (id == peer_control_) {
     result = read_control(data);
   } else if (id == peer_encoder_) {
+    const std::uint64_t before = decoder_.insertions();
     result = decoder_.read_encoder_stream(data);
+    // An entry is a field of some length, or the repetition of one that would else be lost; many of one or
+    // two bytes each are there to cost.
+    const std::uint64_t inserted = decoder_.insertions() - before;
+    if (const std::uint64_t honest = data.size() / 8; result && inserted > honest)
+      result = spend(static_cast<std::uint32_t>(inserted - honest));
     if (result) result = resume_blocked();
     if (result) result = send_decoder_instructions();
   } else {
@@ -273,6 +280,7 @@ Result<> H3ConnectionImpl::on_settings(Bytes payload) {
   std::vector<std::uint8_t>().swap(control_payload_);
   if (recorder() != nullptr)
     trace_settings(trace::Direction::received, peer_control_, payload.size(), *peer_settings_);
+  exchanges_.for_each([](ExchangeBase& exchange) { static_cast<H3Exchange&>(exchange).settings_known(); });
   if (is_server()) return {};
   quic_->remember_settings(encode_settings(*peer_settings_));
   open_waiting();
@@ -321,8 +329,11 @@ Result<> H3ConnectionImpl::on_priority_update(Bytes payload) {
       std::ranges::find(early_priorities_, stream, &std::pair<quic::StreamId, Priority>::first);
   if (known != early_priorities_.end())
     known->second = *priority;
-  else if (early_priorities_.size() < max_early_priorities)
+  else {
+    // The oldest is of a request that will hardly come any more.
+    if (early_priorities_.size() == max_early_priorities) early_priorities_.erase(early_priorities_.begin());
     early_priorities_.emplace_back(stream, *priority);
+  }
   return {};
 }
 

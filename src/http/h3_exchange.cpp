@@ -100,11 +100,20 @@ void H3Exchange::open(quic::StreamId id) {
   touch();
   submit_request();
   if (is_ending()) return;
+  send_waiting_datagrams();
+}
+
+void H3Exchange::send_waiting_datagrams() {
   std::vector<Chunk> datagrams;
   datagrams.swap(waiting_datagrams_);
   for (const Chunk& datagram : datagrams) send_datagram({}, datagram.bytes());
-  if (request_.is_connect() && handler() != nullptr && !is_ending())
-    handler()->on_max_datagram_payload(*this);
+  if (!request_.is_connect() || handler() == nullptr || is_ending()) return;
+  handler()->on_max_datagram_payload(*this);
+  if (!is_ending() && take_datagram_refused()) handler()->on_datagrams_writable(*this);
+}
+
+void H3Exchange::settings_known() {
+  if (open_ && is_tunnel()) send_waiting_datagrams();
 }
 
 void H3Exchange::restart() {
@@ -210,7 +219,7 @@ bool H3Exchange::offer(std::span<::iovec> pieces, std::size_t& count, bool& fin)
 
 void H3Exchange::on_written(std::size_t bytes) {
   if (is_ending()) return;
-  touch();
+  touch_sent();
   out_.sent(bytes);
   if (fin_offered_ && bytes == offered_) {
     fin_sent_ = true;
@@ -223,6 +232,7 @@ void H3Exchange::on_written(std::size_t bytes) {
 
 void H3Exchange::on_blocked() {
   flow_blocked_ = true;
+  touch();  // it had its turn
   h3_.scheduler().remove(*this);
 }
 
@@ -298,6 +308,7 @@ bool H3Exchange::send_datagram(Bytes prefix, Bytes payload) {
   if (!open_ || !frames) {
     if (waiting_datagrams_.size() >= h3_.limits().early_datagrams) {
       ++counters.datagrams_dropped_queue;
+      frame_refused_ = true;
       return false;
     }
     Chunk datagram = Chunk::allocate(prefix.size() + payload.size());

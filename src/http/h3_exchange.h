@@ -44,6 +44,8 @@ class H3Exchange final : public ExchangeBase, public H3Sender {
   void open(quic::StreamId id);
   /// Client: 0-RTT was refused; back to waiting for open().
   void restart();
+  /// The peer's SETTINGS tell how datagrams go: sends those that waited.
+  void settings_known();
   /// Client: may go out as 0-RTT (RFC 8446 §8): asks for nothing to change, and is complete.
   bool may_go_early() const;
   bool is_extended_connect() const { return !request_.protocol.empty(); }
@@ -93,6 +95,7 @@ class H3Exchange final : public ExchangeBase, public H3Sender {
   void submit_reset(ResetCode code) override;
   void submit_stop(ResetCode code) override;
   void submit_credit(std::size_t bytes) override;
+  bool peer_blocks() const override { return flow_blocked_; }
   void tunnel_opened() override;
   void capsule_seen(bool sent, std::uint64_t type, std::size_t length) override;
 
@@ -114,6 +117,7 @@ class H3Exchange final : public ExchangeBase, public H3Sender {
   /// Returns the encoded section's size; 0 when the peer does not take it, which ended the exchange.
   std::size_t append_section(QpackEncoder& encoder, std::size_t spare);
   void append_trailers();
+  void send_waiting_datagrams();
   void append_data();
   void schedule();
 
@@ -121,7 +125,7 @@ class H3Exchange final : public ExchangeBase, public H3Sender {
   H3OutQueue out_;
   H3FrameHead frame_;
   std::unique_ptr<Unfinished> unfinished_;
-  std::vector<Chunk> waiting_datagrams_;  // client: sent before open()
+  std::vector<Chunk> waiting_datagrams_;  // sent before open() or before it was known how they go
   std::size_t offered_ = 0;
   bool open_ = false;          // QUIC knows the stream
   bool request_seen_ = false;  // server
@@ -131,6 +135,7 @@ class H3Exchange final : public ExchangeBase, public H3Sender {
   bool fin_sent_ = false;
   bool flow_blocked_ = false;
   bool frame_refused_ = false;
+  bool ends_here_ = false;  // nothing is behind what is being read
 };
 
 }  // namespace sallyport::http

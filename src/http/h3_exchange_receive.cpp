@@ -31,7 +31,11 @@ bool H3Exchange::is_unblocked(const QpackDecoder& decoder) const {
 
 void H3Exchange::abandon_reading() {
   h3_.decoder().cancel(id_);
-  if (unfinished_) h3_.quic()->consume(id_, take_uncredited());
+  // The peer's encoder waits to hear it. What goes wrong here is found with the next section as well.
+  static_cast<void>(h3_.send_decoder_instructions());
+  if (!unfinished_) return;
+  unfinished_->behind.clear();
+  h3_.quic()->consume(id_, take_uncredited());
 }
 
 Result<> H3Exchange::receive(Bytes data, bool fin) {
@@ -58,6 +62,7 @@ Result<> H3Exchange::receive(Bytes data, bool fin) {
       if (!result || !frame_.known() || frame_.left() > 0) continue;
     }
     const Bytes piece = frame_.take_payload(data);
+    ends_here_ = fin && data.empty() && frame_.left() == 0;
     if (is_type(frame_.type(), H3Frame::data)) {
       received_body(piece);
     } else if (is_type(frame_.type(), H3Frame::headers)) {
@@ -129,7 +134,7 @@ Result<> H3Exchange::refuse_large_section() {
     received_trailers({}, verdict);
   } else if (is_server()) {
     request_seen_ = true;
-    received_request(h3_.requests(), verdict, std::nullopt);
+    received_request(h3_.requests(), verdict, std::nullopt, false);
   } else {
     Response none;
     received_response(none, verdict, std::nullopt);
@@ -195,7 +200,7 @@ Result<> H3Exchange::decode_request(Bytes& section, QpackContext& context) {
   if (updated) request_.priority = *updated;
   h3_.scheduler().set_priority(*this, request_.priority);
   if (h3_.recorder() != nullptr) h3_.trace_request(trace::Direction::received, id_, size, request_);
-  received_request(h3_.requests(), verdict, builder.content_length());
+  received_request(h3_.requests(), verdict, builder.content_length(), ends_here_);
   return {};
 }
 
@@ -237,6 +242,7 @@ Result<> H3Exchange::resume() {
   unfinished_->blocked = false;
   unfinished_->section.clear();
   unfinished_->behind.clear();
+  ends_here_ = fin && behind.empty();
   if (auto result = decode(section); !result) return result;
   if (behind.empty() && !fin) return {};
   return receive(behind, fin);

@@ -177,6 +177,28 @@ TEST(H3Exchange, TrailersAndInterimResponses) {
   EXPECT_EQ(taken.handler.trailers->find("x-asked"), "yes");
 }
 
+TEST(H3Exchange, FieldsThatMayNotBeSentAreLeftOut) {
+  H3Pair pair;
+  pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(
+        {.status = 200, .fields = {{"connection", "close"}, {"transfer-encoding", "chunked"}, {"x", "1"}}});
+    exchange.finish({{"keep-alive", "1"}, {"bad", "a\nb"}, {"sum", "2"}});
+  };
+  ASSERT_TRUE(pair.establish());
+  RecordingExchange& handler = pair.handler();
+  Request request = get("/");
+  request.fields.add("upgrade", "h2c");
+  request.fields.add("x y", "1");
+  request.fields.add("smuggled", "a\r\nb: c");
+  pair.client->request(request, handler, true);
+  ASSERT_TRUE(pair.run_until([&] { return handler.closed > 0; }));
+  EXPECT_TRUE(handler.is_well());
+  EXPECT_TRUE(pair.requests.last().request.fields.empty());
+  EXPECT_EQ(handler.response->fields.size(), 1u);
+  ASSERT_TRUE(handler.trailers);
+  EXPECT_EQ(handler.trailers->size(), 1u);
+}
+
 TEST(H3Exchange, HeadHasContentLengthAndNoBody) {
   H3Pair pair;
   answer_with(pair, "not sent");
@@ -317,6 +339,20 @@ TEST(H3Exchange, BodyThatBelongsToNoContentLengthIsNeverMadeToLookComplete) {
   EXPECT_FALSE(handler.ended);
 }
 
+TEST(H3Exchange, RequestWithoutTheBodyOfItsLengthIsNotSent) {
+  H3Pair pair;
+  ASSERT_TRUE(pair.establish());
+  Request request = get("/");
+  request.fields.add("content-length", "5");
+  RecordingExchange& handler = pair.handler();
+  pair.client->request(request, handler, true);
+  pair.run_for(1s);
+  EXPECT_EQ(handler.closed, 1);
+  EXPECT_TRUE(handler.error);
+  EXPECT_TRUE(pair.requests.requests.empty());
+  EXPECT_TRUE(pair.client->can_request());
+}
+
 TEST(H3Exchange, ConnectionCloseEndsAllOnce) {
   H3Pair pair;
   ASSERT_TRUE(pair.establish());
@@ -398,6 +434,38 @@ TEST(H3Exchange, ResponsesAreNotInterleavedUnlessIncremental) {
       EXPECT_GT(second_at_end_of_first, 300'000u);
     else
       EXPECT_LT(second_at_end_of_first, 20'000u);
+  }
+}
+
+TEST(H3Exchange, ResponsesThatWaitForEachOtherDoNotTimeOut) {
+  H3Pair pair;
+  pair.server_limits.idle_timeout = pair.client_limits.idle_timeout = 5s;
+  // Some 2 Mbit/s.
+  Time window{};
+  std::size_t passed = 0;
+  pair.link.server.filter = [&](Bytes datagram) {
+    if (pair.simulation.timers.now() - window > 100ms) {
+      window = pair.simulation.timers.now();
+      passed = 0;
+    }
+    passed += datagram.size();
+    return passed <= 25'000;
+  };
+  pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond({.status = 200});
+    exchange.write(Chunk::allocate(2'000'000));
+    exchange.finish();
+  };
+  ASSERT_TRUE(pair.establish());
+  std::vector<RecordingExchange*> all;
+  for (int i = 0; i < 3; ++i) {
+    all.push_back(&pair.handler());
+    pair.client->request(get("/"), *all.back(), true);
+  }
+  ASSERT_TRUE(pair.run_until([&] { return all[0]->closed + all[1]->closed + all[2]->closed == 3; }, 300s));
+  for (const RecordingExchange* const one : all) {
+    EXPECT_EQ(one->body.size(), 2'000'000u);
+    EXPECT_TRUE(one->is_well()) << (one->error ? one->error->message : "not closed");
   }
 }
 

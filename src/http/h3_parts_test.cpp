@@ -169,6 +169,36 @@ TEST(H3Scheduler, IncrementalOnesShare) {
   for (Sender* sender : {&a, &b, &c}) scheduler.remove(*sender);
 }
 
+TEST(H3Scheduler, ThoseInOrderTakeOneTurnTogether) {
+  H3Scheduler scheduler;
+  Sender second(4, {3, false}), first(0, {3, false}), third(8, {3, false});
+  Sender a(12, {3, true}), b(16, {3, true});
+  for (Sender* sender : {&second, &a, &third, &b, &first}) scheduler.add(*sender);
+  std::map<H3Sender*, int> turns;
+  const auto pass = [&](int count) {
+    turns.clear();
+    for (int i = 0; i < count; ++i) {
+      H3Sender* const front = scheduler.front();
+      ++turns[front];
+      scheduler.rotate(*front);
+    }
+  };
+  pass(30);
+  EXPECT_EQ(turns[&first], 10);
+  EXPECT_EQ(turns[&a], 10);
+  EXPECT_EQ(turns[&b], 10);
+  scheduler.remove(first);
+  scheduler.remove(a);
+  pass(20);
+  EXPECT_EQ(turns[&second], 10);
+  EXPECT_EQ(turns[&b], 10);
+  scheduler.remove(b);
+  scheduler.remove(second);
+  EXPECT_EQ(scheduler.front(), &third);
+  scheduler.remove(third);
+  EXPECT_EQ(scheduler.front(), nullptr);
+}
+
 TEST(H3StreamTable, AgreesWithAMap) {
   H3StreamTable table;
   std::map<quic::StreamId, H3Exchange*> model;

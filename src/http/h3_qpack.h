@@ -33,6 +33,7 @@ class QpackEncoder {
   void begin() { lines_.clear(); }
   /// Both views have to stay until encoded(). `name` in lower case.
   void add(std::string_view name, std::string_view value);
+  /// Those that may_be_sent().
   void add(const Fields& fields);
   /// RFC 9114 §4.2.2, of what was added.
   std::size_t section_size() const;
@@ -66,6 +67,8 @@ class QpackDecoder {
   bool is_ready(const QpackContext& context) const;
   /// From the peer's encoder stream.
   Result<> read_encoder_stream(Bytes bytes);
+  /// How many entries were put into the table.
+  std::uint64_t insertions() const { return nghttp3_qpack_decoder_get_icnt(decoder_); }
   /// The rest of a stream will not be read.
   void cancel(quic::StreamId id);
   /// What our decoder stream has to say; empty for nothing. Takes it.

@@ -4,16 +4,18 @@
 
 namespace sallyport::http {
 
-void H3Scheduler::insert_after(Level& level, H3Sender* before, H3Sender& sender) {
-  sender.previous_ = before;
-  sender.next_ = before != nullptr ? before->next_ : level.first;
-  (sender.previous_ != nullptr ? sender.previous_->next_ : level.first) = &sender;
-  (sender.next_ != nullptr ? sender.next_->previous_ : level.last) = &sender;
+/// With a null `at`, into an empty ring.
+void H3Scheduler::insert_before(H3Sender* at, H3Sender& sender) {
+  sender.next_ = at != nullptr ? at : &sender;
+  sender.previous_ = at != nullptr ? at->previous_ : &sender;
+  sender.previous_->next_ = &sender;
+  sender.next_->previous_ = &sender;
 }
 
-void H3Scheduler::unlink(Level& level, H3Sender& sender) {
-  (sender.previous_ != nullptr ? sender.previous_->next_ : level.first) = sender.next_;
-  (sender.next_ != nullptr ? sender.next_->previous_ : level.last) = sender.previous_;
+void H3Scheduler::unlink(H3Sender*& first, H3Sender& sender) {
+  sender.previous_->next_ = sender.next_;
+  sender.next_->previous_ = sender.previous_;
+  if (first == &sender) first = sender.next_ != &sender ? sender.next_ : nullptr;
 }
 
 void H3Scheduler::add(H3Sender& sender) {
@@ -21,21 +23,34 @@ void H3Scheduler::add(H3Sender& sender) {
   sender.scheduled_ = true;
   Level& level = levels_[sender.priority_.urgency];
   busy_ |= static_cast<std::uint8_t>(1u << sender.priority_.urgency);
-  // One that is not incremental goes before those of its kind that were asked for later; IDs mostly grow, so
-  // this is short.
-  H3Sender* before = level.last;
-  if (!sender.priority_.incremental)
-    while (before != nullptr && !before->priority_.incremental && before->id_ > sender.id_)
-      before = before->previous_;
-  insert_after(level, before, sender);
+  if (sender.priority_.incremental) {
+    insert_before(level.in_turns, sender);
+    if (level.in_turns == nullptr) level.in_turns = &sender;
+    ++level.sharing;
+    return;
+  }
+  // Before those that were asked for later; IDs mostly grow, so this is short.
+  H3Sender* at = level.in_order;
+  while (at != nullptr && at->previous_->id_ > sender.id_) {
+    at = at->previous_;
+    if (at == level.in_order) break;
+  }
+  insert_before(at, sender);
+  if (level.in_order == nullptr || (at == level.in_order && at->id_ > sender.id_)) level.in_order = &sender;
 }
 
 void H3Scheduler::remove(H3Sender& sender) {
   if (!sender.scheduled_) return;
   sender.scheduled_ = false;
   Level& level = levels_[sender.priority_.urgency];
-  unlink(level, sender);
-  if (level.first == nullptr) busy_ &= static_cast<std::uint8_t>(~(1u << sender.priority_.urgency));
+  if (sender.priority_.incremental) {
+    unlink(level.in_turns, sender);
+    --level.sharing;
+  } else {
+    unlink(level.in_order, sender);
+    level.passed = 0;  // what was short enough to need no rotate() had its turn, too
+  }
+  if (level.empty()) busy_ &= static_cast<std::uint8_t>(~(1u << sender.priority_.urgency));
 }
 
 void H3Scheduler::set_priority(H3Sender& sender, const Priority& priority) {
@@ -46,15 +61,21 @@ void H3Scheduler::set_priority(H3Sender& sender, const Priority& priority) {
 }
 
 H3Sender* H3Scheduler::front() const {
-  return busy_ == 0 ? nullptr : levels_[static_cast<std::size_t>(std::countr_zero(busy_))].first;
+  if (busy_ == 0) return nullptr;
+  const Level& level = levels_[static_cast<std::size_t>(std::countr_zero(busy_))];
+  if (level.in_turns == nullptr) return level.in_order;
+  return level.in_order != nullptr && level.passed >= level.sharing ? level.in_order : level.in_turns;
 }
 
 void H3Scheduler::rotate(H3Sender& sender) {
-  if (!sender.scheduled_ || !sender.priority_.incremental) return;
+  if (!sender.scheduled_) return;
   Level& level = levels_[sender.priority_.urgency];
-  if (level.last == &sender) return;
-  unlink(level, sender);
-  insert_after(level, level.last, sender);
+  if (sender.priority_.incremental) {
+    level.in_turns = sender.next_;
+    ++level.passed;
+  } else {
+    level.passed = 0;
+  }
 }
 
 }  // namespace sallyport::http

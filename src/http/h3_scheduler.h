@@ -1,5 +1,6 @@
 // H3Scheduler: which stream sends next, by RFC 9218 §10: lower urgency first; within one, streams that are
-// not incremental one after another by stream ID, incremental ones in turns.
+// not incremental one after another by stream ID, incremental ones in turns. Where there are both, those that
+// are not incremental take one turn together.
 #pragma once
 
 #include "http/message.h"
@@ -44,16 +45,20 @@ class H3Scheduler {
   void set_priority(H3Sender& sender, const Priority& priority);
   /// Whose turn it is; null when nobody is scheduled.
   H3Sender* front() const;
-  /// `sender`, the front, has sent something: the next incremental one gets its turn.
+  /// `sender`, the front, has sent something: the next one gets its turn.
   void rotate(H3Sender& sender);
 
  private:
+  /// Rings: the last one is before the first.
   struct Level {
-    H3Sender* first = nullptr;
-    H3Sender* last = nullptr;
+    H3Sender* in_order = nullptr;
+    H3Sender* in_turns = nullptr;
+    std::uint32_t sharing = 0;  // how many are in turns
+    std::uint32_t passed = 0;   // turns of theirs since one of those in order
+    bool empty() const { return in_order == nullptr && in_turns == nullptr; }
   };
-  static void insert_after(Level& level, H3Sender* before, H3Sender& sender);
-  static void unlink(Level& level, H3Sender& sender);
+  static void insert_before(H3Sender* at, H3Sender& sender);
+  static void unlink(H3Sender*& first, H3Sender& sender);
 
   std::array<Level, 8> levels_{};
   std::uint8_t busy_ = 0;  // a bit for each level that is not empty

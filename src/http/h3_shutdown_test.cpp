@@ -56,6 +56,28 @@ TEST(H3Shutdown, IdleServerCloses) {
   EXPECT_FALSE(pair.server_events.error);
 }
 
+TEST(H3Shutdown, ServerEndsConnectionsWithoutRequestsHoweverTheyAreKeptAlive) {
+  for (const bool after_one : {false, true}) {
+    H3Pair pair;
+    pair.server_limits.idle_timeout = 5s;
+    pair.client_options.config.keep_alive = 1s;
+    pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
+      exchange.respond({.status = 200}, true);
+    };
+    ASSERT_TRUE(pair.establish());
+    if (after_one) {
+      pair.run_for(3s);
+      pair.client->request(get("/"), pair.handler(), true);
+    }
+    pair.run_for(4s);
+    EXPECT_EQ(pair.client_events.closed, 0);
+    pair.run_for(4s);
+    EXPECT_EQ(pair.client_events.closed, 1);
+    EXPECT_FALSE(pair.client_events.error);
+    EXPECT_EQ(pair.server_events.closed, 1);
+  }
+}
+
 TEST(H3Shutdown, RequestsAfterTheFinalGoawayAreRejected) {
   RawClient pair;
   ASSERT_TRUE(pair.meet());

@@ -252,6 +252,29 @@ TEST(H3Tunnel, DatagramsThatOvertakeTheAnswer) {
   EXPECT_EQ(handler.datagrams, (std::vector<std::string>{"first"}));
 }
 
+TEST(H3Tunnel, DatagramsBeforeTheSettingsLeaveWithThem) {
+  RawClient pair;
+  serve_echo(pair);
+  ASSERT_TRUE(pair.meet(false));
+  pair.say(connect_head(), false);
+  pair.run_for(100ms);
+  Exchange& exchange = *pair.requests.last().exchange;
+  RecordingExchange& handler = pair.requests.last().handler;
+  int sent = 0;
+  for (int i = 0; i < 20; ++i) sent += exchange.send_datagram({}, as_bytes(std::to_string(i))) ? 1 : 0;
+  EXPECT_EQ(sent, 16);
+  pair.run_for(100ms);
+  EXPECT_TRUE(pair.raw.datagrams.empty());
+  EXPECT_EQ(handler.datagrams_writable, 0);
+  pair.say_control(test::settings_frame());
+  pair.run_for(100ms);
+  EXPECT_EQ(pair.raw.datagrams.size(), 16u);
+  EXPECT_EQ(handler.datagrams_writable, 1);
+  EXPECT_TRUE(exchange.send_datagram({}, as_bytes("x")));
+  pair.run_for(100ms);
+  EXPECT_EQ(pair.raw.datagrams.size(), 17u);
+}
+
 // Plain CONNECT
 
 TEST(H3Tunnel, ConnectCarriesBytesBothWays) {
@@ -329,6 +352,27 @@ TEST(H3Tunnel, TunnelsTakeTurns) {
   pair.client->request(request, second, false);
   ASSERT_TRUE(pair.run_until([&] { return first.body.size() > 200'000; }));
   EXPECT_GT(second.body.size(), 150'000u);
+}
+
+TEST(H3Tunnel, FileAndTunnelShare) {
+  H3Pair pair;
+  pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond({.status = 200});
+    exchange.write(Chunk::allocate(400'000));
+    if (!exchange.request().is_connect()) exchange.finish();
+  };
+  ASSERT_TRUE(pair.establish());
+  RecordingExchange& file = pair.handler();
+  RecordingExchange& tunnel = pair.handler();
+  Request request;
+  request.authority = "server.test";
+  pair.client->request(request, file, true);
+  request = {};
+  request.method = "CONNECT";
+  request.authority = "target.test:22";
+  pair.client->request(request, tunnel, false);
+  ASSERT_TRUE(pair.run_until([&] { return file.body.size() > 200'000; }));
+  EXPECT_GT(tunnel.body.size(), 100'000u);
 }
 
 }  // namespace

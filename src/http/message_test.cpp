@@ -154,6 +154,19 @@ TEST(AbuseBudget, BurstThenRate) {
   EXPECT_FALSE(budget.spend(now));
 }
 
+TEST(AbuseBudget, UsefulWorkFillsItUpToTheBurst) {
+  const Time start{};
+  AbuseBudget budget({.abuse_burst = 10, .abuse_per_second = 0}, start);
+  EXPECT_TRUE(budget.spend(start, 10));
+  EXPECT_FALSE(budget.spend(start));
+  budget.earn(3);
+  EXPECT_TRUE(budget.spend(start, 3));
+  EXPECT_FALSE(budget.spend(start));
+  budget.earn(1000);
+  EXPECT_TRUE(budget.spend(start, 10));
+  EXPECT_FALSE(budget.spend(start));
+}
+
 TEST(AbuseBudget, PartsOfTokensAreKept) {
   Limits limits;
   limits.abuse_burst = 1;

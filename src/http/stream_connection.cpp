@@ -5,8 +5,10 @@
 namespace sallyport::http {
 namespace {
 
-// How long a peer has to read our last words and end its own direction (RFC 9112 §9.6).
+// How long a peer that has our last words has to end its own direction (RFC 9112 §9.6).
 constexpr Duration linger_time = 2s;
+// How often we look whether it has them.
+constexpr Duration linger_look = 500ms;
 
 }  // namespace
 
@@ -20,13 +22,8 @@ StreamConnection::StreamConnection(StreamSetup setup, Version version, bool serv
       server_name_(setup.security.server_name),
       tls_(setup.security.tls),
       gather_(*stream_),
-      budget_(limits_, timers_.now()),
       exchanges_(timers_, limits_, *this),
-      idle_(timers_,
-            [this](Time) {
-              if (exchanges_.size() == 0) idled();
-            }),
-      linger_(timers_, [this](Time) { drop(nullptr); }),
+      linger_(timers_, [this](Time now) { linger(now); }),
       send_(timers_,
             [this](Time) {
               if (phase_ == Phase::open) send();
@@ -41,7 +38,7 @@ StreamConnection::~StreamConnection() = default;
 void StreamConnection::start() {
   stream_->set_receiver(this);
   stream_->set_reading(true);
-  watch_idle();
+  exchanges_.watch_idle();
 }
 
 ConnectionInfo StreamConnection::info() const {
@@ -52,12 +49,8 @@ ConnectionInfo StreamConnection::info() const {
           .tls = tls_};
 }
 
-void StreamConnection::watch_idle() {
-  if (phase_ == Phase::open && exchanges_.size() == 0) idle_.arm(timers_.now() + limits_.idle_timeout);
-}
-
-void StreamConnection::on_exchange_gone(ExchangeBase&) {
-  watch_idle();
+void StreamConnection::on_idle() {
+  if (phase_ == Phase::open) idled();
 }
 
 void StreamConnection::remember(const Error* why) {
@@ -68,14 +61,28 @@ void StreamConnection::end(const Error* why) {
   if (phase_ != Phase::open) return;
   phase_ = Phase::ending;
   remember(why);
-  idle_.disarm();
   exchanges_.close_all(why != nullptr ? *why : Error{ErrorKind::closed, "the connection was closed"});
   gather_.flush();
   stream_->finish();
   // It may be held back: what still comes is to be read and thrown away, or TCP would answer it with a reset.
   stream_->set_reading(true);
-  if (peer_ended_ && stream_->queued_bytes() == 0) return drop(nullptr);
-  linger_.arm(timers_.now() + linger_time);
+  unsent_ = stream_->queued_bytes();
+  if (peer_ended_ && unsent_ == 0) return drop(nullptr);
+  give_up_ = timers_.now() + limits_.idle_timeout;
+  linger_.arm(timers_.now() + (unsent_ > 0 ? linger_look : linger_time));
+}
+
+// Closing throws away what is still queued, so a slow reader gets all the time that it makes use of.
+void StreamConnection::linger(Time now) {
+  const std::size_t before = std::exchange(unsent_, stream_->queued_bytes());
+  if (unsent_ == 0 && (before == 0 || peer_ended_)) return drop(nullptr);
+  if (unsent_ < before) give_up_ = now + limits_.idle_timeout;
+  if (now >= give_up_) {
+    const Error why{ErrorKind::timeout, "the peer did not read what was sent last"};
+    remember(&why);
+    return drop(nullptr);
+  }
+  linger_.arm(now + (unsent_ > 0 ? linger_look : linger_time));
 }
 
 void StreamConnection::drop(const Error* why) {
@@ -86,7 +93,6 @@ void StreamConnection::drop(const Error* why) {
     remember(why);
     exchanges_.close_all(why != nullptr ? *why : Error{ErrorKind::closed, "the connection was closed"});
   }
-  idle_.disarm();
   linger_.disarm();
   stream_->close();
   announce_.request();
@@ -100,7 +106,7 @@ void StreamConnection::on_end() {
   peer_ended_ = true;
   if (phase_ == Phase::open)
     received_fin();
-  else if (phase_ == Phase::ending)
+  else if (phase_ == Phase::ending && stream_->queued_bytes() == 0)
     drop(nullptr);
 }
 

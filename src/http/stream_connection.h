@@ -3,7 +3,6 @@
 // H1Server, H1Client and H2Connection.
 #pragma once
 
-#include "http/abuse_budget.h"
 #include "http/connection.h"
 #include "http/exchange_base.h"
 #include "http/limits.h"
@@ -55,13 +54,13 @@ class StreamConnection : public Connection, protected net::ByteStreamReceiver, p
   void start();
   void send_soon() { send_.request(); }
   /// Ends the connection in order: our direction after what was gathered, open exchanges with `why` (or as
-  /// closed), and the stream when the peer ended its own direction or took too long to.
+  /// closed), and the stream when all of it has left and the peer ended its own direction, or the peer took
+  /// too long to.
   void end(const Error* why);
   /// Ends the connection now.
   void drop(const Error* why);
   /// Neither end() nor drop() yet.
   bool is_open() const { return phase_ == Phase::open; }
-  void watch_idle();
   /// To be called by the destructor of each version: exchanges that are left get on_closed while all of the
   /// connection is still there.
   void destroy_exchanges() { exchanges_.clear(); }
@@ -75,13 +74,13 @@ class StreamConnection : public Connection, protected net::ByteStreamReceiver, p
   ExchangeSet& exchanges() { return exchanges_; }
   const Limits& limits() const { return limits_; }
   bool has_tls() const { return !tls_.empty(); }
-  bool spend(std::uint32_t events) { return budget_.spend(timers_.now(), events); }
-
-  // ExchangeOwner
-  void on_exchange_gone(ExchangeBase& exchange) override;
+  bool spend(std::uint32_t events) { return exchanges_.budget.spend(timers_.now(), events); }
 
  private:
   enum class Phase : std::uint8_t { open, ending, closed };
+
+  // ExchangeOwner
+  void on_idle() override;
 
   // net::ByteStreamReceiver
   void on_bytes(Bytes bytes) override;
@@ -89,6 +88,7 @@ class StreamConnection : public Connection, protected net::ByteStreamReceiver, p
   void on_stream_writable() override;
   void on_stream_error(const Error& why) override;
 
+  void linger(Time now);
   void remember(const Error* why);
 
   net::Timers& timers_;
@@ -100,12 +100,12 @@ class StreamConnection : public Connection, protected net::ByteStreamReceiver, p
   const std::string server_name_;
   const std::string tls_;
   StreamGather gather_;
-  AbuseBudget budget_;
   Phase phase_ = Phase::open;
   bool peer_ended_ = false;
   std::optional<Error> why_;
+  std::size_t unsent_ = 0;  // while ending: what the stream still held at the last look
+  Time give_up_{};          // while ending: when that has to be less
   ExchangeSet exchanges_;
-  net::Timer idle_;
   net::Timer linger_;
   net::Deferred send_;
   net::Deferred announce_;

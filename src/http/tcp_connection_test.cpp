@@ -1,39 +1,16 @@
-// What an exchange does over HTTP/1.1 and HTTP/2 alike: each test runs over both, whole and byte by byte.
-#include "http/tcp_for_test.h"
+// What an exchange does over HTTP/1.1 and HTTP/2 alike: heads, bodies, tunnels, back-pressure.
+#include "http/alike_for_test.h"
 
 #include <deque>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
 namespace sallyport::http::test {
 namespace {
 
-struct Way {
-  Pair::Speaks speaks;
-  std::size_t piece;
-};
-
-class Alike : public testing::TestWithParam<Way> {
- protected:
-  RecordingExchange& recorder() { return recorders_.emplace_back(); }
-
- private:
-  std::deque<RecordingExchange> recorders_;  // outlive the connections, which may still call them at the end
-
- protected:
-  Pair pair{GetParam().speaks, GetParam().piece};
-  bool is_h1() const { return GetParam().speaks == Pair::Speaks::h1; }
-  void settle() { pair.clock.settle(); }
-};
-
-INSTANTIATE_TEST_SUITE_P(, Alike,
-                         testing::Values(Way{Pair::Speaks::h1, 64 * 1024}, Way{Pair::Speaks::h1, 1},
-                                         Way{Pair::Speaks::h2, 64 * 1024}, Way{Pair::Speaks::h2, 1}),
-                         [](const auto& one) {
-                           return std::string(one.param.speaks == Pair::Speaks::h1 ? "Http1" : "Http2") +
-                                  (one.param.piece == 1 ? "ByteByByte" : "Whole");
-                         });
+INSTANTIATE_TEST_SUITE_P(, Alike, all_ways(), way_name);
 
 TEST_P(Alike, RequestAndResponse) {
   pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
@@ -139,6 +116,17 @@ TEST_P(Alike, BodiesThatDoNotMatchTheirLengthNeverLookComplete) {
   }
 }
 
+TEST_P(Alike, RequestWithoutTheBodyOfItsLengthIsNotSent) {
+  RecordingExchange& client = recorder();
+  Request request = post("/");
+  request.fields.add("content-length", "5");
+  pair.client->request(request, client, true);
+  settle();
+  EXPECT_EQ(client.closed, 1);
+  EXPECT_TRUE(client.error);
+  EXPECT_TRUE(pair.requests.requests.empty());
+}
+
 TEST_P(Alike, HeadAndBodilessStatuses) {
   pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
     if (exchange.request().path == "/304")
@@ -191,6 +179,54 @@ TEST_P(Alike, WhoWaitsFor100IsTold) {
   exchange.finish();
   settle();
   EXPECT_TRUE(client.is_well());
+}
+
+TEST_P(Alike, HandlersKnowWhatIsComplete) {
+  std::vector<bool> complete;
+  pair.requests.then = [&](Exchange& exchange, RecordingExchange& handler) {
+    complete.push_back(exchange.request_complete());
+    handler.then_end = [&](Exchange& e) {
+      complete.push_back(e.request_complete());
+      e.respond(status(204), true);
+    };
+  };
+  RecordingExchange &first = recorder(), &second = recorder();
+  pair.client->request(get("/"), first, true);
+  settle();
+  Exchange& exchange = pair.client->request(post("/"), second, false);
+  exchange.write(as_bytes("x"));
+  exchange.finish();
+  settle();
+  EXPECT_TRUE(first.is_well() && second.is_well());
+  ASSERT_EQ(complete.size(), 4u);
+  // Byte by byte nobody can know before.
+  if (GetParam().piece > 1) EXPECT_TRUE(complete[0]);
+  EXPECT_TRUE(complete[1]);
+  EXPECT_FALSE(complete[2]);
+  EXPECT_TRUE(complete[3]);
+}
+
+TEST_P(Alike, ContinueCanBeLeftToAnother) {
+  pair.requests.then = [](Exchange& exchange, RecordingExchange&) { exchange.hold_continue(); };
+  Request request = post("/");
+  request.fields.add("expect", "100-Continue");
+  RecordingExchange& client = recorder();
+  pair.client->request(request, client, false);
+  settle();
+  EXPECT_TRUE(client.interim.empty());
+  pair.requests.last().exchange->inform(status(100));
+  settle();
+  EXPECT_EQ(client.interim, std::vector<unsigned>{100});
+}
+
+TEST_P(Alike, WhoSendsNoBodyIsNotToldToGoOn) {
+  if (GetParam().piece == 1) return;
+  RecordingExchange& client = recorder();
+  Request request = get("/");
+  request.fields.add("expect", "100-continue");
+  pair.client->request(request, client, true);
+  settle();
+  EXPECT_TRUE(client.interim.empty());
 }
 
 TEST_P(Alike, ConnectTunnelWithHalfClose) {
@@ -283,19 +319,21 @@ TEST_P(Alike, ExtendedConnectCarriesDatagramsAndCapsules) {
   EXPECT_EQ(pair.client->counters().datagrams_in, 1u);
 }
 
-TEST_P(Alike, WebSocketFieldsPassUntouched) {
+TEST_P(Alike, WebSocketIsOneThing) {
   pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
-    exchange.respond(status(200, {{"sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="}}));
+    exchange.respond(status(200, {{"sec-websocket-protocol", "chat"}}));
     exchange.write(as_bytes("frame"));
   };
   Request request = extended_connect("websocket", "/chat");
-  request.fields.add("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
   request.fields.add("sec-websocket-version", "13");
+  request.fields.add("sec-websocket-protocol", "chat");
   RecordingExchange& client = recorder();
   pair.client->request(request, client, false);
   settle();
-  EXPECT_EQ(pair.requests.last().request.fields.find("sec-websocket-key"), "dGhlIHNhbXBsZSBub25jZQ==");
-  EXPECT_EQ(client.response->fields.find("sec-websocket-accept"), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+  EXPECT_EQ(pair.requests.last().request.fields.size(), 2u);
+  EXPECT_EQ(pair.requests.last().request.fields.find("sec-websocket-protocol"), "chat");
+  EXPECT_EQ(client.response->fields.size(), 1u);
+  EXPECT_EQ(client.response->fields.find("sec-websocket-protocol"), "chat");
   EXPECT_EQ(client.body, "frame");
 }
 
@@ -361,160 +399,6 @@ TEST_P(Alike, UploaderIsHeldBackByHandler) {
   taken.exchange->respond(status(204), true);
   wide.clock.settle();
   EXPECT_TRUE(client.is_well());
-}
-
-TEST_P(Alike, ResetByServerIsAnErrorForTheClient) {
-  pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
-    exchange.respond(status(200));
-    exchange.write(as_bytes("part"));
-  };
-  RecordingExchange& client = recorder();
-  pair.client->request(get("/"), client, true);
-  settle();
-  pair.requests.last().exchange->reset(ResetCode::internal_error);
-  EXPECT_EQ(pair.requests.last().handler.closed, 0);  // never inside the call
-  settle();
-  EXPECT_EQ(pair.requests.last().handler.closed, 1);
-  EXPECT_EQ(client.body, "part");
-  EXPECT_FALSE(client.ended);
-  EXPECT_EQ(client.closed, 1);
-  EXPECT_TRUE(client.error);
-}
-
-TEST_P(Alike, ResetByClientCancelsTheHandler) {
-  RecordingExchange& client = recorder();
-  Exchange& exchange = pair.client->request(get("/"), client, true);
-  settle();
-  exchange.reset(ResetCode::cancelled);
-  settle();
-  EXPECT_EQ(client.closed, 1);
-  EXPECT_EQ(client.error->kind, ErrorKind::cancelled);
-  EXPECT_EQ(pair.requests.last().handler.closed, 1);
-  EXPECT_TRUE(pair.requests.last().handler.error);
-}
-
-TEST_P(Alike, ServerMayAnswerBeforeTheBodyIsThere) {
-  pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
-    exchange.respond(status(413), true);
-    exchange.stop_reading();
-  };
-  RecordingExchange& client = recorder();
-  Exchange& exchange = pair.client->request(post("/"), client, false);
-  exchange.write(as_bytes(std::string(1000, 'x')));
-  settle();
-  EXPECT_EQ(client.response->status, 413u);
-  EXPECT_TRUE(client.ended);
-  EXPECT_TRUE(client.is_well());
-  EXPECT_TRUE(pair.requests.last().handler.is_well());
-}
-
-TEST_P(Alike, ClientMayStopReading) {
-  pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
-    exchange.respond(status(200));
-    exchange.write(as_bytes("more than is wanted"));
-  };
-  RecordingExchange& client = recorder();
-  Exchange& exchange = pair.client->request(get("/"), client, true);
-  client.then_response = [&] { exchange.stop_reading(); };
-  settle();
-  EXPECT_TRUE(client.is_well());
-  EXPECT_EQ(client.body, "");
-  EXPECT_EQ(pair.requests.last().handler.closed, 1);
-  EXPECT_TRUE(pair.requests.last().handler.error);
-}
-
-TEST_P(Alike, StalledBodyTimesOut) {
-  RecordingExchange& client = recorder();
-  Exchange& exchange = pair.client->request(post("/"), client, false);
-  exchange.write(as_bytes("a"));
-  pair.clock.pass(30s);
-  EXPECT_EQ(pair.requests.last().handler.closed, 0);
-  pair.clock.pass(40s);
-  EXPECT_EQ(pair.requests.last().handler.closed, 1);
-  EXPECT_EQ(pair.requests.last().handler.error->kind, ErrorKind::timeout);
-}
-
-TEST_P(Alike, IdleConnectionCloses) {
-  pair.requests.then = [](Exchange& exchange, RecordingExchange&) { exchange.respond(status(200), true); };
-  RecordingExchange& client = recorder();
-  pair.client->request(get("/"), client, true);
-  pair.clock.pass(50s);
-  EXPECT_EQ(pair.server_events.closed, 0);
-  pair.clock.pass(15s);
-  EXPECT_EQ(pair.server_events.closed, 1);
-  EXPECT_FALSE(pair.server_events.error);
-  EXPECT_EQ(pair.client_events.closed, 1);
-  EXPECT_FALSE(pair.client_events.error);
-  EXPECT_FALSE(pair.client->can_request());
-}
-
-TEST_P(Alike, IdleTunnelStands) {
-  pair.requests.then = [](Exchange& exchange, RecordingExchange&) { exchange.respond(status(200)); };
-  RecordingExchange& client = recorder();
-  Exchange& tunnel = pair.client->request(connect("a.example:1"), client, false);
-  pair.clock.pass(10min);
-  tunnel.write(as_bytes("still here"));
-  settle();
-  EXPECT_EQ(pair.requests.last().handler.body, "still here");
-}
-
-TEST_P(Alike, ShutdownLetsTheLastResponseFinish) {
-  RecordingExchange& client = recorder();
-  pair.client->request(get("/"), client, true);
-  settle();
-  pair.server->shutdown();
-  settle();
-  RecordingServer::Taken& taken = pair.requests.last();
-  taken.exchange->respond(status(200));
-  taken.exchange->write(as_bytes("last"));
-  settle();
-  taken.exchange->finish();
-  pair.clock.pass(3s);
-  EXPECT_EQ(client.body, "last");
-  EXPECT_TRUE(client.is_well());
-  EXPECT_EQ(pair.server_events.closed, 1);
-  EXPECT_FALSE(pair.server_events.error);
-  EXPECT_EQ(pair.client_events.closed, 1);
-  EXPECT_FALSE(pair.client->can_request());
-}
-
-TEST_P(Alike, ClientShutdownClosesWhenDone) {
-  pair.requests.then = [](Exchange& exchange, RecordingExchange&) { exchange.respond(status(200), true); };
-  RecordingExchange &client = recorder(), &late = recorder();
-  pair.client->request(get("/"), client, true);
-  pair.client->shutdown();
-  pair.client->request(get("/late"), late, true);
-  pair.clock.pass(3s);
-  EXPECT_TRUE(client.is_well());
-  EXPECT_EQ(late.closed, 1);
-  EXPECT_EQ(late.error->kind, ErrorKind::refused);
-  EXPECT_EQ(pair.client_events.closed, 1);
-  EXPECT_FALSE(pair.client_events.error);
-  EXPECT_EQ(pair.server_events.closed, 1);
-}
-
-TEST_P(Alike, CloseEndsEverything) {
-  RecordingExchange& client = recorder();
-  pair.client->request(get("/"), client, true);
-  settle();
-  pair.server->close({ErrorKind::cancelled, "the test is over"});
-  pair.clock.pass(3s);
-  EXPECT_EQ(pair.requests.last().handler.error->message, "the test is over");
-  EXPECT_TRUE(client.error);
-  EXPECT_EQ(pair.server_events.closed, 1);
-  EXPECT_EQ(pair.server_events.error->message, "the test is over");
-  EXPECT_EQ(pair.client_events.closed, 1);
-}
-
-TEST_P(Alike, DestroyedConnectionTellsItsHandlers) {
-  RecordingExchange& client = recorder();
-  pair.client->request(get("/"), client, true);
-  settle();
-  pair.client.reset();
-  EXPECT_EQ(client.closed, 1);
-  settle();
-  EXPECT_EQ(pair.requests.last().handler.closed, 1);
-  EXPECT_EQ(pair.server_events.closed, 1);
 }
 
 TEST_P(Alike, TooLargeHeadGets431AndALongPath414) {

@@ -39,9 +39,12 @@ class RecordingExchange final : public ExchangeHandler {
     ++writable;
     if (then_writable) then_writable(exchange);
   }
+  void on_datagrams_writable(Exchange&) override { ++datagrams_writable; }
   void on_datagram(Exchange&, Bytes payload) override { datagrams.emplace_back(as_text(payload)); }
-  Result<> on_capsule(Exchange&, std::uint64_t type, Bytes value) override {
+  Result<> on_capsule(Exchange& exchange, std::uint64_t type, Bytes value) override {
     capsules.emplace_back(type, as_text(value));
+    unconsumed += value.size();
+    if (consumes) exchange.consume(std::exchange(unconsumed, 0));
     return {};
   }
   void on_closed(Exchange&, const Error* why) override {
@@ -58,7 +61,7 @@ class RecordingExchange final : public ExchangeHandler {
   std::string body;
   std::optional<Fields> trailers;
   bool ended = false;
-  int writable = 0;
+  int writable = 0, datagrams_writable = 0;
   std::vector<std::string> datagrams;
   std::vector<std::pair<std::uint64_t, std::string>> capsules;
   int closed = 0;
@@ -111,13 +114,17 @@ class RawEnd final : public net::ByteStreamReceiver {
     stream->set_receiver(this);
     stream->set_reading(true);
   }
-  void on_bytes(Bytes bytes) override { received += as_text(bytes); }
+  void on_bytes(Bytes bytes) override {
+    received += as_text(bytes);
+    if (takes && --*takes == 0) stream->set_reading(false);
+  }
   void on_end() override { ended = true; }
   void on_stream_error(const Error& why) override { error = why; }
   void say(std::string_view text) { stream->write(as_bytes(text)); }
 
   std::unique_ptr<net::ByteStream> stream;
   std::string received;
+  std::optional<int> takes;  ///< reading stops after so many pieces
   bool ended = false;
   std::optional<Error> error;
 };
@@ -141,12 +148,60 @@ class Clock {
   }
 };
 
+/// One direction of a link with a rate: hands on one piece of its end's stream, then rests.
+class SlowEnd final : public net::ByteStreamReceiver {
+ public:
+  SlowEnd(net::Timers& timers, std::unique_ptr<net::ByteStream> given, Duration pause)
+      : stream(std::move(given)), timers_(timers), pause_(pause), rest_(timers, [this](Time) {
+          if (!gone_) stream->set_reading(true);
+        }) {
+    stream->set_receiver(this);
+    stream->set_reading(true);
+  }
+  void on_bytes(Bytes bytes) override {
+    to->stream->write(bytes);
+    stream->set_reading(false);
+    rest_.arm(timers_.now() + pause_);
+  }
+  void on_end() override { to->stream->finish(); }
+  void on_stream_error(const Error&) override {
+    gone_ = true;
+    to->stream->close();
+  }
+
+  std::unique_ptr<net::ByteStream> stream;
+  SlowEnd* to = nullptr;
+
+ private:
+  net::Timers& timers_;
+  const Duration pause_;
+  net::Timer rest_;
+  bool gone_ = false;
+};
+
 /// A client and a server of the same version, joined.
 class Pair {
  public:
   enum class Speaks : std::uint8_t { h1, h2 };
+  Clock clock;
   explicit Pair(Speaks speaks, std::size_t piece = 64 * 1024, const Limits& limits = {}) {
     auto [near, far] = net::make_memory_streams(clock.timers, {.piece = piece});
+    join(speaks, std::move(near), std::move(far), limits);
+  }
+  /// Joined by a link that carries `piece` bytes in each `pause`, either way.
+  Pair(Speaks speaks, std::size_t piece, Duration pause, const Limits& limits) {
+    auto [near, middle] = net::make_memory_streams(clock.timers, {.piece = piece});
+    auto [other, far] = net::make_memory_streams(clock.timers, {.piece = piece});
+    up_ = std::make_unique<SlowEnd>(clock.timers, std::move(middle), pause);
+    down_ = std::make_unique<SlowEnd>(clock.timers, std::move(other), pause);
+    up_->to = down_.get();
+    down_->to = up_.get();
+    join(speaks, std::move(near), std::move(far), limits);
+  }
+
+ private:
+  void join(Speaks speaks, std::unique_ptr<net::ByteStream> near, std::unique_ptr<net::ByteStream> far,
+            const Limits& limits) {
     const StreamSecurity security{"example.com", "TLS1.3 AES-128-GCM"};
     if (speaks == Speaks::h1) {
       client = make_h1_client(clock.timers, std::move(near), security, client_events, limits);
@@ -157,7 +212,9 @@ class Pair {
     }
   }
 
-  Clock clock;
+  std::unique_ptr<SlowEnd> up_, down_;
+
+ public:
   RecordingConnection client_events, server_events;
   RecordingServer requests;
   std::unique_ptr<Connection> client, server;

@@ -62,10 +62,6 @@ char lowered(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
 
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, {}, lowered, lowered);
-}
-
 bool is_scheme(std::string_view text) {
   const auto is_alpha = [](char c) { return lowered(c) >= 'a' && lowered(c) <= 'z'; };
   return !text.empty() && is_alpha(text[0]) && std::ranges::all_of(text, [&](char c) {
@@ -110,6 +106,10 @@ bool is_token(std::string_view text) {
   return !text.empty() && all_of(text, token_char);
 }
 
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, {}, lowered, lowered);
+}
+
 bool is_authority(std::string_view text) {
   if (text.empty() || !all_of(text, authority_char)) return false;
   std::string_view port;
@@ -144,6 +144,10 @@ bool is_connection_specific(std::string_view name) {
     default:
       return false;
   }
+}
+
+bool may_be_sent(std::string_view name, std::string_view value) {
+  return is_field_name(name) && is_field_value(value) && !is_connection_specific(name);
 }
 
 void HeadBuilder::begin(Part part, Fields& fields, Version version) {
@@ -345,7 +349,6 @@ void HeadBuilder::check_request() {
       return malformed("host and :authority are not the same");
     if (!seen(authority)) request_->authority = host_;
   }
-  if (request_->scheme != "http" && request_->scheme != "https") return;
   if (request_->authority.empty() && version_ != Version::http1_0)
     return malformed("neither :authority nor host says which host is meant");
   const bool asterisk = request_->path == "*" && request_->method == "OPTIONS";

@@ -99,10 +99,15 @@ class HeadBuilder {
 bool is_field_name(std::string_view name);
 bool is_field_value(std::string_view value);
 bool is_token(std::string_view text);
+/// Of ASCII.
+bool equal_ignoring_case(std::string_view a, std::string_view b);
 /// host[:port] of RFC 3986 without user information; not empty.
 bool is_authority(std::string_view text);
 /// Fields that speak of one connection (RFC 9110 §7.6.1) and never pass to another, nor over HTTP/2 and /3.
 /// `name` in lower case.
 bool is_connection_specific(std::string_view name);
+/// Whether a field may be sent: what its handler was given by somebody may have come from anywhere (row 35).
+/// All versions leave out what may not.
+bool may_be_sent(std::string_view name, std::string_view value);
 
 }  // namespace sallyport::http

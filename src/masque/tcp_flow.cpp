@@ -74,7 +74,7 @@ void TcpFlow::on_bytes(Bytes bytes) {
   if (failed_ || exchange() == nullptr) return;
   context_.counters.bytes_down += bytes.size();
   exchange()->write(bytes);
-  if (exchange()->queued_bytes() > http::Exchange::high_water) stream_->set_reading(false);
+  if (exchange()->room() == 0) stream_->set_reading(false);
   touch();
 }
 

@@ -131,6 +131,10 @@ Result<StreamId> Connection::open_bidirectional() {
   return opened(error, id);
 }
 
+std::size_t Connection::bidirectional_streams_left() const {
+  return impl_->may_open_streams() ? ngtcp2_conn_get_streams_bidi_left(impl_->conn.get()) : 0;
+}
+
 Result<StreamId> Connection::open_unidirectional() {
   if (!impl_->may_open_streams()) return fail(ErrorKind::closed, "the connection is not open");
   StreamId id = -1;

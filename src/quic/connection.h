@@ -87,6 +87,8 @@ class Connection final : public net::DatagramReceiver {
   // Streams
   /// An Error of kind resource when the peer's limit is reached (on_streams_available follows).
   Result<StreamId> open_bidirectional();
+  /// How many of these the peer still allows.
+  std::size_t bidirectional_streams_left() const;
   Result<StreamId> open_unidirectional();
   /// There is something in next_stream_data(); sent at the end of this turn.
   void want_write();
