@@ -141,8 +141,10 @@ TEST_P(TunnelsTest, DatagramsWaitForAsLongAsTheNameIsAskedFor) {  // RFC 9298 §
   EXPECT_EQ(proxy.counters().dropped_early, 0u);
 }
 
-TEST_P(TunnelsTest, ABusyTunnelLeavesAnotherItsShare) {
-  if (GetParam() == http::Version::http1_1) GTEST_SKIP() << "a tunnel has its connection for itself";
+/// Over HTTP/1.1 a tunnel has its connection for itself.
+class SharedConnectionTest : public TunnelsTest {};
+
+TEST_P(SharedConnectionTest, ABusyTunnelLeavesAnotherItsShare) {
   std::array<Inner, 2> inners;
   std::array<std::unique_ptr<UdpTunnel>, 2> tunnels;
   for (std::size_t i = 0; i < 2; ++i) {
@@ -331,6 +333,10 @@ TEST_P(TunnelsTest, AConnectionRunsInATunnel) {
   EXPECT_EQ(proxy.counters().dropped_queue, 0u);
 }
 
+INSTANTIATE_TEST_SUITE_P(Versions, SharedConnectionTest,
+                         testing::Values(http::Version::http2, http::Version::http3), [](const auto& tested) {
+                           return tested.param == http::Version::http2 ? "http2" : "http3";
+                         });
 INSTANTIATE_TEST_SUITE_P(Versions, TunnelsTest,
                          testing::Values(http::Version::http1_1, http::Version::http2, http::Version::http3),
                          [](const auto& tested) {
