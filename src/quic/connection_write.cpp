@@ -1,6 +1,6 @@
 // What goes out: once at the end of each turn, all that congestion control lets go, in runs.
-#include "base/varint.h"
 #include "quic/connection_impl.h"
+#include "quic/datagram_frame.h"
 #include "quic/native.h"
 #include "quic/packet_protection.h"
 
@@ -23,7 +23,7 @@ constexpr std::size_t unpaced_allowance = 14'720;
 constexpr std::size_t v6_header_excess = 20;
 /// A deadline that cannot be met while the path is blocked is looked at again after this.
 constexpr Duration blocked_pause = 10ms;
-constexpr std::size_t tag_size = 16, datagram_type_size = 1;
+constexpr std::size_t tag_size = 16;
 /// ngtcp2 takes as few bytes as it can; more than three would need 8 million packets in flight.
 constexpr std::size_t largest_packet_number_size = 3;
 
@@ -266,11 +266,7 @@ std::size_t Impl::reckon_datagram_room(std::size_t packet_size) const {
   std::size_t frame = packet_size - (1 + id->datalen + largest_packet_number_size + tag_size);
   if (const ngtcp2_transport_params* remote = ngtcp2_conn_get_remote_transport_params(conn.get()))
     frame = static_cast<std::size_t>(std::min<std::uint64_t>(frame, remote->max_datagram_frame_size));
-  std::size_t overhead = datagram_type_size + varint_size(frame);
-  if (frame <= overhead) return 0;
-  // The length's own length may shrink with it.
-  overhead = datagram_type_size + varint_size(frame - overhead);
-  return std::min(frame - overhead, DatagramQueue::max_payload);
+  return std::min(largest_datagram_payload(frame), DatagramQueue::max_payload);
 }
 
 void Impl::report_max_datagram_payload() {
