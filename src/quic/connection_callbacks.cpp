@@ -164,7 +164,11 @@ int on_id_retired(ngtcp2_conn*, const ngtcp2_cid* id, void* user_data) {
 
 int on_path_validation(ngtcp2_conn*, std::uint32_t, const ngtcp2_path* path, const ngtcp2_path*,
                        ngtcp2_path_validation_result result, void* user_data) {
-  impl_of(user_data).on_path_validated(to_net_path(*path), result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS);
+  Impl& impl = impl_of(user_data);
+  if (result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS)
+    impl.on_path_validated(to_net_path(*path));
+  else if (impl.client && impl.client->next_path != nullptr && same_path(*path, impl.client->next_net_path))
+    impl.give_up_next_path();
   return 0;
 }
 

@@ -117,8 +117,11 @@ struct Connection::Impl final : SendBatch::Sender {
   void arm_timer(Time now);
   void on_timer(Time now);
   void record_metrics(Time now);
-  /// After validations and migrations: notices that the connection uses another path now.
-  void check_path(Time now);
+  /// The peer proved that it is at the other end. Only such a path becomes `current_path`: ngtcp2's is
+  /// whichever packets came from last.
+  void on_path_validated(const net::NetPath& validated);
+  /// `current_path` is another one: all that belongs to a path begins anew.
+  void change_path(Time now);
   std::size_t path_limit() const;
 
   // connection_rest.cpp
@@ -151,7 +154,8 @@ struct Connection::Impl final : SendBatch::Sender {
   bool change_version();
   void store_session();
   void store_token(Bytes token);
-  void on_path_validated(const net::NetPath& validated, bool usable);
+  void use(net::DatagramPath& other);
+  void give_up_next_path();
 
   Application& app();
   bool is_established() const { return handshake_completed && !ending && !closed; }
@@ -208,9 +212,9 @@ struct Connection::Impl final : SendBatch::Sender {
   bool streams_open = false;  // on_established was called
   bool early_data = false;    // a client may send 0-RTT
   bool retried = false;
-  bool filled_up = false;         // a client's last Initial was sent larger than it is
-  bool blocked = false;           // the path asked to wait
-  bool path_in_question = false;  // a path validation ended
+  bool filled_up = false;     // a client's last Initial was sent larger than it is
+  bool blocked = false;       // the path asked to wait
+  bool path_changed = false;  // change_path() is due
 };
 
 }  // namespace sallyport::quic

@@ -50,7 +50,7 @@ void Impl::flush(Time at) {
   if (closed) return;
   room_seen = {};
   // First: ngtcp2 starts a search of its own for the size of a new path, with its very next packet.
-  if (path_in_question && !ending) check_path(at);
+  if (path_changed && !ending) change_path(at);
   if (keeper != nullptr && !blocked && keeper->is_blocked()) wait_for_path();
   if (recorder && mtu.proven() != recorded_mtu) {
     recorded_mtu = mtu.proven();
@@ -291,6 +291,8 @@ void Impl::on_timer(Time at) {
   now = at;
   tap.set_now(at);
   const TapScope scope(tap);
+  // That is the path which is left; it must not keep back what proves the other one.
+  if (client && client->next_path != nullptr) blocked = false;
   if (const int error = ngtcp2_conn_handle_expiry(conn.get(), to_native(at)); error != 0)
     end_with_native_error(error);
   flush_work.request();
@@ -313,16 +315,17 @@ void Impl::record_metrics(Time at) {
   recorder->metrics(at, metrics);
 }
 
-void Impl::check_path(Time at) {
-  path_in_question = false;
-  const ngtcp2_path* native = ngtcp2_conn_get_path(conn.get());
-  if (same_path(*native, current_path)) return;
-  current_path = to_net_path(*native);
+void Impl::on_path_validated(const net::NetPath& validated) {
+  if (validated == current_path) return;
+  current_path = validated;
   ++path_changes;
-  if (client && client->next_path != nullptr && current_path == client->next_net_path) {
-    path->set_receiver(nullptr);
-    path = std::exchange(client->next_path, nullptr);
-  }
+  path_changed = true;
+}
+
+void Impl::change_path(Time at) {
+  path_changed = false;
+  if (client && client->next_path != nullptr && current_path == client->next_net_path)
+    use(*std::exchange(client->next_path, nullptr));
   mtu.restart(path_limit(), at);
   if (recorder) recorder->path(at, current_path, mtu.proven());
 }
