@@ -4,6 +4,7 @@
 #include "http/alt_svc.h"
 #include "net/steering.h"
 
+#include <chrono>
 #include <utility>
 
 namespace sallyport::gateway {
@@ -68,6 +69,8 @@ quic::ServerOptions Worker::quic_options() const {
   options.owner = {settings.server_id, static_cast<std::uint8_t>(number_)};
   options.retry = settings.retry;
   options.replay_record = setup_->replay_record;
+  options.used_tokens = setup_->used_tokens;
+  options.wall_clock = std::chrono::system_clock::now;
   return options;
 }
 

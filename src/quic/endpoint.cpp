@@ -35,7 +35,8 @@ Impl::Impl(Endpoint& face, const Environment& shared, net::DatagramPath& below, 
       options(std::move(chosen)),
       config(std::make_shared<const Config>(options.config)),
       accept(std::move(on_accept)),
-      tokens(options.secret),
+      tokens(options.secret,
+             options.used_tokens ? options.used_tokens : std::make_shared<tls::ReplayRecord>()),
       reset_secret(options.secret.derive("quic stateless reset")),
       ids(shared.random),
       burial(shared.timers, [this](Time) { ended.clear(); }),
@@ -175,7 +176,11 @@ void Impl::remove_id(const ngtcp2_cid& id) {
 
 std::vector<std::uint8_t> Impl::make_address_token(const net::NetPath& from, std::uint32_t version,
                                                    Time now) {
-  return tokens.make_new_token(version, from.remote, now);
+  return tokens.make_new_token(version, from.remote, wall_time(now));
+}
+
+WallTime Impl::wall_time(Time now) const {
+  return options.wall_clock != nullptr ? options.wall_clock() : WallTime(now.time_since_epoch());
 }
 
 void Impl::on_handshake_end(bool completed) {

@@ -29,6 +29,10 @@ struct ServerOptions {
   bool early_data = true;
   /// The 0-RTT data seen before, shared by the workers of a process; null: this endpoint keeps its own.
   std::shared_ptr<tls::ReplayRecord> replay_record;
+  /// Likewise the address tokens used before.
+  std::shared_ptr<tls::ReplayRecord> used_tokens;
+  /// Dates address tokens, for those who share `secret`; null: the timers' own time does.
+  WallTime (*wall_clock)() = nullptr;
 };
 
 struct EndpointStats {

@@ -39,6 +39,7 @@ struct Endpoint::Impl final : Connection::Impl::Keeper {
   void deliver(EndpointMember& member, const net::NetPath& from, const net::DatagramRun& run, Time now);
   void forget(EndpointMember& member);
   void sweep(Time now);
+  WallTime wall_time(Time now) const;
 
   // endpoint_initial.cpp
   void on_unknown(const net::NetPath& from, Bytes datagram, net::Ecn ecn, Time now);

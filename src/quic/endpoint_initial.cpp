@@ -80,7 +80,7 @@ void Impl::on_initial(const ngtcp2_pkt_hd& initial, const net::NetPath& from, By
   }
   ngtcp2_cid original_id = initial.dcid;
   ngtcp2_token_type token_type = NGTCP2_TOKEN_TYPE_UNKNOWN;
-  switch (tokens.check(initial, from.remote, now, original_id)) {
+  switch (tokens.check(initial, from.remote, wall_time(now), original_id)) {
     case AddressTokens::Verdict::invalid_retry:
       ++stats.dropped_token;
       reply_close(from, initial, NGTCP2_INVALID_TOKEN, now);

@@ -19,6 +19,9 @@ inline constexpr std::size_t minimum_udp_payload = 1200;
 inline ngtcp2_tstamp to_native(Time time) {
   return static_cast<ngtcp2_tstamp>(time.time_since_epoch().count());
 }
+inline ngtcp2_tstamp to_native(WallTime time) {
+  return static_cast<ngtcp2_tstamp>(time.time_since_epoch().count());
+}
 inline ngtcp2_duration to_native(Duration span) {
   return static_cast<ngtcp2_duration>(span.count());
 }
