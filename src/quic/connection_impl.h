@@ -87,6 +87,8 @@ struct Connection::Impl final : SendBatch::Sender {
   void fill(ngtcp2_callbacks& callbacks) const;  // connection_callbacks.cpp
   /// `conn` was made: ties it to TLS, starts the recording.
   Result<> begin(std::unique_ptr<tls::QuicSession> session, Bytes original_id, const std::string& title);
+  /// However long a peer made them: the recorder cuts what is too much. Null: there are none.
+  void record_parameters(trace::Direction owner, const ngtcp2_transport_params* parameters);
 
   // connection_read.cpp
   void receive(const net::NetPath& from, const net::DatagramRun& run, Time now);

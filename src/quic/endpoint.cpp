@@ -140,7 +140,9 @@ void Endpoint::close_all(std::uint64_t application_code) {
 }
 
 EndpointStats Endpoint::stats() const {
-  return impl_->stats;
+  EndpointStats stats = impl_->stats;
+  stats.connection_ids = impl_->ids.size();
+  return stats;
 }
 
 void Endpoint::for_each(const std::function<void(Connection&)>& visit) {

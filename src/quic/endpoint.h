@@ -41,6 +41,7 @@ struct EndpointStats {
                 dropped_malformed = 0;
   std::uint64_t handshakes_completed = 0, handshakes_failed = 0;
   std::size_t connections = 0, half_open = 0;
+  std::size_t connection_ids = 0;  ///< by which connections are found
 };
 
 class Endpoint final : public net::DatagramReceiver {
