@@ -30,6 +30,7 @@ struct Stray {
   std::size_t listener = 0;
   net::NetPath path;
   std::vector<std::uint8_t> datagram;
+  net::Ecn ecn = net::Ecn::not_ect;
 };
 
 /// What the workers of a gateway share; immutable while they run, but for what says otherwise of itself.

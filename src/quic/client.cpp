@@ -22,7 +22,7 @@ constexpr std::size_t first_destination_id_length = 8;  // RFC 9000 §7.2: at le
 std::vector<std::uint8_t> with_version(std::uint32_t version, Bytes content) {
   std::vector<std::uint8_t> result(4 + content.size());
   for (std::size_t i = 0; i < 4; ++i) result[i] = static_cast<std::uint8_t>(version >> (24 - 8 * i));
-  std::ranges::copy(content, result.begin() + 4);
+  copy_bytes(content, result.data() + 4);
   return result;
 }
 

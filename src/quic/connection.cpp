@@ -149,12 +149,6 @@ void Connection::consume(StreamId id, std::size_t count) {
   impl_->flush_work.request();
 }
 
-void Connection::consume_connection(std::size_t count) {
-  if (impl_->closed) return;
-  ngtcp2_conn_extend_max_offset(impl_->conn.get(), count);
-  impl_->flush_work.request();
-}
-
 void Connection::reset_stream(StreamId id, std::uint64_t code) {
   if (impl_->closed) return;
   ngtcp2_conn_shutdown_stream_write(impl_->conn.get(), 0, id, code);

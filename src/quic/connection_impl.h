@@ -9,6 +9,7 @@
 #include "quic/native_connection.h"
 #include "quic/packet_tap.h"
 #include "quic/path_mtu.h"
+#include "quic/rate_limit.h"
 #include "quic/send_batch.h"
 #include "tls/quic_session.h"
 
@@ -192,7 +193,7 @@ struct Connection::Impl final : SendBatch::Sender {
   std::unique_ptr<Ending> ending;
   std::unique_ptr<Closed> closed;
   std::vector<std::uint8_t> close_packet;  // a client's: answers what still comes in
-  std::uint64_t arrived_after_close = 0;
+  EverRarer close_answers;
 
   Time now{};  // of what is going on
   net::NetPath current_path;

@@ -2,6 +2,7 @@
 #include "quic/connection_impl.h"
 #include "quic/datagram_frame.h"
 #include "quic/native.h"
+#include "quic/packet_header.h"
 #include "quic/packet_protection.h"
 
 #include <algorithm>
@@ -23,7 +24,6 @@ constexpr std::size_t unpaced_allowance = 14'720;
 constexpr std::size_t v6_header_excess = 20;
 /// A deadline that cannot be met while the path is blocked is looked at again after this.
 constexpr Duration blocked_pause = 10ms;
-constexpr std::size_t tag_size = 16;
 /// ngtcp2 takes as few bytes as it can; more than three would need 8 million packets in flight.
 constexpr std::size_t largest_packet_number_size = 3;
 
@@ -263,7 +263,7 @@ std::size_t Impl::datagram_room(std::size_t packet_size) const {
 
 std::size_t Impl::reckon_datagram_room(std::size_t packet_size) const {
   const ngtcp2_cid* id = ngtcp2_conn_get_dcid(conn.get());
-  std::size_t frame = packet_size - (1 + id->datalen + largest_packet_number_size + tag_size);
+  std::size_t frame = packet_size - (1 + id->datalen + largest_packet_number_size + aead_tag_size);
   if (const ngtcp2_transport_params* remote = ngtcp2_conn_get_remote_transport_params(conn.get()))
     frame = static_cast<std::size_t>(std::min<std::uint64_t>(frame, remote->max_datagram_frame_size));
   return std::min(largest_datagram_payload(frame), DatagramQueue::max_payload);

@@ -2,17 +2,17 @@
 
 #include "quic/endpoint_impl.h"
 #include "quic/native.h"
+#include "quic/packet_header.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
+#include <utility>
 
 namespace sallyport::quic {
 namespace {
 
 using Impl = Endpoint::Impl;
 
-constexpr std::uint8_t long_form = 0x80;
 constexpr std::size_t short_id_end = 1 + ConnectionIdLayout::length;
 /// Ended connections that are remembered at most; beyond, their late packets meet a stateless reset.
 constexpr std::size_t max_remembered = 10'000;
@@ -21,7 +21,7 @@ constexpr Duration sweep_interval = 100ms;
 
 /// A short-header packet's destination, as far as two of them are to be compared; false for other packets.
 bool short_destination(Bytes datagram, std::uint64_t& id) {
-  if (datagram.size() < short_id_end || (datagram[0] & long_form) != 0) return false;
+  if (datagram.size() < short_id_end || is_long_header(datagram)) return false;
   std::memcpy(&id, datagram.data() + 1, sizeof id);
   return true;
 }
@@ -69,7 +69,7 @@ Endpoint::~Endpoint() = default;
 
 EndpointMember* Impl::find(Bytes datagram) const {
   if (datagram.empty()) return nullptr;
-  if ((datagram[0] & long_form) == 0)
+  if (!is_long_header(datagram))
     return datagram.size() < short_id_end
                ? nullptr
                : ids.find(ids.key_of(datagram.subspan(1, ConnectionIdLayout::length)));
@@ -108,9 +108,7 @@ void Impl::deliver(EndpointMember& member, const net::NetPath& from, const net::
     return;
   }
   EndpointMember::Remains& remains = *member.remains;
-  const std::uint64_t before = std::exchange(remains.arrived, remains.arrived + run.count());
-  // Answered at the first, second, fourth, eighth ... datagram (RFC 9000 §10.2.1).
-  if (!remains.close_packet.empty() && std::bit_width(before) != std::bit_width(remains.arrived))
+  if (!remains.close_packet.empty() && remains.close_answers.is_due(run.count()))
     reply(from, remains.close_packet);
 }
 
@@ -150,8 +148,7 @@ void Endpoint::for_each(const std::function<void(Connection&)>& visit) {
     if (member->connection) visit(*member->connection);
 }
 
-void Endpoint::set_stray_handler(
-    std::function<void(const ConnectionIdOwner&, const net::NetPath&, Bytes datagram)> handler) {
+void Endpoint::set_stray_handler(StrayHandler handler) {
   impl_->on_stray = std::move(handler);
 }
 

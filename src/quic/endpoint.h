@@ -69,8 +69,9 @@ class Endpoint final : public net::DatagramReceiver {
   /// Visits every open connection.
   void for_each(const std::function<void(Connection&)>& visit);
   /// A datagram for a connection ID that names another owner; null drops it.
-  void set_stray_handler(
-      std::function<void(const ConnectionIdOwner&, const net::NetPath&, Bytes datagram)> handler);
+  using StrayHandler =
+      std::function<void(const ConnectionIdOwner&, const net::NetPath&, Bytes datagram, net::Ecn)>;
+  void set_stray_handler(StrayHandler handler);
 
   struct Impl;
 

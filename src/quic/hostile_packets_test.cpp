@@ -273,9 +273,14 @@ TEST(HostilePackets, AnotherOwnersConnectionIsHandedOnNotReset) {
   world.inject(packet);
   EXPECT_TRUE(world.answers.empty());
   std::vector<ConnectionIdOwner> owners;
+  net::Ecn mark{};
   world.endpoint->set_stray_handler(
-      [&](const ConnectionIdOwner& owner, const net::NetPath&, Bytes) { owners.push_back(owner); });
-  world.inject(packet);
+      [&](const ConnectionIdOwner& owner, const net::NetPath&, Bytes, net::Ecn ecn) {
+        owners.push_back(owner);
+        mark = ecn;
+      });
+  world.link.server.inject(attacker, packet, net::Ecn::ce);
+  EXPECT_EQ(mark, net::Ecn::ce);
   EXPECT_TRUE(world.answers.empty());
   EXPECT_EQ(owners, (std::vector<ConnectionIdOwner>{{.server = 3, .worker = 2}}));
 }
