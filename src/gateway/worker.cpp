@@ -4,6 +4,7 @@
 #include "http/alt_svc.h"
 #include "net/steering.h"
 
+#include <chrono>
 #include <utility>
 
 namespace sallyport::gateway {
@@ -68,6 +69,8 @@ quic::ServerOptions Worker::quic_options() const {
   options.owner = {settings.server_id, static_cast<std::uint8_t>(number_)};
   options.retry = settings.retry;
   options.replay_record = setup_->replay_record;
+  options.used_tokens = setup_->used_tokens;
+  options.wall_clock = std::chrono::system_clock::now;
   return options;
 }
 
@@ -92,9 +95,9 @@ Result<> Worker::listen(const net::SocketAddress& address) {
   listener->quic = std::move(*quic);
   listener->quic->endpoint().set_stray_handler(
       [this, at = listeners_.size()](const quic::ConnectionIdOwner& owner, const net::NetPath& path,
-                                     Bytes datagram) {
+                                     Bytes datagram, net::Ecn ecn) {
         if (owner.server != setup_->settings.server_id || owner.worker >= setup_->settings.workers) return;
-        setup_->hand_over(owner.worker, {at, path, {datagram.begin(), datagram.end()}});
+        setup_->hand_over(owner.worker, {at, path, {datagram.begin(), datagram.end()}, ecn});
       });
   // The last to bind makes the group complete.
   if (group && number_ + 1 == settings.workers) {
@@ -128,7 +131,7 @@ void Worker::set_credentials(const std::shared_ptr<const tls::ServerCredentials>
 }
 
 void Worker::receive_stray(const Stray& stray) {
-  const net::DatagramRun run{stray.datagram, stray.datagram.size()};
+  const net::DatagramRun run{stray.datagram, stray.datagram.size(), stray.ecn};
   listeners_.at(stray.listener)->quic->endpoint().on_datagrams(stray.path, run, loop_.timers().now());
 }
 

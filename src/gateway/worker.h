@@ -30,6 +30,7 @@ struct Stray {
   std::size_t listener = 0;
   net::NetPath path;
   std::vector<std::uint8_t> datagram;
+  net::Ecn ecn = net::Ecn::not_ect;
 };
 
 /// What the workers of a gateway share; immutable while they run, but for what says otherwise of itself.
@@ -39,6 +40,7 @@ struct WorkerSetup {
       credentials;  ///< at the start; later ones come by set_credentials()
   tls::ServerSecret secret;
   std::shared_ptr<tls::ReplayRecord> replay_record = std::make_shared<tls::ReplayRecord>();
+  std::shared_ptr<tls::ReplayRecord> used_tokens = std::make_shared<tls::ReplayRecord>();
   std::shared_ptr<masque::ProxyGroup> proxies = std::make_shared<masque::ProxyGroup>();
   std::size_t max_tunnels_all = 0;  ///< of all clients, in all workers
   std::shared_ptr<trace::KeyLog> key_log;

@@ -119,6 +119,13 @@ int UdpSender::send_one_by_one(Envelope& envelope, Bytes piece, std::size_t segm
   return 0;
 }
 
+/// Whether `error` may tell of an earlier datagram: of what ICMP says the kernel keeps one error, for the
+/// next call of whatever size, and then forgets it. What the device itself refuses it refuses again.
+bool UdpSender::may_be_echo(int error) const {
+  return options_.connected &&
+         (error == EMSGSIZE || (is_unreachable_error(error) && !options_.report_errors));
+}
+
 UdpSender::Outcome UdpSender::send(const NetPath& to, const DatagramRun& run) {
   Outcome outcome;
   Envelope envelope(to, run.ecn, options_);
@@ -152,8 +159,7 @@ UdpSender::Outcome UdpSender::send(const NetPath& to, const DatagramRun& run) {
     }
     if (error == 0 && outcome.taken == run.bytes.size()) return outcome;
     if (error == 0 || error == EINTR) continue;
-    // It may be the echo of an earlier datagram, which the kernel reports once and then forgets.
-    if (is_unreachable_error(error) && !options_.report_errors && !std::exchange(retried, true)) continue;
+    if (may_be_echo(error) && !std::exchange(retried, true)) continue;
     outcome.error = error == EWOULDBLOCK ? EAGAIN : error;
     return outcome;
   }

@@ -34,6 +34,7 @@ class UdpSender {
   struct Envelope;
   int send_segmented(Envelope& envelope, Bytes piece, std::size_t segment_size);
   int send_one_by_one(Envelope& envelope, Bytes piece, std::size_t segment_size, std::size_t& taken);
+  bool may_be_echo(int error) const;
   void refuse_segmentation(int error, Bytes piece, std::size_t segment_size);
 
   int fd_;

@@ -86,6 +86,8 @@ struct UdpSocket::Impl final : FdWatcher {
   Deferred notification;  // send() may not call the receiver, which is its caller
   Lifetime lifetime;
   std::size_t max_datagram;
+  // What datagrams_out was when one was refused that every path of QUIC carries.
+  std::uint64_t narrow_refusal_after = ~std::uint64_t{0};
   std::uint32_t last_overflow = 0;
   int path_error = 0;
   bool max_datagram_changed = false;
@@ -247,9 +249,12 @@ void UdpSocket::Impl::shrink_max_datagram(std::size_t refused) {
   const std::size_t headers = v4 ? 28 : 48;
   const std::size_t fits =
       static_cast<std::size_t>(mtu) > headers ? static_cast<std::size_t>(mtu) - headers : 0;
-  // The kernel's figure also follows ICMP messages, which anybody may forge: below what QUIC needs only the
-  // refusal itself counts.
-  const std::size_t lowered = std::min(refused - 1, std::max(fits, smallest_quic_payload));
+  // The kernel's figure also follows ICMP messages, which anybody may forge: below what QUIC needs only
+  // refusals count, and not a single one, as it too may come of such a message.
+  std::size_t lowered = std::min(refused - 1, std::max(fits, smallest_quic_payload));
+  if (lowered < smallest_quic_payload &&
+      std::exchange(narrow_refusal_after, stats.datagrams_out) != stats.datagrams_out)
+    lowered = smallest_quic_payload;
   if (lowered >= max_datagram) return;
   max_datagram = lowered;
   max_datagram_changed = true;

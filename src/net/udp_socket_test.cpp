@@ -2,6 +2,7 @@
 
 #include "net/udp_send.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <functional>
@@ -196,16 +197,16 @@ TEST(UdpSocket, TooLargeIsRefusedAndCounted) {
   EXPECT_EQ(client->send({}, {Bytes(bytes).first(65507), 65507}), SendStatus::sent);
 }
 
-/// In a network namespace of this thread only, whose loopback device takes packets of 1,500 bytes; false
+/// In a network namespace of this thread only, whose loopback device takes packets of `mtu` bytes; false
 /// where we may not make one.
-bool in_narrow_namespace(const std::function<void()>& test) {
+bool in_narrow_namespace(int mtu, const std::function<void()>& test) {
   bool possible = false;
   std::thread([&] {
     if (::unshare(CLONE_NEWNET) != 0) return;
     const UniqueFd control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     ifreq request{};
     std::strcpy(request.ifr_name, "lo");
-    request.ifr_mtu = 1500;
+    request.ifr_mtu = mtu;
     if (::ioctl(control.get(), SIOCSIFMTU, &request) != 0) return;
     request.ifr_flags = IFF_UP | IFF_LOOPBACK;
     if (::ioctl(control.get(), SIOCSIFFLAGS, &request) != 0) return;
@@ -216,7 +217,7 @@ bool in_narrow_namespace(const std::function<void()>& test) {
 }
 
 TEST(UdpSocket, WhatTheDeviceRefusesLowersTheMaximumAndKeepsSegmentation) {
-  const bool ran = in_narrow_namespace([] {
+  const bool ran = in_narrow_namespace(1500, [] {
     for (const auto& [ip, fits] : {std::pair{"127.0.0.1", 1472u}, std::pair{"::1", 1452u}}) {
       EventLoop loop;
       const auto server = bound(loop, ip);
@@ -240,6 +241,74 @@ TEST(UdpSocket, WhatTheDeviceRefusesLowersTheMaximumAndKeepsSegmentation) {
       EXPECT_EQ(server->send(at_server.runs[0].path, {bytes, 1600}), SendStatus::too_large);
       EXPECT_EQ(server->max_datagram_size(),
                 std::string(ip) == "::1" ? 65527u : 65507u);  // other paths may be wider
+    }
+  });
+  if (!ran) GTEST_SKIP() << "needs CAP_SYS_ADMIN for a network namespace";
+}
+
+TEST(UdpSocket, BelowWhatQuicNeedsTheMaximumFallsByTheSecondRefusalInARow) {
+  const bool ran = in_narrow_namespace(1000, [] {
+    EventLoop loop;
+    const auto server = bound(loop, "127.0.0.1");
+    const auto client = connected(loop, server->net_path().local);
+    const auto bytes = pattern(1200);
+    const DatagramRun run{bytes, bytes.size()};
+    EXPECT_EQ(client->send({}, run), SendStatus::too_large);
+    EXPECT_EQ(client->max_datagram_size(), 1200u);
+    EXPECT_EQ(client->send({}, {as_bytes("small"), 5}), SendStatus::sent);
+    EXPECT_EQ(client->send({}, run), SendStatus::too_large);
+    EXPECT_EQ(client->max_datagram_size(), 1200u);
+    EXPECT_EQ(client->send({}, run), SendStatus::too_large);
+    EXPECT_EQ(client->max_datagram_size(), 1199u);
+  });
+  if (!ran) GTEST_SKIP() << "needs CAP_SYS_ADMIN for a network namespace";
+}
+
+/// Tells this host that a datagram sent from `from` to `to` was too large for a router, as anybody might.
+void forge_fragmentation_needed(const SocketAddress& from, const SocketAddress& to) {
+  const UniqueFd raw(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP));
+  ASSERT_TRUE(raw);
+  std::array<std::uint8_t, 8 + 20 + 8> message{3, 4, 0, 0, 0, 0, 1400 >> 8, 1400 & 0xff};
+  message[8] = 0x45;  // the datagram's IPv4 header
+  message[10] = 1500 >> 8, message[11] = 1500 & 0xff;
+  message[16] = 64, message[17] = IPPROTO_UDP;
+  std::ranges::copy(from.ip().octets(), message.begin() + 20);
+  std::ranges::copy(to.ip().octets(), message.begin() + 24);
+  for (const auto& [at, port] : {std::pair{28, from.port()}, std::pair{30, to.port()}}) {
+    message[static_cast<std::size_t>(at)] = static_cast<std::uint8_t>(port >> 8);
+    message[static_cast<std::size_t>(at) + 1] = static_cast<std::uint8_t>(port);
+  }
+  std::uint32_t sum = 0;
+  for (std::size_t i = 0; i < message.size(); i += 2) sum += std::uint32_t{message[i]} << 8 | message[i + 1];
+  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
+  message[2] = static_cast<std::uint8_t>(~sum >> 8), message[3] = static_cast<std::uint8_t>(~sum);
+  EXPECT_EQ(::sendto(raw.get(), message.data(), message.size(), 0, from.data(), from.size()),
+            static_cast<ssize_t>(message.size()));
+}
+
+TEST(UdpSocket, AnIcmpMessageAboutSizeCostsNoDatagramAndLowersNothing) {
+  const bool ran = in_narrow_namespace(1500, [] {
+    for (const bool report_errors : {false, true}) {
+      EventLoop loop;
+      const auto server = bound(loop, "127.0.0.1");
+      UdpSocketOptions options;
+      options.report_errors = report_errors;
+      const auto client = connected(loop, server->net_path().local, options);
+      Receiver at_client, at_server;
+      client->set_receiver(&at_client);
+      server->set_receiver(&at_server);
+      const auto bytes = pattern(10 * 1200);
+      std::size_t expected = 0;
+      for (const std::size_t size : {std::size_t{40}, std::size_t{1200}, bytes.size()}) {
+        // It arrives after the turn's last look at the socket, so that sending learns of it.
+        forge_fragmentation_needed(client->net_path().local, server->net_path().local);
+        const DatagramRun run{Bytes(bytes).first(size), 1200};
+        EXPECT_EQ(client->send({}, run), SendStatus::sent) << size;
+        expected += run.count();
+      }
+      run_until(loop, [&] { return at_server.all().size() == expected; });
+      EXPECT_EQ(client->max_datagram_size(), 65507u);
+      EXPECT_EQ(client->stats().dropped_too_large, 0u);
     }
   });
   if (!ran) GTEST_SKIP() << "needs CAP_SYS_ADMIN for a network namespace";

@@ -3,26 +3,35 @@
 #include "quic/config.h"
 #include "quic/native.h"
 
+#include <utility>
+
 #include <ngtcp2/ngtcp2_crypto.h>
 
 namespace sallyport::quic {
 namespace {
 
-constexpr Duration retry_lifetime = 10s;  // a round trip of the slowest paths
-constexpr Duration new_token_lifetime = 24h;
+constexpr Duration retry_lifetime = 10s;                            // a round trip of the slowest paths
+constexpr Duration new_token_lifetime = tls::ReplayRecord::window;  // used ones are remembered no longer
 
 }  // namespace
 
-AddressTokens::AddressTokens(const tls::ServerSecret& secret)
+AddressTokens::AddressTokens(const tls::ServerSecret& secret, std::shared_ptr<tls::ReplayRecord> used)
     : version_1_key_(secret.derive("quic address token 1")),
-      version_2_key_(secret.derive("quic address token 2")) {}
+      version_2_key_(secret.derive("quic address token 2")),
+      used_(std::move(used)) {}
 
 const AddressTokens::Key& AddressTokens::key_for(std::uint32_t version) const {
   return version == version_2 ? version_2_key_ : version_1_key_;
 }
 
+bool AddressTokens::is_first_use(Bytes token, WallTime now) {
+  // A token ends in the random bytes that its key was made with, so no other good one ends in the same.
+  return used_->add(token.last(sizeof(std::uint64_t)),
+                    std::chrono::system_clock::to_time_t(std::chrono::floor<std::chrono::seconds>(now)));
+}
+
 AddressTokens::Verdict AddressTokens::check(const ngtcp2_pkt_hd& initial, const net::SocketAddress& remote,
-                                            Time now, ngtcp2_cid& original_id) const {
+                                            WallTime now, ngtcp2_cid& original_id) {
   if (initial.tokenlen == 0) return Verdict::absent;
   const Key& key = key_for(initial.version);
   switch (initial.token[0]) {
@@ -36,7 +45,8 @@ AddressTokens::Verdict AddressTokens::check(const ngtcp2_pkt_hd& initial, const 
                                              // another port
       return ngtcp2_crypto_verify_regular_token(initial.token, initial.tokenlen, key.data(), key.size(),
                                                 remote.data(), remote.size(), to_native(new_token_lifetime),
-                                                to_native(now)) == 0
+                                                to_native(now)) == 0 &&
+                     is_first_use({initial.token, initial.tokenlen}, now)
                  ? Verdict::proven
                  : Verdict::absent;
     default:
@@ -46,7 +56,7 @@ AddressTokens::Verdict AddressTokens::check(const ngtcp2_pkt_hd& initial, const 
 
 std::vector<std::uint8_t> AddressTokens::make_retry(std::uint32_t version, const net::SocketAddress& remote,
                                                     const ngtcp2_cid& retry_id, const ngtcp2_cid& original_id,
-                                                    Time now) const {
+                                                    WallTime now) const {
   const Key& key = key_for(version);
   std::vector<std::uint8_t> token(NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN);
   const ngtcp2_ssize size =
@@ -57,7 +67,8 @@ std::vector<std::uint8_t> AddressTokens::make_retry(std::uint32_t version, const
 }
 
 std::vector<std::uint8_t> AddressTokens::make_new_token(std::uint32_t version,
-                                                        const net::SocketAddress& remote, Time now) const {
+                                                        const net::SocketAddress& remote,
+                                                        WallTime now) const {
   const Key& key = key_for(version);
   std::vector<std::uint8_t> token(NGTCP2_CRYPTO_MAX_REGULAR_TOKENLEN);
   const ngtcp2_ssize size = ngtcp2_crypto_generate_regular_token(

@@ -20,10 +20,9 @@ constexpr std::size_t first_destination_id_length = 8;  // RFC 9000 §7.2: at le
 // remembered starts with that version.
 
 std::vector<std::uint8_t> with_version(std::uint32_t version, Bytes content) {
-  std::vector<std::uint8_t> result{
-      static_cast<std::uint8_t>(version >> 24), static_cast<std::uint8_t>(version >> 16),
-      static_cast<std::uint8_t>(version >> 8), static_cast<std::uint8_t>(version)};
-  result.insert(result.end(), content.begin(), content.end());
+  std::vector<std::uint8_t> result(4 + content.size());
+  for (std::size_t i = 0; i < 4; ++i) result[i] = static_cast<std::uint8_t>(version >> (24 - 8 * i));
+  copy_bytes(content, result.data() + 4);
   return result;
 }
 
@@ -179,8 +178,7 @@ Result<> Connection::migrate(net::DatagramPath& path) {
     return fail(ErrorKind::too_large, path_too_narrow(path.max_datagram_size()));
   const net::NetPath to = path.net_path();
   if (to == impl.current_path) {  // the peer sees no difference
-    impl.path->set_receiver(nullptr);
-    impl.path = &path;
+    impl.use(path);
     ++impl.path_changes;
     impl.mtu.set_limit(impl.path_limit(), impl.timers.now());
   } else {
@@ -192,17 +190,23 @@ Result<> Connection::migrate(net::DatagramPath& path) {
       return fail(ErrorKind::denied, std::string("the connection cannot move: ") + ngtcp2_strerror(error));
     impl.client->next_path = &path;
     impl.client->next_net_path = to;
+    impl.blocked = false;  // that is the path which is left
   }
   path.set_receiver(this);
   impl.flush_work.request();
   return {};
 }
 
-void Impl::on_path_validated(const net::NetPath& validated, bool usable) {
-  path_in_question = true;
-  if (usable || !client || client->next_path == nullptr || validated != client->next_net_path) return;
+void Impl::use(net::DatagramPath& other) {
+  path->set_receiver(nullptr);
+  path = &other;
+  blocked = false;  // that was the old one's
+}
+
+void Impl::give_up_next_path() {
   client->next_path->set_receiver(nullptr);
   client->next_path = nullptr;
+  blocked = false;  // perhaps that was its word
 }
 
 }  // namespace sallyport::quic

@@ -8,8 +8,7 @@
 namespace sallyport::quic {
 namespace {
 
-constexpr std::uint64_t no_error = 0, connection_refused = 2, crypto_error_first = 0x100,
-                        crypto_error_last = 0x1ff;
+constexpr std::uint64_t no_error = 0, connection_refused = 2;
 constexpr std::uint64_t h3_no_error = 0x100;  // RFC 9114 §8.1
 
 /// RFC 9000 §20.1
@@ -33,8 +32,8 @@ std::string transport_error_name(std::uint64_t code) {
                                                           "NO_VIABLE_PATH"};
   if (code < names.size()) return std::string(names[code]);
   if (code == 0x11) return "VERSION_NEGOTIATION_ERROR";  // RFC 9368 §10.2
-  if (code >= crypto_error_first && code <= crypto_error_last)
-    return fmt::format("TLS alert {}", code - crypto_error_first);
+  if (code >= Closed::crypto_error_first && code <= Closed::crypto_error_last)
+    return fmt::format("TLS alert {}", code - Closed::crypto_error_first);
   return fmt::format("transport error {:#x}", code);
 }
 
@@ -65,7 +64,7 @@ Error Closed::to_error() const {
   const std::string words = reason.empty() ? std::string{} : ": " + reason;
   if (application)
     return {ErrorKind::closed, fmt::format("{} (application code {:#x}){}", who, code, words), code};
-  const bool is_tls = code >= crypto_error_first && code <= crypto_error_last;
+  const bool is_tls = is_tls_alert();
   const ErrorKind kind = is_tls                       ? ErrorKind::tls
                          : code == connection_refused ? ErrorKind::refused
                          : code == no_error           ? ErrorKind::closed

@@ -12,6 +12,9 @@ namespace sallyport::quic {
 inline constexpr std::uint32_t version_1 = 0x00000001;  ///< RFC 9000
 inline constexpr std::uint32_t version_2 = 0x6b3343cf;  ///< RFC 9369
 
+/// What RFC 9000 §14 asks of every path, in bytes of UDP payload.
+inline constexpr std::size_t minimum_udp_payload = 1200;
+
 enum class CongestionControl : std::uint8_t { cubic, bbr, reno };
 
 struct Config {

@@ -153,12 +153,6 @@ void Connection::consume(StreamId id, std::size_t count) {
   impl_->flush_work.request();
 }
 
-void Connection::consume_connection(std::size_t count) {
-  if (impl_->closed) return;
-  ngtcp2_conn_extend_max_offset(impl_->conn.get(), count);
-  impl_->flush_work.request();
-}
-
 void Connection::reset_stream(StreamId id, std::uint64_t code) {
   if (impl_->closed) return;
   ngtcp2_conn_shutdown_stream_write(impl_->conn.get(), 0, id, code);
@@ -197,7 +191,7 @@ bool Connection::send_datagram(Bytes prefix, Bytes payload) {
   if (impl.closed || impl.ending) return false;
   const std::size_t size = prefix.size() + payload.size();
   if (size > max_datagram_payload()) impl.mtu.on_refused(impl.timers.now());
-  if (size > max_datagram_payload()) {
+  if (size > max_datagram_payload() || (size == 0 && !peer_takes_datagrams())) {
     ++impl.datagrams_dropped_size;
     return false;
   }

@@ -94,8 +94,6 @@ class Connection final : public net::DatagramReceiver {
   void want_write();
   /// Gives back `count` bytes of flow-control credit of a stream (and of the connection).
   void consume(StreamId id, std::size_t count);
-  /// Only the connection's credit: for bytes of streams that are gone.
-  void consume_connection(std::size_t count);
   void reset_stream(StreamId id, std::uint64_t code);
   void stop_sending(StreamId id, std::uint64_t code);
   /// Lets the peer open one more, for a peer-initiated stream that is done.

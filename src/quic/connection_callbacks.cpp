@@ -70,15 +70,8 @@ int on_crypto_data(ngtcp2_conn* conn, ngtcp2_encryption_level level, std::uint64
 /// A server may send with 1-RTT keys right behind its first flight; so SETTINGS reach the client with it.
 int on_send_key(ngtcp2_conn* conn, ngtcp2_encryption_level level, void* user_data) {
   Impl& impl = impl_of(user_data);
-  if (impl.recorder && level == NGTCP2_ENCRYPTION_LEVEL_1RTT) {
-    if (const ngtcp2_transport_params* remote = ngtcp2_conn_get_remote_transport_params(conn)) {
-      std::uint8_t encoded[512];
-      // What does not fit is a peer's excess and left out of the record.
-      if (const auto size = ngtcp2_transport_params_encode(encoded, sizeof encoded, remote); size > 0)
-        impl.recorder->transport_parameters(impl.now, trace::Direction::received,
-                                            Bytes{encoded, static_cast<std::size_t>(size)});
-    }
-  }
+  if (impl.recorder && level == NGTCP2_ENCRYPTION_LEVEL_1RTT)
+    impl.record_parameters(trace::Direction::received, ngtcp2_conn_get_remote_transport_params(conn));
   if (!impl.is_server || level != NGTCP2_ENCRYPTION_LEVEL_1RTT || impl.streams_open) return 0;
   impl.session_info = impl.tls->info();
   impl.streams_open = true;
@@ -164,7 +157,11 @@ int on_id_retired(ngtcp2_conn*, const ngtcp2_cid* id, void* user_data) {
 
 int on_path_validation(ngtcp2_conn*, std::uint32_t, const ngtcp2_path* path, const ngtcp2_path*,
                        ngtcp2_path_validation_result result, void* user_data) {
-  impl_of(user_data).on_path_validated(to_net_path(*path), result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS);
+  Impl& impl = impl_of(user_data);
+  if (result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS)
+    impl.on_path_validated(to_net_path(*path));
+  else if (impl.client && impl.client->next_path != nullptr && same_path(*path, impl.client->next_net_path))
+    impl.give_up_next_path();
   return 0;
 }
 

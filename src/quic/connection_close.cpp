@@ -5,7 +5,6 @@
 #include "quic/packet_protection.h"
 
 #include <array>
-#include <bit>
 
 namespace sallyport::quic {
 namespace {
@@ -13,7 +12,6 @@ namespace {
 using Impl = Connection::Impl;
 
 constexpr std::size_t longest_reason = 200;
-constexpr std::uint64_t crypto_error_first = 0x100, crypto_error_last = 0x1ff;
 
 /// A peer's words for logs and terminals.
 std::string printable(Bytes reason) {
@@ -56,7 +54,7 @@ void Impl::end_with_native_error(int error) {
     case NGTCP2_ERR_CRYPTO: {
       const std::uint8_t alert = ngtcp2_conn_get_tls_alert(conn.get());
       end({.by = Closed::By::us,
-           .code = crypto_error_first | alert,
+           .code = Closed::crypto_error_first | alert,
            .reason = tls ? tls->failure(alert).message : "the peer sent a TLS message after the handshake"},
           true);
       return;
@@ -75,8 +73,7 @@ void Impl::end_closed_by_peer() {
   why.application = native->type == NGTCP2_CCERR_TYPE_APPLICATION;
   why.code = native->error_code;
   why.reason = printable({native->reason, native->reasonlen});
-  if (tls && why.reason.empty() && !why.application && why.code >= crypto_error_first &&
-      why.code <= crypto_error_last)
+  if (tls && why.reason.empty() && why.is_tls_alert())
     why.reason = tls->failure(static_cast<std::uint8_t>(why.code)).message;
   end(std::move(why), false);
 }
@@ -85,9 +82,8 @@ std::vector<std::uint8_t> Impl::write_close(const Closed& why, Time at) {
   const TapScope scope(tap);
   ngtcp2_ccerr native;
   // A TLS failure is told by its alert alone: its words may speak of our certificates and files.
-  const bool is_tls = !why.application && why.code >= crypto_error_first && why.code <= crypto_error_last;
   const std::string_view reason =
-      is_tls ? std::string_view{} : std::string_view(why.reason).substr(0, longest_reason);
+      why.is_tls_alert() ? std::string_view{} : std::string_view(why.reason).substr(0, longest_reason);
   const auto* words = reinterpret_cast<const std::uint8_t*>(reason.data());
   if (why.application)
     ngtcp2_ccerr_set_application_error(&native, why.code, words, reason.size());
@@ -129,10 +125,7 @@ void Impl::carry_out_end(Time at) {
 }
 
 void Impl::answer_closed(const net::NetPath& from, std::size_t datagrams) {
-  if (close_packet.empty()) return;
-  const std::uint64_t before = std::exchange(arrived_after_close, arrived_after_close + datagrams);
-  // At the first, second, fourth, eighth ... datagram.
-  if (std::bit_width(before) != std::bit_width(arrived_after_close))
+  if (!close_packet.empty() && close_answers.is_due(datagrams))
     send_run(from, {close_packet, close_packet.size()});
 }
 

@@ -9,6 +9,7 @@
 #include "quic/native_connection.h"
 #include "quic/packet_tap.h"
 #include "quic/path_mtu.h"
+#include "quic/rate_limit.h"
 #include "quic/send_batch.h"
 #include "tls/quic_session.h"
 
@@ -87,6 +88,8 @@ struct Connection::Impl final : SendBatch::Sender {
   void fill(ngtcp2_callbacks& callbacks) const;  // connection_callbacks.cpp
   /// `conn` was made: ties it to TLS, starts the recording.
   Result<> begin(std::unique_ptr<tls::QuicSession> session, Bytes original_id, const std::string& title);
+  /// However long a peer made them: the recorder cuts what is too much. Null: there are none.
+  void record_parameters(trace::Direction owner, const ngtcp2_transport_params* parameters);
 
   // connection_read.cpp
   void receive(const net::NetPath& from, const net::DatagramRun& run, Time now);
@@ -117,8 +120,11 @@ struct Connection::Impl final : SendBatch::Sender {
   void arm_timer(Time now);
   void on_timer(Time now);
   void record_metrics(Time now);
-  /// After validations and migrations: notices that the connection uses another path now.
-  void check_path(Time now);
+  /// The peer proved that it is at the other end. Only such a path becomes `current_path`: ngtcp2's is
+  /// whichever packets came from last.
+  void on_path_validated(const net::NetPath& validated);
+  /// `current_path` is another one: all that belongs to a path begins anew.
+  void change_path(Time now);
   std::size_t path_limit() const;
 
   // connection_rest.cpp
@@ -151,7 +157,8 @@ struct Connection::Impl final : SendBatch::Sender {
   bool change_version();
   void store_session();
   void store_token(Bytes token);
-  void on_path_validated(const net::NetPath& validated, bool usable);
+  void use(net::DatagramPath& other);
+  void give_up_next_path();
 
   Application& app();
   bool is_established() const { return handshake_completed && !ending && !closed; }
@@ -186,7 +193,7 @@ struct Connection::Impl final : SendBatch::Sender {
   std::unique_ptr<Ending> ending;
   std::unique_ptr<Closed> closed;
   std::vector<std::uint8_t> close_packet;  // a client's: answers what still comes in
-  std::uint64_t arrived_after_close = 0;
+  EverRarer close_answers;
 
   Time now{};  // of what is going on
   net::NetPath current_path;
@@ -208,9 +215,9 @@ struct Connection::Impl final : SendBatch::Sender {
   bool streams_open = false;  // on_established was called
   bool early_data = false;    // a client may send 0-RTT
   bool retried = false;
-  bool filled_up = false;         // a client's last Initial was sent larger than it is
-  bool blocked = false;           // the path asked to wait
-  bool path_in_question = false;  // a path validation ended
+  bool filled_up = false;     // a client's last Initial was sent larger than it is
+  bool blocked = false;       // the path asked to wait
+  bool path_changed = false;  // change_path() is due
 };
 
 }  // namespace sallyport::quic

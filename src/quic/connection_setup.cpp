@@ -95,13 +95,18 @@ Result<> Impl::begin(std::unique_ptr<tls::QuicSession> session, Bytes original_i
   if (recorder) {
     recorder->state(now, "handshake_started");
     recorder->path(now, current_path, mtu.proven());
-    std::uint8_t encoded[512];
-    if (const auto size = ngtcp2_conn_encode_local_transport_params(native, encoded, sizeof encoded);
-        size > 0)
-      recorder->transport_parameters(now, trace::Direction::sent,
-                                     Bytes{encoded, static_cast<std::size_t>(size)});
+    record_parameters(trace::Direction::sent, ngtcp2_conn_get_local_transport_params(native));
   }
   return {};
+}
+
+void Impl::record_parameters(trace::Direction owner, const ngtcp2_transport_params* parameters) {
+  if (parameters == nullptr) return;
+  const ngtcp2_ssize size = ngtcp2_transport_params_encode(nullptr, 0, parameters);
+  if (size <= 0) return;
+  std::vector<std::uint8_t> encoded(static_cast<std::size_t>(size));
+  if (ngtcp2_transport_params_encode(encoded.data(), encoded.size(), parameters) == size)
+    recorder->transport_parameters(now, owner, encoded);
 }
 
 }  // namespace sallyport::quic

@@ -1,7 +1,8 @@
 // What goes out: once at the end of each turn, all that congestion control lets go, in runs.
-#include "base/varint.h"
 #include "quic/connection_impl.h"
+#include "quic/datagram_frame.h"
 #include "quic/native.h"
+#include "quic/packet_header.h"
 #include "quic/packet_protection.h"
 
 #include <algorithm>
@@ -23,7 +24,6 @@ constexpr std::size_t unpaced_allowance = 14'720;
 constexpr std::size_t v6_header_excess = 20;
 /// A deadline that cannot be met while the path is blocked is looked at again after this.
 constexpr Duration blocked_pause = 10ms;
-constexpr std::size_t tag_size = 16, datagram_type_size = 1;
 /// ngtcp2 takes as few bytes as it can; more than three would need 8 million packets in flight.
 constexpr std::size_t largest_packet_number_size = 3;
 
@@ -50,7 +50,7 @@ void Impl::flush(Time at) {
   if (closed) return;
   room_seen = {};
   // First: ngtcp2 starts a search of its own for the size of a new path, with its very next packet.
-  if (path_in_question && !ending) check_path(at);
+  if (path_changed && !ending) change_path(at);
   if (keeper != nullptr && !blocked && keeper->is_blocked()) wait_for_path();
   if (recorder && mtu.proven() != recorded_mtu) {
     recorded_mtu = mtu.proven();
@@ -263,14 +263,10 @@ std::size_t Impl::datagram_room(std::size_t packet_size) const {
 
 std::size_t Impl::reckon_datagram_room(std::size_t packet_size) const {
   const ngtcp2_cid* id = ngtcp2_conn_get_dcid(conn.get());
-  std::size_t frame = packet_size - (1 + id->datalen + largest_packet_number_size + tag_size);
+  std::size_t frame = packet_size - (1 + id->datalen + largest_packet_number_size + aead_tag_size);
   if (const ngtcp2_transport_params* remote = ngtcp2_conn_get_remote_transport_params(conn.get()))
     frame = static_cast<std::size_t>(std::min<std::uint64_t>(frame, remote->max_datagram_frame_size));
-  std::size_t overhead = datagram_type_size + varint_size(frame);
-  if (frame <= overhead) return 0;
-  // The length's own length may shrink with it.
-  overhead = datagram_type_size + varint_size(frame - overhead);
-  return std::min(frame - overhead, DatagramQueue::max_payload);
+  return std::min(largest_datagram_payload(frame), DatagramQueue::max_payload);
 }
 
 void Impl::report_max_datagram_payload() {
@@ -295,6 +291,8 @@ void Impl::on_timer(Time at) {
   now = at;
   tap.set_now(at);
   const TapScope scope(tap);
+  // That is the path which is left; it must not keep back what proves the other one.
+  if (client && client->next_path != nullptr) blocked = false;
   if (const int error = ngtcp2_conn_handle_expiry(conn.get(), to_native(at)); error != 0)
     end_with_native_error(error);
   flush_work.request();
@@ -317,16 +315,17 @@ void Impl::record_metrics(Time at) {
   recorder->metrics(at, metrics);
 }
 
-void Impl::check_path(Time at) {
-  path_in_question = false;
-  const ngtcp2_path* native = ngtcp2_conn_get_path(conn.get());
-  if (same_path(*native, current_path)) return;
-  current_path = to_net_path(*native);
+void Impl::on_path_validated(const net::NetPath& validated) {
+  if (validated == current_path) return;
+  current_path = validated;
   ++path_changes;
-  if (client && client->next_path != nullptr && current_path == client->next_net_path) {
-    path->set_receiver(nullptr);
-    path = std::exchange(client->next_path, nullptr);
-  }
+  path_changed = true;
+}
+
+void Impl::change_path(Time at) {
+  path_changed = false;
+  if (client && client->next_path != nullptr && current_path == client->next_net_path)
+    use(*std::exchange(client->next_path, nullptr));
   mtu.restart(path_limit(), at);
   if (recorder) recorder->path(at, current_path, mtu.proven());
 }

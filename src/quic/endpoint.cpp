@@ -2,17 +2,17 @@
 
 #include "quic/endpoint_impl.h"
 #include "quic/native.h"
+#include "quic/packet_header.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
+#include <utility>
 
 namespace sallyport::quic {
 namespace {
 
 using Impl = Endpoint::Impl;
 
-constexpr std::uint8_t long_form = 0x80;
 constexpr std::size_t short_id_end = 1 + ConnectionIdLayout::length;
 /// Ended connections that are remembered at most; beyond, their late packets meet a stateless reset.
 constexpr std::size_t max_remembered = 10'000;
@@ -21,7 +21,7 @@ constexpr Duration sweep_interval = 100ms;
 
 /// A short-header packet's destination, as far as two of them are to be compared; false for other packets.
 bool short_destination(Bytes datagram, std::uint64_t& id) {
-  if (datagram.size() < short_id_end || (datagram[0] & long_form) != 0) return false;
+  if (datagram.size() < short_id_end || is_long_header(datagram)) return false;
   std::memcpy(&id, datagram.data() + 1, sizeof id);
   return true;
 }
@@ -35,7 +35,8 @@ Impl::Impl(Endpoint& face, const Environment& shared, net::DatagramPath& below, 
       options(std::move(chosen)),
       config(std::make_shared<const Config>(options.config)),
       accept(std::move(on_accept)),
-      tokens(options.secret),
+      tokens(options.secret,
+             options.used_tokens ? options.used_tokens : std::make_shared<tls::ReplayRecord>()),
       reset_secret(options.secret.derive("quic stateless reset")),
       ids(shared.random),
       burial(shared.timers, [this](Time) { ended.clear(); }),
@@ -68,7 +69,7 @@ Endpoint::~Endpoint() = default;
 
 EndpointMember* Impl::find(Bytes datagram) const {
   if (datagram.empty()) return nullptr;
-  if ((datagram[0] & long_form) == 0)
+  if (!is_long_header(datagram))
     return datagram.size() < short_id_end
                ? nullptr
                : ids.find(ids.key_of(datagram.subspan(1, ConnectionIdLayout::length)));
@@ -107,9 +108,7 @@ void Impl::deliver(EndpointMember& member, const net::NetPath& from, const net::
     return;
   }
   EndpointMember::Remains& remains = *member.remains;
-  const std::uint64_t before = std::exchange(remains.arrived, remains.arrived + run.count());
-  // Answered at the first, second, fourth, eighth ... datagram (RFC 9000 §10.2.1).
-  if (!remains.close_packet.empty() && std::bit_width(before) != std::bit_width(remains.arrived))
+  if (!remains.close_packet.empty() && remains.close_answers.is_due(run.count()))
     reply(from, remains.close_packet);
 }
 
@@ -139,7 +138,9 @@ void Endpoint::close_all(std::uint64_t application_code) {
 }
 
 EndpointStats Endpoint::stats() const {
-  return impl_->stats;
+  EndpointStats stats = impl_->stats;
+  stats.connection_ids = impl_->ids.size();
+  return stats;
 }
 
 void Endpoint::for_each(const std::function<void(Connection&)>& visit) {
@@ -147,8 +148,7 @@ void Endpoint::for_each(const std::function<void(Connection&)>& visit) {
     if (member->connection) visit(*member->connection);
 }
 
-void Endpoint::set_stray_handler(
-    std::function<void(const ConnectionIdOwner&, const net::NetPath&, Bytes datagram)> handler) {
+void Endpoint::set_stray_handler(StrayHandler handler) {
   impl_->on_stray = std::move(handler);
 }
 
@@ -175,7 +175,11 @@ void Impl::remove_id(const ngtcp2_cid& id) {
 
 std::vector<std::uint8_t> Impl::make_address_token(const net::NetPath& from, std::uint32_t version,
                                                    Time now) {
-  return tokens.make_new_token(version, from.remote, now);
+  return tokens.make_new_token(version, from.remote, wall_time(now));
+}
+
+WallTime Impl::wall_time(Time now) const {
+  return options.wall_clock != nullptr ? options.wall_clock() : WallTime(now.time_since_epoch());
 }
 
 void Impl::on_handshake_end(bool completed) {

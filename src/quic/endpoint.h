@@ -29,6 +29,10 @@ struct ServerOptions {
   bool early_data = true;
   /// The 0-RTT data seen before, shared by the workers of a process; null: this endpoint keeps its own.
   std::shared_ptr<tls::ReplayRecord> replay_record;
+  /// Likewise the address tokens used before.
+  std::shared_ptr<tls::ReplayRecord> used_tokens;
+  /// Dates address tokens, for those who share `secret`; null: the timers' own time does.
+  WallTime (*wall_clock)() = nullptr;
 };
 
 struct EndpointStats {
@@ -37,6 +41,7 @@ struct EndpointStats {
                 dropped_malformed = 0;
   std::uint64_t handshakes_completed = 0, handshakes_failed = 0;
   std::size_t connections = 0, half_open = 0;
+  std::size_t connection_ids = 0;  ///< by which connections are found
 };
 
 class Endpoint final : public net::DatagramReceiver {
@@ -64,8 +69,9 @@ class Endpoint final : public net::DatagramReceiver {
   /// Visits every open connection.
   void for_each(const std::function<void(Connection&)>& visit);
   /// A datagram for a connection ID that names another owner; null drops it.
-  void set_stray_handler(
-      std::function<void(const ConnectionIdOwner&, const net::NetPath&, Bytes datagram)> handler);
+  using StrayHandler =
+      std::function<void(const ConnectionIdOwner&, const net::NetPath&, Bytes datagram, net::Ecn)>;
+  void set_stray_handler(StrayHandler handler);
 
   struct Impl;
 

@@ -24,7 +24,7 @@ struct EndpointMember {
     std::vector<std::uint64_t> keys;
     std::vector<std::uint8_t> close_packet;
     Time forget_at{};
-    std::uint64_t arrived = 0;
+    EverRarer close_answers;
   };
   std::unique_ptr<Remains> remains;
 };
@@ -39,6 +39,7 @@ struct Endpoint::Impl final : Connection::Impl::Keeper {
   void deliver(EndpointMember& member, const net::NetPath& from, const net::DatagramRun& run, Time now);
   void forget(EndpointMember& member);
   void sweep(Time now);
+  WallTime wall_time(Time now) const;
 
   // endpoint_initial.cpp
   void on_unknown(const net::NetPath& from, Bytes datagram, net::Ecn ecn, Time now);
@@ -75,7 +76,7 @@ struct Endpoint::Impl final : Connection::Impl::Keeper {
   ServerOptions options;
   std::shared_ptr<const Config> config;
   Accept accept;
-  std::function<void(const ConnectionIdOwner&, const net::NetPath&, Bytes)> on_stray;
+  StrayHandler on_stray;
   AddressTokens tokens;
   std::array<std::uint8_t, 32> reset_secret;
   tls::QuicServerOptions tls_version_1,

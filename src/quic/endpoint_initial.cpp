@@ -2,17 +2,13 @@
 // or dropped.
 #include "quic/endpoint_impl.h"
 #include "quic/native.h"
+#include "quic/packet_header.h"
 
 #include <algorithm>
 
 namespace sallyport::quic {
-namespace {
 
 using Impl = Endpoint::Impl;
-
-constexpr std::uint8_t long_form = 0x80;
-
-}  // namespace
 
 bool Impl::is_stray(Bytes id) const {
   const auto owner = ConnectionIdLayout::owner_of(id);
@@ -34,7 +30,7 @@ void Impl::on_unknown(const net::NetPath& from, Bytes datagram, net::Ecn ecn, Ti
     return;
   }
   const Bytes id{header.dcid, header.dcidlen};
-  const bool is_long = (datagram[0] & long_form) != 0;
+  const bool is_long = is_long_header(datagram);
   if (is_long && header.version == 0) {  // Version Negotiation is a server's to send
     ++stats.dropped_malformed;
     return;
@@ -63,7 +59,7 @@ void Impl::on_unknown(const net::NetPath& from, Bytes datagram, net::Ecn ecn, Ti
   // The IDs of Initial and 0-RTT packets are the client's invention and name nobody.
   if (is_stray(id) && !(is_long && initial.type == NGTCP2_PKT_0RTT)) {
     if (on_stray)
-      on_stray(*ConnectionIdLayout::owner_of(id), from, datagram);
+      on_stray(*ConnectionIdLayout::owner_of(id), from, datagram, ecn);
     else
       ++stats.dropped_unknown;
     return;
@@ -80,7 +76,7 @@ void Impl::on_initial(const ngtcp2_pkt_hd& initial, const net::NetPath& from, By
   }
   ngtcp2_cid original_id = initial.dcid;
   ngtcp2_token_type token_type = NGTCP2_TOKEN_TYPE_UNKNOWN;
-  switch (tokens.check(initial, from.remote, now, original_id)) {
+  switch (tokens.check(initial, from.remote, wall_time(now), original_id)) {
     case AddressTokens::Verdict::invalid_retry:
       ++stats.dropped_token;
       reply_close(from, initial, NGTCP2_INVALID_TOKEN, now);

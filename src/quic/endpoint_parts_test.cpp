@@ -16,6 +16,7 @@ namespace sallyport::quic {
 namespace {
 
 const Time start(1000s);
+const WallTime made_at(1'000'000s);
 const net::SocketAddress client = *net::SocketAddress::parse("192.0.2.1:1000");
 const net::SocketAddress other_port = *net::SocketAddress::parse("192.0.2.1:1001");
 const net::SocketAddress other_host = *net::SocketAddress::parse("192.0.2.7:1000");
@@ -75,13 +76,13 @@ TEST(RateLimit, AllowsABurstThenARate) {
 }
 
 struct Tokens {
-  AddressTokens tokens{tls::ServerSecret::random()};
+  AddressTokens tokens{tls::ServerSecret::random(), std::make_shared<tls::ReplayRecord>()};
   std::vector<std::uint8_t> retry_id_bytes{1, 2, 3, 4, 5, 6, 7, 8},
       original_bytes{8, 7, 6, 5, 4, 3, 2, 1, 0, 9};
   ngtcp2_cid retry_id = to_native_id(retry_id_bytes), original = to_native_id(original_bytes), found{};
 
   AddressTokens::Verdict check(const std::vector<std::uint8_t>& token, const net::SocketAddress& from,
-                               Time now, std::uint32_t version = version_1) {
+                               WallTime now, std::uint32_t version = version_1) {
     ngtcp2_pkt_hd initial{};
     initial.version = version;
     initial.dcid = retry_id;
@@ -94,37 +95,53 @@ using Verdict = AddressTokens::Verdict;
 
 TEST(AddressToken, RetryIsBoundToAddressVersionIdAndTime) {
   Tokens world;
-  const auto token = world.tokens.make_retry(version_1, client, world.retry_id, world.original, start);
-  EXPECT_EQ(world.check(token, client, start + 9s), Verdict::after_retry);
+  const auto token = world.tokens.make_retry(version_1, client, world.retry_id, world.original, made_at);
+  EXPECT_EQ(world.check(token, client, made_at + 9s), Verdict::after_retry);
   EXPECT_TRUE(ngtcp2_cid_eq(&world.found, &world.original));
-  EXPECT_EQ(world.check(token, client, start + 11s), Verdict::invalid_retry);
-  EXPECT_EQ(world.check(token, other_port, start), Verdict::invalid_retry);
-  EXPECT_EQ(world.check(token, client, start, version_2), Verdict::invalid_retry);
+  EXPECT_EQ(world.check(token, client, made_at + 11s), Verdict::invalid_retry);
+  EXPECT_EQ(world.check(token, other_port, made_at), Verdict::invalid_retry);
+  EXPECT_EQ(world.check(token, client, made_at, version_2), Verdict::invalid_retry);
   world.retry_id.data[0] ^= 1;
-  EXPECT_EQ(world.check(token, client, start), Verdict::invalid_retry);
+  EXPECT_EQ(world.check(token, client, made_at), Verdict::invalid_retry);
 }
 
 TEST(AddressToken, NewTokenIsBoundToHostVersionAndTime) {
   Tokens world;
-  const auto token = world.tokens.make_new_token(version_1, client, start);
-  EXPECT_EQ(world.check(token, client, start + 23h), Verdict::proven);
-  EXPECT_EQ(world.check(token, other_port, start), Verdict::proven);
-  EXPECT_EQ(world.check(token, other_host, start), Verdict::absent);
-  EXPECT_EQ(world.check(token, client, start + 25h), Verdict::absent);
-  EXPECT_EQ(world.check(token, client, start, version_2), Verdict::absent);
+  const auto make = [&] { return world.tokens.make_new_token(version_1, client, made_at); };
+  EXPECT_EQ(world.check(make(), client, made_at + 59min), Verdict::proven);
+  EXPECT_EQ(world.check(make(), other_port, made_at), Verdict::proven);
+  EXPECT_EQ(world.check(make(), other_host, made_at), Verdict::absent);
+  EXPECT_EQ(world.check(make(), client, made_at + 61min), Verdict::absent);
+  EXPECT_EQ(world.check(make(), client, made_at, version_2), Verdict::absent);
+}
+
+TEST(AddressToken, NewTokenIsGoodOnceForAllWhoShareTheRecord) {
+  const auto secret = tls::ServerSecret::random();
+  const auto used = std::make_shared<tls::ReplayRecord>();
+  Tokens world{.tokens{secret, used}}, worker{.tokens{secret, used}};
+  const auto token = world.tokens.make_new_token(version_1, client, made_at);
+  // Whom it does not belong to cannot use it up.
+  EXPECT_EQ(world.check(token, other_host, made_at), Verdict::absent);
+  EXPECT_EQ(world.check(token, client, made_at), Verdict::proven);
+  EXPECT_EQ(world.check(token, client, made_at), Verdict::absent);
+  // It is remembered for as long as it would be good.
+  EXPECT_EQ(worker.check(token, client, made_at + 59min), Verdict::absent);
+  const auto another = world.tokens.make_new_token(version_1, client, made_at);
+  EXPECT_EQ(worker.check(another, client, made_at), Verdict::proven);
 }
 
 TEST(AddressToken, DamagedOnesAreNotBelieved) {
   Tokens world;
-  for (const auto& token : {world.tokens.make_retry(version_1, client, world.retry_id, world.original, start),
-                            world.tokens.make_new_token(version_1, client, start)}) {
+  for (const auto& token :
+       {world.tokens.make_retry(version_1, client, world.retry_id, world.original, made_at),
+        world.tokens.make_new_token(version_1, client, made_at)}) {
     for (std::size_t i = 0; i < token.size(); ++i) {
       auto damaged = token;
       damaged[i] ^= 0x40;
-      const Verdict verdict = world.check(damaged, client, start);
+      const Verdict verdict = world.check(damaged, client, made_at);
       EXPECT_TRUE(verdict == Verdict::absent || verdict == Verdict::invalid_retry) << i;
       const std::vector<std::uint8_t> cut(token.begin(), token.begin() + static_cast<std::ptrdiff_t>(i));
-      const Verdict cut_verdict = world.check(cut, client, start);
+      const Verdict cut_verdict = world.check(cut, client, made_at);
       EXPECT_TRUE(cut_verdict == Verdict::absent || cut_verdict == Verdict::invalid_retry) << i;
     }
   }
@@ -132,7 +149,7 @@ TEST(AddressToken, DamagedOnesAreNotBelieved) {
 
 TEST(AddressToken, AnotherDeploymentsTokenIsForeign) {
   Tokens ours, theirs;
-  EXPECT_EQ(ours.check(theirs.tokens.make_new_token(version_1, client, start), client, start),
+  EXPECT_EQ(ours.check(theirs.tokens.make_new_token(version_1, client, made_at), client, made_at),
             Verdict::absent);
 }
 

@@ -42,7 +42,7 @@ void Impl::reply_version_negotiation(const net::NetPath& to, const ngtcp2_versio
 
 void Impl::reply_retry(const net::NetPath& to, const ngtcp2_pkt_hd& initial, Time now) {
   const ngtcp2_cid retry_id = to_native_id(ConnectionIdLayout::make(options.owner, environment.random));
-  const auto token = tokens.make_retry(initial.version, to.remote, retry_id, initial.dcid, now);
+  const auto token = tokens.make_retry(initial.version, to.remote, retry_id, initial.dcid, wall_time(now));
   if (token.empty()) return;
   std::array<std::uint8_t, 256> packet;
   const ngtcp2_ssize size =

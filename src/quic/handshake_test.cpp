@@ -279,6 +279,44 @@ TEST(Resumption, AddressTokenSparesRetry) {
   pair.part();
 }
 
+TEST(Resumption, AddressTokenIsGoodOnce) {
+  Returning pair;
+  pair.server_options.used_tokens = std::make_shared<tls::ReplayRecord>();
+  pair.meet();
+  pair.part();
+  const auto token = pair.sessions.take_token(pair.client_options.origin);
+  ASSERT_FALSE(token.empty());
+  pair.endpoint.reset();
+  pair.server_options.retry_above_half_open = 0;
+  for (const std::uint64_t retries : {0u, 1u}) {
+    pair.sessions.store_token(pair.client_options.origin, token);
+    pair.meet();
+    EXPECT_EQ(pair.endpoint->stats().retries_sent, retries);
+    pair.part();
+  }
+  EXPECT_EQ(pair.endpoint->stats().dropped_token, 1u);
+}
+
+TEST(Resumption, AddressTokenIsDatedByTheWallClock) {
+  static WallTime time;
+  time = WallTime(1'000'000s);
+  Returning pair;
+  pair.server_options.wall_clock = [] { return time; };
+  pair.meet();
+  pair.part();
+  // Another replica, whose steady clock began at another time.
+  pair.endpoint.reset();
+  pair.server_options.retry_above_half_open = 0;
+  pair.simulation.run_for(48h);
+  time += 59min;
+  pair.meet();
+  EXPECT_EQ(pair.endpoint->stats().retries_sent, 0u);
+  pair.part();
+  time += 61min;
+  pair.meet();
+  EXPECT_EQ(pair.endpoint->stats().retries_sent, 1u);
+}
+
 TEST(Resumption, AddressTokenIsBoundToTheAddress) {
   Returning pair;
   pair.meet();

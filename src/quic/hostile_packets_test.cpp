@@ -2,6 +2,7 @@
 // its threat.
 #include "quic/application_for_test.h"
 #include "quic/packet_forge_for_test.h"
+#include "tls/session_cache.h"
 
 #include <gtest/gtest.h>
 
@@ -137,6 +138,69 @@ TEST(HostilePackets, OtherTokensAreTreatedAsAbsent) {
   EXPECT_EQ(world.endpoint->stats().dropped_token, 4u);
 }
 
+/// Initial packets anybody can make who sees a handshake's first one: they are not to end it.
+TEST(HostilePackets, CryptoFarAheadInAnInitialIsDropped) {
+  Attacked world;
+  world.start();
+  Octets frames = frame({0x06, 1'000'000, 4});
+  frames.resize(frames.size() + 4, 1);
+  world.inject(world.initial(frames));
+  EXPECT_EQ(world.endpoint->stats().connections, 0u);
+  EXPECT_EQ(world.endpoint->stats().half_open, 0u);
+  EXPECT_EQ(world.endpoint->stats().handshakes_failed, 1u);
+  EXPECT_TRUE(world.answers.empty());
+  // In the middle of a ClientHello it changes nothing.
+  const Octets id{1, 2, 3, 4, 5, 6, 7, 8};
+  world.inject(world.initial(hello_without_end(), 1200, {}, id));
+  EXPECT_EQ(world.endpoint->stats().half_open, 1u);
+  world.answers.clear();
+  world.inject(PacketForge::initial(id).initial_packet(id, source_id, {}, 1, frames));
+  EXPECT_EQ(world.endpoint->stats().half_open, 1u);
+  EXPECT_EQ(world.endpoint->stats().handshakes_failed, 1u);
+  EXPECT_TRUE(world.answers.empty());
+}
+
+TEST(HostilePackets, AHelloWithoutItsBeginningMeetsRetryAndIsNotKept) {
+  Attacked world;
+  world.start();
+  Octets frames = frame({0x06, 100, 4});
+  frames.resize(frames.size() + 4, 1);
+  for (std::uint8_t i = 0; i < 50; ++i) {
+    Octets id = some_id;
+    id[0] = i;
+    world.inject(world.initial(frames, 1200, {}, id));
+  }
+  const EndpointStats stats = world.endpoint->stats();
+  EXPECT_EQ(stats.retries_sent, 50u);
+  EXPECT_EQ(stats.connections, 0u);
+  EXPECT_EQ(stats.half_open, 0u);
+  ASSERT_EQ(world.answers.size(), 50u);
+  for (const auto& answer : world.answers) EXPECT_TRUE(is_retry(answer.bytes));
+  world.simulation.run_for(10s);  // until then what is left of the same hello is ignored
+  EXPECT_EQ(world.endpoint->stats().connection_ids, 0u);
+}
+
+/// The network lost or overtook the first of two packets.
+TEST(HostilePackets, AnHonestHelloWithoutItsBeginningGetsThroughByTheRetry) {
+  Attacked world;
+  tls::SessionCache sessions;
+  world.client_options.sessions = &sessions;
+  // A token that leaves little room for the ClientHello.
+  Octets token(900);
+  token[3] = version_1;
+  sessions.store_token(world.client_options.origin, token);
+  world.serve();
+  std::size_t sent = 0;
+  world.link.client.filter = [&](Bytes) { return sent++ != 0; };
+  world.connect();
+  world.simulation.run_for(0s);
+  ASSERT_GE(sent, 2u);
+  ASSERT_TRUE(world.simulation.run_until([&] { return world.client->is_established(); }));
+  EXPECT_TRUE(world.client->stats().retried);
+  EXPECT_EQ(world.endpoint->stats().retries_sent, 1u);
+  EXPECT_EQ(world.endpoint->stats().connections, 1u);
+}
+
 TEST(HostilePackets, UnknownVersionGetsOneLimitedAnswer) {
   Attacked world;
   world.start();
@@ -209,9 +273,14 @@ TEST(HostilePackets, AnotherOwnersConnectionIsHandedOnNotReset) {
   world.inject(packet);
   EXPECT_TRUE(world.answers.empty());
   std::vector<ConnectionIdOwner> owners;
+  net::Ecn mark{};
   world.endpoint->set_stray_handler(
-      [&](const ConnectionIdOwner& owner, const net::NetPath&, Bytes) { owners.push_back(owner); });
-  world.inject(packet);
+      [&](const ConnectionIdOwner& owner, const net::NetPath&, Bytes, net::Ecn ecn) {
+        owners.push_back(owner);
+        mark = ecn;
+      });
+  world.link.server.inject(attacker, packet, net::Ecn::ce);
+  EXPECT_EQ(mark, net::Ecn::ce);
   EXPECT_TRUE(world.answers.empty());
   EXPECT_EQ(owners, (std::vector<ConnectionIdOwner>{{.server = 3, .worker = 2}}));
 }

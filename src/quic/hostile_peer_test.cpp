@@ -3,6 +3,8 @@
 #include "quic/application_for_test.h"
 #include "quic/packet_forge_for_test.h"
 
+#include <map>
+
 #include <gtest/gtest.h>
 
 namespace sallyport::quic {
@@ -28,7 +30,8 @@ struct Impersonated : test::Pair {
   std::uint32_t number = 1000;
   std::size_t answers = 0;
 
-  Impersonated() {
+  explicit Impersonated(const Config& server_config = {}) {
+    server_options.config = server_config;
     environment.key_log = secrets;
     link.client.filter = [this](Bytes datagram) {
       if ((datagram[0] & 0x80) == 0) server_id.assign(datagram.begin() + 1, datagram.begin() + 9);
@@ -43,9 +46,15 @@ struct Impersonated : test::Pair {
     };
   }
   void inject(const Octets& frames) {
-    const PacketForge forge(secrets->secret("CLIENT_TRAFFIC_SECRET_0"));
-    link.server.inject(link.client.net_path().local, forge.short_packet(server_id, number++, frames));
+    inject_from(link.client.net_path().local, frames);
     simulation.run_for(0s);
+  }
+  /// Without the turn's end. Returns how many bytes it was.
+  std::size_t inject_from(const net::SocketAddress& from, const Octets& frames) {
+    const PacketForge forge(secrets->secret("CLIENT_TRAFFIC_SECRET_0"));
+    const Octets packet = forge.short_packet(server_id, number++, frames);
+    link.server.inject(from, packet);
+    return packet.size();
   }
   /// The transport error that the server closed with.
   std::optional<std::uint64_t> close_code() const {
@@ -128,6 +137,27 @@ TEST(HostilePeer, StreamFlowControlExceeded) {
   EXPECT_EQ(pair.close_code(), flow_control_error);
 }
 
+/// Streams that each keep to their own window.
+TEST(HostilePeer, ConnectionFlowControlExceeded) {
+  Config config;
+  config.initial_connection_window = 100'000;
+  config.initial_stream_window = 60'000;
+  for (const Octets& second :
+       {stream_frame(4, 50'000, 1, false), frame({0x04, 4, 7, 50'000}), frame({0x04, 4, 7, 59'999})}) {
+    Impersonated pair(config);
+    pair.inject(stream_frame(0, 59'998, 1, false));
+    EXPECT_FALSE(pair.server_closed);
+    pair.inject(second);
+    EXPECT_EQ(pair.close_code(), flow_control_error);
+  }
+}
+
+TEST(HostilePeer, ResetBeyondTheStreamsWindow) {
+  Impersonated pair;
+  pair.inject(frame({0x04, 0, 7, pair.server_options.config.initial_stream_window + 1}));
+  EXPECT_EQ(pair.close_code(), flow_control_error);
+}
+
 TEST(HostilePeer, TooManyStreams) {
   Impersonated pair;
   pair.inject(stream_frame(4 * pair.server_options.config.peer_bidirectional_streams, 0, 1, false));
@@ -156,6 +186,34 @@ TEST(HostilePeer, FloodOfNewConnectionIds) {
   EXPECT_EQ(pair.close_code(), connection_id_limit_error);
 }
 
+/// Each retires the one before, for which it wants a RETIRE_CONNECTION_ID.
+TEST(HostilePeer, FloodOfNewConnectionIdsThatRetireTheOthers) {
+  Impersonated pair;
+  for (std::uint64_t sequence = 100; sequence < 200; ++sequence) {
+    Octets frames = frame({0x18, sequence, sequence, 8});
+    frames.resize(frames.size() + 24, static_cast<std::uint8_t>(sequence));
+    pair.inject(frames);
+  }
+  EXPECT_EQ(pair.close_code(), connection_id_limit_error);
+}
+
+/// Each makes the server give another one.
+TEST(HostilePeer, FloodOfRetirementsKeepsFewIds) {
+  Impersonated pair;
+  for (std::uint64_t sequence = 1; sequence <= 7; ++sequence) {
+    pair.inject(frame({0x19, sequence}));
+    EXPECT_LE(pair.endpoint->stats().connection_ids, 9u) << sequence;
+  }
+  // No more than it keeps; the next is not given yet.
+  EXPECT_TRUE(pair.server().is_established());
+  for (std::uint64_t sequence = 1; sequence <= 7; ++sequence) pair.inject(frame({0x19, sequence}));
+  EXPECT_TRUE(pair.server().is_established());
+  pair.inject(frame({0x19, 8}));
+  EXPECT_EQ(pair.close_code(), protocol_violation);
+  pair.simulation.run_for(60s);
+  EXPECT_EQ(pair.endpoint->stats().connection_ids, 0u);
+}
+
 TEST(HostilePeer, RetirementOfAnIdNeverGiven) {
   Impersonated pair;
   pair.inject(frame({0x19, 1000}));
@@ -172,6 +230,39 @@ TEST(HostilePeer, FloodOfPathChallengesIsAnsweredALittle) {
   pair.inject(frames);
   EXPECT_LE(pair.answers, 8u);
   EXPECT_TRUE(pair.server().is_established());
+}
+
+TEST(HostilePeer, FloodOfPacketsWithPathChallengesIsAnsweredALittle) {
+  Impersonated pair;
+  for (int i = 0; i < 100; ++i) {
+    Octets frames{0x1a};
+    frames.resize(9, static_cast<std::uint8_t>(i));
+    pair.inject_from(pair.link.client.net_path().local, frames);
+  }
+  pair.simulation.run_for(0s);
+  EXPECT_GT(pair.answers, 0u);
+  EXPECT_LE(pair.answers, 8u);
+  EXPECT_TRUE(pair.server().is_established());
+}
+
+TEST(HostilePeer, PathChallengesFromManyAddressesAreAnsweredThreefoldAtMost) {
+  Impersonated pair;
+  std::map<std::string, std::size_t> received, answered;
+  pair.link.server.watch = [&](const net::SocketAddress& to, Bytes datagram) {
+    answered[to.to_string()] += datagram.size();
+  };
+  for (int i = 1; i <= 100; ++i) {
+    Octets frames{0x1a};
+    frames.resize(9, static_cast<std::uint8_t>(i));
+    const auto from = *net::SocketAddress::parse("203.0.113." + std::to_string(i) + ":4444");
+    received[from.to_string()] = pair.inject_from(from, frames);
+    pair.simulation.run_for(0s);
+  }
+  pair.simulation.run_for(5s);
+  EXPECT_FALSE(answered.empty());
+  for (const auto& [address, bytes] : received) EXPECT_LE(answered[address], 3 * bytes) << address;
+  EXPECT_TRUE(pair.server().is_established());
+  EXPECT_EQ(pair.server().path().remote, pair.link.client.net_path().local);
 }
 
 TEST(HostilePeer, ConnectionCloseGetsNoAnswer) {

@@ -69,9 +69,10 @@ class LinkEnd final : public net::DatagramPath {
     receiver_->on_path_writable(simulation_.timers.now());
   }
   /// Delivers bytes to this end's receiver as if `from` had sent them.
-  void inject(const net::SocketAddress& from, Bytes datagram) {
+  void inject(const net::SocketAddress& from, Bytes datagram, net::Ecn ecn = net::Ecn::not_ect) {
     if (receiver_ != nullptr)
-      receiver_->on_datagrams({path_.local, from}, {datagram, datagram.size()}, simulation_.timers.now());
+      receiver_->on_datagrams({path_.local, from}, {datagram, datagram.size(), ecn},
+                              simulation_.timers.now());
   }
   void set_max_size(std::size_t size) {
     max_size = size;

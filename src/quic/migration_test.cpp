@@ -68,6 +68,95 @@ TEST(Migration, UnvalidatedAddressGetsLittle) {
             elsewhere);  // logs and policy keep the old address until the new one is validated
 }
 
+TEST(Migration, OneUnvalidatedAddressAfterAnotherChangesNothing) {
+  Moving pair;
+  ASSERT_TRUE(pair.establish());
+  ASSERT_TRUE(pair.echo(1000));
+  const net::NetPath before = pair.server().path();
+  // Two of them in one validation's time, at none of which anybody answers.
+  for (const char* address : {"192.0.2.98:2000", "192.0.2.97:2000", "192.0.2.96:2000"}) {
+    pair.link.client.rebind(*net::SocketAddress::parse(address));
+    ASSERT_TRUE(pair.client->send_datagram({}, as_bytes("d")));
+    pair.link.client.filter = [passed = 0](Bytes) mutable { return passed++ == 0; };
+    pair.link.server.filter = [](Bytes) { return false; };
+    pair.simulation.run_for(12ms);
+    EXPECT_EQ(pair.server().path(), before) << address;
+  }
+  EXPECT_EQ(pair.server_application().datagrams.size(), 3u);
+  pair.simulation.run_for(5s);
+  EXPECT_EQ(pair.server().path(), before);
+  EXPECT_EQ(pair.server().stats().path_changes, 0u);
+  // The connection is where it was.
+  pair.link.client.rebind(before.remote);
+  pair.link.client.filter = pair.link.server.filter = nullptr;
+  ASSERT_TRUE(pair.echo(100'000));
+  EXPECT_EQ(pair.server().path(), before);
+}
+
+TEST(Migration, AfterAProvenAddressADeadOneChangesNothing) {
+  Moving pair;
+  ASSERT_TRUE(pair.establish());
+  ASSERT_TRUE(pair.echo(1000));
+  pair.link.client.rebind(elsewhere);
+  ASSERT_TRUE(pair.echo(1000));
+  EXPECT_EQ(pair.server().path().remote, elsewhere);
+  pair.link.client.rebind(*net::SocketAddress::parse("192.0.2.98:2000"));
+  pair.link.server.filter = [](Bytes) { return false; };
+  ASSERT_TRUE(pair.client->send_datagram({}, as_bytes("d")));
+  pair.simulation.run_for(5s);
+  EXPECT_EQ(pair.server().path().remote, elsewhere);
+  EXPECT_EQ(pair.server().stats().path_changes, 1u);
+}
+
+/// A path that is about to die asks to wait, and never takes it back.
+TEST(Migration, ClientMovesAwayFromABlockedPath) {
+  for (const bool first_challenge_lost : {false, true}) {
+    Moving pair;
+    ASSERT_TRUE(pair.establish());
+    ASSERT_TRUE(pair.echo(1000));
+    pair.link.client.reports_blocked = true;
+    const StreamId id = *pair.client->open_bidirectional();
+    pair.client_application.send(id, std::string(300'000, 'x'), true);
+    pair.simulation.run_for(100ms);
+    pair.other.filter = [&](Bytes) { return !(first_challenge_lost && pair.other.sent <= 2); };
+    pair.link.client.loss = 1;
+    ASSERT_TRUE(pair.client->migrate(pair.other));
+    ASSERT_TRUE(
+        pair.simulation.run_until([&] { return pair.client_application.streams[id].received_fin; }, 10s))
+        << first_challenge_lost;
+    EXPECT_EQ(pair.client->stats().path_changes, 1u) << first_challenge_lost;
+  }
+}
+
+TEST(Migration, ClientChangesABlockedSocketForAnotherWithTheSameAddress) {
+  Moving pair;
+  test::LinkEnd again{pair.simulation, pair.link.client.net_path()};
+  again.connect(pair.link.server);
+  ASSERT_TRUE(pair.establish());
+  ASSERT_TRUE(pair.echo(1000));
+  pair.link.client.reports_blocked = true;
+  const StreamId id = *pair.client->open_bidirectional();
+  pair.client_application.send(id, std::string(100'000, 'x'), true);
+  pair.simulation.run_for(100ms);
+  const std::uint64_t before = again.sent;
+  ASSERT_TRUE(pair.client->migrate(again));
+  pair.simulation.run_for(100ms);
+  EXPECT_GT(again.sent, before);
+  pair.client.reset();
+}
+
+TEST(Migration, ANextPathThatBlocksAndFailsLeavesTheOldOneFree) {
+  Moving pair;
+  ASSERT_TRUE(pair.establish());
+  ASSERT_TRUE(pair.echo(1000));
+  pair.other.loss = 1;
+  pair.other.reports_blocked = true;
+  ASSERT_TRUE(pair.client->migrate(pair.other));
+  pair.simulation.run_for(10s);
+  EXPECT_EQ(pair.client->stats().path_changes, 0u);
+  ASSERT_TRUE(pair.echo(100'000));
+}
+
 TEST(Migration, ClientMovesToAnotherPath) {
   Moving pair;
   ASSERT_TRUE(pair.establish());

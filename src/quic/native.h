@@ -13,10 +13,10 @@
 
 namespace sallyport::quic {
 
-/// What RFC 9000 §14 asks of every path, in bytes of UDP payload.
-inline constexpr std::size_t minimum_udp_payload = 1200;
-
 inline ngtcp2_tstamp to_native(Time time) {
+  return static_cast<ngtcp2_tstamp>(time.time_since_epoch().count());
+}
+inline ngtcp2_tstamp to_native(WallTime time) {
   return static_cast<ngtcp2_tstamp>(time.time_since_epoch().count());
 }
 inline ngtcp2_duration to_native(Duration span) {

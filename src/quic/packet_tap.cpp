@@ -2,6 +2,7 @@
 
 #include "quic/config.h"
 #include "quic/frame_reader.h"
+#include "quic/packet_header.h"
 #include "quic/packet_number.h"
 
 #include <algorithm>
@@ -9,8 +10,7 @@
 namespace sallyport::quic {
 namespace {
 
-constexpr std::uint8_t long_form = 0x80, key_phase_bit = 0x04, number_size_bits = 0x03;
-constexpr std::size_t tag_size = 16;  // of every AEAD that QUIC uses (RFC 9001 §5.3)
+constexpr std::uint8_t key_phase_bit = 0x04, number_size_bits = 0x03;
 
 std::uint32_t version_of(Bytes header) {
   return std::uint32_t{header[1]} << 24 | std::uint32_t{header[2]} << 16 | std::uint32_t{header[3]} << 8 |
@@ -21,7 +21,7 @@ std::uint32_t version_of(Bytes header) {
 
 trace::PacketType PacketTap::type_of(Bytes header) {
   using enum trace::PacketType;
-  if ((header[0] & long_form) == 0) return one_rtt;
+  if (!is_long_header(header)) return one_rtt;
   constexpr std::array types{initial, zero_rtt, handshake, retry};
   const unsigned bits = header[0] >> 4 & 3;
   // Version 2 turns the codes by one (RFC 9369 §3.2).
@@ -43,7 +43,7 @@ void PacketTap::on_seal(Bytes header, Bytes frames) {
   next_sent_[space] = number + 1;
   if (space == application_space) {
     acks_.on_sent(number);
-    mtu_.on_sent(number, header.size() + frames.size() + tag_size, frames, now_);
+    mtu_.on_sent(number, header.size() + frames.size() + aead_tag_size, frames, now_);
     if (type == trace::PacketType::one_rtt && ((header[0] & key_phase_bit) != 0) != key_phase_)
       on_key_phase(!key_phase_);
   }
@@ -83,7 +83,7 @@ void PacketTap::record(trace::Direction direction, trace::PacketType type, std::
     packet.key_phase = (header[0] & key_phase_bit) != 0;
   packet.header = header;
   packet.frames = frames;
-  packet.size = header.size() + frames.size() + tag_size;
+  packet.size = header.size() + frames.size() + aead_tag_size;
   recorder_->packet(now_, direction, packet);
 }
 

@@ -184,14 +184,6 @@ TEST(AckWatch, AnOlderAcknowledgementTakesNothingBack) {
   EXPECT_TRUE(watched.lost.empty());
 }
 
-TEST(AckWatch, NumbersLeftOutOnPurposeAreNotLost) {
-  Watched watched(5);
-  watched.watch.on_sent(6);
-  for (std::uint64_t number = 7; number < 20; ++number) watched.watch.on_sent(number);
-  watched.ack({{6, 19}, {0, 4}});
-  EXPECT_TRUE(watched.lost.empty());
-}
-
 TEST(AckWatch, ClaimsAboutTheFutureAreNotBelieved) {
   Watched watched(5);
   watched.ack({{varint_max, varint_max}});

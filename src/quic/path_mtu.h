@@ -16,6 +16,7 @@
 
 #include "base/bytes.h"
 #include "base/time.h"
+#include "quic/config.h"
 #include "quic/frame_reader.h"
 
 #include <cstddef>
@@ -36,7 +37,6 @@ class PathMtu {
   std::size_t proven() const { return proven_; }
   /// Nothing large was answered for a while: the next packet had better be a small one.
   bool suspects_black_hole() const { return suspect_; }
-  std::size_t limit() const { return limit_; }
 
   /// The handshake is complete: ngtcp2's search begins.
   void start(Time now);
@@ -78,7 +78,6 @@ class PathMtu {
 
  private:
   static std::vector<std::uint16_t> make_probe_sizes(std::size_t limit);
-  static constexpr std::size_t minimum_udp_payload = 1200;
   enum class Phase : std::uint8_t {
     handshake,     // nothing known
     first_search,  // ngtcp2 probes

@@ -1,11 +1,13 @@
-// RateLimit: a token bucket, for answers to packets whose sender is unproven (Version Negotiation, stateless
-// resets, refusals).
+// How often answers are given: RateLimit, a token bucket, where the sender is unproven (Version Negotiation,
+// stateless resets, refusals); EverRarer where a connection is closed.
 #pragma once
 
 #include "base/time.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
+#include <utility>
 
 namespace sallyport::quic {
 
@@ -25,6 +27,19 @@ class RateLimit {
  private:
   Duration cost_, depth_;
   Time full_at_{};  // when the bucket will have filled up again
+};
+
+/// At the first, second, fourth, eighth ... datagram (RFC 9000 §10.2.1).
+class EverRarer {
+ public:
+  /// Whether `more` datagrams, which have just come, are to be answered.
+  bool is_due(std::uint64_t more) {
+    const std::uint64_t before = std::exchange(seen_, seen_ + more);
+    return std::bit_width(before) != std::bit_width(seen_);
+  }
+
+ private:
+  std::uint64_t seen_ = 0;
 };
 
 }  // namespace sallyport::quic

@@ -138,6 +138,15 @@ TEST(Trace, TellsOfTheHandshake) {
   EXPECT_GT(pair.logs.client.metrics, 0u);
 }
 
+/// Our own TLS would not send so many; a peer's may.
+TEST(Trace, LongTransportParametersAreToldWhole) {
+  Traced pair;
+  pair.client_options.config.versions.assign(500, version_1);
+  pair.serve();
+  pair.connect();
+  EXPECT_GT(pair.logs.client.parameters[trace::Direction::sent].size(), 2000u);
+}
+
 TEST(Trace, TellsOfLossesKeyUpdatesAndTheEnd) {
   Traced pair;
   ASSERT_TRUE(pair.establish());

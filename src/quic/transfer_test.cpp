@@ -1,5 +1,6 @@
 // Streams and datagrams on an established connection: order, loss, flow control, resets, queues.
 #include "quic/application_for_test.h"
+#include "quic/datagram_frame.h"
 
 #include <gtest/gtest.h>
 
@@ -244,6 +245,33 @@ TEST(Datagrams, PeersFrameLimitIsKept) {
   ASSERT_TRUE(pair.simulation.run_until([&] { return pair.server_application().datagrams.size() == 1; }));
 }
 
+/// What a frame with a length is made of, written out again.
+TEST(Datagrams, RoomInAFrameIsExact) {
+  const auto frame_of = [](std::size_t payload) {
+    return 1 + (payload < 64 ? 1 : payload < 16384 ? 2 : 4) + payload;
+  };
+  for (std::size_t frame = 0; frame <= 16'500; ++frame) {
+    const std::size_t room = largest_datagram_payload(frame);
+    if (room > 0) {
+      EXPECT_LE(frame_of(room), frame);
+    }
+    EXPECT_GT(frame_of(room + 1), frame);
+  }
+}
+
+TEST(Datagrams, TheLargestIsTakenByAPeerWithAnyLimit) {
+  for (const std::size_t limit : {3, 65, 66, 67, 68}) {
+    Pair pair;
+    pair.server_options.config.max_datagram_frame_size = limit;
+    ASSERT_TRUE(pair.establish());
+    const std::size_t largest = pair.client->max_datagram_payload();
+    ASSERT_TRUE(pair.client->send_datagram({}, as_bytes(std::string(largest, 'd'))));
+    EXPECT_FALSE(pair.client->send_datagram({}, as_bytes(std::string(largest + 1, 'd'))));
+    ASSERT_TRUE(pair.simulation.run_until([&] { return pair.server_application().datagrams.size() == 1; }));
+    EXPECT_TRUE(pair.client->is_established());
+  }
+}
+
 TEST(Datagrams, PeerWithoutTheExtension) {
   Pair pair;
   pair.server_options.config.max_datagram_frame_size = 0;
@@ -251,6 +279,9 @@ TEST(Datagrams, PeerWithoutTheExtension) {
   EXPECT_FALSE(pair.client->peer_takes_datagrams());
   EXPECT_EQ(pair.client->max_datagram_payload(), 0u);
   EXPECT_FALSE(pair.client->send_datagram({}, as_bytes("x")));
+  EXPECT_FALSE(pair.client->send_datagram({}, {}));
+  pair.simulation.run_for(1s);
+  EXPECT_TRUE(pair.client->is_established());
 }
 
 TEST(Datagrams, QueueIsBoundedAndTellsWhenThereIsRoom) {

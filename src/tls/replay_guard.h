@@ -16,12 +16,13 @@ struct gnutls_anti_replay_st;
 
 namespace sallyport::tls {
 
-/// The ClientHellos with early data of the last while. Safe from any thread. Bounded: when it is full, 0-RTT
-/// is refused (and the handshake goes on without it).
+/// What is good once, and was seen in the last while: ClientHellos with early data, or (in a record of their
+/// own) the tokens that prove addresses. Safe from any thread. Bounded: when it is full, all is refused (and
+/// the handshake goes on without 0-RTT, or with a Retry).
 class ReplayRecord {
  public:
   /// How long after its sending (as the client's ticket age tells it) a ClientHello may still bring early
-  /// data.
+  /// data; how long a token is good.
   static constexpr std::chrono::seconds window{3600};
   static constexpr std::size_t capacity = 200'000;
 
