@@ -1,11 +1,16 @@
 #include "client/output.h"
 
 #include "client/content_range.h"
+#include "client/stream_output.h"
+#include "net/event_loop.h"
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -81,11 +86,13 @@ TEST(Output, RemembersWhereItStoppedForTheSameUrlOnly) {
   {
     auto output = open_output(folder / "file", "https://a/", false);
     ASSERT_TRUE((*output)->write_at(0, as_bytes("abc")));
-    (*output)->note_progress({"https://a/", "\"tag\"", 6, {{0, 3}}}, true);
+    (*output)->note_progress({"\"tag\"", 6, {{0, 3}}}, true);
+    EXPECT_EQ((*output)->kept_bytes(), 3u);
   }
   {
-    auto other = open_output(folder / "other", "https://b/", true);
+    auto other = open_output(folder / "file", "https://b/", true);
     EXPECT_TRUE((*other)->earlier().done.empty());
+    EXPECT_EQ((*other)->kept_bytes(), 0u);
   }
   auto output = open_output(folder / "file", "https://a/", true);
   const PartState state = (*output)->earlier();
@@ -103,10 +110,112 @@ TEST(Output, DoesNotBelieveAStateThatPromisesMoreThanTheFileHolds) {
   {
     auto output = open_output(folder / "file", "https://a/", false);
     ASSERT_TRUE((*output)->write_at(0, as_bytes("abc")));
-    (*output)->note_progress({"https://a/", "\"tag\"", 6, {{0, 3}, {4, 6}}}, true);
+    (*output)->note_progress({"\"tag\"", 6, {{0, 3}, {4, 6}}}, true);
   }
   auto output = open_output(folder / "file", "https://a/", true);
   EXPECT_THAT((*output)->earlier().done, ElementsAre(ByteRange{0, 3}));
+}
+
+TEST(Output, TouchesWhatIsThereOnlyWhenSomethingComes) {
+  Folder folder;
+  {
+    auto output = open_output(folder / "file", "https://a/", false);
+    ASSERT_TRUE((*output)->write_at(0, as_bytes("abcdef")));
+    (*output)->note_progress({"\"tag\"", 9, {{0, 6}}}, true);
+  }
+  {
+    auto nothing_came = open_output(folder / "file", "https://a/", false);
+  }
+  EXPECT_EQ(content(folder / "file.part"), "abcdef");
+  EXPECT_EQ((*open_output(folder / "file", "https://a/", true))->kept_bytes(), 6u);
+  auto output = open_output(folder / "file", "https://a/", false);
+  ASSERT_TRUE((*output)->write_at(0, as_bytes("x")));
+  EXPECT_EQ(content(folder / "file.part"), "x");
+  EXPECT_FALSE(std::filesystem::exists(folder / "file.part.json"));
+}
+
+TEST(Output, LeavesNothingWhereNothingCame) {
+  Folder folder;
+  {
+    auto output = open_output(folder / "file", "https://a/", false);
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder / "file.part"));
+  auto empty = open_output(folder / "file", "https://a/", false);
+  ASSERT_TRUE((*empty)->complete());
+  empty->reset();
+  EXPECT_EQ(std::filesystem::file_size(folder / "file"), 0u);
+}
+
+TEST(Output, WritesItsStateInPlaceWhereThereIsNoRoomForASecondFile) {
+  Folder folder;
+  auto output = open_output(folder / "file", "https://a/", false);
+  ASSERT_TRUE((*output)->write_at(0, as_bytes(std::string(3000, 'x'))));
+  (*output)->note_progress({"\"tag\"", 9000, {{0, 1}, {2, 3}, {4, 5}}}, true);
+  // A folder under the name of the next state's file stands for the full disk.
+  const std::string next = folder / ("file.part.json.part-" + std::to_string(::getpid()));
+  std::filesystem::create_directories(next + "/x");
+  (*output)->note_progress({"\"tag\"", 9000, {{0, 6}}}, true);
+  EXPECT_EQ((*output)->kept_bytes(), 6u);
+  EXPECT_THAT((*open_output(folder / "file", "https://a/", true))->earlier().done,
+              ElementsAre(ByteRange{0, 6}));
+  // Where there is no room for that either, the last one stays.
+  PartState large{"\"tag\"", 9000, {}};
+  for (std::uint64_t i = 0; i < 1000; ++i) large.done.push_back({3 * i, 3 * i + 2});
+  (*output)->note_progress(large, true);
+  EXPECT_EQ((*output)->kept_bytes(), 6u);
+  EXPECT_THAT((*open_output(folder / "file", "https://a/", true))->earlier().done,
+              ElementsAre(ByteRange{0, 6}));
+}
+
+TEST(Output, ASlowReaderOfAPipeHoldsUpNobody) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const UniqueFd reader(ends[0]);
+  net::EventLoop loop;
+  auto output = make_stream_output(UniqueFd(ends[1]), ends[1], "a pipe", &loop);
+  int drained = 0;
+  output->set_drained_handler([&] {
+    ++drained;
+    loop.stop();
+  });
+  const std::string sent(1024 * 1024, 'x');
+  ASSERT_TRUE(output->write_at(0, as_bytes(sent)));
+  EXPECT_GT(output->queued_bytes(), 0u);
+  EXPECT_FALSE(output->seekable());
+  EXPECT_EQ(::fcntl(ends[1], F_GETFL) & O_NONBLOCK, 0) << "others may write there too";
+  std::string received;
+  std::thread reading([&] {
+    std::vector<char> buffer(64 * 1024);
+    while (received.size() < sent.size()) {
+      const ssize_t n = ::read(reader.get(), buffer.data(), buffer.size());
+      if (n <= 0) break;
+      received.append(buffer.data(), static_cast<std::size_t>(n));
+    }
+  });
+  loop.run();
+  reading.join();
+  EXPECT_EQ(drained, 1);
+  EXPECT_EQ(output->queued_bytes(), 0u);
+  EXPECT_EQ(received, sent);
+  EXPECT_TRUE(output->complete());
+}
+
+TEST(Output, SaysThatThePipesReaderIsGone) {
+  ::signal(SIGPIPE, SIG_IGN);
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  UniqueFd reader(ends[0]);
+  net::EventLoop loop;
+  auto output = make_stream_output(UniqueFd(ends[1]), ends[1], "a pipe", &loop);
+  output->set_drained_handler([&] { loop.stop(); });
+  ASSERT_TRUE(output->write_at(0, as_bytes(std::string(1024 * 1024, 'x'))));
+  reader.reset();
+  loop.run();
+  EXPECT_EQ(output->queued_bytes(), 0u);
+  const auto written = output->write_at(0, {});
+  ASSERT_FALSE(written);
+  EXPECT_THAT(written.error().message, testing::HasSubstr("a pipe"));
+  EXPECT_FALSE(output->complete());
 }
 
 TEST(Output, SaysWhichFileAndWhy) {
