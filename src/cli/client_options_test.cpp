@@ -1,27 +1,23 @@
 #include "cli/client_options.h"
 
 #include "base/file.h"
-
-#include <filesystem>
+#include "base/folder_for_test.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 namespace sallyport::cli {
 namespace {
 
 class TokenFile : public testing::Test {
  protected:
-  ~TokenFile() override { std::filesystem::remove(path_); }
-
   Result<std::string> read(std::string_view content) {
     EXPECT_TRUE(write_file(path_, content, 0600, IfExists::replace));
     return read_token(path_);
   }
 
-  const std::string path_ =
-      std::filesystem::temp_directory_path() / ("sallyport-token-" + std::to_string(::getpid()));
+  const FolderForTest folder_;
+  const std::string path_ = folder_ / "token";
 };
 
 TEST_F(TokenFile, IsItsFirstLineWithoutTheWhiteSpaceAroundIt) {

@@ -71,13 +71,22 @@ struct Get::Impl {
 
   void continue_queue() {
     std::erase_if(tasks, [](const auto& task) { return task->finished; });
-    while (!stopping && tasks.size() < tasks_at_once() && !queue.empty()) {
+    while (!stopping && tasks.size() < tasks_at_once()) {
+      // A file is for one download at a time, also where it is downloaded again and again.
+      const auto next = std::find_if(queue.begin(), queue.end(),
+                                     [this](const GetJob& job) { return !is_in_use(job.output); });
+      if (next == queue.end()) break;
       auto task = std::make_unique<Task>();
-      task->job = queue.front();
-      queue.pop_front();
+      task->job = *next;
+      queue.erase(next);
       begin(std::move(task));
     }
     if (tasks.empty() && (stopping || queue.empty())) end();
+  }
+
+  bool is_in_use(const std::string& output) const {
+    return output != "/dev/null" && std::any_of(tasks.begin(), tasks.end(),
+                                                [&](const auto& task) { return task->job.output == output; });
   }
 
   void begin(std::unique_ptr<Task> owned) {

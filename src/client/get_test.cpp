@@ -1,9 +1,9 @@
 #include "client/get.h"
 
+#include "base/folder_for_test.h"
 #include "client/world_for_test.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <optional>
 
 #include <gmock/gmock.h>
@@ -93,6 +93,27 @@ TEST_F(GetTest, FollowsTenRedirectsAndNoMore) {
   run(given);
   EXPECT_THAT(error(), AllOf(HasSubstr("more than 10 redirects"), HasSubstr("/again")));
   EXPECT_EQ(asked.size(), 11u);
+}
+
+TEST_F(GetTest, WritesAFileOnceAtATime) {
+  const FolderForTest folder;
+  std::vector<Exchange*> waiting;
+  answer = [&](Exchange& exchange) { waiting.push_back(&exchange); };
+  GetOptions given = options();
+  given.jobs = {{*parse_url("https://example.com/a"), folder / "a"},
+                {*parse_url("https://example.com/b"), folder / "b"}};
+  given.streams = 4;
+  given.repeat = 2;
+  run(given, 1s);
+  EXPECT_THAT(asked, testing::ElementsAre("/a", "/b"));
+  for (int round = 0; round < 2; ++round) {
+    for (Exchange* exchange : std::exchange(waiting, {})) say(*exchange, "hello");
+    world.clock.pass(1s);
+  }
+  ASSERT_TRUE(result);
+  EXPECT_THAT(asked, testing::ElementsAre("/a", "/b", "/a", "/b"));
+  for (const TransferFigures& transfer : result->transfers) EXPECT_EQ(transfer.error, "");
+  EXPECT_EQ(folder.content("a"), "hello");
 }
 
 TEST_F(GetTest, GoesOnOverAnotherConnectionWhereHttp1Closes) {

@@ -1,13 +1,12 @@
 #include "client/output.h"
 
+#include "base/folder_for_test.h"
 #include "client/content_range.h"
 #include "client/stream_output.h"
 #include "net/event_loop.h"
 
 #include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <thread>
 
 #include <fcntl.h>
@@ -19,25 +18,6 @@ namespace sallyport::client {
 namespace {
 
 using testing::ElementsAre;
-
-class Folder {
- public:
-  Folder() {
-    path_ = std::filesystem::temp_directory_path() / ("sallyport-output-" + std::to_string(::getpid()));
-    std::filesystem::create_directories(path_);
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
-
-std::string content(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
 
 TEST(ByteRanges, JoinsWhatTouchesAndKeepsOrder) {
   std::vector<ByteRange> ranges;
@@ -70,19 +50,19 @@ TEST(ContentRange, TakesOnlyWhatTheRfcAllows) {
 }
 
 TEST(Output, TakesItsNameOnlyWhenWhole) {
-  Folder folder;
+  const FolderForTest folder;
   auto output = open_output(folder / "file", "https://a/", false);
   ASSERT_TRUE(output) << output.error().message;
   ASSERT_TRUE((*output)->write_at(3, as_bytes("def")));
   ASSERT_TRUE((*output)->write_at(0, as_bytes("abc")));
   EXPECT_FALSE(std::filesystem::exists(folder / "file"));
   ASSERT_TRUE((*output)->complete());
-  EXPECT_EQ(content(folder / "file"), "abcdef");
+  EXPECT_EQ(folder.content("file"), "abcdef");
   EXPECT_FALSE(std::filesystem::exists(folder / "file.part"));
 }
 
 TEST(Output, RemembersWhereItStoppedForTheSameUrlOnly) {
-  Folder folder;
+  const FolderForTest folder;
   {
     auto output = open_output(folder / "file", "https://a/", false);
     ASSERT_TRUE((*output)->write_at(0, as_bytes("abc")));
@@ -101,12 +81,12 @@ TEST(Output, RemembersWhereItStoppedForTheSameUrlOnly) {
   EXPECT_THAT(state.done, ElementsAre(ByteRange{0, 3}));
   ASSERT_TRUE((*output)->write_at(3, as_bytes("def")));
   ASSERT_TRUE((*output)->complete());
-  EXPECT_EQ(content(folder / "file"), "abcdef");
+  EXPECT_EQ(folder.content("file"), "abcdef");
   EXPECT_FALSE(std::filesystem::exists(folder / "file.part.json"));
 }
 
 TEST(Output, DoesNotBelieveAStateThatPromisesMoreThanTheFileHolds) {
-  Folder folder;
+  const FolderForTest folder;
   {
     auto output = open_output(folder / "file", "https://a/", false);
     ASSERT_TRUE((*output)->write_at(0, as_bytes("abc")));
@@ -117,7 +97,7 @@ TEST(Output, DoesNotBelieveAStateThatPromisesMoreThanTheFileHolds) {
 }
 
 TEST(Output, TouchesWhatIsThereOnlyWhenSomethingComes) {
-  Folder folder;
+  const FolderForTest folder;
   {
     auto output = open_output(folder / "file", "https://a/", false);
     ASSERT_TRUE((*output)->write_at(0, as_bytes("abcdef")));
@@ -126,16 +106,16 @@ TEST(Output, TouchesWhatIsThereOnlyWhenSomethingComes) {
   {
     auto nothing_came = open_output(folder / "file", "https://a/", false);
   }
-  EXPECT_EQ(content(folder / "file.part"), "abcdef");
+  EXPECT_EQ(folder.content("file.part"), "abcdef");
   EXPECT_EQ((*open_output(folder / "file", "https://a/", true))->kept_bytes(), 6u);
   auto output = open_output(folder / "file", "https://a/", false);
   ASSERT_TRUE((*output)->write_at(0, as_bytes("x")));
-  EXPECT_EQ(content(folder / "file.part"), "x");
+  EXPECT_EQ(folder.content("file.part"), "x");
   EXPECT_FALSE(std::filesystem::exists(folder / "file.part.json"));
 }
 
 TEST(Output, LeavesNothingWhereNothingCame) {
-  Folder folder;
+  const FolderForTest folder;
   {
     auto output = open_output(folder / "file", "https://a/", false);
   }
@@ -147,7 +127,7 @@ TEST(Output, LeavesNothingWhereNothingCame) {
 }
 
 TEST(Output, WritesItsStateInPlaceWhereThereIsNoRoomForASecondFile) {
-  Folder folder;
+  const FolderForTest folder;
   auto output = open_output(folder / "file", "https://a/", false);
   ASSERT_TRUE((*output)->write_at(0, as_bytes(std::string(3000, 'x'))));
   (*output)->note_progress({"\"tag\"", 9000, {{0, 1}, {2, 3}, {4, 5}}}, true);
