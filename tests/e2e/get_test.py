@@ -322,6 +322,27 @@ class Downloads(unittest.TestCase):
                 self.assertEqual((child.returncode, words), (0, b""))
                 self.assertEqual(body, (self.site / "file.bin").read_bytes())
 
+    def test_says_who_fell_silent(self):
+        for silent in ("hop", "origin"):
+            with self.subTest(silent=silent):
+                hop = self.lab.gateway("--masque", "udp", "--allow", "127.0.0.0/8", name="hop-to-stop")
+                origin = self.lab.gateway("--files", self.site, name="origin-to-stop")
+                command = [SALLYPORT, "get", "--no-cache", "--ca", self.lab.certificate()[0], "--http", "h3", "--stall-timeout", "3",
+                           "--via", hop.url, f"{origin.url}/file.bin"]
+                child = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                select.select([child.stdout], [], [], 20)  # it has begun, and waits for us
+                stopped = hop if silent == "hop" else origin
+                os.kill(stopped.pid, signal.SIGSTOP)
+                self.addCleanup(os.kill, stopped.pid, signal.SIGCONT)
+                words = child.communicate(timeout=60)[1].decode()
+                self.assertEqual(child.returncode, 1)
+                self.assertEqual(len(words.splitlines()), 1, words)
+                if silent == "hop":
+                    self.assertIn(f"hop 1 (127.0.0.1:{hop.port}): nothing came from it", words)
+                else:
+                    self.assertIn("nothing came from 127.0.0.1", words)
+                    self.assertNotIn("hop", words)
+
     def test_the_stall_timeout_is_what_the_connections_keep(self):
         folder = self.lab.folder / "patient"
         self.get("--http", "h3", *self.via(1), "--stall-timeout", "90", "--qlog", folder)
