@@ -140,6 +140,44 @@ TEST_F(GetTest, GoesOnOverAnotherConnectionWhereHttp1Closes) {
   EXPECT_EQ(world.connects, asked.size());
 }
 
+// --http auto: HTTP/3 first, TCP 300 ms later, and what was learned
+
+TEST_F(GetTest, RacesTcpAfter300MsAndRemembersWhoAnswered) {
+  OriginMemory memory;
+  context.memory = &memory;
+  context.unix_time = 1'000'000;
+  GetOptions given = options();
+  given.chain.http = HttpChoice::automatic;
+  const auto wait_for_tcp = [&] {
+    const Time began = world.clock.timers.now();
+    run(given);
+    EXPECT_EQ(error(), "");
+    EXPECT_EQ(result->links.at(0).version, "HTTP/2");
+    return world.connected_at - began;
+  };
+  EXPECT_EQ(wait_for_tcp(), Link::race_delay);
+  EXPECT_EQ(world.udp_sockets, 1u);
+  EXPECT_EQ(memory.http3("example.com:443", context.unix_time), false);
+
+  EXPECT_EQ(wait_for_tcp(), Duration::zero()) << "HTTP/3 did not answer the last time";
+  EXPECT_EQ(world.udp_sockets, 1u) << "TCP stood before its turn came";
+
+  context.unix_time += OriginMemory::broken_for;
+  EXPECT_EQ(wait_for_tcp(), Link::race_delay) << "after five minutes it may have changed";
+}
+
+TEST_F(GetTest, TriesHttp3FirstWhereAServerOfferedIt) {
+  OriginMemory memory;
+  context.memory = &memory;
+  context.unix_time = 1'000'000;
+  answer = [](Exchange& exchange) { say(exchange, "hello", {{"alt-svc", "h3=\":443\"; ma=86400"}}); };
+  run(options());  // over TCP alone
+  EXPECT_EQ(error(), "");
+  EXPECT_EQ(world.udp_sockets, 0u);
+  EXPECT_EQ(memory.http3("example.com:443", context.unix_time), true);
+  EXPECT_EQ(memory.http3("example.com:443", context.unix_time + 86400), std::nullopt);
+}
+
 // Bad input 32: a hop that lies. Each ends with one sentence that names it.
 
 TEST_F(GetTest, NamesAHopThatAnswersWithABody) {

@@ -1,5 +1,5 @@
-// For this layer's tests: servers over TLS and memory streams behind an Outbound, in simulated time. There is
-// no UDP, so HTTP/2 and HTTP/1.1 are what is spoken.
+// For this layer's tests: servers over TLS and memory streams behind an Outbound, in simulated time. UDP
+// leads nowhere, so HTTP/2 and HTTP/1.1 are what is spoken.
 #pragma once
 
 #include "client/context.h"
@@ -33,12 +33,15 @@ class World final : public net::Outbound, private net::Resolver, private http::R
   }
 
   net::Resolver& resolver() override { return *this; }
-  Result<std::unique_ptr<net::DatagramPath>> open_udp(const net::SocketAddress&, net::UdpBuffers) override {
-    return fail(ErrorKind::unreachable, "there is no UDP in this world");
+  Result<std::unique_ptr<net::DatagramPath>> open_udp(const net::SocketAddress& target,
+                                                      net::UdpBuffers) override {
+    ++udp_sockets;
+    return std::make_unique<BlackHole>(target);
   }
   std::unique_ptr<net::TcpConnecting> open_tcp(const std::vector<net::SocketAddress>&, Duration,
                                                net::TcpConnected connected) override {
     ++connects;
+    connected_at = clock.timers.now();
     auto connecting = std::make_unique<Connecting>(*this, std::move(connected));
     return connecting;
   }
@@ -48,9 +51,27 @@ class World final : public net::Outbound, private net::Resolver, private http::R
   std::function<void(http::Exchange&, http::test::RecordingExchange&)> answer;
   std::vector<std::string> alpn{"h2", "http/1.1"};  ///< of servers, in their order
   std::size_t connects = 0;                         ///< over TCP
+  std::size_t udp_sockets = 0;
+  Time connected_at{};  ///< the last connect over TCP began
   std::vector<std::unique_ptr<http::Connection>> servers;
 
  private:
+  /// A network that drops UDP.
+  class BlackHole final : public net::DatagramPath {
+   public:
+    explicit BlackHole(const net::SocketAddress& target)
+        : path_{net::SocketAddress(*net::IpAddress::parse("192.0.2.2"), 1), target} {}
+    void set_receiver(net::DatagramReceiver*) override {}
+    net::SendStatus send(const net::NetPath&, const net::DatagramRun&) override {
+      return net::SendStatus::sent;
+    }
+    std::size_t max_datagram_size() const override { return 1472; }
+    net::NetPath net_path() const override { return path_; }
+
+   private:
+    net::NetPath path_;
+  };
+
   struct Connecting final : net::TcpConnecting {
     Connecting(World& in, net::TcpConnected when_connected)
         : world(in), connected(std::move(when_connected)), turn(in.clock.timers, [this](Time) {
