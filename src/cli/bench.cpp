@@ -2,6 +2,7 @@
 
 #include "cli/client_options.h"
 #include "cli/command.h"
+#include "cli/flag_values.h"
 #include "client/load.h"
 
 #include <csignal>
@@ -37,7 +38,7 @@ Result<int> run_bench(BenchFlags flags) {
   options.connections = flags.connections;
   options.streams = flags.streams;
   options.requests = flags.requests;
-  options.duration = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(flags.seconds));
+  options.duration = seconds(flags.seconds);
   options.rate = flags.rate;
   options.new_connections = flags.new_connections;
 

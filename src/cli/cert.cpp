@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "tls/certificate.h"
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,6 +30,10 @@ struct SpkiFlags {
 };
 
 Result<int> run_self_signed(const SelfSignedFlags& flags) {
+  // However the two are written: "cert.pem" and "./cert.pem" are one.
+  const auto place = [](const std::string& path) { return std::filesystem::weakly_canonical(path); };
+  if (place(flags.certificate) == place(flags.key))
+    return fail(ErrorKind::usage, "--cert and --key name the same file; give each its own");
   auto pair = tls::make_self_signed(flags.names, flags.days);
   if (!pair) return std::unexpected(pair.error());
   const IfExists if_exists = flags.force ? IfExists::replace : IfExists::refuse;

@@ -1,4 +1,5 @@
 #include "base/file.h"
+#include "base/folder_for_test.h"
 #include "cli/run.h"
 #include "tls/certificate.h"
 
@@ -9,7 +10,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 namespace sallyport::cli {
 namespace {
@@ -25,14 +25,6 @@ struct Outcome {
 
 class CertCommand : public testing::Test {
  protected:
-  CertCommand() {
-    std::string pattern = testing::TempDir() + "certXXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
-    certificate_ = folder_ + "/c.pem";
-    key_ = folder_ + "/k.pem";
-  }
-  ~CertCommand() override { std::filesystem::remove_all(folder_); }
-
   Outcome sallyport(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), "sallyport");
     std::vector<char*> argv;
@@ -43,8 +35,20 @@ class CertCommand : public testing::Test {
     return {status, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
   }
 
-  std::string folder_, certificate_, key_;
+  const FolderForTest temporary_;
+  const std::string folder_ = temporary_.path(), certificate_ = temporary_ / "c.pem",
+                    key_ = temporary_ / "k.pem";
 };
+
+TEST_F(CertCommand, RefusesOneFileForBoth) {
+  for (const char* force : {"--force", "--days=3"}) {
+    const Outcome made = sallyport(
+        {"cert", "self-signed", "a.test", "--cert", certificate_, "--key", folder_ + "/./c.pem", force});
+    EXPECT_EQ(made.status, 2);
+    EXPECT_THAT(made.err, HasSubstr("same file"));
+    EXPECT_FALSE(std::filesystem::exists(certificate_));
+  }
+}
 
 TEST_F(CertCommand, MakesAPairThatBelongsTogetherAndTellsItsFingerprint) {
   const Outcome made = sallyport(

@@ -1,13 +1,16 @@
 #include "cli/client_options.h"
 
+#include "base/file.h"
 #include "base/log.h"
+#include "cli/flag_values.h"
 #include "trace/keylog.h"
 #include "trace/qlog.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -22,28 +25,10 @@ client::HttpChoice http_choice(const std::string& name) {
                         : client::HttpChoice::automatic;
 }
 
-quic::CongestionControl congestion_control(const std::string& name) {
-  return name == "bbr"    ? quic::CongestionControl::bbr
-         : name == "reno" ? quic::CongestionControl::reno
-                          : quic::CongestionControl::cubic;
-}
-
 std::string default_cache_folder() {
   if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg && *xdg) return std::string(xdg) + "/sallyport";
   if (const char* home = std::getenv("HOME"); home && *home) return std::string(home) + "/.cache/sallyport";
   return {};
-}
-
-Result<std::string> read_token(const std::string& path) {
-  std::ifstream file(path);
-  std::string token;
-  if (!file || !std::getline(file, token) || token.empty())
-    return fail(ErrorKind::file, fmt::format("--token-file '{}' cannot be read or is empty", path));
-  return token;
-}
-
-Duration seconds(double value) {
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(value));
 }
 
 }  // namespace
@@ -76,7 +61,9 @@ void add_client_flags(CLI::App& app, ClientFlags& flags) {
       ->type_name("S")
       ->check(CLI::Range(0.05, 600.0))
       ->capture_default_str();
-  app.add_option("--keep-alive", flags.keep_alive, "Send a PING after this many idle seconds; 0: never")
+  app.add_option("--keep-alive", flags.keep_alive,
+                 "Send a PING after this many idle seconds; 0: never. By itself get does after a third of "
+                 "--stall-timeout, 10 s at most")
       ->type_name("S")
       ->check(CLI::Range(0.0, 3600.0));
   app.add_flag("--early-data", flags.early_data, "Send safe requests as 0-RTT where a ticket allows it");
@@ -92,6 +79,25 @@ void add_client_flags(CLI::App& app, ClientFlags& flags) {
   app.add_option("--cache", flags.cache_folder, "Where tickets and what was learned of origins are kept")
       ->type_name("DIR");
   app.add_flag("--no-cache", flags.no_cache, "Keep nothing, use nothing kept");
+}
+
+Result<std::string> read_token(const std::string& path) {
+  constexpr std::size_t largest_file = 64 * 1024;
+  const auto content = read_file(path, largest_file);
+  if (!content) return fail(ErrorKind::file, "--token-file: " + content.error().message);
+  constexpr std::string_view blanks = " \t\r";
+  std::string_view token = std::string_view(*content).substr(0, content->find('\n'));
+  token.remove_prefix(std::min(token.find_first_not_of(blanks), token.size()));
+  token = token.substr(0, token.find_last_not_of(blanks) + 1);
+  if (token.empty())
+    return fail(ErrorKind::file, fmt::format("--token-file: the first line of '{}' is empty", path));
+  // RFC 6750 §2.1, widened to what a field value takes.
+  if (!std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < '\x7f'; }))
+    return fail(ErrorKind::file,
+                fmt::format("--token-file: the first line of '{}' is no bearer token: it has blanks or other "
+                            "characters in it than ASCII's",
+                            path));
+  return std::string(token);
 }
 
 Result<std::unique_ptr<ClientSession>> ClientSession::make(const ClientFlags& flags) {
@@ -135,7 +141,7 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
   context_ = std::make_unique<client::Context>(client::Context{
       *outbound_, {loop_.timers(), system_random(), recorders_.get(), key_log}, {}, {}, std::move(*trust)});
   context_->config.congestion_control = congestion_control(flags.congestion);
-  context_->config.keep_alive = seconds(flags.keep_alive);
+  context_->config.keep_alive = seconds(flags.keep_alive.value_or(0));
   if (flags.max_udp_payload) context_->config.max_udp_payload = flags.max_udp_payload;
   context_->connect_timeout = seconds(flags.timeout);
   context_->early_data = flags.early_data;

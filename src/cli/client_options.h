@@ -8,6 +8,7 @@
 #include "net/event_loop.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,12 +23,16 @@ struct ClientFlags {
   std::string http = "auto", hop_http = "h3", mode = "udp";
   std::string ca_file, token_file, qlog_folder, key_log, congestion = "cubic", cache_folder;
   bool insecure = false, early_data = false, no_cache = false;
-  double timeout = 10, keep_alive = 0;
+  double timeout = 10;
+  std::optional<double> keep_alive;
   std::size_t max_udp_payload = 0;  ///< 0: what the link is likely to carry
 };
 
-/// `hop_help` says what the hops are for in this command.
 void add_client_flags(CLI::App& app, ClientFlags& flags);
+
+/// The first line of the file that --token-file names, without white space around it. An error where that can
+/// be no bearer token.
+Result<std::string> read_token(const std::string& path);
 
 /// Everything that a client's Context refers to.
 class ClientSession {

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/flag_values.h"
 #include "gateway/addresses.h"
 #include "gateway/gateway.h"
 
@@ -25,10 +26,6 @@ struct GatewayFlags {
   bool no_tcp = false;
   gateway::Settings settings;
 };
-
-Duration seconds(double value) {
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(value));
-}
 
 Result<> read_masque(const GatewayFlags& flags, gateway::Settings& settings) {
   for (const auto& protocol : flags.masque) {
@@ -92,9 +89,7 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   if (auto done = read_certificate(settings); !done) return std::unexpected(std::move(done.error()));
   if (auto done = read_addresses(flags, settings); !done) return std::unexpected(std::move(done.error()));
   settings.tcp = !flags.no_tcp;
-  settings.congestion_control = flags.congestion == "bbr"    ? quic::CongestionControl::bbr
-                                : flags.congestion == "reno" ? quic::CongestionControl::reno
-                                                             : quic::CongestionControl::cubic;
+  settings.congestion_control = congestion_control(flags.congestion);
   settings.retry = flags.retry == "always"  ? quic::RetryPolicy::always
                    : flags.retry == "never" ? quic::RetryPolicy::never
                                             : quic::RetryPolicy::under_load;

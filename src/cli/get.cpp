@@ -2,6 +2,7 @@
 
 #include "cli/client_options.h"
 #include "cli/command.h"
+#include "cli/flag_values.h"
 #include "client/get.h"
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace sallyport::cli {
 namespace {
@@ -50,6 +52,14 @@ Result<std::vector<client::GetJob>> jobs_of(const GetFlags& flags) {
   return jobs;
 }
 
+/// Nothing below a response may end it earlier than the user said. PINGs tell a server that has nothing to
+/// say, or may not, from one that is gone, and show which hop is to blame.
+void allow_silence(client::Context& context, Duration stall_timeout, bool keep_alive_chosen) {
+  context.config.idle_timeout = std::max(context.config.idle_timeout, stall_timeout);
+  context.limits.idle_timeout = std::max(context.limits.idle_timeout, stall_timeout);
+  if (!keep_alive_chosen) context.config.keep_alive = std::min<Duration>(10s, stall_timeout / 3);
+}
+
 Result<int> run_get(const GetFlags& flags) {
   auto jobs = jobs_of(flags);
   if (!jobs) return std::unexpected(jobs.error());
@@ -63,12 +73,14 @@ Result<int> run_get(const GetFlags& flags) {
   options.repeat = flags.repeat;
   options.resume = flags.resume;
   options.follow_redirects = flags.location;
-  options.progress = !flags.quiet;
-  options.stall_timeout = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(flags.stall));
+  options.stall_timeout = seconds(flags.stall);
   bool body_on_stdout = false;
   for (const client::GetJob& job : options.jobs) body_on_stdout |= job.output == "-";
-
+  // A bar would be drawn over a body on the same terminal.
+  options.progress = !flags.quiet && !(body_on_stdout && ::isatty(STDOUT_FILENO));
   net::EventLoop& loop = (*session)->loop();
+  options.loop = &loop;
+  allow_silence((*session)->context(), options.stall_timeout, flags.client.keep_alive.has_value());
   client::GetFigures figures;
   client::Get get((*session)->context(), std::move(options), [&](client::GetFigures result) {
     figures = std::move(result);
@@ -129,7 +141,8 @@ void add_get(CLI::App& app, ExitStatus& status) {
   get->add_flag("--json", flags->json,
                 "Print all figures as JSON on standard output (standard error when the body goes there)");
   get->add_flag("--table", flags->table, "Print the figures as a table");
-  get->add_flag("-q,--quiet", flags->quiet, "No progress bar");
+  get->add_flag("-q,--quiet", flags->quiet,
+                "No progress bar (there is none either where the body goes to the terminal)");
   add_client_flags(*get, flags->client);
   get->callback([flags, &status] { finish_with(run_get(*flags), status); });
 }

@@ -5,8 +5,6 @@
 #include <optional>
 #include <utility>
 
-#include <fmt/format.h>
-
 namespace sallyport::client {
 namespace {
 
@@ -20,7 +18,7 @@ quic::ClientOptions quic_options(const Context& context, const Peer& peer) {
   options.config.handshake_timeout = context.connect_timeout;
   options.config.first_datagram_size += peer.carries * largest_overhead;
   options.host = peer.host;
-  options.origin = fmt::format("{}:{}", peer.host, peer.port);
+  options.origin = masque::Target{peer.host, peer.port}.to_string();
   options.trust = context.trust;
   options.sessions = context.sessions;
   options.early_data = context.early_data;

@@ -7,8 +7,6 @@
 #include <optional>
 #include <utility>
 
-#include <fmt/format.h>
-
 namespace sallyport::client {
 namespace {
 
@@ -46,6 +44,7 @@ class TcpAttempt : public Attempt, private http::ConnectionHandler {
     options.host = peer_.host;
     options.alpn = alpn_;
     options.sessions = context_.sessions;
+    options.origin = masque::Target{peer_.host, peer_.port}.to_string();
     options.key_log = context_.quic.key_log;
     options.timeout = context_.connect_timeout;
     handshake_ =

@@ -9,6 +9,9 @@
 namespace sallyport::client {
 namespace {
 
+// How long a peer that has nothing to say any more may take to end its side of a connection.
+constexpr Duration shortest_linger = 50ms, longest_linger = 500ms;
+
 struct Origin {
   Url url;
   std::vector<std::unique_ptr<Link>> links;  // that stand, and the one being made
@@ -28,6 +31,7 @@ struct Chain::Impl {
         options(std::move(chain_options)),
         patience_timer(shared.timers(), [this](Time) { finish_shutdown(); }),
         next_step(shared.timers(), [this](Time) { shut_next(); }),
+        linger_timer(shared.timers(), [this](Time) { stop_lingering(); }),
         burial(shared.timers(), [this](Time) { ended_links.clear(); }) {}
 
   void open(const Url& url, Opened opened) {
@@ -117,7 +121,8 @@ struct Chain::Impl {
     // A hop that died takes the connections inside it along; it is the hop that is to blame.
     const Error reason = error ? *error : blamed(why, link, hops.size());
     if (shutting_down) return next_step.arm(context.timers().now());
-    if (origin.starting == &link) origin.starting = nullptr;
+    const bool was_starting = origin.starting == &link;
+    if (was_starting) origin.starting = nullptr;
     origin.early_failed = origin.early_failed || link.was_only_early();
     origin.last_figures = link.figures();
     const auto mine = std::find_if(origin.links.begin(), origin.links.end(),
@@ -128,9 +133,12 @@ struct Chain::Impl {
       burial.arm(context.timers().now());
     }
     if (!origin.stood) origin.unreachable = reason;
-    const bool waited = !origin.waiting.empty();
-    for (auto& opened : std::exchange(origin.waiting, {})) opened(std::unexpected(reason));
-    if (!waited && broken) broken(reason);
+    // Who waits for another one that is being made, over HTTP/1.1, goes on waiting for it.
+    if (was_starting && !origin.waiting.empty()) {
+      for (auto& opened : std::exchange(origin.waiting, {})) opened(std::unexpected(reason));
+    } else if (broken) {
+      broken(reason);
+    }
   }
 
   /// Silence inside the first `outer` hops is that hop's that was silent itself about as long. (Half as long
@@ -138,7 +146,11 @@ struct Chain::Impl {
   Error blamed(const Error& why, const Link& link, std::size_t outer) const {
     if (why.kind != ErrorKind::timeout) return why;
     const Time now = context.timers().now(), heard = link.figures().quic.last_received;
-    const Duration silence = heard == Time{} ? context.connect_timeout : now - heard;
+    return silent_hop(why, heard == Time{} ? context.connect_timeout : now - heard, outer);
+  }
+
+  Error silent_hop(const Error& why, Duration silence, std::size_t outer) const {
+    const Time now = context.timers().now();
     for (std::size_t i = 0; i < outer; ++i) {
       const LinkFigures hop = hops[i]->figures();
       const Duration hop_silence = now - hop.quic.last_received;
@@ -163,8 +175,28 @@ struct Chain::Impl {
     closed = std::move(done);
     patience_timer.arm(context.timers().now() + patience);
     for (const auto& origin : origins)
-      for (const auto& link : origin->links) link->shutdown();
+      for (const auto& link : origin->links) {
+        link->shutdown();
+        linger_for(*link);
+      }
     next_step.arm(context.timers().now());
+  }
+
+  void linger_for(const Link& link) {
+    const LinkFigures figures = link.figures();
+    const Duration linger = std::clamp(figures.ready - figures.started, shortest_linger, longest_linger);
+    const Time end = context.timers().now() + linger;
+    if (link.is_ready() && (!linger_timer.armed() || linger_timer.deadline() < end)) linger_timer.arm(end);
+  }
+
+  /// What was asked to end and did not. (Envoy keeps a CONNECT-UDP stream open that we have finished.)
+  void stop_lingering() {
+    bool closed_any = false;
+    for (const auto& origin : origins)
+      for (const auto& link : origin->links)
+        if (link->is_ready()) link->close(), closed_any = true;
+    for (auto hop = hops.rbegin(); hop != hops.rend() && !closed_any; ++hop)
+      if ((*hop)->is_ready()) (*hop)->close(), closed_any = true;
   }
 
   /// Ends the innermost link that still stands; its `closed` comes back here.
@@ -177,13 +209,14 @@ struct Chain::Impl {
     origins.clear();  // ends their tunnels on the last hop
     for (auto hop = hops.rbegin(); hop != hops.rend(); ++hop) {
       (*hop)->shutdown();
-      if ((*hop)->is_ready()) return;
+      if ((*hop)->is_ready()) return linger_for(**hop);
     }
     finish_shutdown();
   }
 
   void finish_shutdown() {
     patience_timer.disarm();
+    linger_timer.disarm();
     if (auto done = std::exchange(closed, nullptr)) done();
   }
 
@@ -207,7 +240,7 @@ struct Chain::Impl {
   std::function<void(const Error&)> broken;
   std::function<void()> closed;
   bool shutting_down = false;
-  net::Timer patience_timer, next_step, burial;
+  net::Timer patience_timer, next_step, linger_timer, burial;
 };
 
 Chain::Chain(Context& context, ChainOptions options)
@@ -229,6 +262,10 @@ void Chain::set_broken_handler(std::function<void(const Error&)> broken) {
 
 void Chain::shutdown(Duration patience, std::function<void()> closed) {
   impl_->shutdown(patience, std::move(closed));
+}
+
+Error Chain::blame_silence(const Error& why, Duration silence) const {
+  return impl_->silent_hop(why, silence, impl_->hops.size());
 }
 
 bool Chain::hop_failed() const {

@@ -37,7 +37,11 @@ class Chain {
   /// nothing more works.
   void set_broken_handler(std::function<void(const Error&)> broken);
   bool hop_failed() const;
-  /// Ends everything in order, innermost first; `closed` is called when all is said, or after `patience`.
+  /// Nothing came of a response for `silence`, as `why` says. Where a hop was silent itself about as long,
+  /// though its connection is kept alive by PINGs, the error is the hop's.
+  Error blame_silence(const Error& why, Duration silence) const;
+  /// Ends everything in order, innermost first; `closed` is called when all is said, or after `patience`. A
+  /// peer that does not end its side gets about as long as its connection took to stand.
   void shutdown(Duration patience, std::function<void()> closed);
   /// Hops first, then origins.
   std::vector<LinkFigures> figures() const;

@@ -28,7 +28,8 @@ struct Context {
   std::int64_t unix_time = 0;      ///< seconds, when the command started; for `memory`
   bool early_data = false;
   Duration connect_timeout = 10s;  ///< for each connection of a chain, name resolution included
-  std::string proxy_token;         ///< sent as "Authorization: Bearer" to the hops; empty: none
+  std::string proxy_token;         ///< a bearer token for the hops: in Authorization for CONNECT-UDP, in
+                                   ///< Proxy-Authorization for CONNECT; empty: none
 
   net::Timers& timers() const { return quic.timers; }
 };

@@ -1,6 +1,7 @@
 #include "client/fetch.h"
 
 #include "client/content_range.h"
+#include "client/validator.h"
 
 #include <algorithm>
 #include <deque>
@@ -19,26 +20,45 @@ constexpr std::size_t write_size = 256 * 1024;
 /// connection.
 constexpr std::uint64_t largest_page = 64 * 1024;
 
+/// A request that was not answered, because its connection was closed meanwhile or its 0-RTT never arrived,
+/// is made this often in all.
+constexpr unsigned most_tries = 2;
+
 std::string describe(unsigned status) {
   return fmt::format("HTTP status {}", status);
 }
 
 }  // namespace
 
+bool is_of_connection(ErrorKind kind) {
+  return kind == ErrorKind::closed || kind == ErrorKind::timeout || kind == ErrorKind::unreachable ||
+         kind == ErrorKind::refused;
+}
+
 struct Fetch::Impl {
+  /// A range to be asked for; without an end, the whole resource in a request without a range.
+  struct Wanted {
+    ByteRange range;
+    unsigned tries = 0;  // that got no answer
+  };
+
   /// One request of the fetch and the range it fills.
   struct Part final : http::ExchangeHandler {
-    Part(Impl& owner, ByteRange wanted, bool ranged)
-        : fetch(owner), range(wanted), by_range(ranged), at(wanted.begin) {}
+    Part(Impl& owner, const Wanted& wanted)
+        : fetch(owner),
+          range(wanted.range),
+          by_range(wanted.range.end != 0),
+          tries(wanted.tries + 1),
+          at(wanted.range.begin) {}
 
     void on_response(http::Exchange& from, const http::Response& head) override {
       fetch.head_came(*this, from, head);
     }
 
     void on_body(http::Exchange& from, Bytes body) override {
+      if (accepted) return fetch.body_came(*this, from, body);
       from.consume(body.size());
-      if (!accepted) return fetch.page_came(from, body.size());
-      fetch.body_came(*this, from, body);
+      fetch.page_came(from, body.size());
     }
 
     void on_end(http::Exchange&) override { ended = true; }
@@ -52,29 +72,33 @@ struct Fetch::Impl {
     http::Exchange* exchange = nullptr;
     ByteRange range;  ///< end is 0 while unknown (a whole response)
     bool by_range;
-    bool accepted = false, ended = false, closed = false;
+    unsigned tries;        ///< this one included
+    std::string if_range;  ///< that was sent
+    bool answered = false, accepted = false, ended = false, closed = false;
     bool dropped = false;                ///< its answer does not count any more
     std::uint64_t at;                    ///< where the next byte belongs
     std::vector<std::uint8_t> buffered;  ///< ends at `at`
+    std::size_t unconsumed = 0;          ///< bytes the server got no credit for yet
   };
 
-  Impl(http::Connection& to, Url what, Output& into, FetchOptions fetch_options, Done when_done)
-      : connection(to),
-        timers(to.timers()),
+  Impl(net::Timers& time, Open finds, Url what, Output& into, FetchOptions fetch_options, Done when_done)
+      : timers(time),
+        open(std::move(finds)),
         url(std::move(what)),
         output(into),
         options(fetch_options),
         done(std::move(when_done)),
-        stall(to.timers(), [this](Time now) { check_stall(now); }),
-        next_turn(to.timers(), [this](Time) { step(); }),
-        turn_end(to.timers(), [this](Time) {
+        stall(timers, [this](Time now) { check_stall(now); }),
+        next_turn(timers, [this](Time) { step(); }),
+        turn_end(timers, [this](Time) {
           for (auto& part : parts) flush(*part);
         }) {}
 
   ~Impl() {
+    if (done) output.set_drained_handler(nullptr);
     if (done && figures.bytes > 0) {  // given up in the middle
       for (auto& part : parts) flush(*part);
-      output.note_progress(state, true);
+      note_progress(true);
     }
     for (auto& part : parts)
       if (part->exchange) {
@@ -84,10 +108,8 @@ struct Fetch::Impl {
   }
 
   void start() {
-    figures.started = last_byte = timers.now();
-    stall.arm(last_byte + options.stall_timeout);
+    output.set_drained_handler([this] { drained(); });
     state = output.earlier();
-    state.url = url.to_string();
     // Without a validator nobody can tell whether what is there belongs to what would come (RFC 9110
     // §15.3.7).
     if (!state.done.empty() && state.validator.empty())
@@ -99,18 +121,16 @@ struct Fetch::Impl {
     if (!state.done.empty()) {
       resuming = true;
       figures.resumable = true;
-      for (const ByteRange& range : state.done) figures.resumed_bytes += range.size();
+      figures.resumed_bytes = total_size(state.done);
       figures.size = state.size;
       queue_missing();
       if (waiting.empty()) return finish();
       return start_parts();
     }
-    if (options.parts > 1 && output.seekable()) {
-      // The first part tells the size, and whether ranges are known here at all.
-      begin_part({0, options.smallest_part}, true);
-    } else {
-      begin_part({0, 0}, false);
-    }
+    // The first part tells the size, and whether ranges are known here at all.
+    const bool split = options.parts > 1 && output.seekable() && !whole_only;
+    waiting.push_back({{0, split ? options.smallest_part : 0}});
+    start_parts();
   }
 
   /// False when the file cannot be emptied, which ends the fetch.
@@ -129,12 +149,18 @@ struct Fetch::Impl {
     return true;
   }
 
-  /// What an earlier run left is not of what the server has now: all over, in a turn of its own.
+  /// What an earlier run left is not of what the server has now, or ranges do not do: all over, in a turn of
+  /// its own.
   void start_over() {
     for (auto& part : parts) drop(*part);
-    if (!forget_earlier()) return;
+    if (resuming && !forget_earlier()) return;
     start_again = true;
     next_turn.arm(timers.now());
+  }
+
+  void start_over_whole() {
+    whole_only = true;
+    start_over();
   }
 
   /// The answer of `part` is not wanted any more.
@@ -153,7 +179,7 @@ struct Fetch::Impl {
     const std::uint64_t each = std::max(options.smallest_part, (total + options.parts - 1) / options.parts);
     for (ByteRange range : missing)
       for (; range.begin < range.end; range.begin = std::min(range.begin + each, range.end))
-        waiting.push_back({range.begin, std::min(range.begin + each, range.end)});
+        waiting.push_back({{range.begin, std::min(range.begin + each, range.end)}});
   }
 
   /// What is there, or on its way by a part that runs.
@@ -164,43 +190,64 @@ struct Fetch::Impl {
     return claimed;
   }
 
-  void start_parts() {
-    std::size_t running = 0;
-    for (const auto& part : parts) running += !part->closed;
-    while (running < options.parts && !waiting.empty() && connection.can_request()) {
-      const ByteRange range = waiting.front();
-      waiting.pop_front();
-      begin_part(range, true);
-      ++running;
-    }
-    // HTTP/1.1 is free again when this call has returned; a connection that drains never is.
-    if (running > 0 || waiting.empty() || finished) return;
-    if (std::exchange(refused_before, true))
-      return fail_fetch(
-          {ErrorKind::closed, fmt::format("{} takes no more requests on this connection", url.host)});
-    next_turn.arm(timers.now());
+  std::size_t running_parts() const {
+    return static_cast<std::size_t>(std::count_if(
+        parts.begin(), parts.end(), [](const auto& part) { return !part->closed && !part->dropped; }));
   }
 
-  void begin_part(ByteRange range, bool by_range) {
-    auto part = std::make_unique<Part>(*this, range, by_range);
+  /// Sends what may go now. Not inside the last call of a part that ran alone: HTTP/1.1 is busy until it
+  /// returns.
+  void start_parts() {
+    if (finished || opening) return;
+    std::size_t running = running_parts();
+    for (const auto& part : parts) {
+      if (part->closed || part->dropped) continue;
+      http::Connection& connection = part->exchange->connection();
+      for (; running < options.parts && !waiting.empty() && connection.can_request(); ++running)
+        begin_part(connection);
+      break;  // all are on one
+    }
+    if (running > 0 || waiting.empty()) return;
+    opening = true;
+    stall.disarm();  // how long a connection may take is its owner's to say
+    open([this, watch = std::weak_ptr<const char>(alive)](Result<http::Connection*> connection) {
+      if (!watch.expired()) opened(std::move(connection));
+    });
+  }
+
+  void opened(Result<http::Connection*> connection) {
+    opening = false;
+    if (finished) return;
+    if (!connection) return fail_fetch(connection.error());
+    last_byte = timers.now();
+    if (figures.requests == 0) figures.started = last_byte;
+    stall.arm(last_byte + options.stall_timeout);
+    if (!waiting.empty()) begin_part(**connection);
+    start_parts();
+  }
+
+  void begin_part(http::Connection& connection) {
+    const Wanted wanted = waiting.front();
+    waiting.pop_front();
+    parts.push_back(std::make_unique<Part>(*this, wanted));
+    Part& part = *parts.back();
     http::Request request;
     request.authority = url.authority();
     request.path = url.target;
     request.fields.add("user-agent", "sallyport/" SALLYPORT_VERSION);
     request.fields.add("accept", "*/*");
-    if (by_range) {
-      request.fields.add("range", fmt::format("bytes={}-{}", range.begin, range.end - 1));
+    if (part.by_range) {
+      request.fields.add("range", fmt::format("bytes={}-{}", part.range.begin, part.range.end - 1));
+      part.if_range = state.validator;
       if (!state.validator.empty()) request.fields.add("if-range", state.validator);
     }
     ++figures.requests;
-    refused_before = false;
-    Part& started = *part;
-    parts.push_back(std::move(part));
-    started.exchange = &connection.request(std::move(request), started, true);
+    part.exchange = &connection.request(std::move(request), part, true);
   }
 
   void head_came(Part& part, http::Exchange& from, const http::Response& head) {
     if (part.dropped || error) return;
+    part.answered = true;
     last_byte = timers.now();
     if (figures.status == 0) {
       figures.first_byte = last_byte;
@@ -208,7 +255,7 @@ struct Fetch::Impl {
     }
     if (figures.status / 100 != 2) figures.status = head.status;
     if (head.status == 206 && part.by_range) return range_came(part, head);
-    if (head.status == 200) {
+    if (head.status / 100 == 2 && head.status != 206) {
       const bool others =
           std::any_of(parts.begin(), parts.end(), [](const auto& other) { return other->accepted; });
       if (!others) return whole_came(part, head);
@@ -216,10 +263,8 @@ struct Fetch::Impl {
     }
     if (head.status == 416 && part.by_range && figures.bytes == 0) {
       if (resuming) return start_over();
-      if (parts.size() == 1) {
-        retry_whole = true;  // an empty resource has no range at all: ask for it whole
-        return;
-      }
+      // An empty resource has no range at all.
+      if (parts.size() == 1) return start_over_whole();
     }
     figures.status = head.status;
     if (const auto location = head.fields.find("location"); location && head.status / 100 == 3)
@@ -253,18 +298,20 @@ struct Fetch::Impl {
   void range_came(Part& part, const http::Response& head) {
     const auto value = head.fields.find("content-range");
     const auto range = value ? parse_content_range(*value) : std::nullopt;
-    const std::string validator = validator_of(head);
     if (!range || range->range.begin != part.range.begin || range->range.end > part.range.end)
       return fail_fetch(
           {ErrorKind::protocol, fmt::format("{} answered another range than the one asked for", url.host)});
     const bool first = state.size == 0;
-    if (!first && (range->size != state.size || (!state.validator.empty() && validator != state.validator))) {
+    if (!first && (range->size != state.size || contradicts(head, part.if_range))) {
       // A server that does not know If-Range.
       if (resuming && figures.bytes == 0) return start_over();
       return fail_fetch(changed());
     }
+    const std::string validator = first ? range_validator(head) : state.validator;
+    // What cannot be told from another version's is not joined with anything.
+    if (validator.empty() && range->range.size() < range->size) return start_over_whole();
     // A server may answer with less than was asked for; what is left is asked for again.
-    if (!first && range->range.end < part.range.end) waiting.push_back({range->range.end, part.range.end});
+    if (!first && range->range.end < part.range.end) waiting.push_back({{range->range.end, part.range.end}});
     part.range = range->range;
     part.accepted = true;
     if (!first) return;
@@ -284,17 +331,10 @@ struct Fetch::Impl {
     part.by_range = false;
     part.range = {0, 0};
     part.at = 0;
-    state.validator = validator_of(head);
+    state.validator = range_validator(head);
     if (const auto length = head.fields.find("content-length"))
       if (const auto size = http::parse_content_length(*length)) state.size = figures.size = *size;
     figures.resumable = state.size > 0 && !state.validator.empty();
-  }
-
-  static std::string validator_of(const http::Response& head) {
-    if (const auto etag = head.fields.find("etag"); etag && !etag->starts_with("W/"))
-      return std::string(*etag);
-    if (const auto modified = head.fields.find("last-modified")) return std::string(*modified);
-    return {};
   }
 
   void body_came(Part& part, http::Exchange& from, Bytes body) {
@@ -306,24 +346,49 @@ struct Fetch::Impl {
     }
     figures.bytes += body.size();
     part.at += body.size();
-    if (!output.gather_writes()) return store(part.at - body.size(), body);
+    part.unconsumed += body.size();
+    if (!output.gather_writes()) {
+      store(part.at - body.size(), body);
+      return consume(part);
+    }
     if (part.buffered.capacity() == 0) part.buffered.reserve(write_size + 64 * 1024);
     part.buffered.insert(part.buffered.end(), body.begin(), body.end());
     if (part.buffered.size() >= write_size) flush(part);
     // A pipe's reader is not to wait for a buffer to fill.
-    if (!output.seekable() && !part.buffered.empty()) turn_end.request();
+    if (!output.seekable() && !part.buffered.empty()) return turn_end.request();
+    consume(part);
   }
 
   void flush(Part& part) {
     if (part.buffered.empty()) return;
     store(part.at - part.buffered.size(), part.buffered);
     part.buffered.clear();
+    consume(part);
+  }
+
+  /// The server may send more, unless whoever reads the output is behind.
+  void consume(Part& part) {
+    if (part.exchange == nullptr || output.queued_bytes() > 0) return;
+    if (const std::size_t bytes = std::exchange(part.unconsumed, 0)) part.exchange->consume(bytes);
   }
 
   void store(std::uint64_t offset, Bytes bytes) {
     if (auto written = output.write_at(offset, bytes); !written) return fail_fetch(written.error());
     add_range(state.done, {offset, offset + bytes.size()});
-    output.note_progress(state, false);
+    note_progress(false);
+  }
+
+  void note_progress(bool now) {
+    if (figures.resumable) output.note_progress(state, now);
+  }
+
+  /// Whoever reads the output has caught up, or is gone.
+  void drained() {
+    last_byte = timers.now();  // what was silent meanwhile was not the server
+    if (finished) return next_turn.arm(timers.now());
+    if (auto written = output.write_at(0, {}); !written) return fail_fetch(written.error());
+    for (auto& part : parts) consume(*part);
+    maybe_conclude();
   }
 
   void part_closed(Part& part, const Error* why) {
@@ -333,22 +398,31 @@ struct Fetch::Impl {
     if (finished || start_again) return;
     if (error) return finish();
     if (part.dropped) return maybe_conclude();
-    if (retry_whole) {
-      start_again = true;  // when the exchange is gone
-      next_turn.arm(timers.now());
-      return;
+    if (why && !part.answered && may_be_tried_again(part, *why)) {
+      waiting.push_front({part.range, part.tries});
+      return next_turn.arm(timers.now());
     }
     if (!part.accepted || !part.ended || (part.range.end && part.at != part.range.end))
-      return fail_fetch(why ? *why : Error{ErrorKind::closed, "the response was cut short"});
+      return fail_fetch(why ? named(*why) : named({ErrorKind::closed, "the response was cut short"}));
     if (!part.range.end) state.size = figures.size = part.at;
-    start_parts();
+    if (!waiting.empty()) next_turn.arm(timers.now());
     maybe_conclude();
   }
 
+  /// A GET is safe to repeat (RFC 9110 §9.2.2).
+  bool may_be_tried_again(const Part& part, const Error& why) const {
+    return may_reopen && part.tries < most_tries && is_of_connection(why.kind);
+  }
+
+  /// What a connection says of its end names nobody.
+  Error named(Error why) const {
+    if (is_of_connection(why.kind) && why.message.find(url.host) == std::string::npos)
+      why.message = "origin " + url.origin() + ": " + why.message;
+    return why;
+  }
+
   void maybe_conclude() {
-    const bool running = std::any_of(parts.begin(), parts.end(),
-                                     [](const auto& part) { return !part->closed && !part->dropped; });
-    if (!running && waiting.empty()) finish();
+    if (running_parts() == 0 && !opening && waiting.empty()) finish();
   }
 
   void fail_fetch(Error why) {
@@ -367,21 +441,21 @@ struct Fetch::Impl {
   /// What had to wait for the end of a call.
   void step() {
     if (finished) return conclude();
-    if (!std::exchange(start_again, false)) return start_parts();
-    if (!connection.can_request())
-      return fail_fetch(
-          {ErrorKind::closed, fmt::format("{} takes no more requests on this connection", url.host)});
-    if (std::exchange(retry_whole, false)) return begin_part({0, 0}, false);
-    begin();
+    if (std::exchange(start_again, false)) return begin();
+    start_parts();
   }
 
   void conclude() {
-    figures.ended = timers.now();
-    for (auto& part : parts)
-      if (!part->closed && part->accepted) flush(*part);
+    if (figures.ended == Time{}) {
+      figures.ended = timers.now();
+      for (auto& part : parts)
+        if (!part->closed && part->accepted) flush(*part);
+    }
+    if (output.queued_bytes() > 0) return;  // drained() comes back
+    output.set_drained_handler(nullptr);    // another fetch may go on with it
     Result<> result;
     if (error) {
-      if (figures.bytes + figures.resumed_bytes > 0) output.note_progress(state, true);
+      if (figures.bytes + figures.resumed_bytes > 0) note_progress(true);
       result = std::unexpected(*error);
     } else {
       result = output.complete();
@@ -390,6 +464,7 @@ struct Fetch::Impl {
   }
 
   void check_stall(Time now) {
+    if (output.queued_bytes() > 0) last_byte = now;  // it is the output's reader that we wait for
     if (now - last_byte < options.stall_timeout) return stall.arm(last_byte + options.stall_timeout);
     stalled = true;
     fail_fetch(
@@ -398,8 +473,8 @@ struct Fetch::Impl {
                      std::chrono::duration_cast<std::chrono::seconds>(options.stall_timeout).count())});
   }
 
-  http::Connection& connection;
-  net::Timers& timers;  // the verdict may come when the connection is gone
+  net::Timers& timers;
+  Open open;
   Url url;
   Output& output;
   FetchOptions options;
@@ -407,18 +482,34 @@ struct Fetch::Impl {
   FetchFigures figures;
   PartState state;
   std::vector<std::unique_ptr<Part>> parts;
-  std::deque<ByteRange> waiting;
+  std::deque<Wanted> waiting;
   std::optional<Error> error;
   std::uint64_t page_bytes = 0;  // of an error's or a redirect's body
-  bool stalled = false, finished = false, retry_whole = false, resuming = false, start_again = false,
-       refused_before = false;
+  bool stalled = false, finished = false, resuming = false, start_again = false;
+  bool opening = false;     // a connection was asked for
+  bool may_reopen = true;   // one that broke can be replaced
+  bool whole_only = false;  // by one request
+  const std::shared_ptr<const char> alive = std::make_shared<const char>();
   Time last_byte{};
   net::Timer stall, next_turn;
   net::Deferred turn_end;
 };
 
+Fetch::Fetch(net::Timers& timers, Open open, Url url, Output& output, FetchOptions options, Done done)
+    : impl_(std::make_unique<Impl>(timers, std::move(open), std::move(url), output, options,
+                                   std::move(done))) {}
+
 Fetch::Fetch(http::Connection& connection, Url url, Output& output, FetchOptions options, Done done)
-    : impl_(std::make_unique<Impl>(connection, std::move(url), output, options, std::move(done))) {}
+    : Fetch(
+          connection.timers(),
+          [&connection, host = url.host](const Opened& opened) {
+            if (connection.can_request()) return opened(&connection);
+            opened(
+                fail(ErrorKind::closed, fmt::format("{} takes no more requests on this connection", host)));
+          },
+          std::move(url), output, options, std::move(done)) {
+  impl_->may_reopen = false;
+}
 
 Fetch::~Fetch() = default;
 

@@ -1,5 +1,5 @@
-// Fetch: one URL into one Output over a connection that stands, in one request or split by ranges into
-// several at once (RFC 9110 §14), put together right: every part must be of the same representation.
+// Fetch: one URL into one Output, in one request or split by ranges into several at once over one connection
+// (RFC 9110 §14), put together right: every part must be of the same representation.
 #pragma once
 
 #include "client/output.h"
@@ -28,16 +28,25 @@ struct FetchFigures {
   std::string location;    ///< of a redirect
   std::string alt_svc;     ///< what the first response said
   bool resumable = false;  ///< what came can be gone on with: the size is known, and which version it is of
-  Time started{};
-  Time first_byte{};  ///< of a response's head: HTTP time to first byte
+  Time started{};          ///< the first request was sent
+  Time first_byte{};       ///< of a response's head: HTTP time to first byte
   Time ended{};
 };
+
+/// Whether an error is of the connection, not of what was asked for.
+bool is_of_connection(ErrorKind kind);
 
 class Fetch {
  public:
   using Done = std::function<void(Result<>)>;
-  /// `connection` and `output` must outlive it. `done` is called once, in a later turn than start();
-  /// destroying the Fetch before that cancels.
+  using Opened = std::function<void(Result<http::Connection*>)>;
+  /// Finds a connection that takes a request now, as Chain::open does; also when one broke, or takes no more
+  /// requests, before all was asked for.
+  using Open = std::function<void(Opened)>;
+  /// `timers` and `output` must outlive it. `done` is called once, in a later turn than start(); destroying
+  /// the Fetch before that cancels.
+  Fetch(net::Timers& timers, Open open, Url url, Output& output, FetchOptions options, Done done);
+  /// Over this connection alone, which must outlive it.
   Fetch(http::Connection& connection, Url url, Output& output, FetchOptions options, Done done);
   ~Fetch();
   void start();

@@ -29,6 +29,10 @@ class StringOutput final : public Output {
     std::memcpy(text.data() + offset, bytes.data(), bytes.size());
     return {};
   }
+  std::size_t queued_bytes() const override { return behind ? 1 : 0; }
+  void set_drained_handler(std::function<void()> handler) override { drained = std::move(handler); }
+  bool gather_writes() const override { return gathers; }
+  void note_progress(const PartState& state, bool) override { noted = state; }
   PartState earlier() const override { return before; }
   Result<> truncate() override {
     text.clear();
@@ -40,21 +44,39 @@ class StringOutput final : public Output {
     return {};
   }
 
-  PartState before;
+  PartState before, noted;
   std::string text;
-  bool full = false;
+  bool full = false, behind = false, gathers = true;
+  std::function<void()> drained;
   int truncated = 0, completed = 0;
 };
 
-/// A server of one resource, whose behaviour each test bends.
+/// A server of one resource, whose behaviour each test bends. Connections to it are made as they are needed.
 class FetchTest : public testing::TestWithParam<Pair::Speaks> {
  protected:
-  FetchTest() : pair(GetParam()) {
+  FetchTest() {
     for (std::size_t i = 0; i < 10'000; ++i) content += static_cast<char>('a' + i % 23);
-    pair.requests.then = [this](Exchange& exchange, RecordingExchange&) {
+    requests.then = [this](Exchange& exchange, RecordingExchange&) {
       asked.push_back(field(exchange, "range"));
+      conditions.push_back(field(exchange, "if-range"));
       answer(exchange);
     };
+  }
+
+  void connect() {
+    auto [near, far] = net::make_memory_streams(clock.timers);
+    const http::StreamSecurity security{"example.com", "TLS1.3 AES-128-GCM"};
+    const bool h1 = GetParam() == Pair::Speaks::h1;
+    const auto make_client = h1 ? http::make_h1_client : http::make_h2_client;
+    const auto make_server = h1 ? http::make_h1_server : http::make_h2_server;
+    clients.push_back(make_client(clock.timers, std::move(near), security, events, limits));
+    servers.push_back(make_server(clock.timers, std::move(far), security, requests, &events, limits));
+  }
+
+  void open(const Fetch::Opened& opened) {
+    if (no_more_connections) return opened(fail(ErrorKind::refused, "nobody is there"));
+    if (clients.empty() || !clients.back()->can_request()) connect();
+    opened(clients.back().get());
   }
 
   static std::string field(Exchange& exchange, std::string_view name) {
@@ -62,8 +84,9 @@ class FetchTest : public testing::TestWithParam<Pair::Speaks> {
   }
 
   void whole(Exchange& exchange) {
-    exchange.respond(
-        {.status = 200, .fields = {{"etag", tag}, {"content-length", std::to_string(content.size())}}});
+    http::Response head{.status = 200, .fields = {{"content-length", std::to_string(content.size())}}};
+    add_validators(head);
+    exchange.respond(head);
     exchange.write(as_bytes(content));
     exchange.finish();
   }
@@ -74,24 +97,49 @@ class FetchTest : public testing::TestWithParam<Pair::Speaks> {
     std::size_t first = 0, last = 0;
     ASSERT_EQ(std::sscanf(range.c_str(), "bytes=%zu-%zu", &first, &last), 2);
     last = std::min({last, content.size() - 1, first + most - 1});
-    exchange.respond(
-        {.status = 206,
-         .fields = {{"etag", tag},
-                    {"content-length", std::to_string(last - first + 1)},
-                    {"content-range", "bytes " + std::to_string(first) + "-" + std::to_string(last) + "/" +
-                                          std::to_string(content.size())}}});
+    http::Response head{
+        .status = 206,
+        .fields = {{"content-length", std::to_string(last - first + 1)},
+                   {"content-range", "bytes " + std::to_string(first) + "-" + std::to_string(last) + "/" +
+                                         std::to_string(content.size())}}};
+    if (!bare || field(exchange, "if-range").empty()) add_validators(head);
+    exchange.respond(head);
     exchange.write(as_bytes(content).subspan(first, last - first + 1));
     exchange.finish();
   }
 
+  void add_validators(http::Response& head) const {
+    if (!tag.empty()) head.fields.add("etag", tag);
+    if (!modified.empty()) head.fields.add("last-modified", modified);
+    head.fields.add("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+  }
+
+  void refuse_range(Exchange& exchange) {
+    exchange.respond({.status = 416, .fields = {{"content-length", "3"}}});
+    exchange.write(as_bytes("no\n"));
+    exchange.finish();
+  }
+
+  std::unique_ptr<Fetch> start(std::size_t parts) {
+    auto fetch = std::make_unique<Fetch>(
+        clock.timers, [this](const Fetch::Opened& opened) { open(opened); },
+        *parse_url("https://example.com/x"), output,
+        FetchOptions{.parts = parts, .smallest_part = 1000, .stall_timeout = 5s},
+        [this](Result<> verdict) { result = std::move(verdict); });
+    fetch->start();
+    return fetch;
+  }
+
   void run(std::size_t parts) {
-    pair.clock.settle();
-    Fetch fetch(*pair.client, *parse_url("https://example.com/x"), output,
-                {.parts = parts, .smallest_part = 1000},
-                [this](Result<> verdict) { result = std::move(verdict); });
-    fetch.start();
-    pair.clock.pass(1s);
-    figures = fetch.figures();
+    const auto fetch = start(parts);
+    clock.pass(1s);
+    figures = fetch->figures();
+  }
+
+  void expect_error(ErrorKind kind) {
+    ASSERT_TRUE(result.has_value());
+    ASSERT_FALSE(result->has_value());
+    EXPECT_EQ(result->error().kind, kind) << result->error().message;
   }
 
   void expect_whole() {
@@ -102,18 +150,24 @@ class FetchTest : public testing::TestWithParam<Pair::Speaks> {
   }
 
   void had_before(const std::string& validator) {
-    output.before = {"https://example.com/x", validator, content.size(), {{0, 3000}}};
+    output.before = {validator, content.size(), {{0, 3000}}};
     output.text = std::string(3000, 'Z');
-    if (validator == tag) output.text = content.substr(0, 3000);
+    if (validator == tag || validator == modified) output.text = content.substr(0, 3000);
   }
 
-  std::string content, tag = "\"1\"";
-  std::vector<std::string> asked;
+  std::string content, tag = "\"1\"", modified;
+  bool bare = false;  // a 206 to If-Range has no validators
+  bool no_more_connections = false;
+  std::vector<std::string> asked, conditions;
   std::function<void(Exchange&)> answer = [this](Exchange& exchange) { ranged(exchange); };
   StringOutput output;
   std::optional<Result<>> result;
   FetchFigures figures;
-  Pair pair;
+  http::Limits limits;
+  http::test::Clock clock;
+  http::test::RecordingConnection events;
+  http::test::RecordingServer requests;
+  std::vector<std::unique_ptr<http::Connection>> clients, servers;
 };
 
 TEST_P(FetchTest, PutsPartsTogether) {
@@ -174,6 +228,159 @@ TEST_P(FetchTest, NeverJoinsTwoVersions) {
   EXPECT_EQ(output.completed, 0);
 }
 
+constexpr auto friday = "Fri, 04 Nov 1994 08:00:00 GMT";
+
+TEST_P(FetchTest, ResumesByADateWhereThereIsNoTag) {
+  tag.clear();
+  modified = friday;
+  bare = true;  // RFC 9110 §15.3.7: a 206 to If-Range need not repeat it
+  had_before(friday);
+  run(2);
+  expect_whole();
+  EXPECT_EQ(figures.resumed_bytes, 3000u);
+  EXPECT_THAT(conditions, testing::Each(friday));
+}
+
+TEST_P(FetchTest, SplitsByADateWhereThereIsNoTag) {
+  tag.clear();
+  modified = friday;
+  bare = true;
+  run(4);
+  expect_whole();
+  EXPECT_GE(figures.requests, 5u);
+  EXPECT_EQ(output.noted.validator, friday);
+}
+
+TEST_P(FetchTest, JoinsNothingThatHasNoStrongValidator) {
+  struct Case {
+    const char *tag, *modified;
+  };
+  // None; a weak tag, which forbids the date beside it (RFC 9110 §13.1.5); a date of the very second.
+  for (const Case& given :
+       {Case{"", ""}, Case{"W/\"1\"", friday}, Case{"", "Sun, 06 Nov 1994 08:49:37 GMT"}}) {
+    SCOPED_TRACE(given.tag + std::string(" ") + given.modified);
+    tag = given.tag;
+    modified = given.modified;
+    output = {};
+    asked.clear();
+    run(4);
+    expect_whole();
+    EXPECT_EQ(figures.requests, 2u);
+    EXPECT_EQ(asked.back(), "");
+    EXPECT_TRUE(output.noted.done.empty()) << "it cannot be gone on with";
+  }
+}
+
+TEST_P(FetchTest, TakesWhatFitsInOneRangeWithoutAValidator) {
+  tag.clear();
+  content.resize(500);
+  run(4);
+  expect_whole();
+  EXPECT_EQ(figures.requests, 1u);
+}
+
+TEST_P(FetchTest, StartsOverWhereTheOldRangeIsNotThereAnyMore) {
+  had_before("\"0\"");
+  answer = [this](Exchange& exchange) { asked.size() == 1 ? refuse_range(exchange) : ranged(exchange); };
+  run(1);
+  expect_whole();
+  EXPECT_EQ(figures.resumed_bytes, 0u);
+}
+
+TEST_P(FetchTest, StartsOverWithAServerThatIgnoresIfRange) {
+  had_before("\"0\"");
+  run(4);
+  expect_whole();
+  EXPECT_EQ(output.truncated, 1);
+}
+
+TEST_P(FetchTest, AsksForAnEmptyResourceWhole) {
+  content.clear();
+  answer = [this](Exchange& exchange) {
+    field(exchange, "range").empty() ? whole(exchange) : refuse_range(exchange);
+  };
+  run(4);
+  expect_whole();
+}
+
+TEST_P(FetchTest, GoesOnOverAnotherConnection) {
+  answer = [this](Exchange& exchange) {
+    if (asked.size() % 2 == 0) exchange.connection().shutdown();
+    ranged(exchange);
+  };
+  run(4);
+  expect_whole();
+  EXPECT_GT(clients.size(), 1u);
+}
+
+TEST_P(FetchTest, AsksOnceMoreWhereNoAnswerCame) {
+  answer = [this](Exchange& exchange) {
+    asked.size() == 2 ? exchange.reset(http::ResetCode::refused) : ranged(exchange);
+  };
+  run(4);
+  expect_whole();
+  EXPECT_EQ(output.truncated, 0);
+}
+
+TEST_P(FetchTest, AsksNotWithoutEnd) {
+  answer = [](Exchange& exchange) { exchange.reset(http::ResetCode::refused); };
+  run(1);
+  ASSERT_TRUE(result.has_value());
+  EXPECT_FALSE(result->has_value());
+  EXPECT_EQ(asked.size(), 2u);
+}
+
+TEST_P(FetchTest, TellsWhyNoConnectionCouldBeMade) {
+  no_more_connections = true;
+  run(4);
+  expect_error(ErrorKind::refused);
+  EXPECT_EQ(result->error().message, "nobody is there");
+}
+
+TEST_P(FetchTest, TakesAnyAnswerThatSaysSuccess) {
+  answer = [this](Exchange& exchange) {
+    exchange.respond({.status = 203, .fields = {{"content-length", std::to_string(content.size())}}});
+    exchange.write(as_bytes(content));
+    exchange.finish();
+  };
+  run(4);
+  expect_whole();
+  output = {};
+  content.clear();
+  answer = [](Exchange& exchange) { exchange.respond({.status = 204}, true); };
+  run(1);
+  expect_whole();
+  EXPECT_EQ(figures.status, 204u);
+}
+
+TEST_P(FetchTest, ASlowReaderOfTheOutputHoldsUpTheServerAndNoClock) {
+  content.assign(8 * 1024 * 1024, 'x');
+  output.gathers = false;
+  output.behind = true;
+  const auto fetch = start(1);
+  clock.pass(40s);
+  EXPECT_FALSE(result.has_value());
+  EXPECT_GT(output.text.size(), 0u);
+  EXPECT_LT(output.text.size(), content.size());
+  output.behind = false;
+  output.drained();
+  clock.pass(1s);
+  expect_whole();
+}
+
+TEST_P(FetchTest, WaitsForTheOutputsReaderBeforeItEnds) {
+  output.gathers = false;
+  output.behind = true;
+  const auto fetch = start(1);
+  clock.pass(40s);
+  EXPECT_EQ(output.text, content);
+  EXPECT_FALSE(result.has_value());
+  output.behind = false;
+  output.drained();
+  clock.pass(1s);
+  expect_whole();
+}
+
 TEST_P(FetchTest, AnErrorLeavesTheConnectionFree) {
   answer = [](Exchange& exchange) {
     exchange.respond({.status = 404, .fields = {{"content-length", "3"}}});
@@ -184,7 +391,7 @@ TEST_P(FetchTest, AnErrorLeavesTheConnectionFree) {
   ASSERT_TRUE(result.has_value());
   ASSERT_FALSE(result->has_value());
   EXPECT_EQ(result->error().code, 404u);
-  EXPECT_TRUE(pair.client->can_request());
+  EXPECT_TRUE(clients.back()->can_request());
   EXPECT_EQ(output.text, "");
 }
 

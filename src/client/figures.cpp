@@ -1,5 +1,7 @@
 #include "client/figures.h"
 
+#include <fstream>
+
 #include <boost/json.hpp>
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -8,16 +10,32 @@ namespace sallyport::client {
 namespace json = boost::json;
 namespace {
 
-double to_ms(Duration d) {
-  return std::chrono::duration<double, std::milli>(d).count();
+/// Of a span, or of one that never ended.
+json::value milliseconds_json(Time from, Time to) {
+  const auto ms = milliseconds(from, to);
+  return ms ? json::value(*ms) : json::value(nullptr);
+}
+
+std::string milliseconds_text(Time from, Time to) {
+  const auto ms = milliseconds(from, to);
+  return ms ? fmt::format("{:.1f}", *ms) : "-";
 }
 
 double seconds_of(const timeval& t) {
   return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
 }
 
+/// The most memory that this program has had. The kernel's ru_maxrss is that of whoever started it, where
+/// that was larger: it outlives exec.
+long max_resident_kib() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;)
+    if (long kib = 0; word == "VmHWM:" && status >> kib) return kib;
+  return 0;
+}
+
 double goodput_mbps(const FetchFigures& fetch) {
-  const double ms = milliseconds(fetch.started, fetch.ended);
+  const double ms = milliseconds(fetch.started, fetch.ended).value_or(0);
   return ms > 0 ? static_cast<double>(fetch.bytes) * 8 / 1000 / ms : 0;
 }
 
@@ -58,8 +76,8 @@ json::object tunnel_json(const masque::TunnelCounters& tunnel) {
 json::object quic_json(const LinkFigures& link) {
   const quic::Stats& q = link.quic;
   return {{"version", fmt::format("{:#010x}", q.version)},
-          {"handshake_ms", milliseconds(q.started, q.established)},
-          {"ttfb_ms", milliseconds(q.started, q.first_byte)},
+          {"handshake_ms", milliseconds_json(q.started, q.established)},
+          {"ttfb_ms", milliseconds_json(q.started, q.first_byte)},
           {"smoothed_rtt_ms", to_ms(q.smoothed_rtt)},
           {"min_rtt_ms", to_ms(q.min_rtt)},
           {"latest_rtt_ms", to_ms(q.latest_rtt)},
@@ -90,7 +108,7 @@ json::object link_json(const LinkFigures& link) {
                       {"http_version", link.version},
                       {"address", link.address},
                       {"tls", link.tls},
-                      {"connect_ms", milliseconds(link.started, link.ready)},
+                      {"connect_ms", milliseconds_json(link.started, link.ready)},
                       {"path_budget", link.path_budget}};
   if (link.over_quic) object["quic"] = quic_json(link);
   object["tunnel"] = tunnel_json(link.tunnel);
@@ -105,8 +123,8 @@ json::object transfer_json(const TransferFigures& transfer) {
                       {"resumed_bytes", f.resumed_bytes},
                       {"size", f.size},
                       {"requests", f.requests},
-                      {"http_ttfb_ms", milliseconds(f.started, f.first_byte)},
-                      {"duration_ms", milliseconds(f.started, f.ended)},
+                      {"http_ttfb_ms", milliseconds_json(f.started, f.first_byte)},
+                      {"duration_ms", milliseconds_json(f.started, f.ended)},
                       {"goodput_mbps", goodput_mbps(f)}};
   if (transfer.error.empty())
     object["error"] = nullptr;
@@ -118,15 +136,19 @@ json::object transfer_json(const TransferFigures& transfer) {
 
 }  // namespace
 
-double milliseconds(Time from, Time to) {
-  if (to == Time{} || to < from) return 0;
+double to_ms(Duration duration) {
+  return std::chrono::duration<double, std::milli>(duration).count();
+}
+
+std::optional<double> milliseconds(Time from, Time to) {
+  if (from == Time{} || to == Time{} || to < from) return std::nullopt;
   return to_ms(to - from);
 }
 
 ProcessFigures measure_process(double wall_seconds) {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
-  return {seconds_of(usage.ru_utime), seconds_of(usage.ru_stime), usage.ru_maxrss, wall_seconds};
+  return {seconds_of(usage.ru_utime), seconds_of(usage.ru_stime), max_resident_kib(), wall_seconds};
 }
 
 std::string figures_json(const GetFigures& figures) {
@@ -153,21 +175,21 @@ std::string figures_table(const GetFigures& figures) {
                  "Mbit/s", "HTTP TTFB ms");
   for (const TransferFigures& t : figures.transfers) {
     const FetchFigures& f = t.fetch;
-    fmt::format_to(to, "{:<44} {:>6} {:>10} {:>10.3f} {:>11.1f} {:>12.1f}\n", t.url, f.status,
-                   size_text(f.bytes), milliseconds(f.started, f.ended) / 1000, goodput_mbps(f),
-                   milliseconds(f.started, f.first_byte));
+    fmt::format_to(to, "{:<44} {:>6} {:>10} {:>10.3f} {:>11.1f} {:>12}\n", t.url, f.status,
+                   size_text(f.bytes), milliseconds(f.started, f.ended).value_or(0) / 1000, goodput_mbps(f),
+                   milliseconds_text(f.started, f.first_byte));
   }
   fmt::format_to(to, "\n{:<34} {:<9} {:>12} {:>12} {:>9} {:>9} {:>8} {:>8} {:>8}\n", "connection", "version",
                  "QUIC TTFB ms", "handshake ms", "srtt ms", "min ms", "lost", "packet", "budget");
   for (const LinkFigures& l : figures.links) {
     if (!l.over_quic) {
-      fmt::format_to(to, "{:<34} {:<9} {:>12} {:>12.1f}\n", l.title, l.version, "-",
-                     milliseconds(l.started, l.ready));
+      fmt::format_to(to, "{:<34} {:<9} {:>12} {:>12}\n", l.title, l.version, "-",
+                     milliseconds_text(l.started, l.ready));
       continue;
     }
     const quic::Stats& q = l.quic;
-    fmt::format_to(to, "{:<34} {:<9} {:>12.1f} {:>12.1f} {:>9.2f} {:>9.2f} {:>8} {:>8} {:>8}\n", l.title,
-                   l.version, milliseconds(q.started, q.first_byte), milliseconds(q.started, q.established),
+    fmt::format_to(to, "{:<34} {:<9} {:>12} {:>12} {:>9.2f} {:>9.2f} {:>8} {:>8} {:>8}\n", l.title, l.version,
+                   milliseconds_text(q.started, q.first_byte), milliseconds_text(q.started, q.established),
                    to_ms(q.smoothed_rtt), to_ms(q.min_rtt), q.packets_lost, q.max_udp_payload, l.path_budget);
   }
   const ProcessFigures& p = figures.process;

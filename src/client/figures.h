@@ -5,6 +5,7 @@
 #include "client/fetch.h"
 #include "client/link.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,8 +34,9 @@ struct GetFigures {
 };
 
 ProcessFigures measure_process(double wall_seconds);
-/// Fractions of a second; 0 for spans that never ended.
-double milliseconds(Time from, Time to);
+double to_ms(Duration duration);
+/// Nothing for spans that never ended.
+std::optional<double> milliseconds(Time from, Time to);
 std::string figures_table(const GetFigures& figures);
 std::string figures_json(const GetFigures& figures);
 

@@ -27,24 +27,17 @@ Result<Url> redirect_target(const Url& from, const std::string& location) {
   return parse_url(std::string(resolved.buffer()));
 }
 
-bool is_of_connection(ErrorKind kind) {
-  return kind == ErrorKind::closed || kind == ErrorKind::timeout || kind == ErrorKind::unreachable ||
-         kind == ErrorKind::refused;
-}
-
 }  // namespace
 
 struct Get::Impl {
   /// One download of one URL, from its place in the queue to its end.
   struct Task {
-    GetJob job;
+    GetJob job;  // its URL is the one that redirects led to
     unsigned redirects = 0;
-    bool again = false;  // a connection broke before it answered; not tried a third time
     std::unique_ptr<Output> output;
     std::unique_ptr<Fetch> fetch;
     std::size_t figures_index = 0;
     bool finished = false;
-    std::shared_ptr<bool> alive = std::make_shared<bool>(true);  // for calls that may come when it is gone
   };
 
   Impl(Context& shared, GetOptions get_options, Done when_done)
@@ -78,42 +71,43 @@ struct Get::Impl {
 
   void continue_queue() {
     std::erase_if(tasks, [](const auto& task) { return task->finished; });
-    while (!stopping && tasks.size() < tasks_at_once() && !queue.empty()) {
+    while (!stopping && tasks.size() < tasks_at_once()) {
+      // A file is for one download at a time, also where it is downloaded again and again.
+      const auto next = std::find_if(queue.begin(), queue.end(),
+                                     [this](const GetJob& job) { return !is_in_use(job.output); });
+      if (next == queue.end()) break;
       auto task = std::make_unique<Task>();
-      task->job = queue.front();
-      queue.pop_front();
+      task->job = *next;
+      queue.erase(next);
       begin(std::move(task));
     }
     if (tasks.empty() && (stopping || queue.empty())) end();
   }
 
+  bool is_in_use(const std::string& output) const {
+    return output != "/dev/null" && std::any_of(tasks.begin(), tasks.end(),
+                                                [&](const auto& task) { return task->job.output == output; });
+  }
+
   void begin(std::unique_ptr<Task> owned) {
     owned->figures_index = figures.transfers.size();
     figures.transfers.push_back({.url = owned->job.url.to_string()});
-    run(std::move(owned));
-  }
-
-  void run(std::unique_ptr<Task> owned) {
     Task& task = *owned;
     tasks.push_back(std::move(owned));
-    auto output = open_output(task.job.output, task.job.url.to_string(), options.resume);
+    auto output = open_output(task.job.output, task.job.url.to_string(), options.resume, options.loop);
     if (!output) return finish(task, output.error());
     task.output = std::move(*output);
-    chain.open(task.job.url,
-               [this, &task, alive = std::weak_ptr<bool>(task.alive)](Result<http::Connection*> connection) {
-                 if (alive.expired() || task.finished) return;  // interrupted meanwhile
-                 if (!connection) return finish(task, connection.error());
-                 fetch(task, **connection);
-               });
+    fetch(task);
   }
 
-  void fetch(Task& task, http::Connection& connection) {
+  void fetch(Task& task) {
     FetchOptions fetch_options;
     fetch_options.parts = parts_of_each();
     fetch_options.stall_timeout = options.stall_timeout;
-    task.fetch =
-        std::make_unique<Fetch>(connection, task.job.url, *task.output, fetch_options,
-                                [this, &task](Result<> result) { fetched(task, std::move(result)); });
+    task.fetch = std::make_unique<Fetch>(
+        context.timers(),
+        [this, &task](Fetch::Opened opened) { chain.open(task.job.url, std::move(opened)); }, task.job.url,
+        *task.output, fetch_options, [this, &task](Result<> result) { fetched(task, std::move(result)); });
     task.fetch->start();
   }
 
@@ -122,36 +116,32 @@ struct Get::Impl {
     transfer.fetch = task.fetch->figures();
     learn(task);
     if (result) return finish(task, std::nullopt);
+    Error error = task.fetch->stalled() ? chain.blame_silence(result.error(), options.stall_timeout)
+                                        : std::move(result.error());
     if (!stopping && options.follow_redirects && !transfer.fetch.location.empty()) {
       if (task.redirects == redirects_followed)
         return finish(task, Error{ErrorKind::http, fmt::format("more than {} redirects, the last to {}",
                                                                redirects_followed, transfer.fetch.location)});
       auto target = redirect_target(task.job.url, transfer.fetch.location);
       if (!target) return finish(task, target.error());
-      return go_on(task, {std::move(*target), task.job.output}, task.redirects + 1, false);
+      return follow(task, std::move(*target));
     }
-    // A request that got no answer, because its connection was closed while idle or its 0-RTT never arrived,
-    // is made once more.
-    if (!stopping && !task.again && transfer.fetch.status == 0 && is_of_connection(result.error().kind) &&
-        !task.fetch->stalled())
-      return go_on(task, task.job, task.redirects, true);
     note_kept(task);
-    Error error = result.error();
-    if (is_of_connection(error.kind) && error.message.find(task.job.url.host) == std::string::npos)
-      error.message = "origin " + task.job.url.origin() + ": " + error.message;
     finish(task, std::move(error));
   }
 
-  /// Another request takes the task's place in the figures.
-  void go_on(Task& task, GetJob job, unsigned redirects, bool again) {
+  /// Another request takes the task's place in the figures. What is kept of it belongs to the URL that the
+  /// user named, so the output goes along.
+  void follow(Task& task, Url target) {
     auto next = std::make_unique<Task>();
-    next->job = std::move(job);
-    next->redirects = redirects;
-    next->again = again;
+    next->job = {std::move(target), task.job.output};
+    next->redirects = task.redirects + 1;
+    next->output = std::move(task.output);
     next->figures_index = task.figures_index;
     figures.transfers[task.figures_index] = {.url = next->job.url.to_string()};
     task.finished = true;
-    run(std::move(next));
+    tasks.push_back(std::move(next));
+    fetch(*tasks.back());
     reap.arm(context.timers().now());
   }
 
@@ -165,10 +155,9 @@ struct Get::Impl {
   /// Says where the bytes of a download are that did not end well.
   void note_kept(const Task& task) {
     TransferFigures& transfer = figures.transfers[task.figures_index];
-    const std::uint64_t bytes = transfer.fetch.bytes + transfer.fetch.resumed_bytes;
-    if (const std::string path = task.output->partial_path();
-        !path.empty() && bytes > 0 && transfer.fetch.resumable)
-      transfer.kept = fmt::format("{} bytes are kept in {}, go on with --resume", bytes, path);
+    if (const std::uint64_t bytes = task.output->kept_bytes(); bytes > 0)
+      transfer.kept =
+          fmt::format("{} bytes are kept in {}, go on with --resume", bytes, task.output->partial_path());
   }
 
   void finish(Task& task, std::optional<Error> error) {
@@ -177,6 +166,7 @@ struct Get::Impl {
       if (is_of_connection(error->kind)) broken_transfers.push_back(task.figures_index);
     }
     task.finished = true;
+    finished_bytes += figures.transfers[task.figures_index].fetch.bytes;
     reap.arm(context.timers().now());  // the task may be in the middle of a call
   }
 
@@ -194,7 +184,9 @@ struct Get::Impl {
     for (const auto& task : tasks) {
       if (task->finished) continue;
       if (task->fetch) {
-        figures.transfers[task->figures_index].fetch = task->fetch->figures();
+        FetchFigures& fetch_figures = figures.transfers[task->figures_index].fetch;
+        fetch_figures = task->fetch->figures();
+        fetch_figures.ended = context.timers().now();
         task->fetch.reset();
         note_kept(*task);
       }
@@ -220,10 +212,11 @@ struct Get::Impl {
   }
 
   Progress progress() const {
-    Progress p;
+    Progress p{.received = finished_bytes};
     for (const auto& task : tasks) {
-      if (!task->fetch) continue;
+      if (!task->fetch || task->finished) continue;
       const FetchFigures& f = task->fetch->figures();
+      p.received += f.bytes;
       p.bytes += f.bytes + f.resumed_bytes;
       p.size += f.size;
       if (p.label.empty()) p.label = task->job.url.file_name();
@@ -241,6 +234,7 @@ struct Get::Impl {
   ProgressBar bar;
   net::Timer reap;
   std::optional<Error> broken_error;
+  std::uint64_t finished_bytes = 0;           // of bodies, of tasks that ended
   std::vector<std::size_t> broken_transfers;  // whose exchange ended with its connection
   bool stopping = false, ended = false;
   Time started{};

@@ -28,6 +28,8 @@ struct GetOptions {
   bool follow_redirects = false;
   bool progress = true;
   Duration stall_timeout = 30s;
+  net::EventLoop* loop =
+      nullptr;  ///< where pipes and terminals are waited for; null: they hold up the caller
 };
 
 class Get {
@@ -38,7 +40,7 @@ class Get {
   Get(Context& context, GetOptions options, Done done);
   ~Get();
   void start();
-  /// Stops what runs, keeping what came (SIGINT).
+  /// Stops what runs, keeping what came (SIGINT). Not before start().
   void interrupt();
 
   struct Impl;

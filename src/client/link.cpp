@@ -32,7 +32,8 @@ struct Link::Impl final : AttemptEvents {
         deadline(context.timers(), [this](Time) { timed_out(); }),
         next_address(context.timers(), [this](Time) { start_next_quic(); }),
         tcp_race(context.timers(), [this](Time) { start_tcp(); }),
-        burial(context.timers(), [this](Time) { bury(); }) {
+        burial(context.timers(), [this](Time) { bury(); }),
+        departure(context.timers(), [this](Time) { leave(); }) {
     // A CONNECT tunnel carries no datagrams, so HTTP/3 is not among the choices there.
     if (outer && mode == TunnelMode::tcp && choice == HttpChoice::automatic) tcp_only = true;
   }
@@ -226,6 +227,21 @@ struct Link::Impl final : AttemptEvents {
     if (events.closed) events.closed();
   }
 
+  void close() {
+    shutting_down = true;
+    http::Connection& connection = ready_attempt->connection();
+    connection.close({ErrorKind::cancelled, "no longer needed"});
+    // Over TCP that waits for the peer's end of the stream as well.
+    if (connection.quic() == nullptr) departure.request();
+  }
+
+  void leave() {
+    if (ready_attempt == nullptr) return;
+    last_figures = figures_of(*ready_attempt);
+    ready_attempt = nullptr;
+    close_link();
+  }
+
   void end() {
     done = true;
     deadline.disarm();
@@ -273,6 +289,7 @@ struct Link::Impl final : AttemptEvents {
   bool tcp_started = false, done = false, shutting_down = false, only_early = false;
   Time started{}, ready_at{};
   net::Timer deadline, next_address, tcp_race, burial;
+  net::Deferred departure;
 };
 
 Link::Link(Context& context, Link* outer, const masque::ProxyTemplate* proxy, Peer peer, HttpChoice choice,
@@ -317,6 +334,10 @@ void Link::shutdown() {
     impl_->ready_attempt->connection().shutdown();
   else
     impl_->close_link();
+}
+
+void Link::close() {
+  impl_->close();
 }
 
 }  // namespace sallyport::client

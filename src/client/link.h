@@ -69,6 +69,8 @@ class Link {
   LinkFigures figures() const;
   /// Ends in order: open exchanges finish first, then `closed` is called.
   void shutdown();
+  /// Ends at once; `closed` or `failed` follows in a later turn. Only while it is ready.
+  void close();
 
  private:
   struct Impl;

@@ -11,6 +11,9 @@ namespace sallyport::client {
 namespace {
 
 constexpr Duration shutdown_patience = 1s;
+// A server that sent nothing for this long, and for this share of the run, before it ended, hangs.
+constexpr Duration shortest_hang = 1s;
+constexpr int hang_share = 4;
 
 std::string_view kind_name(ErrorKind kind) {
   switch (kind) {
@@ -50,9 +53,13 @@ struct Load::Impl {
   struct Slot final : http::ExchangeHandler {
     explicit Slot(Impl& owner, Line& on) : load(owner), line(on) {}
 
-    void on_response(http::Exchange&, const http::Response& head) override { status = head.status; }
+    void on_response(http::Exchange&, const http::Response& head) override {
+      status = head.status;
+      load.heard = load.context.timers().now();
+    }
     void on_body(http::Exchange& exchange, Bytes body) override {
       if (!load.closing) load.figures.bytes += body.size();
+      load.heard = load.context.timers().now();
       exchange.consume(body.size());
     }
     void on_end(http::Exchange&) override { whole = true; }
@@ -92,7 +99,7 @@ struct Load::Impl {
   }
 
   void start() {
-    started = context.timers().now();
+    started = heard = context.timers().now();
     if (options.duration.count() > 0) deadline.arm(started + options.duration);
     for (std::size_t i = 0; i < options.connections; ++i) {
       auto line = std::make_unique<Line>();
@@ -142,6 +149,7 @@ struct Load::Impl {
         return lost(line);
       }
       line.connection = *connection;
+      heard = context.timers().now();
       ++figures.connections;
       figures.connect.record(context.timers().now() - line.opened);
       if (figures.version.empty()) figures.version = http::to_string(line.connection->info().version);
@@ -192,7 +200,7 @@ struct Load::Impl {
     slot.busy = false;
     --busy;
     --slot.line.busy;
-    if (closing) return;  // what was under way when the time was over counts as nothing
+    if (closing) return;  // count_unanswered() has counted it
     if (why) {
       count_error(std::string(kind_name(why->kind)));
     } else if (!slot.whole) {
@@ -266,18 +274,19 @@ struct Load::Impl {
     requests_at_error = figures.requests;
   }
 
+  void arrive_until(Time now) {
+    for (; arrivals_left() && next_due() <= now; ++arrived) due.push_back(next_due());
+  }
+
   void arrive(Time now) {
-    while (more_due() && next_due() <= now) {
-      due.push_back(next_due());
-      ++arrived;
-    }
+    arrive_until(now);
     for (auto& line : lines)
       if (line->connection && !due.empty()) fill(*line);
     if (options.new_connections) open_lines();
-    if (more_due()) arrivals.arm(next_due());
+    if (!stopping && arrivals_left()) arrivals.arm(next_due());
   }
 
-  bool more_due() const { return !stopping && (options.requests == 0 || arrived < options.requests); }
+  bool arrivals_left() const { return options.requests == 0 || arrived < options.requests; }
   Time next_due() const {
     return started + Duration(static_cast<std::int64_t>(static_cast<double>(arrived) * 1e9 / options.rate));
   }
@@ -286,8 +295,31 @@ struct Load::Impl {
     if (std::exchange(stopping, true)) return;
     arrivals.disarm();
     deadline.disarm();
+    count_unanswered();
     measured();
     close_all();
+  }
+
+  /// What the server owes when the time is over. Left out, a server that stops answering would look as good
+  /// as it was before.
+  void count_unanswered() {
+    const Time now = context.timers().now();
+    if (options.rate > 0) arrive_until(now);
+    for (const Time since : due) count_unanswered(now - since);
+    for (const auto& line : lines) {
+      for (const auto& slot : line->slots)
+        if (slot->busy) count_unanswered(now - slot->due);
+      if (line->opening && options.new_connections && options.rate == 0) count_unanswered(now - line->opened);
+    }
+    if (figures.unanswered > 0 && now - heard >= std::max(shortest_hang, (now - started) / hang_share))
+      figures.errors["no answer"] += figures.unanswered;
+  }
+
+  void count_unanswered(Duration age) {
+    ++figures.unanswered;
+    figures.oldest_unanswered = std::max(figures.oldest_unanswered, age);
+    // Its latency is this or more. In a closed loop nobody said when it should have been sent.
+    if (options.rate > 0) figures.latency.record(age);
   }
 
   void measured() {
@@ -335,7 +367,7 @@ struct Load::Impl {
   std::uint64_t issued = 0, arrived = 0, requests_at_error = 0;
   std::size_t busy = 0, consecutive_failures = 0, remaining = 0;
   bool stopping = false, closing = false;
-  Time started{};
+  Time started{}, heard{};  // heard: something came from the server
   net::Timer arrivals, deadline, next_turn, patience;
 };
 

@@ -32,7 +32,10 @@ struct LoadFigures {
   std::uint64_t bytes = 0;                      ///< of bodies
   std::map<std::string, std::uint64_t> errors;  ///< by kind: "status 404", "timeout", ...
   std::string first_error;                      ///< of a connection, in words
+  /// With a rate also of what was unanswered at the end: as long as it had taken by then.
   LatencyHistogram latency, connect;
+  std::uint64_t unanswered = 0;  ///< due or under way when the time was over
+  Duration oldest_unanswered{};
   std::uint64_t connections = 0;  ///< that stood
   double seconds = 0;
   ProcessFigures process;

@@ -7,10 +7,6 @@ namespace sallyport::client {
 namespace json = boost::json;
 namespace {
 
-double to_ms(Duration d) {
-  return std::chrono::duration<double, std::milli>(d).count();
-}
-
 double cpu_seconds(const LoadFigures& f) {
   return f.process.cpu_user_seconds + f.process.cpu_system_seconds;
 }
@@ -48,6 +44,8 @@ std::string load_json(const LoadFigures& f) {
                                       {"mbps", a_second(f.bytes, f) * 8 / 1e6},
                                       {"seconds", f.seconds},
                                       {"errors", std::move(errors)},
+                                      {"unanswered", f.unanswered},
+                                      {"oldest_unanswered_ms", to_ms(f.oldest_unanswered)},
                                       {"latency", latency_json(f.latency)},
                                       {"connections", f.connections},
                                       {"connections_per_s", a_second(f.connections, f)},
@@ -73,6 +71,9 @@ std::string load_table(const LoadFigures& f) {
   latency_row(out, "connect", f.connect);
   for (const auto& [kind, count] : f.errors) fmt::format_to(to, "error: {}: {}\n", kind, count);
   if (f.errors.empty()) out += "no errors\n";
+  if (f.unanswered > 0)
+    fmt::format_to(to, "unanswered at the end: {}, the oldest for {:.3f} s\n", f.unanswered,
+                   to_ms(f.oldest_unanswered) / 1000);
   fmt::format_to(to, "this process: {:.2f} s CPU, {:.1f} MiB resident at most\n", cpu_seconds(f),
                  static_cast<double>(f.process.max_resident_kib) / 1024);
   return out;

@@ -1,20 +1,20 @@
 #include "client/origin_memory.h"
 
+#include "base/file.h"
 #include "http/alt_svc.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
 namespace sallyport::client {
 namespace json = boost::json;
+
+namespace {
+constexpr std::size_t largest_file = 16 * 1024 * 1024;
+}
 
 std::optional<bool> OriginMemory::http3(const std::string& origin, Seconds now) const {
   const auto found = entries_.find(origin);
@@ -45,15 +45,11 @@ void OriginMemory::note_alt_svc(const std::string& origin, std::uint16_t port, s
 }
 
 Result<> OriginMemory::load(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) {
-    if (errno == ENOENT) return {};
-    return fail(ErrorKind::file, fmt::format("cannot read '{}': {}", path, std::strerror(errno)));
-  }
-  std::ostringstream text;
-  text << file.rdbuf();
+  if (!file_exists(path)) return {};
+  const auto text = read_file(path, largest_file);
+  if (!text) return std::unexpected(text.error());
   boost::system::error_code wrong;
-  const json::value value = json::parse(text.str(), wrong);
+  const json::value value = json::parse(*text, wrong);
   if (wrong || !value.is_object())
     return fail(ErrorKind::file, fmt::format("'{}' is not a memory of origins; remove it", path));
   for (const auto& [origin, entry] : value.as_object()) {
@@ -71,14 +67,7 @@ Result<> OriginMemory::save(const std::string& path) const {
   json::object object;
   for (const auto& [origin, entry] : entries_)
     object[origin] = json::object{{"http3", entry.works}, {"until", entry.until}};
-  const std::string temporary = path + ".new";
-  std::ofstream file(temporary);
-  file << json::serialize(object) << '\n';
-  file.close();
-  std::error_code error;
-  if (file) std::filesystem::rename(temporary, path, error);
-  if (!file || error) return fail(ErrorKind::file, fmt::format("cannot write '{}'", path));
-  return {};
+  return write_file(path, json::serialize(object) + '\n', 0600, IfExists::replace);
 }
 
 }  // namespace sallyport::client

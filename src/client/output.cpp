@@ -1,21 +1,16 @@
 #include "client/output.h"
 
-#include "base/unique_fd.h"
+#include "base/file.h"
+#include "client/stream_output.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
+#include <optional>
 
 #include <boost/json.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 namespace sallyport::client {
@@ -44,75 +39,34 @@ std::vector<ByteRange> missing_ranges(const std::vector<ByteRange>& ranges, std:
   return missing;
 }
 
+std::uint64_t total_size(const std::vector<ByteRange>& ranges) {
+  std::uint64_t size = 0;
+  for (const ByteRange& range : ranges) size += range.size();
+  return size;
+}
+
 namespace {
 
-std::unexpected<Error> file_error(const std::string& what, const std::string& path) {
-  const int code = errno;
-  return fail(ErrorKind::file, fmt::format("cannot {} '{}': {}", what, path, std::strerror(code)),
-              static_cast<std::uint64_t>(code));
-}
+// Far more than a state of the most parts that may be asked for.
+constexpr std::size_t largest_state = 1024 * 1024;
 
-Result<> write_all(int fd, Bytes bytes, const std::string& path, const std::uint64_t* offset) {
-  std::uint64_t at = offset ? *offset : 0;
-  while (!bytes.empty()) {
-    const ssize_t n = offset ? ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(at))
-                             : ::write(fd, bytes.data(), bytes.size());
-    if (n < 0) {
-      if (errno == EINTR) continue;
-      if (errno == EAGAIN) {  // somebody's pipe that does not block
-        pollfd writable{fd, POLLOUT, 0};
-        ::poll(&writable, 1, -1);
-        continue;
-      }
-      return file_error("write to", path);
-    }
-    at += static_cast<std::uint64_t>(n);
-    bytes = bytes.subspan(static_cast<std::size_t>(n));
-  }
-  return {};
-}
-
-/// Standard output, a pipe, a device: bytes in order, nothing kept.
-class StreamOutput final : public Output {
- public:
-  StreamOutput(UniqueFd owned, int fd, std::string name)
-      : owned_(std::move(owned)), fd_(fd), name_(std::move(name)) {
-    // What goes to /dev/null need not go to the kernel first.
-    struct stat info{};
-    discard_ = ::fstat(fd_, &info) == 0 && S_ISCHR(info.st_mode) && info.st_rdev == makedev(1, 3);
-  }
-  bool seekable() const override { return discard_; }
-  bool gather_writes() const override { return !discard_; }
-  Result<> write_at(std::uint64_t, Bytes bytes) override {
-    if (discard_) return {};
-    return write_all(fd_, bytes, name_, nullptr);
-  }
-
- private:
-  UniqueFd owned_;
-  int fd_;
-  std::string name_;
-  bool discard_ = false;
-};
-
-std::string state_text(const PartState& state) {
+std::string state_text(const std::string& url, const PartState& state) {
   json::array done;
   for (const ByteRange& range : state.done) done.push_back(json::array{range.begin, range.end});
   return json::serialize(json::object{
-      {"url", state.url}, {"validator", state.validator}, {"size", state.size}, {"done", std::move(done)}});
+      {"url", url}, {"validator", state.validator}, {"size", state.size}, {"done", std::move(done)}});
 }
 
-PartState parse_state(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return {};
-  std::ostringstream text;
-  text << file.rdbuf();
+/// Nothing where the file is not there, makes no sense, or is of another URL.
+PartState parse_state(const std::string& path, const std::string& url) {
+  const auto text = read_file(path, largest_state);
+  if (!text) return {};
   boost::system::error_code error;
-  const json::value value = json::parse(text.str(), error);
+  const json::value value = json::parse(*text, error);
   if (error || !value.is_object()) return {};
-  PartState state;
   const json::object& object = value.as_object();
-  if (auto* url = object.if_contains("url"); url && url->is_string()) state.url = url->as_string();
+  if (auto* of = object.if_contains("url"); !of || !of->is_string() || of->as_string() != url) return {};
+  PartState state;
   if (auto* validator = object.if_contains("validator"); validator && validator->is_string())
     state.validator = validator->as_string();
   const auto number = [](const json::value* v) -> std::uint64_t {
@@ -131,41 +85,61 @@ PartState parse_state(const std::string& path) {
   return state;
 }
 
+std::uint64_t file_size(int fd) {
+  struct stat info{};
+  return ::fstat(fd, &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
+}
+
 class FileOutput final : public Output {
  public:
-  FileOutput(UniqueFd fd, std::string path, PartState earlier)
-      : fd_(std::move(fd)), path_(std::move(path)), earlier_(std::move(earlier)) {}
+  FileOutput(UniqueFd fd, std::string path, std::string url, PartState earlier)
+      : fd_(std::move(fd)),
+        path_(std::move(path)),
+        url_(std::move(url)),
+        earlier_(std::move(earlier)),
+        kept_(total_size(earlier_.done)),
+        begun_(!earlier_.done.empty()) {}
+
+  ~FileOutput() override {
+    // Nothing came, and nothing was there before.
+    if (!complete_ && file_size(fd_.get()) == 0) ::unlink(partial_path().c_str());
+  }
 
   bool seekable() const override { return true; }
   Result<> write_at(std::uint64_t offset, Bytes bytes) override {
+    if (!begun_)
+      if (auto emptied = truncate(); !emptied) return emptied;
     return write_all(fd_.get(), bytes, partial_path(), &offset);
   }
   PartState earlier() const override { return earlier_; }
+  std::uint64_t kept_bytes() const override { return kept_; }
 
   void note_progress(const PartState& state, bool now) override {
     const auto time = std::chrono::steady_clock::now();
-    if (!now && time - noted_ < std::chrono::seconds(1)) return;
+    if (!now && noted_ && time - *noted_ < std::chrono::seconds(1)) return;
     noted_ = time;
-    // Renamed into place, so that a cut leaves the old state or the new one.
-    const std::string temporary = state_path() + ".new";
-    std::ofstream(temporary) << state_text(state);
-    std::error_code ignored;
-    std::filesystem::rename(temporary, state_path(), ignored);
+    const std::string text = state_text(url_, state);
+    if (write_file(state_path(), text, 0644, IfExists::replace) || overwrite_state(text))
+      kept_ = total_size(state.done);
   }
 
   Result<> truncate() override {
+    begun_ = true;
     earlier_ = {};
-    std::error_code ignored;
-    std::filesystem::remove(state_path(), ignored);
+    kept_ = 0;
+    noted_.reset();
+    ::unlink(state_path().c_str());
     if (::ftruncate(fd_.get(), 0) != 0) return file_error("empty", partial_path());
     return {};
   }
 
   Result<> complete() override {
+    if (!begun_)  // an empty resource
+      if (auto emptied = truncate(); !emptied) return emptied;
     if (::rename(partial_path().c_str(), path_.c_str()) != 0)
       return file_error("rename the finished", partial_path());
-    std::error_code ignored;
-    std::filesystem::remove(state_path(), ignored);
+    complete_ = true;
+    ::unlink(state_path().c_str());
     return {};
   }
 
@@ -174,16 +148,35 @@ class FileOutput final : public Output {
  private:
   std::string state_path() const { return path_ + ".part.json"; }
 
+  /// On a full disk there is no room for a second file, but in the first one's blocks. Blanks fill up what
+  /// a longer state left.
+  bool overwrite_state(std::string text) const {
+    const UniqueFd fd(::open(state_path().c_str(), O_WRONLY | O_CLOEXEC));
+    if (!fd) return false;
+    struct stat info{};
+    if (::fstat(fd.get(), &info) != 0) return false;
+    text.resize(std::max(text.size(), static_cast<std::size_t>(info.st_size)), ' ');
+    // Cut in the middle, neither state would be left.
+    constexpr std::size_t block_unit = 512;
+    if (text.size() > static_cast<std::size_t>(info.st_blocks) * block_unit) return false;
+    const std::uint64_t start = 0;
+    return write_all(fd.get(), as_bytes(text), state_path(), &start).has_value();
+  }
+
   UniqueFd fd_;
-  std::string path_;
+  std::string path_, url_;
   PartState earlier_;
-  std::chrono::steady_clock::time_point noted_ = std::chrono::steady_clock::now();
+  std::uint64_t kept_;  // by the state on disk
+  std::optional<std::chrono::steady_clock::time_point> noted_;
+  bool begun_;  // what is in the file belongs to this download
+  bool complete_ = false;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Output>> open_output(const std::string& path, const std::string& url, bool resume) {
-  if (path == "-") return std::make_unique<StreamOutput>(UniqueFd{}, STDOUT_FILENO, "standard output");
+Result<std::unique_ptr<Output>> open_output(const std::string& path, const std::string& url, bool resume,
+                                            net::EventLoop* loop) {
+  if (path == "-") return make_stream_output({}, STDOUT_FILENO, "standard output", loop);
   struct stat info{};
   if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
     if (S_ISDIR(info.st_mode))
@@ -191,24 +184,16 @@ Result<std::unique_ptr<Output>> open_output(const std::string& path, const std::
     UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
     if (fd.get() < 0) return file_error("open", path);
     const int raw = fd.get();
-    return std::make_unique<StreamOutput>(std::move(fd), raw, path);
+    return make_stream_output(std::move(fd), raw, path, loop);
   }
   PartState earlier;
-  if (resume) {
-    earlier = parse_state(path + ".part.json");
-    if (earlier.url != url) earlier = {};
-  }
+  if (resume) earlier = parse_state(path + ".part.json", url);
   const std::string partial = path + ".part";
-  // A state that nobody goes on with must not be taken for one of what comes now.
-  if (std::error_code ignored; earlier.done.empty()) std::filesystem::remove(path + ".part.json", ignored);
-  const int flags = O_RDWR | O_CREAT | O_CLOEXEC | (earlier.done.empty() ? O_TRUNC : 0);
-  UniqueFd fd(::open(partial.c_str(), flags, 0644));
+  UniqueFd fd(::open(partial.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   if (fd.get() < 0) return file_error("write to", partial);
   // The state may promise more than the file holds (a disk that filled up, a crash): believe the file.
-  if (::fstat(fd.get(), &info) == 0)
-    std::erase_if(earlier.done,
-                  [&](const ByteRange& r) { return r.end > static_cast<std::uint64_t>(info.st_size); });
-  return std::make_unique<FileOutput>(std::move(fd), path, std::move(earlier));
+  std::erase_if(earlier.done, [size = file_size(fd.get())](const ByteRange& r) { return r.end > size; });
+  return std::make_unique<FileOutput>(std::move(fd), path, url, std::move(earlier));
 }
 
 }  // namespace sallyport::client

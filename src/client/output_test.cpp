@@ -1,11 +1,15 @@
 #include "client/output.h"
 
+#include "base/folder_for_test.h"
 #include "client/content_range.h"
+#include "client/stream_output.h"
+#include "net/event_loop.h"
 
+#include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
+#include <thread>
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -14,25 +18,6 @@ namespace sallyport::client {
 namespace {
 
 using testing::ElementsAre;
-
-class Folder {
- public:
-  Folder() {
-    path_ = std::filesystem::temp_directory_path() / ("sallyport-output-" + std::to_string(::getpid()));
-    std::filesystem::create_directories(path_);
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
-
-std::string content(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
 
 TEST(ByteRanges, JoinsWhatTouchesAndKeepsOrder) {
   std::vector<ByteRange> ranges;
@@ -65,27 +50,29 @@ TEST(ContentRange, TakesOnlyWhatTheRfcAllows) {
 }
 
 TEST(Output, TakesItsNameOnlyWhenWhole) {
-  Folder folder;
+  const FolderForTest folder;
   auto output = open_output(folder / "file", "https://a/", false);
   ASSERT_TRUE(output) << output.error().message;
   ASSERT_TRUE((*output)->write_at(3, as_bytes("def")));
   ASSERT_TRUE((*output)->write_at(0, as_bytes("abc")));
   EXPECT_FALSE(std::filesystem::exists(folder / "file"));
   ASSERT_TRUE((*output)->complete());
-  EXPECT_EQ(content(folder / "file"), "abcdef");
+  EXPECT_EQ(folder.content("file"), "abcdef");
   EXPECT_FALSE(std::filesystem::exists(folder / "file.part"));
 }
 
 TEST(Output, RemembersWhereItStoppedForTheSameUrlOnly) {
-  Folder folder;
+  const FolderForTest folder;
   {
     auto output = open_output(folder / "file", "https://a/", false);
     ASSERT_TRUE((*output)->write_at(0, as_bytes("abc")));
-    (*output)->note_progress({"https://a/", "\"tag\"", 6, {{0, 3}}}, true);
+    (*output)->note_progress({"\"tag\"", 6, {{0, 3}}}, true);
+    EXPECT_EQ((*output)->kept_bytes(), 3u);
   }
   {
-    auto other = open_output(folder / "other", "https://b/", true);
+    auto other = open_output(folder / "file", "https://b/", true);
     EXPECT_TRUE((*other)->earlier().done.empty());
+    EXPECT_EQ((*other)->kept_bytes(), 0u);
   }
   auto output = open_output(folder / "file", "https://a/", true);
   const PartState state = (*output)->earlier();
@@ -94,19 +81,121 @@ TEST(Output, RemembersWhereItStoppedForTheSameUrlOnly) {
   EXPECT_THAT(state.done, ElementsAre(ByteRange{0, 3}));
   ASSERT_TRUE((*output)->write_at(3, as_bytes("def")));
   ASSERT_TRUE((*output)->complete());
-  EXPECT_EQ(content(folder / "file"), "abcdef");
+  EXPECT_EQ(folder.content("file"), "abcdef");
   EXPECT_FALSE(std::filesystem::exists(folder / "file.part.json"));
 }
 
 TEST(Output, DoesNotBelieveAStateThatPromisesMoreThanTheFileHolds) {
-  Folder folder;
+  const FolderForTest folder;
   {
     auto output = open_output(folder / "file", "https://a/", false);
     ASSERT_TRUE((*output)->write_at(0, as_bytes("abc")));
-    (*output)->note_progress({"https://a/", "\"tag\"", 6, {{0, 3}, {4, 6}}}, true);
+    (*output)->note_progress({"\"tag\"", 6, {{0, 3}, {4, 6}}}, true);
   }
   auto output = open_output(folder / "file", "https://a/", true);
   EXPECT_THAT((*output)->earlier().done, ElementsAre(ByteRange{0, 3}));
+}
+
+TEST(Output, TouchesWhatIsThereOnlyWhenSomethingComes) {
+  const FolderForTest folder;
+  {
+    auto output = open_output(folder / "file", "https://a/", false);
+    ASSERT_TRUE((*output)->write_at(0, as_bytes("abcdef")));
+    (*output)->note_progress({"\"tag\"", 9, {{0, 6}}}, true);
+  }
+  {
+    auto nothing_came = open_output(folder / "file", "https://a/", false);
+  }
+  EXPECT_EQ(folder.content("file.part"), "abcdef");
+  EXPECT_EQ((*open_output(folder / "file", "https://a/", true))->kept_bytes(), 6u);
+  auto output = open_output(folder / "file", "https://a/", false);
+  ASSERT_TRUE((*output)->write_at(0, as_bytes("x")));
+  EXPECT_EQ(folder.content("file.part"), "x");
+  EXPECT_FALSE(std::filesystem::exists(folder / "file.part.json"));
+}
+
+TEST(Output, LeavesNothingWhereNothingCame) {
+  const FolderForTest folder;
+  {
+    auto output = open_output(folder / "file", "https://a/", false);
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder / "file.part"));
+  auto empty = open_output(folder / "file", "https://a/", false);
+  ASSERT_TRUE((*empty)->complete());
+  empty->reset();
+  EXPECT_EQ(std::filesystem::file_size(folder / "file"), 0u);
+}
+
+TEST(Output, WritesItsStateInPlaceWhereThereIsNoRoomForASecondFile) {
+  const FolderForTest folder;
+  auto output = open_output(folder / "file", "https://a/", false);
+  ASSERT_TRUE((*output)->write_at(0, as_bytes(std::string(3000, 'x'))));
+  (*output)->note_progress({"\"tag\"", 9000, {{0, 1}, {2, 3}, {4, 5}}}, true);
+  // A folder under the name of the next state's file stands for the full disk.
+  const std::string next = folder / ("file.part.json.part-" + std::to_string(::getpid()));
+  std::filesystem::create_directories(next + "/x");
+  (*output)->note_progress({"\"tag\"", 9000, {{0, 6}}}, true);
+  EXPECT_EQ((*output)->kept_bytes(), 6u);
+  EXPECT_THAT((*open_output(folder / "file", "https://a/", true))->earlier().done,
+              ElementsAre(ByteRange{0, 6}));
+  // Where there is no room for that either, the last one stays.
+  PartState large{"\"tag\"", 9000, {}};
+  for (std::uint64_t i = 0; i < 1000; ++i) large.done.push_back({3 * i, 3 * i + 2});
+  (*output)->note_progress(large, true);
+  EXPECT_EQ((*output)->kept_bytes(), 6u);
+  EXPECT_THAT((*open_output(folder / "file", "https://a/", true))->earlier().done,
+              ElementsAre(ByteRange{0, 6}));
+}
+
+TEST(Output, ASlowReaderOfAPipeHoldsUpNobody) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const UniqueFd reader(ends[0]);
+  net::EventLoop loop;
+  auto output = make_stream_output(UniqueFd(ends[1]), ends[1], "a pipe", &loop);
+  int drained = 0;
+  output->set_drained_handler([&] {
+    ++drained;
+    loop.stop();
+  });
+  const std::string sent(1024 * 1024, 'x');
+  ASSERT_TRUE(output->write_at(0, as_bytes(sent)));
+  EXPECT_GT(output->queued_bytes(), 0u);
+  EXPECT_FALSE(output->seekable());
+  EXPECT_EQ(::fcntl(ends[1], F_GETFL) & O_NONBLOCK, 0) << "others may write there too";
+  std::string received;
+  std::thread reading([&] {
+    std::vector<char> buffer(64 * 1024);
+    while (received.size() < sent.size()) {
+      const ssize_t n = ::read(reader.get(), buffer.data(), buffer.size());
+      if (n <= 0) break;
+      received.append(buffer.data(), static_cast<std::size_t>(n));
+    }
+  });
+  loop.run();
+  reading.join();
+  EXPECT_EQ(drained, 1);
+  EXPECT_EQ(output->queued_bytes(), 0u);
+  EXPECT_EQ(received, sent);
+  EXPECT_TRUE(output->complete());
+}
+
+TEST(Output, SaysThatThePipesReaderIsGone) {
+  ::signal(SIGPIPE, SIG_IGN);
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  UniqueFd reader(ends[0]);
+  net::EventLoop loop;
+  auto output = make_stream_output(UniqueFd(ends[1]), ends[1], "a pipe", &loop);
+  output->set_drained_handler([&] { loop.stop(); });
+  ASSERT_TRUE(output->write_at(0, as_bytes(std::string(1024 * 1024, 'x'))));
+  reader.reset();
+  loop.run();
+  EXPECT_EQ(output->queued_bytes(), 0u);
+  const auto written = output->write_at(0, {});
+  ASSERT_FALSE(written);
+  EXPECT_THAT(written.error().message, testing::HasSubstr("a pipe"));
+  EXPECT_FALSE(output->complete());
 }
 
 TEST(Output, SaysWhichFileAndWhy) {

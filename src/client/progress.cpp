@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include <fmt/format.h>
 #include <sys/ioctl.h>
@@ -28,20 +29,24 @@ ProgressBar::ProgressBar(net::Timers& timers, std::function<Progress()> sample)
 void ProgressBar::start() {
   if (!terminal_) return;
   started_ = timers_.now();
-  first_bytes_ = sample_().bytes;
   tick_.arm(started_ + interval);
 }
 
 void ProgressBar::stop() {
-  if (!tick_.armed()) return;
   tick_.disarm();
-  std::fputs("\r\033[K", stderr);
+  if (std::exchange(drawn_, false)) std::fputs("\r\033[K", stderr);
 }
 
 void ProgressBar::draw(Time now) {
-  const Progress p = sample_();
-  const double seconds = std::chrono::duration<double>(now - started_).count();
-  const double rate = seconds > 0 ? static_cast<double>(p.bytes - first_bytes_) / seconds : 0;
+  const double elapsed = std::chrono::duration<double>(now - started_).count();
+  fmt::print(stderr, "\r{}\033[K", progress_line(sample_(), elapsed, terminal_width() - 1));
+  std::fflush(stderr);
+  drawn_ = true;
+  tick_.arm(now + interval);
+}
+
+std::string progress_line(const Progress& p, double elapsed, std::size_t width) {
+  const double rate = elapsed > 0 ? static_cast<double>(p.received) / elapsed : 0;
   constexpr double mib = 1024.0 * 1024;
   std::string tail = fmt::format(" {:.1f} MiB  {:.1f} MiB/s", static_cast<double>(p.bytes) / mib, rate / mib);
   std::string bar;
@@ -54,11 +59,8 @@ void ProgressBar::draw(Time now) {
     bar = fmt::format("{:3.0f}% [{}{}]", part * 100, std::string(full, '#'), std::string(cells - full, '.'));
   }
   std::string line = p.label + " " + bar + tail;
-  const std::size_t width = terminal_width() - 1;
   if (line.size() > width) line.resize(width);
-  fmt::print(stderr, "\r{}\033[K", line);
-  std::fflush(stderr);
-  tick_.arm(now + interval);
+  return line;
 }
 
 }  // namespace sallyport::client

@@ -9,9 +9,13 @@
 namespace sallyport::client {
 
 struct Progress {
-  std::uint64_t bytes = 0, size = 0;  ///< size 0: unknown
+  std::uint64_t received = 0;         ///< in this run, of everything
+  std::uint64_t bytes = 0, size = 0;  ///< there, and in all, of what runs now; size 0: unknown
   std::string label;
 };
+
+/// The bar's text after `elapsed` seconds, in `width` columns.
+std::string progress_line(const Progress& progress, double elapsed, std::size_t width);
 
 class ProgressBar {
  public:
@@ -28,8 +32,7 @@ class ProgressBar {
   std::function<Progress()> sample_;
   net::Timer tick_;
   Time started_{};
-  std::uint64_t first_bytes_ = 0;
-  bool terminal_;
+  bool terminal_, drawn_ = false;
 };
 
 }  // namespace sallyport::client

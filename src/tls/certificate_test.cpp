@@ -1,16 +1,15 @@
 #include "tls/certificate.h"
 
 #include "base/file.h"
+#include "base/folder_for_test.h"
 #include "tls/credentials.h"
 #include "tls/gnutls_handles.h"
 #include "tls/names.h"
 
 #include <ctime>
-#include <filesystem>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 namespace sallyport::tls {
 namespace {
@@ -18,19 +17,14 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-/// A folder that goes with the test.
 class Certificates : public testing::Test {
  protected:
-  Certificates() {
-    std::string pattern = testing::TempDir() + "certificatesXXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~Certificates() override { std::filesystem::remove_all(folder_); }
   std::string write(const std::string& name, std::string_view content) {
     EXPECT_TRUE(write_file(folder_ + "/" + name, content, 0600, IfExists::replace));
     return folder_ + "/" + name;
   }
-  std::string folder_;
+  const FolderForTest temporary_;
+  const std::string folder_ = temporary_.path();
 };
 
 TEST(SelfSigned, CoversItsNamesAndAddressesForTheTimeAskedFor) {

@@ -1,4 +1,5 @@
 #include "base/file.h"
+#include "base/folder_for_test.h"
 #include "tls/gnutls_handles.h"
 #include "tls/test_link.h"
 
@@ -8,7 +9,6 @@
 #include <gmock/gmock.h>
 #include <gnutls/x509.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 namespace sallyport::tls {
 namespace {
@@ -173,12 +173,6 @@ TEST(Sni, ChoosesTheCertificate) {
 
 class Verification : public testing::Test {
  protected:
-  Verification() {
-    std::string pattern = testing::TempDir() + "verifyXXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~Verification() override { std::filesystem::remove_all(folder_); }
-
   std::shared_ptr<const Trust> trust(const KeyPair& pair) {
     const std::string path = folder_ + "/ca.pem";
     EXPECT_TRUE(write_file(path, pair.certificate_pem, 0600, IfExists::replace));
@@ -198,7 +192,8 @@ class Verification : public testing::Test {
     return link.client_error->message;
   }
 
-  std::string folder_;
+  const FolderForTest temporary_;
+  const std::string folder_ = temporary_.path();
 };
 
 TEST_F(Verification, TakesASelfSignedCertificateThatItWasGiven) {

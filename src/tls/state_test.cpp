@@ -1,16 +1,14 @@
 // What is remembered between connections: a client's session cache, a server's secret, and its record of
 // 0-RTT.
 #include "base/file.h"
+#include "base/folder_for_test.h"
 #include "base/hex.h"
 #include "tls/replay_guard.h"
 #include "tls/server_secret.h"
 #include "tls/session_cache.h"
 
-#include <filesystem>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
 namespace sallyport::tls {
@@ -22,14 +20,9 @@ using testing::IsEmpty;
 
 class Remembering : public testing::Test {
  protected:
-  Remembering() {
-    std::string pattern = testing::TempDir() + "rememberXXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
-    path_ = folder_ + "/state";
-  }
-  ~Remembering() override { std::filesystem::remove_all(folder_); }
   void write(std::string_view content) { EXPECT_TRUE(write_file(path_, content, 0600, IfExists::replace)); }
-  std::string folder_, path_;
+  const FolderForTest folder_;
+  const std::string path_ = folder_ / "state";
 };
 
 TEST_F(Remembering, SessionsAcrossRuns) {
@@ -79,7 +72,7 @@ TEST_F(Remembering, ForgetsTheOriginStoredLongestAgo) {
 
 TEST_F(Remembering, AMissingCacheIsEmptyAndADamagedOneSaysWhere) {
   SessionCache cache;
-  EXPECT_TRUE(cache.load(folder_ + "/none"));
+  EXPECT_TRUE(cache.load(folder_ / "none"));
   write("something else\n");
   EXPECT_THAT(cache.load(path_).error().message, HasSubstr(path_ + " is not a session cache"));
   for (const std::string_view line : {"a AQ==", "a AQ== - - - -", "a !! - - -", " - - - -", "a"}) {
@@ -106,7 +99,7 @@ TEST_F(Remembering, SecretsDeriveTheSameKeysFromTheSameFile) {
 TEST_F(Remembering, ShortSecretsAreRefused) {
   write(std::string(31, 'x'));
   EXPECT_THAT(ServerSecret::from_file(path_).error().message, HasSubstr(path_ + " has 31 bytes"));
-  EXPECT_FALSE(ServerSecret::from_file(folder_ + "/none"));
+  EXPECT_FALSE(ServerSecret::from_file(folder_ / "none"));
 }
 
 std::array<std::uint8_t, 32> binder(std::uint64_t n) {

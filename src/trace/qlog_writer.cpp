@@ -17,6 +17,9 @@ namespace {
 // A ring at half wakes the thread earlier; otherwise a file is never further behind than this.
 constexpr Duration interval = 100ms;
 constexpr std::size_t flush_at = 256 * 1024;
+// Records of one connection that are taken before the next one's: one that records faster than this thread
+// writes must not make all others' rings overflow.
+constexpr std::size_t most_at_once = 256 * 1024;
 // Files of one connection ID that exist already: a client chooses its ID, and may choose the same one again
 // and again.
 constexpr unsigned max_same_name = 1000;
@@ -103,8 +106,8 @@ std::unique_ptr<Recorder> QlogWriter::start(QlogIdentity identity, std::size_t r
 
 void QlogWriter::run() {
   std::vector<std::unique_ptr<Open>> open;
-  for (;;) {
-    alarm_->wait(open.empty() ? Duration::zero() : interval);
+  for (bool more = false;;) {
+    if (!more) alarm_->wait(open.empty() ? Duration::zero() : interval);
     const bool last_round = stopping_.load(std::memory_order_acquire);
     std::vector<std::shared_ptr<ConnectionLog>> started;
     {
@@ -112,15 +115,26 @@ void QlogWriter::run() {
       started.swap(started_);
     }
     for (auto& log : started) open.push_back(std::make_unique<Open>(std::move(log), folder_));
-    std::erase_if(open, [this](const std::unique_ptr<Open>& each) { return drain(*each); });
-    if (last_round) return;
+    more = false;
+    std::erase_if(open, [&](const std::unique_ptr<Open>& each) {
+      const Left left = drain(*each);
+      more = more || left == Left::more;
+      return left == Left::closed;
+    });
+    if (last_round && !more) return;
   }
 }
 
-bool QlogWriter::drain(Open& open) {
+QlogWriter::Left QlogWriter::drain(Open& open) {
   // Before the ring is read: what was recorded before it closed is then seen.
   const bool closed = open.log->closed.load(std::memory_order_acquire);
+  std::size_t taken = 0;
   for (Bytes record = open.log->ring.front(); !record.empty(); record = open.log->ring.front()) {
+    if (taken >= most_at_once) {
+      flush(open);
+      return Left::more;
+    }
+    taken += record.size();
     begin(open);
     open.last_time = load_record<RecordHead>(record).time;
     open.serializer.append(record, buffer_);
@@ -134,7 +148,7 @@ bool QlogWriter::drain(Open& open) {
     open.serializer.append_gap(open.last_time, dropped, buffer_);
   }
   if (!buffer_.empty()) flush(open);
-  return closed;
+  return closed ? Left::closed : Left::nothing;
 }
 
 void QlogWriter::begin(Open& open) {

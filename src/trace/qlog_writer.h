@@ -42,8 +42,9 @@ class QlogWriter {
  private:
   struct Open;
   void run();
-  /// Whether this log is done with.
-  bool drain(Open& open);
+  enum class Left : std::uint8_t { more, nothing, closed };
+  /// Writes a bounded part of what is in the ring.
+  Left drain(Open& open);
   /// Puts first into an empty buffer what a file needs before its next record.
   void begin(Open& open);
   void flush(Open& open);

@@ -1,9 +1,12 @@
 """`sallyport bench` as a process: what it reports is what the gateway counted, and its exit status tells whether all went well."""
 
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
+import time
 import unittest
 import urllib.request
 
@@ -71,6 +74,20 @@ class Bench(unittest.TestCase):
                 figures, _ = self.bench("--http", http, "-t", 1, "-c", 2, "-m", 2, path="large.bin")
                 self.assertEqual(figures["errors"], {})
                 self.assertLess(figures["seconds"], 2)
+
+    def test_a_server_that_hangs_is_not_hidden(self):
+        gateway = self.lab.gateway("--files", self.lab.folder / "site", name="hanging")
+        command = [SALLYPORT, "bench", "--json", "--ca", self.ca, "--http", "h2", "--rate", "50", "-t", "4", f"{gateway.url}/k.bin"]
+        child = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(1)
+        os.kill(gateway.pid, signal.SIGSTOP)
+        self.addCleanup(os.kill, gateway.pid, signal.SIGCONT)
+        figures = json.loads(child.communicate(timeout=60)[0])
+        self.assertEqual(child.returncode, 1)
+        self.assertEqual(figures["errors"], {"no answer": figures["unanswered"]})
+        self.assertGreater(figures["unanswered"], 50)
+        self.assertEqual(figures["latency"]["count"], figures["requests"] + figures["unanswered"])
+        self.assertGreater(figures["latency"]["p99_ms"], 1000)
 
     def test_errors_by_kind(self):
         figures, _ = self.bench("-n", 20, path="nothing", status=1)

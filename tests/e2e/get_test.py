@@ -1,9 +1,15 @@
 """`sallyport get` and `sallyport gateway` as processes: downloads on every version, direct and through hops, and what goes wrong."""
 
+import http.server
 import json
 import os
+import pty
+import re
+import select
 import signal
+import ssl
 import subprocess
+import threading
 import time
 import unittest
 from pathlib import Path
@@ -16,6 +22,58 @@ SIZE = 24 << 20
 
 def sallyport(*arguments, timeout=60, prefix=()):
     return subprocess.run([*prefix, SALLYPORT, *map(str, arguments)], capture_output=True, text=True, timeout=timeout)
+
+
+class PoorServer:
+    """HTTP/1.1 over TLS that ends the connection after every answer, and answers slowly in pieces until .whole is set."""
+
+    def __init__(self, lab, content, redirect=False):
+        server = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def do_GET(self):
+                if redirect and self.path != "/target":
+                    self.send_response(302)
+                    self.send_header("location", "/target")
+                    self.send_header("content-length", "0")
+                    return self.end_headers()
+                wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("range", ""))
+                first, last = (int(wanted[1]), min(int(wanted[2]), len(content) - 1)) if wanted else (0, len(content) - 1)
+                self.send_response(206 if wanted else 200)
+                if wanted:
+                    self.send_header("content-range", f"bytes {first}-{last}/{len(content)}")
+                self.send_header("etag", '"1"')
+                self.send_header("content-length", str(last - first + 1))
+                self.send_header("connection", "close")
+                self.end_headers()
+                body = content[first:last + 1]
+                if not server.whole.is_set():
+                    body, rest = body[:len(body) // 3], body[len(body) // 3:]
+                    self.wfile.write(body)
+                    server.whole.wait(20)
+                    body = rest
+                self.wfile.write(body)
+
+        self.whole = threading.Event()
+        self.whole.set()
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.handle_error = lambda *_: None  # a client that leaves is what is tested
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*lab.certificate())
+        context.set_alpn_protocols(["http/1.1"])
+        self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        self.url = f"https://127.0.0.1:{self.http.server_port}"
+
+    def close(self):
+        self.whole.set()
+        self.http.shutdown()
+        self.http.server_close()
 
 
 class Downloads(unittest.TestCase):
@@ -68,12 +126,14 @@ class Downloads(unittest.TestCase):
             with self.subTest(via_http=http):
                 links = self.get("--http", "h3", "--via-http", http, *self.via(1))["links"]
                 self.assertEqual(links[-1]["http_version"], "HTTP/3")
-                self.assertNotEqual(links[0]["http_version"], "HTTP/3")
+                self.assertEqual(links[0]["http_version"], {"h2": "HTTP/2", "h1": "HTTP/1.1"}[http])
 
     def test_connect_carries_tls(self):
         for via_http in ("h3", "h2", "h1"):
             with self.subTest(via_http=via_http):
-                self.assertEqual(self.get("--mode", "tcp", "--via-http", via_http, *self.via(1))["links"][-1]["http_version"], "HTTP/2")
+                links = self.get("--mode", "tcp", "--via-http", via_http, *self.via(1))["links"]
+                versions = {"h3": "HTTP/3", "h2": "HTTP/2", "h1": "HTTP/1.1"}
+                self.assertEqual([link["http_version"] for link in links], [versions[via_http], "HTTP/2"])
 
     def test_split_by_ranges(self):
         figures = self.get("-n", "8")
@@ -158,7 +218,148 @@ class Downloads(unittest.TestCase):
         self.assertIn("CLIENT_TRAFFIC_SECRET_0", keys.read_text())
         done = sallyport("trace", "summary", "--json", *logs)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("rtt", done.stdout)
+        for connection in json.loads(done.stdout):
+            self.assertGreater(connection["rtt"]["min_ms"], 0)
+            self.assertGreater(connection["received"]["packets"], 0)
+
+    def interrupted(self, server, target, *arguments):
+        """Runs `get`, stops it when a part of the file is there, and returns its words."""
+        server.whole.clear()
+        command = [SALLYPORT, "get", "--no-cache", "--ca", self.lab.certificate()[0], "--http", "h1", "-o", target, *arguments]
+        child = subprocess.Popen([str(c) for c in command], stderr=subprocess.PIPE, text=True)
+        state = Path(f"{target}.part.json")
+        end = time.monotonic() + 20
+        while time.monotonic() < end and not state.exists():
+            time.sleep(0.005)
+        child.send_signal(signal.SIGINT)
+        words = child.communicate(timeout=20)[1]
+        server.whole.set()
+        self.assertEqual(child.returncode, 1, words)
+        return words
+
+    def test_resumes_through_a_redirect(self):
+        content = os.urandom(3_000_000)
+        server = PoorServer(self.lab, content, redirect=True)
+        self.addCleanup(server.close)
+        target = self.lab.folder / "redirected.bin"
+        words = self.interrupted(server, target, "-L", f"{server.url}/start")
+        kept = int(re.search(r"(\d+) bytes are kept", words)[1])
+        self.assertGreater(kept, 0)
+        transfer = self.lab.get_json("--http", "h1", "-L", "--resume", "-o", target, f"{server.url}/start")["transfers"][0]
+        self.assertEqual((transfer["resumed_bytes"], transfer["bytes"]), (kept, len(content) - kept))
+        self.assertEqual(target.read_bytes(), content)
+
+    def test_splits_with_a_server_that_closes_after_each_answer(self):
+        content = os.urandom(3_000_000)
+        server = PoorServer(self.lab, content)
+        self.addCleanup(server.close)
+        target = self.lab.folder / "closing.bin"
+        figures = self.lab.get_json("--http", "h1", "-n", "4", "-o", target, f"{server.url}/x")
+        self.assertGreaterEqual(figures["transfers"][0]["requests"], 5)
+        self.assertEqual(target.read_bytes(), content)
+
+    def test_a_failure_touches_nothing(self):
+        target = self.lab.folder / "untouched.bin"
+        part, state = Path(f"{target}.part"), Path(f"{target}.part.json")
+        for url in (f"{self.origin.url}/nothing", "https://127.0.0.1:9/"):
+            with self.subTest(url=url):
+                self.lab.get_json("--timeout", "1", "-o", target, url, expect=1)
+                self.assertFalse(part.exists())
+                part.write_text("old")
+                state.write_text("{}")
+                self.lab.get_json("--timeout", "1", "-o", target, url, expect=1)
+                self.assertEqual((part.read_text(), state.read_text()), ("old", "{}"))
+                part.unlink()
+                state.unlink()
+
+    def test_a_full_disk_keeps_what_fits(self):
+        if os.geteuid() != 0:
+            self.skipTest("a small disk needs root")
+        disk = self.lab.folder / "disk"
+        disk.mkdir()
+        harness.run("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk)
+        self.addCleanup(subprocess.run, ["umount", "-l", disk])
+        content = os.urandom(3_000_000)
+        (self.site / "three.bin").write_bytes(content)
+        target = disk / "f"
+        command = ["get", "--no-cache", "--ca", self.lab.certificate()[0], "-o", target, f"{self.origin.url}/three.bin"]
+        done = sallyport(*command)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("No space left on device", done.stderr)
+        kept = int(re.search(r"(\d+) bytes are kept", done.stderr)[1])
+        self.assertGreater(kept, 1_500_000)
+        self.assertLessEqual(kept, 2 << 20)
+        harness.run("mount", "-o", "remount,size=8m", disk)
+        done = sallyport(*command, "--resume", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(json.loads(done.stdout)["transfers"][0]["resumed_bytes"], kept)
+        self.assertEqual(target.read_bytes(), content)
+
+    def test_a_body_on_a_terminal_is_not_drawn_over(self):
+        (self.site / "line").write_text("no newline at end")
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        command = [SALLYPORT, "get", "--no-cache", "--ca", self.lab.certificate()[0], f"{self.origin.url}/line"]
+        done = subprocess.run([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, timeout=60)
+        os.close(theirs)
+        seen = b""
+        try:
+            while more := os.read(ours, 4096):
+                seen += more
+        except OSError:  # the other end is closed
+            pass
+        self.assertEqual((done.returncode, seen), (0, b"no newline at end"))
+
+    def test_a_slow_reader_of_the_output_is_waited_for(self):
+        for http in ("h3", "h2", "h1"):
+            with self.subTest(http=http):
+                command = [SALLYPORT, "get", "--no-cache", "--ca", self.lab.certificate()[0], "--http", http, "--stall-timeout", "1",
+                           f"{self.origin.url}/file.bin"]
+                child = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                select.select([child.stdout], [], [], 20)
+                time.sleep(2.5)  # far over the stall timeout
+                body, words = child.communicate(timeout=60)
+                self.assertEqual((child.returncode, words), (0, b""))
+                self.assertEqual(body, (self.site / "file.bin").read_bytes())
+
+    def test_says_who_fell_silent(self):
+        for silent in ("hop", "origin"):
+            with self.subTest(silent=silent):
+                hop = self.lab.gateway("--masque", "udp", "--allow", "127.0.0.0/8", name="hop-to-stop")
+                origin = self.lab.gateway("--files", self.site, name="origin-to-stop")
+                command = [SALLYPORT, "get", "--no-cache", "--ca", self.lab.certificate()[0], "--http", "h3", "--stall-timeout", "3",
+                           "--via", hop.url, f"{origin.url}/file.bin"]
+                child = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                select.select([child.stdout], [], [], 20)  # it has begun, and waits for us
+                stopped = hop if silent == "hop" else origin
+                os.kill(stopped.pid, signal.SIGSTOP)
+                self.addCleanup(os.kill, stopped.pid, signal.SIGCONT)
+                words = child.communicate(timeout=60)[1].decode()
+                self.assertEqual(child.returncode, 1)
+                self.assertEqual(len(words.splitlines()), 1, words)
+                if silent == "hop":
+                    self.assertIn(f"hop 1 (127.0.0.1:{hop.port}): nothing came from it", words)
+                else:
+                    self.assertIn("nothing came from 127.0.0.1", words)
+                    self.assertNotIn("hop", words)
+
+    def test_the_stall_timeout_is_what_the_connections_keep(self):
+        folder = self.lab.folder / "patient"
+        self.get("--http", "h3", *self.via(1), "--stall-timeout", "90", "--qlog", folder)
+        for log in folder.glob("*_client.sqlog"):
+            ours = [e["data"] for e in map(json.loads, filter(None, (line.strip("\x1e\n") for line in log.read_text().splitlines())))
+                    if e.get("name") == "quic:parameters_set" and e["data"].get("initiator", e["data"].get("owner")) == "local"]
+            self.assertEqual([p["max_idle_timeout"] for p in ours], [90_000])
+
+    def test_tickets_of_two_servers_on_one_host_are_kept_apart(self):
+        other = self.lab.gateway("--files", self.site, name="other")
+        cache = self.lab.folder / "cache-tcp"
+        for server in (self.origin, other):
+            done = sallyport("get", "--http", "h2", "--cache", cache, "--ca", self.lab.certificate()[0], "-o", "/dev/null", f"{server.url}/small.txt")
+            self.assertEqual(done.returncode, 0, done.stderr)
+        kept = (cache / "sessions").read_text(errors="replace")
+        for server in (self.origin, other):
+            self.assertIn(f"tcp/127.0.0.1:{server.port}", kept)
 
     def test_missing_file_is_an_error_with_its_status(self):
         done = sallyport("get", "--no-cache", "--ca", self.lab.certificate()[0], f"{self.origin.url}/nothing")

@@ -1,0 +1,48 @@
+#include "cli/client_options.h"
+
+#include "base/file.h"
+#include "base/folder_for_test.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sallyport::cli {
+namespace {
+
+class TokenFile : public testing::Test {
+ protected:
+  Result<std::string> read(std::string_view content) {
+    EXPECT_TRUE(write_file(path_, content, 0600, IfExists::replace));
+    return read_token(path_);
+  }
+
+  const FolderForTest folder_;
+  const std::string path_ = folder_ / "token";
+};
+
+TEST_F(TokenFile, IsItsFirstLineWithoutTheWhiteSpaceAroundIt) {
+  for (const char* content :
+       {"abc.DEF-1~+/==", "abc.DEF-1~+/==\n", "abc.DEF-1~+/==\r\n", " \tabc.DEF-1~+/== \r\nmore\n"}) {
+    const auto token = read(content);
+    ASSERT_TRUE(token) << content << token.error().message;
+    EXPECT_EQ(*token, "abc.DEF-1~+/==");
+  }
+}
+
+TEST_F(TokenFile, IsRefusedWhereNoFieldCanCarryIt) {
+  for (const char* content : {"", "\n", " \r\nabc", "two words\n", "a\rb\n", "a\x01\n", "\xc3\xa4\n"}) {
+    const auto token = read(content);
+    ASSERT_FALSE(token) << content;
+    EXPECT_EQ(token.error().kind, ErrorKind::file);
+    EXPECT_THAT(token.error().message, testing::HasSubstr(path_));
+  }
+}
+
+TEST_F(TokenFile, SaysWhichOneIsNotThere) {
+  const auto token = read_token("/nonexistent/token");
+  ASSERT_FALSE(token);
+  EXPECT_THAT(token.error().message, testing::HasSubstr("/nonexistent/token"));
+}
+
+}  // namespace
+}  // namespace sallyport::cli

@@ -1,0 +1,226 @@
+#include "client/get.h"
+
+#include "base/folder_for_test.h"
+#include "client/world_for_test.h"
+
+#include <algorithm>
+#include <optional>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sallyport::client {
+namespace {
+
+using http::Exchange;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+class GetTest : public testing::Test {
+ protected:
+  GetTest() {
+    world.answer = [this](Exchange& exchange, http::test::RecordingExchange&) {
+      asked.push_back(exchange.request().path);
+      answer(exchange);
+    };
+  }
+
+  static void say(Exchange& exchange, std::string_view body, http::Fields more = {}) {
+    more.add("content-length", std::to_string(body.size()));
+    exchange.respond({.status = 200, .fields = std::move(more)});
+    exchange.write(as_bytes(body));
+    exchange.finish();
+  }
+
+  static GetOptions options(const std::string& http = "h2") {
+    GetOptions made;
+    made.jobs = {{*parse_url("https://example.com/start"), "/dev/null"}};
+    made.chain.http = http == "h1" ? HttpChoice::h1 : HttpChoice::h2;
+    made.progress = false;
+    return made;
+  }
+
+  static GetOptions through_a_hop(HttpChoice origin) {
+    GetOptions made = options();
+    made.chain.hops = {*masque::ProxyTemplate::parse("https://hop.test")};
+    made.chain.hop_http = HttpChoice::h2;
+    made.chain.http = origin;
+    return made;
+  }
+
+  void run(GetOptions given, Duration time = 60s) {
+    get.emplace(context, std::move(given), [this](GetFigures figures) {
+      result = std::move(figures);
+      ended = world.clock.timers.now();
+    });
+    get->start();
+    world.clock.pass(time);
+  }
+
+  /// The one sentence of the one transfer.
+  std::string error() const {
+    EXPECT_TRUE(result && result->transfers.size() == 1);
+    return result ? result->transfers.at(0).error : "";
+  }
+
+  test::World world;
+  Context context = world.context();
+  std::function<void(Exchange&)> answer = [](Exchange& exchange) { say(exchange, "hello"); };
+  std::vector<std::string> asked;
+  std::optional<Get> get;
+  std::optional<GetFigures> result;
+  Time ended{};
+};
+
+TEST_F(GetTest, FollowsTenRedirectsAndNoMore) {
+  unsigned left = 10;
+  answer = [&](Exchange& exchange) {
+    if (left-- == 0) return say(exchange, "here");
+    exchange.respond({.status = 302, .fields = {{"location", "/" + std::to_string(left)}}}, true);
+  };
+  GetOptions given = options();
+  given.follow_redirects = true;
+  run(given);
+  EXPECT_EQ(error(), "");
+  EXPECT_EQ(asked.size(), 11u);
+
+  asked.clear();
+  answer = [](Exchange& exchange) {
+    exchange.respond({.status = 302, .fields = {{"location", "/again"}}}, true);
+  };
+  run(given);
+  EXPECT_THAT(error(), AllOf(HasSubstr("more than 10 redirects"), HasSubstr("/again")));
+  EXPECT_EQ(asked.size(), 11u);
+}
+
+TEST_F(GetTest, WritesAFileOnceAtATime) {
+  const FolderForTest folder;
+  std::vector<Exchange*> waiting;
+  answer = [&](Exchange& exchange) { waiting.push_back(&exchange); };
+  GetOptions given = options();
+  given.jobs = {{*parse_url("https://example.com/a"), folder / "a"},
+                {*parse_url("https://example.com/b"), folder / "b"}};
+  given.streams = 4;
+  given.repeat = 2;
+  run(given, 1s);
+  EXPECT_THAT(asked, testing::ElementsAre("/a", "/b"));
+  for (int round = 0; round < 2; ++round) {
+    for (Exchange* exchange : std::exchange(waiting, {})) say(*exchange, "hello");
+    world.clock.pass(1s);
+  }
+  ASSERT_TRUE(result);
+  EXPECT_THAT(asked, testing::ElementsAre("/a", "/b", "/a", "/b"));
+  for (const TransferFigures& transfer : result->transfers) EXPECT_EQ(transfer.error, "");
+  EXPECT_EQ(folder.content("a"), "hello");
+}
+
+TEST_F(GetTest, GoesOnOverAnotherConnectionWhereHttp1Closes) {
+  const std::string content(1'000'000, 'x');
+  answer = [&](Exchange& exchange) {
+    std::size_t first = 0, last = 0;
+    const std::string range(exchange.request().fields.find("range").value_or(""));
+    ASSERT_EQ(std::sscanf(range.c_str(), "bytes=%zu-%zu", &first, &last), 2) << range;
+    last = std::min(last, content.size() - 1);
+    exchange.connection().shutdown();
+    exchange.respond({.status = 206,
+                      .fields = {{"etag", "\"1\""},
+                                 {"content-length", std::to_string(last - first + 1)},
+                                 {"content-range", "bytes " + std::to_string(first) + "-" +
+                                                       std::to_string(last) + "/1000000"}}});
+    exchange.write(as_bytes(content).subspan(first, last - first + 1));
+    exchange.finish();
+  };
+  GetOptions given = options("h1");
+  given.streams = 4;
+  run(given);
+  EXPECT_EQ(error(), "");
+  EXPECT_EQ(result->transfers[0].fetch.bytes, content.size());
+  EXPECT_EQ(world.connects, asked.size());
+}
+
+// --http auto: HTTP/3 first, TCP 300 ms later, and what was learned
+
+TEST_F(GetTest, RacesTcpAfter300MsAndRemembersWhoAnswered) {
+  OriginMemory memory;
+  context.memory = &memory;
+  context.unix_time = 1'000'000;
+  GetOptions given = options();
+  given.chain.http = HttpChoice::automatic;
+  const auto wait_for_tcp = [&] {
+    const Time began = world.clock.timers.now();
+    run(given);
+    EXPECT_EQ(error(), "");
+    EXPECT_EQ(result->links.at(0).version, "HTTP/2");
+    return world.connected_at - began;
+  };
+  EXPECT_EQ(wait_for_tcp(), Link::race_delay);
+  EXPECT_EQ(world.udp_sockets, 1u);
+  EXPECT_EQ(memory.http3("example.com:443", context.unix_time), false);
+
+  EXPECT_EQ(wait_for_tcp(), Duration::zero()) << "HTTP/3 did not answer the last time";
+  EXPECT_EQ(world.udp_sockets, 1u) << "TCP stood before its turn came";
+
+  context.unix_time += OriginMemory::broken_for;
+  EXPECT_EQ(wait_for_tcp(), Link::race_delay) << "after five minutes it may have changed";
+}
+
+TEST_F(GetTest, TriesHttp3FirstWhereAServerOfferedIt) {
+  OriginMemory memory;
+  context.memory = &memory;
+  context.unix_time = 1'000'000;
+  answer = [](Exchange& exchange) { say(exchange, "hello", {{"alt-svc", "h3=\":443\"; ma=86400"}}); };
+  run(options());  // over TCP alone
+  EXPECT_EQ(error(), "");
+  EXPECT_EQ(world.udp_sockets, 0u);
+  EXPECT_EQ(memory.http3("example.com:443", context.unix_time), true);
+  EXPECT_EQ(memory.http3("example.com:443", context.unix_time + 86400), std::nullopt);
+}
+
+// Bad input 32: a hop that lies. Each ends with one sentence that names it.
+
+TEST_F(GetTest, NamesAHopThatAnswersWithABody) {
+  answer = [](Exchange& exchange) { say(exchange, "I am a web server", {{"content-type", "text/plain"}}); };
+  run(through_a_hop(HttpChoice::h3));
+  EXPECT_THAT(error(), AllOf(StartsWith("hop 1 (hop.test:443): "), HasSubstr("does not speak CONNECT-UDP"),
+                             Not(HasSubstr("\n"))));
+}
+
+TEST_F(GetTest, NamesAHopThatCutsItsCapsules) {
+  answer = [](Exchange& exchange) {
+    exchange.respond({.status = 200, .fields = {{"capsule-protocol", "?1"}}});
+    const std::uint8_t cut[] = {0x00, 0x40, 0x64, 0x00};  // a DATAGRAM of 100 bytes
+    exchange.write(Bytes(cut));
+    exchange.finish();
+  };
+  run(through_a_hop(HttpChoice::h3));
+  EXPECT_THAT(error(), AllOf(StartsWith("hop 1 (hop.test:443): "), HasSubstr("inside a capsule"),
+                             Not(HasSubstr("\n"))));
+}
+
+TEST_F(GetTest, NamesAHopThatIsNoTunnel) {
+  answer = [](Exchange& exchange) {
+    exchange.respond({.status = 200});
+    exchange.write(as_bytes("HTTP/1.1 200 OK\r\n\r\nno TLS here"));
+  };
+  GetOptions given = through_a_hop(HttpChoice::h2);
+  given.chain.mode = TunnelMode::tcp;
+  run(given);
+  EXPECT_THAT(error(), AllOf(HasSubstr("origin example.com:443"), HasSubstr("TLS"), Not(HasSubstr("\n"))));
+}
+
+TEST_F(GetTest, DoesNotWaitForAHopThatKeepsItsSideOpen) {
+  std::vector<Exchange*> tunnels;
+  answer = [&](Exchange& exchange) {
+    tunnels.push_back(&exchange);
+    exchange.respond({.status = 200, .fields = {{"capsule-protocol", "?1"}}});
+  };
+  context.connect_timeout = 3s;
+  run(through_a_hop(HttpChoice::h3), 3100ms);
+  EXPECT_EQ(tunnels.size(), 1u);
+  EXPECT_TRUE(result) << "it waits for the other end of a stream that nobody needs";
+}
+
+}  // namespace
+}  // namespace sallyport::client

@@ -1,0 +1,132 @@
+// For this layer's tests: servers over TLS and memory streams behind an Outbound, in simulated time. UDP
+// leads nowhere, so HTTP/2 and HTTP/1.1 are what is spoken.
+#pragma once
+
+#include "client/context.h"
+#include "http/tcp_for_test.h"
+#include "net/memory_stream.h"
+#include "tls/stream.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sallyport::client::test {
+
+class World final : public net::Outbound, private net::Resolver, private http::RequestHandler {
+ public:
+  World() : credentials_(*tls::ServerCredentials::make({*tls::make_self_signed({"example.com"})})) {}
+  ~World() override {
+    servers.clear();
+    connects_.clear();
+  }
+
+  /// A client's context in this world, which trusts everybody.
+  Context context() {
+    return {.outbound = *this,
+            .quic = {clock.timers, system_random()},
+            .config = {},
+            .limits = {},
+            .trust = *tls::Trust::make({.insecure = true})};
+  }
+
+  net::Resolver& resolver() override { return *this; }
+  Result<std::unique_ptr<net::DatagramPath>> open_udp(const net::SocketAddress& target,
+                                                      net::UdpBuffers) override {
+    ++udp_sockets;
+    return std::make_unique<BlackHole>(target);
+  }
+  std::unique_ptr<net::TcpConnecting> open_tcp(const std::vector<net::SocketAddress>&, Duration,
+                                               net::TcpConnected connected) override {
+    ++connects;
+    connected_at = clock.timers.now();
+    auto connecting = std::make_unique<Connecting>(*this, std::move(connected));
+    return connecting;
+  }
+
+  http::test::Clock clock;
+  /// What servers do with a request.
+  std::function<void(http::Exchange&, http::test::RecordingExchange&)> answer;
+  std::vector<std::string> alpn{"h2", "http/1.1"};  ///< of servers, in their order
+  std::size_t connects = 0;                         ///< over TCP
+  std::size_t udp_sockets = 0;
+  Time connected_at{};  ///< the last connect over TCP began
+  std::vector<std::unique_ptr<http::Connection>> servers;
+
+ private:
+  /// A network that drops UDP.
+  class BlackHole final : public net::DatagramPath {
+   public:
+    explicit BlackHole(const net::SocketAddress& target)
+        : path_{net::SocketAddress(*net::IpAddress::parse("192.0.2.2"), 1), target} {}
+    void set_receiver(net::DatagramReceiver*) override {}
+    net::SendStatus send(const net::NetPath&, const net::DatagramRun&) override {
+      return net::SendStatus::sent;
+    }
+    std::size_t max_datagram_size() const override { return 1472; }
+    net::NetPath net_path() const override { return path_; }
+
+   private:
+    net::NetPath path_;
+  };
+
+  struct Connecting final : net::TcpConnecting {
+    Connecting(World& in, net::TcpConnected when_connected)
+        : world(in), connected(std::move(when_connected)), turn(in.clock.timers, [this](Time) {
+            auto call = std::move(connected);
+            call(world.accept());
+          }) {
+      turn.arm(in.clock.timers.now());
+    }
+    World& world;
+    net::TcpConnected connected;
+    net::Timer turn;
+  };
+
+  struct Resolving final : net::Resolution {
+    Resolving(net::Timers& timers, Answer answer)
+        : turn(timers, [call = std::move(answer)](Time) {
+            call(std::vector<net::IpAddress>{*net::IpAddress::parse("192.0.2.1")});
+          }) {
+      turn.arm(timers.now());
+    }
+    net::Timer turn;
+  };
+
+  std::unique_ptr<net::Resolution> resolve(const std::string&, const net::IpAddress&, Answer found) override {
+    return std::make_unique<Resolving>(clock.timers, std::move(found));
+  }
+
+  std::unique_ptr<net::ByteStream> accept() {
+    auto [near, far] = net::make_memory_streams(clock.timers);
+    tls::ServerOptions options;
+    options.credentials = credentials_;
+    options.alpn = alpn;
+    const std::size_t index = connects_.size();
+    connects_.push_back(tls::accept(
+        clock.timers, std::move(far), options, [this, index](Result<std::unique_ptr<tls::Stream>> stream) {
+          const auto done = std::move(connects_[index]);
+          if (!stream) return;
+          const bool http2 = (*stream)->info().alpn == "h2";
+          const http::StreamSecurity security{"example.com", "TLS1.3"};
+          const auto make = http2 ? http::make_h2_server : http::make_h1_server;
+          servers.push_back(make(clock.timers, std::move(*stream), security, *this, nullptr, limits_));
+        }));
+    return std::move(near);
+  }
+
+  void on_request(http::Exchange& exchange) override {
+    taken_.push_back(std::make_unique<http::test::RecordingExchange>());
+    exchange.set_handler(taken_.back().get());
+    answer(exchange, *taken_.back());
+  }
+
+  std::shared_ptr<const tls::ServerCredentials> credentials_;
+  http::Limits limits_;
+  std::vector<std::unique_ptr<tls::Handshake>> connects_;
+  std::vector<std::unique_ptr<http::test::RecordingExchange>> taken_;
+};
+
+}  // namespace sallyport::client::test
