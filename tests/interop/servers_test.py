@@ -40,6 +40,17 @@ class OursAgainstNginx(InteropCase):
                                             f"{self.server.url}/large.bin")
                 self.assertEqual([t["status"] for t in figures["transfers"]], [200] * 50)
 
+    def test_connections_that_end(self):
+        """It takes three requests a connection: HTTP/1.1 then closes, HTTP/2 says GOAWAY; parts and files go on over the next one."""
+        server = peers.nginx(self.lab, self.site, more="keepalive_requests 3;")
+        for http in VERSIONS:
+            for flags in (("-n", "4"), ("-n", "2", "--repeat", "4")):
+                with self.subTest(http=http, flags=flags):
+                    target = self.downloads / "ended"
+                    figures = self.lab.get_json("--http", http, *flags, "-o", target, f"{server.url}/large.bin")
+                    self.assertLessEqual({t["status"] for t in figures["transfers"]}, {200, 206})
+                    self.assert_is(target)
+
     def test_resumed_download(self):
         """A part that was kept, made by stopping a slow download; nginx checks the If-Range that comes with the rest."""
         slow = peers.nginx(self.lab, self.site, more=f"limit_rate {LARGE // 4}; limit_rate_after {LARGE // 2};")
