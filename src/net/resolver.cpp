@@ -1,6 +1,7 @@
 #include "net/resolver.h"
 
 #include "net/lookup_queue.h"
+#include "net/loop_home.h"
 
 #include <algorithm>
 #include <atomic>
@@ -41,20 +42,9 @@ bool is_name(const std::string& host) {
   return !host.empty() && host.size() <= 254 && host.find('\0') == std::string::npos;
 }
 
-/// The way back to a loop, for as long as its resolver lives.
-struct Home {
-  std::mutex mutex;
-  EventLoop* loop;  // under mutex; null when the resolver is gone
-
-  void post(std::function<void()> work) {
-    const std::scoped_lock lock(mutex);
-    if (loop != nullptr) loop->post(std::move(work));
-  }
-};
-
 struct Question {
   std::string host;
-  std::shared_ptr<Home> home;
+  std::shared_ptr<LoopHome> home;
   Resolver::Answer answer;  // used on the loop's thread only; empty when cancelled or answered
   std::atomic<bool> cancelled = false;
 
@@ -138,11 +128,8 @@ class SystemResolution final : public Resolution {
 
 class SystemResolver final : public Resolver {
  public:
-  explicit SystemResolver(EventLoop& loop) : home_(std::make_shared<Home>()) { home_->loop = &loop; }
-  ~SystemResolver() override {
-    const std::scoped_lock lock(home_->mutex);
-    home_->loop = nullptr;
-  }
+  explicit SystemResolver(EventLoop& loop) : home_(std::make_shared<LoopHome>(loop)) {}
+  ~SystemResolver() override { home_->close(); }
 
   std::unique_ptr<Resolution> resolve(const std::string& host, const IpAddress& asker,
                                       Answer answer) override {
@@ -162,7 +149,7 @@ class SystemResolver final : public Resolver {
   }
 
  private:
-  std::shared_ptr<Home> home_;
+  std::shared_ptr<LoopHome> home_;
 };
 
 }  // namespace

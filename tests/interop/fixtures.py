@@ -1,5 +1,7 @@
 """What the interop tests share: a folder of files with known hashes, gateways of ours, a UDP echo, and skips that say why."""
 
+import time
+import os
 import json
 import socket
 import threading
@@ -77,6 +79,9 @@ class InteropCase(unittest.TestCase):
         harness.make_file(cls.site / "large.bin", LARGE)
         (cls.site / "small.txt").write_text("hello\n")
         (cls.site / "empty").write_text("")
+        # Not of this second: a date that new says nothing of whether two answers are of one version (RFC 9110 §8.8.2.2).
+        for path in cls.site.iterdir():
+            os.utime(path, (time.time() - 3600,) * 2)
         cls.want = {path.name: sha256(path) for path in cls.site.iterdir()}
         cls.downloads = cls.lab.folder / "downloads"
         cls.downloads.mkdir()
