@@ -1,10 +1,10 @@
 """What the interop tests share: a folder of files with known hashes, gateways of ours, a UDP echo, and skips that say why."""
 
-import time
-import os
 import json
+import os
 import socket
 import threading
+import time
 import unittest
 import urllib.request
 from pathlib import Path
