@@ -264,7 +264,7 @@ struct Fetch::Impl {
     if (head.status == 416 && part.by_range && figures.bytes == 0) {
       if (resuming) return start_over();
       // An empty resource has no range at all.
-      if (parts.size() == 1) return start_over_whole();
+      if (running_parts() == 1) return start_over_whole();
     }
     figures.status = head.status;
     if (const auto location = head.fields.find("location"); location && head.status / 100 == 3)
@@ -277,7 +277,7 @@ struct Fetch::Impl {
     // Its page is read first, so that the connection is free for what follows.
     const auto length = head.fields.find("content-length");
     const auto size = length ? http::parse_content_length(*length) : std::nullopt;
-    if (parts.size() > 1 || size.value_or(0) > largest_page) {
+    if (running_parts() > 1 || size.value_or(0) > largest_page) {
       finish();
       from.stop_reading();
     }

@@ -167,15 +167,18 @@ bool FileTransfer::is_as_promised(const std::optional<FileIdentity>& now) {
   if (*now == seen_) return true;
   // Longer is fine where it was appended to. What was written over by something longer looks the same from
   // here, but holds other bytes where we read last.
-  if (now->size <= seen_.size || !holds_what_was_sent()) return false;
-  seen_ = *now;
-  return true;
+  if (now->size <= seen_.size) return false;
+  const auto holds = holds_what_was_sent();
+  if (holds == true) seen_ = *now;
+  return holds != false;
 }
 
-bool FileTransfer::holds_what_was_sent() const {
+std::optional<bool> FileTransfer::holds_what_was_sent() const {
   if (sent_.empty()) return true;
   auto now = Chunk::allocate(sent_.size());
-  const auto count = file_->on_disk->read(now.mutable_bytes(), sent_at_);
+  const auto count = owner_.reader != nullptr ? file_->on_disk->read_now(now.mutable_bytes(), sent_at_)
+                                              : file_->on_disk->read(now.mutable_bytes(), sent_at_);
+  if (!count && count.error() == EAGAIN) return std::nullopt;
   return count == now.size() && std::ranges::equal(now.bytes(), sent_.bytes());
 }
 

@@ -91,7 +91,8 @@ class FileTransfer final : public http::ExchangeHandler {
   void cut(http::Exchange& exchange);
   /// Whether a file whose state is `now` still holds what was promised in the head.
   bool is_as_promised(const std::optional<FileIdentity>& now);
-  bool holds_what_was_sent() const;
+  /// Nothing where that is not in memory any more, so that one would have to wait for the disk.
+  std::optional<bool> holds_what_was_sent() const;
 
   FileTransfers& owner_;
   std::list<FileTransfer>::iterator self_;

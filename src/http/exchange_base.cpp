@@ -276,6 +276,7 @@ void ExchangeBase::received_capsules(Bytes body) {
     return true;
   };
   const auto found = [this](std::uint64_t type, Bytes value) -> Result<> {
+    if (receive_done()) return {};  // the handler stopped reading at an earlier one
     if (type == capsule_datagram) {
       received_datagram(value);
       if (ended_) return sallyport::fail(ErrorKind::cancelled, "the exchange ended meanwhile");
@@ -290,6 +291,7 @@ void ExchangeBase::received_capsules(Bytes body) {
   };
   uncredited_ += body.size();
   auto result = capsules_->feed(body, wanted, found);
+  if (receive_done()) return;  // all credit was given back by then
   const std::size_t keep = result ? capsules_->buffered() : 0;
   const std::size_t credit = uncredited_ - keep;
   uncredited_ = keep;
@@ -425,6 +427,8 @@ void ExchangeBase::received_stop(bool benign, Error why) {
   if (server_ || !benign) return give_up(ResetCode::cancelled, std::move(why));
   send_ = Send::ended;
   drop_queue();
+  // Whoever waits to write more need not any longer.
+  if (std::exchange(waits_, false) && handler_ != nullptr) handler_->on_writable(*this);
 }
 
 // The end

@@ -22,7 +22,7 @@ void ExchangeSet::count_body(std::size_t bytes) {
   constexpr std::size_t worth_one = 16 * 1024;
   bodies_ += bytes;
   if (bodies_ < worth_one) return;
-  budget.earn(static_cast<std::uint32_t>(bodies_ / worth_one));
+  budget.earn_by_bytes(timers_.now(), static_cast<std::uint32_t>(bodies_ / worth_one));
   bodies_ %= worth_one;
 }
 

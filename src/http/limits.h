@@ -22,8 +22,9 @@ struct Limits {
       16;  ///< datagrams held for a stream that is not ready yet (RFC 9298 §5), a connection
   Duration early_datagram_hold = 250ms;
   /// Events that cost us more than the peer (resets, STOP_SENDING, empty DATA, unknown frames,
-  /// PRIORITY_UPDATE, SETTINGS, PING): this many at once, and this many a second after; then the connection
-  /// closes with EXCESSIVE_LOAD / ENHANCE_YOUR_CALM.
+  /// PRIORITY_UPDATE, SETTINGS, PING): this many at once, this many a second after, and more with a peer that
+  /// does useful things as well (AbuseBudget); beyond, the connection closes with EXCESSIVE_LOAD /
+  /// ENHANCE_YOUR_CALM.
   std::uint32_t abuse_burst = 400;
   std::uint32_t abuse_per_second = 100;
 };

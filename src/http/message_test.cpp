@@ -167,6 +167,21 @@ TEST(AbuseBudget, UsefulWorkFillsItUpToTheBurst) {
   EXPECT_FALSE(budget.spend(start));
 }
 
+TEST(AbuseBudget, BytesFillItFourTimesAsFastAsTimeAtMost) {
+  Time now{};
+  AbuseBudget budget({.abuse_burst = 10, .abuse_per_second = 2}, now);
+  EXPECT_TRUE(budget.spend(now, 10));
+  budget.earn_by_bytes(now, 1000);
+  EXPECT_TRUE(budget.spend(now, 8));
+  budget.earn_by_bytes(now, 1000);
+  EXPECT_FALSE(budget.spend(now));
+  now += 1s;
+  budget.earn_by_bytes(now, 1000);
+  EXPECT_TRUE(budget.spend(now, 8));
+  EXPECT_TRUE(budget.spend(now, 2));  // by time
+  EXPECT_FALSE(budget.spend(now));
+}
+
 TEST(AbuseBudget, PartsOfTokensAreKept) {
   Limits limits;
   limits.abuse_burst = 1;

@@ -30,8 +30,8 @@ UdpFlow::~UdpFlow() {
 void UdpFlow::close_path() {
   context_.uplink.flush(lane_);
   if (path_ != nullptr) path_->set_receiver(nullptr);
+  leave_exit();  // before the port may be another's
   path_.reset();
-  leave_exit();
 }
 
 void UdpFlow::on_targets(const std::vector<net::SocketAddress>& targets) {

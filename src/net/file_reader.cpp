@@ -1,13 +1,13 @@
 #include "net/file_reader.h"
 
 #include "net/loop_home.h"
+#include "net/start_thread.h"
 
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <mutex>
-#include <thread>
 #include <utility>
 
 #include <pthread.h>
@@ -40,8 +40,7 @@ class ReadingThreads {
     waiting_.push_back(std::move(job));
     count_.store(waiting_.size(), std::memory_order_relaxed);
     if (idle_ < waiting_.size() && started_ < max_threads) {
-      ++started_;
-      std::thread([this] { work(); }).detach();
+      started_ += start_thread([this] { work(); });
     }
     has_work_.notify_one();
   }

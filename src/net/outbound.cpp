@@ -102,7 +102,7 @@ class KernelOutbound final : public Outbound {
     for (const SocketAddress& target : targets) addresses.push_back(target.ip());
     const std::uint16_t port = targets.empty() ? 0 : targets.front().port();
     return happy_eyeballs_connect(
-        loop_, std::move(addresses), port, timeout, {},
+        loop_, std::move(addresses), port, timeout, {.leave_descriptors = options_.leave_descriptors},
         [tally = tally_, connected = std::move(connected)](Result<std::unique_ptr<ByteStream>> result) {
           if (!result) tally->note(result.error());
           connected(std::move(result));

@@ -77,7 +77,9 @@ bool OwnAddresses::contains(const IpAddress& given) {
   if (address.is_unspecified() || address.is_loopback()) return true;
   if (routes_) {
     const auto type = route_type(routes_.get(), address, ++sequence_);
-    if (type) return *type == RTN_LOCAL;
+    // A router is reached by the anycast address of each of its subnets as well (RFC 4291 §2.6.1), and
+    // anybody by a broadcast.
+    if (type) return *type == RTN_LOCAL || *type == RTN_ANYCAST || *type == RTN_BROADCAST;
   }
   return is_sent_from_itself(address);
 }

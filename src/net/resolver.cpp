@@ -2,6 +2,7 @@
 
 #include "net/lookup_queue.h"
 #include "net/loop_home.h"
+#include "net/start_thread.h"
 
 #include <algorithm>
 #include <atomic>
@@ -9,7 +10,6 @@
 #include <cstdint>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include <netdb.h>
@@ -79,8 +79,7 @@ class LookupThreads {
       if (!queue_.add(asker, question)) return false;
     }
     if (idle_ < queue_.waiting() && started_ < limits_.running) {
-      ++started_;
-      std::thread([this] { work(); }).detach();
+      started_ += start_thread([this] { work(); });
     }
     has_work_.notify_one();
     return true;

@@ -122,6 +122,8 @@ class Connecting final : public TcpConnecting, private FdWatcher {
   Result<> open() {
     UniqueFd fd(::socket(remote_.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
     if (!fd) return std::unexpected(socket_error("cannot open a TCP socket", errno));
+    if (is_reserved(fd.get(), options_.leave_descriptors))
+      return std::unexpected(socket_error("cannot open a TCP socket", EMFILE));
     if (options_.no_delay) set_socket_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
     if (::connect(fd.get(), remote_.data(), remote_.size()) != 0 && errno != EINPROGRESS)
       return std::unexpected(socket_error(what(), errno));
