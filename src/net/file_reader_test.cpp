@@ -71,7 +71,14 @@ TEST(FileReader, MayGoBeforeItsWorkIsDone) {
   {
     EventLoop loop;
     const auto reader = make_file_reader(loop);
-    const auto reading = reader->run([open, owned = std::move(owned)] { open.wait(); }, [] { FAIL(); });
+    auto started = std::make_shared<std::promise<void>>();
+    const auto reading = reader->run(
+        [open, started, owned = std::move(owned)] {
+          started->set_value();
+          open.wait();
+        },
+        [] { FAIL(); });
+    started->get_future().wait();  // one that nobody wants any more is not begun
   }
   EXPECT_FALSE(watched.expired());
   gate->set_value();
