@@ -26,7 +26,7 @@ class StringOutput final : public Output {
   Result<> write_at(std::uint64_t offset, Bytes bytes) override {
     if (full) return fail(ErrorKind::file, "cannot write to 'x': No space left on device");
     text.resize(std::max<std::size_t>(text.size(), offset + bytes.size()));
-    std::memcpy(text.data() + offset, bytes.data(), bytes.size());
+    if (!bytes.empty()) std::memcpy(text.data() + offset, bytes.data(), bytes.size());
     return {};
   }
   std::size_t queued_bytes() const override { return behind ? 1 : 0; }
