@@ -33,12 +33,17 @@ class Namespace:
 
     def __init__(self, mtu=1500):
         self.name = f"sallyport-{os.getpid()}"
-        run("ip", "netns", "add", self.name)
-        run("ip", "-n", self.name, "link", "set", "lo", "mtu", str(mtu), "up")
-        self.prefix = ["ip", "netns", "exec", self.name]
+        # Not 'ip netns exec', which mounts a /sys as well and so does not work in a changed root.
+        self.prefix = ["nsenter", f"--net=/run/netns/{self.name}"]
+        try:
+            run("ip", "netns", "add", self.name)
+            run(*self.prefix, "ip", "link", "set", "lo", "mtu", str(mtu), "up")
+        except Failure as why:
+            self.close()
+            raise Missing(f"no network namespace can be made here ({why})") from None
 
     def close(self):
-        subprocess.run(["ip", "netns", "del", self.name], check=False)
+        subprocess.run(["ip", "netns", "del", self.name], check=False, stderr=subprocess.DEVNULL)
 
 
 def sanitized():

@@ -1,5 +1,6 @@
 #include "gateway/addresses.h"
 
+#include "net/localhost.h"
 #include "net/tcp.h"
 #include "net/udp_socket.h"
 
@@ -69,10 +70,13 @@ Result<std::vector<net::SocketAddress>> parse_listen(std::string_view text) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_DGRAM;
   addrinfo* answers = nullptr;
-  if (const int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &answers); error != 0)
-    return fail(ErrorKind::resolve, fmt::format("cannot listen on {}: {}", text, ::gai_strerror(error)));
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(answers, &::freeaddrinfo);
   std::vector<net::SocketAddress> out;
+  if (const int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &answers); error != 0) {
+    for (const net::IpAddress& own : net::localhost_addresses(host)) out.emplace_back(own, *port);
+    if (!out.empty()) return out;
+    return fail(ErrorKind::resolve, fmt::format("cannot listen on {}: {}", text, ::gai_strerror(error)));
+  }
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(answers, &::freeaddrinfo);
   for (const auto* answer = answers; answer != nullptr; answer = answer->ai_next) {
     net::SocketAddress address(answer->ai_addr, answer->ai_addrlen);
     address.set_port(*port);

@@ -1,5 +1,6 @@
 #include "net/resolver.h"
 
+#include "net/localhost.h"
 #include "net/lookup_queue.h"
 #include "net/loop_home.h"
 #include "net/start_thread.h"
@@ -25,7 +26,10 @@ Result<std::vector<IpAddress>> look_up(const std::string& host) {
   hints.ai_flags = AI_ADDRCONFIG;
   addrinfo* found = nullptr;
   const int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &found);
-  if (error != 0) return fail(ErrorKind::resolve, "cannot resolve " + host + ": " + ::gai_strerror(error));
+  if (error != 0) {
+    if (auto own = localhost_addresses(host); !own.empty()) return own;
+    return fail(ErrorKind::resolve, "cannot resolve " + host + ": " + ::gai_strerror(error));
+  }
   std::vector<IpAddress> addresses;
   for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
     if (at->ai_family != AF_INET && at->ai_family != AF_INET6) continue;

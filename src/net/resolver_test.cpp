@@ -1,6 +1,7 @@
 #include "net/resolver.h"
 
 #include "base/unique_fd.h"
+#include "net/localhost.h"
 
 #include <algorithm>
 #include <functional>
@@ -47,6 +48,13 @@ TEST(Resolver, AnswersAddressesAndNames) {
   ASSERT_TRUE(local) << local.error().message;
   EXPECT_TRUE(std::ranges::all_of(*local, [](const IpAddress& address) { return address.is_loopback(); }));
   EXPECT_FALSE(local->empty());
+}
+
+TEST(Localhost, IsKnownWithoutAnybody) {  // RFC 6761 §6.3
+  for (const char* name : {"localhost", "LocalHost.", "a.b.localhost"})
+    EXPECT_EQ(localhost_addresses(name), (std::vector{ip("::1"), ip("127.0.0.1")})) << name;
+  for (const char* name : {"", "localhos", "notlocalhost", "localhost.example"})
+    EXPECT_TRUE(localhost_addresses(name).empty()) << name;
 }
 
 TEST(Resolver, BadNamesAreErrorsThatNameThem) {
