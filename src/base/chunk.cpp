@@ -9,29 +9,38 @@
 namespace sallyport {
 
 struct ChunkBuffer {
+  /// Where it goes when nobody refers to it any more.
+  enum class Pool : std::uint8_t { none, small, large };
+
   std::uint32_t references;
-  bool pooled;
+  Pool pool;
   // Followed by the bytes.
   std::uint8_t* bytes() { return reinterpret_cast<std::uint8_t*>(this + 1); }
 };
 
 namespace {
 
+using Pool = ChunkBuffer::Pool;
+
 // Up to here a buffer is exactly as large as was asked for: a header block that waits for its acknowledgement
 // must not hold a pooled buffer's 64 KiB, and malloc is quick at these sizes.
 constexpr std::size_t largest_exact = 16 * 1024;
 
-ChunkBuffer* allocate_buffer(std::size_t size, bool pooled) {
+// The head of a response, and what else comes with each of many exchanges at once.
+constexpr std::size_t small_size = 256;
+
+ChunkBuffer* allocate_buffer(std::size_t size, Pool pool) {
   void* memory = std::malloc(sizeof(ChunkBuffer) + size);
   if (memory == nullptr) throw std::bad_alloc();
-  return new (memory) ChunkBuffer{.references = 1, .pooled = pooled};
+  return new (memory) ChunkBuffer{.references = 1, .pool = pool};
 }
 
 // Apart from the list, because it is asked after the list's end: a Chunk in another thread-local object may
 // die later.
 thread_local bool list_ended = false;
 
-/// One thread's idle buffers: at most 4 MiB of them, the rest goes back to malloc.
+/// One thread's idle buffers of one size: at most `most` of them, the rest goes back to malloc.
+template <Pool pool, std::size_t size, std::size_t most>
 class FreeList {
  public:
   ~FreeList() {
@@ -39,7 +48,7 @@ class FreeList {
     list_ended = true;
   }
   ChunkBuffer* take() {
-    if (count_ == 0) return allocate_buffer(Chunk::pooled_size, true);
+    if (count_ == 0) return allocate_buffer(size, pool);
     ChunkBuffer* const buffer = idle_[--count_];
     buffer->references = 1;
     return buffer;
@@ -52,13 +61,18 @@ class FreeList {
   }
 
  private:
-  std::array<ChunkBuffer*, 64> idle_{};
+  std::array<ChunkBuffer*, most> idle_{};
   std::size_t count_ = 0;
 };
 
-FreeList& free_list() {
-  thread_local FreeList list;
-  return list;
+struct FreeLists {
+  FreeList<Pool::small, small_size, 256> small;
+  FreeList<Pool::large, Chunk::pooled_size, 64> large;
+};
+
+FreeLists& free_lists() {
+  thread_local FreeLists lists;
+  return lists;
 }
 
 }  // namespace
@@ -69,17 +83,21 @@ Chunk::Chunk(const Chunk& other) noexcept : buffer_(other.buffer_), data_(other.
 
 void Chunk::release() {
   if (--buffer_->references > 0) return;
-  if (buffer_->pooled && !list_ended)
-    free_list().give_back(buffer_);
-  else
+  if (buffer_->pool == Pool::none || list_ended)
     std::free(buffer_);
+  else if (buffer_->pool == Pool::small)
+    free_lists().small.give_back(buffer_);
+  else
+    free_lists().large.give_back(buffer_);
 }
 
 Chunk Chunk::allocate(std::size_t size) {
   Chunk chunk;
   if (size == 0) return chunk;
-  const bool pooled = size > largest_exact && size <= pooled_size && !list_ended;
-  chunk.buffer_ = pooled ? free_list().take() : allocate_buffer(size, false);
+  if (list_ended || size > pooled_size || (size > small_size && size <= largest_exact))
+    chunk.buffer_ = allocate_buffer(size, Pool::none);
+  else
+    chunk.buffer_ = size <= small_size ? free_lists().small.take() : free_lists().large.take();
   chunk.data_ = chunk.buffer_->bytes();
   chunk.size_ = size;
   return chunk;

@@ -17,7 +17,7 @@ struct ChunkBuffer;
 class Chunk {
  public:
   /// The size of a pooled buffer, and so the best size to read a file or a connection by. Small sizes are
-  /// allocated exactly, larger ones plainly.
+  /// allocated exactly (the smallest by classes), larger ones plainly.
   static constexpr std::size_t pooled_size = 64 * 1024;
 
   Chunk() = default;

@@ -21,6 +21,7 @@ Fields::Fields(std::initializer_list<Field> fields) {
 }
 
 void Fields::add(std::string_view name, std::string_view value) {
+  known_sendable_ = false;
   if (spans_.capacity() == 0) {
     spans_.reserve(usual_fields);
     text_.reserve(usual_text);
@@ -39,6 +40,7 @@ void Fields::set(std::string_view name, std::string_view value) {
 }
 
 std::size_t Fields::remove(std::string_view name) {
+  known_sendable_ = false;
   const auto is_it = [&](const Span& span) {
     return std::string_view(text_).substr(span.offset, span.name_size) == name;
   };
@@ -96,6 +98,7 @@ Fields::Field Fields::operator[](std::size_t index) const {
 }
 
 void Fields::clear() {
+  known_sendable_ = false;
   text_.clear();
   spans_.clear();
 }

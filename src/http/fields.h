@@ -42,6 +42,11 @@ class Fields {
   /// Sum of name, value and 32 a field: how RFC 9113 §10.5.1 and RFC 9114 §4.2.2 measure a section.
   std::size_t section_size() const { return text_.size() + 32 * spans_.size(); }
 
+  /// All of them were found fit to be sent (validation.h) since the last change: those of a head that is sent
+  /// again and again need not be looked at each time.
+  bool known_sendable() const { return known_sendable_; }
+  void note_sendable() const { known_sendable_ = true; }
+
   class Iterator {
    public:
     Iterator(const Fields* fields, std::size_t index) : fields_(fields), index_(index) {}
@@ -65,6 +70,7 @@ class Fields {
   };
   std::string text_;
   std::vector<Span> spans_;
+  mutable bool known_sendable_ = false;
 };
 
 }  // namespace sallyport::http

@@ -14,8 +14,7 @@ void H2FieldList::add(std::string_view name, std::string_view value) {
 }
 
 void H2FieldList::add(const Fields& fields) {
-  for (const Fields::Field field : fields)
-    if (may_be_sent(field.name, field.value)) add(field.name, field.value);
+  for_each_sendable(fields, [this](const Fields::Field& field) { add(field.name, field.value); });
 }
 
 void H2FieldList::set(const Request& request) {

@@ -61,8 +61,7 @@ void QpackEncoder::add(std::string_view name, std::string_view value) {
 }
 
 void QpackEncoder::add(const Fields& fields) {
-  for (const Fields::Field field : fields)
-    if (may_be_sent(field.name, field.value)) add(field.name, field.value);
+  for_each_sendable(fields, [this](const Fields::Field& field) { add(field.name, field.value); });
 }
 
 std::size_t QpackEncoder::section_size() const {

@@ -110,4 +110,17 @@ bool is_connection_specific(std::string_view name);
 /// All versions leave out what may not.
 bool may_be_sent(std::string_view name, std::string_view value);
 
+/// Calls `use(field)` for each of `fields` that may be sent.
+template <class Use>
+void for_each_sendable(const Fields& fields, Use&& use) {
+  bool all = true;
+  for (const Fields::Field field : fields) {
+    if (!fields.known_sendable() && !may_be_sent(field.name, field.value))
+      all = false;
+    else
+      use(field);
+  }
+  if (all) fields.note_sendable();
+}
+
 }  // namespace sallyport::http
