@@ -200,7 +200,9 @@ TEST_P(Alike, HandlersKnowWhatIsComplete) {
   EXPECT_TRUE(first.is_well() && second.is_well());
   ASSERT_EQ(complete.size(), 4u);
   // Byte by byte nobody can know before.
-  if (GetParam().piece > 1) EXPECT_TRUE(complete[0]);
+  if (GetParam().piece > 1) {
+    EXPECT_TRUE(complete[0]);
+  }
   EXPECT_TRUE(complete[1]);
   EXPECT_FALSE(complete[2]);
   EXPECT_TRUE(complete[3]);
