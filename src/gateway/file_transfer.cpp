@@ -86,7 +86,6 @@ void FileTransfer::fill(http::Exchange& exchange) {
 }
 
 FileTransfer::Outcome FileTransfer::read_some(Batch& batch, std::size_t wanted, std::size_t piece) {
-  const auto& source = *file_->on_disk;
   while (batch.count < batch.chunks.size() && batch.bytes < wanted && at_ < pieces_.size()) {
     auto& [head, range] = pieces_[at_];
     if (!head.empty()) {
@@ -94,8 +93,7 @@ FileTransfer::Outcome FileTransfer::read_some(Batch& batch, std::size_t wanted, 
       head.clear();
     } else if (range.size > 0) {
       auto chunk = Chunk::allocate(std::min<std::uint64_t>(range.size, piece));
-      const auto count = owner_.reader != nullptr ? source.read_now(chunk.mutable_bytes(), range.first)
-                                                  : source.read(chunk.mutable_bytes(), range.first);
+      const auto count = read_here(chunk.mutable_bytes(), range.first);
       if (!count && count.error() == EAGAIN && owner_.reader != nullptr) return Outcome::waits;
       if (!count || *count == 0) return Outcome::failed;
       chunk.truncate(*count);
@@ -104,6 +102,10 @@ FileTransfer::Outcome FileTransfer::read_some(Batch& batch, std::size_t wanted, 
     if (head.empty() && range.size == 0) ++at_;
   }
   return Outcome::read;
+}
+
+std::expected<std::size_t, int> FileTransfer::read_here(MutableBytes out, std::uint64_t at) const {
+  return owner_.reader != nullptr ? file_->on_disk->read_now(out, at) : file_->on_disk->read(out, at);
 }
 
 void FileTransfer::take(Batch& batch, Chunk chunk) {
@@ -176,8 +178,7 @@ bool FileTransfer::is_as_promised(const std::optional<FileIdentity>& now) {
 std::optional<bool> FileTransfer::holds_what_was_sent() const {
   if (sent_.empty()) return true;
   auto now = Chunk::allocate(sent_.size());
-  const auto count = owner_.reader != nullptr ? file_->on_disk->read_now(now.mutable_bytes(), sent_at_)
-                                              : file_->on_disk->read(now.mutable_bytes(), sent_at_);
+  const auto count = read_here(now.mutable_bytes(), sent_at_);
   if (!count && count.error() == EAGAIN) return std::nullopt;
   return count == now.size() && std::ranges::equal(now.bytes(), sent_.bytes());
 }

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <expected>
 #include <list>
 #include <memory>
 #include <optional>
@@ -82,6 +83,8 @@ class FileTransfer final : public http::ExchangeHandler {
   void fill(http::Exchange& exchange);
   /// Adds at least one chunk and about `wanted` bytes, where there are so many, in chunks of at most `piece`.
   Outcome read_some(Batch& batch, std::size_t wanted, std::size_t piece);
+  /// EAGAIN where one would have to wait for the disk and another thread can.
+  std::expected<std::size_t, int> read_here(MutableBytes out, std::uint64_t at) const;
   /// What was read where the current piece goes on.
   void take(Batch& batch, Chunk chunk);
   void read_elsewhere(http::Exchange& exchange);

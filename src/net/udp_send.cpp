@@ -173,8 +173,7 @@ void UdpSender::refuse_segmentation(int error, Bytes piece, std::size_t segment_
   if (once.first())
     log_warn(
         "the kernel or a network device refuses UDP_SEGMENT ({}, for {} bytes in datagrams of {}); its "
-        "sockets "
-        "send datagrams one by one",
+        "sockets send datagrams one by one",
         std::generic_category().message(error), piece.size(), segment_size);
 }
 

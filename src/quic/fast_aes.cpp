@@ -50,13 +50,13 @@ FastAesGcm::~FastAesGcm() {
 void FastAesGcm::seal(std::uint8_t* out, Bytes plain, Bytes nonce, Bytes header) const {
   gcm_context_data context;
   IMB_AES128_GCM_ENC(manager(), &key_->data, &context, out, plain.data(), plain.size(), nonce.data(),
-                     header.data(), header.size(), out + plain.size(), aes_gcm_tag_size);
+                     header.data(), header.size(), out + plain.size(), aead_tag_size);
 }
 
 bool FastAesGcm::open(std::uint8_t* out, Bytes sealed, Bytes nonce, Bytes header) const {
   gcm_context_data context;
-  const std::size_t size = sealed.size() - aes_gcm_tag_size;
-  std::array<std::uint8_t, aes_gcm_tag_size> tag;
+  const std::size_t size = sealed.size() - aead_tag_size;
+  std::array<std::uint8_t, aead_tag_size> tag;
   IMB_AES128_GCM_DEC(manager(), &key_->data, &context, out, sealed.data(), size, nonce.data(), header.data(),
                      header.size(), tag.data(), tag.size());
   return gnutls_memcmp(tag.data(), sealed.data() + size, tag.size()) == 0;

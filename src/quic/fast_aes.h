@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "quic/packet_header.h"
 
 #include <array>
 #include <cstddef>
@@ -11,7 +12,7 @@
 
 namespace sallyport::quic {
 
-inline constexpr std::size_t aes_128_key_size = 16, aes_gcm_tag_size = 16, aes_gcm_nonce_size = 12;
+inline constexpr std::size_t aes_128_key_size = 16, aes_gcm_nonce_size = 12;
 
 /// Whether this build has ipsec-mb and the processor what makes it worth while. The first call takes a
 /// millisecond, in which the library tests itself.
@@ -25,7 +26,7 @@ class FastAesGcm {
   FastAesGcm(const FastAesGcm&) = delete;
   FastAesGcm& operator=(const FastAesGcm&) = delete;
 
-  /// Writes the sealed bytes and the tag behind them, `plain.size()` + aes_gcm_tag_size, to `out`, which may
+  /// Writes the sealed bytes and the tag behind them, `plain.size()` + aead_tag_size, to `out`, which may
   /// be `plain`. `nonce` has aes_gcm_nonce_size bytes.
   void seal(std::uint8_t* out, Bytes plain, Bytes nonce, Bytes header) const;
   /// False when the tag does not fit; what is in `out` must not be used then. `sealed` has at least a tag.
