@@ -18,7 +18,7 @@ Impl::Impl(const Environment& environment, net::DatagramPath& below, std::shared
       is_server(server),
       path(&below),
       mtu(config->max_udp_payload, config->path_mtu_discovery),
-      tap(mtu),
+      tap(mtu, server),
       queue(config->datagram_queue_bytes),
       timer(environment.timers, [this](Time at) { on_timer(at); }),
       flush_work(environment.timers, [this](Time at) { flush(at); }),

@@ -119,7 +119,7 @@ void Impl::carry_out_end(Time at) {
   if (!handshake_completed) keeper->on_handshake_end(false);
   // Closing or draining (RFC 9000 §10.2); after a silent end there is nobody to expect.
   const bool peer_may_send = closed->by == Closed::By::us || closed->by == Closed::By::peer;
-  const Duration keep = peer_may_send ? 3 * Duration(ngtcp2_conn_get_pto(conn.get())) : Duration::zero();
+  const Duration keep = peer_may_send ? 3 * probe_timeout() : Duration::zero();
   if (application != nullptr) application->on_closed(*closed);
   keeper->on_ended(*member, std::move(close_packet), keep);
 }

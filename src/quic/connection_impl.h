@@ -7,6 +7,7 @@
 #include "quic/connection.h"
 #include "quic/datagram_queue.h"
 #include "quic/native_connection.h"
+#include "quic/packet_protection.h"
 #include "quic/packet_tap.h"
 #include "quic/path_mtu.h"
 #include "quic/rate_limit.h"
@@ -19,12 +20,15 @@
 #include <vector>
 
 #include <ngtcp2/ngtcp2.h>
-#include <ngtcp2/ngtcp2_crypto.h>
 
 namespace sallyport::quic {
 
 /// "the path carries datagrams of at most N bytes ..."
 std::string path_too_narrow(std::size_t bytes);
+
+/// Longer ones of a server's are not kept: a first packet has room for little more, and where the token does
+/// not fit, ngtcp2 starts the connection anew with its next packet and asserts that it did not before.
+inline constexpr std::size_t longest_address_token = 1000;
 
 /// What only a client has. client.cpp
 struct ClientState {
@@ -132,6 +136,10 @@ struct Connection::Impl final : SendBatch::Sender {
   void release_tls();
   /// When ngtcp2 or the search for the path's size want to be called.
   Time native_deadline() const;
+  Time idle_deadline() const;
+  /// The probe timeout (RFC 9002 §6.2.1), which a peer can have ngtcp2 reckon without bounds by acknowledging
+  /// packets before they are sent: at most a minute.
+  Duration probe_timeout() const;
   /// When rest() is to be tried if nothing happens from now on.
   Time rest_deadline(Time now) const;
   /// Folds the connection, unless something is soon to be done; it wakes by itself. False: something is due
@@ -177,7 +185,7 @@ struct Connection::Impl final : SendBatch::Sender {
   EndpointMember* member = nullptr;  // what its keeper knows it by
   std::unique_ptr<ClientState> client;
 
-  ngtcp2_crypto_conn_ref conn_ref{};
+  CryptoBinding binding{};
   std::unique_ptr<tls::QuicSession> tls;  // null once release_tls() was called
   NativeConnection conn;                  // after tls: it goes first
   ngtcp2_conn_info info_at_rest{};
