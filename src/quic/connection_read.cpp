@@ -15,8 +15,7 @@ int Impl::read(const ngtcp2_path& from, net::Ecn ecn, Bytes datagram) {
   const ngtcp2_pkt_info info{static_cast<std::uint8_t>(ecn)};
   const int error =
       ngtcp2_conn_read_pkt(conn.get(), &from, &info, datagram.data(), datagram.size(), to_native(now));
-  if (const auto violation = tap.guard().violation())
-    end({.by = Closed::By::us, .code = *violation, .reason = "limits of the protocol exceeded"}, true);
+  if (const auto violation = tap.guard().violation()) end({.by = Closed::By::us, .code = *violation}, true);
   return error;
 }
 

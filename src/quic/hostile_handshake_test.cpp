@@ -358,9 +358,21 @@ TEST(HostileHandshake, AClientThatChangesPathAndAcknowledgesNothing) {
   EXPECT_TRUE(pair.lives());
 }
 
-TEST(HostileHandshake, AClientWithPacketNumbersAtTheEnd) {
-  Served pair;
-  pair.shake_hands();
+TEST(HostileHandshake, AClientThatAcknowledgesBeforeTheServerSends) {
+  for (const std::uint64_t number : {1u, 2u, 3u, 4u, 6u}) {
+    Served pair;
+    pair.hand->hello();
+    pair.settle();
+    // Buffered until the handshake is complete, with the time at which it came.
+    pair.hand->send(Level::one_rtt, frame({0x02, number, 0, 0, number}));
+    pair.simulation.run_for(3s);
+    pair.hand->finish();
+    pair.simulation.run_for(20min);
+    EXPECT_EQ(pair.endpoint->stats().connections, 0u) << number;
+  }
+}
+
+TEST(InboundGuard, PacketNumbersAtTheEnd) {
   InboundGuard guard(true);
   ScannedFrames none;
   EXPECT_TRUE(guard.admits(InboundGuard::max_packet_number - 1, none));
