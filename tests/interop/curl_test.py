@@ -2,6 +2,7 @@
 HTTP/3 everywhere."""
 
 import json
+import re
 import unittest
 
 import peers
@@ -13,6 +14,16 @@ TCP_VERSIONS = {"--http2": "2", "--http1.1": "1.1"}
 def has_http3():
     features = [line for line in run("curl", "--version").stdout.splitlines() if line.startswith("Features:")]
     return "HTTP3" in features[0].split()
+
+
+def curl(*arguments):
+    """Runs curl to its end. On OpenSSL's QUIC it now and then never sends its QPACK encoder stream (curl's issue 21463), without which its
+    request cannot be read and is reset after ten seconds: then it is run once more, on a connection of its own again."""
+    for _ in range(3):
+        done = run("curl", "-sS", *arguments)
+        if "--http3-only" not in arguments or not re.search(r"HTTP/3 stream \d+ reset by server", done.stderr):
+            break
+    return done
 
 
 class CurlCase(InteropCase):
@@ -29,7 +40,7 @@ class CurlCase(InteropCase):
         self.body = self.downloads / "curl-body"
         self.body.unlink(missing_ok=True)
         fields = self.downloads / "curl-fields"
-        done = run("curl", "-sS", "--noproxy", "", "--cacert", self.cert, "-o", self.body, "-D", fields, "-w", "%{json}", *arguments,
+        done = curl("--noproxy", "", "--cacert", self.cert, "-o", self.body, "-D", fields, "-w", "%{json}", *arguments,
                    f"{(origin or self.origin).url}/{name}")
         account = json.loads(done.stdout)
         account["status"], account["stderr"] = done.returncode, done.stderr
@@ -76,7 +87,7 @@ class Files(CurlCase):
         for flag, version in self.versions.items():
             half = self.downloads / "half"
             half.write_bytes((self.site / "large.bin").read_bytes()[:5_000_000])
-            self.assertEqual(run("curl", "-sS", flag, "--cacert", self.cert, "-C", "-", "-o", half, f"{self.origin.url}/large.bin").returncode, 0)
+            self.assertEqual(curl(flag, "--cacert", self.cert, "-C", "-", "-o", half, f"{self.origin.url}/large.bin").returncode, 0)
             self.assert_is(half)
 
     def test_conditions(self):
@@ -100,7 +111,7 @@ class Files(CurlCase):
 
     def test_many_requests_over_one_connection(self):
         for flag, version in self.versions.items():
-            account = run("curl", "-sS", flag, "--cacert", self.cert, "-w", "%{http_version} %{http_code} %{num_connects}\n", "-o", "/dev/null",
+            account = curl(flag, "--cacert", self.cert, "-w", "%{http_version} %{http_code} %{num_connects}\n", "-o", "/dev/null",
                           f"{self.origin.url}/small.txt?[1-40]").stdout.split("\n")
             self.assertEqual(account[:40], [f"{version} 200 1"] + [f"{version} 200 0"] * 39)
 
@@ -108,7 +119,7 @@ class Files(CurlCase):
         for flag, version in self.versions.items():
             if version == "1.1":
                 continue
-            done = run("curl", "-sS", flag, "--parallel", "--parallel-max", "20", "--cacert", self.cert, "-w", "%{http_version} %{http_code}\n",
+            done = curl(flag, "--parallel", "--parallel-max", "20", "--cacert", self.cert, "-w", "%{http_version} %{http_code}\n",
                        "--output-dir", self.downloads, "-o", "part#1", f"{self.origin.url}/large.bin?[1-8]")
             self.assertEqual(done.stdout.split(), [version, "200"] * 8, done.stderr)
             for i in range(1, 9):
@@ -194,7 +205,7 @@ class CurlWithHttp3(InteropCase):
         # Debian 13's own curl can do it too; Debian 12's is older than 8.1.
         if "--proxy-http2" in run("curl", "--help", "all").stdout:
             body = self.downloads / "by-debians-curl"
-            done = run("curl", "-sS", "--noproxy", "", "--cacert", self.cert, "--proxy", hop.url, "--proxy-cacert", self.cert, "--proxy-http2",
+            done = curl("--noproxy", "", "--cacert", self.cert, "--proxy", hop.url, "--proxy-cacert", self.cert, "--proxy-http2",
                        "-o", body, "-w", "%{http_code}", f"{self.origin.url}/large.bin")
             # It does not fill in %{http_connect} here; the counts below say that it came by the proxy.
             self.assertEqual((done.returncode, done.stdout), (0, "200"), done.stderr)
