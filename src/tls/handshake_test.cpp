@@ -13,7 +13,6 @@
 namespace sallyport::tls {
 namespace {
 
-using testing::AllOf;
 using testing::AnyOf;
 using testing::Eq;
 using testing::HasSubstr;

@@ -85,7 +85,7 @@ ParsedPair& ServerCredentials::Impl::choose(gnutls_session_t session) const {
   return *pairs[named.empty() ? 0 : named.front()];
 }
 
-Result<std::shared_ptr<const ServerCredentials>> ServerCredentials::make(std::vector<KeyPair> pairs) {
+Result<std::shared_ptr<const ServerCredentials>> ServerCredentials::make(const std::vector<KeyPair>& pairs) {
   if (pairs.empty())
     return fail(ErrorKind::usage,
                 "a TLS server needs a certificate (--cert and --key, or --self-signed NAME)");

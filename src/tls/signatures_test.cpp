@@ -126,8 +126,8 @@ TEST(Signatures, OfferNoWeakHash) {
 
 /// A server of ours with certificates for a.test, and a foreign client of TLS 1.2.
 struct Tls12Server {
-  std::unique_ptr<Foreigner> client(std::vector<KeyPair> pairs, const std::string& signatures) {
-    link.server_options.credentials = *ServerCredentials::make(std::move(pairs));
+  std::unique_ptr<Foreigner> client(const std::vector<KeyPair>& pairs, const std::string& signatures) {
+    link.server_options.credentials = *ServerCredentials::make(pairs);
     link.accepting =
         accept(link.timers, std::move(link.server_transport), link.server_options, [this](auto result) {
           if (!result) link.server_error = result.error();
