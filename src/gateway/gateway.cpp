@@ -51,22 +51,6 @@ unsigned descriptors_for_operator() {
   return static_cast<unsigned>(std::min(most, limit.rlim_cur / 4));
 }
 
-Result<tls::KeyPair> make_self_signed_pair(const Settings& settings) {
-  auto pair = tls::make_self_signed(settings.self_signed);
-  if (!pair) return pair;
-  const auto fingerprint = tls::spki_fingerprint(pair->certificate_pem);
-  if (!fingerprint) return std::unexpected(fingerprint.error());
-  if (!settings.write_certificate.empty())
-    if (auto written = write_file(settings.write_certificate, pair->certificate_pem, 0644, IfExists::replace);
-        !written)
-      return std::unexpected(std::move(written.error()));
-  log_info("self-signed certificate for {}, SPKI fingerprint {}; clients trust it with {}",
-           fmt::join(settings.self_signed, ", "), *fingerprint,
-           settings.write_certificate.empty() ? std::string("-k, or with --ca and a file from --write-cert")
-                                              : "--ca " + settings.write_certificate);
-  return pair;
-}
-
 }  // namespace
 
 /// One /metrics page in the making. Lives until the last worker answered.
@@ -108,14 +92,6 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
   return gateway;
 }
 
-Result<std::shared_ptr<const tls::ServerCredentials>> Gateway::load_credentials(
-    const Settings& settings) const {
-  auto pair = settings.self_signed.empty() ? tls::load_key_pair(settings.certificate_file, settings.key_file)
-                                           : make_self_signed_pair(settings);
-  if (!pair) return std::unexpected(std::move(pair.error()));
-  return tls::ServerCredentials::make({std::move(*pair)});
-}
-
 Result<> Gateway::set_up(Settings settings) {
   auto setup = std::make_shared<WorkerSetup>();
   if (settings.workers == 0) settings.workers = available_cores();
@@ -128,9 +104,10 @@ Result<> Gateway::set_up(Settings settings) {
   auto addresses = claim_ports(loop_, settings.listen, settings.tcp);
   if (!addresses) return std::unexpected(std::move(addresses.error()));
   settings.listen = std::move(*addresses);
-  auto credentials = load_credentials(settings);
-  if (!credentials) return std::unexpected(std::move(credentials.error()));
-  setup->credentials = std::move(*credentials);
+  certificates_ = std::make_unique<Certificates>(settings);
+  if (auto done = certificates_->load(); !done) return done;
+  certificates_->warn_of_dates();
+  setup->credentials = certificates_->credentials();
   if (settings.secret_file.empty()) {
     setup->secret = tls::ServerSecret::random();
   } else {
@@ -201,13 +178,17 @@ void Gateway::on_signal(int signal) {
 
 void Gateway::reload() {
   const auto& settings = setup_->settings;
-  if (!settings.self_signed.empty())
+  if (!settings.self_signed.empty()) {
+    certificates_->warn_of_dates();
     return log_info("SIGHUP: the certificate is self-signed, there is nothing to read again");
-  const auto credentials = load_credentials(settings);
-  if (!credentials)
-    return log_error("SIGHUP: {}; the old certificate stays in use", credentials.error().message);
+  }
+  if (const auto done = certificates_->load(); !done)
+    return log_error("SIGHUP: {}; the old certificate stays in use", done.error().message);
+  certificates_->warn_of_dates();
   for (const auto& worker : workers_)
-    worker->post([credentials = *credentials](Worker& target) { target.set_credentials(credentials); });
+    worker->post([credentials = certificates_->credentials()](Worker& target) {
+      target.set_credentials(credentials);
+    });
   log_info("SIGHUP: {} is in use for new connections", settings.certificate_file);
 }
 
@@ -265,6 +246,7 @@ void Gateway::collect(MetricSet& out) const {
     out.counter("quic_strays_total", strays, static_cast<double>(worker->strays_dropped()),
                 {{"result", "dropped"}});
   }
+  certificates_->collect(out);
   collect_process_figures(out);
 }
 

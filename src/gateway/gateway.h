@@ -3,6 +3,7 @@
 #pragma once
 
 #include "gateway/admin.h"
+#include "gateway/certificates.h"
 #include "gateway/metric_set.h"
 #include "gateway/settings.h"
 #include "gateway/worker_thread.h"
@@ -34,7 +35,6 @@ class Gateway final : private Admin::Source {
 
   Gateway();
   Result<> set_up(Settings settings);
-  Result<std::shared_ptr<const tls::ServerCredentials>> load_credentials(const Settings& settings) const;
   Result<> start_workers();
   /// Puts the port that was chosen into `settings`.
   Result<> start_admin(Settings& settings);
@@ -51,6 +51,7 @@ class Gateway final : private Admin::Source {
 
   net::EventLoop loop_;
   State state_ = State::serving;
+  std::unique_ptr<Certificates> certificates_;
   std::shared_ptr<const WorkerSetup> setup_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   std::size_t undrained_ = 0;

@@ -29,7 +29,8 @@ class Histogram {
 
 class MetricSet {
  public:
-  /// As "version=\"h3\",direction=\"in\"" would say it; names and values are literals of ours.
+  /// As "version=\"h3\",direction=\"in\"" would say it; names and values are literals of ours, or live as
+  /// long as the set.
   using Labels = std::vector<std::pair<std::string_view, std::string_view>>;
 
   // Several calls with the same name and labels add up. `name` without the "sallyport_" that all begin with.
