@@ -7,9 +7,9 @@
 
 namespace sallyport::gateway {
 
-/// Error kind usage, a sentence that says why and how, where a proxy or the admin pages could be reached from other
-/// machines and it was not said who may use them, or where what was said contradicts itself. Beside the addresses
-/// nothing is looked at.
+/// Error kind usage, a sentence that says why and how, where a proxy or the admin pages could be reached from
+/// other machines and it was not said who may use them, or where what was said contradicts itself. Beside the
+/// addresses nothing is looked at.
 Result<> check_access(const Settings& settings);
 
 }  // namespace sallyport::gateway

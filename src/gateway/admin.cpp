@@ -52,7 +52,8 @@ Result<std::unique_ptr<Admin>> Admin::listen(net::EventLoop& loop, const net::So
   return admin;
 }
 
-Result<std::unique_ptr<Admin>> Admin::listen_unix(net::EventLoop& loop, const std::string& path, Source& source,
+Result<std::unique_ptr<Admin>> Admin::listen_unix(net::EventLoop& loop, const std::string& path,
+                                                  Source& source,
                                                   std::shared_ptr<const masque::TokenTable> tokens) {
   std::unique_ptr<Admin> admin(new Admin(loop, source, std::move(tokens)));
   auto front = TcpFront::listen_unix(loop, path, *admin, {});

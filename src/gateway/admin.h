@@ -1,6 +1,6 @@
-// Admin: the pages for the operator, over plain HTTP/1.1 on a port or a Unix socket of their own: /healthz, /readyz
-// and /metrics, nothing else. The first two say one word that a load balancer finds out anyway, and a kubelet asks
-// for them without credentials; /metrics may want a token.
+// Admin: the pages for the operator, over plain HTTP/1.1 on a port or a Unix socket of their own: /healthz,
+// /readyz and /metrics, nothing else. The first two say one word that a load balancer finds out anyway, and a
+// kubelet asks for them without credentials; /metrics may want a token.
 #pragma once
 
 #include "gateway/replies.h"
@@ -33,7 +33,8 @@ class Admin final : private http::RequestHandler {
   static Result<std::unique_ptr<Admin>> listen(net::EventLoop& loop, const net::SocketAddress& local,
                                                Source& source,
                                                std::shared_ptr<const masque::TokenTable> tokens);
-  static Result<std::unique_ptr<Admin>> listen_unix(net::EventLoop& loop, const std::string& path, Source& source,
+  static Result<std::unique_ptr<Admin>> listen_unix(net::EventLoop& loop, const std::string& path,
+                                                    Source& source,
                                                     std::shared_ptr<const masque::TokenTable> tokens);
   ~Admin();
   /// Only where there were some.

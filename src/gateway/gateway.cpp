@@ -123,6 +123,8 @@ Result<std::shared_ptr<const tls::ServerCredentials>> Gateway::load_credentials(
 Result<> Gateway::set_up(Settings settings) {
   auto setup = std::make_shared<WorkerSetup>();
   if (auto allowed = check_access(settings); !allowed) return allowed;
+  if (auto done = open_token_files(settings); !done) return done;
+  if (tokens_) setup->tokens = tokens_->tokens();
   if (settings.workers == 0) settings.workers = available_cores();
 
   if (!settings.files.empty()) {
@@ -136,8 +138,6 @@ Result<> Gateway::set_up(Settings settings) {
   auto credentials = load_credentials(settings);
   if (!credentials) return std::unexpected(std::move(credentials.error()));
   setup->credentials = std::move(*credentials);
-  if (auto done = open_token_files(settings); !done) return done;
-  if (tokens_) setup->tokens = tokens_->tokens();
   if (settings.secret_file.empty()) {
     setup->secret = tls::ServerSecret::random();
   } else {
@@ -177,7 +177,8 @@ Result<> Gateway::start_workers() {
 }
 
 Result<> Gateway::open_token_files(const Settings& settings) {
-  const auto open = [](std::string_view flag, const std::string& path, std::optional<TokenFile>& to) -> Result<> {
+  const auto open = [](std::string_view flag, const std::string& path,
+                       std::optional<TokenFile>& to) -> Result<> {
     if (path.empty()) return {};
     auto file = TokenFile::open(std::string(flag), path);
     if (!file) return std::unexpected(std::move(file.error()));
@@ -210,7 +211,8 @@ void Gateway::announce() const {
     log_info("listening on {} ({})", address.to_string(), setup_->settings.tcp ? "UDP and TCP" : "UDP");
   const auto& settings = setup_->settings;
   if (tokens_)
-    log_info("clients of the proxy need one of {} tokens of {}", tokens_->tokens()->size(), tokens_->path());
+    log_info("clients of the proxy need a token of {}, tokens: {}", tokens_->path(),
+             tokens_->tokens()->size());
   else if (settings.open_proxy)
     log_warn("the proxy is open: whoever reaches it may use it, as --open-proxy says");
   if (!settings.admin_socket.empty())
@@ -240,10 +242,9 @@ void Gateway::reload(std::optional<TokenFile>& file, std::string_view why) {
   if (const auto done = file->read(); !done)
     return log_error("{}{}; the old tokens stay in use", why, done.error().message);
   const auto tokens = file->tokens();
-  log_info("{}{} tokens of {} are in use; what others opened is ended", why, tokens->size(), file->path());
+  log_info("{}{} is in use, tokens: {}", why, file->path(), tokens->size());
   if (&file == &admin_tokens_) return admin_->set_tokens(tokens);
-  for (const auto& worker : workers_)
-    worker->post([tokens](Worker& target) { target.set_tokens(tokens); });
+  for (const auto& worker : workers_) worker->post([tokens](Worker& target) { target.set_tokens(tokens); });
 }
 
 void Gateway::look_at_token_files(Time now) {
@@ -334,7 +335,8 @@ void Gateway::collect(MetricSet& out) const {
   if (admin_tokens_) {
     constexpr std::string_view refused = "Requests for /metrics that were refused for want of a token.";
     const auto& counters = admin_->refused();
-    out.counter("admin_refused_total", refused, static_cast<double>(counters.no_token), {{"reason", "no_token"}});
+    out.counter("admin_refused_total", refused, static_cast<double>(counters.no_token),
+                {{"reason", "no_token"}});
     out.counter("admin_refused_total", refused, static_cast<double>(counters.wrong_token),
                 {{"reason", "wrong_token"}});
     out.counter("admin_refused_total", refused, static_cast<double>(counters.throttled),

@@ -29,8 +29,8 @@ class Histogram {
 
 class MetricSet {
  public:
-  /// A label's value: a literal of ours, or a name from the operator's files; never what a peer sent, as each value
-  /// makes another series.
+  /// A label's value: a literal of ours, or a name from the operator's files; never what a peer sent, as each
+  /// value makes another series.
   struct LabelValue {
     LabelValue(const char* literal) : text(literal) {}
     LabelValue(std::string_view value) : text(value) {}

@@ -51,9 +51,8 @@ Result<std::unique_ptr<TcpFront>> TcpFront::listen_unix(net::EventLoop& loop, co
 }
 
 net::TcpOptions TcpFront::tcp_options() {
-  return {.reuse_port = options_.reuse_port,
-          .leave_descriptors = options_.leave_descriptors,
-          .counters = &tcp_};
+  return {
+      .reuse_port = options_.reuse_port, .leave_descriptors = options_.leave_descriptors, .counters = &tcp_};
 }
 
 TcpFront::TcpFront(net::EventLoop& loop, http::RequestHandler& requests, TcpFrontOptions options)

@@ -39,7 +39,8 @@ class TcpFront {
                                                   http::RequestHandler& requests, TcpFrontOptions options);
   /// On a Unix socket at `path`.
   static Result<std::unique_ptr<TcpFront>> listen_unix(net::EventLoop& loop, const std::string& path,
-                                                       http::RequestHandler& requests, TcpFrontOptions options);
+                                                       http::RequestHandler& requests,
+                                                       TcpFrontOptions options);
   ~TcpFront();
 
   net::SocketAddress local() const { return listener_->local(); }

@@ -41,9 +41,10 @@ Result<> TokenFile::load() {
   tokens_ = std::move(*tokens);
   warn_of_readers(flag_, path_);
   if (const auto& weak = tokens_->weak_lines(); !weak.empty())
-    log_warn("{}: the token in line {} of {} has fewer than {} characters and can be guessed; head -c 24 "
-             "/dev/urandom | base64 makes a good one",
-             flag_, weak.front(), path_, masque::TokenTable::short_token);
+    log_warn(
+        "{}: the token in line {} of {} has fewer than {} characters and can be guessed; head -c 24 "
+        "/dev/urandom | base64 makes a good one",
+        flag_, weak.front(), path_, masque::TokenTable::short_token);
   return {};
 }
 

@@ -37,7 +37,7 @@ struct Stray {
 struct WorkerSetup {
   Settings settings;  ///< listen: with the ports that were chosen; workers: how many there are
   std::shared_ptr<const tls::ServerCredentials>
-      credentials;  ///< at the start; later ones come by set_credentials()
+      credentials;                                   ///< at the start; later ones come by set_credentials()
   std::shared_ptr<const masque::TokenTable> tokens;  ///< likewise, by set_tokens(); null: everybody may proxy
   tls::ServerSecret secret;
   std::shared_ptr<tls::ReplayRecord> replay_record = std::make_shared<tls::ReplayRecord>();

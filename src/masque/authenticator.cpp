@@ -20,32 +20,33 @@ struct ShownBefore final : http::ConnectionNote {
 
 bool is_known_on(const http::Connection& connection, const CredentialId& credential) {
   const auto* note = dynamic_cast<const ShownBefore*>(connection.note());
-  return note != nullptr &&
-         gnutls_memcmp(note->credential.data(), credential.data(), credential.size()) == 0;
+  return note != nullptr && gnutls_memcmp(note->credential.data(), credential.data(), credential.size()) == 0;
 }
 
 /// RFC 6750 §3: no error where no token was shown.
 Denial challenge(AskedAs as, bool shown, std::string details) {
   const bool proxy = as == AskedAs::proxy;
   Denial denial{.status = proxy ? 407u : 401u, .details = std::move(details), .fields = {}};
-  denial.fields.add(proxy ? "proxy-authenticate" : "www-authenticate",
-                    shown ? R"(Bearer realm="sallyport", error="invalid_token")"
-                          : R"(Bearer realm="sallyport")");
+  denial.fields.add(
+      proxy ? "proxy-authenticate" : "www-authenticate",
+      shown ? R"(Bearer realm="sallyport", error="invalid_token")" : R"(Bearer realm="sallyport")");
   return denial;
 }
 
 Denial throttle(Duration wait) {
   const auto seconds = std::chrono::ceil<std::chrono::seconds>(wait).count();
-  Denial denial{.status = 429,
-                .details = fmt::format("too many wrong tokens came from this address; try again in {} s", seconds),
-                .fields = {}};
+  Denial denial{
+      .status = 429,
+      .details = fmt::format("too many wrong tokens came from this address; try again in {} s", seconds),
+      .fields = {}};
   denial.fields.add("retry-after", std::to_string(seconds));
   return denial;
 }
 
 }  // namespace
 
-Authenticator::Authenticator(std::shared_ptr<const TokenTable> tokens, std::shared_ptr<FailedAttempts> failures)
+Authenticator::Authenticator(std::shared_ptr<const TokenTable> tokens,
+                             std::shared_ptr<FailedAttempts> failures)
     : tokens_(std::move(tokens)), failures_(std::move(failures)) {}
 
 std::expected<Identity, Denial> Authenticator::authenticate(http::Exchange& exchange, AskedAs as, Time now) {

@@ -1,7 +1,7 @@
-// Authenticator: who a request is from, by its bearer token (RFC 6750), and how it is refused when that cannot
-// be said. In front of a proxy it is asked before anything is resolved or opened; the admin pages have one of
-// their own. One a thread, over tokens and failures that all share. Passwords and client certificates are to be
-// looked at here, too, when there are any.
+// Authenticator: who a request is from, by its bearer token (RFC 6750), and how it is refused when that
+// cannot be said. In front of a proxy it is asked before anything is resolved or opened; the admin pages have
+// one of their own. One a thread, over tokens and failures that all share. Passwords and client certificates
+// are to be looked at here, too, when there are any.
 #pragma once
 
 #include "http/exchange.h"
@@ -16,7 +16,8 @@
 
 namespace sallyport::masque {
 
-/// Whom the client asks: an origin server (401, RFC 9110 §11.6.1), as CONNECT-UDP does, or a proxy (407, §11.7.1).
+/// Whom the client asks: an origin server (401, RFC 9110 §11.6.1), as CONNECT-UDP does, or a proxy (407,
+/// §11.7.1).
 enum class AskedAs : std::uint8_t { origin, proxy };
 
 /// The answer to a request that is not let in.
@@ -34,16 +35,16 @@ struct AuthenticationCounters {
 
 class Authenticator {
  public:
-  /// `tokens` null: everybody is let in, as nobody in particular. `failures` not null; it is shared with others
-  /// that guard the same tokens.
+  /// `tokens` null: everybody is let in, as nobody in particular. `failures` not null; it is shared with
+  /// others that guard the same tokens.
   Authenticator(std::shared_ptr<const TokenTable> tokens, std::shared_ptr<FailedAttempts> failures);
 
   /// From the next request on. Null only where it was null before.
   void set_tokens(std::shared_ptr<const TokenTable> tokens) { tokens_ = std::move(tokens); }
   const TokenTable* tokens() const { return tokens_.get(); }
 
-  /// A connection whose client has shown a good token may show that one again, whoever else fails at its address:
-  /// that tells a guesser nothing.
+  /// A connection whose client has shown a good token may show that one again, whoever else fails at its
+  /// address: that tells a guesser nothing.
   std::expected<Identity, Denial> authenticate(http::Exchange& exchange, AskedAs as, Time now);
   const AuthenticationCounters& counters() const { return counters_; }
 

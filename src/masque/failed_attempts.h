@@ -3,8 +3,9 @@
 // carry a token, never for a packet.
 //
 // A client (an IPv4 address, an IPv6 /64) may fail `burst` times at once, and once more each `interval` after
-// that. Beyond it a token is not looked at, whether it is good or not: an answer would be the guesser's. A good
-// one costs nothing, so whoever shares an address with a guesser gets in whenever there is room for an attempt.
+// that. Beyond it a token is not looked at, whether it is good or not: an answer would be the guesser's. A
+// good one costs nothing, so whoever shares an address with a guesser gets in whenever there is room for an
+// attempt.
 #pragma once
 
 #include "base/time.h"

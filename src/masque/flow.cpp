@@ -39,10 +39,10 @@ void Flow::start(const Target& target) {
   if (const auto address = net::IpAddress::parse(target.host)) {
     opened(reachable_targets(context_.options.policy, {*address}, target.port));
   } else {
-    resolution_ = std::make_unique<TargetResolution>(context_.timers, context_.outbound.resolver(),
-                                                     context_.options.policy, target,
-                                                     client_block(exchange_->connection().info().path.remote.ip()),
-                                                     context_.options.connect_timeout, opened);
+    resolution_ = std::make_unique<TargetResolution>(
+        context_.timers, context_.outbound.resolver(), context_.options.policy, target,
+        client_block(exchange_->connection().info().path.remote.ip()), context_.options.connect_timeout,
+        opened);
   }
 }
 

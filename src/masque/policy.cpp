@@ -87,8 +87,9 @@ bool is_refused_port(std::uint16_t port) {
 
 Result<> TargetPolicy::check_port(std::uint16_t port) const {
   if (!is_refused_port(port) || std::ranges::find(allow_ports_, port) != allow_ports_.end()) return {};
-  return fail(ErrorKind::denied,
-              fmt::format("port {} (SMTP) is one that this proxy reaches only with --allow-port {}", port, port));
+  return fail(
+      ErrorKind::denied,
+      fmt::format("port {} (SMTP) is one that this proxy reaches only with --allow-port {}", port, port));
 }
 
 TargetPolicy::TargetPolicy(std::vector<net::IpPrefix> allow, IsOwn is_own,

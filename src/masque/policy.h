@@ -1,7 +1,7 @@
 // TargetPolicy: which targets a proxy reaches for its clients (bad input 25). Loopback, link-local, private
 // and other special ranges, and all of the proxy's own host, are refused unless a prefix allows them; every
-// resolved address is checked, IPv4-mapped ones as IPv4. Ports that are abused through proxies are refused unless
-// they are allowed by number.
+// resolved address is checked, IPv4-mapped ones as IPv4. Ports that are abused through proxies are refused
+// unless they are allowed by number.
 #pragma once
 
 #include "base/result.h"
@@ -15,8 +15,9 @@
 
 namespace sallyport::masque {
 
-/// Whether a port is refused where allow_ports() does not name it: 25, by which mail servers talk to each other
-/// (SMTP). Whoever sends unwanted mail looks for proxies that reach it, and the proxy's address pays for that.
+/// Whether a port is refused where allow_ports() does not name it: 25, by which mail servers talk to each
+/// other (SMTP). Whoever sends unwanted mail looks for proxies that reach it, and the proxy's address pays
+/// for that.
 bool is_refused_port(std::uint16_t port);
 
 class TargetPolicy {

@@ -12,7 +12,8 @@ constexpr Duration linger_most = 30s;
 }  // namespace
 
 TcpFlow::TcpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& client, Identity identity)
-    : Flow(context, exchange, client, std::move(identity), false), linger_(context.timers, [this](Time now) { on_linger(now); }) {}
+    : Flow(context, exchange, client, std::move(identity), false),
+      linger_(context.timers, [this](Time now) { on_linger(now); }) {}
 
 TcpFlow::~TcpFlow() {
   if (stream_ != nullptr) stream_->set_receiver(nullptr);

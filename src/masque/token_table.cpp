@@ -100,8 +100,8 @@ Result<std::shared_ptr<const TokenTable>> TokenTable::parse(std::string_view con
     const CredentialId id = credential_of(line->token);
     if (const auto [at, added] = lines.emplace(id, number); !added)
       return fail(ErrorKind::file,
-                  fmt::format("line {} of {} has the token of line {}; each needs one of its own", number, file,
-                              at->second));
+                  fmt::format("line {} of {} has the token of line {}; each needs one of its own", number,
+                              file, at->second));
     if (line->token.size() < short_token) table->weak_lines_.push_back(number);
     table->entries_.push_back({std::string(line->name), id});
     table->names_.emplace_back(line->name);

@@ -21,13 +21,13 @@ class TokenTable {
   static constexpr std::size_t max_name = 64;
   static constexpr std::size_t short_token = 16;  ///< fewer characters can be guessed
 
-  /// From the content of `file`. Empty lines and those that begin with # are left out; lines end with LF or CR
-  /// LF. A name may have several tokens, so that an old one can be replaced without a gap; a token has one
+  /// From the content of `file`. Empty lines and those that begin with # are left out; lines end with LF or
+  /// CR LF. A name may have several tokens, so that an old one can be replaced without a gap; a token has one
   /// name. Errors of kind file say file and line, and nothing of what stands in it.
   static Result<std::shared_ptr<const TokenTable>> parse(std::string_view content, const std::string& file);
 
-  /// Whose the token with this credential_of() is; null: nobody's. How long it takes says nothing of the tokens
-  /// that are good.
+  /// Whose the token with this credential_of() is; null: nobody's. How long it takes says nothing of the
+  /// tokens that are good.
   const Identity* find(const CredentialId& credential) const;
   bool has_name(std::string_view name) const;
   std::size_t size() const { return entries_.size(); }
@@ -40,7 +40,7 @@ class TokenTable {
  private:
   TokenTable() = default;
 
-  std::vector<Identity> entries_;  // by credential
+  std::vector<Identity> entries_;   // by credential
   std::vector<std::string> names_;  // sorted
   std::vector<std::size_t> weak_lines_;
 };

@@ -18,7 +18,8 @@ constexpr std::size_t max_large_buffers = 16;
 }  // namespace
 
 UdpFlow::UdpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& client, Identity identity)
-    : Flow(context, exchange, client, std::move(identity), true), sender_(client.downlink, client.account->held) {
+    : Flow(context, exchange, client, std::move(identity), true),
+      sender_(client.downlink, client.account->held) {
   exchange.use_capsules();
 }
 

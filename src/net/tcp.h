@@ -1,5 +1,5 @@
-// TCP: a listener that hands out connections, and a connected ByteStream. Also the same over a Unix socket, for
-// the operator.
+// TCP: a listener that hands out connections, and a connected ByteStream. Also the same over a Unix socket,
+// for the operator.
 #pragma once
 
 #include "base/result.h"

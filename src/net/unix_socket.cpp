@@ -29,8 +29,9 @@ Result<> remove_stale(const std::string& path, const sockaddr_un& address) {
   const UniqueFd probe = open_socket();
   if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
       errno != ECONNREFUSED)
-    return fail(ErrorKind::file,
-                fmt::format("{} is a socket that another program listens on; end that, or name another place", path));
+    return fail(
+        ErrorKind::file,
+        fmt::format("{} is a socket that another program listens on; end that, or name another place", path));
   if (::unlink(path.c_str()) != 0 && errno != ENOENT)
     return std::unexpected(socket_error("cannot replace " + path, errno));
   return {};
@@ -56,8 +57,8 @@ Result<UnixListening> listen_on_unix_socket(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path || path.find('\0') != std::string::npos)
-    return fail(ErrorKind::usage, fmt::format("'{}' cannot be the path of a socket; it takes 1 to {} bytes", path,
-                                              sizeof address.sun_path - 1));
+    return fail(ErrorKind::usage, fmt::format("'{}' cannot be the path of a socket; it takes 1 to {} bytes",
+                                              path, sizeof address.sun_path - 1));
   std::memcpy(address.sun_path, path.data(), path.size());
   if (auto done = remove_stale(path, address); !done) return std::unexpected(std::move(done.error()));
 

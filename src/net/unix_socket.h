@@ -5,12 +5,14 @@
 #include "base/unique_fd.h"
 
 #include <string>
+#include <utility>
 
 #include <sys/types.h>
 
 namespace sallyport::net {
 
-/// The name of a Unix socket that this process made; removed when this goes, unless it is somebody else's by then.
+/// The name of a Unix socket that this process made; removed when this goes, unless it is somebody else's by
+/// then.
 class UnixSocketName {
  public:
   UnixSocketName() = default;
@@ -31,8 +33,9 @@ struct UnixListening {
   UnixSocketName name;
 };
 
-/// Listens at `path`, which only this user may connect to (mode 0600). A socket that a process left behind there
-/// is replaced; one that somebody listens on, and anything else, is not. Errors name the path and the mend.
+/// Listens at `path`, which only this user may connect to (mode 0600). A socket that a process left behind
+/// there is replaced; one that somebody listens on, and anything else, is not. Errors name the path and the
+/// mend.
 Result<UnixListening> listen_on_unix_socket(const std::string& path);
 
 }  // namespace sallyport::net
