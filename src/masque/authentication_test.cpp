@@ -53,6 +53,7 @@ class AuthenticationTest : public testing::TestWithParam<bool> {
     ExchangeForTest& exchange = over.receive(request);
     proxy().on_request(exchange);
     timers.run_deferred();
+    if (outbound.tcp_peer) peers_.push_back(std::move(outbound.tcp_peer));
     return exchange;
   }
   ExchangeForTest& ask(const http::Fields& fields, std::string_view host = "8.8.8.8") {
@@ -74,6 +75,7 @@ class AuthenticationTest : public testing::TestWithParam<bool> {
 
  private:
   std::deque<ConnectionForTest> others_;
+  std::vector<std::unique_ptr<net::ByteStream>> peers_;  // the targets', which stay
   std::unique_ptr<Proxy> proxy_;
 };
 
