@@ -25,7 +25,6 @@ class Certificates {
   void warn_of_dates() const;
   /// Of what was loaded last; null before.
   const std::shared_ptr<const tls::ServerCredentials>& credentials() const { return credentials_; }
-  /// What it puts out refers to this object.
   void collect(MetricSet& out) const;
 
  private:

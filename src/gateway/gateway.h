@@ -6,13 +6,16 @@
 #include "gateway/certificates.h"
 #include "gateway/metric_set.h"
 #include "gateway/settings.h"
+#include "gateway/token_file.h"
 #include "gateway/worker_thread.h"
 #include "net/event_loop.h"
 
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sallyport::gateway {
@@ -26,7 +29,7 @@ class Gateway final : private Admin::Source {
   /// Where it listens, with the ports that were chosen.
   const std::vector<net::SocketAddress>& addresses() const { return setup_->settings.listen; }
   /// Serves until SIGINT or SIGTERM and the drain that they start, or a second one. SIGHUP reads the
-  /// certificate files again.
+  /// certificate and token files again.
   void run();
 
  private:
@@ -38,9 +41,13 @@ class Gateway final : private Admin::Source {
   Result<> start_workers();
   /// Puts the port that was chosen into `settings`.
   Result<> start_admin(Settings& settings);
+  Result<> open_token_files(const Settings& settings);
   void announce() const;
   void on_signal(int signal);
-  void reload();
+  void reload_certificate();
+  /// Reads `file`, if there is one, again, for all who ask for its tokens. `why`: begins the line in the log.
+  void reload(std::optional<TokenFile>& file, std::string_view why);
+  void look_at_token_files(Time now);
   void drain();
   void end();
 
@@ -57,6 +64,8 @@ class Gateway final : private Admin::Source {
   std::size_t undrained_ = 0;
   net::Timer grace_;
   std::unique_ptr<Admin> admin_;
+  std::optional<TokenFile> tokens_, admin_tokens_;
+  net::Timer look_;
 };
 
 }  // namespace sallyport::gateway

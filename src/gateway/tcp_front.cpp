@@ -30,15 +30,29 @@ void add_counters(http::ConnectionCounters& to, const http::ConnectionCounters& 
 Result<std::unique_ptr<TcpFront>> TcpFront::listen(net::EventLoop& loop, const net::SocketAddress& local,
                                                    http::RequestHandler& requests, TcpFrontOptions options) {
   std::unique_ptr<TcpFront> front(new TcpFront(loop, requests, std::move(options)));
-  const net::TcpOptions tcp{.reuse_port = front->options_.reuse_port,
-                            .leave_descriptors = front->options_.leave_descriptors,
-                            .counters = &front->tcp_};
   auto listener = net::TcpListener::listen(
-      loop, local, tcp,
+      loop, local, front->tcp_options(),
       [raw = front.get()](std::unique_ptr<net::ByteStream> stream) { raw->accept(std::move(stream)); });
   if (!listener) return std::unexpected(std::move(listener.error()));
   front->listener_ = std::move(*listener);
   return front;
+}
+
+Result<std::unique_ptr<TcpFront>> TcpFront::listen_unix(net::EventLoop& loop, const std::string& path,
+                                                        http::RequestHandler& requests,
+                                                        TcpFrontOptions options) {
+  std::unique_ptr<TcpFront> front(new TcpFront(loop, requests, std::move(options)));
+  auto listener = net::TcpListener::listen_unix(
+      loop, path, front->tcp_options(),
+      [raw = front.get()](std::unique_ptr<net::ByteStream> stream) { raw->accept(std::move(stream)); });
+  if (!listener) return std::unexpected(std::move(listener.error()));
+  front->listener_ = std::move(*listener);
+  return front;
+}
+
+net::TcpOptions TcpFront::tcp_options() {
+  return {
+      .reuse_port = options_.reuse_port, .leave_descriptors = options_.leave_descriptors, .counters = &tcp_};
 }
 
 TcpFront::TcpFront(net::EventLoop& loop, http::RequestHandler& requests, TcpFrontOptions options)

@@ -13,6 +13,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace sallyport::gateway {
@@ -36,6 +37,10 @@ class TcpFront {
   /// `requests` is not owned and must outlive the result.
   static Result<std::unique_ptr<TcpFront>> listen(net::EventLoop& loop, const net::SocketAddress& local,
                                                   http::RequestHandler& requests, TcpFrontOptions options);
+  /// On a Unix socket at `path`.
+  static Result<std::unique_ptr<TcpFront>> listen_unix(net::EventLoop& loop, const std::string& path,
+                                                       http::RequestHandler& requests,
+                                                       TcpFrontOptions options);
   ~TcpFront();
 
   net::SocketAddress local() const { return listener_->local(); }
@@ -53,6 +58,7 @@ class TcpFront {
   using Sessions = std::list<Session>;
 
   TcpFront(net::EventLoop& loop, http::RequestHandler& requests, TcpFrontOptions options);
+  net::TcpOptions tcp_options();
   void accept(std::unique_ptr<net::ByteStream> stream);
   void serve(Sessions::iterator session, std::unique_ptr<net::ByteStream> stream, std::string_view alpn,
              const http::StreamSecurity& security);

@@ -40,6 +40,8 @@ Worker::Worker(net::EventLoop& loop, std::shared_ptr<const WorkerSetup> setup, u
     options.policy = masque::TargetPolicy(
         settings.allow, [this](const net::IpAddress& address) { return own_addresses_.contains(address); },
         settings.admin);
+    options.policy.allow_ports(settings.allow_ports);
+    options.tokens = setup_->tokens;
     options.limits = {.tunnels = settings.max_tunnels, .tunnels_all = setup_->max_tunnels_all};
     options.group = setup_->proxies;
     proxy_ = std::make_unique<masque::Proxy>(loop.timers(), *outbound_, std::move(options));
@@ -128,6 +130,10 @@ void Worker::set_credentials(const std::shared_ptr<const tls::ServerCredentials>
     listener->quic->endpoint().set_credentials(credentials);
     if (listener->tcp) listener->tcp->set_credentials(credentials);
   }
+}
+
+void Worker::set_tokens(std::shared_ptr<const masque::TokenTable> tokens) {
+  if (proxy_) proxy_->set_tokens(std::move(tokens));
 }
 
 void Worker::receive_stray(const Stray& stray) {

@@ -37,7 +37,8 @@ struct Stray {
 struct WorkerSetup {
   Settings settings;  ///< listen: with the ports that were chosen; workers: how many there are
   std::shared_ptr<const tls::ServerCredentials>
-      credentials;  ///< at the start; later ones come by set_credentials()
+      credentials;                                   ///< at the start; later ones come by set_credentials()
+  std::shared_ptr<const masque::TokenTable> tokens;  ///< likewise, by set_tokens(); null: everybody may proxy
   tls::ServerSecret secret;
   std::shared_ptr<tls::ReplayRecord> replay_record = std::make_shared<tls::ReplayRecord>();
   std::shared_ptr<tls::ReplayRecord> used_tokens = std::make_shared<tls::ReplayRecord>();
@@ -57,6 +58,7 @@ class Worker {
                                               unsigned number);
 
   void set_credentials(const std::shared_ptr<const tls::ServerCredentials>& credentials);
+  void set_tokens(std::shared_ptr<const masque::TokenTable> tokens);
   void receive_stray(const Stray& stray);
   /// Refuses the new, says GOAWAY on the rest; `drained` comes when all of it has ended.
   void drain(std::function<void()> drained);

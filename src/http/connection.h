@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace sallyport::quic {
 class Connection;
@@ -65,6 +66,12 @@ struct ConnectionCounters {
   std::uint64_t resets_in = 0, resets_out = 0, budget_exceeded = 0;
 };
 
+/// What a server's RequestHandler wants to remember of a connection; goes with it.
+class ConnectionNote {
+ public:
+  virtual ~ConnectionNote() = default;
+};
+
 class Connection {
  public:
   virtual ~Connection() = default;
@@ -89,6 +96,13 @@ class Connection {
   virtual net::Timers& timers() const = 0;
   /// The QUIC connection below HTTP/3; null for the others.
   virtual quic::Connection* quic() const { return nullptr; }
+
+  /// Null until it is set. A connection has one, so its server's handlers have to agree on who writes it.
+  const ConnectionNote* note() const { return note_.get(); }
+  void set_note(std::unique_ptr<ConnectionNote> note) { note_ = std::move(note); }
+
+ private:
+  std::unique_ptr<ConnectionNote> note_;
 };
 
 }  // namespace sallyport::http

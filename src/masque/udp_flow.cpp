@@ -17,8 +17,9 @@ constexpr std::size_t max_large_buffers = 16;
 
 }  // namespace
 
-UdpFlow::UdpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& client)
-    : Flow(context, exchange, client, true), sender_(context.downlink, client.account->held) {
+UdpFlow::UdpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& client, Identity identity)
+    : Flow(context, exchange, client, std::move(identity), true),
+      sender_(client.downlink, client.account->held) {
   exchange.use_capsules();
 }
 
@@ -96,7 +97,7 @@ std::vector<Chunk> UdpFlow::take_early() {
 
 void UdpFlow::send_up(Bytes payload) {
   ++context_.counters.datagrams_up;
-  context_.counters.bytes_up += payload.size();
+  client().bytes_up += payload.size();
   context_.uplink.add(lane_, *path_, payload);
 }
 

@@ -142,6 +142,21 @@ class Proxy(CurlCase):
         cls.hop = cls.lab.gateway("--masque", "tcp", "--allow", "127.0.0.0/8", name="hop")
         cls.strict = cls.lab.gateway("--masque", "tcp", name="strict")
 
+    def test_a_proxy_that_wants_a_token(self):
+        tokens = self.lab.folder / "tokens"
+        tokens.write_text("alice token-of-alice-0001\n")
+        hop = self.lab.gateway("--masque", "tcp", "--allow", "127.0.0.0/8", "--token-file", tokens, name="tokens")
+        refused = self.through(hop)
+        self.assertEqual((refused["status"], refused["http_connect"]), (56, 407))
+        self.assertIn("Bearer", refused["fields"]["proxy-authenticate"])
+        wrong = self.through(hop, "--proxy-header", "Proxy-Authorization: Bearer wrong")
+        self.assertEqual((wrong["status"], wrong["http_connect"]), (56, 407))
+        self.assertIn("invalid_token", wrong["fields"]["proxy-authenticate"])
+        for field in ("Proxy-Authorization", "authorization"):
+            account = self.through(hop, "--proxy-header", f"{field}: Bearer token-of-alice-0001")
+            self.assertEqual((account["status"], account["http_connect"], account["http_code"]), (0, 200, 200), account["stderr"])
+            self.assert_is(self.body)
+
     def through(self, hop, *arguments):
         return self.curl("--proxy", hop.url, "--proxy-cacert", self.cert, *arguments)
 
