@@ -25,7 +25,7 @@ class Gateway final : private Admin::Source {
   /// Where it listens, with the ports that were chosen.
   const std::vector<net::SocketAddress>& addresses() const { return setup_->settings.listen; }
   /// Serves until SIGINT or SIGTERM and the drain that they start, or a second one. SIGHUP reads the
-  /// certificate files again.
+  /// certificate files again, SIGUSR1 opens the access log again.
   void run();
 
  private:
@@ -41,6 +41,7 @@ class Gateway final : private Admin::Source {
   void announce() const;
   void on_signal(int signal);
   void reload();
+  void reopen();
   void drain();
   void end();
 
