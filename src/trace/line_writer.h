@@ -28,13 +28,15 @@ class LineQueue {
   std::uint8_t* reserve(std::size_t size);
   /// Hands over the first `size` bytes (more than 0) of what was reserved.
   void commit(std::size_t size);
+  /// The writer sleeps until something comes.
+  bool is_awaited() const { return awaited_.load(std::memory_order_acquire); }
 
  private:
   friend class LineWriter;
   Ring ring_;
   Alarm& alarm_;
   std::atomic<std::uint64_t> dropped_ = 0;
-  std::atomic<bool> awaited_ = false;  // the writer sleeps until something comes
+  std::atomic<bool> awaited_ = false;
 };
 
 struct LineWriterOptions {
