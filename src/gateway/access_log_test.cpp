@@ -125,7 +125,7 @@ TEST(AccessRecord, GoesThroughTheQueueUnchangedAndLongTextsAreCut) {
   record.encode(encoded.data());
   const AccessRecord decoded = AccessRecord::decode(encoded);
   EXPECT_EQ(decoded[Text::path].size(), AccessRecord::longest_text);
-  record[Text::path] = longer.substr(0, AccessRecord::longest_text);
+  record[Text::path] = std::string_view(longer).substr(0, AccessRecord::longest_text);
   EXPECT_EQ(json(decoded), json(record));
 }
 

@@ -81,14 +81,17 @@ class AccessLog(Running):
 
     def test_a_client_that_goes_away(self):
         gateway = self.logging()
+        size = 512 << 20  # more than all buffers on the way
+        with open(self.site / "sparse", "wb") as sparse:
+            sparse.truncate(size)
         connection = self.connect(gateway)
-        connection.request("GET", "/file.bin")
+        connection.request("GET", "/sparse")
         connection.getresponse().read(1)
         connection.sock.close()
         connection.close()
         line = self.log.next()
         self.assertEqual((line["status"], line["end"]), (200, "connection_closed"))
-        self.assertLess(line["bytes_out"], 8 << 20)
+        self.assertLess(line["bytes_out"], size)
         self.assertTrue(line["why"])
 
     def test_what_the_end_cuts_is_on_record(self):
@@ -300,7 +303,7 @@ class Debug(Running):
         gateway = self.gateway()
         self.lab.get_json("-o", os.devnull, f"{gateway.url}/small.txt")
         gateway.stop()
-        self.assertNotIn("connection", gateway.log_path.read_text())
+        self.assertNotIn(" debug ", gateway.log_path.read_text())
 
 
 class HostileText(unittest.TestCase):
