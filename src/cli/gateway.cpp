@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <map>
 #include <memory>
 #include <string>
@@ -23,7 +24,7 @@ namespace {
 struct GatewayFlags {
   std::vector<std::string> listen{":443"}, masque, allow;
   std::vector<unsigned> allow_ports;
-  std::string admin, congestion = "cubic", retry = "auto", log_level = "info";
+  std::string admin, congestion = "cubic", retry = "auto", log_level = "info", access_format = "json";
   double idle_timeout = 60, grace = 10;
   bool no_tcp = false;
   gateway::Settings settings;
@@ -109,12 +110,16 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   settings.retry = flags.retry == "always"  ? quic::RetryPolicy::always
                    : flags.retry == "never" ? quic::RetryPolicy::never
                                             : quic::RetryPolicy::under_load;
+  settings.access_format =
+      flags.access_format == "common" ? gateway::AccessFormat::common : gateway::AccessFormat::json;
   settings.idle_timeout = seconds(flags.idle_timeout);
   settings.grace = seconds(flags.grace);
   return settings;
 }
 
 Result<int> run_gateway(const GatewayFlags& flags) {
+  // Whoever read our log or our standard output may go away; we serve on.
+  std::signal(SIGPIPE, SIG_IGN);
   set_log_level(*parse_log_level(flags.log_level));
   auto settings = read_settings(flags);
   if (!settings) return std::unexpected(std::move(settings.error()));
@@ -190,7 +195,18 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->type_name("DIR");
   gateway->add_option("--keylog", settings.key_log, "Append TLS secrets to this file, for Wireshark")
       ->type_name("FILE");
-  gateway->add_option("--log-level", flags->log_level, "What is logged on standard error")
+  gateway
+      ->add_option(
+          "--access-log", settings.access_log,
+          "Append one line for each request and tunnel to this file when it ends; - is standard output; "
+          "SIGUSR1 opens it again")
+      ->type_name("FILE");
+  gateway->add_option("--access-log-format", flags->access_format, "JSON lines, or the Combined Log Format")
+      ->check(CLI::IsMember({"json", "common"}))
+      ->capture_default_str();
+  gateway
+      ->add_option("--log-level", flags->log_level,
+                   "What is logged on standard error; debug tells the life of connections")
       ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}))
       ->capture_default_str();
   gateway

@@ -1,32 +1,17 @@
 #include "gateway/certificates.h"
 
+#include "base/escape.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "tls/certificate.h"
-#include "trace/json_text.h"
 
-#include <algorithm>
 #include <chrono>
-#include <cstdint>
 #include <utility>
 
 #include <fmt/format.h>
 
 namespace sallyport::gateway {
 namespace {
-
-/// A file name as the value of a label: text of one line, in UTF-8 as the metrics page is.
-std::string label_of(std::string name) {
-  const bool keep_high = trace::is_utf8(name);
-  std::ranges::replace_if(
-      name,
-      [keep_high](char c) {
-        const auto byte = static_cast<std::uint8_t>(c);
-        return byte < 0x20 || byte == 0x7f || (byte >= 0x80 && !keep_high);
-      },
-      '?');
-  return name;
-}
 
 Result<tls::KeyPair> make_self_signed_pair(const Settings& settings) {
   auto pair = tls::make_self_signed(settings.self_signed);
@@ -48,7 +33,7 @@ Result<tls::KeyPair> make_self_signed_pair(const Settings& settings) {
 
 Certificates::Certificates(Settings settings)
     : settings_(std::move(settings)),
-      label_(is_self_signed() ? "self-signed" : label_of(settings_.certificate_file)) {}
+      label_(is_self_signed() ? "self-signed" : escaped(settings_.certificate_file)) {}
 
 Result<> Certificates::load() {
   auto pair = is_self_signed() ? make_self_signed_pair(settings_)

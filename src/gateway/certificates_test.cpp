@@ -63,8 +63,8 @@ TEST_F(CertificatesOfFiles, StayWhenTheNewOnesCannotBeUsed) {
 
 TEST_F(CertificatesOfFiles, HaveALabelThatSpoilsNoPage) {
   const std::pair<std::string, std::string> names[] = {{"gr\xc3\xbc\xc3\x9f.pem", "gr\xc3\xbc\xc3\x9f.pem"},
-                                                       {"\xff\xc3.pem", "??.pem"},
-                                                       {"a\nb\x1b[m\x7f.pem", "a?b?[m?.pem"},
+                                                       {"\xff\xc3.pem", R"(\\xff\\xc3.pem)"},
+                                                       {"a\nb\x1b[m\x7f.pem", R"(a\\nb\\x1b[m\\x7f.pem)"},
                                                        {R"("\.pem)", R"(\"\\.pem)"}};
   for (const auto& [name, shown] : names) {
     Settings settings;

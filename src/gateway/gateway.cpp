@@ -81,7 +81,7 @@ Gateway::~Gateway() {
 
 Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
   std::unique_ptr<Gateway> gateway(new Gateway);
-  gateway->loop_.on_signals({SIGINT, SIGTERM, SIGHUP},
+  gateway->loop_.on_signals({SIGINT, SIGTERM, SIGHUP, SIGUSR1},
                             [raw = gateway.get()](int signal) { raw->on_signal(signal); });
   if (auto done = gateway->set_up(std::move(settings)); !done)
     return std::unexpected(std::move(done.error()));
@@ -131,6 +131,11 @@ Result<> Gateway::set_up(Settings settings) {
     auto recorders = trace::make_qlog_factory({.folder = settings.qlog});
     if (!recorders) return std::unexpected(std::move(recorders.error()));
     setup->recorders = std::move(*recorders);
+  }
+  if (!settings.access_log.empty()) {
+    auto log = AccessLog::open(settings.access_log, settings.access_format);
+    if (!log) return std::unexpected(std::move(log.error()));
+    setup->access_log = std::move(*log);
   }
   raise_descriptor_limit();
   setup->max_tunnels_all = tunnels_that_fit();
@@ -208,6 +213,7 @@ void Gateway::on_signal(int signal) {
     reload(tokens_, "SIGHUP: ");
     return reload(admin_tokens_, "SIGHUP: ");
   }
+  if (signal == SIGUSR1) return reopen();
   if (state_ == State::serving)
     drain();
   else
@@ -244,6 +250,12 @@ void Gateway::reload_certificate() {
       target.set_credentials(credentials);
     });
   log_info("SIGHUP: {} is in use for new connections", settings.certificate_file);
+}
+
+void Gateway::reopen() {
+  if (!setup_->access_log) return log_info("SIGUSR1: there is no --access-log to open again");
+  setup_->access_log->reopen();
+  log_info("SIGUSR1: the access log is opened again");
 }
 
 void Gateway::drain() {
@@ -293,6 +305,18 @@ void Gateway::collect(MetricSet& out) const {
   out.gauge("draining", "1 from the first signal to end until the end.", state_ == State::serving ? 0 : 1);
   out.counter("qlog_events_dropped_total", "qlog events dropped because the disk was too slow or full.",
               static_cast<double>(trace::qlog_events_dropped()));
+  out.counter("log_lines_lost_total", "Log lines that standard error did not take.",
+              static_cast<double>(log_lines_lost()));
+  if (setup_->access_log) {
+    const auto lines = setup_->access_log->counters();
+    constexpr std::string_view dropped = "Lines of the access log that were dropped.";
+    out.counter("access_log_lines_total", "Lines written to the access log.",
+                static_cast<double>(lines.written));
+    out.counter("access_log_dropped_total", dropped, static_cast<double>(lines.dropped_queue),
+                {{"reason", "queue"}});
+    out.counter("access_log_dropped_total", dropped, static_cast<double>(lines.dropped_write),
+                {{"reason", "write"}});
+  }
   constexpr std::string_view strays = "Packets that reached the wrong worker.";
   for (const auto& worker : workers_) {
     out.counter("quic_strays_total", strays, static_cast<double>(worker->strays_taken()),

@@ -29,7 +29,7 @@ class Gateway final : private Admin::Source {
   /// Where it listens, with the ports that were chosen.
   const std::vector<net::SocketAddress>& addresses() const { return setup_->settings.listen; }
   /// Serves until SIGINT or SIGTERM and the drain that they start, or a second one. SIGHUP reads the
-  /// certificate and token files again.
+  /// certificate and token files again, SIGUSR1 opens the access log again.
   void run();
 
  private:
@@ -48,6 +48,7 @@ class Gateway final : private Admin::Source {
   /// Reads `file`, if there is one, again, for all who ask for its tokens. `why`: begins the line in the log.
   void reload(std::optional<TokenFile>& file, std::string_view why);
   void look_at_token_files(Time now);
+  void reopen();
   void drain();
   void end();
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/time.h"
+#include "gateway/access_format.h"
 #include "net/address.h"
 #include "quic/config.h"
 #include "quic/endpoint.h"
@@ -39,6 +40,8 @@ struct Settings {
   std::string admin_token_file;  ///< who may see its pages; empty: whoever gets there
   std::string qlog;              ///< folder; empty: no traces
   std::string key_log;           ///< file; empty: none
+  std::string access_log;  ///< file, or "-" for standard output; empty: none
+  AccessFormat access_format = AccessFormat::json;
 
   unsigned workers = 0;  ///< 0: one a core
   quic::CongestionControl congestion_control = quic::CongestionControl::cubic;

@@ -2,6 +2,7 @@
 // Also, without TLS, the plain HTTP/1.1 of the admin port.
 #pragma once
 
+#include "gateway/connection_log.h"
 #include "http/connection.h"
 #include "http/tcp_connection.h"
 #include "net/event_loop.h"
@@ -23,6 +24,7 @@ struct TcpFrontOptions {
   http::Limits limits;
   bool reuse_port = false;
   unsigned leave_descriptors = 0;  ///< see net::TcpOptions
+  ConnectionLog* log = nullptr;    ///< not owned; null: nobody listens
 };
 
 struct TcpFrontCounters {
@@ -61,7 +63,7 @@ class TcpFront {
   net::TcpOptions tcp_options();
   void accept(std::unique_ptr<net::ByteStream> stream);
   void serve(Sessions::iterator session, std::unique_ptr<net::ByteStream> stream, std::string_view alpn,
-             const http::StreamSecurity& security);
+             http::StreamSecurity security);
   void retire(Sessions::iterator session);
   void clean_up();
 

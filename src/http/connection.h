@@ -4,6 +4,7 @@
 
 #include "base/result.h"
 #include "http/exchange.h"
+#include "http/exchange_log.h"
 #include "http/limits.h"
 #include "net/address.h"
 #include "net/timers.h"
@@ -24,6 +25,9 @@ namespace sallyport::http {
 class RequestHandler {
  public:
   virtual void on_request(Exchange& exchange) = 0;
+  /// Who is told of exchanges that ended, those that were never handed to on_request too; null: nobody. Asked
+  /// once a connection; outlives it.
+  virtual ExchangeLog* log() { return nullptr; }
 
  protected:
   ~RequestHandler() = default;
@@ -51,8 +55,12 @@ struct ConnectionInfo {
   Version version{};
   bool server = false;
   net::NetPath path;
+  /// The peer showed that it is at path.remote; over QUIC that takes a handshake, or a token.
+  bool address_validated = true;
   std::string server_name;  ///< SNI
-  std::string tls;          ///< "TLS1.3 AES-128-GCM", or empty over plain text
+  std::string tls;          ///< "TLS1.3", or empty over plain text
+  std::string cipher;       ///< the IANA name of the cipher suite, where it is known
+  std::string id;           ///< names the connection in logs; over QUIC also its qlog file
 };
 
 /// Counted since the start, for metrics and for `get --json`.

@@ -28,6 +28,7 @@ H2Connection::H2Connection(StreamSetup setup, RequestHandler* requests)
                fail(NGHTTP2_SETTINGS_TIMEOUT, {ErrorKind::timeout, "the peer did not begin HTTP/2 in time"});
              }),
       drain_(timers(), [this](Time) { submit_final_goaway(); }) {
+  if (requests != nullptr) exchanges().set_log(requests->log());
   submit_settings();
   setup_.arm(timers().now() + limits().header_timeout);
   start();

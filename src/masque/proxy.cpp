@@ -132,6 +132,7 @@ std::unique_ptr<Flow> Proxy::Impl::admit(http::Exchange& exchange, Target& targe
     const std::string_view type = denial.status == 429 ? "http_request_error" : "http_request_denied";
     return answer({denial.status, type, std::move(denial.details)}, denial.fields);
   }
+  exchange.set_identity(identity->name);
   auto found = target_of(request);
   if (!found) {
     ++counters.refused_malformed;

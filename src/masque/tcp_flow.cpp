@@ -87,18 +87,19 @@ void TcpFlow::on_end() {
   if (!failed_ && exchange() != nullptr) exchange()->finish();
 }
 
-void TcpFlow::on_stream_error(const Error&) {
+void TcpFlow::on_stream_error(const Error& why) {
   // A stream is not destroyed from inside its call.
   if (std::exchange(failed_, true)) return;
   if (exchange() == nullptr) return linger_.arm(context_.timers.now());
   ++context_.counters.failed;
-  exchange()->reset(http::ResetCode::connect_error);
+  exchange()->reset(http::ResetCode::connect_error,
+                    {why.kind, "the target's side of the tunnel: " + why.message});
 }
 
 void TcpFlow::on_idle() {
   if (std::exchange(failed_, true)) return;
   stream_->close();
-  exchange()->reset(http::ResetCode::cancelled);
+  exchange()->reset(http::ResetCode::cancelled, {ErrorKind::timeout, "the tunnel was idle for too long"});
 }
 
 bool TcpFlow::lingers(const Error* why) {

@@ -116,13 +116,14 @@ void UdpFlow::on_datagrams_writable(http::Exchange& exchange) {
   if (sender_.resume(exchange)) path_->set_reading(true);
 }
 
-void UdpFlow::on_path_closed(const Error&) {
+void UdpFlow::on_path_closed(const Error& why) {
   // ICMP said that the target is not there: the tunnel is of no more use (RFC 9298 §3.1). A path is not
   // destroyed from inside its call.
   if (std::exchange(done_, true)) return;
   ++context_.counters.failed;
   sender_.release();
-  exchange()->reset(http::ResetCode::connect_error);
+  exchange()->reset(http::ResetCode::connect_error,
+                    {why.kind, "the target's side of the tunnel: " + why.message});
 }
 
 void UdpFlow::on_body(http::Exchange& exchange, Bytes body) {

@@ -38,7 +38,7 @@ int on_handshake_completed(ngtcp2_conn* conn, void* user_data) {
           impl.keeper->make_address_token(to_net_path(*ngtcp2_conn_get_path(conn)), impl.version(), impl.now);
       if (!token.empty()) ngtcp2_conn_submit_new_token(conn, token.data(), token.size());
     }
-    impl.keeper->on_handshake_end(true);
+    impl.keeper->on_handshake_end(*impl.member, true);
     return 0;
   }
   if (impl.early_data) {

@@ -60,7 +60,8 @@ struct Connection::Impl final : SendBatch::Sender {
     virtual std::vector<std::uint8_t> make_address_token(const net::NetPath& path, std::uint32_t version,
                                                          Time now) = 0;
     /// Once: the handshake is complete, or the connection ended before.
-    virtual void on_handshake_end(bool completed) = 0;
+    virtual void on_handshake_end(EndpointMember& member, bool completed) = 0;
+    virtual void on_moved(EndpointMember& member) = 0;  ///< `current_path` is another one
     /// The endpoint's path asks to wait; the member is told when it no longer does.
     virtual bool is_blocked() const = 0;
     virtual void wait_for_path(EndpointMember& member) = 0;
@@ -217,6 +218,7 @@ struct Connection::Impl final : SendBatch::Sender {
   std::uint64_t datagrams_dropped_queue = 0, datagrams_dropped_size = 0;
   std::uint64_t ecn_marked = 0, path_changes = 0;
   Time started{}, established{};
+  ngtcp2_cid first_destination{};   // connection ID of the client's first Initial
   std::uint32_t first_version = 0;  // the one the client chose; negotiation may settle on another
   std::uint32_t final_version = 0;  // once the handshake is complete
   bool handshake_completed = false;

@@ -74,6 +74,7 @@ void Impl::fill(ngtcp2_settings& settings, ngtcp2_transport_params& parameters,
 
 Result<> Impl::begin(std::unique_ptr<tls::QuicSession> session, Bytes original_id, const std::string& title) {
   ngtcp2_conn* const native = conn.get();
+  if (first_destination.datalen == 0) first_destination = to_native_id(original_id);
   tls = std::move(session);
   binding = {
       {[](ngtcp2_crypto_conn_ref* ref) { return static_cast<Impl*>(ref->user_data)->conn.get(); }, this}};

@@ -330,6 +330,7 @@ void Impl::change_path(Time at) {
     use(*std::exchange(client->next_path, nullptr));
   mtu.restart(path_limit(), at);
   if (recorder) recorder->path(at, current_path, mtu.proven());
+  if (keeper != nullptr) keeper->on_moved(*member);
 }
 
 }  // namespace sallyport::quic

@@ -115,6 +115,8 @@ SessionInfo Session::info() const {
   gnutls_datum_t alpn{};
   if (gnutls_alpn_get_selected_protocol(native(), &alpn) == 0) info.alpn = as_text({alpn.data, alpn.size});
   info.server_name = credentials_ ? sni_of(native()) : host_;
+  if (const char* version = gnutls_protocol_get_name(gnutls_protocol_get_version(native())))
+    info.version = version;
   if (const char* cipher = gnutls_ciphersuite_get(native())) info.cipher = cipher;
   info.resumed = gnutls_session_is_resumed(native()) != 0;
   info.early_data_accepted = (gnutls_session_get_flags(native()) & GNUTLS_SFLAGS_EARLY_DATA) != 0;
