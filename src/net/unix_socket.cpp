@@ -27,6 +27,7 @@ Result<> remove_stale(const std::string& path, const sockaddr_un& address) {
     return fail(ErrorKind::file,
                 fmt::format("{} is there already and is no socket; name another place, or remove it", path));
   const UniqueFd probe = open_socket();
+  if (!probe) return std::unexpected(socket_error("cannot look who listens on " + path, errno));
   if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
       errno != ECONNREFUSED)
     return fail(
