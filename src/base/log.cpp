@@ -6,17 +6,22 @@
 #include <array>
 #include <cstdio>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
+#include <poll.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 namespace sallyport {
 namespace {
 
 std::atomic<LogLevel> current_level = LogLevel::info;
 std::atomic<std::uint64_t> lost_lines = 0;
+std::atomic<bool> may_wait = true;
+constexpr std::size_t longest_line = 3000;
 
 constexpr std::array<std::pair<std::string_view, LogLevel>, 5> level_names{{{"debug", LogLevel::debug},
                                                                             {"info", LogLevel::info},
@@ -67,8 +72,24 @@ bool log_enabled(LogLevel level) {
   return level >= current_level.load(std::memory_order_relaxed) && level != LogLevel::off;
 }
 
+void log_without_waiting() {
+  may_wait.store(false, std::memory_order_relaxed);
+}
+
 void log_formatted(LogLevel level, fmt::string_view format, fmt::format_args arguments) {
-  const std::string text = escaped(fmt::vformat(format, arguments));
+  std::string text = escaped(fmt::vformat(format, arguments));
+  std::unique_lock<std::mutex> one_at_a_time;
+  if (!may_wait.load(std::memory_order_relaxed)) {
+    text.resize(utf8_front(text, longest_line).size());
+    // A pipe that has room at all takes PIPE_BUF bytes without waiting (pipe(7)).
+    static std::mutex mutex;
+    one_at_a_time = std::unique_lock(mutex);
+    pollfd ready{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+    if (::poll(&ready, 1, 0) < 1) {
+      lost_lines.fetch_add(1, std::memory_order_relaxed);
+      return;
+    }
+  }
   logger().log(spdlog_level(level), spdlog::string_view_t(text.data(), text.size()));
   // Where it went may be full, or have no reader any more. There is nobody to tell.
   if (std::ferror(stderr) != 0) {

@@ -26,6 +26,11 @@ bool log_enabled(LogLevel level);
 /// Messages that standard error did not take: its reader is gone, its disk full.
 std::uint64_t log_lines_lost();
 
+/// From now on a line that standard error does not take at once is dropped and counted (log_lines_lost()),
+/// for those who serve others and must not wait for whoever reads their log. Lines are cut at 3,000 bytes
+/// then.
+void log_without_waiting();
+
 /// What the four functions below are made of.
 void log_formatted(LogLevel level, fmt::string_view format, fmt::format_args arguments);
 

@@ -81,7 +81,7 @@ Result<> read_certificate(const gateway::Settings& settings) {
 Result<> read_addresses(const GatewayFlags& flags, gateway::Settings& settings) {
   for (const auto& text : flags.listen) {
     auto addresses = gateway::parse_listen(text);
-    if (!addresses) return std::unexpected(std::move(addresses.error()));
+    if (!addresses) return fail(addresses.error().kind, "--listen: " + addresses.error().message);
     settings.listen.insert(settings.listen.end(), addresses->begin(), addresses->end());
   }
   if (flags.admin.empty()) return {};
@@ -93,7 +93,7 @@ Result<> read_addresses(const GatewayFlags& flags, gateway::Settings& settings) 
     return {};
   }
   auto admin = gateway::parse_listen(flags.admin);
-  if (!admin) return std::unexpected(std::move(admin.error()));
+  if (!admin) return fail(admin.error().kind, "--admin: " + admin.error().message + ", or unix:PATH");
   settings.admin = admin->front();
   return {};
 }
@@ -120,6 +120,7 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
 Result<int> run_gateway(const GatewayFlags& flags) {
   // Whoever read our log or our standard output may go away; we serve on.
   std::signal(SIGPIPE, SIG_IGN);
+  log_without_waiting();
   set_log_level(*parse_log_level(flags.log_level));
   auto settings = read_settings(flags);
   if (!settings) return std::unexpected(std::move(settings.error()));

@@ -12,6 +12,8 @@
 #include <string>
 
 #include <CLI/CLI.hpp>
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace sallyport::cli {
 namespace {
@@ -31,9 +33,18 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
   return {ErrorKind::usage, text + " (see " + command + " --help)"};
 }
 
+/// Started with one of them closed, the next file or socket that is opened would get its number, and what is
+/// printed.
+void keep_standard_descriptors() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    while (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) >= 0) {
+    }
+}
+
 }  // namespace
 
 int run(int argc, char** argv) {
+  keep_standard_descriptors();
   ExitStatus status;
   CLI::App app("HTTP/3 out of a network (MASQUE) and into one", "sallyport");
   app.set_version_flag("--version", "sallyport " SALLYPORT_VERSION);

@@ -50,6 +50,11 @@ std::string_view end_name(http::ExchangeEnd end) {
   return "complete";
 }
 
+/// The Combined Log Format has no line without a status. 499 is nginx's for a client that gave up.
+unsigned status_without_response(http::ExchangeEnd end) {
+  return end == http::ExchangeEnd::reset ? 500 : 499;
+}
+
 /// Where a tunnel is to lead, as the client named it; empty for other requests and for what is malformed.
 std::string target_of(const AccessRecord& record) {
   if (record[Text::method] != "CONNECT") return {};
@@ -114,7 +119,8 @@ void append_json(const AccessRecord& record, std::string& out) {
 
 void append_common(const AccessRecord& record, std::string& out) {
   const AccessRecord::Fixed& fixed = record.fixed;
-  out += fixed.client_known ? fixed.client.ip().unmapped().to_string() : "-";
+  // What reads this format takes no line without an address.
+  out += fixed.client_known ? fixed.client.ip().unmapped().to_string() : "0.0.0.0";
   out += " - ";
   // A space would make two fields of one.
   std::string identity;
@@ -135,7 +141,8 @@ void append_common(const AccessRecord& record, std::string& out) {
   } else {
     out.push_back('-');
   }
-  fmt::format_to(std::back_inserter(out), "\" {:03} {} \"", fixed.status, fixed.bytes_out);
+  fmt::format_to(std::back_inserter(out), "\" {} {} \"",
+                 fixed.status != 0 ? fixed.status : status_without_response(fixed.end), fixed.bytes_out);
   append_or_dash(out, record[Text::referer]);
   out += "\" \"";
   append_or_dash(out, record[Text::user_agent]);

@@ -5,6 +5,13 @@
 #include <fmt/format.h>
 
 namespace sallyport::gateway {
+namespace {
+
+/// Fewer than the descriptors that are kept for the operator: whoever reaches this port may not use up those
+/// of the gateway.
+constexpr std::size_t most_connections = 32;
+
+}  // namespace
 
 /// A request for /metrics that waits for the workers. It may be gone before they answer.
 class Admin::Scrape final : public http::ExchangeHandler {
@@ -46,7 +53,7 @@ Result<std::unique_ptr<Admin>> Admin::listen(net::EventLoop& loop, const net::So
                                              Source& source,
                                              std::shared_ptr<const masque::TokenTable> tokens) {
   std::unique_ptr<Admin> admin(new Admin(loop, source, std::move(tokens)));
-  auto front = TcpFront::listen(loop, local, *admin, {});
+  auto front = TcpFront::listen(loop, local, *admin, {.most_connections = most_connections});
   if (!front) return std::unexpected(std::move(front.error()));
   admin->front_ = std::move(*front);
   return admin;
@@ -56,7 +63,7 @@ Result<std::unique_ptr<Admin>> Admin::listen_unix(net::EventLoop& loop, const st
                                                   Source& source,
                                                   std::shared_ptr<const masque::TokenTable> tokens) {
   std::unique_ptr<Admin> admin(new Admin(loop, source, std::move(tokens)));
-  auto front = TcpFront::listen_unix(loop, path, *admin, {});
+  auto front = TcpFront::listen_unix(loop, path, *admin, {.most_connections = most_connections});
   if (!front) return std::unexpected(std::move(front.error()));
   admin->front_ = std::move(*front);
   return admin;

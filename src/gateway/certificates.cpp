@@ -61,7 +61,8 @@ void Certificates::collect(MetricSet& out) const {
   if (chain_.empty()) return;
   out.gauge("certificate_not_after_seconds",
             "When the first certificate of the chain expires, in seconds since 1970.",
-            static_cast<double>(tls::end_of(chain_).time_since_epoch().count()), {{"certificate", std::string_view(label_)}});
+            static_cast<double>(tls::end_of(chain_).time_since_epoch().count()),
+            {{"certificate", std::string_view(label_)}});
 }
 
 }  // namespace sallyport::gateway

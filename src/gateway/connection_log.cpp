@@ -12,9 +12,11 @@
 namespace sallyport::gateway {
 namespace {
 
+/// One for all of them: a template's own would be one for each combination of arguments.
+LogLimit limit(10ms, 500);
+
 template <class... Arguments>
 void say(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
-  static LogLimit limit(10ms, 500);
   const auto left_out = limit.allow(std::chrono::steady_clock::now());
   if (!left_out) return;
   const std::string text = fmt::format(format, std::forward<Arguments>(arguments)...);

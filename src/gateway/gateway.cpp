@@ -189,6 +189,9 @@ Result<> Gateway::start_admin(Settings& settings) {
 }
 
 void Gateway::announce() const {
+  if (admin_ && setup_->settings.admin && !setup_->settings.admin->ip().is_loopback())
+    log_warn("--admin {} is not encrypted, so whoever is on the way reads its tokens; put TLS in front of it",
+             setup_->settings.admin->to_string());
   for (const auto& address : addresses())
     log_info("listening on {} ({})", address.to_string(), setup_->settings.tcp ? "UDP and TCP" : "UDP");
   const auto& settings = setup_->settings;
@@ -222,8 +225,12 @@ void Gateway::on_signal(int signal) {
 
 void Gateway::reload(std::optional<TokenFile>& file, std::string_view why) {
   if (!file) return;
-  if (const auto done = file->read(); !done)
+  if (const auto done = file->read(); !done) {
+    // What cannot be read is looked at again every second.
+    static LogLimit limit(30s);
+    if (why.empty() && !limit.allow(loop_.timers().now())) return;
     return log_error("{}{}; the old tokens stay in use", why, done.error().message);
+  }
   const auto tokens = file->tokens();
   log_info("{}{} is in use, tokens: {}", why, file->path(), tokens->size());
   if (&file == &admin_tokens_) return admin_->set_tokens(tokens);
@@ -231,6 +238,7 @@ void Gateway::reload(std::optional<TokenFile>& file, std::string_view why) {
 }
 
 void Gateway::look_at_token_files(Time now) {
+  setup_->proxies->failures->forget(now);
   for (auto* file : {&tokens_, &admin_tokens_})
     if (*file && (*file)->has_changed()) reload(*file, "");
   look_.arm(now + look_interval);
@@ -255,7 +263,6 @@ void Gateway::reload_certificate() {
 void Gateway::reopen() {
   if (!setup_->access_log) return log_info("SIGUSR1: there is no --access-log to open again");
   setup_->access_log->reopen();
-  log_info("SIGUSR1: the access log is opened again");
 }
 
 void Gateway::drain() {

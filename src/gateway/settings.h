@@ -40,7 +40,7 @@ struct Settings {
   std::string admin_token_file;  ///< who may see its pages; empty: whoever gets there
   std::string qlog;              ///< folder; empty: no traces
   std::string key_log;           ///< file; empty: none
-  std::string access_log;  ///< file, or "-" for standard output; empty: none
+  std::string access_log;        ///< file, or "-" for standard output; empty: none
   AccessFormat access_format = AccessFormat::json;
 
   unsigned workers = 0;  ///< 0: one a core

@@ -85,6 +85,7 @@ void TcpFront::set_credentials(std::shared_ptr<const tls::ServerCredentials> cre
 }
 
 void TcpFront::accept(std::unique_ptr<net::ByteStream> stream) {
+  if (sessions_.size() >= options_.most_connections) close_oldest();
   const auto session = sessions_.emplace(sessions_.end(), *this);
   session->self = session;
   if (!options_.tls) return serve(session, std::move(stream), {}, {});
@@ -127,6 +128,14 @@ void TcpFront::retire(Sessions::iterator session) {
   }
   retired_.splice(retired_.end(), sessions_, session);
   clean_up_.request();
+}
+
+void TcpFront::close_oldest() {
+  const auto oldest = sessions_.begin();
+  if (oldest->connection)
+    oldest->connection->close({ErrorKind::resource, "too many connections"});
+  else
+    retire(oldest);
 }
 
 void TcpFront::clean_up() {

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <list>
 #include <memory>
 #include <optional>
@@ -24,7 +25,9 @@ struct TcpFrontOptions {
   http::Limits limits;
   bool reuse_port = false;
   unsigned leave_descriptors = 0;  ///< see net::TcpOptions
-  ConnectionLog* log = nullptr;    ///< not owned; null: nobody listens
+  std::size_t most_connections =
+      std::numeric_limits<std::size_t>::max();  ///< where one more comes, the oldest is closed
+  ConnectionLog* log = nullptr;                 ///< not owned; null: nobody listens
 };
 
 struct TcpFrontCounters {
@@ -65,6 +68,7 @@ class TcpFront {
   void serve(Sessions::iterator session, std::unique_ptr<net::ByteStream> stream, std::string_view alpn,
              http::StreamSecurity security);
   void retire(Sessions::iterator session);
+  void close_oldest();
   void clean_up();
 
   net::EventLoop& loop_;

@@ -35,6 +35,8 @@ Result<> TokenFile::load() {
   // Before it is read: what is written while we read is then a change.
   read_ = identity_of(path_);
   const auto content = read_file(path_, masque::TokenTable::max_file);
+  // What is there may only lack a descriptor or memory to be read with; it is tried again.
+  unread_ = !content && read_ != FileIdentity{};
   if (!content) return fail(content.error().kind, flag_ + ": " + content.error().message);
   auto tokens = masque::TokenTable::parse(*content, path_);
   if (!tokens) return fail(tokens.error().kind, flag_ + ": " + tokens.error().message);
@@ -55,6 +57,7 @@ Result<> TokenFile::read() {
 }
 
 bool TokenFile::has_changed() {
+  if (unread_) return true;
   const FileIdentity now = identity_of(path_);
   if (now == read_) {
     changed_.reset();

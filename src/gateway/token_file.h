@@ -41,6 +41,7 @@ class TokenFile {
   std::shared_ptr<const masque::TokenTable> tokens_;
   FileIdentity read_;  // what it was when it was last read; the default where it was not there
   std::optional<FileIdentity> changed_;  // what it was at the last look, when that is another one
+  bool unread_ = false;                  // it is there, and could not be read
   Counters counters_;
 };
 

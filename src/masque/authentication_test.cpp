@@ -173,7 +173,7 @@ TEST_P(AuthenticationTest, AConnectionThatShowedAGoodTokenGoesOnWithIt) {
   ConnectionForTest& known = connect_from("9.9.9.9:5");
   ExchangeForTest& open = ask(known, request_for(udp(), with(alice)));
   ASSERT_EQ(status(open), 200u);
-  for (int i = 0; i < 20; ++i) ask(with("guess"));
+  for (int i = 0; i < 20; ++i) ask(with("guess-" + std::to_string(i)));
   EXPECT_EQ(status(ask(known, request_for(udp(), with(alice)))), 200u);
   EXPECT_EQ(status(ask(known, request_for(udp(), with(bob)))), 429u) << "that would be a guess";
   EXPECT_TRUE(open.resets.empty()) << "open tunnels are untouched";

@@ -4,6 +4,7 @@
 #include "masque/bearer.h"
 
 #include <chrono>
+#include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
@@ -43,6 +44,13 @@ Denial throttle(Duration wait) {
   return denial;
 }
 
+/// A digest of a digest, to tell attempts apart.
+std::uint64_t digest_of(const CredentialId& credential) {
+  std::uint64_t digest = 0;
+  std::memcpy(&digest, credential.data(), sizeof digest);
+  return digest;
+}
+
 }  // namespace
 
 Authenticator::Authenticator(std::shared_ptr<const TokenTable> tokens,
@@ -68,7 +76,7 @@ std::expected<Identity, Denial> Authenticator::authenticate(http::Exchange& exch
   const Identity* identity = offer.kind == BearerOffer::Kind::token ? tokens_->find(credential) : nullptr;
   if (identity == nullptr) {
     if (known) connection.set_note(nullptr);  // it was taken out of the file since
-    failures_->add(client, now);
+    failures_->add(client, digest_of(credential), now);
     ++counters_.wrong_token;
     return std::unexpected(challenge(as, true, "the token is not one that is good here"));
   }

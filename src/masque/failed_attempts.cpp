@@ -3,6 +3,7 @@
 #include "masque/client_key.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace sallyport::masque {
 
@@ -14,34 +15,41 @@ Duration FailedAttempts::wait_until(Time forgiven, Duration interval, Time now) 
 Duration FailedAttempts::wait(const net::IpAddress& client, Time now) {
   if (size() == 0) return {};
   const std::scoped_lock lock(mutex_);
-  if (const auto found = forgiven_.find(client_block(client)); found != forgiven_.end())
-    return wait_until(found->second, limits_.interval, now);
-  if (forgiven_.size() < limits_.clients) return {};
+  if (const auto found = clients_.find(client_block(client)); found != clients_.end())
+    return wait_until(found->second.forgiven, limits_.interval, now);
+  if (clients_.size() < limits_.clients) return {};
   return wait_until(crowd_forgiven_, limits_.interval / limits_.crowd, now);
 }
 
-void FailedAttempts::add(const net::IpAddress& client, Time now) {
+void FailedAttempts::add(const net::IpAddress& client, std::uint64_t attempt, Time now) {
   const std::scoped_lock lock(mutex_);
   const net::IpAddress block = client_block(client);
-  auto found = forgiven_.find(block);
-  if (found == forgiven_.end()) {
+  auto found = clients_.find(block);
+  if (found == clients_.end()) {
     sweep(now);
-    if (forgiven_.size() >= limits_.clients) {
+    if (clients_.size() >= limits_.clients) {
       crowd_forgiven_ = std::max(crowd_forgiven_, now) + limits_.interval / limits_.crowd;
       return;
     }
-    found = forgiven_.emplace(block, now).first;
-    size_.store(forgiven_.size(), std::memory_order_relaxed);
+    found = clients_.emplace(block, Client{now, ~attempt}).first;
+    size_.store(clients_.size(), std::memory_order_relaxed);
   }
-  found->second = std::max(found->second, now) + limits_.interval;
+  if (std::exchange(found->second.last_attempt, attempt) == attempt) return;
+  found->second.forgiven = std::max(found->second.forgiven, now) + limits_.interval;
+}
+
+void FailedAttempts::forget(Time now) {
+  if (size() == 0) return;
+  const std::scoped_lock lock(mutex_);
+  sweep(now);
 }
 
 /// Looks at all of them at most once an interval.
 void FailedAttempts::sweep(Time now) {
   if (now < sweep_at_) return;
   sweep_at_ = now + limits_.interval;
-  std::erase_if(forgiven_, [now](const auto& entry) { return entry.second <= now; });
-  size_.store(forgiven_.size(), std::memory_order_relaxed);
+  std::erase_if(clients_, [now](const auto& entry) { return entry.second.forgiven <= now; });
+  size_.store(clients_.size(), std::memory_order_relaxed);
 }
 
 }  // namespace sallyport::masque

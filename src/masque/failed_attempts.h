@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <mutex>
 
@@ -34,9 +35,13 @@ class FailedAttempts {
   /// Nothing: another attempt of `client`'s may be looked at. Otherwise how long until that is so. `client`:
   /// any address; it is counted by its client_block().
   Duration wait(const net::IpAddress& client, Time now);
-  void add(const net::IpAddress& client, Time now);
+  /// `attempt`: what was tried, or a digest of it. The same one again and again guesses nothing, so it counts
+  /// once: a client with an old token does not shut others out of an address that they share.
+  void add(const net::IpAddress& client, std::uint64_t attempt, Time now);
   /// Clients of whom failures are remembered.
   std::size_t size() const { return size_.load(std::memory_order_relaxed); }
+  /// Forgets those whose failures are forgiven; add() does so as well.
+  void forget(Time now);
 
  private:
   Duration wait_until(Time forgiven, Duration interval, Time now) const;
@@ -44,8 +49,11 @@ class FailedAttempts {
 
   const Limits limits_;
   std::mutex mutex_;
-  // When all failures of a client will be forgiven; each moves it on by one interval.
-  std::map<net::IpAddress, Time> forgiven_;
+  struct Client {
+    Time forgiven{};  // when all failures will be; each moves it on by one interval
+    std::uint64_t last_attempt = 0;
+  };
+  std::map<net::IpAddress, Client> clients_;
   Time crowd_forgiven_{};
   Time sweep_at_{};
   std::atomic<std::size_t> size_ = 0;

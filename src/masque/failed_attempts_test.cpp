@@ -19,7 +19,8 @@ int looked_at(FailedAttempts& failures, const net::IpAddress& client, Time now, 
   int count = 0;
   for (int i = 0; i < tries; ++i) {
     if (failures.wait(client, now) > Duration{}) continue;
-    failures.add(client, now);
+    static std::atomic<std::uint64_t> attempt = 0;
+    failures.add(client, ++attempt, now);
     ++count;
   }
   return count;
@@ -38,6 +39,22 @@ TEST(FailedAttempts, AFewAtOnceThenOneAnInterval) {
   for (Time now = start + 2s; now <= start + 3602s; now += 100ms)
     total += looked_at(failures, client, now, 50);
   EXPECT_EQ(total, 1800);
+}
+
+TEST(FailedAttempts, TheSameAttemptAgainCountsOnce) {
+  FailedAttempts failures({.burst = 10, .interval = 2s});
+  const auto client = ip("9.9.9.9");
+  for (int i = 0; i < 1000; ++i) failures.add(client, 7, start);
+  EXPECT_EQ(looked_at(failures, client, start, 1000), 9);
+}
+
+TEST(FailedAttempts, WhoIsForgivenIsForgotten) {
+  FailedAttempts failures({.burst = 10, .interval = 2s});
+  looked_at(failures, ip("9.9.9.9"), start, 3);
+  failures.forget(start + 1s);
+  EXPECT_EQ(failures.size(), 1u);
+  failures.forget(start + 6s);
+  EXPECT_EQ(failures.size(), 0u);
 }
 
 TEST(FailedAttempts, WhoStopsIsForgivenInTime) {

@@ -21,7 +21,8 @@ Flow::Flow(FlowContext& context, http::Exchange& exchange, FlowClient& client, I
       client_(client),
       identity_(std::move(identity)),
       exchange_(&exchange),
-      idle_(context.timers, [this](Time) { on_idle(); }) {
+      idle_(context.timers,
+            [this](Time) { end_tunnel({ErrorKind::timeout, "the tunnel was idle for too long"}); }) {
   exchange.set_handler(this);
 }
 
@@ -56,7 +57,8 @@ void Flow::on_closed(http::Exchange&, const Error* why) {
 void Flow::revoke() {
   // Without an exchange: what the client sent last is on its way to the target.
   if (exchange_ == nullptr || state_ == State::refused) return;
-  if (state_ == State::accepted) return on_idle();
+  if (state_ == State::accepted)
+    return end_tunnel({ErrorKind::denied, "the token that the tunnel was opened with is no longer good"});
   resolution_.reset();
   refuse_tunnel({403, "http_request_denied", "the token is no longer good here"});
 }

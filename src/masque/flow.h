@@ -75,7 +75,8 @@ class Flow : public http::ExchangeHandler {
 
   virtual void on_targets(const std::vector<net::SocketAddress>& targets) = 0;
   virtual void on_refused() = 0;  ///< let go what was held for the tunnel
-  virtual void on_idle() = 0;     ///< end the tunnel: nothing passes any more, or nothing may
+  /// Ends an open tunnel: nothing passes any more, or nothing may. `why` goes on record.
+  virtual void end_tunnel(const Error& why) = 0;
   virtual Duration idle_after() const = 0;
   /// The exchange ended (`why` as in on_closed). True: there is still something to do, and gone() will be
   /// called after it.

@@ -171,9 +171,11 @@ void Proxy::Impl::on_flow_gone(Flow& flow) {
 void Proxy::Impl::set_tokens(std::shared_ptr<const TokenTable> tokens) {
   authenticator.set_tokens(std::move(tokens));
   // An exchange that is ended says so in a later turn, so none of them goes in here.
-  for (const auto& [raw, flow] : flows)
-    if (flow->identity().is_known() && authenticator.tokens()->find(flow->identity().credential) == nullptr)
-      flow->revoke();
+  for (const auto& [raw, flow] : flows) {
+    if (!flow->identity().is_known()) continue;
+    const auto* const found = authenticator.tokens()->find(flow->identity().credential);
+    if (found == nullptr || found->name != flow->identity().name) flow->revoke();
+  }
   std::erase_if(clients, [this](const auto& entry) {
     const auto& [key, client] = entry;
     if (client.tunnels > 0 || keeps(key)) return false;

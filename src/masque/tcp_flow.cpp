@@ -96,10 +96,10 @@ void TcpFlow::on_stream_error(const Error& why) {
                     {why.kind, "the target's side of the tunnel: " + why.message});
 }
 
-void TcpFlow::on_idle() {
+void TcpFlow::end_tunnel(const Error& why) {
   if (std::exchange(failed_, true)) return;
   stream_->close();
-  exchange()->reset(http::ResetCode::cancelled, {ErrorKind::timeout, "the tunnel was idle for too long"});
+  exchange()->reset(http::ResetCode::cancelled, why);
 }
 
 bool TcpFlow::lingers(const Error* why) {

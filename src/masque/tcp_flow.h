@@ -30,7 +30,7 @@ class TcpFlow final : public Flow, net::ByteStreamReceiver {
   // From Flow
   void on_targets(const std::vector<net::SocketAddress>& targets) override;
   void on_refused() override;
-  void on_idle() override;
+  void end_tunnel(const Error& why) override;
   Duration idle_after() const override { return context_.options.tcp_idle; }
   bool lingers(const Error* why) override;
 

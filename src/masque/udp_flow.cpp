@@ -139,10 +139,12 @@ void UdpFlow::on_end(http::Exchange& exchange) {
   exchange.finish();
 }
 
-void UdpFlow::on_idle() {
+void UdpFlow::end_tunnel(const Error& why) {
   if (std::exchange(done_, true)) return;
   close_path();
   sender_.release();
+  // One that is idle is done (RFC 9298 §3.1), one that may not go on is cut.
+  if (why.kind != ErrorKind::timeout) return exchange()->reset(http::ResetCode::cancelled, why);
   exchange()->finish();
   exchange()->stop_reading();
 }

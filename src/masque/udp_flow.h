@@ -26,7 +26,7 @@ class UdpFlow final : public Flow, net::DatagramReceiver {
   // From Flow
   void on_targets(const std::vector<net::SocketAddress>& targets) override;
   void on_refused() override;
-  void on_idle() override;
+  void end_tunnel(const Error& why) override;
   Duration idle_after() const override { return context_.options.udp_idle; }
 
   /// Sends what waits for the target and gives the socket back. Not from inside a call of the path.

@@ -67,13 +67,14 @@ Result<UnixListening> listen_on_unix_socket(const std::string& path) {
   UnixListening listening{open_socket(), {}};
   const int fd = listening.fd.get();
   struct stat status{};
-  // Nobody can connect before listen(), when the mode is right already.
-  if (fd < 0 || ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+  // The mode of the socket is what its name gets (less the umask): a name's own could be another file by
+  // then.
+  if (fd < 0 || ::fchmod(fd, 0600) != 0 ||
+      ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
       ::lstat(path.c_str(), &status) != 0)
     return std::unexpected(socket_error(what, errno));
   listening.name = UnixSocketName(path, status.st_dev, status.st_ino);
-  if (::chmod(path.c_str(), 0600) != 0 || ::listen(fd, SOMAXCONN) != 0)
-    return std::unexpected(socket_error(what, errno));
+  if (::listen(fd, SOMAXCONN) != 0) return std::unexpected(socket_error(what, errno));
   return listening;
 }
 

@@ -15,7 +15,8 @@ int Impl::read(const ngtcp2_path& from, net::Ecn ecn, Bytes datagram) {
   const ngtcp2_pkt_info info{static_cast<std::uint8_t>(ecn)};
   const int error =
       ngtcp2_conn_read_pkt(conn.get(), &from, &info, datagram.data(), datagram.size(), to_native(now));
-  if (const auto violation = tap.guard().violation()) end({.by = Closed::By::us, .code = *violation}, true);
+  if (const auto violation = tap.guard().violation())
+    end({.by = Closed::By::us, .code = violation->code, .reason = std::string(violation->reason)}, true);
   return error;
 }
 
@@ -30,6 +31,7 @@ void Impl::receive(const net::NetPath& from, const net::DatagramRun& run, Time a
   const TapScope scope(tap);
   if (recorder) recorder->datagrams(at, trace::Direction::received, run.count(), run.bytes.size());
   if (run.ecn == net::Ecn::ce) ecn_marked += run.count();
+  if (from != current_path) tap.guard().on_other_path();
   const ngtcp2_path native = to_native(from);
   for (std::size_t begin = 0; begin < run.bytes.size() && !ending; begin += run.segment_size) {
     const Bytes datagram = run.bytes.subspan(begin, std::min(run.segment_size, run.bytes.size() - begin));

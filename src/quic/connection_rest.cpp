@@ -29,11 +29,11 @@ Time Impl::native_deadline() const {
   return std::min({to_time(ngtcp2_conn_get_expiry(conn.get())), mtu.deadline(), idle_deadline()});
 }
 
-/// As RFC 9000 §10.1 has it, with the longest probe timeout: where ngtcp2 reckons a longer one, its own idle
-/// timeout may never end.
+/// Not before the idle timeout of RFC 9000 §10.1, which is ngtcp2's to keep: but where it reckons a longer
+/// probe timeout than the longest, its own may never end.
 Time Impl::idle_deadline() const {
   if (!handshake_completed || config->idle_timeout <= Duration::zero()) return never;
-  return tap.last_opened() + std::max(config->idle_timeout, 3 * longest_probe_timeout);
+  return tap.last_opened() + config->idle_timeout + 3 * longest_probe_timeout;
 }
 
 Time Impl::rest_deadline(Time at) const {

@@ -2,7 +2,6 @@
 // and against our client: they end with the RFC's alert or transport error, and nothing else does.
 #include "quic/application_for_test.h"
 #include "quic/hand_peer_for_test.h"
-#include "quic/inbound_guard.h"
 #include "tls/session_cache.h"
 
 #include <map>
@@ -270,14 +269,28 @@ TEST(HostileHandshake, AServerWithoutTransportParameters) {
   EXPECT_EQ(pair.hand->closed->code, missing_extension);
 }
 
+/// Has a client remember a visit to our own server.
+void visit(tls::SessionCache& sessions) {
+  Pair first;
+  first.client_options.sessions = &sessions;
+  ASSERT_TRUE(first.establish());
+  first.simulation.run_for(300ms);
+}
+
+TEST(HostileHandshake, AServerWithoutTransportParametersToAClientThatRemembersSome) {
+  tls::SessionCache sessions;
+  visit(sessions);
+  Asked pair(&sessions);
+  ASSERT_TRUE(pair.client->can_send_early());
+  pair.hand->sends_parameters = false;
+  pair.shake_hands();
+  EXPECT_EQ(pair.close_code(), missing_extension);
+  EXPECT_EQ(pair.client_application.established, 0u);
+}
+
 TEST(HostileHandshake, AServersHelloRetryRequestToAClientWith0Rtt) {
   tls::SessionCache sessions;
-  {
-    Pair first;
-    first.client_options.sessions = &sessions;
-    ASSERT_TRUE(first.establish());
-    first.simulation.run_for(300ms);
-  }
+  visit(sessions);
   Asked pair(&sessions);
   ASSERT_TRUE(pair.client->can_send_early());
   pair.hand->send_crypto(Level::initial, hello_retry_request());
@@ -370,14 +383,6 @@ TEST(HostileHandshake, AClientThatAcknowledgesBeforeTheServerSends) {
     pair.simulation.run_for(20min);
     EXPECT_EQ(pair.endpoint->stats().connections, 0u) << number;
   }
-}
-
-TEST(InboundGuard, PacketNumbersAtTheEnd) {
-  InboundGuard guard(true);
-  ScannedFrames none;
-  EXPECT_TRUE(guard.admits(InboundGuard::max_packet_number - 1, none));
-  EXPECT_FALSE(guard.admits(InboundGuard::max_packet_number, none));
-  EXPECT_EQ(guard.violation(), protocol_violation);
 }
 
 TEST(HostileHandshake, AServersKeyUpdate) {

@@ -6,26 +6,27 @@ namespace sallyport::quic {
 namespace {
 
 constexpr std::uint64_t connection_id_limit_error = 0x09, protocol_violation = 0x0a;  // RFC 9000 §20.1
-/// What is not acknowledged is sent again, so the newest are enough.
-constexpr std::size_t max_retirements = 32;
 
 }  // namespace
 
-bool InboundGuard::close_with(std::uint64_t code) {
-  violation_ = code;
+bool InboundGuard::close_with(const Violation& violation) {
+  violation_ = violation;
   return false;
 }
 
 bool InboundGuard::admits(std::uint64_t number, const ScannedFrames& frames) {
   if (violation_) return false;
-  if (number >= max_packet_number) return close_with(protocol_violation);
+  if (number >= max_packet_number) return close_with({protocol_violation, "packet number too large"});
   if (frames.handshake_done && !confirmable_) {
     if (!left_handshake_ || !handshake_packet_sent_) return false;
     confirmable_ = true;
   }
   for (const NewConnectionId& id : frames.new_ids) {
-    if (id.retire_prior_to != 0 && !left_handshake_) return false;
-    if (!take_id(id.sequence)) return close_with(connection_id_limit_error);
+    if (id.retire_prior_to != 0) {
+      if (!left_handshake_) return false;
+      following_ = true;
+    }
+    if (!take_id(id.sequence)) return close_with({connection_id_limit_error, "too many connection IDs"});
   }
   return true;
 }
@@ -49,21 +50,24 @@ bool InboundGuard::take_id(std::uint64_t sequence) {
 
 void InboundGuard::on_sent(std::uint64_t number, const ScannedFrames& frames) {
   for (const std::uint64_t sequence : frames.retired_ids) {
-    if (retirements_.size() < max_retirements) {
-      retirements_.push_back({number, sequence});
-    } else {
-      retirements_[oldest_retirement_] = {number, sequence};
-      oldest_retirement_ = (oldest_retirement_ + 1) % max_retirements;
+    const auto known = std::ranges::find(retirements_, sequence, &Retirement::sequence);
+    if (known != retirements_.end()) {
+      known->number = number;
+      continue;
     }
+    retirements_.push_back({number, sequence});
+    if (std::ranges::find(outstanding_, sequence) == outstanding_.end()) outstanding_.push_back(sequence);
   }
 }
 
 void InboundGuard::on_ack(const AckRanges& ack) {
-  if (retirements_.empty()) return;
-  const auto acked = [&ack](const Retirement& each) { return ack.covers(each.number); };
-  for (const Retirement& each : retirements_)
-    if (acked(each)) std::erase(outstanding_, each.sequence);
-  if (std::erase_if(retirements_, acked) != 0) oldest_retirement_ = 0;
+  if (!following_) return;
+  std::erase_if(retirements_, [&](const Retirement& each) {
+    if (!ack.covers(each.number)) return false;
+    std::erase(outstanding_, each.sequence);
+    return true;
+  });
+  following_ = !retirements_.empty() || outstanding_.size() > ordinary_ids;
 }
 
 }  // namespace sallyport::quic

@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 namespace sallyport::quic {
@@ -32,16 +33,21 @@ class InboundGuard {
   /// Whether ngtcp2 may read a packet with this number and these frames. Where it may not, violation() says
   /// whether the connection is to end; otherwise the packet counts as lost.
   bool admits(std::uint64_t number, const ScannedFrames& frames);
-  /// The transport error (RFC 9000 §20.1) that the connection is to be closed with.
-  std::optional<std::uint64_t> violation() const { return violation_; }
+  struct Violation {
+    std::uint64_t code;  ///< the transport error (RFC 9000 §20.1) that the connection is to be closed with
+    std::string_view reason;
+  };
+  std::optional<Violation> violation() const { return violation_; }
 
   /// A client sent a packet of the Handshake space.
   void on_handshake_packet_sent() { handshake_packet_sent_ = true; }
   /// A client's ngtcp2_conn left the handshake (its dcid_status callback tells).
   void on_handshake_left() { left_handshake_ = true; }
 
-  /// Whether on_sent() wants to see the frames of packets sent: only once the peer replaces its IDs.
-  bool follows_retirements() const { return outstanding_.size() > ordinary_ids; }
+  /// A packet came on another path than the one in use: an ID of the peer's may be retired.
+  void on_other_path() { following_ = true; }
+  /// Whether on_sent() wants to see the frames of packets sent: while IDs of the peer's are being replaced.
+  bool follows_retirements() const { return following_; }
   void on_sent(std::uint64_t number, const ScannedFrames& frames);
   void on_ack(const AckRanges& ack);
 
@@ -49,18 +55,18 @@ class InboundGuard {
   static constexpr std::size_t ordinary_ids = 4;  // active_connection_id_limit: they come once, at the start
 
   bool take_id(std::uint64_t sequence);
-  bool close_with(std::uint64_t code);
+  bool close_with(const Violation& violation);
 
-  /// RETIRE_CONNECTION_ID frames under way.
+  /// The newest packet that took a RETIRE_CONNECTION_ID along: ngtcp2 may have forgotten the ones before.
   struct Retirement {
     std::uint64_t number = 0, sequence = 0;
   };
   std::vector<std::uint64_t> outstanding_{0};  // sequence numbers; the first ID came with the handshake
-  std::vector<Retirement> retirements_;
-  std::size_t oldest_retirement_ = 0;
-  std::uint64_t next_sequence_ = 1;  // one more than the largest seen
-  std::uint64_t seen_ = 1;           // bit i: next_sequence_ - 1 - i was seen
-  std::optional<std::uint64_t> violation_;
+  std::vector<Retirement> retirements_;        // one a sequence number, all of them in outstanding_
+  std::uint64_t next_sequence_ = 1;            // one more than the largest seen
+  std::uint64_t seen_ = 1;                     // bit i: next_sequence_ - 1 - i was seen
+  std::optional<Violation> violation_;
+  bool following_ = false;
   bool confirmable_, left_handshake_;
   bool handshake_packet_sent_ = false;
 };

@@ -37,6 +37,13 @@ struct Side {
           static_cast<Side*>(gnutls_session_get_ptr(handle))->alert = static_cast<std::uint8_t>(description);
           return 0;
         });
+    // Which no QUIC endpoint leaves out (RFC 9001 §8.2).
+    constexpr int quic_transport_parameters = 57;
+    gnutls_session_ext_register(
+        session->native(), "quic_transport_parameters", quic_transport_parameters, GNUTLS_EXT_TLS,
+        [](gnutls_session_t, const unsigned char*, std::size_t) { return 0; },
+        [](gnutls_session_t, gnutls_buffer_t out) { return gnutls_buffer_append_data(out, "\0\0", 2); },
+        nullptr, nullptr, nullptr, GNUTLS_EXT_FLAG_TLS | GNUTLS_EXT_FLAG_CLIENT_HELLO | GNUTLS_EXT_FLAG_EE);
   }
 
   void step() {

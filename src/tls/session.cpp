@@ -12,6 +12,7 @@
 namespace sallyport::tls {
 namespace {
 
+constexpr unsigned quic_transport_parameters = 57;  // RFC 9001 §8.2
 constexpr std::size_t ticket_master_key_size = 64;  // as gnutls_session_ticket_key_generate makes them
 
 std::string without_brackets(const std::string& host) {
@@ -27,6 +28,16 @@ int enable_tickets(gnutls_session_t session, const std::array<std::uint8_t, 32>&
     return code;
   const gnutls_datum_t master_key = datum_of(Bytes(master));
   return gnutls_session_ticket_enable_server(session, &master_key);
+}
+
+/// Whether a list of extensions (RFC 8446 §4.2) has one of this type.
+bool has_extension(Bytes list, unsigned wanted) {
+  const auto number_at = [&list](std::size_t at) { return unsigned{list[at]} << 8 | list[at + 1]; };
+  while (list.size() >= 4) {
+    if (number_at(0) == wanted) return true;
+    list = list.subspan(std::min<std::size_t>(list.size(), 4 + number_at(2)));
+  }
+  return false;
 }
 
 std::unexpected<Error> cannot_start(int code) {
@@ -148,6 +159,11 @@ int Session::on_handshake_message(gnutls_session_t session, unsigned type, unsig
   // QUIC has a key update of its own (RFC 9001 §6). GnuTLS would derive new secrets.
   if (type == GNUTLS_HANDSHAKE_KEY_UPDATE && self.carrier_ == Carrier::quic)
     return GNUTLS_E_UNEXPECTED_PACKET;  // the alert unexpected_message
+  // RFC 9001 §8.2. Those that a client remembers from before do not stand in for the server's.
+  if (type == GNUTLS_HANDSHAKE_ENCRYPTED_EXTENSIONS && self.carrier_ == Carrier::quic &&
+      (message->size < 2 ||
+       !has_extension(Bytes(message->data, message->size).subspan(2), quic_transport_parameters)))
+    return GNUTLS_E_MISSING_EXTENSION;
   if (type == GNUTLS_HANDSHAKE_NEW_SESSION_TICKET && self.on_ticket_) self.on_new_ticket(when, *message);
   return 0;
 }

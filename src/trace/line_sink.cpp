@@ -23,9 +23,23 @@ std::string_view portion(std::string_view text) {
   return text.substr(0, line == std::string_view::npos ? PIPE_BUF : line + 1);
 }
 
+bool is_fifo(int fd) {
+  struct stat status{};
+  return ::fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
 bool is_regular(int fd) {
   struct stat status{};
   return ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+/// Whether the file ends within a line.
+bool is_cut(const std::string& name) {
+  const UniqueFd file(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  struct stat status{};
+  char last = '\n';
+  return file && ::fstat(file.get(), &status) == 0 && status.st_size > 0 &&
+         ::pread(file.get(), &last, 1, status.st_size - 1) == 1 && last != '\n';
 }
 
 bool same_file(int a, int b) {
@@ -40,6 +54,11 @@ Result<std::unique_ptr<LineSink>> FileSink::open(const std::string& file, std::s
   std::unique_ptr<FileSink> sink(new FileSink(file == standard_output ? "standard output" : file));
   if (file == standard_output) {
     sink->regular_ = is_regular(STDOUT_FILENO);
+    sink->standard_output_ = true;
+    // A pipe that others write to as well may be full after it was found to have room. Opened again it does
+    // not block us, and still blocks them.
+    if (is_fifo(STDOUT_FILENO))
+      sink->file_ = UniqueFd(::open("/proc/self/fd/1", O_WRONLY | O_CLOEXEC | O_NONBLOCK));
   } else if (!sink->open_file()) {
     const int error = errno;
     const std::string why = error == ENXIO ? "it is a FIFO that nobody reads" : std::strerror(error);
@@ -56,6 +75,7 @@ bool FileSink::open_file() {
   if (!opened) return false;
   file_ = std::move(opened);
   regular_ = is_regular(file_.get());
+  begins_in_a_line_ = regular_ && is_cut(name_);
   return true;
 }
 
@@ -67,7 +87,7 @@ LineSink::Written FileSink::write(std::string_view text, Duration patience) {
   if (!regular_) {
     pollfd ready{.fd = fd(), .events = POLLOUT, .revents = 0};
     const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(patience).count();
-    if (::poll(&ready, 1, static_cast<int>(milliseconds)) == 0) return {.error = EAGAIN};
+    if (::poll(&ready, 1, static_cast<int>(milliseconds)) < 1) return {.error = EAGAIN};
     text = portion(text);
   }
   for (;;) {
@@ -79,7 +99,7 @@ LineSink::Written FileSink::write(std::string_view text, Duration patience) {
 }
 
 Result<bool> FileSink::reopen() {
-  if (!file_) return false;
+  if (standard_output_) return false;
   UniqueFd old = std::move(file_);
   if (!open_file()) {
     const int error = errno;

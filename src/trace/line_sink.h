@@ -26,6 +26,8 @@ class LineSink {
   /// Opens what is under its name now. True: it is another file than before. After an error the old one
   /// stays.
   virtual Result<bool> reopen() = 0;
+  /// What was there already ends in the middle of a line, as after a crash or on a full disk.
+  virtual bool begins_in_a_line() const { return false; }
   /// For messages.
   virtual const std::string& name() const = 0;
 };
@@ -38,6 +40,7 @@ class FileSink final : public LineSink {
 
   Written write(std::string_view text, Duration patience) override;
   Result<bool> reopen() override;
+  bool begins_in_a_line() const override { return begins_in_a_line_; }
   const std::string& name() const override { return name_; }
 
  private:
@@ -46,8 +49,9 @@ class FileSink final : public LineSink {
   int fd() const;
 
   const std::string name_;
-  UniqueFd file_;  // none: standard output
-  bool regular_ = false;
+  UniqueFd file_;  // none: standard output itself
+  bool standard_output_ = false;
+  bool regular_ = false, begins_in_a_line_ = false;
 };
 
 }  // namespace sallyport::trace

@@ -42,6 +42,8 @@ LineWriter::LineWriter(std::string what, std::unique_ptr<LineSink> sink, Format 
       sink_(std::move(sink)),
       format_(std::move(format)),
       options_(options),
+      cut_(sink_->begins_in_a_line()),
+      mend_(cut_),
       thread_("lines", options.interval, alarm_, [this](bool last) { return round(last); }) {}
 
 LineWriter::~LineWriter() = default;
@@ -154,14 +156,15 @@ void LineWriter::drop_buffer(int error) {
 void LineWriter::reopen_now() {
   const auto other = sink_->reopen();
   if (!other) return log_error("the {} {}", what_, other.error().message);
-  if (!*other) return;
+  if (!*other) return log_info("the {} {} is the same file as before", what_, sink_->name());
+  log_info("the {} {} is opened again", what_, sink_->name());
   // What was begun in the old file is not ended in the new one.
   if (cut_ && !buffer_.empty()) {
     const std::size_t end = buffer_.find('\n');
     buffer_.erase(0, end + 1);
     dropped_write_.fetch_add(1, std::memory_order_relaxed);
   }
-  mend_ = cut_ = false;
+  mend_ = cut_ = sink_->begins_in_a_line();
 }
 
 /// Nothing is there, and whoever puts something there will ring.

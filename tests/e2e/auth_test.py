@@ -177,7 +177,8 @@ class Tokens(ProxyCase):
                     self.assertIn(f"{status}, it {words}", done.stderr)
 
     def test_a_file_that_changes_is_read_again(self):
-        gateway = self.gateway()
+        record = self.lab.folder / "access.log"
+        gateway = self.gateway("--access-log", record)
         port, log = self.tcp_target(), gateway.log_path
         self.assertEqual(self.tcp_with(gateway, port, BOB).status, 407)
         self.write(f"alice {ALICE}\nbob {BOB}\n")
@@ -199,6 +200,12 @@ class Tokens(ProxyCase):
         self.assertEqual(figures['sallyport_token_file_reads_total{file="token-file",result="used"}'], 2)
         self.assertEqual(figures['sallyport_token_file_reads_total{file="token-file",result="failed"}'], 1)
         self.assertNotIn('sallyport_masque_identity_tunnels_total{identity="alice"}', figures)
+        gateway.stop()
+        lines = [json.loads(line) for line in record.read_text().splitlines()]
+        (ended,) = [line for line in lines if line.get("protocol") == "connect-udp" and line.get("identity") == "alice"]
+        self.assertEqual((ended["status"], ended["end"]), (101, "reset"), ended)
+        self.assertIn("the token that the tunnel was opened with is no longer good", ended["why"])
+        self.assertEqual({line.get("identity") for line in lines if line.get("status") == 407}, {None})
 
     def test_sighup_reads_it_at_once(self):
         gateway = self.gateway()
