@@ -3,15 +3,19 @@
 #include "base/unique_fd.h"
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <system_error>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 namespace sallyport {
 namespace {
+
+constexpr std::chrono::seconds longest_wait{10};
 
 std::unexpected<Error> failed(const char* verb, const std::string& path, int code) {
   return fail(ErrorKind::file,
@@ -34,15 +38,23 @@ Result<> write_all(int fd, const std::string& path, std::string_view content) {
 }  // namespace
 
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // Not blocking: whoever reads a file again and again must not hang on a FIFO that took its place.
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (fd.get() < 0) return failed("read", path, errno);
+  const auto give_up = std::chrono::steady_clock::now() + longest_wait;
   std::string content;
   char buffer[16 * 1024];
   for (;;) {
     const ssize_t count = ::read(fd.get(), buffer, sizeof buffer);
     if (count < 0) {
       if (errno == EINTR) continue;
-      return failed("read", path, errno);
+      if (errno != EAGAIN) return failed("read", path, errno);
+      const auto left =
+          std::chrono::ceil<std::chrono::milliseconds>(give_up - std::chrono::steady_clock::now());
+      pollfd ready{.fd = fd.get(), .events = POLLIN, .revents = 0};
+      if (left.count() <= 0 || ::poll(&ready, 1, static_cast<int>(left.count())) == 0)
+        return failed("read", path, ETIMEDOUT);
+      continue;
     }
     if (count == 0) return content;
     if (content.size() + static_cast<std::size_t>(count) > limit) {

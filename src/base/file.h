@@ -11,7 +11,8 @@
 
 namespace sallyport {
 
-/// All of `path`; the error names it and says why. More than `limit` bytes are refused.
+/// All of `path`; the error names it and says why. More than `limit` bytes are refused. A pipe, or whatever
+/// else may have nothing to say, is waited for at most ten seconds.
 Result<std::string> read_file(const std::string& path, std::size_t limit);
 
 /// Whether there is anything under that name.

@@ -1,10 +1,12 @@
 #include "base/file.h"
 
 #include <filesystem>
+#include <thread>
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace sallyport {
 namespace {
@@ -31,6 +33,23 @@ TEST_F(Files, KeepWhatWasWrittenAndItsMode) {
   ASSERT_EQ(::stat(path_.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0640u);
   EXPECT_EQ(count(), 1u) << "something was left beside it";
+}
+
+TEST_F(Files, AFifoThatNobodyWritesIsNotWaitedFor) {
+  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+  EXPECT_EQ(*read_file(path_, 100), "");
+}
+
+TEST_F(Files, APipeIsReadToItsEnd) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  std::thread writer([&] {
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(::write(ends[1], "abc", 3), 3);
+    ::close(ends[1]);
+  });
+  EXPECT_EQ(*read_file("/dev/fd/" + std::to_string(ends[0]), 100), "abcabcabc");
+  writer.join();
+  ::close(ends[0]);
 }
 
 TEST_F(Files, AreReplacedOnlyWhenThatIsWanted) {

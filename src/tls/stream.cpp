@@ -64,7 +64,9 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
   }
 
   std::size_t queued_bytes() const override {
-    return closed_ ? 0 : plain_bytes_ + channel_->transport().queued_bytes();
+    // What is written to a stream that failed goes nowhere: until its owner is told, no more is asked for.
+    if (closed_) return error_ ? high_water + 1 : 0;
+    return plain_bytes_ + channel_->transport().queued_bytes();
   }
 
   void finish() override {

@@ -90,7 +90,7 @@ class AccessLog(Running):
         connection.sock.close()
         connection.close()
         line = self.log.next()
-        self.assertEqual((line["status"], line["end"]), (200, "connection_closed"))
+        self.assertEqual((line["status"], line["end"]), (200, "connection_closed"), line)
         self.assertLess(line["bytes_out"], size)
         self.assertTrue(line["why"])
 
@@ -261,9 +261,9 @@ class Tunnels(ProxyCase):
         self.udp(gateway, "127.0.0.1", 53)
         line = self.log.next()
         self.assertEqual((line["status"], line["proxy_error"]), (403, "destination_ip_prohibited"))
-        self.tcp(gateway, "10.0.0.1", 25)
+        self.tcp(gateway, "10.0.0.1", 53)
         line = self.log.next()
-        self.assertEqual((line["status"], line["proxy_error"], line["target"]), (403, "destination_ip_prohibited", "10.0.0.1:25"))
+        self.assertEqual((line["status"], line["proxy_error"], line["target"]), (403, "destination_ip_prohibited", "10.0.0.1:53"))
 
     def test_over_http3(self):
         gateway = self.gateway("--allow", "127.0.0.1")
