@@ -102,7 +102,7 @@ struct Connection::Impl final : SendBatch::Sender {
   // connection_write.cpp
   void flush(Time now);
   void write_packets(Time now);
-  void pace(std::size_t written, Time now);
+  void pace(std::size_t written, bool more_waits, Time now);
   void wait_for_path();
   bool write_probe(SendBatch& batch, Time now);
   ngtcp2_ssize write_datagrams(SendBatch& batch, Time now);
