@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "bench")]
 
 import harness  # noqa: E402
+import peers  # noqa: E402
 from harness import Lab, Namespace  # noqa: E402
 
 import bulk, hops, latency, loadgen, memory, small, uplink  # noqa: E401, E402
@@ -68,6 +69,8 @@ def main():
     missed = [f"{name}: {goal['goal']}" for name, result in results.items() for goal in result.get("goals", []) if not goal["met"]]
     print(f"\nFigures as JSON: {arguments.json}")
     print("Goals missed: " + ("; ".join(missed) or "none"))
+    for sentence in peers.unreached.values():
+        print(sentence)
     if broken:
         raise harness.Failure(f"these sections broke off, for the reasons above: {', '.join(broken)}")
     return 0

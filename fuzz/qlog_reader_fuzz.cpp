@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   const std::string json = trace::summaries_as_json(*summaries);
-  if (!trace::is_utf8(json)) std::abort();
+  if (!sallyport::is_utf8(json)) std::abort();
   for (const char c : trace::summaries_as_table(*summaries))
     if (c != '\n' && (c < 0x20 || c >= 0x7f)) std::abort();  // a terminal shows it
   return 0;

@@ -38,7 +38,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   skeleton.resize(trace::copy_skeleton(payload, skeleton.data()));
   const std::string whole = frames_as_json(trace::FrameReader(payload), size);
   if (whole != frames_as_json(trace::FrameReader(skeleton, size), size)) std::abort();
-  if (!trace::is_utf8(whole)) std::abort();
+  if (!sallyport::is_utf8(whole)) std::abort();
 
   std::string parameters;
   trace::JsonText json(parameters);

@@ -164,9 +164,10 @@ class Lab:
             run(SALLYPORT, "cert", "self-signed", *(names or ("localhost", "127.0.0.1", "::1")), "--cert", cert, "--key", key)
         return cert, key
 
-    def gateway(self, *flags, listen="127.0.0.1:0", name="gateway"):
-        """A `sallyport gateway` that listens; its .port is the one it took."""
-        cert, key = self.certificate()
+    def gateway(self, *flags, listen="127.0.0.1:0", name="gateway", certificate=None):
+        """A `sallyport gateway` that listens; its .port is the one it took. `certificate`: files of a certificate and its key, for another one
+        than the lab's."""
+        cert, key = certificate or self.certificate()
         self.count += 1
         ready = self.folder / f"ready-{self.count}"
         process = self.start([SALLYPORT, "gateway", "--listen", listen, "--cert", cert, "--key", key,

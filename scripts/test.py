@@ -44,7 +44,7 @@ class Tally:
     def __init__(self, strict):
         self.strict = strict
         self.passed, self.failed, self.skipped = 0, 0, 0
-        self.failures, self.skips = [], []
+        self.failures, self.skips, self.notes = [], [], []
 
     def fail(self, name):
         self.failed += 1
@@ -147,6 +147,8 @@ def python_tests(tally, folder, program, env=None, files="*_test.py"):
             tally.fail(f"{path.name}: {name}")
         for test, why in result.skipped:
             tally.skip(f"{path.name}: {test}", why)
+    if "peers" in sys.modules:
+        tally.notes += sys.modules["peers"].unreached.values()
 
 
 def build(preset, tally, *targets):
@@ -284,6 +286,8 @@ def main():
         print(f"FAILED   {name}")
     for name in tally.skips:
         print(f"SKIPPED  {name}")
+    for note in tally.notes:
+        print(f"NOTE     {note}")
     print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")
     return 1 if tally.failed or tally.passed == 0 else 0
 

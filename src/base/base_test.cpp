@@ -6,6 +6,7 @@
 #include "base/unique_fd.h"
 #include "base/varint.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -123,6 +124,27 @@ TEST(Log, OnceIsOnceAndTheLimitCountsWhatItLeftOut) {
   EXPECT_EQ(limit.allow(start + 9s), std::nullopt);
   EXPECT_EQ(limit.allow(start + 10s), 2u);
   EXPECT_EQ(limit.allow(start + 11s), std::nullopt);
+}
+
+TEST(Log, AMessageIsOneLineWhateverAPeerSaidInIt) {
+  testing::internal::CaptureStderr();
+  log_warn("the peer said {}", "\x1b[31m\n2026 forged\xff \xc3\xa9");
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_NE(text.find("the peer said \\x1b[31m\\n2026 forged\\xff \xc3\xa9\n"), std::string::npos) << text;
+  EXPECT_EQ(std::ranges::count(text, '\n'), 1);
+}
+
+TEST(Log, ALimitWithABurstSaysThatManyAtOnceAndThenOneAnInterval) {
+  LogLimit limit(10ms, 3);
+  const Time start{1h};
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(limit.allow(start), 0u);
+  EXPECT_EQ(limit.allow(start), std::nullopt);
+  EXPECT_EQ(limit.allow(start + 10ms), 1u);
+  EXPECT_EQ(limit.allow(start + 11ms), std::nullopt);
+  EXPECT_EQ(limit.allow(start + 100ms), 1u);  // a silence fills it again
+  EXPECT_EQ(limit.allow(start + 100ms), 0u);
+  EXPECT_EQ(limit.allow(start + 100ms), 0u);
+  EXPECT_EQ(limit.allow(start + 100ms), std::nullopt);
 }
 
 TEST(Lifetime, EveryGuardLearnsOfTheEndAndOnlyOfTheEnd) {

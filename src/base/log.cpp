@@ -1,6 +1,10 @@
 #include "base/log.h"
 
+#include "base/escape.h"
+
+#include <algorithm>
 #include <array>
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,6 +16,7 @@ namespace sallyport {
 namespace {
 
 std::atomic<LogLevel> current_level = LogLevel::info;
+std::atomic<std::uint64_t> lost_lines = 0;
 
 constexpr std::array<std::pair<std::string_view, LogLevel>, 5> level_names{{{"debug", LogLevel::debug},
                                                                             {"info", LogLevel::info},
@@ -63,17 +68,30 @@ bool log_enabled(LogLevel level) {
 }
 
 void log_formatted(LogLevel level, fmt::string_view format, fmt::format_args arguments) {
-  const std::string text = fmt::vformat(format, arguments);
+  const std::string text = escaped(fmt::vformat(format, arguments));
   logger().log(spdlog_level(level), spdlog::string_view_t(text.data(), text.size()));
+  // Where it went may be full, or have no reader any more. There is nobody to tell.
+  if (std::ferror(stderr) != 0) {
+    std::clearerr(stderr);
+    lost_lines.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+std::uint64_t log_lines_lost() {
+  return lost_lines.load(std::memory_order_relaxed);
 }
 
 std::optional<std::uint64_t> LogLimit::allow(Time now) {
-  Time::rep next = next_.load(std::memory_order_relaxed);
+  // When the next one would be due if all of the burst were used up.
+  Time::rep due = due_.load(std::memory_order_relaxed);
   const Time::rep at = now.time_since_epoch().count();
-  if (at < next || !next_.compare_exchange_strong(next, at + interval_.count(), std::memory_order_relaxed)) {
-    left_out_.fetch_add(1, std::memory_order_relaxed);
-    return std::nullopt;
-  }
+  do {
+    if (at < due - ahead_) {
+      left_out_.fetch_add(1, std::memory_order_relaxed);
+      return std::nullopt;
+    }
+  } while (
+      !due_.compare_exchange_weak(due, std::max(at, due) + interval_.count(), std::memory_order_relaxed));
   return left_out_.exchange(0, std::memory_order_relaxed);
 }
 

@@ -1,6 +1,7 @@
 // Logging to stderr: log_warn("cannot read {}: {}", path, why). One line a message, no full stop. What a peer
 // can cause again and again goes through LogOnce or LogLimit, or is counted instead, so that no peer chooses
-// the log's rate.
+// the log's rate. Messages are escaped here (base/escape.h), so that what a peer said in them may stand as it
+// came.
 #pragma once
 
 #include "base/time.h"
@@ -21,6 +22,9 @@ void set_log_level(LogLevel level);
 /// "debug", "info", "warn", "error" or "off".
 std::optional<LogLevel> parse_log_level(std::string_view text);
 bool log_enabled(LogLevel level);
+
+/// Messages that standard error did not take: its reader is gone, its disk full.
+std::uint64_t log_lines_lost();
 
 /// What the four functions below are made of.
 void log_formatted(LogLevel level, fmt::string_view format, fmt::format_args arguments);
@@ -53,16 +57,19 @@ class LogOnce {
   std::atomic<bool> said_ = false;
 };
 
-/// At most one message an interval, over all threads; the ones left out are counted.
+/// At most one message an interval, and `burst` at once after a silence, over all threads; the ones left out
+/// are counted.
 class LogLimit {
  public:
-  explicit LogLimit(Duration interval) : interval_(interval) {}
+  explicit LogLimit(Duration interval, unsigned burst = 1)
+      : interval_(interval), ahead_((interval * (burst - 1)).count()) {}
   /// nullopt: say nothing. Otherwise say it, and how many were left out since it was last said.
   std::optional<std::uint64_t> allow(Time now);
 
  private:
   const Duration interval_;
-  std::atomic<Time::rep> next_ = Time::min().time_since_epoch().count();
+  const Duration::rep ahead_;
+  std::atomic<Time::rep> due_ = 0;
   std::atomic<std::uint64_t> left_out_ = 0;
 };
 

@@ -51,8 +51,8 @@ Result<int> run_bench(BenchFlags flags) {
   loop.on_signals({SIGINT, SIGTERM}, [&](int) { load.interrupt(); });
   loop.post([&] { load.start(); });
   loop.run();
-  if (!figures.first_error.empty()) fmt::print(stderr, "sallyport: {}\n", figures.first_error);
-  fmt::print("{}", flags.json ? client::load_json(figures) : client::load_table(figures));
+  if (!figures.first_error.empty()) say(figures.first_error);
+  print(stdout, flags.json ? client::load_json(figures) : client::load_table(figures));
   return figures.requests > 0 && figures.errors.empty() ? 0 : 1;
 }
 

@@ -29,6 +29,11 @@ struct SpkiFlags {
   unsigned port = 443;
 };
 
+bool is_host(std::string_view name) {
+  constexpr std::string_view known = "*-.:_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  return name.find_first_not_of(known) == std::string_view::npos && !name.starts_with('-');
+}
+
 Result<int> run_self_signed(const SelfSignedFlags& flags) {
   // However the two are written: "cert.pem" and "./cert.pem" are one.
   const auto place = [](const std::string& path) { return std::filesystem::weakly_canonical(path); };
@@ -49,8 +54,8 @@ Result<int> run_self_signed(const SelfSignedFlags& flags) {
   }
   const auto fingerprint = tls::spki_fingerprint(pair->certificate_pem);
   if (!fingerprint) return std::unexpected(fingerprint.error());
-  fmt::print("certificate  {}\nkey          {}\nvalid        {} days\nspki         {}\n", flags.certificate,
-             flags.key, flags.days, *fingerprint);
+  print(stdout, fmt::format("certificate  {}\nkey          {}\nvalid        {} days\nspki         {}\n",
+                            flags.certificate, flags.key, flags.days, *fingerprint));
   return 0;
 }
 
@@ -60,14 +65,16 @@ Result<int> run_spki(const SpkiFlags& flags) {
   const auto fingerprint = tls::spki_fingerprint(*pem);
   const auto names = tls::certificate_names(*pem);
   if (!fingerprint || !names) return fail(ErrorKind::file, flags.file + " holds no certificate in PEM form");
-  std::string host = names->empty() ? "HOST" : names->front();
+  // It becomes part of a command line that somebody copies.
+  std::string host = names->empty() || !is_host(names->front()) ? "HOST" : names->front();
   if (host.starts_with("*.")) host.replace(0, 1, "www");
   if (host.find(':') != std::string::npos) host = "[" + host + "]";
-  fmt::print(
-      "{0}\n\n"
-      "chromium --ignore-certificate-errors-spki-list={0} \\\n"
-      "         --origin-to-force-quic-on={1}:{2} --user-data-dir=$(mktemp -d) https://{1}:{2}/\n",
-      *fingerprint, host, flags.port);
+  print(stdout,
+        fmt::format(
+            "{0}\n\n"
+            "chromium --ignore-certificate-errors-spki-list={0} \\\n"
+            "         --origin-to-force-quic-on={1}:{2} --user-data-dir=$(mktemp -d) https://{1}:{2}/\n",
+            *fingerprint, host, flags.port));
   return 0;
 }
 

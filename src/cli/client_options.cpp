@@ -52,7 +52,7 @@ void add_client_flags(CLI::App& app, ClientFlags& flags) {
       ->type_name("FILE");
   app.add_flag("-k,--insecure", flags.insecure, "Take any certificate (of hops and origin)");
   app.add_option("--token-file", flags.token_file,
-                 "Send the first line of FILE to the hops as a bearer token")
+                 "Send the bearer token in the first line of FILE, TOKEN or NAME TOKEN, to the hops")
       ->type_name("FILE");
   app.add_option("--cc", flags.congestion, "Congestion control")
       ->check(CLI::IsMember({"cubic", "bbr", "reno"}))
@@ -82,22 +82,35 @@ void add_client_flags(CLI::App& app, ClientFlags& flags) {
 }
 
 Result<std::string> read_token(const std::string& path) {
-  constexpr std::size_t largest_file = 64 * 1024;
+  constexpr std::size_t largest_file = 1024 * 1024;
   const auto content = read_file(path, largest_file);
   if (!content) return fail(ErrorKind::file, "--token-file: " + content.error().message);
   constexpr std::string_view blanks = " \t\r";
-  std::string_view token = std::string_view(*content).substr(0, content->find('\n'));
-  token.remove_prefix(std::min(token.find_first_not_of(blanks), token.size()));
-  token = token.substr(0, token.find_last_not_of(blanks) + 1);
-  if (token.empty())
-    return fail(ErrorKind::file, fmt::format("--token-file: the first line of '{}' is empty", path));
-  // RFC 6750 §2.1, widened to what a field value takes.
-  if (!std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < '\x7f'; }))
-    return fail(ErrorKind::file,
-                fmt::format("--token-file: the first line of '{}' is no bearer token: it has blanks or other "
-                            "characters in it than ASCII's",
-                            path));
-  return std::string(token);
+  const auto take_word = [blanks](std::string_view& line) {
+    line.remove_prefix(std::min(line.find_first_not_of(blanks), line.size()));
+    const std::string_view word = line.substr(0, line.find_first_of(blanks));
+    line.remove_prefix(word.size());
+    return word;
+  };
+  std::string_view rest = *content;
+  while (!rest.empty()) {
+    std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    const std::string_view first = take_word(line);
+    if (first.empty() || first.starts_with('#')) continue;
+    const std::string_view second = take_word(line);
+    const std::string_view token = second.empty() ? first : second;
+    // RFC 6750 §2.1, widened to what a field value takes.
+    if (!take_word(line).empty() ||
+        !std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < '\x7f'; }))
+      return fail(
+          ErrorKind::file,
+          fmt::format("--token-file: the first line of '{}' is no bearer token, and no name and token: it "
+                      "has more words in it, or other characters than ASCII's",
+                      path));
+    return std::string(token);
+  }
+  return fail(ErrorKind::file, fmt::format("--token-file: there is no token in '{}'", path));
 }
 
 Result<std::unique_ptr<ClientSession>> ClientSession::make(const ClientFlags& flags) {

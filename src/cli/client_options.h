@@ -30,8 +30,8 @@ struct ClientFlags {
 
 void add_client_flags(CLI::App& app, ClientFlags& flags);
 
-/// The first line of the file that --token-file names, without white space around it. An error where that can
-/// be no bearer token.
+/// The token in the first line of the file that --token-file names which is not empty and does not begin with
+/// #: TOKEN, or NAME TOKEN as a gateway's file has it. An error where that can be no bearer token.
 Result<std::string> read_token(const std::string& path);
 
 /// Everything that a client's Context refers to.

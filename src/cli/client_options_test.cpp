@@ -20,9 +20,10 @@ class TokenFile : public testing::Test {
   const std::string path_ = folder_ / "token";
 };
 
-TEST_F(TokenFile, IsItsFirstLineWithoutTheWhiteSpaceAroundIt) {
+TEST_F(TokenFile, IsItsFirstLineWithoutTheWhiteSpaceAroundItOrTheName) {
   for (const char* content :
-       {"abc.DEF-1~+/==", "abc.DEF-1~+/==\n", "abc.DEF-1~+/==\r\n", " \tabc.DEF-1~+/== \r\nmore\n"}) {
+       {"abc.DEF-1~+/==", "abc.DEF-1~+/==\n", "abc.DEF-1~+/==\r\n", " \tabc.DEF-1~+/== \r\nmore\n",
+        "alice abc.DEF-1~+/==\nbob more\n", "# whose\r\n\r\n \talice\t abc.DEF-1~+/== \r\n"}) {
     const auto token = read(content);
     ASSERT_TRUE(token) << content << token.error().message;
     EXPECT_EQ(*token, "abc.DEF-1~+/==");
@@ -30,7 +31,8 @@ TEST_F(TokenFile, IsItsFirstLineWithoutTheWhiteSpaceAroundIt) {
 }
 
 TEST_F(TokenFile, IsRefusedWhereNoFieldCanCarryIt) {
-  for (const char* content : {"", "\n", " \r\nabc", "two words\n", "a\rb\n", "a\x01\n", "\xc3\xa4\n"}) {
+  for (const char* content :
+       {"", "\n", " \r\n#\n", "now three words\n", "a\rb c\n", "a\x01\n", "name \xc3\xa4\n"}) {
     const auto token = read(content);
     ASSERT_FALSE(token) << content;
     EXPECT_EQ(token.error().kind, ErrorKind::file);

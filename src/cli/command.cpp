@@ -1,11 +1,23 @@
 #include "cli/command.h"
 
-#include <cstdio>
+#include "base/escape.h"
+
+#include <string>
 
 namespace sallyport::cli {
 
+void say(std::string_view sentence) {
+  const std::string line = "sallyport: " + escaped(sentence) + "\n";
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+void print(std::FILE* to, std::string_view lines) {
+  const std::string text = escaped_page(lines);
+  std::fwrite(text.data(), 1, text.size(), to);
+}
+
 void fail_with(const Error& error, ExitStatus& status) {
-  std::fprintf(stderr, "sallyport: %s\n", error.message.c_str());
+  say(error.message);
   status.value = error.kind == ErrorKind::usage ? 2 : 1;
 }
 

@@ -5,9 +5,11 @@
 #include "cli/flag_values.h"
 #include "gateway/addresses.h"
 #include "gateway/gateway.h"
+#include "masque/policy.h"
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <map>
 #include <memory>
 #include <string>
@@ -21,7 +23,8 @@ namespace {
 
 struct GatewayFlags {
   std::vector<std::string> listen{":443"}, masque, allow;
-  std::string admin, congestion = "cubic", retry = "auto", log_level = "info";
+  std::vector<unsigned> allow_ports;
+  std::string admin, congestion = "cubic", retry = "auto", log_level = "info", access_format = "json";
   double idle_timeout = 60, grace = 10;
   bool no_tcp = false;
   gateway::Settings settings;
@@ -50,6 +53,13 @@ Result<> read_masque(const GatewayFlags& flags, gateway::Settings& settings) {
               text));
     settings.allow.push_back(*prefix);
   }
+  for (const unsigned port : flags.allow_ports) {
+    // Whoever names another one takes the flag for a list of all that is allowed.
+    if (!masque::is_refused_port(static_cast<std::uint16_t>(port)))
+      return fail(ErrorKind::usage,
+                  fmt::format("--allow-port {} changes nothing: all ports but 25 are allowed anyway", port));
+    settings.allow_ports.push_back(static_cast<std::uint16_t>(port));
+  }
   return {};
 }
 
@@ -75,6 +85,13 @@ Result<> read_addresses(const GatewayFlags& flags, gateway::Settings& settings) 
     settings.listen.insert(settings.listen.end(), addresses->begin(), addresses->end());
   }
   if (flags.admin.empty()) return {};
+  constexpr std::string_view unix_prefix = "unix:";
+  if (flags.admin.starts_with(unix_prefix)) {
+    settings.admin_socket = flags.admin.substr(unix_prefix.size());
+    if (settings.admin_socket.empty())
+      return fail(ErrorKind::usage, "--admin unix: needs the path of a socket behind it, unix:PATH");
+    return {};
+  }
   auto admin = gateway::parse_listen(flags.admin);
   if (!admin) return std::unexpected(std::move(admin.error()));
   settings.admin = admin->front();
@@ -93,12 +110,16 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   settings.retry = flags.retry == "always"  ? quic::RetryPolicy::always
                    : flags.retry == "never" ? quic::RetryPolicy::never
                                             : quic::RetryPolicy::under_load;
+  settings.access_format =
+      flags.access_format == "common" ? gateway::AccessFormat::common : gateway::AccessFormat::json;
   settings.idle_timeout = seconds(flags.idle_timeout);
   settings.grace = seconds(flags.grace);
   return settings;
 }
 
 Result<int> run_gateway(const GatewayFlags& flags) {
+  // Whoever read our log or our standard output may go away; we serve on.
+  std::signal(SIGPIPE, SIG_IGN);
   set_log_level(*parse_log_level(flags.log_level));
   auto settings = read_settings(flags);
   if (!settings) return std::unexpected(std::move(settings.error()));
@@ -145,18 +166,47 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
                    "Proxy to these addresses although they are private or special; repeat it for more")
       ->type_name("PREFIX")
       ->allow_extra_args(false);
-  gateway->add_option("--max-tunnels", settings.max_tunnels, "Tunnels that one client address may have open")
+  gateway
+      ->add_option("--allow-port", flags->allow_ports,
+                   "Proxy to this port although it is refused otherwise: 25 (SMTP); repeat it for more")
+      ->type_name("PORT")
+      ->check(CLI::Range(1, 65535))
+      ->allow_extra_args(false);
+  gateway
+      ->add_option("--token-file", settings.token_file,
+                   "Proxy for those who have a bearer token of this file: one NAME TOKEN a line")
+      ->type_name("FILE");
+  gateway->add_flag("--open-proxy", settings.open_proxy,
+                    "Proxy for everybody, on addresses that other machines reach, too");
+  gateway
+      ->add_option("--max-tunnels", settings.max_tunnels,
+                   "Tunnels that one identity, or one client address without a token, may have open")
       ->type_name("N")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
 
   gateway->add_option("--admin", flags->admin, "Serve /healthz, /readyz and /metrics here, without TLS")
-      ->type_name("HOST:PORT");
+      ->type_name("HOST:PORT|unix:PATH");
+  gateway
+      ->add_option("--admin-token-file", settings.admin_token_file,
+                   "Show /metrics to those who have a bearer token of this file: one NAME TOKEN a line")
+      ->type_name("FILE");
   gateway->add_option("--qlog", settings.qlog, "Write a qlog file of every QUIC connection into this folder")
       ->type_name("DIR");
   gateway->add_option("--keylog", settings.key_log, "Append TLS secrets to this file, for Wireshark")
       ->type_name("FILE");
-  gateway->add_option("--log-level", flags->log_level, "What is logged on standard error")
+  gateway
+      ->add_option(
+          "--access-log", settings.access_log,
+          "Append one line for each request and tunnel to this file when it ends; - is standard output; "
+          "SIGUSR1 opens it again")
+      ->type_name("FILE");
+  gateway->add_option("--access-log-format", flags->access_format, "JSON lines, or the Combined Log Format")
+      ->check(CLI::IsMember({"json", "common"}))
+      ->capture_default_str();
+  gateway
+      ->add_option("--log-level", flags->log_level,
+                   "What is logged on standard error; debug tells the life of connections")
       ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}))
       ->capture_default_str();
   gateway

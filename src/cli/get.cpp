@@ -99,16 +99,14 @@ Result<int> run_get(const GetFlags& flags) {
   int status = figures.transfers.empty() ? 1 : 0;
   for (const client::TransferFigures& transfer : figures.transfers)
     if (!transfer.error.empty()) {
-      fmt::print(stderr, "sallyport: {}{}{}\n", transfer.error, transfer.kept.empty() ? "" : "; ",
-                 transfer.kept);
+      say(transfer.error + (transfer.kept.empty() ? "" : "; ") + transfer.kept);
       status = 1;
     }
-  if (figures.not_started > 0)
-    fmt::print(stderr, "sallyport: {} more downloads were not started\n", figures.not_started);
+  if (figures.not_started > 0) say(fmt::format("{} more downloads were not started", figures.not_started));
   // A body on standard output leaves no room for figures there.
   std::FILE* const out = body_on_stdout ? stderr : stdout;
-  if (flags.json) fmt::print(out, "{}", client::figures_json(figures));
-  if (flags.table) fmt::print(out, "{}", client::figures_table(figures));
+  if (flags.json) print(out, client::figures_json(figures));
+  if (flags.table) print(out, client::figures_table(figures));
   return status;
 }
 

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include <CLI/CLI.hpp>
-#include <fmt/format.h>
 
 namespace sallyport::cli {
 namespace {
@@ -31,9 +30,9 @@ void run_summary(const SummaryFlags& flags, ExitStatus& status) {
     std::move(summaries->begin(), summaries->end(), std::back_inserter(all));
   }
   if (flags.json)
-    fmt::print("{}", trace::summaries_as_json(all));
+    print(stdout, trace::summaries_as_json(all));
   else if (!all.empty())
-    fmt::print("{}", trace::summaries_as_table(all));
+    print(stdout, trace::summaries_as_table(all));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "client/figures.h"
 
+#include "base/escape.h"
+
 #include <fstream>
 
 #include <boost/json.hpp>
@@ -165,7 +167,7 @@ std::string figures_json(const GetFigures& figures) {
                         {"max_resident_kib", p.max_resident_kib},
                         {"wall_s", p.wall_seconds}}}};
   if (!figures.qlog_folder.empty()) object["qlog_folder"] = figures.qlog_folder;
-  return json::serialize(object) + "\n";
+  return escaped_json(json::serialize(object)) + "\n";
 }
 
 std::string figures_table(const GetFigures& figures) {
@@ -175,7 +177,7 @@ std::string figures_table(const GetFigures& figures) {
                  "Mbit/s", "HTTP TTFB ms");
   for (const TransferFigures& t : figures.transfers) {
     const FetchFigures& f = t.fetch;
-    fmt::format_to(to, "{:<44} {:>6} {:>10} {:>10.3f} {:>11.1f} {:>12}\n", t.url, f.status,
+    fmt::format_to(to, "{:<44} {:>6} {:>10} {:>10.3f} {:>11.1f} {:>12}\n", escaped(t.url), f.status,
                    size_text(f.bytes), milliseconds(f.started, f.ended).value_or(0) / 1000, goodput_mbps(f),
                    milliseconds_text(f.started, f.first_byte));
   }
@@ -183,20 +185,21 @@ std::string figures_table(const GetFigures& figures) {
                  "QUIC TTFB ms", "handshake ms", "srtt ms", "min ms", "lost", "packet", "budget");
   for (const LinkFigures& l : figures.links) {
     if (!l.over_quic) {
-      fmt::format_to(to, "{:<34} {:<9} {:>12} {:>12}\n", l.title, l.version, "-",
+      fmt::format_to(to, "{:<34} {:<9} {:>12} {:>12}\n", escaped(l.title), l.version, "-",
                      milliseconds_text(l.started, l.ready));
       continue;
     }
     const quic::Stats& q = l.quic;
-    fmt::format_to(to, "{:<34} {:<9} {:>12} {:>12} {:>9.2f} {:>9.2f} {:>8} {:>8} {:>8}\n", l.title, l.version,
-                   milliseconds_text(q.started, q.first_byte), milliseconds_text(q.started, q.established),
-                   to_ms(q.smoothed_rtt), to_ms(q.min_rtt), q.packets_lost, q.max_udp_payload, l.path_budget);
+    fmt::format_to(to, "{:<34} {:<9} {:>12} {:>12} {:>9.2f} {:>9.2f} {:>8} {:>8} {:>8}\n", escaped(l.title),
+                   l.version, milliseconds_text(q.started, q.first_byte),
+                   milliseconds_text(q.started, q.established), to_ms(q.smoothed_rtt), to_ms(q.min_rtt),
+                   q.packets_lost, q.max_udp_payload, l.path_budget);
   }
   const ProcessFigures& p = figures.process;
   fmt::format_to(to, "\nthis process: {:.2f} s CPU ({:.2f} s a GiB), {:.1f} MiB resident at most\n",
                  p.cpu_user_seconds + p.cpu_system_seconds, cpu_per_gib(figures),
                  static_cast<double>(p.max_resident_kib) / 1024);
-  if (!figures.qlog_folder.empty()) fmt::format_to(to, "qlog files: {}\n", figures.qlog_folder);
+  if (!figures.qlog_folder.empty()) fmt::format_to(to, "qlog files: {}\n", escaped(figures.qlog_folder));
   return out;
 }
 

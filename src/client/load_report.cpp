@@ -1,3 +1,4 @@
+#include "base/escape.h"
 #include "client/load.h"
 
 #include <boost/json.hpp>
@@ -37,23 +38,23 @@ std::string load_json(const LoadFigures& f) {
   json::object errors;
   for (const auto& [kind, count] : f.errors) errors[kind] = count;
   const double per_100k = f.requests ? cpu_seconds(f) * 1e5 / static_cast<double>(f.requests) : 0;
-  return json::serialize(json::object{{"http_version", f.version},
-                                      {"requests", f.requests},
-                                      {"requests_per_s", a_second(f.requests, f)},
-                                      {"bytes", f.bytes},
-                                      {"mbps", a_second(f.bytes, f) * 8 / 1e6},
-                                      {"seconds", f.seconds},
-                                      {"errors", std::move(errors)},
-                                      {"unanswered", f.unanswered},
-                                      {"oldest_unanswered_ms", to_ms(f.oldest_unanswered)},
-                                      {"latency", latency_json(f.latency)},
-                                      {"connections", f.connections},
-                                      {"connections_per_s", a_second(f.connections, f)},
-                                      {"connect", latency_json(f.connect)},
-                                      {"cpu_s", cpu_seconds(f)},
-                                      {"cpu_s_per_100k_requests", per_100k},
-                                      {"max_resident_kib", f.process.max_resident_kib}}) +
-         "\n";
+  const json::object object{{"http_version", f.version},
+                            {"requests", f.requests},
+                            {"requests_per_s", a_second(f.requests, f)},
+                            {"bytes", f.bytes},
+                            {"mbps", a_second(f.bytes, f) * 8 / 1e6},
+                            {"seconds", f.seconds},
+                            {"errors", std::move(errors)},
+                            {"unanswered", f.unanswered},
+                            {"oldest_unanswered_ms", to_ms(f.oldest_unanswered)},
+                            {"latency", latency_json(f.latency)},
+                            {"connections", f.connections},
+                            {"connections_per_s", a_second(f.connections, f)},
+                            {"connect", latency_json(f.connect)},
+                            {"cpu_s", cpu_seconds(f)},
+                            {"cpu_s_per_100k_requests", per_100k},
+                            {"max_resident_kib", f.process.max_resident_kib}};
+  return escaped_json(json::serialize(object)) + "\n";
 }
 
 std::string load_table(const LoadFigures& f) {
@@ -69,7 +70,7 @@ std::string load_table(const LoadFigures& f) {
                  "p99.9", "max");
   latency_row(out, "request", f.latency);
   latency_row(out, "connect", f.connect);
-  for (const auto& [kind, count] : f.errors) fmt::format_to(to, "error: {}: {}\n", kind, count);
+  for (const auto& [kind, count] : f.errors) fmt::format_to(to, "error: {}: {}\n", escaped(kind), count);
   if (f.errors.empty()) out += "no errors\n";
   if (f.unanswered > 0)
     fmt::format_to(to, "unanswered at the end: {}, the oldest for {:.3f} s\n", f.unanswered,

@@ -1,5 +1,7 @@
 #include "client/progress.h"
 
+#include "base/escape.h"
+
 #include <algorithm>
 #include <cstdio>
 #include <utility>
@@ -58,9 +60,8 @@ std::string progress_line(const Progress& p, double elapsed, std::size_t width) 
     const auto full = std::min(cells, static_cast<std::size_t>(part * cells));
     bar = fmt::format("{:3.0f}% [{}{}]", part * 100, std::string(full, '#'), std::string(cells - full, '.'));
   }
-  std::string line = p.label + " " + bar + tail;
-  if (line.size() > width) line.resize(width);
-  return line;
+  const std::string line = escaped(p.label) + " " + bar + tail;
+  return std::string(utf8_front(line, width));
 }
 
 }  // namespace sallyport::client

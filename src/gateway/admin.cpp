@@ -37,10 +37,26 @@ class Admin::Scrape final : public http::ExchangeHandler {
   http::Exchange* exchange_;
 };
 
+Admin::Admin(net::EventLoop& loop, Source& source, std::shared_ptr<const masque::TokenTable> tokens)
+    : timers_(loop.timers()),
+      source_(source),
+      authenticator_(std::move(tokens), std::make_shared<masque::FailedAttempts>()) {}
+
 Result<std::unique_ptr<Admin>> Admin::listen(net::EventLoop& loop, const net::SocketAddress& local,
-                                             Source& source) {
-  std::unique_ptr<Admin> admin(new Admin(source));
+                                             Source& source,
+                                             std::shared_ptr<const masque::TokenTable> tokens) {
+  std::unique_ptr<Admin> admin(new Admin(loop, source, std::move(tokens)));
   auto front = TcpFront::listen(loop, local, *admin, {});
+  if (!front) return std::unexpected(std::move(front.error()));
+  admin->front_ = std::move(*front);
+  return admin;
+}
+
+Result<std::unique_ptr<Admin>> Admin::listen_unix(net::EventLoop& loop, const std::string& path,
+                                                  Source& source,
+                                                  std::shared_ptr<const masque::TokenTable> tokens) {
+  std::unique_ptr<Admin> admin(new Admin(loop, source, std::move(tokens)));
+  auto front = TcpFront::listen_unix(loop, path, *admin, {});
   if (!front) return std::unexpected(std::move(front.error()));
   admin->front_ = std::move(*front);
   return admin;
@@ -63,6 +79,10 @@ void Admin::on_request(http::Exchange& exchange) {
   if (path == "/readyz")
     return source_.is_ready() ? replies_.sentence(in, 200, "ready") : replies_.sentence(in, 503, "draining");
 
+  auto reader = authenticator_.authenticate(exchange, masque::AskedAs::origin, timers_.now());
+  if (!reader)
+    return replies_.sentence(in, {.status = reader.error().status, .fields = reader.error().fields},
+                             reader.error().details);
   auto scrape = std::make_shared<Scrape>(*this, exchange);
   exchange.set_handler(scrape.get());
   scrapes_.push_back(scrape);

@@ -1,9 +1,11 @@
-// Admin: the pages for the operator, over plain HTTP/1.1 on a port of their own: /healthz, /readyz and
-// /metrics, nothing else.
+// Admin: the pages for the operator, over plain HTTP/1.1 on a port or a Unix socket of their own: /healthz,
+// /readyz and /metrics, nothing else. The first two say one word that a load balancer finds out anyway, and a
+// kubelet asks for them without credentials; /metrics may want a token.
 #pragma once
 
 #include "gateway/replies.h"
 #include "gateway/tcp_front.h"
+#include "masque/authenticator.h"
 
 #include <functional>
 #include <list>
@@ -27,19 +29,30 @@ class Admin final : private http::RequestHandler {
     ~Source() = default;
   };
 
-  /// `source` is not owned and must outlive the result.
+  /// `source` is not owned and must outlive the result. `tokens`: who may see /metrics; null: everybody.
   static Result<std::unique_ptr<Admin>> listen(net::EventLoop& loop, const net::SocketAddress& local,
-                                               Source& source);
+                                               Source& source,
+                                               std::shared_ptr<const masque::TokenTable> tokens);
+  static Result<std::unique_ptr<Admin>> listen_unix(net::EventLoop& loop, const std::string& path,
+                                                    Source& source,
+                                                    std::shared_ptr<const masque::TokenTable> tokens);
   ~Admin();
+  /// Only where there were some.
+  void set_tokens(std::shared_ptr<const masque::TokenTable> tokens) {
+    authenticator_.set_tokens(std::move(tokens));
+  }
+  const masque::AuthenticationCounters& refused() const { return authenticator_.counters(); }
   net::SocketAddress local() const { return front_->local(); }
 
  private:
   class Scrape;
 
-  explicit Admin(Source& source) : source_(source) {}
+  Admin(net::EventLoop& loop, Source& source, std::shared_ptr<const masque::TokenTable> tokens);
   void on_request(http::Exchange& exchange) override;
 
+  net::Timers& timers_;
   Source& source_;
+  masque::Authenticator authenticator_;
   Replies replies_;
   std::list<std::shared_ptr<Scrape>> scrapes_;
   std::unique_ptr<TcpFront> front_;  // goes first: its exchanges refer to the scrapes

@@ -54,13 +54,16 @@ class Dispatcher {
 /// The way in of one listener: what differs between listeners, in front of what they share.
 class Entrance final : public http::RequestHandler {
  public:
-  Entrance(Dispatcher& dispatcher, std::string alt_svc)
-      : dispatcher_(dispatcher), alt_svc_(std::move(alt_svc)) {}
+  /// `log` is not owned; null: nobody keeps a record.
+  Entrance(Dispatcher& dispatcher, std::string alt_svc, http::ExchangeLog* log = nullptr)
+      : dispatcher_(dispatcher), alt_svc_(std::move(alt_svc)), log_(log) {}
   void on_request(http::Exchange& exchange) override { dispatcher_.dispatch({exchange, alt_svc_}); }
+  http::ExchangeLog* log() override { return log_; }
 
  private:
   Dispatcher& dispatcher_;
   const std::string alt_svc_;
+  http::ExchangeLog* const log_;
 };
 
 /// The host of an authority: no port, no brackets.

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "gateway/access.h"
 #include "gateway/addresses.h"
 #include "gateway/process_figures.h"
 #include "trace/qlog.h"
@@ -19,6 +20,7 @@ namespace sallyport::gateway {
 namespace {
 
 constexpr Duration scrape_timeout = 5s;
+constexpr Duration look_interval = 1s;  // at token files
 
 unsigned available_cores() {
   cpu_set_t set;
@@ -51,22 +53,6 @@ unsigned descriptors_for_operator() {
   return static_cast<unsigned>(std::min(most, limit.rlim_cur / 4));
 }
 
-Result<tls::KeyPair> make_self_signed_pair(const Settings& settings) {
-  auto pair = tls::make_self_signed(settings.self_signed);
-  if (!pair) return pair;
-  const auto fingerprint = tls::spki_fingerprint(pair->certificate_pem);
-  if (!fingerprint) return std::unexpected(fingerprint.error());
-  if (!settings.write_certificate.empty())
-    if (auto written = write_file(settings.write_certificate, pair->certificate_pem, 0644, IfExists::replace);
-        !written)
-      return std::unexpected(std::move(written.error()));
-  log_info("self-signed certificate for {}, SPKI fingerprint {}; clients trust it with {}",
-           fmt::join(settings.self_signed, ", "), *fingerprint,
-           settings.write_certificate.empty() ? std::string("-k, or with --ca and a file from --write-cert")
-                                              : "--ca " + settings.write_certificate);
-  return pair;
-}
-
 }  // namespace
 
 /// One /metrics page in the making. Lives until the last worker answered.
@@ -84,7 +70,9 @@ struct Gateway::Scrape {
   net::Timer late;
 };
 
-Gateway::Gateway() : grace_(loop_.timers(), [this](Time) { end(); }) {}
+Gateway::Gateway()
+    : grace_(loop_.timers(), [this](Time) { end(); }),
+      look_(loop_.timers(), [this](Time now) { look_at_token_files(now); }) {}
 
 Gateway::~Gateway() {
   for (const auto& worker : workers_) worker->stop();
@@ -93,7 +81,7 @@ Gateway::~Gateway() {
 
 Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
   std::unique_ptr<Gateway> gateway(new Gateway);
-  gateway->loop_.on_signals({SIGINT, SIGTERM, SIGHUP},
+  gateway->loop_.on_signals({SIGINT, SIGTERM, SIGHUP, SIGUSR1},
                             [raw = gateway.get()](int signal) { raw->on_signal(signal); });
   if (auto done = gateway->set_up(std::move(settings)); !done)
     return std::unexpected(std::move(done.error()));
@@ -108,16 +96,11 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
   return gateway;
 }
 
-Result<std::shared_ptr<const tls::ServerCredentials>> Gateway::load_credentials(
-    const Settings& settings) const {
-  auto pair = settings.self_signed.empty() ? tls::load_key_pair(settings.certificate_file, settings.key_file)
-                                           : make_self_signed_pair(settings);
-  if (!pair) return std::unexpected(std::move(pair.error()));
-  return tls::ServerCredentials::make({std::move(*pair)});
-}
-
 Result<> Gateway::set_up(Settings settings) {
   auto setup = std::make_shared<WorkerSetup>();
+  if (auto allowed = check_access(settings); !allowed) return allowed;
+  if (auto done = open_token_files(settings); !done) return done;
+  if (tokens_) setup->tokens = tokens_->tokens();
   if (settings.workers == 0) settings.workers = available_cores();
 
   if (!settings.files.empty()) {
@@ -128,9 +111,10 @@ Result<> Gateway::set_up(Settings settings) {
   auto addresses = claim_ports(loop_, settings.listen, settings.tcp);
   if (!addresses) return std::unexpected(std::move(addresses.error()));
   settings.listen = std::move(*addresses);
-  auto credentials = load_credentials(settings);
-  if (!credentials) return std::unexpected(std::move(credentials.error()));
-  setup->credentials = std::move(*credentials);
+  certificates_ = std::make_unique<Certificates>(settings);
+  if (auto done = certificates_->load(); !done) return done;
+  certificates_->warn_of_dates();
+  setup->credentials = certificates_->credentials();
   if (settings.secret_file.empty()) {
     setup->secret = tls::ServerSecret::random();
   } else {
@@ -147,6 +131,11 @@ Result<> Gateway::set_up(Settings settings) {
     auto recorders = trace::make_qlog_factory({.folder = settings.qlog});
     if (!recorders) return std::unexpected(std::move(recorders.error()));
     setup->recorders = std::move(*recorders);
+  }
+  if (!settings.access_log.empty()) {
+    auto log = AccessLog::open(settings.access_log, settings.access_format);
+    if (!log) return std::unexpected(std::move(log.error()));
+    setup->access_log = std::move(*log);
   }
   raise_descriptor_limit();
   setup->max_tunnels_all = tunnels_that_fit();
@@ -169,22 +158,49 @@ Result<> Gateway::start_workers() {
   return {};
 }
 
+Result<> Gateway::open_token_files(const Settings& settings) {
+  const auto open = [](std::string_view flag, const std::string& path,
+                       std::optional<TokenFile>& to) -> Result<> {
+    if (path.empty()) return {};
+    auto file = TokenFile::open(std::string(flag), path);
+    if (!file) return std::unexpected(std::move(file.error()));
+    to = std::move(*file);
+    return {};
+  };
+  if (auto done = open("--token-file", settings.token_file, tokens_); !done) return done;
+  if (auto done = open("--admin-token-file", settings.admin_token_file, admin_tokens_); !done) return done;
+  if (tokens_ || admin_tokens_) look_.arm(loop_.timers().now() + look_interval);
+  return {};
+}
+
 Result<> Gateway::start_admin(Settings& settings) {
-  if (!settings.admin) return {};
-  auto admin = Admin::listen(loop_, *settings.admin, *this);
-  if (!admin) return std::unexpected(explain_bind("--admin", *settings.admin, "TCP", admin.error()));
-  admin_ = std::move(*admin);
-  settings.admin = admin_->local();
-  if (!settings.admin->ip().is_loopback())
-    log_warn("--admin {} can be reached from other machines, without encryption or a password",
-             admin_->local().to_string());
+  auto tokens = admin_tokens_ ? admin_tokens_->tokens() : nullptr;
+  if (!settings.admin_socket.empty()) {
+    auto admin = Admin::listen_unix(loop_, settings.admin_socket, *this, std::move(tokens));
+    if (!admin) return fail(admin.error().kind, "--admin unix: " + admin.error().message);
+    admin_ = std::move(*admin);
+  } else if (settings.admin) {
+    auto admin = Admin::listen(loop_, *settings.admin, *this, std::move(tokens));
+    if (!admin) return std::unexpected(explain_bind("--admin", *settings.admin, "TCP", admin.error()));
+    admin_ = std::move(*admin);
+    settings.admin = admin_->local();
+  }
   return {};
 }
 
 void Gateway::announce() const {
   for (const auto& address : addresses())
     log_info("listening on {} ({})", address.to_string(), setup_->settings.tcp ? "UDP and TCP" : "UDP");
-  if (admin_) log_info("admin pages on http://{}/metrics", admin_->local().to_string());
+  const auto& settings = setup_->settings;
+  if (tokens_)
+    log_info("clients of the proxy need a token of {}, tokens: {}", tokens_->path(),
+             tokens_->tokens()->size());
+  else if (settings.open_proxy)
+    log_warn("the proxy is open: whoever reaches it may use it, as --open-proxy says");
+  if (!settings.admin_socket.empty())
+    log_info("admin pages on unix:{}", settings.admin_socket);
+  else if (admin_)
+    log_info("admin pages on http://{}/metrics", admin_->local().to_string());
 }
 
 void Gateway::run() {
@@ -192,23 +208,54 @@ void Gateway::run() {
 }
 
 void Gateway::on_signal(int signal) {
-  if (signal == SIGHUP) return reload();
+  if (signal == SIGHUP) {
+    reload_certificate();
+    reload(tokens_, "SIGHUP: ");
+    return reload(admin_tokens_, "SIGHUP: ");
+  }
+  if (signal == SIGUSR1) return reopen();
   if (state_ == State::serving)
     drain();
   else
     end();
 }
 
-void Gateway::reload() {
+void Gateway::reload(std::optional<TokenFile>& file, std::string_view why) {
+  if (!file) return;
+  if (const auto done = file->read(); !done)
+    return log_error("{}{}; the old tokens stay in use", why, done.error().message);
+  const auto tokens = file->tokens();
+  log_info("{}{} is in use, tokens: {}", why, file->path(), tokens->size());
+  if (&file == &admin_tokens_) return admin_->set_tokens(tokens);
+  for (const auto& worker : workers_) worker->post([tokens](Worker& target) { target.set_tokens(tokens); });
+}
+
+void Gateway::look_at_token_files(Time now) {
+  for (auto* file : {&tokens_, &admin_tokens_})
+    if (*file && (*file)->has_changed()) reload(*file, "");
+  look_.arm(now + look_interval);
+}
+
+void Gateway::reload_certificate() {
   const auto& settings = setup_->settings;
-  if (!settings.self_signed.empty())
-    return log_info("SIGHUP: the certificate is self-signed, there is nothing to read again");
-  const auto credentials = load_credentials(settings);
-  if (!credentials)
-    return log_error("SIGHUP: {}; the old certificate stays in use", credentials.error().message);
+  if (!settings.self_signed.empty()) {
+    certificates_->warn_of_dates();
+    return log_info("SIGHUP: the certificate is self-signed, there is no file of it to read again");
+  }
+  if (const auto done = certificates_->load(); !done)
+    return log_error("SIGHUP: {}; the old certificate stays in use", done.error().message);
+  certificates_->warn_of_dates();
   for (const auto& worker : workers_)
-    worker->post([credentials = *credentials](Worker& target) { target.set_credentials(credentials); });
+    worker->post([credentials = certificates_->credentials()](Worker& target) {
+      target.set_credentials(credentials);
+    });
   log_info("SIGHUP: {} is in use for new connections", settings.certificate_file);
+}
+
+void Gateway::reopen() {
+  if (!setup_->access_log) return log_info("SIGUSR1: there is no --access-log to open again");
+  setup_->access_log->reopen();
+  log_info("SIGUSR1: the access log is opened again");
 }
 
 void Gateway::drain() {
@@ -258,12 +305,48 @@ void Gateway::collect(MetricSet& out) const {
   out.gauge("draining", "1 from the first signal to end until the end.", state_ == State::serving ? 0 : 1);
   out.counter("qlog_events_dropped_total", "qlog events dropped because the disk was too slow or full.",
               static_cast<double>(trace::qlog_events_dropped()));
+  out.counter("log_lines_lost_total", "Log lines that standard error did not take.",
+              static_cast<double>(log_lines_lost()));
+  if (setup_->access_log) {
+    const auto lines = setup_->access_log->counters();
+    constexpr std::string_view dropped = "Lines of the access log that were dropped.";
+    out.counter("access_log_lines_total", "Lines written to the access log.",
+                static_cast<double>(lines.written));
+    out.counter("access_log_dropped_total", dropped, static_cast<double>(lines.dropped_queue),
+                {{"reason", "queue"}});
+    out.counter("access_log_dropped_total", dropped, static_cast<double>(lines.dropped_write),
+                {{"reason", "write"}});
+  }
   constexpr std::string_view strays = "Packets that reached the wrong worker.";
   for (const auto& worker : workers_) {
     out.counter("quic_strays_total", strays, static_cast<double>(worker->strays_taken()),
                 {{"result", "handed_over"}});
     out.counter("quic_strays_total", strays, static_cast<double>(worker->strays_dropped()),
                 {{"result", "dropped"}});
+  }
+  certificates_->collect(out);
+  const auto count_reads = [&out](const std::optional<TokenFile>& file, std::string_view flag) {
+    if (!file) return;
+    constexpr std::string_view reads = "Times that a token file was read again.";
+    out.counter("token_file_reads_total", reads, static_cast<double>(file->counters().read),
+                {{"file", flag}, {"result", "used"}});
+    out.counter("token_file_reads_total", reads, static_cast<double>(file->counters().failed),
+                {{"file", flag}, {"result", "failed"}});
+  };
+  count_reads(tokens_, "token-file");
+  count_reads(admin_tokens_, "admin-token-file");
+  if (tokens_)
+    out.gauge("masque_failing_clients", "Client addresses that showed wrong tokens of late.",
+              static_cast<double>(setup_->proxies->failures->size()));
+  if (admin_tokens_) {
+    constexpr std::string_view refused = "Requests for /metrics that were refused for want of a token.";
+    const auto& counters = admin_->refused();
+    out.counter("admin_refused_total", refused, static_cast<double>(counters.no_token),
+                {{"reason", "no_token"}});
+    out.counter("admin_refused_total", refused, static_cast<double>(counters.wrong_token),
+                {{"reason", "wrong_token"}});
+    out.counter("admin_refused_total", refused, static_cast<double>(counters.throttled),
+                {{"reason", "throttled"}});
   }
   collect_process_figures(out);
 }

@@ -3,15 +3,19 @@
 #pragma once
 
 #include "gateway/admin.h"
+#include "gateway/certificates.h"
 #include "gateway/metric_set.h"
 #include "gateway/settings.h"
+#include "gateway/token_file.h"
 #include "gateway/worker_thread.h"
 #include "net/event_loop.h"
 
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sallyport::gateway {
@@ -25,7 +29,7 @@ class Gateway final : private Admin::Source {
   /// Where it listens, with the ports that were chosen.
   const std::vector<net::SocketAddress>& addresses() const { return setup_->settings.listen; }
   /// Serves until SIGINT or SIGTERM and the drain that they start, or a second one. SIGHUP reads the
-  /// certificate files again.
+  /// certificate and token files again, SIGUSR1 opens the access log again.
   void run();
 
  private:
@@ -34,13 +38,17 @@ class Gateway final : private Admin::Source {
 
   Gateway();
   Result<> set_up(Settings settings);
-  Result<std::shared_ptr<const tls::ServerCredentials>> load_credentials(const Settings& settings) const;
   Result<> start_workers();
   /// Puts the port that was chosen into `settings`.
   Result<> start_admin(Settings& settings);
+  Result<> open_token_files(const Settings& settings);
   void announce() const;
   void on_signal(int signal);
-  void reload();
+  void reload_certificate();
+  /// Reads `file`, if there is one, again, for all who ask for its tokens. `why`: begins the line in the log.
+  void reload(std::optional<TokenFile>& file, std::string_view why);
+  void look_at_token_files(Time now);
+  void reopen();
   void drain();
   void end();
 
@@ -51,11 +59,14 @@ class Gateway final : private Admin::Source {
 
   net::EventLoop loop_;
   State state_ = State::serving;
+  std::unique_ptr<Certificates> certificates_;
   std::shared_ptr<const WorkerSetup> setup_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   std::size_t undrained_ = 0;
   net::Timer grace_;
   std::unique_ptr<Admin> admin_;
+  std::optional<TokenFile> tokens_, admin_tokens_;
+  net::Timer look_;
 };
 
 }  // namespace sallyport::gateway

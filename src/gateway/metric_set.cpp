@@ -61,8 +61,7 @@ std::string MetricSet::to_text() const {
                                           : prometheus::MetricType::Gauge;
     for (const auto& [labels, value] : family.values) {
       auto& metric = text.metric.emplace_back();
-      for (const auto& [label, given] : labels)
-        metric.label.push_back({std::string(label), std::string(given)});
+      for (const auto& [label, given] : labels) metric.label.push_back({std::string(label), given.text});
       (family.counter ? metric.counter.value : metric.gauge.value) = value;
     }
     for (const auto& histogram : family.histogram) {

@@ -29,8 +29,16 @@ class Histogram {
 
 class MetricSet {
  public:
-  /// As "version=\"h3\",direction=\"in\"" would say it; names and values are literals of ours.
-  using Labels = std::vector<std::pair<std::string_view, std::string_view>>;
+  /// A label's value: a literal of ours, or a name from the operator's files; never what a peer sent, as each
+  /// value makes another series.
+  struct LabelValue {
+    LabelValue(const char* literal) : text(literal) {}
+    LabelValue(std::string_view value) : text(value) {}
+    std::string text;
+    friend auto operator<=>(const LabelValue&, const LabelValue&) = default;
+  };
+  /// As "version=\"h3\",direction=\"in\"" would say it; names are literals of ours.
+  using Labels = std::vector<std::pair<std::string_view, LabelValue>>;
 
   // Several calls with the same name and labels add up. `name` without the "sallyport_" that all begin with.
   void counter(std::string_view name, std::string_view help, double value, Labels labels = {});

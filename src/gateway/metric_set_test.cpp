@@ -15,6 +15,7 @@ TEST(MetricSet, AddsUpOverWorkers) {
     set->counter("requests_total", "Requests.", 3, {{"version", "h2"}});
     set->counter("requests_total", "Requests.", 4, {{"version", "h3"}});
     set->gauge("open", "Open.", 2);
+    set->counter("bytes_total", "Bytes.", 5, {{"identity", std::string_view(std::string("al") + "ice")}});
     set->histogram("rtt_seconds", "RTT.", values);
   }
   one.add(two);
@@ -22,7 +23,8 @@ TEST(MetricSet, AddsUpOverWorkers) {
   for (const auto* line :
        {"# HELP sallyport_requests_total Requests.\n", "# TYPE sallyport_requests_total counter\n",
         "sallyport_requests_total{version=\"h2\"} 6\n", "sallyport_requests_total{version=\"h3\"} 8\n",
-        "# TYPE sallyport_open gauge\n", "sallyport_open 4\n", "# TYPE sallyport_rtt_seconds histogram\n",
+        "# TYPE sallyport_open gauge\n", "sallyport_open 4\n",
+        "sallyport_bytes_total{identity=\"alice\"} 10\n", "# TYPE sallyport_rtt_seconds histogram\n",
         "sallyport_rtt_seconds_bucket{le=\"0.1\"} 4\n", "sallyport_rtt_seconds_bucket{le=\"1\"} 6\n",
         "sallyport_rtt_seconds_bucket{le=\"10\"} 6\n", "sallyport_rtt_seconds_bucket{le=\"+Inf\"} 8\n",
         "sallyport_rtt_seconds_count 8\n"})

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/time.h"
+#include "gateway/access_format.h"
 #include "net/address.h"
 #include "quic/config.h"
 #include "quic/endpoint.h"
@@ -26,14 +27,21 @@ struct Settings {
       write_certificate;  ///< where a self-signed certificate is put for clients to trust; may be empty
 
   bool masque_udp = false, masque_tcp = false;
-  std::vector<net::IpPrefix> allow;  ///< targets reached although they are special or private
-  std::size_t max_tunnels = 1024;    ///< of one client address
+  std::vector<net::IpPrefix> allow;        ///< targets reached although they are special or private
+  std::vector<std::uint16_t> allow_ports;  ///< targets' ports reached although they are refused otherwise
+  std::size_t max_tunnels = 1024;          ///< of one identity, or of one client address without
+  std::string token_file;                  ///< who may use the proxy; empty: everybody
+  bool open_proxy = false;                 ///< "everybody" is meant
 
   std::string files;  ///< folder to serve; empty: none
 
   std::optional<net::SocketAddress> admin;
-  std::string qlog;     ///< folder; empty: no traces
-  std::string key_log;  ///< file; empty: none
+  std::string admin_socket;      ///< path of a Unix socket in place of `admin`; empty: none
+  std::string admin_token_file;  ///< who may see its pages; empty: whoever gets there
+  std::string qlog;              ///< folder; empty: no traces
+  std::string key_log;           ///< file; empty: none
+  std::string access_log;  ///< file, or "-" for standard output; empty: none
+  AccessFormat access_format = AccessFormat::json;
 
   unsigned workers = 0;  ///< 0: one a core
   quic::CongestionControl congestion_control = quic::CongestionControl::cubic;

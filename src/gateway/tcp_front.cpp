@@ -1,15 +1,32 @@
 #include "gateway/tcp_front.h"
 
+#include <atomic>
+#include <string>
 #include <utility>
 
+#include <fmt/format.h>
+
 namespace sallyport::gateway {
+namespace {
+
+/// Names a connection in logs; no other of this process has the same.
+std::string next_id() {
+  static std::atomic<std::uint64_t> number = 0;
+  return fmt::format("tcp-{:x}", number.fetch_add(1, std::memory_order_relaxed));
+}
+
+}  // namespace
 
 /// A TCP connection: first its handshake, then its HTTP connection.
 struct TcpFront::Session final : http::ConnectionHandler {
   explicit Session(TcpFront& owner) : front(owner) {}
-  void on_connection_closed(http::Connection&, const Error*) override { front.retire(self); }
+  void on_connection_closed(http::Connection& closed, const Error* why) override {
+    if (front.options_.log != nullptr) front.options_.log->closed(closed, why);
+    front.retire(self);
+  }
 
   TcpFront& front;
+  const std::string id = next_id();
   Sessions::iterator self;
   std::unique_ptr<tls::Handshake> handshake;
   std::unique_ptr<http::Connection> connection;
@@ -30,15 +47,29 @@ void add_counters(http::ConnectionCounters& to, const http::ConnectionCounters& 
 Result<std::unique_ptr<TcpFront>> TcpFront::listen(net::EventLoop& loop, const net::SocketAddress& local,
                                                    http::RequestHandler& requests, TcpFrontOptions options) {
   std::unique_ptr<TcpFront> front(new TcpFront(loop, requests, std::move(options)));
-  const net::TcpOptions tcp{.reuse_port = front->options_.reuse_port,
-                            .leave_descriptors = front->options_.leave_descriptors,
-                            .counters = &front->tcp_};
   auto listener = net::TcpListener::listen(
-      loop, local, tcp,
+      loop, local, front->tcp_options(),
       [raw = front.get()](std::unique_ptr<net::ByteStream> stream) { raw->accept(std::move(stream)); });
   if (!listener) return std::unexpected(std::move(listener.error()));
   front->listener_ = std::move(*listener);
   return front;
+}
+
+Result<std::unique_ptr<TcpFront>> TcpFront::listen_unix(net::EventLoop& loop, const std::string& path,
+                                                        http::RequestHandler& requests,
+                                                        TcpFrontOptions options) {
+  std::unique_ptr<TcpFront> front(new TcpFront(loop, requests, std::move(options)));
+  auto listener = net::TcpListener::listen_unix(
+      loop, path, front->tcp_options(),
+      [raw = front.get()](std::unique_ptr<net::ByteStream> stream) { raw->accept(std::move(stream)); });
+  if (!listener) return std::unexpected(std::move(listener.error()));
+  front->listener_ = std::move(*listener);
+  return front;
+}
+
+net::TcpOptions TcpFront::tcp_options() {
+  return {
+      .reuse_port = options_.reuse_port, .leave_descriptors = options_.leave_descriptors, .counters = &tcp_};
 }
 
 TcpFront::TcpFront(net::EventLoop& loop, http::RequestHandler& requests, TcpFrontOptions options)
@@ -57,11 +88,14 @@ void TcpFront::accept(std::unique_ptr<net::ByteStream> stream) {
   const auto session = sessions_.emplace(sessions_.end(), *this);
   session->self = session;
   if (!options_.tls) return serve(session, std::move(stream), {}, {});
+  const net::SocketAddress client = stream->net_path().remote;
+  if (options_.log != nullptr) options_.log->accepted(session->id, client);
   session->handshake =
       tls::accept(loop_.timers(), std::move(stream), *options_.tls,
-                  [this, session](Result<std::unique_ptr<tls::Stream>> result) {
+                  [this, session, client](Result<std::unique_ptr<tls::Stream>> result) {
                     if (!result) {
                       ++counters_.handshakes_failed;
+                      if (options_.log != nullptr) options_.log->failed(session->id, client, result.error());
                       return retire(session);
                     }
                     ++counters_.handshakes_completed;
@@ -69,12 +103,15 @@ void TcpFront::accept(std::unique_ptr<net::ByteStream> stream) {
                     finished_.push_back(std::move(session->handshake));
                     clean_up_.request();
                     const auto info = (*result)->info();
-                    serve(session, std::move(*result), info.alpn, {info.server_name, info.cipher});
+                    if (options_.log != nullptr) options_.log->established(session->id, client, info);
+                    serve(session, std::move(*result), info.alpn,
+                          {.server_name = info.server_name, .tls = info.version, .cipher = info.cipher});
                   });
 }
 
 void TcpFront::serve(Sessions::iterator session, std::unique_ptr<net::ByteStream> stream,
-                     std::string_view alpn, const http::StreamSecurity& security) {
+                     std::string_view alpn, http::StreamSecurity security) {
+  security.id = session->id;
   const bool http2 = alpn == "h2";
   ++(http2 ? counters_.http2_total : counters_.http1_total);
   ++(http2 ? counters_.http2_open : counters_.http1_open);

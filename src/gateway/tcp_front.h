@@ -2,6 +2,7 @@
 // Also, without TLS, the plain HTTP/1.1 of the admin port.
 #pragma once
 
+#include "gateway/connection_log.h"
 #include "http/connection.h"
 #include "http/tcp_connection.h"
 #include "net/event_loop.h"
@@ -13,6 +14,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace sallyport::gateway {
@@ -22,6 +24,7 @@ struct TcpFrontOptions {
   http::Limits limits;
   bool reuse_port = false;
   unsigned leave_descriptors = 0;  ///< see net::TcpOptions
+  ConnectionLog* log = nullptr;    ///< not owned; null: nobody listens
 };
 
 struct TcpFrontCounters {
@@ -36,6 +39,10 @@ class TcpFront {
   /// `requests` is not owned and must outlive the result.
   static Result<std::unique_ptr<TcpFront>> listen(net::EventLoop& loop, const net::SocketAddress& local,
                                                   http::RequestHandler& requests, TcpFrontOptions options);
+  /// On a Unix socket at `path`.
+  static Result<std::unique_ptr<TcpFront>> listen_unix(net::EventLoop& loop, const std::string& path,
+                                                       http::RequestHandler& requests,
+                                                       TcpFrontOptions options);
   ~TcpFront();
 
   net::SocketAddress local() const { return listener_->local(); }
@@ -53,9 +60,10 @@ class TcpFront {
   using Sessions = std::list<Session>;
 
   TcpFront(net::EventLoop& loop, http::RequestHandler& requests, TcpFrontOptions options);
+  net::TcpOptions tcp_options();
   void accept(std::unique_ptr<net::ByteStream> stream);
   void serve(Sessions::iterator session, std::unique_ptr<net::ByteStream> stream, std::string_view alpn,
-             const http::StreamSecurity& security);
+             http::StreamSecurity security);
   void retire(Sessions::iterator session);
   void clean_up();
 

@@ -40,6 +40,8 @@ Worker::Worker(net::EventLoop& loop, std::shared_ptr<const WorkerSetup> setup, u
     options.policy = masque::TargetPolicy(
         settings.allow, [this](const net::IpAddress& address) { return own_addresses_.contains(address); },
         settings.admin);
+    options.policy.allow_ports(settings.allow_ports);
+    options.tokens = setup_->tokens;
     options.limits = {.tunnels = settings.max_tunnels, .tunnels_all = setup_->max_tunnels_all};
     options.group = setup_->proxies;
     proxy_ = std::make_unique<masque::Proxy>(loop.timers(), *outbound_, std::move(options));
@@ -50,6 +52,8 @@ Worker::Worker(net::EventLoop& loop, std::shared_ptr<const WorkerSetup> setup, u
                                           FileServerOptions{.reader = file_reader_.get()});
   }
   dispatcher_ = std::make_unique<Dispatcher>(replies_, files_.get(), proxy_.get(), credentials_);
+  if (setup_->access_log) access_log_ = setup_->access_log->for_worker();
+  if (log_enabled(LogLevel::debug)) connection_log_ = std::make_unique<ConnectionLog>();
   sampling_.arm(loop.timers().now() + sampling_interval);
 }
 
@@ -68,6 +72,7 @@ quic::ServerOptions Worker::quic_options() const {
   options.secret = setup_->secret;
   options.owner = {settings.server_id, static_cast<std::uint8_t>(number_)};
   options.retry = settings.retry;
+  options.watcher = connection_log_.get();
   options.replay_record = setup_->replay_record;
   options.used_tokens = setup_->used_tokens;
   options.wall_clock = std::chrono::system_clock::now;
@@ -85,7 +90,7 @@ Result<> Worker::listen(const net::SocketAddress& address) {
   const auto& settings = setup_->settings;
   const bool group = settings.workers > 1;
   auto listener = std::make_unique<Listener>(
-      *dispatcher_, http::format_alt_svc({.protocol = "h3", .port = address.port()}));
+      *dispatcher_, http::format_alt_svc({.protocol = "h3", .port = address.port()}), access_log_.get());
 
   const quic::Environment environment{loop_.timers(), system_random(), setup_->recorders.get(),
                                       setup_->key_log};
@@ -113,7 +118,8 @@ Result<> Worker::listen(const net::SocketAddress& address) {
                                 {.tls = tls_options(),
                                  .limits = limits(),
                                  .reuse_port = group,
-                                 .leave_descriptors = setup_->leave_descriptors});
+                                 .leave_descriptors = setup_->leave_descriptors,
+                                 .log = connection_log_.get()});
     if (!tcp) return std::unexpected(std::move(tcp.error()));
     listener->tcp = std::move(*tcp);
   }
@@ -128,6 +134,10 @@ void Worker::set_credentials(const std::shared_ptr<const tls::ServerCredentials>
     listener->quic->endpoint().set_credentials(credentials);
     if (listener->tcp) listener->tcp->set_credentials(credentials);
   }
+}
+
+void Worker::set_tokens(std::shared_ptr<const masque::TokenTable> tokens) {
+  if (proxy_) proxy_->set_tokens(std::move(tokens));
 }
 
 void Worker::receive_stray(const Stray& stray) {

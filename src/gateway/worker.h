@@ -2,6 +2,8 @@
 // which another thread touches.
 #pragma once
 
+#include "gateway/access_log.h"
+#include "gateway/connection_log.h"
 #include "gateway/dispatcher.h"
 #include "gateway/file_server.h"
 #include "gateway/metric_set.h"
@@ -37,7 +39,8 @@ struct Stray {
 struct WorkerSetup {
   Settings settings;  ///< listen: with the ports that were chosen; workers: how many there are
   std::shared_ptr<const tls::ServerCredentials>
-      credentials;  ///< at the start; later ones come by set_credentials()
+      credentials;                                   ///< at the start; later ones come by set_credentials()
+  std::shared_ptr<const masque::TokenTable> tokens;  ///< likewise, by set_tokens(); null: everybody may proxy
   tls::ServerSecret secret;
   std::shared_ptr<tls::ReplayRecord> replay_record = std::make_shared<tls::ReplayRecord>();
   std::shared_ptr<tls::ReplayRecord> used_tokens = std::make_shared<tls::ReplayRecord>();
@@ -45,6 +48,7 @@ struct WorkerSetup {
   std::size_t max_tunnels_all = 0;  ///< of all clients, in all workers
   std::shared_ptr<trace::KeyLog> key_log;
   std::shared_ptr<trace::RecorderFactory> recorders;
+  std::shared_ptr<AccessLog> access_log;       ///< null: none
   std::shared_ptr<const ServedFolder> folder;  ///< null: no files
   unsigned leave_descriptors = 0;  ///< so many of the last ones are not for clients, but for the operator
   std::function<void(unsigned worker, Stray)> hand_over;  ///< from any thread
@@ -57,6 +61,7 @@ class Worker {
                                               unsigned number);
 
   void set_credentials(const std::shared_ptr<const tls::ServerCredentials>& credentials);
+  void set_tokens(std::shared_ptr<const masque::TokenTable> tokens);
   void receive_stray(const Stray& stray);
   /// Refuses the new, says GOAWAY on the rest; `drained` comes when all of it has ended.
   void drain(std::function<void()> drained);
@@ -67,8 +72,8 @@ class Worker {
 
  private:
   struct Listener {
-    Listener(Dispatcher& dispatcher, std::string alt_svc)
-        : quic_entrance(dispatcher, {}), tcp_entrance(dispatcher, std::move(alt_svc)) {}
+    Listener(Dispatcher& dispatcher, std::string alt_svc, http::ExchangeLog* log)
+        : quic_entrance(dispatcher, {}, log), tcp_entrance(dispatcher, std::move(alt_svc), log) {}
     Entrance quic_entrance, tcp_entrance;
     std::unique_ptr<QuicFront> quic;
     std::unique_ptr<TcpFront> tcp;  // null: --no-tcp
@@ -97,6 +102,9 @@ class Worker {
   std::unique_ptr<net::FileReader> file_reader_;
   std::unique_ptr<FileServer> files_;
   std::unique_ptr<Dispatcher> dispatcher_;
+  std::unique_ptr<WorkerAccessLog>
+      access_log_;  // null: none; outlives the listeners, whose exchanges it records
+  std::unique_ptr<ConnectionLog> connection_log_;  // null: the log's level is above debug
   std::vector<std::unique_ptr<Listener>> listeners_;
   net::Timer sampling_;
   std::size_t draining_ = 0;  // fronts that are not empty yet

@@ -193,6 +193,10 @@ void Worker::collect_masque(MetricSet& out) const {
   out.counter("masque_tunnels_total", total, figure(counters.tcp_tunnels), {{"protocol", "tcp"}});
   out.counter("masque_refused_total", refused, figure(counters.refused_policy), {{"reason", "policy"}});
   out.counter("masque_refused_total", refused, figure(counters.refused_limit), {{"reason", "limit"}});
+  const auto& denied = counters.authentication;
+  out.counter("masque_refused_total", refused, figure(denied.no_token), {{"reason", "no_token"}});
+  out.counter("masque_refused_total", refused, figure(denied.wrong_token), {{"reason", "wrong_token"}});
+  out.counter("masque_refused_total", refused, figure(denied.throttled), {{"reason", "throttled"}});
   out.counter("masque_refused_total", refused, figure(counters.refused_malformed), {{"reason", "malformed"}});
   out.counter("masque_refused_total", refused, figure(counters.refused_loop), {{"reason", "loop"}});
   out.counter("masque_refused_total", refused, figure(counters.failed), {{"reason", "failed"}});
@@ -207,6 +211,18 @@ void Worker::collect_masque(MetricSet& out) const {
               {{"reason", "queue"}});
   out.counter("masque_datagrams_dropped_total", dropped, figure(counters.dropped_early),
               {{"reason", "early"}});
+
+  for (const auto& [name, identity] : counters.identities) {
+    out.gauge("masque_identity_tunnels_open", "Tunnels that are open, by identity.", figure(identity.open),
+              {{"identity", std::string_view(name)}});
+    out.counter("masque_identity_tunnels_total", "Tunnels opened, by identity.", figure(identity.tunnels),
+                {{"identity", std::string_view(name)}});
+    constexpr std::string_view carried = "Bytes through tunnels, by identity.";
+    out.counter("masque_identity_bytes_total", carried, figure(identity.bytes_up),
+                {{"identity", std::string_view(name)}, {"direction", "up"}});
+    out.counter("masque_identity_bytes_total", carried, figure(identity.bytes_down),
+                {{"identity", std::string_view(name)}, {"direction", "down"}});
+  }
 
   const auto outbound = outbound_->stats();
   constexpr std::string_view lost = "UDP datagrams that the sockets of tunnels dropped.",

@@ -4,6 +4,7 @@
 
 #include "base/result.h"
 #include "http/exchange.h"
+#include "http/exchange_log.h"
 #include "http/limits.h"
 #include "net/address.h"
 #include "net/timers.h"
@@ -11,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace sallyport::quic {
 class Connection;
@@ -23,6 +25,9 @@ namespace sallyport::http {
 class RequestHandler {
  public:
   virtual void on_request(Exchange& exchange) = 0;
+  /// Who is told of exchanges that ended, those that were never handed to on_request too; null: nobody. Asked
+  /// once a connection; outlives it.
+  virtual ExchangeLog* log() { return nullptr; }
 
  protected:
   ~RequestHandler() = default;
@@ -50,8 +55,12 @@ struct ConnectionInfo {
   Version version{};
   bool server = false;
   net::NetPath path;
+  /// The peer showed that it is at path.remote; over QUIC that takes a handshake, or a token.
+  bool address_validated = true;
   std::string server_name;  ///< SNI
-  std::string tls;          ///< "TLS1.3 AES-128-GCM", or empty over plain text
+  std::string tls;          ///< "TLS1.3", or empty over plain text
+  std::string cipher;       ///< the IANA name of the cipher suite, where it is known
+  std::string id;           ///< names the connection in logs; over QUIC also its qlog file
 };
 
 /// Counted since the start, for metrics and for `get --json`.
@@ -63,6 +72,12 @@ struct ConnectionCounters {
   /// _queue: refused by send_datagram, whose caller may keep them for later.
   std::uint64_t datagrams_dropped_queue = 0, datagrams_dropped_size = 0;
   std::uint64_t resets_in = 0, resets_out = 0, budget_exceeded = 0;
+};
+
+/// What a server's RequestHandler wants to remember of a connection; goes with it.
+class ConnectionNote {
+ public:
+  virtual ~ConnectionNote() = default;
 };
 
 class Connection {
@@ -89,6 +104,13 @@ class Connection {
   virtual net::Timers& timers() const = 0;
   /// The QUIC connection below HTTP/3; null for the others.
   virtual quic::Connection* quic() const { return nullptr; }
+
+  /// Null until it is set. A connection has one, so its server's handlers have to agree on who writes it.
+  const ConnectionNote* note() const { return note_.get(); }
+  void set_note(std::unique_ptr<ConnectionNote> note) { note_ = std::move(note); }
+
+ private:
+  std::unique_ptr<ConnectionNote> note_;
 };
 
 }  // namespace sallyport::http

@@ -89,6 +89,8 @@ class Exchange {
   /// How long nothing may move before the exchange is given up, in place of Limits::idle_timeout; 0: for
   /// ever.
   virtual void set_idle_timeout(Duration) {}
+  /// Server: who asks, as far as a credential told: for the record of it (ExchangeLog). Copied.
+  virtual void set_identity(std::string_view) {}
 
   // Sending
   /// Server: 1xx, any number, before respond().

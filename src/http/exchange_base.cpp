@@ -1,5 +1,7 @@
 #include "http/exchange_base.h"
 
+#include "base/varint.h"
+
 #include <algorithm>
 #include <array>
 #include <cassert>
@@ -54,7 +56,11 @@ ExchangeBase::ExchangeBase(ExchangeSet& set, Connection& connection, Version ver
       set_(set),
       moved_(set.timers().now()),
       idle_timeout_(set.limits().idle_timeout) {
-  if (server) request_ = recycled_requests.take();
+  if (!server) return;
+  request_ = recycled_requests.take();
+  if (set.log() == nullptr) return;
+  record_ = std::make_unique<ExchangeRecord>();
+  record_->started = moved_;
 }
 
 ExchangeBase::~ExchangeBase() {
@@ -95,6 +101,10 @@ void ExchangeBase::respond(const Response& head, bool end) {
   if (ended_ || send_ != Send::head) return;
   touch();
   status_ = head.status;
+  if (record_) {
+    record_->status = head.status;
+    if (const auto field = head.fields.find("proxy-status")) record_->proxy_status = *field;
+  }
   discard_body_ = !body_allowed(head.status);
   if (!discard_body_ && !is_tunnel())
     if (const auto length = head.fields.find("content-length"))
@@ -191,6 +201,10 @@ void ExchangeBase::return_credit() {
   consume(unconsumed_);
 }
 
+void ExchangeBase::set_identity(std::string_view identity) {
+  if (record_) record_->identity = identity;
+}
+
 void ExchangeBase::set_idle_timeout(Duration timeout) {
   idle_timeout_ = timeout;
   set_.watch(stall_deadline());
@@ -206,6 +220,7 @@ void ExchangeBase::consume(std::size_t bytes) {
 void ExchangeBase::sent_body(std::size_t bytes) {
   set_.queued_ -= bytes;
   set_.count_body(bytes);
+  if (record_ && !capsules_) record_->bytes_out += bytes;
   if (bytes > 0) touch_sent();
   if (handler_ == nullptr || ended_ || queue_.size() > high_water / 2) return;
   if (waits_ && room() > 0) {
@@ -251,6 +266,7 @@ bool ExchangeBase::send_datagram(Bytes prefix, Bytes payload) {
   const std::size_t before = queue_.size();
   queue_.append(Bytes(head).first(head_size), prefix, payload);
   ++set_.counters.datagrams_out;
+  note_datagram_sent(payload.size());
   capsule_seen(true, capsule_datagram, size);
   queue_grew(before);
   return true;
@@ -302,6 +318,11 @@ void ExchangeBase::received_capsules(Bytes body) {
 void ExchangeBase::received_datagram(Bytes payload) {
   if (ended_ || handler_ == nullptr) return;
   ++set_.counters.datagrams_in;
+  if (record_) {
+    Bytes behind_context = payload;
+    take_varint(behind_context);
+    record_->bytes_in += behind_context.size();
+  }
   touch();
   handler_->on_datagram(*this, payload);
 }
@@ -385,6 +406,7 @@ void ExchangeBase::received_body(Bytes body) {
   if (capsules_) {
     return received_capsules(body);
   }
+  if (record_) record_->bytes_in += body.size();
   unconsumed_ += body.size();
   handler_->on_body(*this, body);
 }
@@ -418,13 +440,13 @@ void ExchangeBase::received_end() {
 void ExchangeBase::received_reset(Error why) {
   if (ended_ || receive_done()) return;
   ++set_.counters.resets_in;
-  give_up(ResetCode::cancelled, std::move(why));
+  give_up(ExchangeEnd::client_reset, ResetCode::cancelled, std::move(why));
 }
 
 void ExchangeBase::received_stop(bool benign, Error why) {
   if (ended_ || send_ == Send::ended) return;
   ++set_.counters.resets_in;
-  if (server_ || !benign) return give_up(ResetCode::cancelled, std::move(why));
+  if (server_ || !benign) return give_up(ExchangeEnd::client_reset, ResetCode::cancelled, std::move(why));
   send_ = Send::ended;
   drop_queue();
   // Whoever waits to write more need not any longer.
@@ -444,6 +466,8 @@ void ExchangeBase::transport_closed(const Error* why) {
       why_ = *why;
     else
       why_ = Error{ErrorKind::closed, "the stream ended before its messages were complete"};
+    // What the peer did against the rules of the version was answered with a reset below.
+    note_end(why_->kind == ErrorKind::protocol ? ExchangeEnd::reset : ExchangeEnd::connection_closed);
   }
   set_.end_later(*this);
 }
@@ -451,11 +475,12 @@ void ExchangeBase::transport_closed(const Error* why) {
 void ExchangeBase::fail(ResetCode code, Error why) {
   if (ended_) return;
   ++set_.counters.resets_out;
-  give_up(code, std::move(why));
+  give_up(ExchangeEnd::reset, code, std::move(why));
 }
 
-void ExchangeBase::give_up(ResetCode code, Error why) {
+void ExchangeBase::give_up(ExchangeEnd how, ResetCode code, Error why) {
   ended_ = true;
+  note_end(how);
   why_ = std::move(why);
   drop_queue();
   submit_reset(code);

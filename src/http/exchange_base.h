@@ -8,6 +8,7 @@
 #include "http/capsule.h"
 #include "http/connection.h"
 #include "http/exchange.h"
+#include "http/exchange_log.h"
 #include "http/limits.h"
 #include "http/send_queue.h"
 #include "http/validation.h"
@@ -55,6 +56,9 @@ class ExchangeSet {
   /// The same, but at once: where no caller of an exchange is on the stack (the connection closed, or is
   /// being destroyed).
   void end_all(const Error& why);
+  /// Server: is told of exchanges that begin from now on. Null: nobody.
+  void set_log(ExchangeLog* log) { log_ = log; }
+  ExchangeLog* log() const { return log_; }
   /// The connection stands, without exchanges so far: on_idle() is due from now on.
   void watch_idle();
 
@@ -68,6 +72,7 @@ class ExchangeSet {
   void end_later(ExchangeBase& exchange);
   void end_exchanges();
   void unlink(ExchangeBase& exchange);
+  void record(ExchangeBase& exchange);
   void count_body(std::size_t bytes);
   void watch(Time deadline);
   void time_out(Time now);
@@ -75,6 +80,7 @@ class ExchangeSet {
   net::Timers& timers_;
   const Limits& limits_;
   ExchangeOwner& owner_;
+  ExchangeLog* log_ = nullptr;
   ExchangeBase* first_ = nullptr;
   ExchangeBase* last_ = nullptr;
   ExchangeBase* ending_ = nullptr;  // singly linked, oldest first
@@ -107,6 +113,7 @@ class ExchangeBase : public Exchange {
   void stop_reading(ResetCode code) override;
   void consume(std::size_t bytes) override;
   void set_idle_timeout(Duration timeout) override;
+  void set_identity(std::string_view identity) override;
   void use_capsules() override;
   // As capsules; a version with DATAGRAM frames overrides these.
   bool send_datagram(Bytes prefix, Bytes payload) override;
@@ -157,6 +164,12 @@ class ExchangeBase : public Exchange {
   /// The queue is all there will be; trailers() follow it, where not empty.
   bool end_queued() const { return send_ >= Send::finished; }
   const Fields& trailers() const { return trailers_; }
+
+  /// Server, for the record: what the connection answered in place of respond(), or said in other words than
+  /// it.
+  void note_status(unsigned status) {
+    if (record_) record_->status = status;
+  }
 
   /// on_closed is due or done; nothing more is delivered.
   bool is_ending() const { return ended_; }
@@ -211,6 +224,11 @@ class ExchangeBase : public Exchange {
   /// A capsule passed, for traces.
   virtual void capsule_seen(bool /*sent*/, std::uint64_t /*type*/, std::size_t /*length*/) {}
 
+  /// An HTTP datagram of this payload was sent outside of the queue.
+  void note_datagram_sent(std::size_t payload) {
+    if (record_) record_->bytes_out += payload;
+  }
+
   ExchangeSet& set_;
 
  private:
@@ -224,7 +242,10 @@ class ExchangeBase : public Exchange {
   bool datagrams_full() const;
   void drop_queue();
   void return_credit();
-  void give_up(ResetCode code, Error why);
+  void give_up(ExchangeEnd how, ResetCode code, Error why);
+  void note_end(ExchangeEnd how) {
+    if (record_) record_->end = how;
+  }
   void received_capsules(Bytes body);
   void mismatch(std::string_view what);
   /// When it will have stood still for too long, or `never`.
@@ -234,6 +255,7 @@ class ExchangeBase : public Exchange {
   Fields trailers_;
   std::unique_ptr<CapsuleReader> capsules_;
   std::optional<Error> why_;
+  std::unique_ptr<ExchangeRecord> record_;  // null: there is no log
   ExchangeBase* previous_ = nullptr;
   ExchangeBase* next_ = nullptr;
   ExchangeBase* next_ending_ = nullptr;

@@ -72,12 +72,26 @@ void ExchangeSet::end_exchanges() {
     if (ending_ == nullptr) ending_last_ = nullptr;
     if (exchange.handler_ != nullptr)
       exchange.handler_->on_closed(exchange, exchange.why_ ? &*exchange.why_ : nullptr);
+    if (exchange.record_) record(exchange);
     exchange.return_credit();
     unlink(exchange);
     watch_idle();
     owner_.on_exchange_gone(exchange);
     delete &exchange;
   }
+}
+
+void ExchangeSet::record(ExchangeBase& exchange) {
+  ExchangeRecord& record = *exchange.record_;
+  // A client that went away before it had asked for anything is no request.
+  const bool asked = exchange.receive_ != ExchangeBase::Receive::head;
+  if (log_ == nullptr || (!asked && record.status == 0 && record.end != ExchangeEnd::reset)) return;
+  record.request = &exchange.request();
+  record.version = exchange.version();
+  record.stream_id = exchange.stream_id();
+  record.ended = timers_.now();
+  record.why = exchange.why_ ? &*exchange.why_ : nullptr;
+  log_->on_exchange_ended(exchange.connection(), record);
 }
 
 void ExchangeSet::watch(Time deadline) {

@@ -53,6 +53,7 @@ H1Server::H1Server(StreamSetup setup, RequestHandler& requests)
     : H1Connection(std::move(setup), true), requests_(requests), slow_head_(timers(), [this](Time) {
         refuse(408, {ErrorKind::timeout, "a request's head did not come in time", 408});
       }) {
+  exchanges().set_log(requests.log());
   start();
 }
 
@@ -143,6 +144,7 @@ void H1Server::message_refused(const Error& why) {
 
 void H1Server::refuse(unsigned status, const Error& why, std::string_view more) {
   if (!is_open()) return;
+  record_refusal(status, why);
   std::string& text = start_head();
   put_status_line(text, status);
   text += more;
@@ -150,6 +152,15 @@ void H1Server::refuse(unsigned status, const Error& why, std::string_view more) 
   put_end(text);
   send_head_text();
   end(&why);
+}
+
+void H1Server::record_refusal(unsigned status, const Error& why) {
+  if (current() != nullptr) return current()->note_status(status);
+  if (exchanges().log() == nullptr) return;
+  ExchangeRecord record{
+      .version = Version::http1_1, .status = status, .end = ExchangeEnd::reset, .why = &why};
+  record.started = record.ended = timers().now();
+  exchanges().log()->on_exchange_ended(*this, record);
 }
 
 void H1Server::cut_off(const Error& why) {
@@ -186,6 +197,7 @@ void H1Server::put_response(const Response& head, bool end) {
     const bool upgrade = !request.protocol.empty();
     put_status_line(text, upgrade ? 101 : head.status);
     if (upgrade) {
+      current()->note_status(101);
       text += "connection: upgrade\r\n";
       put_field(text, "upgrade", request.protocol);
     }

@@ -32,6 +32,8 @@ class H1Server final : public H1Connection {
   Framing framing_of(const Response& head, bool end) const;
   /// Answers with no exchange's help and ends the connection. `more`: lines of fields.
   void refuse(unsigned status, const Error& why, std::string_view more = {});
+  /// Of a request of which there may be no exchange.
+  void record_refusal(unsigned status, const Error& why);
   /// Whether what asks for WebSocket does so by its rules; else it was refused. Takes the key.
   bool take_websocket_key(H1Exchange& exchange);
 

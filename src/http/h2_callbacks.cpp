@@ -2,7 +2,6 @@
 
 #include "http/h2_connection.h"
 #include "http/h2_error.h"
-#include "http/priority.h"
 
 #include <algorithm>
 #include <new>
@@ -60,12 +59,18 @@ struct H2Callbacks {
     HeadBuilder& builder = connection.builder_;
     const Verdict verdict = builder.finish();
     const bool end = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    if (frame.headers.cat == NGHTTP2_HCAT_REQUEST)
+    if (frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
+      // What PRIORITY_UPDATE said outweighs the field.
+      if (const auto updated = connection.early_priorities_.take(frame.hd.stream_id)) {
+        exchange->mutable_request().priority = *updated;
+        connection.schedule(*exchange);
+      }
       exchange->received_request(*connection.requests_, verdict, builder.content_length(), end);
-    else if (connection.is_server() || exchange->has_response())
+    } else if (connection.is_server() || exchange->has_response()) {
       exchange->received_trailers(connection.trailers_, verdict);
-    else
+    } else {
       exchange->received_response(connection.response_, verdict, builder.content_length());
+    }
     if (end) exchange->received_end();
   }
 
@@ -83,14 +88,18 @@ struct H2Callbacks {
     if (benign) exchange->transport_closed(nullptr);
   }
 
-  // nghttp2 has heeded it by now.
-  static void priority_received(H2Connection& connection, nghttp2_session* session,
-                                const nghttp2_ext_priority_update& frame) {
-    H2Exchange* const exchange = exchange_of(session, frame.stream_id);
-    if (exchange == nullptr) return;
-    const auto priority = parse_priority(as_text({frame.field_value, frame.field_value_len}));
-    if (priority) exchange->mutable_request().priority = *priority;
-    if (connection.in_turns_) connection.send_in_turns(*exchange);
+  // PRIORITY_UPDATE is the one type that is left to us: see H2PriorityUpdateReader.
+
+  static int on_extension_chunk_recv(nghttp2_session*, const nghttp2_frame_hd*, const std::uint8_t* data,
+                                     std::size_t size, void* user) {
+    connection_of(user).priority_update_.add({data, size});
+    return 0;
+  }
+
+  // on_frame_recv follows.
+  static int unpack_extension(nghttp2_session*, void** payload, const nghttp2_frame_hd*, void*) {
+    *payload = nullptr;
+    return 0;
   }
 
   static int on_frame_recv(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
@@ -118,8 +127,7 @@ struct H2Callbacks {
           connection.submit_final_goaway();
         break;
       case NGHTTP2_PRIORITY_UPDATE:
-        priority_received(connection, session,
-                          *static_cast<const nghttp2_ext_priority_update*>(frame->ext.payload));
+        connection.priority_update_received(frame->hd);
         break;
       case NGHTTP2_GOAWAY:
         connection.goaway_received(frame->goaway);
@@ -223,26 +231,32 @@ struct H2Callbacks {
     return 0;
   }
 
-  static int on_frame_not_send(nghttp2_session* session, const nghttp2_frame* frame, int error, void*) {
+  static int on_frame_not_send(nghttp2_session* session, const nghttp2_frame* frame, int error, void* user) {
     if (frame->hd.type != NGHTTP2_HEADERS || error != NGHTTP2_ERR_FRAME_SIZE_ERROR) return 0;
-    if (H2Exchange* const exchange = exchange_of(session, frame->hd.stream_id))
-      exchange->fail(ResetCode::internal_error,
-                     {ErrorKind::too_large, "the fields are too large to be sent over HTTP/2"});
+    H2Exchange* const exchange = exchange_of(session, frame->hd.stream_id);
+    if (exchange == nullptr) return 0;
+    // A stream that its request never opened must not be reset either (RFC 9113 §5.1).
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) connection_of(user).detach(*exchange);
+    exchange->fail(ResetCode::internal_error,
+                   {ErrorKind::too_large, "the fields are too large to be sent over HTTP/2"});
     return 0;
   }
 };
 
 namespace {
 
-/// The tables that every session of one side is made by.
+/// The tables that every session is made by.
 struct Tables {
-  explicit Tables(bool server) {
+  Tables() {
     if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&options) != 0)
       throw std::bad_alloc();
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, H2Callbacks::on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, H2Callbacks::on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, H2Callbacks::on_frame_recv);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, H2Callbacks::on_data_chunk_recv);
+    nghttp2_session_callbacks_set_on_extension_chunk_recv_callback(callbacks,
+                                                                   H2Callbacks::on_extension_chunk_recv);
+    nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, H2Callbacks::unpack_extension);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, H2Callbacks::on_stream_close);
     nghttp2_session_callbacks_set_send_data_callback(callbacks, H2Callbacks::send_data);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, H2Callbacks::on_frame_send);
@@ -252,7 +266,10 @@ struct Tables {
     // The abuse budget counts resets, among other things, and says ENHANCE_YOUR_CALM; nghttp2's own limit
     // would say INTERNAL_ERROR.
     nghttp2_option_set_stream_reset_rate_limit(options, 1'000'000, 1'000'000);
-    if (server) nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
+    // CONTINUATION counts as abuse, too, and a section has its size and its time. nghttp2's own limit of 8
+    // may count one frame nine times when its head comes in pieces.
+    nghttp2_option_set_max_continuations(options, 1'000'000);
+    nghttp2_option_set_user_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
   }
   ~Tables() {
     nghttp2_option_del(options);
@@ -268,9 +285,7 @@ struct Tables {
 }  // namespace
 
 H2Session open_h2_session(H2Connection& connection, bool server) {
-  static const Tables server_tables(true);
-  static const Tables client_tables(false);
-  const Tables& tables = server ? server_tables : client_tables;
+  static const Tables tables;
   nghttp2_session* session = nullptr;
   const int error =
       server ? nghttp2_session_server_new2(&session, tables.callbacks, &connection, tables.options)

@@ -54,6 +54,32 @@ TEST_F(H2ClientTest, RequestsNeedNotWaitForSettings) {
   EXPECT_EQ(events.ready, 1);
 }
 
+TEST_F(H2ClientTest, ServersGiveNoPriorities) {
+  begin();
+  client->request(get("/"), first, true);
+  say("");
+  const auto frames = say(h2_frame(h2_priority_update, 0, 0, be32(1) + "u=1"));
+  const auto goaway = std::ranges::find(frames, h2_goaway, &H2Frame::type);
+  ASSERT_NE(goaway, frames.end());
+  EXPECT_EQ(goaway->number(4), 1u);  // PROTOCOL_ERROR
+  EXPECT_EQ(first.closed, 1);
+  EXPECT_TRUE(first.error);
+}
+
+TEST_F(H2ClientTest, RequestTooLargeToSendLeavesNothingOnTheWire) {
+  begin();
+  Request large = get("/");
+  large.fields.add("x", std::string(300'000, 'x'));
+  client->request(std::move(large), first, false);
+  const auto frames = say("");
+  EXPECT_EQ(count(frames, h2_headers), 0u);
+  EXPECT_EQ(count(frames, h2_rst_stream), 0u);
+  ASSERT_EQ(first.closed, 1);
+  EXPECT_EQ(first.error->kind, ErrorKind::too_large);
+  client->request(get("/"), second, true);
+  EXPECT_EQ(count(say(""), h2_headers), 1u);
+}
+
 TEST_F(H2ClientTest, ExtendedConnectWaitsForSettings) {
   client->request(extended_connect("connect-udp", "/"), first, false);
   EXPECT_EQ(count(say(""), h2_headers), 0u);

@@ -28,6 +28,7 @@ H2Connection::H2Connection(StreamSetup setup, RequestHandler* requests)
                fail(NGHTTP2_SETTINGS_TIMEOUT, {ErrorKind::timeout, "the peer did not begin HTTP/2 in time"});
              }),
       drain_(timers(), [this](Time) { submit_final_goaway(); }) {
+  if (requests != nullptr) exchanges().set_log(requests->log());
   submit_settings();
   setup_.arm(timers().now() + limits().header_timeout);
   start();
@@ -111,7 +112,7 @@ void H2Connection::submit_response(H2Exchange& exchange, const Response& head, b
   const nghttp2_data_provider body = h2_body_provider();
   nghttp2_submit_response(session_.get(), static_cast<std::int32_t>(exchange.stream_id()), fields_.data(),
                           fields_.size(), end ? nullptr : &body);
-  if (in_turns_) send_in_turns(exchange);
+  if (in_turns_) schedule(exchange);
   send_soon();
 }
 
@@ -145,15 +146,18 @@ void H2Connection::detach(H2Exchange& exchange) {
 }
 
 void H2Connection::tunnel_opened(H2Exchange& exchange) {
-  if (std::exchange(in_turns_, true)) return send_in_turns(exchange);
-  exchanges().for_each([this](ExchangeBase& each) { send_in_turns(static_cast<H2Exchange&>(each)); });
+  if (std::exchange(in_turns_, true)) return schedule(exchange);
+  exchanges().for_each([this](ExchangeBase& each) { schedule(static_cast<H2Exchange&>(each)); });
 }
 
-void H2Connection::send_in_turns(H2Exchange& exchange) {
+void H2Connection::schedule(H2Exchange& exchange) {
   if (!exchange.is_attached()) return;
   const auto id = static_cast<std::int32_t>(exchange.stream_id());
-  const nghttp2_extpri priority{.urgency = exchange.request().priority.urgency, .inc = 1};
-  nghttp2_session_change_extpri_stream_priority(session_.get(), id, &priority, exchange.is_tunnel() ? 1 : 0);
+  const Priority& wanted = exchange.request().priority;
+  const nghttp2_extpri priority{.urgency = wanted.urgency, .inc = in_turns_ || wanted.incremental ? 1 : 0};
+  // nghttp2 would still go by the request's field after on_frame_recv.
+  constexpr int ignore_field = 1;
+  nghttp2_session_change_extpri_stream_priority(session_.get(), id, &priority, ignore_field);
 }
 
 // Credit
@@ -179,6 +183,10 @@ void H2Connection::credit_connection(std::size_t bytes) {
 void H2Connection::received(Bytes bytes) {
   if (failure_) return;
   count_abuse(watch_.feed(bytes));
+  if (watch_.saw_wrong_stream())
+    fail(NGHTTP2_PROTOCOL_ERROR,
+         {ErrorKind::protocol, "the peer sent a frame on a stream that cannot have it",
+          NGHTTP2_PROTOCOL_ERROR});
   if (failure_) return;
   if (const ssize_t read = nghttp2_session_mem_recv(session_.get(), bytes.data(), bytes.size()); read < 0)
     failed_library(static_cast<int>(read));
@@ -202,6 +210,26 @@ void H2Connection::settings_received() {
 
 void H2Connection::settings_acknowledged() {
   if (round_trip_ == Duration::zero()) round_trip_ = timers().now() - settings_sent_;
+}
+
+void H2Connection::priority_update_received(const nghttp2_frame_hd& head) {
+  if (!is_server())
+    return fail(NGHTTP2_PROTOCOL_ERROR,
+                {ErrorKind::protocol, "a server must not send PRIORITY_UPDATE", NGHTTP2_PROTOCOL_ERROR});
+  auto update = priority_update_.finish(head);
+  if (!update) {
+    const auto code = static_cast<std::uint32_t>(update.error().code);
+    return fail(code, std::move(update.error()));
+  }
+  if (!update->priority) return;
+  auto* const exchange =
+      static_cast<H2Exchange*>(nghttp2_session_get_stream_user_data(session_.get(), update->stream));
+  if (exchange != nullptr) {
+    exchange->mutable_request().priority = *update->priority;
+    schedule(*exchange);
+  } else if (update->stream > nghttp2_session_get_last_proc_stream_id(session_.get())) {
+    early_priorities_.put(update->stream, *update->priority);
+  }
 }
 
 void H2Connection::goaway_received(const nghttp2_goaway& frame) {
@@ -236,9 +264,7 @@ void H2Connection::shutdown() {
 
 void H2Connection::submit_final_goaway() {
   drain_.disarm();
-  nghttp2_submit_goaway(session_.get(), NGHTTP2_FLAG_NONE,
-                        nghttp2_session_get_last_proc_stream_id(session_.get()), NGHTTP2_NO_ERROR, nullptr,
-                        0);
+  final_goaway_ = true;
   send_soon();
 }
 
@@ -299,6 +325,12 @@ void H2Connection::send() {
     const Error why = *failure_;
     return end(&why);
   }
+  // Not before what came in this turn was taken: requests behind the PING's answer, in one segment with it,
+  // are among those that this has to name.
+  if (!is_full() && std::exchange(final_goaway_, false))
+    nghttp2_submit_goaway(session_.get(), NGHTTP2_FLAG_NONE,
+                          nghttp2_session_get_last_proc_stream_id(session_.get()), NGHTTP2_NO_ERROR, nullptr,
+                          0);
   while (!is_full() && send_frame()) {
   }
   if (!is_open() || failure_) return;

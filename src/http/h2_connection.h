@@ -2,10 +2,12 @@
 // CONNECT (RFC 8441) and priorities (RFC 9218). Made by make_h2_server and make_h2_client.
 #pragma once
 
+#include "http/early_priorities.h"
 #include "http/h2_callbacks.h"
 #include "http/h2_exchange.h"
 #include "http/h2_field_list.h"
 #include "http/h2_frame_watch.h"
+#include "http/h2_priority_update.h"
 #include "http/h2_window.h"
 #include "http/stream_connection.h"
 #include "http/validation.h"
@@ -59,7 +61,8 @@ class H2Connection final : public StreamConnection {
 
   void submit_settings();
   void submit_request(H2Exchange& exchange);
-  void send_in_turns(H2Exchange& exchange);
+  /// Schedules the answer by the request's priority; once there are tunnels, always in turns.
+  void schedule(H2Exchange& exchange);
   void detach(H2Exchange& exchange);
   /// Spends from the abuse budget; without any left the connection ends with ENHANCE_YOUR_CALM.
   void count_abuse(std::uint32_t events);
@@ -73,6 +76,7 @@ class H2Connection final : public StreamConnection {
   bool send_frame();
   void settings_received();
   void settings_acknowledged();
+  void priority_update_received(const nghttp2_frame_hd& head);
   void goaway_received(const nghttp2_goaway& frame);
   void goaway_sent(const nghttp2_goaway& frame);
   void submit_final_goaway();
@@ -86,6 +90,8 @@ class H2Connection final : public StreamConnection {
   Fields trailers_;
   H2FieldList fields_;  // of the section that is being submitted
   H2Window window_;
+  H2PriorityUpdateReader priority_update_;
+  EarlyPriorities early_priorities_;  // server
   std::vector<H2Exchange*> waiting_;  // extended CONNECT, until the peer's SETTINGS tell whether it does them
   std::optional<Error> goaway_error_;  // why a GOAWAY came, or nghttp2 sent one
   std::optional<Error> failure_;       // ours; set: the connection ends with this turn
@@ -95,9 +101,10 @@ class H2Connection final : public StreamConnection {
   bool peer_settings_ = false;
   bool draining_ = false;  // GOAWAY was sent or received
   bool close_when_done_ = false;
-  bool in_turns_ = false;  // server: a tunnel was opened
-  net::Timer setup_;       // the peer's SETTINGS have to come in time
-  net::Timer drain_;       // the final GOAWAY goes at the latest
+  bool final_goaway_ = false;  // is to be submitted
+  bool in_turns_ = false;      // server: a tunnel was opened
+  net::Timer setup_;           // the peer's SETTINGS have to come in time
+  net::Timer drain_;           // the final GOAWAY goes at the latest
 };
 
 }  // namespace sallyport::http

@@ -10,7 +10,9 @@ void H2FieldList::add(std::string_view name, std::string_view value) {
   const auto octets = [](std::string_view text) {
     return const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(text.data()));
   };
-  pairs_.push_back({octets(name), octets(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE});
+  const auto flags =
+      static_cast<std::uint8_t>(holds_credentials(name) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE);
+  pairs_.push_back({octets(name), octets(value), name.size(), value.size(), flags});
 }
 
 void H2FieldList::add(const Fields& fields) {

@@ -9,6 +9,7 @@ namespace {
 enum FrameType : std::uint8_t {
   data = 0,
   headers = 1,
+  priority = 2,
   rst_stream = 3,
   settings = 4,
   push_promise = 5,
@@ -62,7 +63,7 @@ std::uint32_t H2FrameWatch::count_head() {
       return length <= padding && (flags & flag_end_stream_or_ack) == 0 ? 1 : 0;
     }
     case rst_stream:
-      return resets_cost_ ? 1 : 0;
+      return of_client_ ? 1 : 0;
     case ping:
       if ((flags & flag_end_stream_or_ack) == 0 && paid_pings_ > 0) {
         --paid_pings_;
@@ -72,13 +73,35 @@ std::uint32_t H2FrameWatch::count_head() {
     case settings:
       return (flags & flag_end_stream_or_ack) == 0 ? 1 : 0;
     case headers:
+      if (of_client_ && comes_too_late(stream())) wrong_stream_ = true;
+      return 0;
+    case priority:
+      if (stream() == 0) wrong_stream_ = true;
+      return 1;
     case push_promise:
     case goaway:
     case window_update:
       return 0;
-    default:  // PRIORITY, PRIORITY_UPDATE, CONTINUATION, and what is unknown
+    default:  // PRIORITY_UPDATE, CONTINUATION, and what is unknown
       return 1;
   }
+}
+
+std::int32_t H2FrameWatch::stream() const {
+  std::uint32_t id = 0;
+  for (const std::uint8_t octet : Bytes(head_).subspan(5, 4)) id = id << 8 | octet;
+  return static_cast<std::int32_t>(id & 0x7fffffff);
+}
+
+bool H2FrameWatch::comes_too_late(std::int32_t stream) {
+  if (stream % 2 == 0) return false;  // nghttp2's to refuse
+  if (stream <= newest_) return passed_from_ < stream && stream < passed_to_;
+  if (stream - 2 > newest_) {
+    passed_from_ = newest_;
+    passed_to_ = stream;
+  }
+  newest_ = stream;
+  return false;
 }
 
 }  // namespace sallyport::http

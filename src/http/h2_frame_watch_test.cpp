@@ -4,6 +4,8 @@
 #include "http/h2_window.h"
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -16,6 +18,21 @@ std::uint32_t count(std::string_view bytes, std::size_t piece) {
   for (std::size_t at = 0; at < bytes.size(); at += piece)
     costly += watch.feed(as_bytes(bytes.substr(at, piece)));
   return costly;
+}
+
+TEST(H2FrameWatch, SeesStreamsThatWerePassedOver) {
+  const auto wrong = [](const std::vector<std::uint32_t>& streams, bool of_client = true) {
+    H2FrameWatch watch(of_client);
+    watch.feed(as_bytes(of_client ? h2_preface.substr(0, 24) : ""));
+    for (const std::uint32_t stream : streams) watch.feed(as_bytes(h2_frame(h2_headers, 0, stream)));
+    return watch.saw_wrong_stream();
+  };
+  EXPECT_FALSE(wrong({1, 3, 5, 3, 1, 5}));  // trailers
+  EXPECT_FALSE(wrong({5, 11, 13, 5, 11, 13}));
+  EXPECT_TRUE(wrong({5, 3}));
+  EXPECT_TRUE(wrong({3, 1}));
+  EXPECT_TRUE(wrong({1, 3, 9, 11, 7}));
+  EXPECT_FALSE(wrong({1, 5, 3}, false));  // answers come in any order
 }
 
 TEST(H2FrameWatch, CountsWhatCostsWithoutSaying) {

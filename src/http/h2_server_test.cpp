@@ -1,10 +1,8 @@
 // The server's side of HTTP/2 against what hostile and broken clients put on the wire.
-#include "http/h2_frames_for_test.h"
-#include "http/tcp_for_test.h"
+#include "http/h2_server_for_test.h"
 
 #include <algorithm>
 #include <deque>
-#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -13,43 +11,6 @@
 
 namespace sallyport::http::test {
 namespace {
-
-constexpr std::uint32_t protocol_error = 1, flow_control_error = 3, frame_size_error = 6,
-                        compression_error = 9, enhance_your_calm = 11;
-
-/// A server whose client is the test.
-class H2ServerTest : public testing::Test {
- protected:
-  H2ServerTest() {
-    auto [near, far] = net::make_memory_streams(clock.timers);
-    server = make_h2_server(clock.timers, std::move(far), {"a", "TLS1.3"}, requests, &events, {});
-    peer.emplace(std::move(near));
-    requests.then = [](Exchange& exchange, RecordingExchange&) { exchange.respond(status(204), true); };
-  }
-  void begin() { say(h2_preface + h2_frame(h2_settings, ack, 0)); }
-  /// Says `bytes`; returns the frames that came back.
-  std::vector<H2Frame> say(std::string_view bytes) {
-    peer->say(bytes);
-    clock.settle();
-    return take_frames(peer->received);
-  }
-  static std::optional<H2Frame> find(const std::vector<H2Frame>& frames, std::uint8_t type,
-                                     std::uint32_t stream = 0) {
-    const auto found =
-        std::ranges::find_if(frames, [&](const H2Frame& f) { return f.type == type && f.stream == stream; });
-    return found == frames.end() ? std::nullopt : std::optional(*found);
-  }
-  static std::uint32_t goaway_code(const std::vector<H2Frame>& frames) {
-    const auto frame = find(frames, h2_goaway);
-    return frame ? frame->number(4) : 0xffff;
-  }
-
-  Clock clock;
-  RecordingConnection events;
-  RecordingServer requests;
-  std::unique_ptr<Connection> server;
-  std::optional<RawEnd> peer;
-};
 
 TEST_F(H2ServerTest, SettingsSayWhatWeDo) {
   const auto frames = say(h2_preface);
@@ -328,9 +289,23 @@ TEST_F(H2ServerTest, BusyPeersMayCancelMore) {
 TEST_F(H2ServerTest, FloodOfContinuation) {
   begin();
   std::string bytes = h2_frame(h2_headers, end_stream, 1, hpack({{":method", "GET"}}));
-  for (int i = 0; i < 50; ++i) bytes += h2_frame(h2_continuation, 0, 1, hpack({{"a", "b"}}));
+  for (int i = 0; i < 401; ++i) bytes += h2_frame(h2_continuation, 0, 1, hpack({{"a", "b"}}));
   EXPECT_EQ(goaway_code(say(bytes)), enhance_your_calm);
   EXPECT_TRUE(peer->ended);
+}
+
+TEST_F(H2ServerTest, SectionInManySmallPieces) {
+  begin();
+  const std::string section =
+      hpack({{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}, {"a", "b"}});
+  std::string bytes = h2_frame(h2_headers, end_stream, 1);
+  for (std::size_t i = 0; i < section.size(); ++i)
+    bytes += h2_frame(h2_continuation, i + 1 == section.size() ? end_headers : 0, 1, section.substr(i, 1));
+  std::vector<H2Frame> frames;
+  for (const char octet : bytes)
+    for (auto& frame : say({&octet, 1})) frames.push_back(std::move(frame));
+  EXPECT_TRUE(find(frames, h2_headers, 1));
+  EXPECT_FALSE(find(frames, h2_goaway));
 }
 
 TEST_F(H2ServerTest, FloodOfSettingsEntries) {
@@ -475,6 +450,8 @@ INSTANTIATE_TEST_SUITE_P(
         Breaking{"SettingsAckWithPayload", h2_frame(h2_settings, ack, 0, "abcdef"), frame_size_error},
         Breaking{"WindowTooLarge", h2_frame(h2_settings, 0, 0, std::string("\0\4\xff\xff\xff\xff", 6)),
                  flow_control_error},
+        Breaking{"PriorityOnStreamZero", h2_frame(h2_priority, 0, 0, std::string(5, '\0'))},
+        Breaking{"StreamThatWasPassedOver", h2_get(9) + h2_get(5)},
         Breaking{"PingOnStream", h2_frame(h2_ping, 0, 1, "12345678")},
         Breaking{"PingCut", h2_frame(h2_ping, 0, 0, "1"), frame_size_error},
         Breaking{"PushFromClient", h2_frame(h2_push_promise, end_headers, 1, be32(2))},

@@ -1,6 +1,7 @@
 // The life of an HTTP/3 connection: requests, shutting down (RFC 9114 §5), the end.
 #include "http/h3_connection.h"
 
+#include "base/hex.h"
 #include "http/h3_connection_impl.h"
 
 #include <algorithm>
@@ -25,6 +26,7 @@ H3ConnectionImpl::H3ConnectionImpl(quic::Connection& quic, RequestHandler& reque
       handler_(handler),
       quic_(&quic),
       exchanges_(quic.timers(), limits_, *this) {
+  exchanges_.set_log(requests.log());
   exchanges_.watch_idle();
 }
 
@@ -47,7 +49,10 @@ ConnectionInfo H3ConnectionImpl::info() const {
   info.server = is_server();
   if (quic_ != nullptr) {
     info.path = quic_->path();
+    info.address_validated = quic_->is_address_validated();
     info.server_name = quic_->server_name();
+    info.cipher = quic_->cipher();
+    info.id = to_hex(quic_->original_destination_id());
   }
   info.tls = "TLS1.3";
   return info;

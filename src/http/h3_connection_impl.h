@@ -7,6 +7,7 @@
 // stream error, and shows neither frames nor all settings.
 #pragma once
 
+#include "http/early_priorities.h"
 #include "http/exchange_base.h"
 #include "http/h3_connection.h"
 #include "http/h3_datagrams.h"
@@ -90,7 +91,7 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   /// Those that came before the handler of `id` was there to take them.
   void release_early_datagrams(quic::StreamId id);
   /// PRIORITY_UPDATE that came before the request.
-  std::optional<Priority> take_early_priority(quic::StreamId id);
+  std::optional<Priority> take_early_priority(quic::StreamId id) { return early_priorities_.take(id); }
 
   // Traces; nothing when nobody records. h3_trace.cpp
   trace::Recorder* recorder() const { return quic_ != nullptr ? quic_->recorder() : nullptr; }
@@ -191,7 +192,7 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   std::optional<H3Settings> peer_settings_;
   std::uint64_t peer_goaway_ = varint_max;
   std::uint64_t peer_max_push_id_ = 0;
-  std::vector<std::pair<quic::StreamId, Priority>> early_priorities_;
+  EarlyPriorities early_priorities_;
 
   std::unique_ptr<EarlyDatagrams> early_datagrams_;
   std::unique_ptr<net::Timer> drain_timer_;

@@ -11,11 +11,9 @@ namespace sallyport::http {
 namespace {
 
 constexpr std::size_t max_settings = 4096;
-constexpr std::size_t max_priority_update = 264;
+constexpr std::size_t max_priority_update = 8 + max_priority_value;
 /// Instructions of the decoder that the peer does not take.
 constexpr std::size_t max_unsent_instructions = 64 * 1024;
-/// Requests that PRIORITY_UPDATE spoke of before they came.
-constexpr std::size_t max_early_priorities = 16;
 
 /// The length limit of a control frame that means something to us; nullopt for those that do not.
 std::optional<std::size_t> payload_limit(std::uint64_t type) {
@@ -325,25 +323,8 @@ Result<> H3ConnectionImpl::on_priority_update(Bytes payload) {
   } else if (stream < next_request_) {
     return {};  // it is over
   }
-  const auto known =
-      std::ranges::find(early_priorities_, stream, &std::pair<quic::StreamId, Priority>::first);
-  if (known != early_priorities_.end())
-    known->second = *priority;
-  else {
-    // The oldest is of a request that will hardly come any more.
-    if (early_priorities_.size() == max_early_priorities) early_priorities_.erase(early_priorities_.begin());
-    early_priorities_.emplace_back(stream, *priority);
-  }
+  early_priorities_.put(stream, *priority);
   return {};
-}
-
-std::optional<Priority> H3ConnectionImpl::take_early_priority(quic::StreamId id) {
-  if (early_priorities_.empty()) return std::nullopt;
-  const auto known = std::ranges::find(early_priorities_, id, &std::pair<quic::StreamId, Priority>::first);
-  if (known == early_priorities_.end()) return std::nullopt;
-  const Priority priority = known->second;
-  early_priorities_.erase(known);
-  return priority;
 }
 
 }  // namespace sallyport::http

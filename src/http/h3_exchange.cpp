@@ -340,6 +340,7 @@ bool H3Exchange::send_datagram(Bytes prefix, Bytes payload) {
     return false;
   }
   ++counters.datagrams_out;
+  note_datagram_sent(payload.size());
   if (h3_.recorder() != nullptr)
     h3_.trace_capsule(trace::Direction::sent, {.stream_id = id_,
                                                .type = capsule_datagram,

@@ -1,6 +1,7 @@
 // The small parts of HTTP/3: frame heads, settings, the queue of what is sent, the scheduler, the stream
 // table, QPACK.
 #include "base/varint.h"
+#include "http/early_priorities.h"
 #include "http/h3_error.h"
 #include "http/h3_frames.h"
 #include "http/h3_out_queue.h"
@@ -197,6 +198,18 @@ TEST(H3Scheduler, ThoseInOrderTakeOneTurnTogether) {
   EXPECT_EQ(scheduler.front(), &third);
   scheduler.remove(third);
   EXPECT_EQ(scheduler.front(), nullptr);
+}
+
+TEST(EarlyPriorities, KeepTheLatestOfAFewStreams) {
+  EarlyPriorities early;
+  EXPECT_FALSE(early.take(0));
+  for (std::int64_t stream = 0; stream < 17; ++stream) early.put(stream, {1, false});
+  early.put(5, {2, true});
+  EXPECT_FALSE(early.take(0));
+  EXPECT_EQ(early.take(1), (Priority{1, false}));
+  EXPECT_EQ(early.take(5), (Priority{2, true}));
+  EXPECT_FALSE(early.take(5));
+  EXPECT_EQ(early.take(16), (Priority{1, false}));
 }
 
 TEST(H3StreamTable, AgreesWithAMap) {

@@ -20,11 +20,6 @@ const std::uint8_t* octets(std::string_view text) {
   return reinterpret_cast<const std::uint8_t*>(text.data());
 }
 
-/// What no intermediary may put into a table either (RFC 9204 §7.1.3).
-bool is_secret(std::string_view name) {
-  return name == "authorization" || name == "proxy-authorization" || name == "cookie" || name == "set-cookie";
-}
-
 void recycle(nghttp3_buf& buffer) {
   if (static_cast<std::size_t>(buffer.end - buffer.begin) > keep_at_most) {
     nghttp3_buf_free(&buffer, nghttp3_mem_default());
@@ -56,7 +51,7 @@ QpackEncoder::~QpackEncoder() {
 }
 
 void QpackEncoder::add(std::string_view name, std::string_view value) {
-  const std::uint8_t flags = is_secret(name) ? NGHTTP3_NV_FLAG_NEVER_INDEX : NGHTTP3_NV_FLAG_NONE;
+  const std::uint8_t flags = holds_credentials(name) ? NGHTTP3_NV_FLAG_NEVER_INDEX : NGHTTP3_NV_FLAG_NONE;
   lines_.push_back({octets(name), octets(value), name.size(), value.size(), flags});
 }
 

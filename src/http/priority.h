@@ -3,11 +3,15 @@
 
 #include "http/message.h"
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace sallyport::http {
+
+/// Octets of a value in PRIORITY_UPDATE; who sends more means us no good.
+inline constexpr std::size_t max_priority_value = 256;
 
 /// Members that are unknown or out of range count as absent (RFC 9218 §4); nullopt when it is no dictionary
 /// at all, and is to be ignored.

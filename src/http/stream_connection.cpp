@@ -19,8 +19,7 @@ StreamConnection::StreamConnection(StreamSetup setup, Version version, bool serv
       handler_(setup.handler),
       version_(version),
       server_(server),
-      server_name_(setup.security.server_name),
-      tls_(setup.security.tls),
+      security_(setup.security),
       gather_(*stream_),
       exchanges_(timers_, limits_, *this),
       linger_(timers_, [this](Time now) { linger(now); }),
@@ -45,8 +44,10 @@ ConnectionInfo StreamConnection::info() const {
   return {.version = version_,
           .server = server_,
           .path = stream_->net_path(),
-          .server_name = server_name_,
-          .tls = tls_};
+          .server_name = security_.server_name,
+          .tls = security_.tls,
+          .cipher = security_.cipher,
+          .id = security_.id};
 }
 
 void StreamConnection::on_idle() {

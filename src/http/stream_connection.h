@@ -73,7 +73,7 @@ class StreamConnection : public Connection, protected net::ByteStreamReceiver, p
   bool is_server() const { return server_; }
   ExchangeSet& exchanges() { return exchanges_; }
   const Limits& limits() const { return limits_; }
-  bool has_tls() const { return !tls_.empty(); }
+  bool has_tls() const { return !security_.tls.empty(); }
   bool spend(std::uint32_t events) { return exchanges_.budget.spend(timers_.now(), events); }
 
  private:
@@ -97,8 +97,7 @@ class StreamConnection : public Connection, protected net::ByteStreamReceiver, p
   ConnectionHandler* const handler_;
   const Version version_;
   const bool server_;
-  const std::string server_name_;
-  const std::string tls_;
+  const StreamSecurity security_;
   StreamGather gather_;
   Phase phase_ = Phase::open;
   bool peer_ended_ = false;

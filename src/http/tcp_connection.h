@@ -9,10 +9,12 @@
 
 namespace sallyport::http {
 
-/// What TLS told about the stream below.
+/// What TLS told about the stream below, and how logs name the connection: see ConnectionInfo.
 struct StreamSecurity {
   std::string server_name;
   std::string tls;
+  std::string cipher;
+  std::string id;
 };
 
 // All own `stream`. `handler` may be null on a server.

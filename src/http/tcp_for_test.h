@@ -89,7 +89,10 @@ class RecordingServer final : public RequestHandler {
     requests.push_back(std::move(taken));
     if (then) then(exchange, requests.back()->handler);
   }
+  ExchangeLog* log() override { return record_to; }
   Taken& last() { return *requests.back(); }
+
+  ExchangeLog* record_to = nullptr;  ///< to be set before there is a connection
 
   std::vector<std::unique_ptr<Taken>> requests;
   std::function<void(Exchange&, RecordingExchange&)> then;
@@ -184,7 +187,9 @@ class Pair {
  public:
   enum class Speaks : std::uint8_t { h1, h2 };
   Clock clock;
-  explicit Pair(Speaks speaks, std::size_t piece = 64 * 1024, const Limits& limits = {}) {
+  explicit Pair(Speaks speaks, std::size_t piece = 64 * 1024, const Limits& limits = {},
+                ExchangeLog* log = nullptr) {
+    requests.record_to = log;
     auto [near, far] = net::make_memory_streams(clock.timers, {.piece = piece});
     join(speaks, std::move(near), std::move(far), limits);
   }

@@ -376,7 +376,9 @@ void HeadBuilder::drop_nominated() {
     std::string name(trimmed(rest.substr(0, comma)));
     rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
     std::ranges::transform(name, name.begin(), lowered);
-    if (name.empty() || name == "content-length" || name == "authorization" || name == "cookie") continue;
+    if (name.empty() || name == "content-length" || name == "authorization" ||
+        name == "proxy-authorization" || name == "cookie")
+      continue;
     fields_->remove(name);
   }
 }

@@ -3,7 +3,9 @@
 #pragma once
 
 #include "http/exchange.h"
+#include "masque/client_key.h"
 #include "masque/datagram_sender.h"
+#include "masque/identity.h"
 #include "masque/proxy.h"
 #include "masque/proxy_group.h"
 #include "masque/run_gatherer.h"
@@ -18,9 +20,11 @@ class Flow;
 
 /// A client of one Proxy, whose limits its flows count against.
 struct FlowClient {
-  net::IpAddress address;
+  ClientKey key;
   std::shared_ptr<ClientAccount> account;
   std::size_t tunnels = 0;  ///< here; the account counts those of other proxies, too
+  std::uint64_t opened = 0, bytes_up = 0, bytes_down_tcp = 0;
+  DatagramSendCounters downlink;  ///< of UDP
 };
 
 /// What the flows of one Proxy share. Outlives them.
@@ -37,17 +41,17 @@ struct FlowContext {
   Outbound& outbound;
   const ProxyOptions options;
   const std::shared_ptr<ProxyGroup> group;
-  ProxyCounters counters;  ///< without what `uplink_drops` and `downlink` count
+  ProxyCounters counters;  ///< without what `uplink_drops` and the clients that are here count
   RunGatherer::Drops uplink_drops;
   RunGatherer uplink;
-  DatagramSendCounters downlink;
 
  protected:
   ~FlowContext() = default;
 };
 
-/// Answers a request that gets no tunnel (RFC 9209).
-void refuse(http::Exchange& exchange, std::string_view proxy, const Refusal& refusal);
+/// Answers a request that gets no tunnel (RFC 9209). `fields`: what else its answer has.
+void refuse(http::Exchange& exchange, std::string_view proxy, const Refusal& refusal,
+            const http::Fields& fields = {});
 
 class Flow : public http::ExchangeHandler {
  public:
@@ -58,16 +62,20 @@ class Flow : public http::ExchangeHandler {
   /// Looks for the target and opens the tunnel or refuses it, at once where `target` is an address.
   void start(const Target& target);
   FlowClient& client() { return client_; }
+  /// Who opened it; nobody in particular where nobody was asked.
+  const Identity& identity() const { return identity_; }
+  /// The credential that it was opened with is good no longer: ends the tunnel.
+  void revoke();
   const bool is_udp;
 
   void on_closed(http::Exchange&, const Error* why) final;
 
  protected:
-  Flow(FlowContext& context, http::Exchange& exchange, FlowClient& client, bool udp);
+  Flow(FlowContext& context, http::Exchange& exchange, FlowClient& client, Identity identity, bool udp);
 
   virtual void on_targets(const std::vector<net::SocketAddress>& targets) = 0;
   virtual void on_refused() = 0;  ///< let go what was held for the tunnel
-  virtual void on_idle() = 0;
+  virtual void on_idle() = 0;     ///< end the tunnel: nothing passes any more, or nothing may
   virtual Duration idle_after() const = 0;
   /// The exchange ended (`why` as in on_closed). True: there is still something to do, and gone() will be
   /// called after it.
@@ -89,10 +97,12 @@ class Flow : public http::ExchangeHandler {
 
  private:
   FlowClient& client_;
+  const Identity identity_;
   http::Exchange* exchange_;
   net::Timer idle_;
   std::unique_ptr<TargetResolution> resolution_;
   TunnelExit exit_;
+  enum class State : std::uint8_t { opening, accepted, refused } state_ = State::opening;
 };
 
 }  // namespace sallyport::masque

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include <fmt/format.h>
+
 namespace sallyport::masque {
 namespace {
 
@@ -78,6 +80,17 @@ std::string_view special_use(const net::IpAddress& address) {
 }
 
 }  // namespace
+
+bool is_refused_port(std::uint16_t port) {
+  return port == 25;
+}
+
+Result<> TargetPolicy::check_port(std::uint16_t port) const {
+  if (!is_refused_port(port) || std::ranges::find(allow_ports_, port) != allow_ports_.end()) return {};
+  return fail(
+      ErrorKind::denied,
+      fmt::format("port {} (SMTP) is one that this proxy reaches only with --allow-port {}", port, port));
+}
 
 TargetPolicy::TargetPolicy(std::vector<net::IpPrefix> allow, IsOwn is_own,
                            std::optional<net::SocketAddress> never)

@@ -1,6 +1,7 @@
 // TargetPolicy: which targets a proxy reaches for its clients (bad input 25). Loopback, link-local, private
 // and other special ranges, and all of the proxy's own host, are refused unless a prefix allows them; every
-// resolved address is checked, IPv4-mapped ones as IPv4.
+// resolved address is checked, IPv4-mapped ones as IPv4. Ports that are abused through proxies are refused
+// unless they are allowed by number.
 #pragma once
 
 #include "base/result.h"
@@ -9,9 +10,15 @@
 
 #include <functional>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace sallyport::masque {
+
+/// Whether a port is refused where allow_ports() does not name it: 25, by which mail servers talk to each
+/// other (SMTP). Whoever sends unwanted mail looks for proxies that reach it, and the proxy's address pays
+/// for that.
+bool is_refused_port(std::uint16_t port);
 
 class TargetPolicy {
  public:
@@ -22,6 +29,10 @@ class TargetPolicy {
   /// of the host's.
   TargetPolicy(std::vector<net::IpPrefix> allow = {}, IsOwn is_own = nullptr,
                std::optional<net::SocketAddress> never = {});
+  /// Ports that are refused otherwise: see is_refused_port().
+  void allow_ports(std::vector<std::uint16_t> ports) { allow_ports_ = std::move(ports); }
+  /// Before anything is resolved. Error kind denied naming the port and the flag that would allow it.
+  Result<> check_port(std::uint16_t port) const;
   /// Error kind denied naming the address and the flag that would allow it.
   Result<> check(const net::IpAddress& address, std::uint16_t port) const;
 
@@ -30,12 +41,13 @@ class TargetPolicy {
   bool is_never(const net::IpAddress& address, std::uint16_t port) const;
 
   std::vector<net::IpPrefix> allow_;
+  std::vector<std::uint16_t> allow_ports_;
   IsOwn is_own_;
   std::optional<net::SocketAddress> never_;
 };
 
-/// Tunnels that may be open at once (bad input 31), in all proxies of a ProxyGroup together. A client is an
-/// IPv4 address or an IPv6 /64; all that comes through another proxy is one client.
+/// Tunnels that may be open at once (bad input 31), in all proxies of a ProxyGroup together. A client is whom
+/// ClientKey says; all that comes through another proxy without an identity of its own is one client.
 struct ClientLimits {
   std::size_t tunnels = 1024;  ///< of one client
   std::size_t tunnels_all = 65536;

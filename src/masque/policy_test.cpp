@@ -23,6 +23,18 @@ TEST(TargetPolicy, PublicAddressesAreReached) {
     EXPECT_TRUE(policy.check(ip(address), 443)) << address;
 }
 
+TEST(TargetPolicy, MailServersPortIsRefusedUnlessItIsAllowed) {
+  TargetPolicy policy;
+  const auto refused = policy.check_port(25);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::denied);
+  EXPECT_NE(refused.error().message.find("--allow-port 25"), std::string::npos);
+  for (const std::uint16_t port : {1, 24, 26, 80, 443, 465, 587, 65535})
+    EXPECT_TRUE(policy.check_port(port)) << port;
+  policy.allow_ports({25});
+  EXPECT_TRUE(policy.check_port(25));
+}
+
 TEST(TargetPolicy, SpecialAddressesAreRefused) {  // bad input 25
   const TargetPolicy policy;
   for (const auto address : {"0.0.0.0",

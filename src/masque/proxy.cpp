@@ -17,11 +17,9 @@ namespace {
 
 constexpr std::string_view connect_udp = "connect-udp";
 
-/// Whom limits count: an IPv4 address, or an IPv6 /64, which is what one host may take addresses from at
-/// will.
-net::IpAddress client_of(const http::Exchange& exchange) {
-  const net::IpAddress address = exchange.connection().info().path.remote.ip().unmapped();
-  return address.is_v4() ? address : net::IpPrefix(address, 64).address();
+ClientKey key_of(const http::Exchange& exchange, const Identity& identity) {
+  if (identity.is_known()) return {identity.name, {}};
+  return {{}, client_block(exchange.connection().info().path.remote.ip())};
 }
 
 Refusal bad_request(std::string details) {
@@ -47,17 +45,27 @@ std::expected<Target, Refusal> target_of(const http::Request& request) {
 }  // namespace
 
 struct Proxy::Impl final : FlowContext {
-  using FlowContext::FlowContext;
+  Impl(net::Timers& its_timers, Outbound& its_outbound, ProxyOptions its_options)
+      : FlowContext(its_timers, its_outbound, std::move(its_options)),
+        authenticator(options.tokens, group->failures) {}
   ~Impl();
 
   /// Null when the request was answered.
   std::unique_ptr<Flow> admit(http::Exchange& exchange, Target& target);
-  /// One more tunnel of the client at `address`; null when that is too many, and `why` says of whom.
-  FlowClient* take_tunnel(const net::IpAddress& address, std::string_view& why);
+  /// One more tunnel of this client's; null when that is too many, and `why` says of whom.
+  FlowClient* take_tunnel(const ClientKey& key, std::string_view& why);
   void give_tunnels_back(FlowClient& client, std::size_t count);
+  /// Whether a client without a tunnel is kept for its figures.
+  bool keeps(const ClientKey& key) const {
+    return !key.identity.empty() && authenticator.tokens()->has_name(key.identity);
+  }
+  /// Adds what it counted to the counters of all.
+  static void add_figures(ProxyCounters& to, const FlowClient& client);
   void on_flow_gone(Flow& flow) override;
+  void set_tokens(std::shared_ptr<const TokenTable> tokens);
 
-  std::map<net::IpAddress, FlowClient> clients;
+  Authenticator authenticator;
+  std::map<ClientKey, FlowClient> clients;
   std::unordered_map<const Flow*, std::unique_ptr<Flow>> flows;  // which refer to their clients
 };
 
@@ -66,7 +74,7 @@ Proxy::Impl::~Impl() {
   for (auto& [address, client] : clients) give_tunnels_back(client, client.tunnels);
 }
 
-FlowClient* Proxy::Impl::take_tunnel(const net::IpAddress& address, std::string_view& why) {
+FlowClient* Proxy::Impl::take_tunnel(const ClientKey& key, std::string_view& why) {
   const auto take = [](std::atomic<std::size_t>& counter, std::size_t limit) {
     if (counter.fetch_add(1, std::memory_order_relaxed) < limit) return true;
     counter.fetch_sub(1, std::memory_order_relaxed);
@@ -76,8 +84,8 @@ FlowClient* Proxy::Impl::take_tunnel(const net::IpAddress& address, std::string_
     why = "too many tunnels";
     return nullptr;
   }
-  auto [at, added] = clients.try_emplace(address);
-  if (added) at->second = {address, group->account_of(address)};
+  auto [at, added] = clients.try_emplace(key);
+  if (added) at->second = {.key = key, .account = group->account_of(key)};
   FlowClient& client = at->second;
   if (take(client.account->tunnels, options.limits.tunnels)) {
     ++client.tunnels;
@@ -95,11 +103,19 @@ void Proxy::Impl::give_tunnels_back(FlowClient& client, std::size_t count) {
   group->tunnels.fetch_sub(count, std::memory_order_relaxed);
 }
 
+void Proxy::Impl::add_figures(ProxyCounters& to, const FlowClient& client) {
+  to.bytes_up += client.bytes_up;
+  to.bytes_down += client.bytes_down_tcp + client.downlink.bytes;
+  to.datagrams_down += client.downlink.datagrams;
+  to.dropped_size += client.downlink.dropped_size;
+  to.dropped_queue += client.downlink.dropped_queue;
+}
+
 std::unique_ptr<Flow> Proxy::Impl::admit(http::Exchange& exchange, Target& target) {
   const http::Request& request = exchange.request();
-  const auto answer = [&](const Refusal& refusal) {
+  const auto answer = [&](const Refusal& refusal, const http::Fields& fields = {}) {
     exchange.set_handler(&exchange_sink());
-    refuse(exchange, options.name, refusal);
+    refuse(exchange, options.name, refusal, fields);
     return nullptr;
   };
   const bool udp = request.protocol == connect_udp;
@@ -110,10 +126,21 @@ std::unique_ptr<Flow> Proxy::Impl::admit(http::Exchange& exchange, Target& targe
         {501, "proxy_configuration_error", udp ? "CONNECT-UDP is switched off" : "CONNECT is switched off"});
   // Whoever repeats a first flight would open the tunnel again, and send into it again (RFC 8470 §3).
   if (request.early_data) return answer({425, "http_request_error", "tunnels are not opened in 0-RTT"});
+  auto identity = authenticator.authenticate(exchange, udp ? AskedAs::origin : AskedAs::proxy, timers.now());
+  if (!identity) {
+    Denial& denial = identity.error();
+    const std::string_view type = denial.status == 429 ? "http_request_error" : "http_request_denied";
+    return answer({denial.status, type, std::move(denial.details)}, denial.fields);
+  }
+  exchange.set_identity(identity->name);
   auto found = target_of(request);
   if (!found) {
     ++counters.refused_malformed;
     return answer(found.error());
+  }
+  if (auto allowed = options.policy.check_port(found->port); !allowed) {
+    ++counters.refused_policy;
+    return answer({403, "http_request_denied", std::move(allowed.error().message)});
   }
   const bool over_udp = exchange.version() == http::Version::http3;
   if (group->came_out_here(over_udp, exchange.connection().info().path)) {
@@ -121,14 +148,14 @@ std::unique_ptr<Flow> Proxy::Impl::admit(http::Exchange& exchange, Target& targe
     return answer({508, "proxy_loop_detected", "this request came through a tunnel of this very proxy"});
   }
   std::string_view why;
-  FlowClient* const client = take_tunnel(client_of(exchange), why);
+  FlowClient* const client = take_tunnel(key_of(exchange, *identity), why);
   if (client == nullptr) {
     ++counters.refused_limit;
     return answer({429, "http_request_error", std::string(why)});
   }
   target = *std::move(found);
-  if (udp) return std::make_unique<UdpFlow>(*this, exchange, *client);
-  return std::make_unique<TcpFlow>(*this, exchange, *client);
+  if (udp) return std::make_unique<UdpFlow>(*this, exchange, *client, *std::move(identity));
+  return std::make_unique<TcpFlow>(*this, exchange, *client, *std::move(identity));
 }
 
 void Proxy::Impl::on_flow_gone(Flow& flow) {
@@ -136,7 +163,23 @@ void Proxy::Impl::on_flow_gone(Flow& flow) {
   FlowClient& client = flow.client();
   flows.erase(&flow);
   give_tunnels_back(client, 1);
-  if (client.tunnels == 0) clients.erase(client.address);
+  if (client.tunnels > 0 || keeps(client.key)) return;
+  add_figures(counters, client);
+  clients.erase(clients.find(client.key));
+}
+
+void Proxy::Impl::set_tokens(std::shared_ptr<const TokenTable> tokens) {
+  authenticator.set_tokens(std::move(tokens));
+  // An exchange that is ended says so in a later turn, so none of them goes in here.
+  for (const auto& [raw, flow] : flows)
+    if (flow->identity().is_known() && authenticator.tokens()->find(flow->identity().credential) == nullptr)
+      flow->revoke();
+  std::erase_if(clients, [this](const auto& entry) {
+    const auto& [key, client] = entry;
+    if (client.tunnels > 0 || keeps(key)) return false;
+    add_figures(counters, client);
+    return true;
+  });
 }
 
 Proxy::Proxy(net::Timers& timers, Outbound& outbound, ProxyOptions options)
@@ -158,12 +201,21 @@ void Proxy::on_request(http::Exchange& exchange) {
   started.start(target);
 }
 
+void Proxy::set_tokens(std::shared_ptr<const TokenTable> tokens) {
+  impl_->set_tokens(std::move(tokens));
+}
+
 ProxyCounters Proxy::counters() const {
   ProxyCounters counters = impl_->counters;
-  counters.datagrams_down += impl_->downlink.datagrams;
-  counters.bytes_down += impl_->downlink.bytes;
-  counters.dropped_size += impl_->downlink.dropped_size + impl_->uplink_drops.size;
-  counters.dropped_queue += impl_->downlink.dropped_queue + impl_->uplink_drops.queue;
+  counters.dropped_size += impl_->uplink_drops.size;
+  counters.dropped_queue += impl_->uplink_drops.queue;
+  counters.authentication = impl_->authenticator.counters();
+  for (const auto& [key, client] : impl_->clients) {
+    Impl::add_figures(counters, client);
+    if (!key.identity.empty())
+      counters.identities[key.identity] = {client.tunnels, client.opened, client.bytes_up,
+                                           client.bytes_down_tcp + client.downlink.bytes};
+  }
   return counters;
 }
 

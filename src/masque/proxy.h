@@ -11,10 +11,12 @@
 #pragma once
 
 #include "http/connection.h"
+#include "masque/authenticator.h"
 #include "masque/policy.h"
 #include "net/outbound.h"
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -29,10 +31,17 @@ struct ProxyOptions {
   std::string name = "sallyport";  ///< in Proxy-Status
   TargetPolicy policy;
   ClientLimits limits;
-  std::shared_ptr<ProxyGroup> group;  ///< with whom `limits` are shared; null: a group of its own
-  Duration udp_idle = 120s;           ///< RFC 9298 §6 asks for two minutes at least
+  std::shared_ptr<ProxyGroup> group;         ///< with whom `limits` are shared; null: a group of its own
+  std::shared_ptr<const TokenTable> tokens;  ///< who may use it, at first; null: everybody
+  Duration udp_idle = 120s;                  ///< RFC 9298 §6 asks for two minutes at least
   Duration tcp_idle = 600s;
   Duration connect_timeout = 10s;
+};
+
+/// What the tunnels of one identity did.
+struct IdentityCounters {
+  std::size_t open = 0;
+  std::uint64_t tunnels = 0, bytes_up = 0, bytes_down = 0;
 };
 
 struct ProxyCounters {
@@ -41,6 +50,9 @@ struct ProxyCounters {
   std::size_t udp_open = 0, tcp_open = 0;
   std::uint64_t datagrams_up = 0, datagrams_down = 0, bytes_up = 0, bytes_down = 0;
   std::uint64_t dropped_context = 0, dropped_size = 0, dropped_queue = 0, dropped_early = 0;
+  AuthenticationCounters authentication;
+  std::map<std::string, IdentityCounters>
+      identities;  ///< of those that had a tunnel, and are in the token file
 };
 
 class Proxy final : public http::RequestHandler {
@@ -50,6 +62,9 @@ class Proxy final : public http::RequestHandler {
   /// Whether this request is ours: CONNECT, or extended CONNECT with protocol connect-udp.
   static bool wants(const http::Request& request);
   void on_request(http::Exchange& exchange) override;
+  /// Who may use it from now on; only where the options named `tokens`. Tunnels that were opened by a token
+  /// that is no longer there are ended.
+  void set_tokens(std::shared_ptr<const TokenTable> tokens);
   ProxyCounters counters() const;
 
   struct Impl;

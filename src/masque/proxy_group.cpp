@@ -1,6 +1,7 @@
 #include "masque/proxy_group.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 namespace sallyport::masque {
@@ -17,9 +18,9 @@ net::NetPath exit_of(bool udp, const net::NetPath& socket) {
 
 }  // namespace
 
-std::shared_ptr<ClientAccount> ProxyGroup::account_of(const net::IpAddress& client) {
-  std::size_t sum = 0;
-  for (const std::uint8_t octet : client.octets()) sum = sum * 31 + octet;
+std::shared_ptr<ClientAccount> ProxyGroup::account_of(const ClientKey& client) {
+  std::size_t sum = std::hash<std::string>{}(client.identity);
+  for (const std::uint8_t octet : client.block.octets()) sum = sum * 31 + octet;
   Accounts& shard = accounts_[sum % shards];
   const std::scoped_lock lock(shard.mutex);
   if (const auto found = shard.clients.find(client); found != shard.clients.end())

@@ -4,6 +4,8 @@
 #pragma once
 
 #include "masque/byte_budget.h"
+#include "masque/client_key.h"
+#include "masque/failed_attempts.h"
 #include "net/address.h"
 
 #include <array>
@@ -30,8 +32,10 @@ struct ClientAccount {
 class ProxyGroup {
  public:
   /// The account of `client`, which is kept for as long as anybody has it. It must not outlive the group.
-  std::shared_ptr<ClientAccount> account_of(const net::IpAddress& client);
+  std::shared_ptr<ClientAccount> account_of(const ClientKey& client);
   std::atomic<std::size_t> tunnels = 0;  ///< of all clients
+  /// By which guessing of tokens is slowed down, whichever worker is asked.
+  const std::shared_ptr<FailedAttempts> failures = std::make_shared<FailedAttempts>();
 
   /// Whether a connection that has come in by `path` came out of a tunnel of the group's.
   bool came_out_here(bool udp, const net::NetPath& path);
@@ -42,7 +46,7 @@ class ProxyGroup {
   static constexpr std::size_t shards = 16;
   struct alignas(64) Accounts {
     std::mutex mutex;
-    std::map<net::IpAddress, std::weak_ptr<ClientAccount>> clients;
+    std::map<ClientKey, std::weak_ptr<ClientAccount>> clients;
     std::size_t sweep_at = 64;
   };
   struct LocalHash {

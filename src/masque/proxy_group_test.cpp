@@ -14,10 +14,12 @@ net::SocketAddress at(std::string_view text) {
 
 TEST(ProxyGroup, AClientHasOneAccountForAsLongAsAnybodyUsesIt) {
   ProxyGroup group;
-  const auto client = net::IpAddress::v4({192, 0, 2, 1});
+  const ClientKey client{{}, net::IpAddress::v4({192, 0, 2, 1})};
   auto first = group.account_of(client);
   EXPECT_EQ(group.account_of(client), first);
-  EXPECT_NE(group.account_of(net::IpAddress::v4({192, 0, 2, 2})), first);
+  EXPECT_NE(group.account_of({{}, net::IpAddress::v4({192, 0, 2, 2})}), first);
+  EXPECT_NE(group.account_of({"alice", client.block}), first);
+  EXPECT_NE(group.account_of({"alice", {}}), group.account_of({"bob", {}}));
   first->tunnels = 3;
   first.reset();
   EXPECT_EQ(group.account_of(client)->tunnels, 0u);
@@ -31,7 +33,7 @@ TEST(ProxyGroup, AccountsOfThousandsComeAndGoOnAllThreads) {
       for (std::uint8_t high = 0; high < 8; ++high)
         for (int low = 0; low < 256; ++low) {
           const auto account =
-              group.account_of(net::IpAddress::v4({10, 0, high, static_cast<std::uint8_t>(low)}));
+              group.account_of({{}, net::IpAddress::v4({10, 0, high, static_cast<std::uint8_t>(low)})});
           account->tunnels.fetch_add(1);
           EXPECT_TRUE(account->held.take(1000));
           const TunnelExit exit(group, true, {at("192.0.2.1:4000"), at("192.0.2.2:443")});
@@ -40,7 +42,7 @@ TEST(ProxyGroup, AccountsOfThousandsComeAndGoOnAllThreads) {
         }
     });
   for (std::thread& thread : threads) thread.join();
-  const auto account = group.account_of(net::IpAddress::v4({10, 0, 0, 1}));
+  const auto account = group.account_of({{}, net::IpAddress::v4({10, 0, 0, 1})});
   EXPECT_EQ(account->tunnels, 0u);
   EXPECT_EQ(account->held.taken(), 0u);
 }

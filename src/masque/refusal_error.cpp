@@ -2,7 +2,10 @@
 
 #include "masque/proxy_status.h"
 
+#include <algorithm>
 #include <array>
+#include <cctype>
+#include <string>
 #include <utility>
 
 #include <fmt/format.h>
@@ -43,9 +46,22 @@ ErrorKind kind_of(unsigned status, std::string_view error) {
   }
 }
 
+/// 401 and 407: what the user has to do about the token.
+std::string what_is_wanted(const http::Response& response, const http::Fields& request) {
+  const auto challenge =
+      response.fields.joined(response.status == 407 ? "proxy-authenticate" : "www-authenticate");
+  std::string schemes = challenge.value_or("bearer");
+  std::ranges::transform(schemes, schemes.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (schemes.find("bearer") == std::string::npos)
+    return "it asks for credentials of another kind than the bearer token that --token-file gives";
+  if (request.contains("authorization") || request.contains("proxy-authorization"))
+    return "it does not accept the token of --token-file";
+  return "it asks for a bearer token; give it with --token-file FILE";
+}
+
 }  // namespace
 
-Error refusal_error(const Target& target, const http::Response& response) {
+Error refusal_error(const Target& target, const http::Response& response, const http::Fields& request) {
   const std::string where = target.to_string();
   if (response.status / 100 == 3)
     return {ErrorKind::http,
@@ -56,6 +72,11 @@ Error refusal_error(const Target& target, const http::Response& response) {
   std::optional<ProxyStatus> told;
   if (const auto field = response.fields.joined("proxy-status")) told = parse_proxy_status(*field);
   std::string why = std::to_string(response.status);
+  if (response.status == 401 || response.status == 407) {
+    why += ", " + what_is_wanted(response, request);
+    return {ErrorKind::denied, fmt::format("the hop refused the tunnel to {}: {}", where, why),
+            response.status};
+  }
   if (told && !told->error.empty()) why += ", " + told->error;
   if (told && !told->details.empty()) why += " (" + told->details + ")";
   return {kind_of(response.status, told ? told->error : std::string_view{}),

@@ -8,7 +8,8 @@
 
 namespace sallyport::masque {
 
-/// For a response that is not 2xx. The Error's kind says what would help, its code is the status.
-Error refusal_error(const Target& target, const http::Response& response);
+/// For a response that is not 2xx. The Error's kind says what would help, its code is the status. `request`:
+/// the fields that the hop was asked with.
+Error refusal_error(const Target& target, const http::Response& response, const http::Fields& request);
 
 }  // namespace sallyport::masque

@@ -11,8 +11,9 @@ constexpr Duration linger_most = 30s;
 
 }  // namespace
 
-TcpFlow::TcpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& client)
-    : Flow(context, exchange, client, false), linger_(context.timers, [this](Time now) { on_linger(now); }) {}
+TcpFlow::TcpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& client, Identity identity)
+    : Flow(context, exchange, client, std::move(identity), false),
+      linger_(context.timers, [this](Time now) { on_linger(now); }) {}
 
 TcpFlow::~TcpFlow() {
   if (stream_ != nullptr) stream_->set_receiver(nullptr);
@@ -50,7 +51,7 @@ void TcpFlow::on_body(http::Exchange& exchange, Bytes body) {
     early_.push_back(Chunk::copy_of(body));
     return;
   }
-  context_.counters.bytes_up += body.size();
+  client().bytes_up += body.size();
   stream_->write(body);
   give_credit();
   touch();
@@ -72,7 +73,7 @@ void TcpFlow::on_end(http::Exchange&) {
 
 void TcpFlow::on_bytes(Bytes bytes) {
   if (failed_ || exchange() == nullptr) return;
-  context_.counters.bytes_down += bytes.size();
+  client().bytes_down_tcp += bytes.size();
   exchange()->write(bytes);
   if (exchange()->room() == 0) stream_->set_reading(false);
   touch();
@@ -86,18 +87,19 @@ void TcpFlow::on_end() {
   if (!failed_ && exchange() != nullptr) exchange()->finish();
 }
 
-void TcpFlow::on_stream_error(const Error&) {
+void TcpFlow::on_stream_error(const Error& why) {
   // A stream is not destroyed from inside its call.
   if (std::exchange(failed_, true)) return;
   if (exchange() == nullptr) return linger_.arm(context_.timers.now());
   ++context_.counters.failed;
-  exchange()->reset(http::ResetCode::connect_error);
+  exchange()->reset(http::ResetCode::connect_error,
+                    {why.kind, "the target's side of the tunnel: " + why.message});
 }
 
 void TcpFlow::on_idle() {
   if (std::exchange(failed_, true)) return;
   stream_->close();
-  exchange()->reset(http::ResetCode::cancelled);
+  exchange()->reset(http::ResetCode::cancelled, {ErrorKind::timeout, "the tunnel was idle for too long"});
 }
 
 bool TcpFlow::lingers(const Error* why) {

@@ -14,7 +14,7 @@ namespace sallyport::masque {
 
 class TcpFlow final : public Flow, net::ByteStreamReceiver {
  public:
-  TcpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& client);
+  TcpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& client, Identity identity);
   ~TcpFlow() override;
 
  private:

@@ -72,7 +72,7 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
       accepted_ = true;
       return;
     }
-    const Error why = refusal_error(target_, head);
+    const Error why = refusal_error(target_, head, exchange.request().fields);
     exchange.reset(http::ResetCode::cancelled, why);
     fail(why);
   }

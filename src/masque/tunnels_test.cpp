@@ -43,7 +43,7 @@ class Reader final : public net::ByteStreamReceiver {
 /// memory.
 class TunnelsTest : public testing::TestWithParam<http::Version> {
  protected:
-  TunnelsTest() {
+  explicit TunnelsTest(ProxyOptions options = {}) : proxy(timers, outbound, std::move(options)) {
     if (GetParam() == http::Version::http3) {
       quic::ServerOptions server_options;
       server_options.credentials = quic::test::Pair::credentials();
@@ -75,9 +75,9 @@ class TunnelsTest : public testing::TestWithParam<http::Version> {
   }
   /// Long enough for everything that was begun to come to rest.
   void settle(Duration span = 2s) { simulation.run_for(span); }
-  std::unique_ptr<UdpTunnel> open_udp(std::string_view host) {
+  std::unique_ptr<UdpTunnel> open_udp(std::string_view host, const http::Fields& fields = {}) {
     auto tunnel = std::make_unique<UdpTunnel>(*client, ProxyTemplate::parse("https://proxy.example").value(),
-                                              Target{std::string(host), 443}, http::Fields{},
+                                              Target{std::string(host), 443}, fields,
                                               TunnelEvents{[this](const std::string& hop) { next_hop = hop; },
                                                            [this](const Error& why) { closed = why; }});
     tunnel->set_receiver(&inner);
@@ -96,7 +96,7 @@ class TunnelsTest : public testing::TestWithParam<http::Version> {
   quic::test::LinkPair beyond{simulation, "192.0.2.3:1000",
                               "192.0.2.4:443"};  ///< from the proxy to the target
   OutboundForTest outbound{timers};
-  Proxy proxy{timers, outbound, {}};
+  Proxy proxy;
   http::Limits limits;
   ClosedSink sink;
   std::unique_ptr<quic::Endpoint> endpoint;
@@ -139,6 +139,56 @@ TEST_P(TunnelsTest, DatagramsWaitForAsLongAsTheNameIsAskedFor) {  // RFC 9298 §
   ASSERT_EQ(path().runs.size(), 1u);
   EXPECT_EQ(path().runs[0].bytes, "firstagain");
   EXPECT_EQ(proxy.counters().dropped_early, 0u);
+}
+
+/// A proxy that wants a token: it is asked for, taken and refused alike in all versions.
+class TokensTest : public TunnelsTest {
+ protected:
+  TokensTest() : TunnelsTest({.tokens = TokenTable::parse("alice token-of-alice-01", "tokens").value()}) {
+    outbound.names["a.example"] = {"8.8.8.8"};
+  }
+  std::unique_ptr<net::ByteStream> open_tcp(const http::Fields& fields) {
+    auto stream =
+        open_tcp_tunnel(*client, {"a.example", 443}, fields, [this](const Error& why) { closed = why; });
+    stream->set_receiver(&reader);
+    return stream;
+  }
+};
+
+TEST_P(TokensTest, WithoutOneNothingIsOpenedOrAskedFor) {
+  auto tunnel = open_udp("a.example");
+  settle();
+  ASSERT_TRUE(closed);
+  EXPECT_EQ(closed->code, 401u);
+  EXPECT_NE(closed->message.find("401, it asks for a bearer token; give it with --token-file FILE"),
+            std::string::npos);
+  EXPECT_TRUE(outbound.askers.empty());
+  EXPECT_TRUE(outbound.opened_udp.empty());
+}
+
+TEST_P(TokensTest, ConnectWithoutOneToo) {
+  auto stream = open_tcp({});
+  settle();
+  ASSERT_TRUE(closed);
+  EXPECT_EQ(closed->code, 407u);
+  EXPECT_NE(closed->message.find("407, it asks for a bearer token"), std::string::npos);
+  EXPECT_TRUE(outbound.askers.empty());
+  EXPECT_TRUE(outbound.tcp_targets.empty());
+}
+
+TEST_P(TokensTest, AGoodOneOpensATunnel) {
+  auto tunnel = open_udp("a.example", {{"authorization", "Bearer token-of-alice-01"}});
+  settle();
+  EXPECT_TRUE(next_hop) << (closed ? closed->message : "");
+  tunnel.reset();
+}
+
+TEST_P(TokensTest, AGoodOneOpensAConnectionInEitherField) {
+  auto stream = open_tcp({{"proxy-authorization", "Bearer token-of-alice-01"}});
+  settle();
+  EXPECT_FALSE(closed) << closed->message;
+  EXPECT_EQ(outbound.tcp_targets.size(), 1u);
+  EXPECT_EQ(proxy.counters().identities.at("alice").open, 1u);
 }
 
 /// Over HTTP/1.1 a tunnel has its connection for itself.
@@ -337,13 +387,14 @@ INSTANTIATE_TEST_SUITE_P(Versions, SharedConnectionTest,
                          testing::Values(http::Version::http2, http::Version::http3), [](const auto& tested) {
                            return tested.param == http::Version::http2 ? "http2" : "http3";
                          });
-INSTANTIATE_TEST_SUITE_P(Versions, TunnelsTest,
-                         testing::Values(http::Version::http1_1, http::Version::http2, http::Version::http3),
-                         [](const auto& tested) {
-                           return tested.param == http::Version::http1_1 ? "http1"
-                                  : tested.param == http::Version::http2 ? "http2"
-                                                                         : "http3";
-                         });
+const auto all_versions = testing::Values(http::Version::http1_1, http::Version::http2, http::Version::http3);
+const auto version_name = [](const auto& tested) {
+  return tested.param == http::Version::http1_1 ? "http1"
+         : tested.param == http::Version::http2 ? "http2"
+                                                : "http3";
+};
+INSTANTIATE_TEST_SUITE_P(Versions, TunnelsTest, all_versions, version_name);
+INSTANTIATE_TEST_SUITE_P(Versions, TokensTest, all_versions, version_name);
 
 }  // namespace
 }  // namespace sallyport::masque

@@ -17,8 +17,9 @@ constexpr std::size_t max_large_buffers = 16;
 
 }  // namespace
 
-UdpFlow::UdpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& client)
-    : Flow(context, exchange, client, true), sender_(context.downlink, client.account->held) {
+UdpFlow::UdpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& client, Identity identity)
+    : Flow(context, exchange, client, std::move(identity), true),
+      sender_(client.downlink, client.account->held) {
   exchange.use_capsules();
 }
 
@@ -96,7 +97,7 @@ std::vector<Chunk> UdpFlow::take_early() {
 
 void UdpFlow::send_up(Bytes payload) {
   ++context_.counters.datagrams_up;
-  context_.counters.bytes_up += payload.size();
+  client().bytes_up += payload.size();
   context_.uplink.add(lane_, *path_, payload);
 }
 
@@ -115,13 +116,14 @@ void UdpFlow::on_datagrams_writable(http::Exchange& exchange) {
   if (sender_.resume(exchange)) path_->set_reading(true);
 }
 
-void UdpFlow::on_path_closed(const Error&) {
+void UdpFlow::on_path_closed(const Error& why) {
   // ICMP said that the target is not there: the tunnel is of no more use (RFC 9298 §3.1). A path is not
   // destroyed from inside its call.
   if (std::exchange(done_, true)) return;
   ++context_.counters.failed;
   sender_.release();
-  exchange()->reset(http::ResetCode::connect_error);
+  exchange()->reset(http::ResetCode::connect_error,
+                    {why.kind, "the target's side of the tunnel: " + why.message});
 }
 
 void UdpFlow::on_body(http::Exchange& exchange, Bytes body) {

@@ -11,7 +11,7 @@ namespace sallyport::masque {
 
 class UdpFlow final : public Flow, net::DatagramReceiver {
  public:
-  UdpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& client);
+  UdpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& client, Identity identity);
   ~UdpFlow() override;
 
  private:

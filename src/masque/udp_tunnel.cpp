@@ -94,7 +94,7 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
   void on_response(http::Exchange& from, const http::Response& head) override {
     if (ended) return;
     if (head.status / 100 != 2)
-      return break_off(from, http::ResetCode::cancelled, refusal_error(target, head));
+      return break_off(from, http::ResetCode::cancelled, refusal_error(target, head, from.request().fields));
     // RFC 9297 §3.2: statuses and fields that do not go with capsules. What answers so is not a CONNECT-UDP
     // proxy (bad input 32).
     if (const auto field = field_against_capsules(head.fields))

@@ -172,6 +172,22 @@ TEST_F(UdpTunnelTest, KindsOfRefusal) {
   }
 }
 
+TEST_F(UdpTunnelTest, AHopThatAsksForATokenIsExplained) {
+  const auto told = [&](unsigned status, const http::Fields& fields) {
+    open();
+    closed.clear();
+    answer(status, fields);
+    return closed.empty() ? std::string() : closed[0].message;
+  };
+  // open() shows a token.
+  EXPECT_NE(told(401, {{"www-authenticate", "Bearer realm=\"x\", error=\"invalid_token\""}})
+                .find("401, it does not accept the token of --token-file"),
+            std::string::npos);
+  EXPECT_NE(told(407, {{"proxy-authenticate", "Basic realm=\"x\""}}).find("credentials of another kind"),
+            std::string::npos);
+  EXPECT_NE(told(407, {}).find("407, it does not accept the token"), std::string::npos);
+}
+
 TEST_F(UdpTunnelTest, AProxyThatLiesEndsWithOneError) {  // bad input 32
   for (const auto& [status, field] :
        {std::pair{200u, "content-type"}, {200u, "transfer-encoding"}, {204u, "x"}, {206u, "x"}}) {

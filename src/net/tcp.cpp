@@ -5,6 +5,7 @@
 #include "net/fd_watch.h"
 #include "net/socket_calls.h"
 #include "net/tcp_stream.h"
+#include "net/unix_socket.h"
 
 #include <cerrno>
 #include <string>
@@ -26,10 +27,11 @@ bool is_shortage(int error) {
 
 class Listener final : public TcpListener, private FdWatcher {
  public:
-  Listener(EventLoop& loop, const TcpOptions& options, Accepted accepted)
+  Listener(EventLoop& loop, const TcpOptions& options, Accepted accepted, UnixSocketName name = {})
       : loop_(loop),
         options_(options),
         accepted_(std::move(accepted)),
+        name_(std::move(name)),
         resume_(loop.timers(), [this](Time) { watch_.want_readable(true); }) {}
 
   Result<> open(UniqueFd fd) {
@@ -92,6 +94,7 @@ class Listener final : public TcpListener, private FdWatcher {
   EventLoop& loop_;
   const TcpOptions options_;
   Accepted accepted_;
+  UnixSocketName name_;
   FdWatch watch_;
   SocketAddress local_;
   Timer resume_;
@@ -188,6 +191,18 @@ Result<std::unique_ptr<TcpListener>> TcpListener::listen(EventLoop& loop, const 
   if (!fd) return std::unexpected(std::move(fd.error()));
   auto listener = std::make_unique<Listener>(loop, options, std::move(accepted));
   if (Result<> opened = listener->open(std::move(*fd)); !opened)
+    return std::unexpected(std::move(opened.error()));
+  return listener;
+}
+
+Result<std::unique_ptr<TcpListener>> TcpListener::listen_unix(EventLoop& loop, const std::string& path,
+                                                              const TcpOptions& options, Accepted accepted) {
+  auto listening = listen_on_unix_socket(path);
+  if (!listening) return std::unexpected(std::move(listening.error()));
+  TcpOptions plain = options;
+  plain.no_delay = false;
+  auto listener = std::make_unique<Listener>(loop, plain, std::move(accepted), std::move(listening->name));
+  if (Result<> opened = listener->open(std::move(listening->fd)); !opened)
     return std::unexpected(std::move(opened.error()));
   return listener;
 }

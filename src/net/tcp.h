@@ -1,4 +1,5 @@
-// TCP: a listener that hands out connections, and a connected ByteStream.
+// TCP: a listener that hands out connections, and a connected ByteStream. Also the same over a Unix socket,
+// for the operator.
 #pragma once
 
 #include "base/result.h"
@@ -8,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 
 namespace sallyport::net {
 
@@ -33,6 +35,9 @@ class TcpListener {
   /// Out of descriptors: pauses for a moment, keeps listening, and says so once in the log.
   static Result<std::unique_ptr<TcpListener>> listen(EventLoop& loop, const SocketAddress& local,
                                                      const TcpOptions& options, Accepted accepted);
+  /// The same on a Unix socket at `path`, as listen_on_unix_socket() says. Its addresses are the default one.
+  static Result<std::unique_ptr<TcpListener>> listen_unix(EventLoop& loop, const std::string& path,
+                                                          const TcpOptions& options, Accepted accepted);
   virtual ~TcpListener() = default;
   virtual SocketAddress local() const = 0;
   virtual void close() = 0;

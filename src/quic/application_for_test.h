@@ -147,7 +147,7 @@ struct Pair {
     static const auto shared = [] {
       std::vector<tls::KeyPair> pairs;
       pairs.push_back(*tls::make_self_signed({"server.test"}));
-      return *tls::ServerCredentials::make(std::move(pairs));
+      return *tls::ServerCredentials::make(pairs);
     }();
     return shared;
   }

@@ -100,7 +100,7 @@ Result<> Impl::start_client(std::uint32_t version) {
   fill(settings, parameters, probes);
   settings.original_version = client->original_version;
   Bytes token = client->token;
-  if (take_version(token) == version && !token.empty()) {
+  if (take_version(token) == version && !token.empty() && token.size() <= longest_address_token) {
     settings.token = token.data();
     settings.tokenlen = token.size();
     settings.token_type = NGTCP2_TOKEN_TYPE_NEW_TOKEN;

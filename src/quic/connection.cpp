@@ -18,7 +18,7 @@ Impl::Impl(const Environment& environment, net::DatagramPath& below, std::shared
       is_server(server),
       path(&below),
       mtu(config->max_udp_payload, config->path_mtu_discovery),
-      tap(mtu),
+      tap(mtu, server),
       queue(config->datagram_queue_bytes),
       timer(environment.timers, [this](Time at) { on_timer(at); }),
       flush_work(environment.timers, [this](Time at) { flush(at); }),
@@ -60,6 +60,15 @@ bool Connection::can_send_early() const {
 }
 const std::string& Connection::alpn() const {
   return impl_->session_info.alpn;
+}
+const std::string& Connection::cipher() const {
+  return impl_->session_info.cipher;
+}
+Bytes Connection::original_destination_id() const {
+  return id_bytes(impl_->first_destination);
+}
+bool Connection::is_address_validated() const {
+  return impl_->handshake_completed || (impl_->is_server && impl_->retried);
 }
 const std::string& Connection::server_name() const {
   return impl_->client ? impl_->client->options.host : impl_->session_info.server_name;

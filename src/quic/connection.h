@@ -76,6 +76,11 @@ class Connection final : public net::DatagramReceiver {
   bool can_send_early() const;
   const std::string& alpn() const;
   const std::string& server_name() const;
+  const std::string& cipher() const;  ///< the IANA name of the cipher suite; empty before the handshake's end
+  /// Of the client's first Initial: what the connection's qlog file is named by.
+  Bytes original_destination_id() const;
+  /// Whether the peer showed that it is at path().remote: by a handshake or by a Retry token.
+  bool is_address_validated() const;
   net::NetPath path() const;
   Stats stats() const;
   trace::Recorder* recorder() const;

@@ -38,7 +38,7 @@ int on_handshake_completed(ngtcp2_conn* conn, void* user_data) {
           impl.keeper->make_address_token(to_net_path(*ngtcp2_conn_get_path(conn)), impl.version(), impl.now);
       if (!token.empty()) ngtcp2_conn_submit_new_token(conn, token.data(), token.size());
     }
-    impl.keeper->on_handshake_end(true);
+    impl.keeper->on_handshake_end(*impl.member, true);
     return 0;
   }
   if (impl.early_data) {
@@ -59,8 +59,13 @@ int on_handshake_confirmed(ngtcp2_conn*, void* user_data) {
 
 int on_crypto_data(ngtcp2_conn* conn, ngtcp2_encryption_level level, std::uint64_t offset,
                    const std::uint8_t* data, std::size_t size, void* user_data) {
-  if (impl_of(user_data).tls != nullptr)
-    return ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, size, user_data);
+  if (impl_of(user_data).tls != nullptr) {
+    const int error = ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, size, user_data);
+    // So GnuTLS calls a message at an encryption level that is over. There are no records here.
+    if (error != 0 && ngtcp2_conn_get_tls_alert(conn) == GNUTLS_A_BAD_RECORD_MAC)
+      ngtcp2_conn_set_tls_alert(conn, GNUTLS_A_UNEXPECTED_MESSAGE);
+    return error;
+  }
   // Nothing that a client may still say: KeyUpdate is forbidden (RFC 9001 §6), and no certificate was asked
   // for.
   ngtcp2_conn_set_tls_alert(conn, GNUTLS_A_UNEXPECTED_MESSAGE);
@@ -183,8 +188,15 @@ int on_retry(ngtcp2_conn* conn, const ngtcp2_pkt_hd* header, void* user_data) {
   return ngtcp2_crypto_recv_retry_cb(conn, header, user_data);
 }
 
+int on_peer_id_status(ngtcp2_conn*, ngtcp2_connection_id_status_type type, std::uint64_t, const ngtcp2_cid*,
+                      const std::uint8_t*, void* user_data) {
+  if (type == NGTCP2_CONNECTION_ID_STATUS_TYPE_ACTIVATE) impl_of(user_data).tap.guard().on_handshake_left();
+  return 0;
+}
+
 int on_new_token(ngtcp2_conn*, const std::uint8_t* token, std::size_t size, void* user_data) {
   Impl& impl = impl_of(user_data);
+  if (size > longest_address_token) return 0;
   impl.store_token({token, size});
   return 0;
 }
@@ -229,6 +241,7 @@ void Impl::fill(ngtcp2_callbacks& callbacks) const {
     callbacks.recv_version_negotiation = on_version_negotiation;
     callbacks.recv_new_token = on_new_token;
     callbacks.recv_stateless_reset = on_stateless_reset;
+    callbacks.dcid_status = on_peer_id_status;
     callbacks.tls_early_data_rejected = on_early_data_rejected;
   }
 }

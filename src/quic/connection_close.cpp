@@ -1,5 +1,6 @@
 // How a connection ends (RFC 9000 §10): decided anywhere, carried out at the end of the turn, when ngtcp2 is
 // in no callback.
+#include "base/escape.h"
 #include "quic/connection_impl.h"
 #include "quic/native.h"
 #include "quic/packet_protection.h"
@@ -12,14 +13,6 @@ namespace {
 using Impl = Connection::Impl;
 
 constexpr std::size_t longest_reason = 200;
-
-/// A peer's words for logs and terminals.
-std::string printable(Bytes reason) {
-  std::string text;
-  for (const std::uint8_t byte : reason.first(std::min(reason.size(), longest_reason)))
-    text += byte >= 0x20 && byte < 0x7f ? static_cast<char>(byte) : '?';
-  return text;
-}
 
 }  // namespace
 
@@ -72,7 +65,8 @@ void Impl::end_closed_by_peer() {
   Closed why{.by = Closed::By::peer};
   why.application = native->type == NGTCP2_CCERR_TYPE_APPLICATION;
   why.code = native->error_code;
-  why.reason = printable({native->reason, native->reasonlen});
+  // As it came: who prints it escapes it.
+  why.reason = utf8_front(as_text({native->reason, native->reasonlen}), longest_reason);
   if (tls && why.reason.empty() && why.is_tls_alert())
     why.reason = tls->failure(static_cast<std::uint8_t>(why.code)).message;
   end(std::move(why), false);
@@ -116,10 +110,10 @@ void Impl::carry_out_end(Time at) {
     application->on_closed(*closed);
     return;
   }
-  if (!handshake_completed) keeper->on_handshake_end(false);
+  if (!handshake_completed) keeper->on_handshake_end(*member, false);
   // Closing or draining (RFC 9000 §10.2); after a silent end there is nobody to expect.
   const bool peer_may_send = closed->by == Closed::By::us || closed->by == Closed::By::peer;
-  const Duration keep = peer_may_send ? 3 * Duration(ngtcp2_conn_get_pto(conn.get())) : Duration::zero();
+  const Duration keep = peer_may_send ? 3 * probe_timeout() : Duration::zero();
   if (application != nullptr) application->on_closed(*closed);
   keeper->on_ended(*member, std::move(close_packet), keep);
 }

@@ -7,6 +7,7 @@
 #include "quic/connection.h"
 #include "quic/datagram_queue.h"
 #include "quic/native_connection.h"
+#include "quic/packet_protection.h"
 #include "quic/packet_tap.h"
 #include "quic/path_mtu.h"
 #include "quic/rate_limit.h"
@@ -19,12 +20,15 @@
 #include <vector>
 
 #include <ngtcp2/ngtcp2.h>
-#include <ngtcp2/ngtcp2_crypto.h>
 
 namespace sallyport::quic {
 
 /// "the path carries datagrams of at most N bytes ..."
 std::string path_too_narrow(std::size_t bytes);
+
+/// Longer ones of a server's are not kept: a first packet has room for little more, and where the token does
+/// not fit, ngtcp2 starts the connection anew with its next packet and asserts that it did not before.
+inline constexpr std::size_t longest_address_token = 1000;
 
 /// What only a client has. client.cpp
 struct ClientState {
@@ -56,7 +60,8 @@ struct Connection::Impl final : SendBatch::Sender {
     virtual std::vector<std::uint8_t> make_address_token(const net::NetPath& path, std::uint32_t version,
                                                          Time now) = 0;
     /// Once: the handshake is complete, or the connection ended before.
-    virtual void on_handshake_end(bool completed) = 0;
+    virtual void on_handshake_end(EndpointMember& member, bool completed) = 0;
+    virtual void on_moved(EndpointMember& member) = 0;  ///< `current_path` is another one
     /// The endpoint's path asks to wait; the member is told when it no longer does.
     virtual bool is_blocked() const = 0;
     virtual void wait_for_path(EndpointMember& member) = 0;
@@ -132,6 +137,10 @@ struct Connection::Impl final : SendBatch::Sender {
   void release_tls();
   /// When ngtcp2 or the search for the path's size want to be called.
   Time native_deadline() const;
+  Time idle_deadline() const;
+  /// The probe timeout (RFC 9002 §6.2.1), which a peer can have ngtcp2 reckon without bounds by acknowledging
+  /// packets before they are sent: at most a minute.
+  Duration probe_timeout() const;
   /// When rest() is to be tried if nothing happens from now on.
   Time rest_deadline(Time now) const;
   /// Folds the connection, unless something is soon to be done; it wakes by itself. False: something is due
@@ -177,7 +186,7 @@ struct Connection::Impl final : SendBatch::Sender {
   EndpointMember* member = nullptr;  // what its keeper knows it by
   std::unique_ptr<ClientState> client;
 
-  ngtcp2_crypto_conn_ref conn_ref{};
+  CryptoBinding binding{};
   std::unique_ptr<tls::QuicSession> tls;  // null once release_tls() was called
   NativeConnection conn;                  // after tls: it goes first
   ngtcp2_conn_info info_at_rest{};
@@ -209,6 +218,7 @@ struct Connection::Impl final : SendBatch::Sender {
   std::uint64_t datagrams_dropped_queue = 0, datagrams_dropped_size = 0;
   std::uint64_t ecn_marked = 0, path_changes = 0;
   Time started{}, established{};
+  ngtcp2_cid first_destination{};   // connection ID of the client's first Initial
   std::uint32_t first_version = 0;  // the one the client chose; negotiation may settle on another
   std::uint32_t final_version = 0;  // once the handshake is complete
   bool handshake_completed = false;

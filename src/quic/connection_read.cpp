@@ -13,7 +13,10 @@ using Impl = Connection::Impl;
 int Impl::read(const ngtcp2_path& from, net::Ecn ecn, Bytes datagram) {
   bytes_received += datagram.size();
   const ngtcp2_pkt_info info{static_cast<std::uint8_t>(ecn)};
-  return ngtcp2_conn_read_pkt(conn.get(), &from, &info, datagram.data(), datagram.size(), to_native(now));
+  const int error =
+      ngtcp2_conn_read_pkt(conn.get(), &from, &info, datagram.data(), datagram.size(), to_native(now));
+  if (const auto violation = tap.guard().violation()) end({.by = Closed::By::us, .code = *violation}, true);
+  return error;
 }
 
 void Impl::receive(const net::NetPath& from, const net::DatagramRun& run, Time at) {

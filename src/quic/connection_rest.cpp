@@ -12,6 +12,7 @@ using Impl = Connection::Impl;
 
 /// Folding and unfolding cost some 25 us together, about as much as a packet that comes or goes.
 constexpr Duration rest_after = 1s, shortest_rest = 1s;
+constexpr Duration longest_probe_timeout = 60s;
 
 }  // namespace
 
@@ -20,8 +21,19 @@ void Impl::release_tls() {
   tls.reset();
 }
 
+Duration Impl::probe_timeout() const {
+  return Duration(std::min<ngtcp2_duration>(ngtcp2_conn_get_pto(conn.get()), longest_probe_timeout.count()));
+}
+
 Time Impl::native_deadline() const {
-  return std::min(to_time(ngtcp2_conn_get_expiry(conn.get())), mtu.deadline());
+  return std::min({to_time(ngtcp2_conn_get_expiry(conn.get())), mtu.deadline(), idle_deadline()});
+}
+
+/// As RFC 9000 §10.1 has it, with the longest probe timeout: where ngtcp2 reckons a longer one, its own idle
+/// timeout may never end.
+Time Impl::idle_deadline() const {
+  if (!handshake_completed || config->idle_timeout <= Duration::zero()) return never;
+  return tap.last_opened() + std::max(config->idle_timeout, 3 * longest_probe_timeout);
 }
 
 Time Impl::rest_deadline(Time at) const {

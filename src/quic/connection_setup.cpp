@@ -74,10 +74,11 @@ void Impl::fill(ngtcp2_settings& settings, ngtcp2_transport_params& parameters,
 
 Result<> Impl::begin(std::unique_ptr<tls::QuicSession> session, Bytes original_id, const std::string& title) {
   ngtcp2_conn* const native = conn.get();
+  if (first_destination.datalen == 0) first_destination = to_native_id(original_id);
   tls = std::move(session);
-  conn_ref = {[](ngtcp2_crypto_conn_ref* ref) { return static_cast<Impl*>(ref->user_data)->conn.get(); },
-              this};
-  gnutls_session_set_ptr(tls->native(), &conn_ref);
+  binding = {
+      {[](ngtcp2_crypto_conn_ref* ref) { return static_cast<Impl*>(ref->user_data)->conn.get(); }, this}};
+  gnutls_session_set_ptr(tls->native(), &binding);
   const int configured = is_server ? ngtcp2_crypto_gnutls_configure_server_session(tls->native())
                                    : ngtcp2_crypto_gnutls_configure_client_session(tls->native());
   if (configured != 0) return fail(ErrorKind::tls, "GnuTLS cannot be set up for QUIC");

@@ -74,7 +74,7 @@ void Impl::flush(Time at) {
 void Impl::write_packets(Time at) {
   const TapScope scope(tap);
   SendBatch batch(*this);
-  if (mtu.watching()) mtu.on_turn(at, Duration(ngtcp2_conn_get_pto(conn.get())));
+  if (mtu.watching()) mtu.on_turn(at, probe_timeout());
   // ngtcp2 asks for at most 64 KiB in one go; one call to the kernel takes a little less.
   const std::size_t quantum = std::min(ngtcp2_conn_get_send_quantum(conn.get()), SendBatch::max_run_bytes);
   if (mtu.wants_probe() && !write_probe(batch, at)) return;
@@ -149,8 +149,7 @@ bool Impl::write_probe(SendBatch& batch, Time at) {
     if (written > 0)
       batch.add(static_cast<std::size_t>(written));
     else if (written == 0)
-      mtu.on_probe_not_taken(at, Duration(ngtcp2_conn_get_pto(conn.get())),
-                             ngtcp2_conn_get_cwnd_left(conn.get()) >= room.size());
+      mtu.on_probe_not_taken(at, probe_timeout(), ngtcp2_conn_get_cwnd_left(conn.get()) >= room.size());
   }
   if (written < 0) end_with_native_error(static_cast<int>(written));
   return written >= 0;
@@ -221,12 +220,13 @@ ngtcp2_ssize Impl::write_datagrams(SendBatch& batch, Time at) {
     if (datagram.size() > largest) break;
     // Another of the same kind will only fit behind it if two of them do.
     const bool more = queue.count() > 1 && 2 * datagram.size() < largest;
+    // ngtcp2 1.11 asserts that no piece is empty.
     const ngtcp2_vec piece{const_cast<std::uint8_t*>(datagram.data()), datagram.size()};
     int accepted = 0;
     const ngtcp2_ssize written = ngtcp2_conn_writev_datagram(
         conn.get(), batch.path(), batch.info(), room.data(), room.size(), &accepted,
-        more ? NGTCP2_WRITE_DATAGRAM_FLAG_MORE : NGTCP2_WRITE_DATAGRAM_FLAG_NONE, 0, &piece, 1,
-        to_native(at));
+        more ? NGTCP2_WRITE_DATAGRAM_FLAG_MORE : NGTCP2_WRITE_DATAGRAM_FLAG_NONE, 0, &piece,
+        datagram.empty() ? 0 : 1, to_native(at));
     if (accepted != 0) {
       ++datagrams_sent;
       queue.pop();
@@ -303,7 +303,9 @@ void Impl::on_timer(Time at) {
   const TapScope scope(tap);
   // That is the path which is left; it must not keep back what proves the other one.
   if (client && client->next_path != nullptr) blocked = false;
-  if (const int error = ngtcp2_conn_handle_expiry(conn.get(), to_native(at)); error != 0)
+  if (at >= idle_deadline())
+    end({.by = Closed::By::idle_timeout}, false);
+  else if (const int error = ngtcp2_conn_handle_expiry(conn.get(), to_native(at)); error != 0)
     end_with_native_error(error);
   flush_work.request();
 }
@@ -338,6 +340,7 @@ void Impl::change_path(Time at) {
     use(*std::exchange(client->next_path, nullptr));
   mtu.restart(path_limit(), at);
   if (recorder) recorder->path(at, current_path, mtu.proven());
+  if (keeper != nullptr) keeper->on_moved(*member);
 }
 
 }  // namespace sallyport::quic

@@ -182,13 +182,22 @@ WallTime Impl::wall_time(Time now) const {
   return options.wall_clock != nullptr ? options.wall_clock() : WallTime(now.time_since_epoch());
 }
 
-void Impl::on_handshake_end(bool completed) {
+void Impl::on_handshake_end(EndpointMember& member, bool completed) {
   --stats.half_open;
   ++(completed ? stats.handshakes_completed : stats.handshakes_failed);
+  if (completed && options.watcher != nullptr) options.watcher->on_established(*member.connection);
+}
+
+void Impl::on_moved(EndpointMember& member) {
+  if (options.watcher != nullptr) options.watcher->on_moved(*member.connection);
 }
 
 void Impl::on_ended(EndpointMember& member, std::vector<std::uint8_t> close_packet, Duration keep) {
   --stats.connections;
+  if (options.watcher != nullptr) {
+    const Connection::Impl& ending = *member.connection->impl_;
+    options.watcher->on_ended(*member.connection, *ending.closed, ending.handshake_completed);
+  }
   std::erase(waiting, &member);
   ngtcp2_conn* native = member.connection->impl_->conn.get();
   std::vector<ngtcp2_cid> own(ngtcp2_conn_get_scid(native, nullptr));

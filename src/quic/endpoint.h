@@ -15,6 +15,21 @@ namespace sallyport::quic {
 
 enum class RetryPolicy : std::uint8_t { under_load, always, never };
 
+/// Who watches the life of an endpoint's connections, for a log. May ask a connection, and change nothing.
+class ConnectionWatcher {
+ public:
+  virtual void on_accepted(const Connection& connection) = 0;
+  /// The handshake is complete.
+  virtual void on_established(const Connection& connection) = 0;
+  /// path() is another one, and validated.
+  virtual void on_moved(const Connection& connection) = 0;
+  /// Once for each that was accepted. `established`: on_established() came before.
+  virtual void on_ended(const Connection& connection, const Closed& why, bool established) = 0;
+
+ protected:
+  ~ConnectionWatcher() = default;
+};
+
 struct ServerOptions {
   Config config;
   std::shared_ptr<const tls::ServerCredentials> credentials;
@@ -27,6 +42,7 @@ struct ServerOptions {
   std::size_t max_half_open = 4096;  ///< more Initials than this are dropped
   std::size_t max_connections = 200'000;
   bool early_data = true;
+  ConnectionWatcher* watcher = nullptr;  ///< not owned, outlives the endpoint; null: nobody
   /// The 0-RTT data seen before, shared by the workers of a process; null: this endpoint keeps its own.
   std::shared_ptr<tls::ReplayRecord> replay_record;
   /// Likewise the address tokens used before.

@@ -66,7 +66,8 @@ struct Endpoint::Impl final : Connection::Impl::Keeper {
   void remove_id(const ngtcp2_cid& id) override;
   std::vector<std::uint8_t> make_address_token(const net::NetPath& path, std::uint32_t version,
                                                Time now) override;
-  void on_handshake_end(bool completed) override;
+  void on_handshake_end(EndpointMember& member, bool completed) override;
+  void on_moved(EndpointMember& member) override;
   bool is_blocked() const override { return !waiting.empty(); }
   void wait_for_path(EndpointMember& member) override { waiting.push_back(&member); }
   void on_ended(EndpointMember& member, std::vector<std::uint8_t> close_packet, Duration keep) override;

@@ -132,6 +132,7 @@ void Impl::accept_connection(const ngtcp2_pkt_hd& initial, const ngtcp2_cid& ori
   ++stats.accepted;
   ++stats.connections;
   ++stats.half_open;
+  if (options.watcher != nullptr) options.watcher->on_accepted(*kept.connection);
   if (connection.receive_first(from, datagram, ecn, now)) return;
   // ngtcp2 asks for Retry where it cannot tell what it would be getting into.
   reply_retry(from, initial, now);

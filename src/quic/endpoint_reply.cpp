@@ -41,7 +41,10 @@ void Impl::reply_version_negotiation(const net::NetPath& to, const ngtcp2_versio
 }
 
 void Impl::reply_retry(const net::NetPath& to, const ngtcp2_pkt_hd& initial, Time now) {
-  const ngtcp2_cid retry_id = to_native_id(ConnectionIdLayout::make(options.owner, environment.random));
+  ngtcp2_cid retry_id;
+  do {  // RFC 9000 §17.2.5.1: a different one; a client may guess
+    retry_id = to_native_id(ConnectionIdLayout::make(options.owner, environment.random));
+  } while (ngtcp2_cid_eq(&retry_id, &initial.dcid) != 0);
   const auto token = tokens.make_retry(initial.version, to.remote, retry_id, initial.dcid, wall_time(now));
   if (token.empty()) return;
   std::array<std::uint8_t, 256> packet;

@@ -31,6 +31,8 @@ enum FrameType : std::uint8_t {
   retire_connection_id = 0x19,
   path_challenge = 0x1a,
   path_response = 0x1b,
+  connection_close = 0x1c,
+  connection_close_application = 0x1d,
   handshake_done = 0x1e,
   datagram = 0x30,
   datagram_with_length = 0x31,
@@ -102,7 +104,6 @@ bool skip_frame(std::uint8_t type, Bytes& in) {
       skip_padding(in);
       return true;
     case ping:
-    case handshake_done:
       return true;
     case reset_stream:
       return skip_varints(in, 3);
@@ -120,13 +121,11 @@ bool skip_frame(std::uint8_t type, Bytes& in) {
     case data_blocked:
     case streams_blocked_bidi:
     case streams_blocked_uni:
-    case retire_connection_id:
       return skip_varints(in, 1);
-    case new_connection_id: {
-      if (!skip_varints(in, 2) || in.empty()) return false;
-      const std::size_t id_length = in[0];
-      return skip_bytes(in, 1 + id_length + 16);
-    }
+    case connection_close:
+      return skip_varints(in, 2) && skip_with_length(in);
+    case connection_close_application:
+      return skip_varints(in, 1) && skip_with_length(in);
     case path_challenge:
     case path_response:
       return skip_bytes(in, 8);
@@ -137,25 +136,66 @@ bool skip_frame(std::uint8_t type, Bytes& in) {
 
 }  // namespace
 
-bool scan_frames(Bytes frames, AckRanges& ack_out, std::vector<StopSending>& stops) {
-  bool found = false;
+namespace {
+
+bool take_new_id(Bytes& in, NewConnectionId& out) {
+  const auto sequence = take_varint(in);
+  const auto retire_prior_to = take_varint(in);
+  if (!sequence || !retire_prior_to || in.empty()) return false;
+  out = {*sequence, *retire_prior_to};
+  const std::size_t id_length = in[0];
+  return skip_bytes(in, 1 + id_length + 16);
+}
+
+/// One frame of `type`, whose type byte is taken already. False where the rest cannot be read, or is this
+/// frame.
+bool scan_frame(std::uint8_t type, Bytes& in, ScannedFrames& found) {
+  switch (type) {
+    case ack:
+    case ack_ecn: {
+      AckRanges second;  // nobody sends two
+      if (!take_ack(type, in, found.has_ack ? second : found.ack)) return false;
+      found.has_ack = true;
+      return true;
+    }
+    case stop_sending: {
+      const auto id = take_varint(in);
+      const auto code = take_varint(in);
+      if (!id || !code) return false;
+      found.stops.push_back({static_cast<std::int64_t>(*id), *code});
+      return true;
+    }
+    case new_connection_id: {
+      NewConnectionId id;
+      if (!take_new_id(in, id)) return false;
+      found.new_ids.push_back(id);
+      return true;
+    }
+    case retire_connection_id: {
+      const auto sequence = take_varint(in);
+      if (sequence) found.retired_ids.push_back(*sequence);
+      return sequence.has_value();
+    }
+    case handshake_done:
+      found.handshake_done = true;
+      return true;
+    default:
+      return skip_frame(type, in);
+  }
+}
+
+}  // namespace
+
+void scan_frames(Bytes frames, ScannedFrames& found) {
+  found.has_ack = found.handshake_done = false;
+  found.stops.clear();
+  found.new_ids.clear();
+  found.retired_ids.clear();
   while (!frames.empty()) {
     const std::uint8_t type = frames[0];
     frames = frames.subspan(1);
-    if (type == ack || type == ack_ecn) {
-      AckRanges second;  // nobody sends two
-      if (!take_ack(type, frames, found ? second : ack_out)) break;
-      found = true;
-    } else if (type == stop_sending) {
-      const auto id = take_varint(frames);
-      const auto code = take_varint(frames);
-      if (!id || !code) break;
-      stops.push_back({static_cast<std::int64_t>(*id), *code});
-    } else if (!skip_frame(type, frames)) {
-      break;
-    }
+    if (!scan_frame(type, frames, found)) return;
   }
-  return found;
 }
 
 bool is_path_size_probe(Bytes frames) {

@@ -1,6 +1,6 @@
-// Reads just enough of a packet's plain frames (RFC 9000 §19) to find what ngtcp2 does not tell:
-// acknowledgements and STOP_SENDING. ngtcp2 is who validates frames; what is malformed here merely ends the
-// search. Used by PacketTap.
+// Reads just enough of a packet's plain frames (RFC 9000 §19) to find what ngtcp2 does not tell, or must not
+// be shown. ngtcp2 is who validates frames, and it stops at the first malformed one; so does this. Used by
+// PacketTap.
 #pragma once
 
 #include "base/bytes.h"
@@ -36,9 +36,21 @@ struct StopSending {
   std::uint64_t code = 0;
 };
 
-/// Goes through `frames`: the first ACK frame into `ack` (left as it was when there is none), STOP_SENDING
-/// frames to the end of `stops`. True when there was an ACK.
-bool scan_frames(Bytes frames, AckRanges& ack, std::vector<StopSending>& stops);
+struct NewConnectionId {
+  std::uint64_t sequence = 0, retire_prior_to = 0;
+};
+
+/// What scan_frames() finds in one packet.
+struct ScannedFrames {
+  bool has_ack = false, handshake_done = false;
+  AckRanges ack;  ///< of the first ACK frame; undefined without one
+  std::vector<StopSending> stops;
+  std::vector<NewConnectionId> new_ids;
+  std::vector<std::uint64_t> retired_ids;  ///< sequence numbers in RETIRE_CONNECTION_ID
+};
+
+/// Goes through `frames`; what `found` held before is gone.
+void scan_frames(Bytes frames, ScannedFrames& found);
 
 /// PING, then nothing but PADDING: what ngtcp2 sends to probe the path's size.
 bool is_path_size_probe(Bytes frames);

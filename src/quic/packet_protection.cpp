@@ -69,8 +69,10 @@ int open(std::uint8_t* out, const ngtcp2_crypto_aead* aead, const ngtcp2_crypto_
   if (!authentic(out, *aead, context->native_handle, {sealed, sealed_size}, {nonce, nonce_size},
                  {header, header_size}))
     return NGTCP2_ERR_DECRYPT;
-  if (PacketTap* tap = TapScope::current(); tap != nullptr)
-    tap->on_open({header, header_size}, {out, sealed_size - aead->max_overhead});
+  PacketTap* const tap = TapScope::current();
+  // A packet that does not decrypt is one that ngtcp2 never heard of.
+  if (tap != nullptr && !tap->on_open({header, header_size}, {out, sealed_size - aead->max_overhead}))
+    return NGTCP2_ERR_DECRYPT;
   return 0;
 }
 
@@ -120,14 +122,31 @@ bool install_own_key(ngtcp2_conn* conn, InstallKey& install, Bytes secret) {
   return false;
 }
 
+/// Each key is installed once; a KeyUpdate message is refused before it gets here (tls::QuicSession).
+bool first_of_its_kind(CryptoBinding& binding, ngtcp2_encryption_level level, bool receiving) {
+  const auto bit = static_cast<std::uint8_t>(1u << (2 * static_cast<unsigned>(level) + (receiving ? 1 : 0)));
+  if ((binding.installed_keys & bit) != 0) return false;
+  binding.installed_keys |= bit;
+  return true;
+}
+
 int on_secrets(gnutls_session_t session, gnutls_record_encryption_level_t record_level, const void* receiving,
                const void* sending, std::size_t size) {
-  const auto* ref = static_cast<ngtcp2_crypto_conn_ref*>(gnutls_session_get_ptr(session));
-  ngtcp2_conn* const conn = ref->get_conn(const_cast<ngtcp2_crypto_conn_ref*>(ref));
+  auto& binding = *static_cast<CryptoBinding*>(gnutls_session_get_ptr(session));
+  ngtcp2_conn* const conn = binding.get_conn(&binding);
   const ngtcp2_encryption_level level =
       ngtcp2_crypto_gnutls_from_gnutls_record_encryption_level(record_level);
   const auto* rx = static_cast<const std::uint8_t*>(receiving);
   const auto* tx = static_cast<const std::uint8_t*>(sending);
+  // A client's come in its ClientHello, before any secret; a server's in EncryptedExtensions, which Handshake
+  // keys protect.
+  if ((ngtcp2_conn_is_server(conn) != 0 || level == NGTCP2_ENCRYPTION_LEVEL_1RTT) &&
+      ngtcp2_conn_get_remote_transport_params(conn) == nullptr)
+    return GNUTLS_E_MISSING_EXTENSION;
+  if ((rx != nullptr && !first_of_its_kind(binding, level, true)) ||
+      (tx != nullptr && !first_of_its_kind(binding, level, false)))
+    // GnuTLS tells those of 0-RTT again with the ClientHello that answers a HelloRetryRequest.
+    return level == NGTCP2_ENCRYPTION_LEVEL_0RTT ? 0 : GNUTLS_E_UNEXPECTED_PACKET;
   // The cipher of the connection is known since the secrets of its handshake came.
   if (level == NGTCP2_ENCRYPTION_LEVEL_1RTT && is_ours(conn)) {
     if (rx != nullptr && !install_own_key(conn, ngtcp2_conn_install_rx_key, {rx, size})) return -1;

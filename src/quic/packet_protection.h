@@ -5,17 +5,28 @@
 
 #include "quic/packet_tap.h"
 
+#include <cstdint>
 #include <utility>
 
 #include <ngtcp2/ngtcp2.h>
+#include <ngtcp2/ngtcp2_crypto.h>
 
 struct gnutls_session_int;
 
 namespace sallyport::quic {
 
 void install_packet_protection(ngtcp2_callbacks& callbacks);
+
+/// What a GnuTLS session's pointer (gnutls_session_set_ptr) refers to: the way to its connection, and which
+/// packet protection keys it was given. Owned by the connection; a new one for each TLS session.
+struct CryptoBinding : ngtcp2_crypto_conn_ref {
+  std::uint8_t installed_keys = 0;  ///< for packet_protection.cpp
+};
+
 /// Has the session's traffic secrets become ngtcp2's keys. After ngtcp2_crypto_gnutls_configure_*_session,
-/// whose way of doing it is replaced; the session's pointer is a ngtcp2_crypto_conn_ref.
+/// whose way of doing it is replaced; the session's pointer is a CryptoBinding. A handshake without the
+/// peer's transport parameters fails there with the alert missing_extension (RFC 9001 §8.2): ngtcp2 asserts
+/// that they are known before it sends a 1-RTT packet. So does one that would install a key twice.
 void install_secrets_hook(gnutls_session_int* session);
 
 /// While it lives, packets sealed and opened on this thread belong to `tap`. They nest, as connections do.

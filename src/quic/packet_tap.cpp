@@ -12,6 +12,9 @@ namespace {
 
 constexpr std::uint8_t key_phase_bit = 0x04, number_size_bits = 0x03;
 
+/// Used for one packet at a time.
+thread_local ScannedFrames scanned;
+
 std::uint32_t version_of(Bytes header) {
   return std::uint32_t{header[1]} << 24 | std::uint32_t{header[2]} << 16 | std::uint32_t{header[3]} << 8 |
          header[4];
@@ -46,30 +49,40 @@ void PacketTap::on_seal(Bytes header, Bytes frames) {
     mtu_.on_sent(number, header.size() + frames.size() + aead_tag_size, frames, now_);
     if (type == trace::PacketType::one_rtt && ((header[0] & key_phase_bit) != 0) != key_phase_)
       on_key_phase(!key_phase_);
+    if (guard_.follows_retirements()) {
+      scan_frames(frames, scanned);
+      guard_.on_sent(number, scanned);
+    }
+  } else if (space == handshake_space) {
+    guard_.on_handshake_packet_sent();
   }
   if (recorder_ != nullptr) record(trace::Direction::sent, type, number, header, frames);
 }
 
-void PacketTap::on_open(Bytes header, Bytes frames) {
+bool PacketTap::on_open(Bytes header, Bytes frames) {
+  const trace::PacketType type = type_of(header);
+  const Space space = space_of(type);
+  const std::size_t number_size = (header[0] & number_size_bits) + 1;
+  const std::uint64_t number =
+      restore_packet_number(next_received_[space], truncated_packet_number(header, number_size), number_size);
+  if (space == application_space) {
+    scan_frames(frames, scanned);
+    if (!guard_.admits(number, scanned)) return false;
+  }
+  next_received_[space] = std::max(next_received_[space], number + 1);
   ++packets_received_;
   last_opened_ = now_;
-  const trace::PacketType type = type_of(header);
-  if (recorder_ != nullptr) {
-    const Space space = space_of(type);
-    const std::size_t number_size = (header[0] & number_size_bits) + 1;
-    const std::uint64_t number = restore_packet_number(
-        next_received_[space], truncated_packet_number(header, number_size), number_size);
-    next_received_[space] = std::max(next_received_[space], number + 1);
-    record(trace::Direction::received, type, number, header, frames);
-  }
-  if (space_of(type) != application_space) return;
+  if (recorder_ != nullptr) record(trace::Direction::received, type, number, header, frames);
+  if (space != application_space) return true;
   if (type == trace::PacketType::one_rtt && first_one_rtt_ == Time{}) first_one_rtt_ = now_;
-  AckRanges ack;
-  if (!scan_frames(frames, ack, stops_)) return;
-  acks_.on_ack(ack, [this](std::uint64_t lost) {
+  stops_.insert(stops_.end(), scanned.stops.begin(), scanned.stops.end());
+  if (!scanned.has_ack) return true;
+  acks_.on_ack(scanned.ack, [this](std::uint64_t lost) {
     if (recorder_ != nullptr) recorder_->packet_lost(now_, trace::PacketType::one_rtt, lost);
   });
-  mtu_.on_ack(ack, now_);
+  mtu_.on_ack(scanned.ack, now_);
+  guard_.on_ack(scanned.ack);
+  return true;
 }
 
 void PacketTap::record(trace::Direction direction, trace::PacketType type, std::uint64_t number, Bytes header,

@@ -1,11 +1,12 @@
 // PacketTap: sees each packet of one connection just before it is sealed and just after it was opened. From
-// that it counts, finds losses, the path's size and STOP_SENDING, notices key updates, and feeds the
-// connection's recorder.
+// that it counts, finds losses, the path's size and STOP_SENDING, notices key updates, feeds the connection's
+// recorder, and keeps from ngtcp2 what it would not survive.
 #pragma once
 
 #include "base/bytes.h"
 #include "base/time.h"
 #include "quic/ack_watch.h"
+#include "quic/inbound_guard.h"
 #include "quic/path_mtu.h"
 #include "trace/recorder.h"
 
@@ -17,7 +18,7 @@ namespace sallyport::quic {
 
 class PacketTap {
  public:
-  PacketTap(PathMtu& mtu) : mtu_(mtu) {}
+  PacketTap(PathMtu& mtu, bool is_server) : mtu_(mtu), guard_(is_server) {}
 
   /// Null: nobody records.
   void set_recorder(trace::Recorder* recorder) { recorder_ = recorder; }
@@ -28,7 +29,9 @@ class PacketTap {
 
   /// `header` as it is authenticated, without header protection; `frames` in the clear.
   void on_seal(Bytes header, Bytes frames);
-  void on_open(Bytes header, Bytes frames);
+  /// False: ngtcp2 must not see this packet; guard().violation() says whether the connection ends by it.
+  bool on_open(Bytes header, Bytes frames);
+  InboundGuard& guard() { return guard_; }
 
   /// The STOP_SENDING frames received that nobody has taken out yet.
   std::vector<StopSending>& stops() { return stops_; }
@@ -52,6 +55,7 @@ class PacketTap {
   void on_key_phase(bool phase);
 
   PathMtu& mtu_;
+  InboundGuard guard_;
   trace::Recorder* recorder_ = nullptr;
   Time now_{}, first_one_rtt_{}, last_opened_{};
   AckWatch acks_;

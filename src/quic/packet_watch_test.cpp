@@ -33,20 +33,15 @@ AckRanges ranges(std::initializer_list<AckRanges::Range> list) {
   return ack;
 }
 
-struct Scanned {
-  bool found = false;
-  AckRanges ack;
-  std::vector<StopSending> stops;
-};
-Scanned scan(const Octets& frames) {
-  Scanned result;
-  result.found = scan_frames(frames, result.ack, result.stops);
+ScannedFrames scan(const Octets& frames) {
+  ScannedFrames result;
+  scan_frames(frames, result);
   return result;
 }
 
 TEST(FrameReader, ReadsRangesNewestFirst) {
-  const Scanned result = scan(frame({0x02, 100, 7, 2, 10, 3, 4, 0, 0}));
-  ASSERT_TRUE(result.found);
+  const ScannedFrames result = scan(frame({0x02, 100, 7, 2, 10, 3, 4, 0, 0}));
+  ASSERT_TRUE(result.has_ack);
   ASSERT_EQ(result.ack.count, 3u);
   EXPECT_EQ(result.ack.largest(), 100u);
   EXPECT_EQ(result.ack.ranges[0].first, 90u);
@@ -89,16 +84,16 @@ TEST(FrameReader, FindsTheAckBehindAnyOtherFrame) {
                                frame({0x05, 4, 9})}) {
     Octets frames = before;
     test::append(frames, ack);
-    EXPECT_TRUE(scan(frames).found) << int{before[0]};
+    EXPECT_TRUE(scan(frames).has_ack) << int{before[0]};
   }
 }
 
 TEST(FrameReader, StopsAtWhatReachesToTheEnd) {
   Octets frames = frame({0x08, 4});
   test::append(frames, frame({0x02, 5, 0, 0, 5}));
-  EXPECT_FALSE(scan(frames).found);
+  EXPECT_FALSE(scan(frames).has_ack);
   frames[0] = 0x30;
-  EXPECT_FALSE(scan(frames).found);
+  EXPECT_FALSE(scan(frames).has_ack);
 }
 
 TEST(FrameReader, EveryCutIsHarmless) {
@@ -107,24 +102,24 @@ TEST(FrameReader, EveryCutIsHarmless) {
     const Octets cut(frames.begin(), frames.begin() + static_cast<std::ptrdiff_t>(size));
     EXPECT_TRUE(scan(cut).stops.empty());
   }
-  const Scanned whole = scan(frames);
+  const ScannedFrames whole = scan(frames);
   ASSERT_EQ(whole.stops.size(), 1u);
   EXPECT_EQ(whole.stops[0].stream_id, 4);
   EXPECT_EQ(whole.stops[0].code, 99u);
 }
 
 TEST(FrameReader, RefusesRangesBelowZero) {
-  EXPECT_FALSE(scan(frame({0x02, 5, 0, 0, 6})).found);
-  EXPECT_FALSE(scan(frame({0x02, 5, 0, 1, 1, 3, 0})).found);
-  EXPECT_FALSE(scan(frame({0x02, 5, 0, 1, 1, 0, 9})).found);
+  EXPECT_FALSE(scan(frame({0x02, 5, 0, 0, 6})).has_ack);
+  EXPECT_FALSE(scan(frame({0x02, 5, 0, 1, 1, 3, 0})).has_ack);
+  EXPECT_FALSE(scan(frame({0x02, 5, 0, 1, 1, 0, 9})).has_ack);
 }
 
 TEST(FrameReader, KeepsTheNewestOfManyRanges) {
   Octets frames = frame({0x02, 1000, 0, 100, 0});
   for (int i = 0; i < 100; ++i) test::append(frames, frame({0, 0}));
   test::append(frames, frame({0x05, 4, 9}));
-  const Scanned result = scan(frames);
-  ASSERT_TRUE(result.found);
+  const ScannedFrames result = scan(frames);
+  ASSERT_TRUE(result.has_ack);
   EXPECT_TRUE(result.ack.cut);
   EXPECT_EQ(result.ack.count, AckRanges::capacity);
   EXPECT_EQ(result.stops.size(), 1u);

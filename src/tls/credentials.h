@@ -24,7 +24,7 @@ class ServerCredentials {
  public:
   /// The first pair answers clients that send no or an unknown SNI. Several pairs may cover one name with
   /// keys of different algorithms: the first whose key the client can verify is shown.
-  static Result<std::shared_ptr<const ServerCredentials>> make(std::vector<KeyPair> pairs);
+  static Result<std::shared_ptr<const ServerCredentials>> make(const std::vector<KeyPair>& pairs);
   ~ServerCredentials();
   /// Only for sessions of this layer: the choice by SNI looks for its context behind the session's transport
   /// pointer.

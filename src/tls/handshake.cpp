@@ -77,7 +77,7 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
       const int code = gnutls_handshake(channel_->native());
       if (code == 0) return finish(std::nullopt);
       if (gnutls_error_is_fatal(code) != 0) {
-        gnutls_alert_send_appropriate(channel_->native(), code);
+        send_alert(code);
         channel_->flush();
         channel_->transport().finish();
         return finish(explain(code));
@@ -86,6 +86,14 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
       if (!channel_->has_input() || channel_->input_size() == before) break;
     }
     channel_->flush();
+  }
+
+  void send_alert(int code) {
+    // Where GnuTLS says handshake_failure: the server signed in a way that we did not offer (RFC 9155 §4).
+    if (code == GNUTLS_E_UNSUPPORTED_SIGNATURE_ALGORITHM && channel_->server_credentials() == nullptr)
+      gnutls_alert_send(channel_->native(), GNUTLS_AL_FATAL, GNUTLS_A_ILLEGAL_PARAMETER);
+    else
+      gnutls_alert_send_appropriate(channel_->native(), code);
   }
 
   Error explain(int code) const {

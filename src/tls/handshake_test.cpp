@@ -1,6 +1,6 @@
 #include "base/file.h"
 #include "base/folder_for_test.h"
-#include "tls/gnutls_handles.h"
+#include "tls/pairs_for_test.h"
 #include "tls/test_link.h"
 
 #include <ctime>
@@ -13,7 +13,6 @@
 namespace sallyport::tls {
 namespace {
 
-using testing::AllOf;
 using testing::AnyOf;
 using testing::Eq;
 using testing::HasSubstr;
@@ -222,22 +221,6 @@ TEST_F(Verification, NamesTheStoreThatLacksTheSigner) {
     EXPECT_THAT(verdict(pair, *system, "a.test"), HasSubstr("nobody in the system's store"));
   }
   EXPECT_EQ(verdict(pair, trust_anything(), "other.test"), "");
-}
-
-/// A pair whose dates are moved.
-KeyPair dated(const KeyPair& pair, std::time_t from, std::time_t until) {
-  auto chain = parse_certificates(pair.certificate_pem);
-  gnutls_x509_privkey_t raw = nullptr;
-  gnutls_x509_privkey_init(&raw);
-  const X509Key key(raw);
-  const gnutls_datum_t pem = datum_of(pair.key_pem);
-  gnutls_x509_privkey_import(raw, &pem, GNUTLS_X509_FMT_PEM);
-  gnutls_x509_crt_set_activation_time(chain[0].get(), from);
-  gnutls_x509_crt_set_expiration_time(chain[0].get(), until);
-  gnutls_x509_crt_sign2(chain[0].get(), chain[0].get(), raw, GNUTLS_DIG_SHA256, 0);
-  Datum result;
-  gnutls_x509_crt_export2(chain[0].get(), GNUTLS_X509_FMT_PEM, &result.value);
-  return {std::string(result.text()), pair.key_pem};
 }
 
 TEST_F(Verification, TellsTheDates) {

@@ -54,6 +54,8 @@ std::vector<std::string> names_of(gnutls_x509_crt_int* certificate) {
     const int type = gnutls_x509_crt_get_subject_alt_name(certificate, i, buffer.data(), &size, &critical);
     if (type == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE) break;
     has_alternative = true;
+    // Too long a name is no name of ours; what cannot be read at all would be so for every `i`.
+    if (type < 0 && type != GNUTLS_E_SHORT_MEMORY_BUFFER) break;
     const std::string_view text(buffer.data(), std::min(size, buffer.size()));
     if (type == GNUTLS_SAN_DNSNAME) names.push_back(lower_case(text));
     if (type == GNUTLS_SAN_IPADDRESS) {

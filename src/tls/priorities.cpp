@@ -1,5 +1,6 @@
 #include "tls/priorities.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 
@@ -20,6 +21,8 @@ gnutls_priority_t parse(Carrier carrier) {
   text += has_fast_aes() ? ":+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305"
                          : ":+CHACHA20-POLY1305:+AES-128-GCM:+AES-256-GCM";
   text += ":-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:%SERVER_PRECEDENCE";
+  // RFC 9155: TLS 1.2 neither offers nor takes nor makes signatures with SHA-1. GnuTLS has no others with it.
+  text += ":-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1";
   if (carrier == Carrier::quic) text += ":%DISABLE_TLS13_COMPAT_MODE";  // RFC 9001 §8.4
   gnutls_priority_t result = nullptr;
   // Our own constant text: only a GnuTLS that is not the one we were built for can refuse it.
@@ -43,6 +46,13 @@ gnutls_priority_t priorities(Carrier carrier) {
   static const gnutls_priority_t tcp = parse(Carrier::tcp);
   static const gnutls_priority_t quic = parse(Carrier::quic);
   return carrier == Carrier::tcp ? tcp : quic;
+}
+
+bool is_signature_wanted(gnutls_sign_algorithm_t algorithm) {
+  // The same for every carrier.
+  const unsigned* wanted = nullptr;
+  const int count = gnutls_priority_sign_list(priorities(Carrier::tcp), &wanted);
+  return count > 0 && std::find(wanted, wanted + count, static_cast<unsigned>(algorithm)) != wanted + count;
 }
 
 }  // namespace sallyport::tls

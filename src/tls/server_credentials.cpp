@@ -1,5 +1,6 @@
 #include "tls/server_credentials.h"
 
+#include "tls/priorities.h"
 #include "tls/session.h"
 
 #include <array>
@@ -7,11 +8,12 @@
 namespace sallyport::tls {
 namespace {
 
-/// Whether the client said that it can verify a signature made with a key of this sort.
+/// Whether the client said that it can verify a signature that we make with a key of this sort.
 bool client_verifies(gnutls_session_t session, gnutls_pk_algorithm_t algorithm) {
   gnutls_sign_algorithm_t offered = GNUTLS_SIGN_UNKNOWN;
   for (std::size_t i = 0; gnutls_sign_algorithm_get_requested(session, i, &offered) == 0; ++i) {
-    if (gnutls_sign_supports_pk_algorithm(offered, algorithm) != 0) return true;
+    if (is_signature_wanted(offered) && gnutls_sign_supports_pk_algorithm(offered, algorithm) != 0)
+      return true;
   }
   return false;
 }
@@ -83,7 +85,7 @@ ParsedPair& ServerCredentials::Impl::choose(gnutls_session_t session) const {
   return *pairs[named.empty() ? 0 : named.front()];
 }
 
-Result<std::shared_ptr<const ServerCredentials>> ServerCredentials::make(std::vector<KeyPair> pairs) {
+Result<std::shared_ptr<const ServerCredentials>> ServerCredentials::make(const std::vector<KeyPair>& pairs) {
   if (pairs.empty())
     return fail(ErrorKind::usage,
                 "a TLS server needs a certificate (--cert and --key, or --self-signed NAME)");

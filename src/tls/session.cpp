@@ -40,6 +40,7 @@ Result<> Session::init(unsigned flags, Carrier carrier, std::span<const std::str
   gnutls_session_t session = nullptr;
   if (const int code = gnutls_init(&session, flags); code < 0) return cannot_start(code);
   handle_.reset(session);
+  carrier_ = carrier;
   gnutls_transport_set_ptr(session, this);
   if (const int code = gnutls_priority_set(session, priorities(carrier)); code < 0) return cannot_start(code);
 
@@ -57,6 +58,9 @@ Result<> Session::init(unsigned flags, Carrier carrier, std::span<const std::str
     }
   }
   if (key_log_) gnutls_session_set_keylog_function(session, on_key_log);
+  // A session has one such hook.
+  if (carrier == Carrier::quic || on_ticket_)
+    gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_BOTH, on_handshake_message);
   return {};
 }
 
@@ -95,10 +99,6 @@ Result<> Session::init_client(const ClientSetup& setup) {
     }
   }
   gnutls_session_set_verify_function(native(), on_verify);
-  if (on_ticket_) {
-    gnutls_handshake_set_hook_function(native(), GNUTLS_HANDSHAKE_NEW_SESSION_TICKET, GNUTLS_HOOK_BOTH,
-                                       on_new_ticket);
-  }
   return {};
 }
 
@@ -115,6 +115,8 @@ SessionInfo Session::info() const {
   gnutls_datum_t alpn{};
   if (gnutls_alpn_get_selected_protocol(native(), &alpn) == 0) info.alpn = as_text({alpn.data, alpn.size});
   info.server_name = credentials_ ? sni_of(native()) : host_;
+  if (const char* version = gnutls_protocol_get_name(gnutls_protocol_get_version(native())))
+    info.version = version;
   if (const char* cipher = gnutls_ciphersuite_get(native())) info.cipher = cipher;
   info.resumed = gnutls_session_is_resumed(native()) != 0;
   info.early_data_accepted = (gnutls_session_get_flags(native()) & GNUTLS_SFLAGS_EARLY_DATA) != 0;
@@ -139,18 +141,26 @@ int Session::on_verify(gnutls_session_t session) {
   return GNUTLS_E_CERTIFICATE_ERROR;
 }
 
-int Session::on_new_ticket(gnutls_session_t session, unsigned, unsigned when, unsigned,
-                           const gnutls_datum_t* message) {
-  // TLS 1.2 sends its ticket before the handshake is done; its data can be had only then.
-  if (gnutls_protocol_get_version(session) != GNUTLS_TLS1_3) return 0;
+int Session::on_handshake_message(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
+                                  const gnutls_datum_t* message) {
   Session& self = of(session);
+  if (incoming == 0) return 0;
+  // QUIC has a key update of its own (RFC 9001 §6). GnuTLS would derive new secrets.
+  if (type == GNUTLS_HANDSHAKE_KEY_UPDATE && self.carrier_ == Carrier::quic)
+    return GNUTLS_E_UNEXPECTED_PACKET;  // the alert unexpected_message
+  if (type == GNUTLS_HANDSHAKE_NEW_SESSION_TICKET && self.on_ticket_) self.on_new_ticket(when, *message);
+  return 0;
+}
+
+void Session::on_new_ticket(unsigned when, const gnutls_datum_t& message) {
+  // TLS 1.2 sends its ticket before the handshake is done; its data can be had only then.
+  if (gnutls_protocol_get_version(native()) != GNUTLS_TLS1_3) return;
   if (when == GNUTLS_HOOK_PRE) {
     // GnuTLS 3.7 does not tell a ticket for 0-RTT from one without.
-    self.ticket_allows_early_data_ = allows_early_data({message->data, message->size});
-  } else if (auto ticket = make_ticket(session, self.ticket_allows_early_data_); !ticket.empty()) {
-    self.on_ticket_(std::move(ticket));
+    ticket_allows_early_data_ = allows_early_data({message.data, message.size});
+  } else if (auto ticket = make_ticket(native(), ticket_allows_early_data_); !ticket.empty()) {
+    on_ticket_(std::move(ticket));
   }
-  return 0;
 }
 
 void Session::keep_older_session() {

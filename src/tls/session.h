@@ -73,8 +73,9 @@ class Session {
   bool take_ticket(Bytes ticket);
   static int on_key_log(gnutls_session_t session, const char* label, const gnutls_datum_t* secret);
   static int on_verify(gnutls_session_t session);
-  static int on_new_ticket(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
-                           const gnutls_datum_t* message);
+  static int on_handshake_message(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
+                                  const gnutls_datum_t* message);
+  void on_new_ticket(unsigned when, const gnutls_datum_t& message);
 
   SessionHandle handle_;
   std::shared_ptr<const ServerCredentials> credentials_;  // null in a client
@@ -83,6 +84,7 @@ class Session {
   std::function<void(std::vector<std::uint8_t>)> on_ticket_;
   std::shared_ptr<trace::KeyLog> key_log_;
   std::optional<Error> verify_error_;
+  Carrier carrier_ = Carrier::tcp;
   bool offers_ticket_ = false;
   bool ticket_allows_early_data_ = false;  // the one that is being read
 };

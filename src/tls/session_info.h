@@ -9,6 +9,7 @@ namespace sallyport::tls {
 struct SessionInfo {
   std::string alpn;         ///< empty for none
   std::string server_name;  ///< SNI; empty for none
+  std::string version;      ///< "TLS1.3"
   std::string cipher;       ///< the IANA name of the cipher suite
   bool resumed = false;
   bool early_data_accepted = false;  ///< 0-RTT; QUIC only

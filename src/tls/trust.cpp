@@ -2,20 +2,18 @@
 #include "tls/credentials.h"
 #include "tls/gnutls_handles.h"
 #include "tls/names.h"
+#include "tls/validity.h"
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <ctime>
 
 namespace sallyport::tls {
 namespace {
 
 std::string date_of(std::time_t time) {
-  std::tm parts{};
-  std::array<char, 32> text{};
-  gmtime_r(&time, &parts);
-  std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M UTC", &parts);
-  return text.data();
+  return date_text(std::chrono::sys_seconds(std::chrono::seconds(time)));
 }
 
 std::string issuer_of(gnutls_x509_crt_int* certificate) {

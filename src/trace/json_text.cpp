@@ -1,5 +1,7 @@
 #include "trace/json_text.h"
 
+#include "base/escape.h"
+
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -10,37 +12,7 @@ namespace {
 
 constexpr std::string_view digits = "0123456789abcdef";
 
-/// Bytes of the well-formed UTF-8 sequence at the front of `text`, or 0 where there is none.
-std::size_t utf8_sequence(std::string_view text) {
-  const auto at = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-  const std::uint8_t lead = at(0);
-  if (lead < 0x80) return 1;
-  const std::size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < size) return 0;
-  for (std::size_t i = 1; i < size; ++i)
-    if ((at(i) & 0xc0) != 0x80) return 0;
-  // What the lead byte alone does not exclude: overlong forms, surrogates, and beyond U+10FFFF.
-  if (lead == 0xe0 && at(1) < 0xa0) return 0;
-  if (lead == 0xed && at(1) > 0x9f) return 0;
-  if (lead == 0xf0 && at(1) < 0x90) return 0;
-  if (lead == 0xf4 && at(1) > 0x8f) return 0;
-  return size;
-}
-
-bool is_plain(char c) {
-  return static_cast<std::uint8_t>(c) >= 0x20 && static_cast<std::uint8_t>(c) < 0x7f && c != '"' && c != '\\';
-}
-
 }  // namespace
-
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t size = utf8_sequence(text);
-    if (size == 0) return false;
-    text.remove_prefix(size);
-  }
-  return true;
-}
 
 void JsonText::separate() {
   if (comma_) out_.push_back(',');
@@ -69,31 +41,7 @@ void JsonText::key(std::string_view name) {
 void JsonText::text(std::string_view value) {
   separate();
   out_.push_back('"');
-  while (!value.empty()) {
-    std::size_t plain = 0;
-    while (plain < value.size() && is_plain(value[plain])) ++plain;
-    out_.append(value.substr(0, plain));
-    value.remove_prefix(plain);
-    if (value.empty()) break;
-    const char c = value.front();
-    std::size_t taken = 1;
-    if (c == '"' || c == '\\') {
-      out_.push_back('\\');
-      out_.push_back(c);
-    } else if (c == '\n') {
-      out_.append("\\n");
-    } else if (static_cast<std::uint8_t>(c) < 0x20 || c == 0x7f) {
-      out_.append("\\u00");
-      out_.push_back(digits[static_cast<std::uint8_t>(c) >> 4]);
-      out_.push_back(digits[c & 0xf]);
-    } else if (const std::size_t size = utf8_sequence(value); size > 0) {
-      out_.append(value.substr(0, size));
-      taken = size;
-    } else {
-      out_.append("\xef\xbf\xbd");
-    }
-    value.remove_prefix(taken);
-  }
+  append_json_escaped(out_, value);
   out_.push_back('"');
 }
 

@@ -54,7 +54,4 @@ class JsonText {
   bool comma_ = false;  ///< something stands before in this object or array
 };
 
-/// Whether `text` is well-formed UTF-8 (RFC 3629: no surrogates, nothing overlong).
-bool is_utf8(std::string_view text);
-
 }  // namespace sallyport::trace

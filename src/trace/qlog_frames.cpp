@@ -1,5 +1,7 @@
 #include "trace/qlog_frames.h"
 
+#include "base/escape.h"
+
 #include <algorithm>
 #include <iterator>
 

@@ -1,5 +1,6 @@
 // QlogSerializer's events of HTTP/3 (draft-ietf-quic-qlog-h3-events): frames, stream types, capsules,
 // datagrams.
+#include "base/escape.h"
 #include "trace/qlog_serializer.h"
 
 #include <algorithm>

@@ -32,24 +32,6 @@ std::uint64_t qlog_events_dropped() {
   return dropped_events.load(std::memory_order_relaxed);
 }
 
-void Alarm::ring() {
-  {
-    const std::lock_guard lock(mutex_);
-    rung_ = true;
-  }
-  condition_.notify_one();
-}
-
-void Alarm::wait(Duration most) {
-  std::unique_lock lock(mutex_);
-  const auto rang = [this] { return rung_; };
-  if (most == Duration::zero())
-    condition_.wait(lock, rang);
-  else
-    condition_.wait_for(lock, most, rang);
-  rung_ = false;
-}
-
 QlogRecorder::~QlogRecorder() {
   log_->dropped_at_end.store(dropped_, std::memory_order_relaxed);
   log_->closed.store(true, std::memory_order_release);

@@ -6,11 +6,10 @@
 #include "trace/qlog_serializer.h"
 #include "trace/recorder.h"
 #include "trace/ring.h"
+#include "trace/writer_thread.h"
 
 #include <atomic>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 
 namespace sallyport::trace {
 
@@ -21,19 +20,6 @@ struct ConnectionLog {
   Ring ring;
   std::atomic<std::uint64_t> dropped_at_end = 0;  ///< after the last record; set before `closed`
   std::atomic<bool> closed = false;               ///< nothing more comes
-};
-
-/// Rouses the writer's thread before its time: a ring fills up, or a connection began or ended.
-class Alarm {
- public:
-  void ring();
-  /// Until ring(), or for `most` (zero: without end). Returns at once when it rang since the last wait.
-  void wait(Duration most);
-
- private:
-  std::mutex mutex_;
-  std::condition_variable condition_;
-  bool rung_ = false;
 };
 
 class QlogRecorder final : public Recorder {

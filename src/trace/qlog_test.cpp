@@ -5,6 +5,7 @@
 #include "trace/test_folder.h"
 
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
 #include <boost/json.hpp>

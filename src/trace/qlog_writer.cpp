@@ -8,7 +8,6 @@
 #include <cstring>
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/stat.h>
 
 namespace sallyport::trace {
@@ -82,15 +81,10 @@ struct QlogWriter::Open {
   bool has_header = false;
 };
 
-QlogWriter::QlogWriter(std::string folder) : folder_(std::move(folder)), thread_([this] { run(); }) {
-  ::pthread_setname_np(thread_.native_handle(), "qlog");
-}
+QlogWriter::QlogWriter(std::string folder)
+    : folder_(std::move(folder)), thread_("qlog", interval, *alarm_, [this](bool) { return round(); }) {}
 
-QlogWriter::~QlogWriter() {
-  stopping_.store(true, std::memory_order_release);
-  alarm_->ring();
-  thread_.join();
-}
+QlogWriter::~QlogWriter() = default;
 
 std::unique_ptr<Recorder> QlogWriter::start(QlogIdentity identity, std::size_t ring_bytes) {
   auto log = std::make_shared<ConnectionLog>(std::move(identity), ring_bytes);
@@ -104,25 +98,21 @@ std::unique_ptr<Recorder> QlogWriter::start(QlogIdentity identity, std::size_t r
   return std::make_unique<QlogRecorder>(std::move(log), alarm_);
 }
 
-void QlogWriter::run() {
-  std::vector<std::unique_ptr<Open>> open;
-  for (bool more = false;;) {
-    if (!more) alarm_->wait(open.empty() ? Duration::zero() : interval);
-    const bool last_round = stopping_.load(std::memory_order_acquire);
-    std::vector<std::shared_ptr<ConnectionLog>> started;
-    {
-      const std::lock_guard lock(mutex_);
-      started.swap(started_);
-    }
-    for (auto& log : started) open.push_back(std::make_unique<Open>(std::move(log), folder_));
-    more = false;
-    std::erase_if(open, [&](const std::unique_ptr<Open>& each) {
-      const Left left = drain(*each);
-      more = more || left == Left::more;
-      return left == Left::closed;
-    });
-    if (last_round && !more) return;
+WriterThread::Left QlogWriter::round() {
+  std::vector<std::shared_ptr<ConnectionLog>> started;
+  {
+    const std::lock_guard lock(mutex_);
+    started.swap(started_);
   }
+  for (auto& log : started) open_.push_back(std::make_unique<Open>(std::move(log), folder_));
+  bool more = false;
+  std::erase_if(open_, [&](const std::unique_ptr<Open>& each) {
+    const Left left = drain(*each);
+    more = more || left == Left::more;
+    return left == Left::closed;
+  });
+  if (more) return WriterThread::Left::more;
+  return open_.empty() ? WriterThread::Left::nothing : WriterThread::Left::some;
 }
 
 QlogWriter::Left QlogWriter::drain(Open& open) {

@@ -5,11 +5,9 @@
 #include "base/unique_fd.h"
 #include "trace/qlog_recorder.h"
 
-#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace sallyport::trace {
@@ -41,7 +39,7 @@ class QlogWriter {
 
  private:
   struct Open;
-  void run();
+  WriterThread::Left round();
   enum class Left : std::uint8_t { more, nothing, closed };
   /// Writes a bounded part of what is in the ring.
   Left drain(Open& open);
@@ -53,10 +51,10 @@ class QlogWriter {
   std::shared_ptr<Alarm> alarm_ = std::make_shared<Alarm>();
   std::mutex mutex_;
   std::vector<std::shared_ptr<ConnectionLog>> started_;  ///< not yet seen by the thread; under mutex_
-  std::atomic<bool> stopping_ = false;
-  std::string buffer_;  ///< the thread's: records on their way to a file
+  std::vector<std::unique_ptr<Open>> open_;              ///< the thread's, as what follows
+  std::string buffer_;                                   ///< records on their way to a file
   std::uint64_t buffered_events_ = 0;
-  std::thread thread_;
+  WriterThread thread_;
 };
 
 }  // namespace sallyport::trace

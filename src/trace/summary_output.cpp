@@ -1,3 +1,4 @@
+#include "base/escape.h"
 #include "trace/json_text.h"
 #include "trace/summary.h"
 
@@ -88,13 +89,18 @@ std::string base_name(const std::string& path) {
   return path.substr(path.rfind('/') + 1);
 }
 
-/// Titles come from files: only what cannot move the cursor is shown, and not more than fits beside others.
+/// Titles come from files: they are escaped, and no longer than fits beside others.
 std::string plain(std::string_view text) {
   constexpr std::size_t widest = 40;
-  std::string result;
-  for (const char c : text.substr(0, widest)) result.push_back(c >= 0x20 && c < 0x7f ? c : '?');
-  if (text.size() > widest) result.replace(widest - 2, 2, "..");
-  return result;
+  std::string shown = escaped(text);
+  if (shown.size() > widest) shown = std::string(utf8_front(shown, widest - 2)) + "..";
+  return shown;
+}
+
+/// As fmt pads: characters, not bytes.
+std::size_t width(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 std::string datagrams(const DirectionSummary& way) {
@@ -125,7 +131,7 @@ std::vector<Row> rows_of(const std::vector<TraceSummary>& all) {
   const auto add = [&](std::string name, auto&& show) { rows.push_back(row(std::move(name), all, show)); };
   add("file", [](S s) { return plain(base_name(s.file)); });
   add("title", [](S s) { return plain(s.title.empty() ? "-" : s.title); });
-  add("seen by", [](S s) { return s.vantage; });
+  add("seen by", [](S s) { return plain(s.vantage); });
   add("duration", [](S s) { return milliseconds(s.duration); });
   add("handshake", [](S s) { return milliseconds(s.handshake); });
   add("first byte, QUIC", [](S s) { return milliseconds(s.quic_ttfb); });
@@ -177,7 +183,7 @@ std::string summaries_as_table(const std::vector<TraceSummary>& summaries) {
   std::vector<std::size_t> widths(summaries.size(), 0);
   for (const Row& each : rows) {
     name_width = std::max(name_width, each.name.size());
-    for (std::size_t i = 0; i < each.cells.size(); ++i) widths[i] = std::max(widths[i], each.cells[i].size());
+    for (std::size_t i = 0; i < each.cells.size(); ++i) widths[i] = std::max(widths[i], width(each.cells[i]));
   }
   std::string result;
   for (const Row& each : rows) {

@@ -3,7 +3,6 @@
 
 #include "base/folder_for_test.h"
 
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -21,7 +20,7 @@ inline std::string content_of(const std::string& path) {
 }
 
 inline std::string sample(const std::string& name) {
-  return (std::filesystem::path(__FILE__).parent_path() / "testdata" / name).string();
+  return std::string(SALLYPORT_TRACE_SAMPLES "/") + name;
 }
 
 }  // namespace sallyport::trace::test

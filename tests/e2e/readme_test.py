@@ -59,6 +59,10 @@ class Readme(unittest.TestCase):
 
         self.assertIn("cert.pem", self.run_once(take("sallyport cert self-signed")))
         self.assertIn("--ignore-certificate-errors-spki-list", self.run_once(take("sallyport cert spki")))
+        tokens = [line.strip() for line in (ROOT / "README.md").read_text().splitlines() if "> tokens" in line]
+        self.assertEqual(len(tokens), 1)
+        subprocess.run(["bash", "-euc", tokens[0]], cwd=self.folder, check=True)
+        self.assertEqual((self.folder / "tokens").stat().st_mode & 0o777, 0o600)
         proxy = take("sallyport gateway --listen :443")
         hops = [self.serve(proxy, "--allow", "127.0.0.0/8") for _ in range(2)]
         (self.folder / "all.pem").write_text((self.folder / "site.pem").read_text() + (self.folder / "cert.pem").read_text())

@@ -1,7 +1,8 @@
 """An HTTP/3 client on aioquic for aioquic_test.py; runs in the venv of scripts/peers.py and prints one JSON object.
 
   get URL...                      downloads over one connection, all at once
-  connect-udp PROXY TARGET        sends datagrams through a MASQUE proxy to a UDP echo and waits for them"""
+  connect-udp PROXY TARGET        sends datagrams through a MASQUE proxy to a UDP echo and waits for them
+  meet URL                        a handshake, and whatever ends it"""
 
 import argparse
 import asyncio
@@ -18,7 +19,7 @@ from aioquic.h3.events import DatagramReceived, DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.events import ConnectionTerminated, HandshakeCompleted, StreamReset
 from aioquic.quic.logger import QuicFileLogger
-from aioquic.tls import Epoch
+from aioquic.tls import Context, Epoch
 
 VERSIONS = {"v1": 0x00000001, "v2": 0x6B3343CF}
 DATAGRAM_CAPSULE = 0x00
@@ -64,6 +65,7 @@ class Client(QuicConnectionProtocol):
         self.answers = {}
         self.facts = {}
         self.handshake = asyncio.Event()
+        self.met = asyncio.Event()
 
     def request(self, headers, end=True):
         stream = self._quic.get_next_available_stream_id()
@@ -75,8 +77,10 @@ class Client(QuicConnectionProtocol):
         if isinstance(event, HandshakeCompleted):
             self.facts.update(alpn=event.alpn_protocol, early_data_accepted=event.early_data_accepted, resumed=event.session_resumed)
             self.handshake.set()
+            self.met.set()
         elif isinstance(event, ConnectionTerminated):
-            self.facts.update(closed=f"{event.error_code:#x} {event.reason_phrase}")
+            self.facts.update(closed=f"{event.error_code:#x} {event.reason_phrase}".strip())
+            self.met.set()
             for answer in self.answers.values():
                 answer.answered.set()
                 answer.ended.set()
@@ -173,6 +177,24 @@ async def connect_udp(arguments, client, proxy):
             "as_datagrams": len(answer.datagrams), "as_capsules": len(answer.capsules)}
 
 
+def leave_out_transport_parameters():
+    """Every ClientHello from now on lacks the extension that RFC 9001, section 8.2, demands."""
+    send_hello = Context._client_send_hello
+
+    def send_without(context, buffers):
+        context.handshake_extensions = []
+        send_hello(context, buffers)
+
+    Context._client_send_hello = send_without
+
+
+async def meet(configuration, url):
+    async with connect(url.hostname, url.port or 443, configuration=configuration, create_protocol=Client, wait_connected=False) as client:
+        client.transmit()
+        await client.met.wait()
+        return dict(client.facts)
+
+
 async def work(arguments):
     proxy = urlsplit(arguments.words[0])
     configuration = QuicConfiguration(is_client=True, alpn_protocols=H3_ALPN, cafile=arguments.ca)
@@ -182,6 +204,10 @@ async def work(arguments):
         configuration.quic_logger = QuicFileLogger(arguments.qlog)
     if arguments.version:
         configuration.supported_versions = [VERSIONS[arguments.version]]
+    if arguments.mode == "meet":
+        if arguments.no_transport_parameters:
+            leave_out_transport_parameters()
+        return await meet(configuration, proxy)
     tickets = []
 
     async def once():
@@ -206,7 +232,7 @@ async def work(arguments):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("mode", choices=["get", "connect-udp"])
+    parser.add_argument("mode", choices=["get", "connect-udp", "meet"])
     parser.add_argument("words", nargs="+")
     parser.add_argument("--ca", required=True)
     parser.add_argument("--method", default="GET")
@@ -221,6 +247,7 @@ def main():
     parser.add_argument("--capsules", action="store_true", help="as DATAGRAM capsules on the stream")
     parser.add_argument("--no-datagrams", action="store_true", help="offer no HTTP datagrams at all")
     parser.add_argument("--strange-contexts", action="store_true", help="first some of contexts that nobody registered")
+    parser.add_argument("--no-transport-parameters", action="store_true", help="meet: leave the TLS extension out")
     json.dump(asyncio.run(asyncio.wait_for(work(parser.parse_args()), 30)), sys.stdout)
 
 

@@ -73,6 +73,17 @@ class ClientAgainstOurs(InteropCase):
                 self.assertTrue(answer["reset"] is not None or answer["status"] == 400, answer)
                 self.assertNotIn("closed", got)
 
+    def test_no_transport_parameters(self):
+        """RFC 9001, section 8.2: CRYPTO_ERROR with the alert missing_extension, for that connection alone."""
+        for retry in ("never", "always"):
+            with self.subTest(retry=retry):
+                gateway = self.lab.gateway("--files", self.site, "--retry", retry, name=f"without-parameters-{retry}")
+                got = self.json_of(self.interpreter, HERE / "aioquic_client.py", "meet", "--ca", self.cert,
+                                   "--no-transport-parameters", gateway.url)
+                self.assertEqual(got.get("closed", "")[:5], "0x16d", got)
+                self.assert_whole(self.client(f"{gateway.url}/small.txt")["answers"][0], "small.txt")
+                self.assertTrue(gateway.alive())
+
     def test_its_qlog_is_read(self):
         folder = self.lab.folder / "aioquic-client-qlog"
         folder.mkdir()

@@ -1,12 +1,29 @@
-"""curl: Debian's over HTTP/2 and HTTP/1.1, as a client of our file server and of our proxy; PyPI's curl_cffi, which has HTTP/3."""
+"""curl: Debian's as a client of our file server, over HTTP/3 too where it has it (Debian 13), and of our proxy; PyPI's curl_cffi, which has
+HTTP/3 everywhere."""
 
 import json
+import re
 import unittest
 
 import peers
 from fixtures import HERE, InteropCase, run
 
-VERSIONS = {"--http2": "2", "--http1.1": "1.1"}
+TCP_VERSIONS = {"--http2": "2", "--http1.1": "1.1"}
+
+
+def has_http3():
+    features = [line for line in run("curl", "--version").stdout.splitlines() if line.startswith("Features:")]
+    return "HTTP3" in features[0].split()
+
+
+def curl(*arguments):
+    """Runs curl to its end. On OpenSSL's QUIC it now and then never sends its QPACK encoder stream (curl's issue 21463), without which its
+    request cannot be read and is reset after ten seconds: then it is run once more, on a connection of its own again."""
+    for _ in range(3):
+        done = run("curl", "-sS", *arguments)
+        if "--http3-only" not in arguments or not re.search(r"HTTP/3 stream \d+ reset by server", done.stderr):
+            break
+    return done
 
 
 class CurlCase(InteropCase):
@@ -16,13 +33,14 @@ class CurlCase(InteropCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.origin = cls.lab.gateway("--files", cls.site, name="origin")
+        cls.versions = {**TCP_VERSIONS, **({"--http3-only": "3"} if has_http3() else {})}
 
     def curl(self, *arguments, name="large.bin", origin=None):
         """curl's own account (its --write-out) with the header fields; the body lies in .body."""
         self.body = self.downloads / "curl-body"
         self.body.unlink(missing_ok=True)
         fields = self.downloads / "curl-fields"
-        done = run("curl", "-sS", "--noproxy", "", "--cacert", self.cert, "-o", self.body, "-D", fields, "-w", "%{json}", *arguments,
+        done = curl("--noproxy", "", "--cacert", self.cert, "-o", self.body, "-D", fields, "-w", "%{json}", *arguments,
                    f"{(origin or self.origin).url}/{name}")
         account = json.loads(done.stdout)
         account["status"], account["stderr"] = done.returncode, done.stderr
@@ -38,26 +56,27 @@ class Files(CurlCase):
         return account
 
     def test_download(self):
-        for flag, version in VERSIONS.items():
+        for flag, version in self.versions.items():
             fields = self.get(flag, version)["fields"]
             self.assert_is(self.body)
             self.assertEqual(fields["accept-ranges"], "bytes")
-            self.assertIn(f'h3=":{self.origin.port}"', fields["alt-svc"])
+            if flag in TCP_VERSIONS:
+                self.assertIn(f'h3=":{self.origin.port}"', fields["alt-svc"])
 
     def test_empty_and_missing(self):
-        for flag, version in VERSIONS.items():
+        for flag, version in self.versions.items():
             self.assertEqual(self.get(flag, version, name="empty")["fields"]["content-length"], "0")
             self.get(flag, version, name="nothing", code=404)
 
     def test_head(self):
-        for flag, version in VERSIONS.items():
+        for flag, version in self.versions.items():
             account = self.get(flag, version, "--head")
             self.assertEqual((account["size_download"], int(account["fields"]["content-length"])),
                              (0, (self.site / "large.bin").stat().st_size))
 
     def test_ranges(self):
         whole = (self.site / "large.bin").read_bytes()
-        for flag, version in VERSIONS.items():
+        for flag, version in self.versions.items():
             for asked, part in (("0-0", whole[:1]), ("1000-4999", whole[1000:5000]), ("-300", whole[-300:]), (f"{len(whole) - 5}-", whole[-5:])):
                 account = self.get(flag, version, "--range", asked, code=206)
                 self.assertEqual(self.body.read_bytes(), part)
@@ -65,14 +84,14 @@ class Files(CurlCase):
             self.get(flag, version, "--range", f"{len(whole)}-", code=416)
 
     def test_resumed_download(self):
-        for flag, version in VERSIONS.items():
+        for flag, version in self.versions.items():
             half = self.downloads / "half"
             half.write_bytes((self.site / "large.bin").read_bytes()[:5_000_000])
-            self.assertEqual(run("curl", "-sS", flag, "--cacert", self.cert, "-C", "-", "-o", half, f"{self.origin.url}/large.bin").returncode, 0)
+            self.assertEqual(curl(flag, "--cacert", self.cert, "-C", "-", "-o", half, f"{self.origin.url}/large.bin").returncode, 0)
             self.assert_is(half)
 
     def test_conditions(self):
-        for flag, version in VERSIONS.items():
+        for flag, version in self.versions.items():
             fields = self.get(flag, version, name="small.txt")["fields"]
             for field, value, code in (("if-none-match", fields["etag"], 304), ("if-none-match", '"another"', 200),
                                        ("if-modified-since", fields["last-modified"], 304), ("if-match", '"another"', 412)):
@@ -81,7 +100,7 @@ class Files(CurlCase):
     def test_uploads_are_refused(self):
         small = self.lab.folder / "small-upload"
         small.write_bytes(b"x" * 500_000)
-        for flag, version in VERSIONS.items():
+        for flag, version in self.versions.items():
             account = self.curl(flag, "-T", small, name="upload")
             self.assertEqual((account["http_code"], account["http_version"]), (405, version), account["stderr"])
             self.assertIn("GET", account["fields"]["allow"])
@@ -91,17 +110,20 @@ class Files(CurlCase):
         self.assertFalse((self.site / "upload").exists())
 
     def test_many_requests_over_one_connection(self):
-        for flag, version in VERSIONS.items():
-            account = run("curl", "-sS", flag, "--cacert", self.cert, "-w", "%{http_version} %{http_code} %{num_connects}\n", "-o", "/dev/null",
+        for flag, version in self.versions.items():
+            account = curl(flag, "--cacert", self.cert, "-w", "%{http_version} %{http_code} %{num_connects}\n", "-o", "/dev/null",
                           f"{self.origin.url}/small.txt?[1-40]").stdout.split("\n")
             self.assertEqual(account[:40], [f"{version} 200 1"] + [f"{version} 200 0"] * 39)
 
     def test_parallel_streams(self):
-        done = run("curl", "-sS", "--http2", "--parallel", "--parallel-max", "20", "--cacert", self.cert, "-w", "%{http_version} %{http_code}\n",
-                   "--output-dir", self.downloads, "-o", "part#1", f"{self.origin.url}/large.bin?[1-8]")
-        self.assertEqual(done.stdout.split(), ["2", "200"] * 8, done.stderr)
-        for i in range(1, 9):
-            self.assert_is(self.downloads / f"part{i}")
+        for flag, version in self.versions.items():
+            if version == "1.1":
+                continue
+            done = curl(flag, "--parallel", "--parallel-max", "20", "--cacert", self.cert, "-w", "%{http_version} %{http_code}\n",
+                       "--output-dir", self.downloads, "-o", "part#1", f"{self.origin.url}/large.bin?[1-8]")
+            self.assertEqual(done.stdout.split(), [version, "200"] * 8, done.stderr)
+            for i in range(1, 9):
+                self.assert_is(self.downloads / f"part{i}")
 
     def test_paths_out_of_the_folder(self):
         (self.lab.folder / "secret").write_text("secret")
@@ -120,11 +142,26 @@ class Proxy(CurlCase):
         cls.hop = cls.lab.gateway("--masque", "tcp", "--allow", "127.0.0.0/8", name="hop")
         cls.strict = cls.lab.gateway("--masque", "tcp", name="strict")
 
+    def test_a_proxy_that_wants_a_token(self):
+        tokens = self.lab.folder / "tokens"
+        tokens.write_text("alice token-of-alice-0001\n")
+        hop = self.lab.gateway("--masque", "tcp", "--allow", "127.0.0.0/8", "--token-file", tokens, name="tokens")
+        refused = self.through(hop)
+        self.assertEqual((refused["status"], refused["http_connect"]), (56, 407))
+        self.assertIn("Bearer", refused["fields"]["proxy-authenticate"])
+        wrong = self.through(hop, "--proxy-header", "Proxy-Authorization: Bearer wrong")
+        self.assertEqual((wrong["status"], wrong["http_connect"]), (56, 407))
+        self.assertIn("invalid_token", wrong["fields"]["proxy-authenticate"])
+        for field in ("Proxy-Authorization", "authorization"):
+            account = self.through(hop, "--proxy-header", f"{field}: Bearer token-of-alice-0001")
+            self.assertEqual((account["status"], account["http_connect"], account["http_code"]), (0, 200, 200), account["stderr"])
+            self.assert_is(self.body)
+
     def through(self, hop, *arguments):
         return self.curl("--proxy", hop.url, "--proxy-cacert", self.cert, *arguments)
 
     def test_connect_over_http1(self):
-        for flag, version in VERSIONS.items():
+        for flag, version in TCP_VERSIONS.items():
             with self.subTest(inside=version):
                 account = self.through(self.hop, flag)
                 self.assertEqual((account["status"], account["http_connect"], account["http_code"], account["http_version"]),
@@ -183,9 +220,10 @@ class CurlWithHttp3(InteropCase):
         # Debian 13's own curl can do it too; Debian 12's is older than 8.1.
         if "--proxy-http2" in run("curl", "--help", "all").stdout:
             body = self.downloads / "by-debians-curl"
-            done = run("curl", "-sS", "--noproxy", "", "--cacert", self.cert, "--proxy", hop.url, "--proxy-cacert", self.cert, "--proxy-http2",
-                       "-o", body, "-w", "%{http_connect} %{http_code}", f"{self.origin.url}/large.bin")
-            self.assertEqual((done.returncode, done.stdout), (0, "200 200"), done.stderr)
+            done = curl("--noproxy", "", "--cacert", self.cert, "--proxy", hop.url, "--proxy-cacert", self.cert, "--proxy-http2",
+                       "-o", body, "-w", "%{http_code}", f"{self.origin.url}/large.bin")
+            # It does not fill in %{http_connect} here; the counts below say that it came by the proxy.
+            self.assertEqual((done.returncode, done.stdout), (0, "200"), done.stderr)
             self.assert_is(body)
             made += 1
         counted = self.metrics(hop)

@@ -1,0 +1,49 @@
+// AccessLog: one line for each request and each tunnel, when it has ended: --access-log. Shared by the
+// workers, each of which has a WorkerAccessLog; a thread of its own formats and writes, so that a slow or
+// full disk costs lines, which are counted, and no traffic.
+#pragma once
+
+#include "base/result.h"
+#include "gateway/access_format.h"
+#include "http/exchange_log.h"
+#include "trace/line_writer.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace sallyport::gateway {
+
+class WorkerAccessLog;
+
+class AccessLog {
+ public:
+  /// `file`: "-" is standard output.
+  static Result<std::shared_ptr<AccessLog>> open(const std::string& file, AccessFormat format);
+  /// Throws std::system_error where the system gives no thread.
+  AccessLog(std::unique_ptr<trace::LineSink> sink, AccessFormat format,
+            trace::LineWriterOptions options = {});
+
+  /// A worker's own, for its thread; this outlives it.
+  std::unique_ptr<WorkerAccessLog> for_worker();
+  /// After the file was renamed. From any thread.
+  void reopen() { writer_.reopen(); }
+  trace::LineWriter::Counters counters() const { return writer_.counters(); }
+
+ private:
+  trace::LineWriter writer_;
+};
+
+class WorkerAccessLog final : public http::ExchangeLog {
+ public:
+  /// `key`: random, so that the IDs of its requests are those of no other worker and no other start.
+  WorkerAccessLog(trace::LineQueue& queue, std::uint64_t key) : queue_(queue), key_(key) {}
+  void on_exchange_ended(const http::Connection& connection, const http::ExchangeRecord& record) override;
+
+ private:
+  trace::LineQueue& queue_;
+  const std::uint64_t key_;
+  std::uint64_t number_ = 0;
+};
+
+}  // namespace sallyport::gateway

@@ -1,0 +1,30 @@
+// ConnectionLog: tells the life of connections, and why handshakes failed, at --log-level debug. Above that
+// level there is none, so nothing is asked of a connection. One a worker; all of them together say at most a
+// hundred lines a second in the long run, and how many they left out.
+#pragma once
+
+#include "http/connection.h"
+#include "quic/endpoint.h"
+#include "tls/session_info.h"
+
+#include <cstdint>
+#include <string_view>
+
+namespace sallyport::gateway {
+
+class ConnectionLog final : public quic::ConnectionWatcher {
+ public:
+  // quic::ConnectionWatcher
+  void on_accepted(const quic::Connection& connection) override;
+  void on_established(const quic::Connection& connection) override;
+  void on_moved(const quic::Connection& connection) override;
+  void on_ended(const quic::Connection& connection, const quic::Closed& why, bool established) override;
+
+  // TCP. `id` as in ConnectionInfo.
+  void accepted(std::string_view id, const net::SocketAddress& client);
+  void established(std::string_view id, const net::SocketAddress& client, const tls::SessionInfo& session);
+  void failed(std::string_view id, const net::SocketAddress& client, const Error& why);
+  void closed(const http::Connection& connection, const Error* why);
+};
+
+}  // namespace sallyport::gateway

@@ -1,0 +1,66 @@
+#include "gateway/token_file.h"
+
+#include "base/file.h"
+#include "base/log.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+namespace sallyport::gateway {
+namespace {
+
+FileIdentity identity_of(const std::string& path) {
+  struct stat status{};
+  return ::stat(path.c_str(), &status) == 0 ? FileIdentity(status) : FileIdentity{};
+}
+
+void warn_of_readers(const std::string& flag, const std::string& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) == 0 && (status.st_mode & S_IROTH) != 0)
+    log_warn("{}: every user of this machine can read {}; chmod o-r {} keeps them out", flag, path, path);
+}
+
+}  // namespace
+
+Result<TokenFile> TokenFile::open(std::string flag, std::string path) {
+  TokenFile file(std::move(flag), std::move(path));
+  if (auto done = file.load(); !done) return std::unexpected(std::move(done.error()));
+  return file;
+}
+
+Result<> TokenFile::load() {
+  changed_.reset();
+  // Before it is read: what is written while we read is then a change.
+  read_ = identity_of(path_);
+  const auto content = read_file(path_, masque::TokenTable::max_file);
+  if (!content) return fail(content.error().kind, flag_ + ": " + content.error().message);
+  auto tokens = masque::TokenTable::parse(*content, path_);
+  if (!tokens) return fail(tokens.error().kind, flag_ + ": " + tokens.error().message);
+  tokens_ = std::move(*tokens);
+  warn_of_readers(flag_, path_);
+  if (const auto& weak = tokens_->weak_lines(); !weak.empty())
+    log_warn(
+        "{}: the token in line {} of {} has fewer than {} characters and can be guessed; head -c 24 "
+        "/dev/urandom | base64 makes a good one",
+        flag_, weak.front(), path_, masque::TokenTable::short_token);
+  return {};
+}
+
+Result<> TokenFile::read() {
+  auto done = load();
+  ++(done ? counters_.read : counters_.failed);
+  return done;
+}
+
+bool TokenFile::has_changed() {
+  const FileIdentity now = identity_of(path_);
+  if (now == read_) {
+    changed_.reset();
+    return false;
+  }
+  return std::exchange(changed_, now) == now;
+}
+
+}  // namespace sallyport::gateway

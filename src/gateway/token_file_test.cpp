@@ -1,0 +1,83 @@
+#include "gateway/token_file.h"
+
+#include "gateway/folder_for_test.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sallyport::gateway {
+namespace {
+
+using testing::HasSubstr;
+
+class TokenFileTest : public testing::Test {
+ protected:
+  void write(std::string_view content) { folder_.write("tokens", content); }
+  static bool knows(const TokenFile& file, std::string_view token) {
+    return file.tokens()->find(masque::TokenTable::credential_of(token)) != nullptr;
+  }
+
+  const FolderForTest folder_;
+  const std::string path_ = folder_ / "tokens";
+};
+
+TEST_F(TokenFileTest, SaysFlagFileAndLine) {
+  write("alice token-of-alice-01\nbob\n");
+  const auto file = TokenFile::open("--token-file", path_);
+  ASSERT_FALSE(file);
+  EXPECT_THAT(file.error().message, HasSubstr("--token-file: line 2 of " + path_));
+  const auto nowhere = TokenFile::open("--admin-token-file", "/nowhere");
+  ASSERT_FALSE(nowhere);
+  EXPECT_THAT(nowhere.error().message, HasSubstr("--admin-token-file: cannot read /nowhere"));
+}
+
+TEST_F(TokenFileTest, IsReadAgainAndABrokenOneChangesNothing) {
+  write("alice token-of-alice-01\n");
+  auto file = TokenFile::open("--token-file", path_);
+  ASSERT_TRUE(file) << file.error().message;
+  write("bob token-of-bob-0001\n");
+  ASSERT_TRUE(file->read());
+  EXPECT_TRUE(knows(*file, "token-of-bob-0001"));
+  EXPECT_FALSE(knows(*file, "token-of-alice-01"));
+  write("bob\n");
+  EXPECT_FALSE(file->read());
+  EXPECT_TRUE(knows(*file, "token-of-bob-0001"));
+  EXPECT_EQ(file->counters().read, 1u);
+  EXPECT_EQ(file->counters().failed, 1u);
+}
+
+TEST_F(TokenFileTest, AChangeIsNoticedOnceItHasSettled) {
+  write("alice token-of-alice-01\n");
+  auto file = TokenFile::open("--token-file", path_);
+  ASSERT_TRUE(file);
+  EXPECT_FALSE(file->has_changed());
+  folder_.write("tokens", "half of it", 90);
+  EXPECT_FALSE(file->has_changed()) << "it may still be written to";
+  folder_.write("tokens", "bob token-of-bob-0001\n", 80);
+  EXPECT_FALSE(file->has_changed()) << "it was";
+  EXPECT_TRUE(file->has_changed());
+  ASSERT_TRUE(file->read());
+  EXPECT_FALSE(file->has_changed());
+  EXPECT_FALSE(file->has_changed());
+}
+
+TEST_F(TokenFileTest, OneThatIsGoneOrBrokenIsNotReadAgainAndAgain) {
+  write("alice token-of-alice-01\n");
+  auto file = TokenFile::open("--token-file", path_);
+  ASSERT_TRUE(file);
+  std::filesystem::remove(path_);
+  EXPECT_FALSE(file->has_changed());
+  EXPECT_TRUE(file->has_changed());
+  EXPECT_FALSE(file->read());
+  EXPECT_FALSE(file->has_changed());
+  EXPECT_FALSE(file->has_changed());
+  EXPECT_TRUE(knows(*file, "token-of-alice-01"));
+  write("carol token-of-carol-01\n");
+  EXPECT_FALSE(file->has_changed());
+  EXPECT_TRUE(file->has_changed());
+  ASSERT_TRUE(file->read());
+  EXPECT_TRUE(knows(*file, "token-of-carol-01"));
+}
+
+}  // namespace
+}  // namespace sallyport::gateway

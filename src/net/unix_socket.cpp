@@ -1,0 +1,79 @@
+#include "net/unix_socket.h"
+
+#include "net/socket_calls.h"
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace sallyport::net {
+namespace {
+
+UniqueFd open_socket() {
+  return UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+
+/// Makes room for a new socket at `path`, where there is an old one that nobody listens on.
+Result<> remove_stale(const std::string& path, const sockaddr_un& address) {
+  struct stat status{};
+  if (::lstat(path.c_str(), &status) != 0) return {};  // or it is found out by bind()
+  if (!S_ISSOCK(status.st_mode))
+    return fail(ErrorKind::file,
+                fmt::format("{} is there already and is no socket; name another place, or remove it", path));
+  const UniqueFd probe = open_socket();
+  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
+      errno != ECONNREFUSED)
+    return fail(
+        ErrorKind::file,
+        fmt::format("{} is a socket that another program listens on; end that, or name another place", path));
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+    return std::unexpected(socket_error("cannot replace " + path, errno));
+  return {};
+}
+
+}  // namespace
+
+UnixSocketName& UnixSocketName::operator=(UnixSocketName&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(device_, other.device_);
+  std::swap(inode_, other.inode_);
+  return *this;
+}
+
+UnixSocketName::~UnixSocketName() {
+  if (path_.empty()) return;
+  struct stat status{};
+  if (::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_)
+    ::unlink(path_.c_str());
+}
+
+Result<UnixListening> listen_on_unix_socket(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof address.sun_path || path.find('\0') != std::string::npos)
+    return fail(ErrorKind::usage, fmt::format("'{}' cannot be the path of a socket; it takes 1 to {} bytes",
+                                              path, sizeof address.sun_path - 1));
+  std::memcpy(address.sun_path, path.data(), path.size());
+  if (auto done = remove_stale(path, address); !done) return std::unexpected(std::move(done.error()));
+
+  const std::string what = "cannot listen on " + path;
+  UnixListening listening{open_socket(), {}};
+  const int fd = listening.fd.get();
+  struct stat status{};
+  // Nobody can connect before listen(), when the mode is right already.
+  if (fd < 0 || ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::lstat(path.c_str(), &status) != 0)
+    return std::unexpected(socket_error(what, errno));
+  listening.name = UnixSocketName(path, status.st_dev, status.st_ino);
+  if (::chmod(path.c_str(), 0600) != 0 || ::listen(fd, SOMAXCONN) != 0)
+    return std::unexpected(socket_error(what, errno));
+  return listening;
+}
+
+}  // namespace sallyport::net

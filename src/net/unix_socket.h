@@ -1,0 +1,41 @@
+// A listening Unix socket and its name in the file system, for TcpListener::listen_unix().
+#pragma once
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+#include <string>
+#include <utility>
+
+#include <sys/types.h>
+
+namespace sallyport::net {
+
+/// The name of a Unix socket that this process made; removed when this goes, unless it is somebody else's by
+/// then.
+class UnixSocketName {
+ public:
+  UnixSocketName() = default;
+  UnixSocketName(std::string path, dev_t device, ino_t inode)
+      : path_(std::move(path)), device_(device), inode_(inode) {}
+  UnixSocketName(UnixSocketName&& other) noexcept { *this = std::move(other); }
+  UnixSocketName& operator=(UnixSocketName&& other) noexcept;
+  ~UnixSocketName();
+
+ private:
+  std::string path_;  // empty: none
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+};
+
+struct UnixListening {
+  UniqueFd fd;  ///< non-blocking
+  UnixSocketName name;
+};
+
+/// Listens at `path`, which only this user may connect to (mode 0600). A socket that a process left behind
+/// there is replaced; one that somebody listens on, and anything else, is not. Errors name the path and the
+/// mend.
+Result<UnixListening> listen_on_unix_socket(const std::string& path);
+
+}  // namespace sallyport::net

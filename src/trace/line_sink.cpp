@@ -1,0 +1,93 @@
+#include "trace/line_sink.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace sallyport::trace {
+namespace {
+
+constexpr std::string_view standard_output = "-";
+
+/// What is written to a pipe in one go: as many whole lines as it takes without waiting once it has room at
+/// all (pipe(7)), or a piece of one that is longer.
+std::string_view portion(std::string_view text) {
+  if (text.size() <= PIPE_BUF) return text;
+  const std::size_t line = text.substr(0, PIPE_BUF).rfind('\n');
+  return text.substr(0, line == std::string_view::npos ? PIPE_BUF : line + 1);
+}
+
+bool is_regular(int fd) {
+  struct stat status{};
+  return ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+bool same_file(int a, int b) {
+  struct stat first{}, second{};
+  return ::fstat(a, &first) == 0 && ::fstat(b, &second) == 0 && first.st_dev == second.st_dev &&
+         first.st_ino == second.st_ino;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LineSink>> FileSink::open(const std::string& file, std::string_view flag) {
+  std::unique_ptr<FileSink> sink(new FileSink(file == standard_output ? "standard output" : file));
+  if (file == standard_output) {
+    sink->regular_ = is_regular(STDOUT_FILENO);
+  } else if (!sink->open_file()) {
+    const int error = errno;
+    const std::string why = error == ENXIO ? "it is a FIFO that nobody reads" : std::strerror(error);
+    return fail(ErrorKind::file, std::string(flag) + " " + file + " cannot be opened for appending: " + why,
+                static_cast<std::uint64_t>(error));
+  }
+  return sink;
+}
+
+bool FileSink::open_file() {
+  // Not blocking: a FIFO is not waited for, neither here nor when it is written to.
+  UniqueFd opened(::open(name_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+                         S_IRUSR | S_IWUSR | S_IRGRP));
+  if (!opened) return false;
+  file_ = std::move(opened);
+  regular_ = is_regular(file_.get());
+  return true;
+}
+
+int FileSink::fd() const {
+  return file_ ? file_.get() : STDOUT_FILENO;
+}
+
+LineSink::Written FileSink::write(std::string_view text, Duration patience) {
+  if (!regular_) {
+    pollfd ready{.fd = fd(), .events = POLLOUT, .revents = 0};
+    const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(patience).count();
+    if (::poll(&ready, 1, static_cast<int>(milliseconds)) == 0) return {.error = EAGAIN};
+    text = portion(text);
+  }
+  for (;;) {
+    const ssize_t written = ::write(fd(), text.data(), text.size());
+    if (written > 0) return {.bytes = static_cast<std::size_t>(written)};
+    if (written == 0) return {.error = ENOSPC};
+    if (errno != EINTR) return {.error = errno == EWOULDBLOCK ? EAGAIN : errno};
+  }
+}
+
+Result<bool> FileSink::reopen() {
+  if (!file_) return false;
+  UniqueFd old = std::move(file_);
+  if (!open_file()) {
+    const int error = errno;
+    file_ = std::move(old);
+    return fail(ErrorKind::file, name_ + " cannot be opened again: " + std::strerror(error) +
+                                     "; writing goes on to the file that was open");
+  }
+  return !same_file(old.get(), file_.get());
+}
+
+}  // namespace sallyport::trace
