@@ -95,7 +95,8 @@ struct Load::Impl {
         arrivals(shared.timers(), [this](Time now) { arrive(now); }),
         deadline(shared.timers(), [this](Time) { stop(); }),
         next_turn(shared.timers(), [this](Time) { tidy(); }),
-        patience(shared.timers(), [this](Time) { finish(); }) {}
+        patience(shared.timers(), [this](Time) { finish(); }),
+        turn_end(shared.timers(), [this](Time) { ask_again(); }) {}
 
   ~Impl() {
     // Exchanges that are left end with their connections, and tell slots that must still be there.
@@ -215,6 +216,7 @@ struct Load::Impl {
       }
     }
     free(slot);
+    turn_end.request();
   }
 
   void ended_unanswered(Slot& slot, const Error* why) {
@@ -227,7 +229,6 @@ struct Load::Impl {
     --busy;
     --slot.line.busy;
     if (closing) return;
-    // Asking again inside the answer's last call would nest; the turn's end asks for all that became free.
     if (options.new_connections) slot.line.failed = true;
     stir(slot.line);
   }
@@ -237,6 +238,21 @@ struct Load::Impl {
     if (closing) return;
     if (!std::exchange(line.stirred, true)) stirred.push_back(&line);
     next_turn.arm(context.timers().now());
+  }
+
+  /// Where answers came: asking inside their last call would nest, but what is asked for at the turn's end goes
+  /// with their ACK. All else is left to the next turn: over HTTP/1.1 the exchange has to end before.
+  void ask_again() {
+    if (closing) return;
+    for (Line* line : std::exchange(stirred, {})) {
+      if (line->failed || !line->connection || !line->connection->can_request()) {
+        stirred.push_back(line);
+        continue;
+      }
+      line->stirred = false;
+      fill(*line);
+    }
+    if (stirred.empty() && more()) next_turn.disarm();
   }
 
   void lost(Line& line) {
@@ -385,6 +401,7 @@ struct Load::Impl {
   bool stopping = false, closing = false;
   Time started{}, heard{};  // heard: something came from the server
   net::Timer arrivals, deadline, next_turn, patience;
+  net::Deferred turn_end;
 };
 
 Load::Load(Context& context, LoadOptions options, Done done)
