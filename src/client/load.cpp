@@ -241,7 +241,7 @@ struct Load::Impl {
   }
 
   /// Where answers came: asking inside their last call would nest, but what is asked for at the turn's end goes
-  /// with their ACK. All else is left to the next turn: over HTTP/1.1 the exchange has to end before.
+  /// with their ACK. Lines that failed, or take no request yet, are left to the next turn.
   void ask_again() {
     if (closing) return;
     for (Line* line : std::exchange(stirred, {})) {
