@@ -240,8 +240,8 @@ struct Load::Impl {
     next_turn.arm(context.timers().now());
   }
 
-  /// Where answers came: asking inside their last call would nest, but what is asked for at the turn's end goes
-  /// with their ACK. Lines that failed, or take no request yet, are left to the next turn.
+  /// Where answers came: asking inside their last call would nest, but what is asked for at the turn's end
+  /// goes with their ACK. Lines that failed, or take no request yet, are left to the next turn.
   void ask_again() {
     if (closing) return;
     for (Line* line : std::exchange(stirred, {})) {

@@ -103,8 +103,8 @@ struct Connection::Impl final : SendBatch::Sender {
   int read(const ngtcp2_path& from, net::Ecn ecn, Bytes datagram);
   void deliver_stops();
   void on_read_error(int error);
-  /// At the turn's end. What receive() calls need not ask: it does so itself, last, so that whoever answers at
-  /// the turn's end (Deferred) comes first, and the answer goes with the ACK.
+  /// At the turn's end. What receive() calls need not ask: it does so itself, last, so that whoever answers
+  /// at the turn's end (Deferred) comes first, and the answer goes with the ACK.
   void want_flush() {
     if (!receiving) flush_work.request();
   }
