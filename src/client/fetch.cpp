@@ -61,7 +61,15 @@ struct Fetch::Impl {
       fetch.page_came(from, body.size());
     }
 
-    void on_end(http::Exchange&) override { ended = true; }
+    /// That is all: the exchange itself lasts until the server has acknowledged the request's end, over
+    /// HTTP/3 as late as its ACK is delayed.
+    void on_end(http::Exchange& from) override {
+      ended = true;
+      from.set_handler(nullptr);
+      fetch.flush(*this);
+      exchange = nullptr;
+      fetch.part_closed(*this, nullptr);
+    }
 
     void on_closed(http::Exchange&, const Error* why) override {
       exchange = nullptr;

@@ -183,6 +183,19 @@ TEST_P(FetchTest, TakesTheWholeFromAServerThatKnowsNoRanges) {
   EXPECT_EQ(figures.requests, 1u);
 }
 
+TEST_P(FetchTest, TheTimeIsThatOfTheServer) {
+  Exchange* waiting = nullptr;
+  net::Timer later(clock.timers, [&](Time) { whole(*waiting); });
+  answer = [&](Exchange& exchange) {
+    waiting = &exchange;
+    later.arm(clock.timers.now() + 7ms);
+  };
+  run(1);
+  expect_whole();
+  EXPECT_GE(figures.ended - figures.started, 7ms);
+  EXPECT_LT(figures.ended - figures.started, 8ms);
+}
+
 TEST_P(FetchTest, AsksAgainForWhatAShorterRangeLeft) {
   answer = [this](Exchange& exchange) { ranged(exchange, 700); };
   run(3);

@@ -62,14 +62,19 @@ struct Load::Impl {
       load.heard = load.context.timers().now();
       exchange.consume(body.size());
     }
-    void on_end(http::Exchange&) override { whole = true; }
-    void on_closed(http::Exchange&, const Error* why) override { load.answered(*this, why); }
+    /// Answered. The exchange itself lasts until the server has acknowledged the request's end, over HTTP/3
+    /// as late as its ACK is delayed; what becomes of it concerns nobody.
+    void on_end(http::Exchange& exchange) override {
+      exchange.set_handler(nullptr);
+      load.answered(*this);
+    }
+    void on_closed(http::Exchange&, const Error* why) override { load.ended_unanswered(*this, why); }
 
     Impl& load;
     Line& line;
     Time due{};
     unsigned status = 0;
-    bool whole = false, busy = false;
+    bool busy = false;
   };
 
   /// One connection's place: the chain that is open there now, and its streams.
@@ -79,6 +84,7 @@ struct Load::Impl {
     std::vector<std::unique_ptr<Slot>> slots;
     Time opened{};
     bool opening = false, failed = false, stirred = false;
+    bool answered = false;  // something on this connection
     std::size_t busy = 0;
   };
 
@@ -89,7 +95,8 @@ struct Load::Impl {
         arrivals(shared.timers(), [this](Time now) { arrive(now); }),
         deadline(shared.timers(), [this](Time) { stop(); }),
         next_turn(shared.timers(), [this](Time) { tidy(); }),
-        patience(shared.timers(), [this](Time) { finish(); }) {}
+        patience(shared.timers(), [this](Time) { finish(); }),
+        turn_end(shared.timers(), [this](Time) { ask_again(); }) {}
 
   ~Impl() {
     // Exchanges that are left end with their connections, and tell slots that must still be there.
@@ -136,7 +143,7 @@ struct Load::Impl {
     line.opening = true;
     ++opening;
     ++attempts;
-    line.failed = false;
+    line.failed = line.answered = false;
     line.opened = context.timers().now();
     line.chain->set_broken_handler([this, &line](const Error&) { lost(line); });
     line.chain->open(options.url, [this, &line](Result<http::Connection*> connection) {
@@ -163,6 +170,9 @@ struct Load::Impl {
       if (!line.connection || !line.connection->can_request()) break;
       if (slot->busy) continue;
       if (!more()) break;
+      // The streams of answered requests count against the peer's limit until it knows of their end; it would
+      // be waited for inside the connection, and count as the server's time. The next answer comes by here.
+      if (line.answered && line.busy > 0 && line.connection->free_streams() == 0) break;
       if (options.rate > 0) {
         if (due.empty()) break;
         slot->due = due.front();
@@ -182,7 +192,6 @@ struct Load::Impl {
     ++busy;
     ++line.busy;
     slot.busy = true;
-    slot.whole = false;
     slot.status = 0;
     http::Request request;
     request.authority = authority();
@@ -196,22 +205,30 @@ struct Load::Impl {
     return authority_text;
   }
 
-  void answered(Slot& slot, const Error* why) {
+  void answered(Slot& slot) {
+    slot.line.answered = true;
+    if (!closing) {  // else count_unanswered() has counted it
+      if (slot.status / 100 != 2) {
+        count_error(fmt::format("status {}", slot.status));
+      } else {
+        ++figures.requests;
+        figures.latency.record(context.timers().now() - slot.due);
+      }
+    }
+    free(slot);
+    turn_end.request();
+  }
+
+  void ended_unanswered(Slot& slot, const Error* why) {
+    if (!closing) count_error(why ? std::string(kind_name(why->kind)) : "cut short");
+    free(slot);
+  }
+
+  void free(Slot& slot) {
     slot.busy = false;
     --busy;
     --slot.line.busy;
-    if (closing) return;  // count_unanswered() has counted it
-    if (why) {
-      count_error(std::string(kind_name(why->kind)));
-    } else if (!slot.whole) {
-      count_error("cut short");
-    } else if (slot.status / 100 != 2) {
-      count_error(fmt::format("status {}", slot.status));
-    } else {
-      ++figures.requests;
-      figures.latency.record(context.timers().now() - slot.due);
-    }
-    // Asking again inside the answer's last call would nest; the turn's end asks for all that became free.
+    if (closing) return;
     if (options.new_connections) slot.line.failed = true;
     stir(slot.line);
   }
@@ -221,6 +238,21 @@ struct Load::Impl {
     if (closing) return;
     if (!std::exchange(line.stirred, true)) stirred.push_back(&line);
     next_turn.arm(context.timers().now());
+  }
+
+  /// Where answers came: asking inside their last call would nest, but what is asked for at the turn's end
+  /// goes with their ACK. Lines that failed, or take no request yet, are left to the next turn.
+  void ask_again() {
+    if (closing) return;
+    for (Line* line : std::exchange(stirred, {})) {
+      if (line->failed || !line->connection || !line->connection->can_request()) {
+        stirred.push_back(line);
+        continue;
+      }
+      line->stirred = false;
+      fill(*line);
+    }
+    if (stirred.empty() && more()) next_turn.disarm();
   }
 
   void lost(Line& line) {
@@ -369,6 +401,7 @@ struct Load::Impl {
   bool stopping = false, closing = false;
   Time started{}, heard{};  // heard: something came from the server
   net::Timer arrivals, deadline, next_turn, patience;
+  net::Deferred turn_end;
 };
 
 Load::Load(Context& context, LoadOptions options, Done done)

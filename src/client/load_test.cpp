@@ -120,5 +120,32 @@ TEST_F(LoadTest, WhatIsUnderWayAtTheEndIsNoErrorWhereAnswersCame) {
   EXPECT_TRUE(result->errors.empty());
 }
 
+class LoadOver : public LoadTest, public testing::WithParamInterface<HttpChoice> {};
+
+INSTANTIATE_TEST_SUITE_P(Tcp, LoadOver, testing::Values(HttpChoice::h2, HttpChoice::h1),
+                         [](const auto& p) { return p.param == HttpChoice::h1 ? "Http1" : "Http2"; });
+
+/// Over one connection, each when the one before was answered, and with nothing but the server's own time.
+TEST_P(LoadOver, AnsweredRequestsMakeRoomForTheNext) {
+  constexpr Duration takes = 7ms;
+  net::Timer answers(world.clock.timers, [&](Time) { resume(); });
+  world.answer = [&](http::Exchange& exchange, http::test::RecordingExchange& handler) {
+    handler.then_closed = [this, &exchange] { std::erase(held, &exchange); };
+    held.push_back(&exchange);
+    answers.arm(world.clock.timers.now() + takes);
+  };
+  LoadOptions given = options();
+  given.chain.http = GetParam();
+  given.requests = 100;
+  begin(given);
+  world.clock.pass(5s);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->requests, 100u);
+  EXPECT_EQ(result->connections, 1u);
+  EXPECT_TRUE(result->errors.empty());
+  EXPECT_GE(result->latency.quantile(0.5), takes);
+  EXPECT_LE(result->latency.max(), takes + takes / 20);
+}
+
 }  // namespace
 }  // namespace sallyport::client

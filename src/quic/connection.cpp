@@ -152,14 +152,14 @@ Result<StreamId> Connection::open_unidirectional() {
 }
 
 void Connection::want_write() {
-  if (!impl_->closed) impl_->flush_work.request();
+  if (!impl_->closed) impl_->want_flush();
 }
 
 void Connection::consume(StreamId id, std::size_t count) {
   if (impl_->closed) return;
   ngtcp2_conn_extend_max_stream_offset(impl_->conn.get(), id, count);
   ngtcp2_conn_extend_max_offset(impl_->conn.get(), count);
-  impl_->flush_work.request();
+  impl_->want_flush();
 }
 
 void Connection::reset_stream(StreamId id, std::uint64_t code) {
@@ -177,13 +177,13 @@ void Connection::stop_sending(StreamId id, std::uint64_t code) {
 void Connection::extend_peer_streams_bidirectional(std::size_t count) {
   if (impl_->closed) return;
   ngtcp2_conn_extend_max_streams_bidi(impl_->conn.get(), count);
-  impl_->flush_work.request();
+  impl_->want_flush();
 }
 
 void Connection::extend_peer_streams_unidirectional(std::size_t count) {
   if (impl_->closed) return;
   ngtcp2_conn_extend_max_streams_uni(impl_->conn.get(), count);
-  impl_->flush_work.request();
+  impl_->want_flush();
 }
 
 bool Connection::peer_takes_datagrams() const {

@@ -103,11 +103,16 @@ struct Connection::Impl final : SendBatch::Sender {
   int read(const ngtcp2_path& from, net::Ecn ecn, Bytes datagram);
   void deliver_stops();
   void on_read_error(int error);
+  /// At the turn's end. What receive() calls need not ask: it does so itself, last, so that whoever answers
+  /// at the turn's end (Deferred) comes first, and the answer goes with the ACK.
+  void want_flush() {
+    if (!receiving) flush_work.request();
+  }
 
   // connection_write.cpp
   void flush(Time now);
   void write_packets(Time now);
-  void pace(std::size_t written, Time now);
+  void pace(std::size_t written, bool more_waits, Time now);
   void wait_for_path();
   bool write_probe(SendBatch& batch, Time now);
   ngtcp2_ssize write_datagrams(SendBatch& batch, Time now);
@@ -226,6 +231,7 @@ struct Connection::Impl final : SendBatch::Sender {
   bool early_data = false;    // a client may send 0-RTT
   bool retried = false;
   bool filled_up = false;     // a client's last Initial was sent larger than it is
+  bool receiving = false;     // receive() is at it
   bool blocked = false;       // the path asked to wait
   bool path_changed = false;  // change_path() is due
 };

@@ -33,6 +33,7 @@ void Impl::receive(const net::NetPath& from, const net::DatagramRun& run, Time a
   if (run.ecn == net::Ecn::ce) ecn_marked += run.count();
   if (from != current_path) tap.guard().on_other_path();
   const ngtcp2_path native = to_native(from);
+  receiving = true;
   for (std::size_t begin = 0; begin < run.bytes.size() && !ending; begin += run.segment_size) {
     const Bytes datagram = run.bytes.subspan(begin, std::min(run.segment_size, run.bytes.size() - begin));
     if (const int error = read(native, run.ecn, datagram); error != 0) {
@@ -41,6 +42,7 @@ void Impl::receive(const net::NetPath& from, const net::DatagramRun& run, Time a
     }
     if (!tap.stops().empty()) deliver_stops();
   }
+  receiving = false;
   tap.stops().clear();
   room_seen = {};
   flush_work.request();

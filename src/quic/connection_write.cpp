@@ -18,8 +18,11 @@ using Impl = Connection::Impl;
 constexpr std::size_t turn_bytes = 16 * 1024;
 /// A packet is filled from at most this many pieces of stream data.
 constexpr std::size_t max_pieces = 16;
-/// RFC 9002 §7.2: the initial window.
-constexpr std::size_t unpaced_allowance = 14'720;
+/// RFC 9002 §7.2.
+constexpr std::size_t initial_window = 14'720;
+/// What leaves unpaced while nothing waits: this many bytes, and this share of the window.
+constexpr std::size_t small_flight = 3'000;
+constexpr std::uint64_t small_share = 4;
 /// IPv6 headers are that much longer than IPv4's.
 constexpr std::size_t v6_header_excess = 20;
 /// A deadline that cannot be met while the path is blocked is looked at again after this.
@@ -104,16 +107,23 @@ void Impl::write_packets(Time at) {
   }
   batch.flush();
   if (batch.blocked()) wait_for_path();
-  pace(batch.total(), at);
+  pace(batch.total(), !streams.dry || (handshake_completed && !queue.empty()), at);
 }
 
-/// Tells ngtcp2 when the next packets may leave, which is reckoned from all those written since it was told
-/// last. An initial window may leave as a burst (RFC 9002 §7.7), so small flights are gathered up to that:
-/// were the few packets of a handshake spread over its round trip, a chain of hops would wait for them at
-/// each.
-void Impl::pace(std::size_t written, Time at) {
+/// Tells ngtcp2 when the next packets may leave, which it reckons from all those written since it was told
+/// last: until then it lets everything go that fits the window, and no timer of it runs. So it is told of
+/// whatever leaves while `more_waits`, behind the window or the quantum: else only ACKs would go on with what
+/// waits, and a window-full would leave in one burst. Where nothing waits, small flights are gathered. An
+/// initial window may leave as a burst (RFC 9002 §7.7): were the few packets of a handshake spread over its
+/// round trip, a chain of hops would wait for them at each. Later a flight that is a small part of the window
+/// may: to be told of each would cost a timer for each, of many it would hold up the next for long.
+void Impl::pace(std::size_t written, bool more_waits, Time at) {
   unpaced += written;
-  if (unpaced <= unpaced_allowance) return;
+  if (unpaced == 0) return;
+  if (!more_waits) {
+    if (bytes_sent <= initial_window || unpaced <= small_flight) return;
+    if (unpaced <= initial_window && unpaced <= native_info().cwnd / small_share) return;
+  }
   unpaced = 0;
   ngtcp2_conn_update_pkt_tx_time(conn.get(), to_native(at));
 }

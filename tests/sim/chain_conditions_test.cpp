@@ -87,14 +87,14 @@ class ChainThatMoves : public testing::TestWithParam<std::size_t> {
   /// Part of a transfer each way, `event`, and the rest.
   void interrupt(const std::function<void()>& event) {
     scene.each_link([](LinkProfile& link) { link.bits_per_second = 20e6; });
-    const Transfer& down = scene.download(2'000'000);
-    const Transfer& up = scene.upload(2'000'000);
+    const Transfer& down = scene.download(4'000'000);
+    const Transfer& up = scene.upload(4'000'000);
     scene.network.run_for(1s);
     ASSERT_FALSE(down.done);
     event();
     EXPECT_TRUE(scene.run());
-    expect_intact(down, 2'000'000);
-    expect_intact(up, 2'000'000);
+    expect_intact(down, 4'000'000);
+    expect_intact(up, 4'000'000);
   }
   /// Of the connection that the client has with the first server.
   std::uint64_t path_changes_seen() {

@@ -25,13 +25,16 @@ client::ChainOptions chain_options(const std::vector<std::string>& hops) {
 /// Where a download goes: nowhere, but its content is looked at.
 class CheckingOutput final : public client::Output {
  public:
+  explicit CheckingOutput(Transfer& of) : transfer(of) {}
   bool seekable() const override { return false; }
   bool gather_writes() const override { return false; }
   Result<> write_at(std::uint64_t offset, Bytes bytes) override {
     EXPECT_EQ(offset, check.bytes());
     check.take(bytes);
+    transfer.bytes = check.bytes();
     return {};
   }
+  Transfer& transfer;
   ContentCheck check;
 };
 
@@ -58,7 +61,6 @@ class SimClient::Download final : public Work {
     const client::FetchOptions options{.stall_timeout = stall_timeout_};
     fetch_.emplace(connection, url, output_, options, [this](Result<> result) {
       const client::FetchFigures& figures = fetch_->figures();
-      transfer.bytes = output_.check.bytes();
       transfer.first_byte = figures.first_byte;
       transfer.intact = result.has_value() && output_.check.intact() && output_.check.bytes() == size_;
       end(figures.ended, result ? std::nullopt : std::optional(result.error()));
@@ -69,7 +71,7 @@ class SimClient::Download final : public Work {
  private:
   const std::uint64_t size_;
   const Duration stall_timeout_;
-  CheckingOutput output_;
+  CheckingOutput output_{transfer};
   std::optional<client::Fetch> fetch_;
 };
 

@@ -18,7 +18,7 @@ namespace sallyport::sim {
 struct Transfer {
   bool done = false;
   std::optional<Error> error;
-  std::uint64_t bytes = 0;  ///< that arrived at their end
+  std::uint64_t bytes = 0;  ///< that arrived at their end; of a download, so far
   bool intact = false;      ///< all of it came, as it was
   Time started{}, first_byte{}, ended{};
 };
