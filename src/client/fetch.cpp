@@ -507,7 +507,7 @@ Fetch::Fetch(net::Timers& timers, Open open, Url url, Output& output, FetchOptio
     : impl_(std::make_unique<Impl>(timers, std::move(open), std::move(url), output, options,
                                    std::move(done))) {}
 
-Fetch::Fetch(http::Connection& connection, Url url, Output& output, FetchOptions options, Done done)
+Fetch::Fetch(http::Connection& connection, const Url& url, Output& output, FetchOptions options, Done done)
     : Fetch(
           connection.timers(),
           [&connection, host = url.host](const Opened& opened) {
@@ -515,7 +515,7 @@ Fetch::Fetch(http::Connection& connection, Url url, Output& output, FetchOptions
             opened(
                 fail(ErrorKind::closed, fmt::format("{} takes no more requests on this connection", host)));
           },
-          std::move(url), output, options, std::move(done)) {
+          url, output, options, std::move(done)) {
   impl_->may_reopen = false;
 }
 

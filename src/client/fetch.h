@@ -47,7 +47,7 @@ class Fetch {
   /// the Fetch before that cancels.
   Fetch(net::Timers& timers, Open open, Url url, Output& output, FetchOptions options, Done done);
   /// Over this connection alone, which must outlive it.
-  Fetch(http::Connection& connection, Url url, Output& output, FetchOptions options, Done done);
+  Fetch(http::Connection& connection, const Url& url, Output& output, FetchOptions options, Done done);
   ~Fetch();
   void start();
   const FetchFigures& figures() const;

@@ -11,7 +11,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace sallyport::net {
@@ -51,7 +50,8 @@ class Output {
   virtual Result<> write_at(std::uint64_t offset, Bytes bytes) = 0;
   virtual std::size_t queued_bytes() const { return 0; }
   /// Called when the queue is empty again, or can never be: then the next write fails.
-  virtual void set_drained_handler(std::function<void()> drained) { static_cast<void>(std::move(drained)); }
+  /// Where nothing is queued, it is never called.
+  virtual void set_drained_handler(std::function<void()> drained) { drained = nullptr; }
   /// Whether each write costs a system call, so that gathering small ones pays.
   virtual bool gather_writes() const { return true; }
   /// What an earlier run left of the same URL; empty `done` when nothing.

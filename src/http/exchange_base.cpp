@@ -329,6 +329,19 @@ void ExchangeBase::received_datagram(Bytes payload) {
 
 // Receiving
 
+bool ExchangeBase::hold_head() {
+  const std::size_t size = request_.fields.section_size() + request_.path.size() + request_.authority.size();
+  if (set_.heads_.hold(size, set_.limits().max_held_heads)) {
+    head_size_ = size;
+    return true;
+  }
+  constexpr std::size_t kept = 256;  // of the path, for the log
+  request_.fields = {};
+  request_.path.resize(std::min(request_.path.size(), kept));
+  request_.path.shrink_to_fit();
+  return false;
+}
+
 void ExchangeBase::received_request(RequestHandler& handler, const Verdict& verdict,
                                     std::optional<std::uint64_t> content_length, bool complete) {
   if (ended_) return;
@@ -338,6 +351,10 @@ void ExchangeBase::received_request(RequestHandler& handler, const Verdict& verd
   receive_ = Receive::body;
   switch (verdict.fault) {
     case Fault::none:
+      if (!hold_head()) {
+        respond({.status = 431, .fields = {{"content-length", "0"}}}, true);
+        return stop_reading(ResetCode::no_error);
+      }
       if (content_length && !request_.is_connect()) expected_ = static_cast<std::int64_t>(*content_length);
       handler.on_request(*this);
       assert(handler_ != nullptr || ended_ || send_ != Send::head);

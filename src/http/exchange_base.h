@@ -9,6 +9,7 @@
 #include "http/connection.h"
 #include "http/exchange.h"
 #include "http/exchange_log.h"
+#include "http/held_heads.h"
 #include "http/limits.h"
 #include "http/send_queue.h"
 #include "http/validation.h"
@@ -87,6 +88,7 @@ class ExchangeSet {
   ExchangeBase* ending_last_ = nullptr;
   std::size_t size_ = 0;
   std::size_t queued_ = 0;  // of all exchanges
+  HeldHeads heads_;         // of a server's
   std::size_t bodies_ = 0;  // bytes that moved and have not earned anything yet
   Time moved_{};            // when a message last moved, of any exchange that is no tunnel
   Time empty_since_{};      // while size_ is 0
@@ -240,6 +242,8 @@ class ExchangeBase : public Exchange {
   bool may_write(std::size_t size);
   void queue_grew(std::size_t before);
   bool datagrams_full() const;
+  /// A server's request is decoded: whether there is room to keep it. Otherwise it is given up.
+  bool hold_head();
   void drop_queue();
   void return_credit();
   void give_up(ExchangeEnd how, ResetCode code, Error why);
@@ -263,6 +267,7 @@ class ExchangeBase : public Exchange {
   Duration idle_timeout_;       // 0: none
   std::int64_t expected_ = -1;  // bytes of body to come; -1: not known
   std::int64_t declared_ = -1;  // bytes of body that we said we would send
+  std::size_t head_size_ = 0;   // as ExchangeSet holds it
   std::size_t unconsumed_ = 0;
   std::size_t uncredited_ = 0;  // of a capsule that is not all there
   unsigned status_ = 0;

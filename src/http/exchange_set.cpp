@@ -74,6 +74,7 @@ void ExchangeSet::end_exchanges() {
       exchange.handler_->on_closed(exchange, exchange.why_ ? &*exchange.why_ : nullptr);
     if (exchange.record_) record(exchange);
     exchange.return_credit();
+    heads_.release(exchange.head_size_);
     unlink(exchange);
     watch_idle();
     owner_.on_exchange_gone(exchange);

@@ -59,6 +59,10 @@ struct H2Callbacks {
     HeadBuilder& builder = connection.builder_;
     const Verdict verdict = builder.finish();
     const bool end = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    // nghttp2 decodes all of it, which by references to large fields (RFC 7541) costs far more than to send
+    // it.
+    constexpr std::uint32_t large_section_cost = 20;
+    if (verdict.fault == Fault::section_too_large) connection.count_abuse(large_section_cost);
     if (frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
       // What PRIORITY_UPDATE said outweighs the field.
       if (const auto updated = connection.early_priorities_.take(frame.hd.stream_id)) {

@@ -12,6 +12,7 @@ namespace sallyport::http {
 struct Limits {
   std::size_t max_section_size = 64 * 1024;  ///< decoded field section; more gets 431
   std::size_t max_fields = 256;
+  std::size_t max_held_heads = 512 * 1024;  ///< of all open requests of a connection; more get 431
   std::size_t max_path = 16 * 1024;
   Duration header_timeout = 10s;  ///< from the first byte of a request to its complete head
   Duration idle_timeout =
