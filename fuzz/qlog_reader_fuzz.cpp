@@ -1,4 +1,5 @@
 // A file that somebody hands to `sallyport trace summary`.
+#include "base/escape.h"
 #include "trace/json_text.h"
 #include "trace/summary.h"
 

@@ -1,5 +1,6 @@
 // A packet's plain payload as a hostile peer may fill it: decoded, as a whole and as a skeleton, and written
 // as JSON. The same bytes also stand for transport parameters.
+#include "base/escape.h"
 #include "trace/qlog_frames.h"
 #include "trace/quic_frames.h"
 #include "trace/transport_parameters.h"
