@@ -18,7 +18,7 @@ namespace sallyport::net {
 namespace {
 
 void run_until(EventLoop& loop, const std::function<bool()>& done) {
-  const Time end = std::chrono::steady_clock::now() + 5s;
+  const Time end = std::chrono::steady_clock::now() + 60s;
   Timer timer(loop.timers(), [&](Time now) {
     if (done()) return loop.stop();
     if (now > end) {
