@@ -32,6 +32,7 @@ class HandScript {
     in_ = in_.subspan(taken.size());
     return {taken.begin(), taken.end()};
   }
+  Level level() { return static_cast<Level>(octet() % level_count); }
   /// A value for a frame's field: mostly small, or one at which something may break.
   std::uint64_t value() {
     static constexpr std::array<std::uint64_t, 24> edges{0,
@@ -265,5 +266,47 @@ class HandScript {
   std::uint64_t next_id_ = 1;
   std::map<std::uint64_t, std::uint64_t> offsets_;
 };
+
+/// The steps that a hostile client and a hostile server have in common. A target handles the choices of its
+/// own first (4, 6 and 10) and passes the others here; any number without a case sends an ACK frame.
+template <class Scene>
+void common_step(HandScript& script, Scene& scene, HandPeer& hand, std::size_t choice) {
+  switch (choice) {
+    case 0:
+    case 1:
+    case 2: {
+      const Level level = script.level();
+      hand.send(level, script.frames(hand, level));
+      break;
+    }
+    case 3: {  // packets together in one datagram
+      Octets datagram;
+      for (std::size_t left = 1 + script.below(3); left > 0; --left) {
+        const Level level = script.level();
+        append(datagram, hand.packet(level, script.frames(hand, level), 0));
+      }
+      hand.send_datagram(datagram);
+      break;
+    }
+    case 5: {
+      static constexpr std::array<Duration, 5> spans{0ms, 1ms, 25ms, 1s, 31s};
+      scene.run_for(spans[script.below(spans.size())]);
+      break;
+    }
+    case 7:
+      ++hand.key_updates;
+      break;
+    case 8:
+      hand.next_number[script.below(level_count)] += static_cast<std::uint32_t>(script.value());
+      break;
+    case 9:
+      hand.send_datagram(script.bytes(255));
+      break;
+    default: {
+      const Level level = script.level();
+      hand.send(level, hand.ack_frame(level));
+    }
+  }
+}
 
 }  // namespace sallyport::quic::fuzz

@@ -65,56 +65,21 @@ struct Scene : http::test::H3Pair {
   }
 };
 
-Level level_of(std::size_t number) {
-  return static_cast<Level>(number % quic::test::level_count);
-}
-
 void step(HandScript& script, Scene& scene) {
   HandClient& hand = *scene.hand;
-  switch (script.below(12)) {
-    case 0:
-    case 1:
-    case 2: {
-      const Level level = level_of(script.octet());
-      hand.send(level, script.frames(hand, level));
-      break;
-    }
-    case 3: {  // packets together in one datagram
-      Octets datagram;
-      for (std::size_t left = 1 + script.below(3); left > 0; --left) {
-        const Level level = level_of(script.octet());
-        quic::test::append(datagram, hand.packet(level, script.frames(hand, level), 0));
-      }
-      hand.send_datagram(datagram);
-      break;
-    }
+  const std::size_t choice = script.below(12);
+  switch (choice) {
     case 4:
       hand.finish();
       break;
-    case 5: {
-      static constexpr std::array<Duration, 5> spans{0ms, 1ms, 25ms, 1s, 31s};
-      scene.run_for(spans[script.below(spans.size())]);
-      break;
-    }
     case 6:
       hand.address = {hand.address.ip(), static_cast<std::uint16_t>(1000 + script.below(40))};
-      break;
-    case 7:
-      ++hand.key_updates;
-      break;
-    case 8:
-      hand.next_number[script.below(quic::test::level_count)] += static_cast<std::uint32_t>(script.value());
-      break;
-    case 9:
-      hand.send_datagram(script.bytes(255));
       break;
     case 10:
       hand.hello();
       break;
-    default: {
-      const Level level = level_of(script.octet());
-      hand.send(level, hand.ack_frame(level));
-    }
+    default:
+      common_step(script, scene, hand, choice);
   }
 }
 

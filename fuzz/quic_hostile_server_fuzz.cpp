@@ -52,10 +52,6 @@ struct Scene : http::test::H3Pair {
   }
 };
 
-Level level_of(std::size_t number) {
-  return static_cast<Level>(number % quic::test::level_count);
-}
-
 /// Part of a first flight, in whatever order the script has it.
 void say(HandScript& script, HandServer& hand) {
   using namespace quic::test;
@@ -73,8 +69,7 @@ void say(HandScript& script, HandServer& hand) {
       hand.finish();
       break;
     case 4:
-      hand.say(level_of(script.octet()),
-               tls_message(static_cast<TlsMessage>(script.below(26)), script.bytes(64)));
+      hand.say(script.level(), tls_message(static_cast<TlsMessage>(script.below(26)), script.bytes(64)));
       break;
     default:
       hand.answer();
@@ -83,47 +78,16 @@ void say(HandScript& script, HandServer& hand) {
 
 void step(HandScript& script, Scene& scene) {
   HandServer& hand = *scene.hand;
-  switch (script.below(11)) {
-    case 0:
-    case 1:
-    case 2: {
-      const Level level = level_of(script.octet());
-      hand.send(level, script.frames(hand, level));
-      break;
-    }
-    case 3: {  // packets together in one datagram
-      Octets datagram;
-      for (std::size_t left = 1 + script.below(3); left > 0; --left) {
-        const Level level = level_of(script.octet());
-        quic::test::append(datagram, hand.packet(level, script.frames(hand, level), 0));
-      }
-      hand.send_datagram(datagram);
-      break;
-    }
+  const std::size_t choice = script.below(11);
+  switch (choice) {
     case 4:
       say(script, hand);
       break;
-    case 5: {
-      static constexpr std::array<Duration, 5> spans{0ms, 1ms, 25ms, 1s, 31s};
-      scene.run_for(spans[script.below(spans.size())]);
-      break;
-    }
     case 6:
       hand.retry();
       break;
-    case 7:
-      ++hand.key_updates;
-      break;
-    case 8:
-      hand.next_number[script.below(quic::test::level_count)] += static_cast<std::uint32_t>(script.value());
-      break;
-    case 9:
-      hand.send_datagram(script.bytes(255));
-      break;
-    default: {
-      const Level level = level_of(script.octet());
-      hand.send(level, hand.ack_frame(level));
-    }
+    default:
+      common_step(script, scene, hand, choice);
   }
 }
 

@@ -1,5 +1,7 @@
 #include "masque/bearer.h"
 
+#include "http/validation.h"
+
 #include <algorithm>
 
 namespace sallyport::masque {
@@ -10,18 +12,11 @@ bool is_token_character(char c) {
          std::string_view("-._~+/").find(c) != std::string_view::npos;
 }
 
-/// `lower` in lower case.
-bool equals_ignoring_case(std::string_view text, std::string_view lower) {
-  return std::ranges::equal(text, lower, [](char c, char to) {
-    return (c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c) == to;
-  });
-}
-
 BearerOffer offered_in(const http::Fields& fields, std::string_view name) {
   const auto value = fields.find(name);
   if (!value) return {};
   const std::string_view scheme = value->substr(0, value->find(' '));
-  if (!equals_ignoring_case(scheme, "bearer")) return {};
+  if (!http::equal_ignoring_case(scheme, "bearer")) return {};
   std::string_view token = value->substr(scheme.size());
   token.remove_prefix(std::min(token.find_first_not_of(' '), token.size()));
   if (fields.count(name) != 1 || !is_bearer_token(token)) return {BearerOffer::Kind::malformed, {}};

@@ -134,10 +134,6 @@ bool skip_frame(std::uint8_t type, Bytes& in) {
   }
 }
 
-}  // namespace
-
-namespace {
-
 bool take_new_id(Bytes& in, NewConnectionId& out) {
   const auto sequence = take_varint(in);
   const auto retire_prior_to = take_varint(in);

@@ -6,6 +6,7 @@
 
 #include "quic/hand_tls_for_test.h"
 #include "quic/link_for_test.h"
+#include "quic/native.h"
 #include "trace/quic_frames.h"
 
 #include <array>
@@ -362,12 +363,8 @@ class HandServer final : public HandPeer {
     if (retry_id_) return;
     std::array<std::uint8_t, 256> packet;
     const Octets id{0x51, 0x52, 0x53, 0x54, 0x55, 0x56, 0x57, 0x58}, proof(16, 0x77);
-    const auto native = [](const Octets& bytes) {
-      ngtcp2_cid cid;
-      ngtcp2_cid_init(&cid, bytes.data(), bytes.size());
-      return cid;
-    };
-    const ngtcp2_cid to = native(peer_id), from = native(id), original = native(initial_id());
+    const ngtcp2_cid to = to_native_id(peer_id), from = to_native_id(id),
+                     original = to_native_id(initial_id());
     const ngtcp2_ssize size = ngtcp2_crypto_write_retry(packet.data(), packet.size(), version, &to, &from,
                                                         &original, proof.data(), proof.size());
     if (size <= 0) return;
