@@ -36,14 +36,14 @@ class RecycledRequests {
     return request;
   }
   void give(Request request) {
-    if (requests_ended || idle_.size() >= most || request.fields.section_size() > largest) return;
+    if (requests_ended || idle_.size() >= most || request.memory() > largest) return;
     request.clear();
     idle_.push_back(std::move(request));
   }
 
  private:
   static constexpr std::size_t most = 64;
-  static constexpr std::size_t largest = 4096;  // an unusual one is not worth keeping
+  static constexpr std::size_t largest = 8192;  // an unusual one is not worth keeping
   std::vector<Request> idle_;
 };
 
@@ -331,15 +331,29 @@ void ExchangeBase::received_datagram(Bytes payload) {
 
 bool ExchangeBase::hold_head() {
   const std::size_t size = request_.fields.section_size() + request_.path.size() + request_.authority.size();
-  if (set_.heads_.hold(size, set_.limits().max_held_heads)) {
-    head_size_ = size;
-    return true;
+  switch (set_.heads_.hold(size, set_.limits().max_held_heads)) {
+    case HeldHeads::Verdict::held:
+      head_size_ = size;
+      return true;
+    case HeldHeads::Verdict::too_much_here:
+      refuse_head(431);
+      return false;
+    case HeldHeads::Verdict::too_much_in_all:
+      // Other clients hold it: nothing is wrong with this request.
+      refuse_head(503);
+      return false;
   }
-  constexpr std::size_t kept = 256;  // of the path, for the log
-  request_.fields = {};
-  request_.path.resize(std::min(request_.path.size(), kept));
-  request_.path.shrink_to_fit();
   return false;
+}
+
+void ExchangeBase::refuse_head(unsigned status) {
+  // The answer may have to wait for the client's window. What the log tells of it is kept.
+  constexpr std::size_t kept = 256;
+  request_.cut(kept);
+  Response refusal{.status = status, .fields = {{"content-length", "0"}}};
+  if (status == 503) refusal.fields.add("retry-after", "5");
+  respond(refusal, true);
+  stop_reading(ResetCode::no_error);
 }
 
 void ExchangeBase::received_request(RequestHandler& handler, const Verdict& verdict,
@@ -351,10 +365,7 @@ void ExchangeBase::received_request(RequestHandler& handler, const Verdict& verd
   receive_ = Receive::body;
   switch (verdict.fault) {
     case Fault::none:
-      if (!hold_head()) {
-        respond({.status = 431, .fields = {{"content-length", "0"}}}, true);
-        return stop_reading(ResetCode::no_error);
-      }
+      if (!hold_head()) return;
       if (content_length && !request_.is_connect()) expected_ = static_cast<std::int64_t>(*content_length);
       handler.on_request(*this);
       assert(handler_ != nullptr || ended_ || send_ != Send::head);
@@ -367,8 +378,7 @@ void ExchangeBase::received_request(RequestHandler& handler, const Verdict& verd
       return fail(ResetCode::message_error, {ErrorKind::protocol, std::string(verdict.reason)});
     case Fault::section_too_large:
     case Fault::uri_too_long:
-      respond({.status = status_for(verdict.fault), .fields = {{"content-length", "0"}}}, true);
-      return stop_reading(ResetCode::no_error);
+      return refuse_head(status_for(verdict.fault));
   }
 }
 

@@ -242,8 +242,10 @@ class ExchangeBase : public Exchange {
   bool may_write(std::size_t size);
   void queue_grew(std::size_t before);
   bool datagrams_full() const;
-  /// A server's request is decoded: whether there is room to keep it. Otherwise it is given up.
+  /// A server's request is decoded: whether there is room to keep it. Otherwise it is refused.
   bool hold_head();
+  /// Answers `status` to a request that is not kept.
+  void refuse_head(unsigned status);
   void drop_queue();
   void return_credit();
   void give_up(ExchangeEnd how, ResetCode code, Error why);

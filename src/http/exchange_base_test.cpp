@@ -177,6 +177,44 @@ TEST(ExchangeBase, FaultyRequestsNeverReachTheHandler) {
   }
 }
 
+/// With some 60 KB in it.
+Request large_request() {
+  Request request = test::get("/" + std::string(8000, 'p'));
+  request.fields.add("x", std::string(52'000, 'v'));
+  return request;
+}
+
+// The client decides when the answer to it may leave, and with it the exchange.
+TEST(ExchangeBase, RefusedRequestsAreNotKept) {
+  for (const Fault fault : {Fault::section_too_large, Fault::uri_too_long}) {
+    Bench bench;
+    auto made = std::make_unique<FakeExchange>(bench.set, bench, true);
+    FakeExchange& exchange = *made;
+    exchange.set_request(large_request());
+    bench.set.add(std::move(made));
+    exchange.received_request(bench.server, {fault, "for a test"}, std::nullopt);
+    EXPECT_LT(exchange.request().memory(), 2048u);
+    EXPECT_TRUE(exchange.request().path.starts_with("/ppp")) << "the log tells it";
+  }
+  Bench bench;
+  bench.limits.max_held_heads = 1000;
+  FakeExchange& exchange = bench.serve(large_request());
+  EXPECT_EQ(exchange.log.front(), "head 431 end");
+  EXPECT_TRUE(bench.server.requests.empty());
+  EXPECT_LT(exchange.request().memory(), 2048u);
+}
+
+TEST(ExchangeBase, WhatOthersHoldIsNoFaultOfTheRequest) {
+  HeldHeads others;
+  ASSERT_EQ(others.hold(HeldHeads::most_of_all, HeldHeads::most_of_all), HeldHeads::Verdict::held);
+  Bench bench;
+  Request request = test::get("/");
+  request.fields.add("x", std::string(100'000, 'v'));
+  const FakeExchange& exchange = bench.serve(request);
+  EXPECT_EQ(exchange.log.front(), "head 503 end");
+  EXPECT_LT(exchange.request().memory(), 2048u);
+}
+
 // Receiving
 
 TEST(ExchangeBase, IncomingContentLengthHolds) {

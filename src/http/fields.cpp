@@ -1,6 +1,7 @@
 #include "http/fields.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace sallyport::http {
 
@@ -101,6 +102,12 @@ void Fields::clear() {
   known_sendable_ = false;
   text_.clear();
   spans_.clear();
+}
+
+void Fields::release() {
+  // Not by assignment: a string that takes over a short one keeps what it had.
+  Fields fresh;
+  std::swap(*this, fresh);
 }
 
 }  // namespace sallyport::http

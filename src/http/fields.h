@@ -45,6 +45,10 @@ class Fields {
   Field operator[](std::size_t index) const;
   /// Keeps the memory.
   void clear();
+  /// Empty, without the memory.
+  void release();
+  /// Bytes that are allocated for it.
+  std::size_t memory() const { return text_.capacity() + spans_.capacity() * sizeof(Span); }
   /// Sum of name, value and 32 a field: how RFC 9113 §10.5.1 and RFC 9114 §4.2.2 measure a section.
   std::size_t section_size() const { return text_.size() + 32 * spans_.size(); }
 

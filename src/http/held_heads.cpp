@@ -20,16 +20,16 @@ HeldHeads::~HeldHeads() {
   reserved_by_all.fetch_sub(reserved_, std::memory_order_relaxed);
 }
 
-bool HeldHeads::hold(std::size_t bytes, std::size_t most) {
-  if (held_ + bytes > most) return false;
+HeldHeads::Verdict HeldHeads::hold(std::size_t bytes, std::size_t most) {
+  if (held_ + bytes > most) return Verdict::too_much_here;
   // The first step is free: a connection costs about as much without any request.
   const std::size_t needed = (held_ + bytes) / step * step;
   if (needed > reserved_) {
-    if (!reserve(needed - reserved_)) return false;
+    if (!reserve(needed - reserved_)) return Verdict::too_much_in_all;
     reserved_ = needed;
   }
   held_ += bytes;
-  return true;
+  return Verdict::held;
 }
 
 void HeldHeads::release(std::size_t bytes) {

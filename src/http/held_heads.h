@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace sallyport::http {
 
@@ -17,8 +18,13 @@ class HeldHeads {
   HeldHeads(const HeldHeads&) = delete;
   HeldHeads& operator=(const HeldHeads&) = delete;
 
-  /// False, and nothing changes, when that would be more than `most` bytes here, or too many in the process.
-  bool hold(std::size_t bytes, std::size_t most);
+  enum class Verdict : std::uint8_t {
+    held,
+    too_much_here,    ///< more than `most` bytes of this connection
+    too_much_in_all,  ///< more than the process holds
+  };
+  /// Nothing changes unless it is held.
+  Verdict hold(std::size_t bytes, std::size_t most);
   void release(std::size_t bytes);
   std::size_t held() const { return held_; }
 

@@ -9,13 +9,15 @@ namespace {
 
 using namespace test;
 
+constexpr auto held = HeldHeads::Verdict::held;
+
 TEST(HeldHeads, AreBoundedForEachConnection) {
   HeldHeads heads;
-  EXPECT_TRUE(heads.hold(90, 100));
-  EXPECT_FALSE(heads.hold(11, 100));
-  EXPECT_TRUE(heads.hold(10, 100));
+  EXPECT_EQ(heads.hold(90, 100), held);
+  EXPECT_EQ(heads.hold(11, 100), HeldHeads::Verdict::too_much_here);
+  EXPECT_EQ(heads.hold(10, 100), held);
   heads.release(90);
-  EXPECT_TRUE(heads.hold(90, 100));
+  EXPECT_EQ(heads.hold(90, 100), held);
   EXPECT_EQ(heads.held(), 100u);
 }
 
@@ -23,17 +25,17 @@ TEST(HeldHeads, AreBoundedForAllTogether) {
   constexpr std::size_t each = 1024 * 1024;
   std::deque<HeldHeads> connections(HeldHeads::most_of_all / each + 10);
   std::size_t holding = 0;
-  for (HeldHeads& heads : connections) holding += heads.hold(each, each) ? 1 : 0;
+  for (HeldHeads& heads : connections) holding += heads.hold(each, each) == held ? 1 : 0;
   EXPECT_EQ(holding, HeldHeads::most_of_all / each);
   HeldHeads small;
-  EXPECT_TRUE(small.hold(10'000, each)) << "who asks for little is not turned away";
-  EXPECT_FALSE(small.hold(each / 2, each));
+  EXPECT_EQ(small.hold(10'000, each), held) << "who asks for little is not turned away";
+  EXPECT_EQ(small.hold(each / 2, each), HeldHeads::Verdict::too_much_in_all);
   connections.front().release(each);
-  EXPECT_TRUE(small.hold(each / 2, each));
+  EXPECT_EQ(small.hold(each / 2, each), held);
   // What is given back, all of it, may be taken again.
   connections.clear();
   std::deque<HeldHeads> others(HeldHeads::most_of_all / each - 1);
-  for (HeldHeads& heads : others) EXPECT_TRUE(heads.hold(each, each));
+  for (HeldHeads& heads : others) EXPECT_EQ(heads.hold(each, each), held);
 }
 
 /// An HPACK string (RFC 7541 §5.2), without Huffman coding.

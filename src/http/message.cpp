@@ -1,5 +1,6 @@
 #include "http/message.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace sallyport::http {
@@ -27,6 +28,19 @@ void Request::clear() {
   fields.clear();
   priority = {};
   early_data = false;
+}
+
+void Request::cut(std::size_t most) {
+  fields.release();
+  for (std::string* part : {&method, &scheme, &authority, &path, &protocol}) {
+    part->resize(std::min(part->size(), most));
+    part->shrink_to_fit();
+  }
+}
+
+std::size_t Request::memory() const {
+  return method.capacity() + scheme.capacity() + authority.capacity() + path.capacity() +
+         protocol.capacity() + fields.memory();
 }
 
 bool is_safe(std::string_view method) {

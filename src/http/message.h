@@ -36,6 +36,10 @@ struct Request {
   bool is_connect() const { return method == "CONNECT"; }
   /// Back to a fresh one, keeping the memory.
   void clear();
+  /// Drops the fields, and of everything else what is behind `most` bytes, with the memory.
+  void cut(std::size_t most);
+  /// Bytes that are allocated for it.
+  std::size_t memory() const;
 };
 
 struct Response {

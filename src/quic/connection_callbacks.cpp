@@ -16,9 +16,17 @@ Impl& impl_of(void* user_data) {
   return *static_cast<Impl*>(user_data);
 }
 
+/// ngtcp2 1.11 counts the ID of the path that it would fall back to as in use when it is retired already, and
+/// so closes the connection of a client that keeps to what was advertised: one more is let pass than was.
+void allow_for_retired_fallback(ngtcp2_conn* conn) {
+  const_cast<ngtcp2_transport_params*>(ngtcp2_conn_get_local_transport_params(conn))
+      ->active_connection_id_limit = advertised_connection_ids + 1;
+}
+
 int on_handshake_completed(ngtcp2_conn* conn, void* user_data) {
   Impl& impl = impl_of(user_data);
   impl.handshake_completed = true;
+  allow_for_retired_fallback(conn);
   impl.final_version = impl.version();
   impl.session_info = impl.tls->info();
   impl.established = impl.now;

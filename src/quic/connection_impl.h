@@ -30,6 +30,10 @@ std::string path_too_narrow(std::size_t bytes);
 /// not fit, ngtcp2 starts the connection anew with its next packet and asserts that it did not before.
 inline constexpr std::size_t longest_address_token = 1000;
 
+/// active_connection_id_limit (RFC 9000 §18.2): enough for a migration or two in a row, few enough to keep an
+/// idle connection small.
+inline constexpr std::uint64_t advertised_connection_ids = 4;
+
 /// What only a client has. client.cpp
 struct ClientState {
   ClientOptions options;

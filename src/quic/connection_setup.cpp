@@ -12,9 +12,6 @@ namespace {
 
 using Impl = Connection::Impl;
 
-/// Enough for a migration or two in a row, few enough to keep an idle connection small.
-constexpr std::uint64_t connection_ids = 4;
-
 ngtcp2_cc_algo to_native(CongestionControl algorithm) {
   switch (algorithm) {
     case CongestionControl::bbr:
@@ -63,7 +60,7 @@ void Impl::fill(ngtcp2_settings& settings, ngtcp2_transport_params& parameters,
   parameters.initial_max_streams_bidi = config->peer_bidirectional_streams;
   parameters.initial_max_streams_uni = config->peer_unidirectional_streams;
   parameters.max_idle_timeout = quic::to_native(config->idle_timeout);
-  parameters.active_connection_id_limit = connection_ids;
+  parameters.active_connection_id_limit = advertised_connection_ids;
   parameters.max_datagram_frame_size = config->max_datagram_frame_size;
   // A client inside another connection knows what its path carries, the server at the other end does not:
   // told so, it need not find out by losing packets that carry connections further in.

@@ -40,6 +40,26 @@ TEST(Migration, NatRebindingIsFollowed) {
   EXPECT_EQ(pair.endpoint->stats().stateless_resets_sent, 0u);
 }
 
+// Each move with a new connection ID gives the peer room for another, while ngtcp2 still counts the one of
+// the path that it would fall back to.
+TEST(Migration, MovesAfterRebindingsKeepTheConnection) {
+  for (const Duration pause : {0ms, 300ms, 700ms, 3000ms}) {
+    Moving pair;
+    ASSERT_TRUE(pair.establish());
+    ASSERT_TRUE(pair.echo(1000));
+    for (int i = 0; i < 4; ++i) {
+      pair.link.client.rebind(*net::SocketAddress::parse("192.0.2.50:" + std::to_string(3000 + i)));
+      ASSERT_TRUE(pair.echo(1000)) << pause / 1ms << " ms, " << i;
+      pair.simulation.run_for(pause);
+      ASSERT_TRUE(pair.client->migrate(i % 2 == 0 ? pair.other : pair.link.client))
+          << pause / 1ms << " ms, " << i;
+      ASSERT_TRUE(pair.echo(1000)) << pause / 1ms << " ms, " << i;
+      pair.simulation.run_for(pause);
+    }
+    EXPECT_FALSE(pair.client_application.closed) << pause / 1ms;
+  }
+}
+
 TEST(Migration, UnvalidatedAddressGetsLittle) {
   Moving pair;
   ASSERT_TRUE(pair.establish());
