@@ -2,6 +2,7 @@
 
 import argparse
 import shutil
+import time
 from pathlib import Path
 
 import harness
@@ -10,8 +11,8 @@ from harness import BUILD, GIB, ROOT, Failure, Lab
 QLOG = BUILD / "demo-qlog"
 # What the qlog of both sides of one connection takes, as a part of what it carries.
 QLOG_SHARE = 0.75
-# Where there is no room for so much, qlog is written of a file this much smaller, which goes the same ways again.
-QLOG_PART = 16
+# Without --keep, qlog is written of a file of at most this size, which goes the same ways again.
+QLOG_FILE = 64 << 20
 
 
 def show(text):
@@ -25,7 +26,8 @@ def options():
     parser.add_argument("--hops", default="0,1,2,4", help="numbers of hops to try (default: 0,1,2,4)")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--qlog", type=Path, metavar="DIR", help="where qlog files go (default: build/demo-qlog, emptied first)")
-    where.add_argument("--no-qlog", action="store_true", help="write none: they take several times the size of the file, and some of the speed")
+    where.add_argument("--no-qlog", action="store_true", help="write none")
+    parser.add_argument("--keep", action="store_true", help="write the qlog of the whole file, several times its size, and keep that of earlier runs")
     chosen = parser.parse_args()
     try:
         chosen.hops = [int(h) for h in chosen.hops.split(",")]
@@ -93,59 +95,54 @@ class Demo:
                 " ".join(f"{hop:.2f}" for hop in hops) or "-", "yes"], links
 
 
-def qlog_size(chosen, qlog):
-    """Of how large a file qlog is written: of the one that is measured, or, where the disk has not got the room, of a smaller one."""
-    size = int(chosen.size * GIB)
-    files = "the file and its copy"
-    harness.need_room(BUILD, size * 2, files)
-    if not qlog:
-        return 0
-    qlog.mkdir(parents=True, exist_ok=True)
-    same_disk = qlog.stat().st_dev == BUILD.stat().st_dev
-    connections = sum(hops + 1 for hops in chosen.hops)
-
-    def needed(of):
-        return int(size * 2 * same_disk + of * QLOG_SHARE * connections)
-
-    free = shutil.disk_usage(qlog).free
-    if free >= needed(size):
-        return size
-    harness.need_room(qlog, needed(size // QLOG_PART), f"{files if same_disk else 'qlog files'} (--no-qlog writes none, --size makes a smaller file)")
-    show(f"The qlog of every connection would take {needed(size) / GIB:.1f} GiB with the files, and {free / GIB:.1f} GiB are free: what is measured "
-         f"writes none, and a file of {amount(size // QLOG_PART)} goes the same ways afterwards, with qlog.\n")
-    return size // QLOG_PART
+def qlog_plan(chosen, size):
+    """Where qlog goes, and of how large a file; says what it will take."""
+    if chosen.no_qlog:
+        return None, 0
+    folder = (chosen.qlog or QLOG).resolve()
+    if chosen.keep:
+        folder /= time.strftime("%Y-%m-%d-%H%M%S")
+    elif folder == QLOG:
+        shutil.rmtree(QLOG, ignore_errors=True)
+    recorded = size if chosen.keep else min(size, QLOG_FILE)
+    needed = int(recorded * QLOG_SHARE * sum(hops + 1 for hops in chosen.hops))
+    folder.mkdir(parents=True, exist_ok=True)
+    same_disk = folder.stat().st_dev == BUILD.stat().st_dev
+    harness.need_room(folder, needed + size * 2 * same_disk, "the qlog files" + " and the file with its copy" * same_disk)
+    stays = "stays" if chosen.keep or chosen.qlog else "stays until the next run"
+    show(f"qlog of some {needed / GIB:.1f} GiB goes to {named(folder)} and {stays}{'' if chosen.keep else ' (--no-qlog writes none)'}.")
+    return folder, recorded
 
 
 def main():
     chosen = options()
     size = int(chosen.size * GIB)
     BUILD.mkdir(exist_ok=True)
-    qlog = None if chosen.no_qlog else (chosen.qlog or QLOG).resolve()
-    if qlog == QLOG:
-        shutil.rmtree(QLOG, ignore_errors=True)
-    recorded = qlog_size(chosen, qlog)
+    harness.need_room(BUILD, size * 2, "the file and its copy")
+    qlog, recorded = qlog_plan(chosen, size)
 
     with Lab() as lab:
         demo = Demo(lab, size, max(chosen.hops), qlog if recorded == size else None)
         runs = [demo.download(count) for count in chosen.hops]
         if qlog and recorded != size:
             demo.end()
-            show("")
+            show("\nThe same ways with qlog, which costs speed:")
             small = Demo(lab, recorded, max(chosen.hops), qlog)
             for count in chosen.hops:
                 small.download(count)
 
-    show("\n" + harness.table([row for row, _ in runs], ["path", "Mbit/s", "QUIC TTFB ms", "HTTP TTFB ms", "srtt ms", "get CPU-s/GiB",
-                                                         "origin CPU-s/GiB", "hops CPU-s/GiB", "verified"]))
-    show("TTFB: time to first byte; QUIC: from the first packet sent to the origin to the first 1-RTT packet from it.")
+    show("\n" + harness.table([row for row, _ in runs],
+                              ["path", "Mbit/s", "QUIC ms", "HTTP ms", "srtt ms", "get CPU", "origin CPU", "hops' CPU", "verified"]))
+    show("QUIC and HTTP: time to first byte, from the first packet to the origin to the first 1-RTT packet,")
+    show("and from the request to the response. CPU: seconds a GiB, of each process.")
     show("\nPath budget: the UDP payload that each connection sends, and what fits inside it, bytes")
     show(harness.table([[row[0], " > ".join(f"{link['quic']['max_udp_payload']}" for link in links),
                          " > ".join(f"{link['path_budget']}" for link in links)] for row, links in runs],
                        ["path", "packets, nearest hop first", "room inside"]))
     if qlog:
         took = sum(f.stat().st_size for f in qlog.rglob("*.sqlog")) / GIB
-        cost = "writing it is part of the CPU-seconds above" if recorded == size else f"of the {amount(recorded)}"
-        show(f"\nqlog of every connection, both sides, {took:.1f} GiB ({cost}): {named(qlog)}")
+        whole = " (writing it is part of the CPU above)" if recorded == size else ""
+        show(f"\nqlog of every connection, both sides, {took:.1f} GiB{whole}: {named(qlog)}")
         show(f"Try: build/sallyport trace summary {named(qlog)}/get-{chosen.hops[-1]}-hops/*.sqlog")
     return 0
 

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/flag_values.h"
+#include "net/udp_open.h"
 #include "trace/keylog.h"
 #include "trace/qlog.h"
 
@@ -25,10 +26,13 @@ client::HttpChoice http_choice(const std::string& name) {
                         : client::HttpChoice::automatic;
 }
 
+/// Empty for users without a home, as services and containers have them: nothing is kept then.
 std::string default_cache_folder() {
   if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg && *xdg) return std::string(xdg) + "/sallyport";
-  if (const char* home = std::getenv("HOME"); home && *home) return std::string(home) + "/.cache/sallyport";
-  return {};
+  const char* home = std::getenv("HOME");
+  std::error_code ignored;
+  if (!home || !*home || !std::filesystem::is_directory(home, ignored)) return {};
+  return std::string(home) + "/.cache/sallyport";
 }
 
 }  // namespace
@@ -150,7 +154,10 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
     recorders_ = std::move(*made);
   }
 
-  outbound_ = net::make_kernel_outbound(loop_, {});
+  if (!flags.no_cache)
+    cache_folder_ = flags.cache_folder.empty() ? default_cache_folder() : flags.cache_folder;
+  if (!flags.quiet) hint_at_small_buffers();
+  outbound_ = net::make_kernel_outbound(loop_, {.warn_small_buffers = false});
   context_ = std::make_unique<client::Context>(client::Context{
       *outbound_, {loop_.timers(), system_random(), recorders_.get(), key_log}, {}, {}, std::move(*trust)});
   context_->config.congestion_control = congestion_control(flags.congestion);
@@ -165,8 +172,6 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
     context_->proxy_token = std::move(*token);
   }
 
-  if (flags.no_cache) return {};
-  cache_folder_ = flags.cache_folder.empty() ? default_cache_folder() : flags.cache_folder;
   if (cache_folder_.empty()) return {};
   context_->sessions = &sessions_;
   context_->memory = &memory_;
@@ -177,6 +182,22 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
   if (std::filesystem::exists(tickets))
     if (auto loaded = sessions_.load(tickets); !loaded) log_warn("{}", loaded.error().message);
   return {};
+}
+
+/// Once for each state that the machine is in, where there is a place to remember that it was said.
+void ClientSession::hint_at_small_buffers() {
+  const std::string hint = net::small_udp_buffers({});
+  if (hint.empty()) return;
+  const std::string said = cache_folder_ + "/udp-buffers";
+  if (!cache_folder_.empty()) {
+    const auto before = read_file(said, 4096);
+    if (before && *before == hint + "\n") return;
+    std::error_code ignored;
+    std::filesystem::create_directories(cache_folder_, ignored);
+    // What cannot be remembered is said again.
+    (void)write_file(said, hint + "\n", 0600, IfExists::replace);
+  }
+  log_warn("{}", hint);
 }
 
 void ClientSession::save_caches() {

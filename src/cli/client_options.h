@@ -23,6 +23,7 @@ struct ClientFlags {
   std::string http = "auto", hop_http = "h3", mode = "udp";
   std::string ca_file, token_file, qlog_folder, key_log, congestion = "cubic", cache_folder;
   bool insecure = false, early_data = false, no_cache = false;
+  bool quiet = false;  ///< no progress, no hints (a command's own flag, where it has one)
   double timeout = 10;
   std::optional<double> keep_alive;
   std::size_t max_udp_payload = 0;  ///< 0: what the link is likely to carry
@@ -50,6 +51,7 @@ class ClientSession {
  private:
   ClientSession() = default;
   Result<> set_up(const ClientFlags& flags);
+  void hint_at_small_buffers();
 
   net::EventLoop loop_;
   std::unique_ptr<net::Outbound> outbound_;

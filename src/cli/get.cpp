@@ -23,7 +23,7 @@ struct GetFlags {
   std::size_t streams = 1;
   unsigned repeat = 1;
   double stall = 30;
-  bool remote_name = false, resume = false, location = false, json = false, table = false, quiet = false;
+  bool remote_name = false, resume = false, location = false, json = false, table = false;
 };
 
 Result<std::vector<client::GetJob>> jobs_of(const GetFlags& flags) {
@@ -77,7 +77,7 @@ Result<int> run_get(const GetFlags& flags) {
   bool body_on_stdout = false;
   for (const client::GetJob& job : options.jobs) body_on_stdout |= job.output == "-";
   // A bar would be drawn over a body on the same terminal.
-  options.progress = !flags.quiet && !(body_on_stdout && ::isatty(STDOUT_FILENO));
+  options.progress = !flags.client.quiet && !(body_on_stdout && ::isatty(STDOUT_FILENO));
   net::EventLoop& loop = (*session)->loop();
   options.loop = &loop;
   allow_silence((*session)->context(), options.stall_timeout, flags.client.keep_alive.has_value());
@@ -139,8 +139,8 @@ void add_get(CLI::App& app, ExitStatus& status) {
   get->add_flag("--json", flags->json,
                 "Print all figures as JSON on standard output (standard error when the body goes there)");
   get->add_flag("--table", flags->table, "Print the figures as a table");
-  get->add_flag("-q,--quiet", flags->quiet,
-                "No progress bar (there is none either where the body goes to the terminal)");
+  get->add_flag("-q,--quiet", flags->client.quiet,
+                "No progress bar (there is none either where the body goes to the terminal) and no hints");
   add_client_flags(*get, flags->client);
   get->callback([flags, &status] { finish_with(run_get(*flags), status); });
 }

@@ -6,10 +6,15 @@
 #include "cli/gateway.h"
 #include "cli/get.h"
 #include "cli/trace.h"
+#include "cli/usage.h"
+#include "cli/version.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fcntl.h>
@@ -17,21 +22,6 @@
 
 namespace sallyport::cli {
 namespace {
-
-/// CLI11's words as one sentence in one line, with where to look further.
-Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
-  std::string text = error.what();
-  for (char& c : text) {
-    if (c == '\n') c = ' ';
-  }
-  while (!text.empty() && (text.back() == '.' || text.back() == ' ')) text.pop_back();
-  std::string command = app.get_name();
-  for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
-    at = at->get_subcommands().front();
-    command += " " + at->get_name();
-  }
-  return {ErrorKind::usage, text + " (see " + command + " --help)"};
-}
 
 /// Started with one of them closed, the next file or socket that is opened would get its number, and what is
 /// printed.
@@ -41,13 +31,26 @@ void keep_standard_descriptors() {
     }
 }
 
+/// `help`, `help COMMAND...` and `version`, which many programs know, as the flags that ours has for them.
+std::vector<std::string> words_of(int argc, char** argv) {
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  if (words.empty()) return words;
+  if (words.front() == "version") words.front() = "--version";
+  if (words.front() == "help") {
+    words.erase(words.begin());
+    words.emplace_back("--help");
+  }
+  return words;
+}
+
 }  // namespace
 
 int run(int argc, char** argv) {
   keep_standard_descriptors();
   ExitStatus status;
   CLI::App app("HTTP/3 out of a network (MASQUE) and into one", "sallyport");
-  app.set_version_flag("--version", "sallyport " SALLYPORT_VERSION);
+  app.set_version_flag("-V,--version", version_text(), "Print the version and those of the libraries");
+  app.set_help_flag("-h,--help", "Print this help");
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::simple);
   add_gateway(app, status);
@@ -55,8 +58,14 @@ int run(int argc, char** argv) {
   add_bench(app, status);
   add_cert(app, status);
   add_trace(app, status);
+  std::vector<std::string> words = words_of(argc, argv);
   try {
-    app.parse(argc, argv);
+    if (auto checked = check_flag_values(app, words); !checked) {
+      fail_with(checked.error(), status);
+      return status.value;
+    }
+    std::reverse(words.begin(), words.end());  // as CLI11 takes them
+    app.parse(std::move(words));
   } catch (const CLI::Success& success) {
     return app.exit(success);  // --help and --version
   } catch (const CLI::ParseError& error) {

@@ -65,6 +65,16 @@ std::string size_text(std::uint64_t bytes) {
   return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, units[unit]);
 }
 
+/// With its middle left out where it is longer than `width`; ASCII only is counted right.
+std::string shortened(const std::string& text, std::size_t width) {
+  if (text.size() <= width) return text;
+  const std::size_t head = (width - 3) / 2;
+  return text.substr(0, head) + "..." + text.substr(text.size() - (width - 3 - head));
+}
+
+/// Of less than this many bytes, start and end of the process are most of its CPU time.
+constexpr std::uint64_t least_for_cpu_per_gib = 16 * 1024 * 1024;
+
 json::object tunnel_json(const masque::TunnelCounters& tunnel) {
   return {{"datagrams_in", tunnel.datagrams_in},
           {"datagrams_out", tunnel.datagrams_out},
@@ -173,31 +183,36 @@ std::string figures_json(const GetFigures& figures) {
 std::string figures_table(const GetFigures& figures) {
   std::string out;
   auto to = std::back_inserter(out);
-  fmt::format_to(to, "{:<44} {:>6} {:>10} {:>10} {:>11} {:>12}\n", "transfer", "status", "size", "time s",
-                 "Mbit/s", "HTTP TTFB ms");
+  fmt::format_to(to, "{:>6} {:>10} {:>9} {:>8} {:>8}  {}\n", "status", "size", "time s", "Mbit/s", "TTFB ms",
+                 "transfer");
   for (const TransferFigures& t : figures.transfers) {
     const FetchFigures& f = t.fetch;
-    fmt::format_to(to, "{:<44} {:>6} {:>10} {:>10.3f} {:>11.1f} {:>12}\n", escaped(t.url), f.status,
-                   size_text(f.bytes), milliseconds(f.started, f.ended).value_or(0) / 1000, goodput_mbps(f),
-                   milliseconds_text(f.started, f.first_byte));
+    fmt::format_to(to, "{:>6} {:>10} {:>9.3f} {:>8.1f} {:>8}  {}\n", f.status, size_text(f.bytes),
+                   milliseconds(f.started, f.ended).value_or(0) / 1000, goodput_mbps(f),
+                   milliseconds_text(f.started, f.first_byte), shortened(escaped(t.url), 33));
   }
-  fmt::format_to(to, "\n{:<34} {:<9} {:>12} {:>12} {:>9} {:>9} {:>8} {:>8} {:>8}\n", "connection", "version",
-                 "QUIC TTFB ms", "handshake ms", "srtt ms", "min ms", "lost", "packet", "budget");
+  fmt::format_to(to, "\n{:<23} {:<4} {:>7} {:>7} {:>8} {:>7} {:>6} {:>5} {:>5}\n", "connection", "HTTP",
+                 "ready", "TTFB", "smooth", "least", "lost", "UDP", "in it");
   for (const LinkFigures& l : figures.links) {
-    if (!l.over_quic) {
-      fmt::format_to(to, "{:<34} {:<9} {:>12} {:>12}\n", escaped(l.title), l.version, "-",
-                     milliseconds_text(l.started, l.ready));
-      continue;
-    }
     const quic::Stats& q = l.quic;
-    fmt::format_to(to, "{:<34} {:<9} {:>12} {:>12} {:>9.2f} {:>9.2f} {:>8} {:>8} {:>8}\n", escaped(l.title),
-                   l.version, milliseconds_text(q.started, q.first_byte),
-                   milliseconds_text(q.started, q.established), to_ms(q.smoothed_rtt), to_ms(q.min_rtt),
-                   q.packets_lost, q.max_udp_payload, l.path_budget);
+    fmt::format_to(
+        to, "{:<23} {:<4} {:>7}", shortened(escaped(l.title), 23), l.version,
+        l.over_quic ? milliseconds_text(q.started, q.established) : milliseconds_text(l.started, l.ready));
+    if (l.over_quic)
+      fmt::format_to(to, " {:>7} {:>8.2f} {:>7.2f} {:>6} {:>5} {:>5}",
+                     milliseconds_text(q.started, q.first_byte), to_ms(q.smoothed_rtt), to_ms(q.min_rtt),
+                     q.packets_lost, q.max_udp_payload, l.path_budget);
+    out += '\n';
   }
+  out +=
+      "ready: handshake, ms; TTFB: to the first 1-RTT packet, ms; smooth, least: RTT, ms;\n"
+      "lost: packets; UDP: payload of a packet; in it: what fits inside, both in bytes\n";
   const ProcessFigures& p = figures.process;
-  fmt::format_to(to, "\nthis process: {:.2f} s CPU ({:.2f} s a GiB), {:.1f} MiB resident at most\n",
-                 p.cpu_user_seconds + p.cpu_system_seconds, cpu_per_gib(figures),
+  const std::string for_each = all_bytes(figures) >= least_for_cpu_per_gib
+                                   ? fmt::format(" ({:.2f} s a GiB)", cpu_per_gib(figures))
+                                   : std::string();
+  fmt::format_to(to, "\nthis process: {:.2f} s CPU{}, {:.1f} MiB resident at most\n",
+                 p.cpu_user_seconds + p.cpu_system_seconds, for_each,
                  static_cast<double>(p.max_resident_kib) / 1024);
   if (!figures.qlog_folder.empty()) fmt::format_to(to, "qlog files: {}\n", escaped(figures.qlog_folder));
   return out;

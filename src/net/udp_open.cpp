@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
@@ -26,19 +27,17 @@ std::size_t grow_buffer(int fd, int force_name, int name, std::size_t wanted) {
   return static_cast<std::size_t>(granted) / 2;  // the kernel counts its own bookkeeping as much again
 }
 
-void grow_buffers(int fd, const UdpSocketOptions& options) {
+/// What is too small, as a sentence; empty where nothing is.
+std::string grow_buffers(int fd, const UdpSocketOptions& options) {
   std::size_t receive = options.receive_buffer;
   std::size_t send = options.send_buffer;
   if (receive > 0) receive = grow_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, receive);
   if (send > 0) send = grow_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, send);
-  if (!options.warn_small_buffers || (receive >= options.receive_buffer && send >= options.send_buffer))
-    return;
-  static LogOnce once;
-  if (once.first())
-    log_warn(
-        "the kernel grants UDP sockets {} bytes to receive and {} to send; for full speed run "
-        "sysctl -w net.core.rmem_max={} net.core.wmem_max={}",
-        receive, send, options.receive_buffer, options.send_buffer);
+  if (receive >= options.receive_buffer && send >= options.send_buffer) return {};
+  return fmt::format(
+      "the kernel grants UDP sockets {} bytes to receive and {} to send; for full speed run "
+      "sysctl -w net.core.rmem_max={} net.core.wmem_max={}",
+      receive, send, options.receive_buffer, options.send_buffer);
 }
 
 // Options that a kernel may lack without harm: only speed or ECN is lost.
@@ -71,11 +70,18 @@ Result<UniqueFd> open_udp(int family, const UdpSocketOptions& options) {
   UniqueFd fd(::socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP));
   if (!fd) return std::unexpected(socket_error("cannot open a UDP socket", errno));
   set_ip_options(fd.get(), family, options);
-  grow_buffers(fd.get(), options);
+  const std::string too_small = grow_buffers(fd.get(), options);
+  static LogOnce once;
+  if (options.warn_small_buffers && !too_small.empty() && once.first()) log_warn("{}", too_small);
   return fd;
 }
 
 }  // namespace
+
+std::string small_udp_buffers(const UdpSocketOptions& options) {
+  const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP));
+  return fd ? grow_buffers(fd.get(), options) : std::string();
+}
 
 Result<UniqueFd> open_bound_udp(const SocketAddress& local, const UdpSocketOptions& options) {
   Result<UniqueFd> fd = open_udp(local.family(), options);

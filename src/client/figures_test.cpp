@@ -1,0 +1,64 @@
+#include "client/figures.h"
+
+#include <sstream>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sallyport::client {
+namespace {
+
+using testing::HasSubstr;
+using testing::Le;
+using testing::Not;
+using testing::SizeIs;
+
+GetFigures figures_of(std::uint64_t bytes) {
+  GetFigures figures;
+  TransferFigures transfer;
+  transfer.url =
+      "https://a-host-with-a-long-name.example.org:8443/a/deep/folder/and/a/file/with/a/long/name.tar.gz";
+  transfer.fetch.status = 200;
+  transfer.fetch.bytes = bytes;
+  transfer.fetch.started = Time{1s};
+  transfer.fetch.first_byte = transfer.fetch.started + 1234ms;
+  transfer.fetch.ended = transfer.fetch.started + 98'765'432ms;
+  figures.transfers.push_back(transfer);
+  LinkFigures link;
+  link.title = "hop 12 (a-host-with-a-long-name.example.org:8443)";
+  link.version = "h3";
+  link.over_quic = true;
+  link.path_budget = 65'000;
+  link.quic.started = Time{1s};
+  link.quic.established = link.quic.first_byte = Time{11s};
+  link.quic.smoothed_rtt = link.quic.min_rtt = 1234ms;
+  link.quic.packets_lost = 123'456;
+  link.quic.max_udp_payload = 65'527;
+  figures.links.push_back(link);
+  link.over_quic = false;
+  link.version = "h2";
+  figures.links.push_back(link);
+  figures.process.cpu_user_seconds = 0.01;
+  return figures;
+}
+
+TEST(FiguresTable, FitsATerminalOf80Columns) {
+  std::istringstream lines(figures_table(figures_of(std::uint64_t{1} << 40)));
+  for (std::string line; std::getline(lines, line);) EXPECT_THAT(line, SizeIs(Le(80u)));
+}
+
+TEST(FiguresTable, NamesBothEndsOfALongUrl) {
+  const std::string table = figures_table(figures_of(5));
+  EXPECT_THAT(table, HasSubstr("https://a-host-"));
+  EXPECT_THAT(table, HasSubstr("name.tar.gz\n"));
+}
+
+// The start of the program would be reckoned as if each GiB needed one.
+TEST(FiguresTable, TellsCpuForEachGibibyteOnlyWhereEnoughCame) {
+  EXPECT_THAT(figures_table(figures_of(15)), Not(HasSubstr("a GiB")));
+  EXPECT_THAT(figures_table(figures_of(std::uint64_t{1} << 30)), HasSubstr("0.01 s CPU (0.01 s a GiB)"));
+}
+
+}  // namespace
+}  // namespace sallyport::client

@@ -1,0 +1,74 @@
+"""What somebody meets who tries the program for the first time: where it is installed, what it hints at, and how often."""
+
+import os
+import subprocess
+import unittest
+from pathlib import Path
+
+import harness
+from harness import ROOT, SALLYPORT, Lab
+
+# What a client asks the kernel for: net/udp_socket.h.
+WANTED_BUFFER = 7 << 20
+
+
+class FirstSteps(unittest.TestCase):
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.__exit__)
+        self.site = self.lab.folder / "site"
+        self.site.mkdir()
+        (self.site / "small.txt").write_text("hello\n")
+        self.home = self.lab.folder / "home"
+
+    def get(self, *flags, **variables):
+        """A small download by somebody who may not exceed the kernel's limits; what is said on standard error."""
+        without = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"]
+        environment = {name: value for name, value in os.environ.items() if name != "XDG_CACHE_HOME"}
+        done = subprocess.run([*without, SALLYPORT, "get", "--http", "h3", "--ca", self.lab.certificate()[0], *flags,
+                               f"{self.url}/small.txt"], capture_output=True, text=True, timeout=60,
+                              env={**environment, "HOME": str(self.home), **variables})
+        self.assertEqual((done.returncode, done.stdout), (0, "hello\n"), done.stderr)
+        return done.stderr
+
+    def serve(self):
+        self.url = self.lab.gateway("--files", self.site).url
+
+    def grants_less_than_wanted(self):
+        return any(int(Path(f"/proc/sys/net/core/{name}").read_text()) < WANTED_BUFFER for name in ("rmem_max", "wmem_max"))
+
+    def test_small_buffers_are_hinted_at_once(self):
+        self.serve()
+        self.home.mkdir()
+        if not self.grants_less_than_wanted():
+            self.assertEqual(self.get(), "")
+            return
+        self.assertEqual(self.get("--quiet"), "")
+        said = self.get()
+        self.assertIn("net.core.rmem_max", said)
+        self.assertEqual(said.count("\n"), 1)
+        self.assertEqual(self.get(), "")
+        # Another state of the machine is another hint.
+        (self.home / ".cache/sallyport/udp-buffers").write_text("something else\n")
+        self.assertEqual(self.get(), said)
+        self.assertEqual(self.get(), "")
+
+    def test_no_home_is_no_warning(self):
+        self.serve()
+        said = self.get("--quiet")
+        self.assertEqual(said, "")
+        self.assertFalse(self.home.exists())
+
+    def test_install(self):
+        prefix = self.lab.folder / "prefix"
+        harness.run("cmake", "--install", SALLYPORT.parent, "--prefix", prefix)
+        version = harness.run(prefix / "bin" / "sallyport", "--version")
+        self.assertEqual(version, harness.run(SALLYPORT, "--version"))
+        self.assertIn("ngtcp2/", version)
+        self.assertTrue((prefix / "share/doc/sallyport/README.md").is_file())
+        for page in (ROOT / "docs").glob("*.md"):
+            self.assertTrue((prefix / "share/doc/sallyport/docs" / page.name).is_file(), page.name)
+
+
+if __name__ == "__main__":
+    unittest.main()
