@@ -106,6 +106,9 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   if (auto done = read_certificate(settings); !done) return std::unexpected(std::move(done.error()));
   if (auto done = read_addresses(flags, settings); !done) return std::unexpected(std::move(done.error()));
   settings.tcp = !flags.no_tcp;
+  if (!settings.tcp && settings.alt_svc_port != 0)
+    return fail(ErrorKind::usage,
+                "--alt-svc-port is said over TCP, which --no-tcp leaves out; give one of the two");
   settings.congestion_control = congestion_control(flags.congestion);
   settings.retry = flags.retry == "always"  ? quic::RetryPolicy::always
                    : flags.retry == "never" ? quic::RetryPolicy::never
@@ -145,6 +148,11 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->allow_extra_args(false)
       ->capture_default_str();
   gateway->add_flag("--no-tcp", flags->no_tcp, "HTTP/3 only");
+  gateway
+      ->add_option("--alt-svc-port", settings.alt_svc_port,
+                   "The UDP port that Alt-Svc names, where clients reach HTTP/3 at another than --listen's")
+      ->type_name("PORT")
+      ->check(CLI::Range(1, 65535));
   gateway->add_option("--cert", settings.certificate_file, "The certificate chain, PEM")->type_name("FILE");
   gateway->add_option("--key", settings.key_file, "Its key, PEM")->type_name("FILE");
   gateway

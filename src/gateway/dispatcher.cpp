@@ -7,12 +7,24 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
 namespace sallyport::gateway {
 namespace {
 
 /// Safe methods (RFC 9110 §9.2.1) do no harm when a 0-RTT request is replayed.
 bool is_safe(std::string_view method) {
   return method == "GET" || method == "HEAD" || method == "OPTIONS";
+}
+
+/// Whether the target is one of an HTTPS server's own. A proxy is asked for http:// (RFC 9112 §3.2.2, and
+/// :scheme elsewhere); clients that mean this very port by it, as some do that do not know of the TLS in
+/// front of them, get what is here.
+bool is_served_here(const http::Exchange& exchange) {
+  const auto& request = exchange.request();
+  if (request.scheme == "https") return true;
+  if (request.scheme != "http") return false;
+  return request.authority.ends_with(fmt::format(":{}", exchange.connection().info().path.local.port()));
 }
 
 }  // namespace
@@ -55,11 +67,16 @@ void Dispatcher::dispatch(const Incoming& in) {
   if (request.early_data && !is_safe(request.method)) {
     ++counters_.too_early;
     constexpr std::string_view why = "this request may not come in early data; send it again";
-    return request.is_connect() ? refuse_tunnel(in, {425, "http_request_error", std::string(why)})
+    return request.is_connect() ? refuse_to_proxy(in, {425, "http_request_error", std::string(why)})
                                 : replies_.sentence(in, 425, why);
   }
   // The authority of a CONNECT is its target, or a proxy's under a name that its users chose.
   if (request.is_connect()) return answer_connect(in);
+  if (!is_served_here(in.exchange))
+    return refuse_to_proxy(in, {501, "proxy_configuration_error",
+                                "requests for http:// and other schemes are not forwarded; this server has "
+                                "https:// only, and proxies "
+                                "by CONNECT"});
   if (!covers(request.authority)) {
     ++counters_.misdirected;
     return replies_.sentence(in, 421,
@@ -78,10 +95,10 @@ void Dispatcher::answer_connect(const Incoming& in) {
     why = "CONNECT-IP is not available yet";
   else if (proxy_ == nullptr)
     why = "this server is no proxy";
-  refuse_tunnel(in, {501, "proxy_configuration_error", std::string(why)});
+  refuse_to_proxy(in, {501, "proxy_configuration_error", std::string(why)});
 }
 
-void Dispatcher::refuse_tunnel(const Incoming& in, const masque::Refusal& refusal) {
+void Dispatcher::refuse_to_proxy(const Incoming& in, const masque::Refusal& refusal) {
   http::Response head{.status = refusal.status};
   head.fields.add("proxy-status", masque::format_proxy_status(masque::ProxyOptions{}.name, refusal));
   replies_.sentence(in, std::move(head), refusal.details);

@@ -1,6 +1,7 @@
 // Dispatcher: decides who answers a request: the proxy, the file server, or nobody. Checks first what holds
-// for all of them: that the certificate covers the host (421, RFC 9110 §7.4) and that nothing unsafe came in
-// early data (425, RFC 8470 §5.2). One a worker.
+// for all of them: that the certificate covers the host (421, RFC 9110 §7.4), that it is asked for as what it
+// is here and not as a proxy's (501), and that nothing unsafe came in early data (425, RFC 8470 §5.2). One a
+// worker.
 #pragma once
 
 #include "gateway/replies.h"
@@ -37,7 +38,7 @@ class Dispatcher {
  private:
   bool covers(std::string_view authority);
   void answer_connect(const Incoming& in);
-  void refuse_tunnel(const Incoming& in, const masque::Refusal& refusal);
+  void refuse_to_proxy(const Incoming& in, const masque::Refusal& refusal);
 
   Replies& replies_;
   FileServer* const files_;

@@ -53,6 +53,25 @@ TEST_F(DispatcherTest, ServesTheHostsThatTheCertificateCovers) {
   EXPECT_EQ(dispatcher.counters().misdirected, 6u);
 }
 
+// RFC 9112 §3.2.2: whoever takes the gateway for an HTTP proxy gets no file of its own.
+TEST_F(DispatcherTest, RequestsToForwardAreRefusedWithAReason) {
+  // The port of ConnectionForTest is 0.
+  for (const auto& [scheme, authority] :
+       {std::pair("http", "a.test"), std::pair("http", "a.test:80"), std::pair("http", "a.test:8443"),
+        std::pair("http", "[::1]"), std::pair("http", "other.test"), std::pair("http", ""),
+        std::pair("ftp", "a.test:0")}) {
+    EXPECT_EQ(ask({.scheme = scheme, .authority = authority, .path = "/a"}), 501u) << scheme << authority;
+    const auto& response = connection.last().responses.at(0);
+    const auto status = masque::parse_proxy_status(response.fields.find("proxy-status").value_or(""));
+    ASSERT_TRUE(status);
+    EXPECT_EQ(status->error, "proxy_configuration_error");
+    EXPECT_NE(connection.last().body.find("not forwarded"), std::string::npos);
+    EXPECT_EQ(connection.last().body.find("hello"), std::string::npos);
+  }
+  EXPECT_EQ(ask({.scheme = "http", .authority = "a.test:0", .path = "/a"}), 200u);
+  EXPECT_EQ(dispatcher.counters().misdirected, 0u);
+}
+
 TEST_F(DispatcherTest, NewCredentialsCountAtOnce) {
   EXPECT_EQ(ask({.authority = "a.test", .path = "/a"}), 200u);
   dispatcher.set_credentials(credentials_for({"c.test"}));

@@ -27,6 +27,26 @@ struct Site {
   RecordingServer server;
 };
 
+/// What the file server answers over HTTP/1.1 when all of `request` comes at once, heads only.
+struct Http1 {
+  explicit Http1(Site& site) {
+    auto [near, far] = net::make_memory_streams(clock.timers);
+    requests.then = site.server.then;
+    server = http::make_h1_server(clock.timers, std::move(far), {}, requests, nullptr, http::Limits{});
+    client.emplace(std::move(near));
+  }
+  std::string say(std::string_view text) {
+    client->received.clear();
+    client->say(text);
+    clock.settle();
+    return client->received.substr(0, client->received.find("\r\n\r\n"));
+  }
+  Clock clock;
+  RecordingServer requests;
+  std::unique_ptr<http::Connection> server;
+  std::optional<RawEnd> client;
+};
+
 Lines lines_for(std::string method, std::string path, Lines more = {}) {
   Lines lines{
       {":method", std::move(method)}, {":scheme", "https"}, {":authority", "a"}, {":path", std::move(path)}};
@@ -106,6 +126,39 @@ TEST(FileServerOverH2, BodiesThatDoNotMatchTheirLengthResetTheStream) {
         EXPECT_EQ(events.closed, 0);
         EXPECT_EQ(site.files.transfers().open, 0u);
       }
+}
+
+TEST(FileServerOverH1, AChunkedBodyThatCameWholeKeepsTheConnection) {
+  Site site;
+  Http1 connection(site);
+  for (const std::string_view target : {"/small", "/large", "/missing", "/small"}) {
+    const auto head =
+        connection.say("GET " + std::string(target) +
+                       " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+    EXPECT_TRUE(head.starts_with(target == "/missing" ? "HTTP/1.1 404 " : "HTTP/1.1 200 ")) << head;
+    EXPECT_EQ(head.find("connection:"), std::string::npos) << head;
+    EXPECT_FALSE(connection.client->ended);
+  }
+}
+
+TEST(FileServerOverH1, ABodyThatIsNotReadIsTheAnnouncedEnd) {
+  for (const std::string_view target : {"/small", "/large", "/missing"})
+    for (const std::string_view framing : {"Transfer-Encoding: chunked", "Content-Length: 2000000"}) {
+      Site site;
+      Http1 connection(site);
+      const auto head = connection.say("GET " + std::string(target) + " HTTP/1.1\r\nHost: a\r\n" +
+                                       std::string(framing) + "\r\n\r\n");
+      EXPECT_TRUE(head.ends_with("\r\nconnection: close")) << head;
+      EXPECT_TRUE(connection.client->ended);
+    }
+}
+
+TEST(FileServerOverH1, ASmallBodyIsLetComeIn) {
+  Site site;
+  Http1 connection(site);
+  const auto head = connection.say("GET /small HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
+  EXPECT_EQ(head.find("connection:"), std::string::npos) << head;
+  EXPECT_TRUE(connection.say("helloGET /small HTTP/1.1\r\nHost: a\r\n\r\n").starts_with("HTTP/1.1 200 "));
 }
 
 }  // namespace

@@ -34,6 +34,7 @@ void FileTransfer::start(FileTransfers& owner, http::Exchange& exchange, const h
   self->self_ = self;
   exchange.set_handler(&*self);
   exchange.respond(head);
+  decline_body(exchange);
   self->fill(exchange);
 }
 

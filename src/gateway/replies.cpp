@@ -31,6 +31,13 @@ class Answered final : public http::ExchangeHandler {
 
 }  // namespace
 
+void decline_body(http::Exchange& exchange) {
+  const auto& request = exchange.request();
+  if (exchange.version() > http::Version::http1_1 || exchange.request_complete() || request.is_connect())
+    return;
+  if (!has_small_body(request)) exchange.stop_reading();
+}
+
 http::ExchangeHandler& answered() {
   static Answered handler;
   return handler;
@@ -46,11 +53,15 @@ void Replies::send(const Incoming& in, const http::Response& head, Chunk body) {
   auto& exchange = in.exchange;
   exchange.set_handler(&answered());
   count_head(in, head.status);
-  if (body.empty() || exchange.request().method == "HEAD") return exchange.respond(head, true);
-  count_body(exchange.version(), body.size());
-  exchange.respond(head);
-  exchange.write(std::move(body));
-  exchange.finish();
+  if (body.empty() || exchange.request().method == "HEAD") {
+    exchange.respond(head, true);
+  } else {
+    count_body(exchange.version(), body.size());
+    exchange.respond(head);
+    exchange.write(std::move(body));
+    exchange.finish();
+  }
+  decline_body(exchange);
 }
 
 void Replies::sentence(const Incoming& in, http::Response head, std::string_view text) {

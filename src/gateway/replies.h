@@ -55,6 +55,11 @@ class Replies {
   ReplyCounters counters_;
 };
 
+/// To be called behind respond() for a request of whose body nothing is wanted. Over HTTP/1.1, where the
+/// answer is to say whether the connection closes after it, decides whether the body is let come in; over the
+/// others that is time enough when it comes.
+void decline_body(http::Exchange& exchange);
+
 /// The handler of an exchange that is answered: tells the peer to stop if it goes on sending. One for all.
 http::ExchangeHandler& answered();
 

@@ -19,6 +19,9 @@ namespace sallyport::gateway {
 struct Settings {
   std::vector<net::SocketAddress> listen;  ///< each for UDP and TCP; port 0 takes one that is free for both
   bool tcp = true;
+  /// Where Alt-Svc says that HTTP/3 is, when not at the listener's own port: behind a balancer or a NAT. 0:
+  /// there.
+  std::uint16_t alt_svc_port = 0;
 
   // A certificate from files, or one made at the start for these names.
   std::string certificate_file, key_file;

@@ -1,5 +1,7 @@
 #include "gateway/tcp_front.h"
 
+#include "gateway/clear_text_refusal.h"
+
 #include <atomic>
 #include <string>
 #include <utility>
@@ -29,6 +31,7 @@ struct TcpFront::Session final : http::ConnectionHandler {
   const std::string id = next_id();
   Sessions::iterator self;
   std::unique_ptr<tls::Handshake> handshake;
+  std::unique_ptr<ClearTextRefusal> refusal;  // in place of a connection
   std::unique_ptr<http::Connection> connection;
 };
 
@@ -97,17 +100,28 @@ void TcpFront::accept(std::unique_ptr<net::ByteStream> stream) {
                     if (!result) {
                       ++counters_.handshakes_failed;
                       if (options_.log != nullptr) options_.log->failed(session->id, client, result.error());
-                      return retire(session);
+                      auto clear_text = session->handshake->take_clear_text();
+                      return clear_text ? refuse(session, std::move(clear_text)) : retire(session);
                     }
                     ++counters_.handshakes_completed;
-                    // Not needed any more, and not to be destroyed inside its own callback.
-                    finished_.push_back(std::move(session->handshake));
-                    clean_up_.request();
+                    put_away(std::move(session->handshake));
                     const auto info = (*result)->info();
                     if (options_.log != nullptr) options_.log->established(session->id, client, info);
                     serve(session, std::move(*result), info.alpn,
                           {.server_name = info.server_name, .tls = info.version, .cipher = info.cipher});
                   });
+}
+
+/// Is not needed any more, and not to be destroyed inside its own callback.
+void TcpFront::put_away(std::unique_ptr<tls::Handshake> handshake) {
+  finished_.push_back(std::move(handshake));
+  clean_up_.request();
+}
+
+void TcpFront::refuse(Sessions::iterator session, std::unique_ptr<net::ByteStream> clear_text) {
+  put_away(std::move(session->handshake));
+  session->refusal = std::make_unique<ClearTextRefusal>(loop_.timers(), std::move(clear_text),
+                                                        [this, session] { retire(session); });
 }
 
 void TcpFront::serve(Sessions::iterator session, std::unique_ptr<net::ByteStream> stream,

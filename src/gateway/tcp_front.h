@@ -1,5 +1,5 @@
 // TcpFront: HTTP/2 and HTTP/1.1 on one TCP port: accepts, does the TLS handshake, and keeps the connections.
-// Also, without TLS, the plain HTTP/1.1 of the admin port.
+// Who speaks HTTP without TLS there is told so. Also, without TLS, the plain HTTP/1.1 of the admin port.
 #pragma once
 
 #include "gateway/connection_log.h"
@@ -65,6 +65,8 @@ class TcpFront {
   TcpFront(net::EventLoop& loop, http::RequestHandler& requests, TcpFrontOptions options);
   net::TcpOptions tcp_options();
   void accept(std::unique_ptr<net::ByteStream> stream);
+  void put_away(std::unique_ptr<tls::Handshake> handshake);
+  void refuse(Sessions::iterator session, std::unique_ptr<net::ByteStream> clear_text);
   void serve(Sessions::iterator session, std::unique_ptr<net::ByteStream> stream, std::string_view alpn,
              http::StreamSecurity security);
   void retire(Sessions::iterator session);

@@ -89,8 +89,9 @@ tls::ServerOptions Worker::tls_options() const {
 Result<> Worker::listen(const net::SocketAddress& address) {
   const auto& settings = setup_->settings;
   const bool group = settings.workers > 1;
+  const std::uint16_t http3_port = settings.alt_svc_port != 0 ? settings.alt_svc_port : address.port();
   auto listener = std::make_unique<Listener>(
-      *dispatcher_, http::format_alt_svc({.protocol = "h3", .port = address.port()}), access_log_.get());
+      *dispatcher_, http::format_alt_svc({.protocol = "h3", .port = http3_port}), access_log_.get());
 
   const quic::Environment environment{loop_.timers(), system_random(), setup_->recorders.get(),
                                       setup_->key_log};

@@ -183,9 +183,14 @@ class ExchangeBase : public Exchange {
   bool has_response() const { return status_ != 0; }
   /// A tunnel stands: CONNECT, of either sort, answered with 2xx. HTTP/1.1 shows its 101 as a 200, both ways.
   bool is_tunnel() const { return request_.is_connect() && status_ != 0 && (status_ < 300); }
+  /// HTTP datagrams mean something to this request (RFC 9297 §2): its protocol may define them, or its
+  /// handler asked for capsules.
+  bool knows_datagrams() const { return capsules_ || !request_.protocol.empty(); }
   /// Datagrams are for the handler: a tunnel stands, or a server's handler that asked for capsules has yet to
   /// answer (RFC 9298 §5) and knows best how many to keep.
-  bool takes_datagrams() const { return !ended_ && (is_tunnel() || (server_ && capsules_ && status_ == 0)); }
+  bool takes_datagrams() const {
+    return !ended_ && ((is_tunnel() && knows_datagrams()) || (server_ && capsules_ && status_ == 0));
+  }
   ExchangeHandler* handler() const { return handler_; }
   /// Something moved: puts off the idle timeout.
   void touch() {

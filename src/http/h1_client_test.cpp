@@ -266,7 +266,12 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"LengthAndChunked",
             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
         Bad{"UnknownCoding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nxx"},
-        Bad{"FoldedField", "HTTP/1.1 200 OK\r\nA: 1\r\n 2\r\n\r\n"},
+        Bad{"LengthsThatDiffer", "HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nxx"},
+        Bad{"LengthThatIsNoNumber", "HTTP/1.1 200 OK\r\nContent-Length: 1, 1x\r\n\r\nxx"},
+        Bad{"FoldedFirstField", "HTTP/1.1 200 OK\r\n A: 1\r\n\r\n"},
+        Bad{"FoldedTooLong", "HTTP/1.1 200 OK\r\nA: 1\r\n " + std::string(5000, 'a') + "\r\n\r\n"},
+        Bad{"StatusOfFourDigits", "HTTP/1.1 2000\r\n\r\n"}, Bad{"StatusOfTwoDigits", "HTTP/1.1 20\r\n\r\n"},
+        Bad{"BareReturnAfterTheStatus", "HTTP/1.1 200\rX\r\n\r\n"}, Bad{"NoVersion", "HTTP/x.1 200\r\n\r\n"},
         Bad{"BadChunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n\r\n"},
         Bad{"NoStatus", "HTTP/1.1 OK\r\n\r\n"}, Bad{"StatusTooSmall", "HTTP/1.1 099 No\r\n\r\n"},
         Bad{"Http2", std::string("\0\0\0\4\0\0\0\0\0", 9)}, Bad{"NotHttp", "SSH-2.0-OpenSSH_9.2\r\n"},
@@ -292,11 +297,65 @@ TEST_P(H1ClientRefuses, AsAnError) {
   EXPECT_EQ(events.closed, 1);
 }
 
+/// What servers send and clients are to take (RFC 9112 §4, §5.2; RFC 9110 §8.6).
+class H1ClientTakes : public H1ClientTest, public testing::WithParamInterface<Bad> {};
+
+INSTANTIATE_TEST_SUITE_P(
+    , H1ClientTakes,
+    testing::Values(
+        Bad{"NoReasonAndNoSpace", "HTTP/1.1 200\r\nContent-Length: 2\r\nA: 1 2\r\n\r\nok"},
+        Bad{"NoReasonAndNoSpaceBeforeChunks",
+            "HTTP/1.1 200\r\nA: 1 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"},
+        Bad{"NoReason", "HTTP/1.1 200 \r\nContent-Length: 2\r\nA: 1 2\r\n\r\nok"},
+        Bad{"InterimWithoutSpace",
+            "HTTP/1.1 103\r\nLink: x\r\n\r\nHTTP/1.1 200\r\nContent-Length: 2\r\nA: 1 2\r\n\r\nok"},
+        Bad{"Folded", "HTTP/1.1 200 OK\r\nA: 1\r\n 2\r\nContent-Length: 2\r\n\r\nok"},
+        Bad{"FoldedByATab", "HTTP/1.1 200 OK\r\nA: 1 \r\n\t 2\r\nContent-Length: 2\r\n\r\nok"},
+        Bad{"FoldedAfterNothing", "HTTP/1.1 200\r\nA:\r\n 1\r\n \r\n 2\r\nContent-Length: 2\r\n\r\nok"},
+        Bad{"LengthTwice", "HTTP/1.1 200 OK\r\nA: 1 2\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"},
+        Bad{"LengthList", "HTTP/1.1 200 OK\r\nA: 1 2\r\nContent-Length: 2, 2\r\n\r\nok"},
+        Bad{"LengthFolded", "HTTP/1.1 200 OK\r\nA: 1 2\r\nContent-Length:\r\n 2\r\n\r\nok"}),
+    [](const auto& one) { return one.param.name; });
+
+TEST_P(H1ClientTakes, AsIfItWereWellPut) {
+  for (const std::size_t piece : {std::size_t{1}, std::size_t{100'000}}) {
+    auto [near, far] = net::make_memory_streams(clock.timers, {.piece = piece});
+    const auto other = make_h1_client(clock.timers, std::move(near), {}, events, {});
+    RawEnd server(std::move(far));
+    RecordingExchange handler;
+    other->request(get("/"), handler, true);
+    clock.settle();
+    server.say(GetParam().response);
+    clock.settle();
+    ASSERT_TRUE(handler.is_well()) << (handler.error ? handler.error->message : "");
+    EXPECT_EQ(handler.response->status, 200u);
+    EXPECT_EQ(handler.response->fields.joined("a"), "1 2");
+    EXPECT_EQ(handler.response->fields.joined("content-length").value_or("2"), "2");
+    EXPECT_EQ(handler.body, "ok");
+    EXPECT_TRUE(other->can_request());
+  }
+}
+
+TEST_F(H1ClientTest, FoldedTrailerIsTaken) {
+  ask(get("/"));
+  say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nSum: 1\r\n 2\r\n\r\n");
+  EXPECT_TRUE(answer.is_well());
+  EXPECT_EQ(answer.trailers->find("sum"), "1 2");
+}
+
+TEST_F(H1ClientTest, TunnelWithoutReasonAndSpace) {
+  ask(connect("t.example:443"), false);
+  say("HTTP/1.1 200\r\n\r\nraw");
+  EXPECT_EQ(answer.response->status, 200u);
+  EXPECT_EQ(answer.body, "raw");
+}
+
 class H1CutResponse : public H1ClientTest, public testing::WithParamInterface<std::string_view> {};
 
 INSTANTIATE_TEST_SUITE_P(
     , H1CutResponse,
-    testing::Values("", "HTTP/1.1 20", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", "HTTP/1.1 103 \r\n\r\n",
+    testing::Values("", "HTTP/1.1 20", "HTTP/1.1 200", "HTTP/1.1 200\r", "HTTP/1.1 200\r\n",
+                    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", "HTTP/1.1 103 \r\n\r\n",
                     "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell",
                     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
                     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"));

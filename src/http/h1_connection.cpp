@@ -58,7 +58,7 @@ void H1Connection::received(Bytes bytes) {
 bool H1Connection::may_work() const {
   if (!is_open() || paused_) return false;
   if (current_ == nullptr) return may_begin() && !is_full();
-  return !message_done_ && !current_->receive_done() && !current_->is_ending();
+  return !message_done_ && (dropping_ || !current_->receive_done()) && !current_->is_ending();
 }
 
 std::size_t H1Connection::work_through(Bytes bytes) {
@@ -92,7 +92,10 @@ std::size_t H1Connection::parse(Bytes bytes) {
   }
   const auto step = parser_.next(bytes);
   if (!step) {
-    message_refused(step.error());
+    if (!std::exchange(dropping_, false))
+      message_refused(step.error());
+    else
+      close_afterwards();
     return bytes.size();
   }
   if (step->head) {
@@ -105,6 +108,7 @@ std::size_t H1Connection::parse(Bytes bytes) {
 }
 
 void H1Connection::deliver(Bytes body) {
+  if (dropping_) return;
   unconsumed_ += body.size();
   paused_ = unconsumed_ > window;
   current_->received_body(body);
@@ -179,6 +183,12 @@ void H1Connection::reset(H1Exchange& exchange, ResetCode code) {
 
 void H1Connection::stop(H1Exchange& exchange) {
   if (&exchange != current_) return;
+  if (is_server() && !message_done_ && !tunnel_) {
+    // It may be here already, and the connection good for another one.
+    dropping_ = true;
+    paused_ = false;
+    return send_soon();
+  }
   close_afterwards();
   complete();
 }
@@ -210,6 +220,7 @@ void H1Connection::complete() {
   if (close_after_ || !message_done_ || (fin_ && inbox_.empty())) return end(nullptr);
   parser_.start();
   message_done_ = false;
+  dropping_ = false;
   paused_ = false;
   unconsumed_ = 0;
   framing_ = Framing::none;
@@ -223,7 +234,9 @@ void H1Connection::send() {
     current_->received_end();
     complete();
   }
+  if (dropping_) work_through_inbox();
   while (is_open()) {
+    settle_head();
     const bool sent = pump();
     const bool read = work_through_inbox();
     if (!sent && !read) break;
@@ -232,6 +245,16 @@ void H1Connection::send() {
   if (!is_open()) return;
   worked();
   update_reading();
+}
+
+/// What was to be had of the current request is worked through: whether the connection closes after it is
+/// known.
+void H1Connection::settle_head() {
+  if (!is_server() || current_ == nullptr) return;
+  const bool unread = std::exchange(dropping_, false) && !message_done_;
+  if (unread || (fin_ && inbox_.empty())) close_afterwards();
+  put_end_of_head();
+  if (unread) complete();
 }
 
 /// Sends of the current body what may go; true when that was something.

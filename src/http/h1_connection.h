@@ -22,6 +22,8 @@ class H1Connection : public StreamConnection {
   void send_head(H1Exchange& exchange, const Response& head, bool end);
   void send_body(H1Exchange& exchange);
   void reset(H1Exchange& exchange, ResetCode code);
+  /// A server's connection goes on when the rest of the message is here by the end of this turn; else it
+  /// closes, after a response that says so unless that had left before.
   void stop(H1Exchange& exchange);
   void credit(H1Exchange& exchange, std::size_t bytes);
   void open_tunnel(H1Exchange& exchange);
@@ -56,6 +58,9 @@ class H1Connection : public StreamConnection {
   virtual void reset_current(ResetCode code) = 0;
   /// The bytes of a turn were worked through.
   virtual void worked() {}
+  /// Server: the end of a response's head, which waits for what came to be worked through: only then is known
+  /// whether the connection closes.
+  virtual void put_end_of_head() {}
 
   // For each side.
 
@@ -98,6 +103,7 @@ class H1Connection : public StreamConnection {
   std::size_t parse(Bytes bytes);
   void deliver(Bytes body);
   void work_off_end();
+  void settle_head();
   void update_reading();
   bool pump();
   void put_body(std::size_t size);
@@ -115,6 +121,7 @@ class H1Connection : public StreamConnection {
   Framing framing_ = Framing::none;  // of what we send
   bool paused_ = false;              // too much is unconsumed
   bool message_done_ = false;        // of the peer
+  bool dropping_ = false;  // server: nobody wants the rest of the message; what is here of it is thrown away
   bool held_end_due_ = false;
   bool tunnel_ = false;
   bool fin_ = false;  // the peer ended its direction

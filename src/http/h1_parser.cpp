@@ -40,6 +40,21 @@ bool is_folded(std::string_view name, std::string_view value, const char* input_
   return std::find(after_name, value.data(), '\r') != value.data();
 }
 
+/// "HTTP/1.1 200" and the end of its line: the space that RFC 9112 §4 wants before a reason, of which there
+/// may be none, is left out by many servers.
+constexpr std::size_t bare_status_line = 12;
+
+/// Whether that may still come of a status line of which this is the beginning.
+bool may_lack_space(std::string_view text) {
+  constexpr std::string_view beginning = "HTTP/1.";
+  return text.size() < bare_status_line + 2 && beginning.starts_with(text.substr(0, beginning.size()));
+}
+
+bool lacks_space(std::string_view text) {
+  return text.starts_with("HTTP/1.") &&
+         text.substr(std::min(bare_status_line, text.size())).starts_with("\r\n");
+}
+
 }  // namespace
 
 bool has_token(std::string_view list, std::string_view token) {
@@ -54,7 +69,7 @@ bool has_token(std::string_view list, std::string_view token) {
 
 /// What both kinds of message have in common, and where Beast's callbacks leave what they found.
 struct H1Parser::Impl {
-  explicit Impl(const Limits& limits_) : limits(limits_) {}
+  Impl(const Limits& limits_, bool takes_folds_) : limits(limits_), takes_folds(takes_folds_) {}
   virtual ~Impl() = default;
   virtual void start(bool without_body) = 0;
   virtual std::size_t put(Bytes in, beast::error_code& ec) = 0;
@@ -84,7 +99,9 @@ struct H1Parser::Impl {
 
   void add_field(std::string_view name, std::string_view value, beast::error_code& ec) {
     Fields& fields = in_head ? head.fields : trailers;
-    if (is_folded(name, value, input_end)) return stop(ec, 400, "a field is folded over several lines");
+    // A client takes them, as Beast joins them: with spaces (RFC 9112 §5.2).
+    if (!takes_folds && is_folded(name, value, input_end))
+      return stop(ec, 400, "a field is folded over several lines");
     if (fields.size() >= limits.max_fields) return stop(ec, 431, "too many fields");
     if (fields.section_size() + name.size() + value.size() + 32 > limits.max_section_size)
       return stop(ec, 431, "the fields are too large");
@@ -98,6 +115,7 @@ struct H1Parser::Impl {
   }
 
   const Limits limits;
+  const bool takes_folds;
   H1Head head;
   Fields trailers;
   std::optional<Error> refusal;
@@ -115,7 +133,7 @@ namespace {
 template <bool is_request>
 class Glue final : public H1Parser::Impl {
  public:
-  explicit Glue(const Limits& given) : Impl(given) { start(false); }
+  explicit Glue(const Limits& given) : Impl(given, !is_request) { start(false); }
 
   void start(bool without_body) override {
     reset();
@@ -127,9 +145,15 @@ class Glue final : public H1Parser::Impl {
   }
   std::size_t put(Bytes in, beast::error_code& ec) override {
     const auto text = as_text(in);
-    input_end = text.data() + text.size();
     in_head = !parser_->is_header_done();
-    return parser_->put(boost::asio::const_buffer(in.data(), in.size()), ec);
+    if (!is_request && in_head && head_bytes == 0) {
+      if (lacks_space(text)) return put_with_space(text, ec);
+      if (may_lack_space(text)) {
+        ec = error::need_more;
+        return 0;
+      }
+    }
+    return put_text(text, ec);
   }
   void put_eof(beast::error_code& ec) override { parser_->put_eof(ec); }
   bool started() const override { return parser_->got_some(); }
@@ -139,6 +163,19 @@ class Glue final : public H1Parser::Impl {
   Result<> check_framing() override;
 
  private:
+  std::size_t put_text(std::string_view text, beast::error_code& ec) {
+    input_end = text.data() + text.size();
+    return parser_->put(boost::asio::const_buffer(text.data(), text.size()), ec);
+  }
+  /// Beast wants the space, so it gets a copy of the line that has it.
+  std::size_t put_with_space(std::string_view text, beast::error_code& ec) {
+    std::string line(text.substr(0, bare_status_line));
+    line += " \r\n";
+    const std::size_t used = put_text(line, ec);
+    return used - std::min(used, std::size_t{1});
+  }
+  Result<> check_lengths();
+
   /// Hands Beast's callbacks on.
   class Parser final : public beast::http::basic_parser<is_request> {
    public:
@@ -182,17 +219,31 @@ class Glue final : public H1Parser::Impl {
   std::optional<Parser> parser_;
 };
 
+/// RFC 9110 §8.6: a server takes one length. A client also takes one that is said several times, which Beast
+/// made sure of, and makes one of it.
+template <bool is_request>
+Result<> Glue<is_request>::check_lengths() {
+  const auto lengths = head.fields.joined("content-length");
+  if (!lengths || parse_content_length(*lengths)) return {};
+  if (is_request)
+    return refuse(400, head.fields.count("content-length") > 1 ? "content-length is there more than once"
+                                                               : "content-length is not a number");
+  const std::string_view first = trimmed(std::string_view(*lengths).substr(0, lengths->find(',')));
+  const auto length = parse_content_length(first);
+  if (!length) return refuse(400, "content-length is not a number");
+  head.fields.set("content-length", std::to_string(*length));
+  return {};
+}
+
 /// RFC 9112 §6: which framing the head asks for, and that it asks for one only. Beast alone would take
 /// content-length fields that agree, and transfer codings that it does not know.
 template <bool is_request>
 Result<> Glue<is_request>::check_framing() {
-  const std::size_t lengths = head.fields.count("content-length");
+  if (auto lengths = check_lengths(); !lengths) return lengths;
   const std::size_t codings = head.fields.count("transfer-encoding");
-  if (lengths > 1) return refuse(400, "content-length is there more than once");
-  if (lengths == 1 && !parse_content_length(*head.fields.find("content-length")))
-    return refuse(400, "content-length is not a number");
   if (codings > 0) {
-    if (lengths > 0) return refuse(400, "both transfer-encoding and content-length are there");
+    if (head.fields.contains("content-length"))
+      return refuse(400, "both transfer-encoding and content-length are there");
     if (head.version == Version::http1_0) return refuse(400, "transfer-encoding in HTTP/1.0");
     const std::string coding = *head.fields.joined("transfer-encoding");
     if (!equal_ignoring_case(coding, "chunked")) {

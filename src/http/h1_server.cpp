@@ -223,6 +223,14 @@ void H1Server::put_response(const Response& head, bool end) {
   if (framing == Framing::none && !head.fields.contains("content-length") &&
       !is_bodiless(head.status, request.method))
     text += "content-length: 0\r\n";
+  send_head_text();
+  head_is_open_ = true;
+}
+
+/// RFC 9112 §9.6: who will close says so.
+void H1Server::put_end_of_head() {
+  if (!std::exchange(head_is_open_, false)) return;
+  std::string& text = start_head();
   if (closes_afterwards())
     text += "connection: close\r\n";
   else if (current()->version() == Version::http1_0)

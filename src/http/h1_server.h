@@ -24,6 +24,7 @@ class H1Server final : public H1Connection {
   void message_refused(const Error& why) override;
   void cut_off(const Error& why) override;
   void put_response(const Response& head, bool end) override;
+  void put_end_of_head() override;
   void reset_current(ResetCode code) override;
   void worked() override;
   void idled() override;
@@ -40,6 +41,7 @@ class H1Server final : public H1Connection {
   RequestHandler& requests_;
   net::Timer slow_head_;
   bool draining_ = false;
+  bool head_is_open_ = false;  // a response's head was written up to what put_end_of_head() writes
 };
 
 }  // namespace sallyport::http

@@ -111,6 +111,81 @@ TEST_F(H1ServerTest, TargetForms) {
   EXPECT_EQ(say("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"), ok("OPTIONS *"));
 }
 
+TEST_F(H1ServerTest, HostIsIgnoredBesideATargetThatNamesOne) {
+  answer_all_with_path();
+  EXPECT_EQ(say("GET https://b:1/x HTTP/1.1\r\nHost: a\r\n\r\n"), ok("GET /x"));
+  EXPECT_EQ(requests.last().request.authority, "b:1");
+  EXPECT_EQ(requests.last().request.scheme, "https");
+  EXPECT_EQ(say("GET http://b/ HTTP/1.1\r\nHost:\r\n\r\n"), ok("GET /"));
+  EXPECT_EQ(requests.last().request.authority, "b");
+}
+
+constexpr std::string_view chunked_head = "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+TEST_F(H1ServerTest, AnUnwantedBodyThatIsHereKeepsTheConnection) {
+  requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(404), true);
+    exchange.stop_reading();
+  };
+  const std::string answer = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+  const std::string whole = std::string(chunked_head) + "5\r\nhello\r\n6\r\n world\r\n0\r\nsum: 1\r\n\r\n";
+  EXPECT_EQ(say(whole), answer);
+  EXPECT_EQ(say(whole + whole + "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" + whole),
+            answer + answer + answer + answer);
+  ASSERT_EQ(requests.requests.size(), 5u);
+  for (const auto& taken : requests.requests) {
+    EXPECT_TRUE(taken->handler.is_well());
+    EXPECT_EQ(taken->handler.body, "");
+  }
+  EXPECT_FALSE(peer->ended);
+}
+
+TEST_F(H1ServerTest, TheEndOfAConnectionWhoseBodyIsNotReadIsAnnounced) {
+  requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(404), true);
+    exchange.stop_reading();
+  };
+  for (const std::string_view more : {"", "5\r\nhello\r\n", "5\r\nhello\r\nnot chunked\r\n"}) {
+    auto [near, far] = net::make_memory_streams(clock.timers);
+    const auto other = make_h1_server(clock.timers, std::move(far), {}, requests, nullptr, Limits{});
+    RawEnd client(std::move(near));
+    client.say(std::string(chunked_head) + std::string(more));
+    clock.settle();
+    EXPECT_EQ(client.received, "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        << more;
+    EXPECT_TRUE(client.ended);
+    EXPECT_TRUE(requests.last().handler.is_well());
+  }
+}
+
+TEST_F(H1ServerTest, WhoStopsReadingBeforeItAnswersAnnouncesTheEndToo) {
+  requests.then = [](Exchange& exchange, RecordingExchange&) { exchange.stop_reading(); };
+  EXPECT_EQ(say(chunked_head), "");
+  requests.last().exchange->respond(status(204), true);
+  clock.settle();
+  EXPECT_EQ(peer->received, "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n");
+  EXPECT_TRUE(peer->ended);
+}
+
+TEST_F(H1ServerTest, WhoStopsReadingAfterItAnsweredEndsTheConnection) {
+  requests.then = [](Exchange& exchange, RecordingExchange&) { exchange.respond(status(204), true); };
+  EXPECT_EQ(say(chunked_head), "HTTP/1.1 204 No Content\r\n\r\n");
+  EXPECT_FALSE(peer->ended);
+  requests.last().exchange->stop_reading();
+  clock.settle();
+  EXPECT_TRUE(peer->ended);
+  EXPECT_TRUE(requests.last().handler.is_well());
+}
+
+TEST_F(H1ServerTest, AShutdownWhileTheAnswerIsWrittenIsAnnounced) {
+  requests.then = [this](Exchange& exchange, RecordingExchange&) {
+    exchange.respond(status(204), true);
+    server->shutdown();
+  };
+  EXPECT_EQ(say("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n");
+  EXPECT_TRUE(peer->ended);
+}
+
 TEST_F(H1ServerTest, FieldsOfTheConnectionStayOnIt) {
   answer_all_with_path();
   say("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, X-Hop\r\nKeep-Alive: 5\r\nX-Hop: 1\r\nTE: "
@@ -211,7 +286,7 @@ TEST_F(H1ServerTest, ClientThatHalfClosesGetsItsResponse) {
   clock.settle();
   requests.last().exchange->respond(status(200), true);
   clock.settle();
-  EXPECT_EQ(peer->received, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+  EXPECT_EQ(peer->received, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
   EXPECT_TRUE(requests.last().handler.is_well());
   clock.pass(3s);
   EXPECT_EQ(events.closed, 1);
@@ -400,7 +475,9 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"TwoHosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"},
         Bad{"HostWithPath", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"},
         Bad{"HostWithUser", "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n"},
-        Bad{"HostNotThatOfTheTarget", "GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n"},
+        Bad{"NoHostBesideTheTargets", "GET http://b/ HTTP/1.1\r\n\r\n"},
+        Bad{"TwoHostsBesideTheTargets", "GET http://b/ HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"},
+        Bad{"InvalidHostBesideTheTargets", "GET http://b/ HTTP/1.1\r\nHost: a/b\r\n\r\n"},
         Bad{"TargetWithoutSlash", "GET x HTTP/1.1\r\nHost: a\r\n\r\n"},
         Bad{"TargetWithSpace", "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n"},
         Bad{"TargetWithFragment", "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n"},

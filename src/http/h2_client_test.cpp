@@ -238,6 +238,21 @@ TEST_F(H2ClientTest, CreditOfAnUnreadBodyReturnsToTheConnection) {
   EXPECT_GE(connection, 512u * 1024);
 }
 
+TEST_F(H2ClientTest, HeadTooLargeToReadFailsItsExchangeOnly) {
+  begin();
+  client->request(get("/"), first, true);
+  client->request(get("/"), second, true);
+  say("");
+  const std::string field = std::string("\0\1y", 3) + hpack_string(std::string(90'000, 'v'));
+  EXPECT_EQ(
+      count(say(h2_section(end_stream, 1, ok_head + field) + h2_section(end_stream, 3, ok_head)), h2_goaway),
+      0u);
+  ASSERT_TRUE(first.error);
+  EXPECT_EQ(first.error->kind, ErrorKind::too_large);
+  EXPECT_TRUE(second.is_well());
+  EXPECT_TRUE(client->can_request());
+}
+
 class H2PairTest : public testing::Test {
  protected:
   RecordingExchange& recorder() { return recorders_.emplace_back(); }

@@ -21,6 +21,7 @@ H2Connection::H2Connection(StreamSetup setup, RequestHandler* requests)
       requests_(requests),
       session_(open_h2_session(*this, requests != nullptr)),
       watch_(requests != nullptr),
+      long_strings_(requests != nullptr),
       builder_(limits()),
       window_(h2_connection_window, h2_largest_window),
       setup_(timers(),
@@ -188,7 +189,8 @@ void H2Connection::received(Bytes bytes) {
          {ErrorKind::protocol, "the peer sent a frame on a stream that cannot have it",
           NGHTTP2_PROTOCOL_ERROR});
   if (failure_) return;
-  if (const ssize_t read = nghttp2_session_mem_recv(session_.get(), bytes.data(), bytes.size()); read < 0)
+  const Bytes in = long_strings_.feed(bytes);
+  if (const ssize_t read = nghttp2_session_mem_recv(session_.get(), in.data(), in.size()); read < 0)
     failed_library(static_cast<int>(read));
   send_soon();
 }

@@ -7,6 +7,7 @@
 #include "http/h2_exchange.h"
 #include "http/h2_field_list.h"
 #include "http/h2_frame_watch.h"
+#include "http/h2_long_strings.h"
 #include "http/h2_priority_update.h"
 #include "http/h2_window.h"
 #include "http/stream_connection.h"
@@ -84,6 +85,7 @@ class H2Connection final : public StreamConnection {
   RequestHandler* const requests_;
   H2Session session_;
   H2FrameWatch watch_;
+  H2LongStrings long_strings_;
   HeadBuilder builder_;  // of the field section that is being received, if any
   H2Exchange* building_ = nullptr;
   Response response_;  // what builder_ builds on a client

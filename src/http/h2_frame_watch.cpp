@@ -95,10 +95,11 @@ std::int32_t H2FrameWatch::stream() const {
 
 bool H2FrameWatch::comes_too_late(std::int32_t stream) {
   if (stream % 2 == 0) return false;  // nghttp2's to refuse
-  if (stream <= newest_) return passed_from_ < stream && stream < passed_to_;
+  if (stream <= newest_)
+    return std::ranges::any_of(passed_, [&](const Gap& gap) { return gap.from < stream && stream < gap.to; });
   if (stream - 2 > newest_) {
-    passed_from_ = newest_;
-    passed_to_ = stream;
+    passed_[next_gap_] = {newest_, stream};
+    next_gap_ = (next_gap_ + 1) % passed_.size();
   }
   newest_ = stream;
   return false;

@@ -41,9 +41,12 @@ class H2FrameWatch {
   std::size_t head_needed_ = 9;
   std::size_t skip_;
   std::uint32_t paid_pings_ = 0;
-  // Of the streams that the client passed over, those between these two; earlier ones are forgotten.
-  std::int32_t passed_from_ = -1;
-  std::int32_t passed_to_ = -1;
+  /// Streams that the client passed over: those between these two.
+  struct Gap {
+    std::int32_t from = -1, to = -1;
+  };
+  std::array<Gap, 8> passed_{};  // the last ones; earlier ones are forgotten
+  std::size_t next_gap_ = 0;
   std::int32_t newest_ = -1;  // the highest that HEADERS came on; the first would be 1
   const bool of_client_;
   bool wrong_stream_ = false;

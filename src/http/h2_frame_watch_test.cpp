@@ -32,6 +32,9 @@ TEST(H2FrameWatch, SeesStreamsThatWerePassedOver) {
   EXPECT_TRUE(wrong({5, 3}));
   EXPECT_TRUE(wrong({3, 1}));
   EXPECT_TRUE(wrong({1, 3, 9, 11, 7}));
+  EXPECT_TRUE(wrong({1, 5, 9, 13, 21, 3}));
+  EXPECT_TRUE(wrong({1, 5, 9, 13, 21, 11}));
+  EXPECT_FALSE(wrong({1, 5, 9, 13, 21, 9, 5}));
   EXPECT_FALSE(wrong({1, 5, 3}, false));  // answers come in any order
 }
 

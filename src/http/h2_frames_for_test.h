@@ -84,6 +84,29 @@ inline std::string hpack(const H2Fields& fields) {
   return bytes;
 }
 
+/// A string of any length (RFC 7541 §5.2), `octets` as they stand on the wire.
+inline std::string hpack_string(std::string_view octets, bool huffman = false) {
+  const int code = huffman ? 0x80 : 0;
+  std::size_t length = octets.size();
+  if (length < 0x7f) return static_cast<char>(length | static_cast<unsigned>(code)) + std::string(octets);
+  std::string bytes(1, static_cast<char>(0x7f | code));
+  for (length -= 0x7f; length >= 0x80; length >>= 7) bytes += static_cast<char>((length & 0x7f) | 0x80);
+  bytes += static_cast<char>(length);
+  return bytes + std::string(octets);
+}
+
+/// HEADERS and CONTINUATION that carry `block`, `first` octets in the first and up to 16,000 in each other
+/// one.
+inline std::string h2_section(std::uint8_t flags, std::uint32_t stream, std::string_view block,
+                              std::size_t first = 16'000) {
+  constexpr std::size_t most = 16'000;
+  if (block.size() <= first) return h2_frame(h2_headers, flags | end_headers, stream, block);
+  std::string bytes = h2_frame(h2_headers, flags, stream, block.substr(0, first));
+  for (block.remove_prefix(first); block.size() > most; block.remove_prefix(most))
+    bytes += h2_frame(h2_continuation, 0, stream, block.substr(0, most));
+  return bytes + h2_frame(h2_continuation, end_headers, stream, block);
+}
+
 inline std::string h2_get(std::uint32_t stream) {
   return h2_frame(h2_headers, end_stream | end_headers, stream,
                   hpack({{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}}));

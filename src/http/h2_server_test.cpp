@@ -155,6 +155,41 @@ TEST_F(H2ServerTest, BombInTrailersEndsTheStream) {
   EXPECT_TRUE(requests.last().handler.error);
 }
 
+// Bodies that nobody reads, and those of streams that are gone, hold up no other stream.
+TEST_F(H2ServerTest, CreditOfAnUnwantedBodyReturnsToTheConnection) {
+  for (const bool resets : {false, true}) {
+    auto [near, far] = net::make_memory_streams(clock.timers);
+    const auto other = make_h2_server(clock.timers, std::move(far), {"a", "TLS1.3"}, requests, &events, {});
+    RawEnd client(std::move(near));
+    requests.then = [resets](Exchange& exchange, RecordingExchange&) {
+      resets ? exchange.reset(ResetCode::cancelled) : exchange.stop_reading();
+    };
+    const auto hear = [&](std::string_view bytes) {
+      client.say(bytes);
+      clock.settle();
+      return take_frames(client.received);
+    };
+    hear(h2_preface + h2_frame(h2_settings, ack, 0));
+    std::size_t sent = 0, returned = 0;
+    for (std::uint32_t stream = 1; stream < 7; stream += 2) {
+      hear(h2_frame(h2_headers, end_headers, stream,
+                    hpack({{":method", "POST"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}})));
+      for (int i = 0; i < 32; ++i) {
+        const std::string body(16'000, 'x');
+        sent += body.size();
+        for (const H2Frame& frame : hear(h2_frame(h2_data, 0, stream, body))) {
+          EXPECT_NE(frame.type, h2_goaway);
+          if (frame.type != h2_window_update) continue;
+          EXPECT_EQ(frame.stream, 0u) << "the stream itself gets no more";
+          returned += frame.number();
+        }
+      }
+    }
+    // All but what is not worth a frame yet.
+    EXPECT_GE(returned + 512 * 1024, sent) << resets;
+  }
+}
+
 TEST_F(H2ServerTest, ReaderWithoutAWindowTimesOut) {
   requests.then = [](Exchange& exchange, RecordingExchange&) {
     exchange.respond(status(200));

@@ -226,6 +226,31 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{
             "frame_cut_by_fin", H3Code::frame_error,
             [](RawClient& p) { p.say(headers(request_lines()) + varint(0) + varint(10) + "short", true); }},
+        // After the answer, and with the rest of the body unwanted (RFC 9114 §7.1).
+        Broken{"frame_cut_by_fin_after_the_answer", H3Code::frame_error,
+               [](RawClient& p) {
+                 p.requests.then = [](Exchange& exchange, RecordingExchange&) {
+                   exchange.respond({.status = 404}, true);
+                   exchange.stop_reading();
+                 };
+                 p.say(headers(request_lines()) + data_frame("whole") + frame(0x21, "reserved") + varint(0) +
+                           varint(10) + "short",
+                       true);
+               }},
+        Broken{"frame_head_cut_by_fin_after_the_answer", H3Code::frame_error,
+               [](RawClient& p) {
+                 p.requests.then = [](Exchange& exchange, RecordingExchange& handler) {
+                   exchange.respond({.status = 404}, true);
+                   handler.then_body = [](Exchange& e) { e.stop_reading(); };
+                 };
+                 p.say(headers(request_lines()) + data_frame("whole") + varint(0), true);
+               }},
+        Broken{"priority_beyond_the_stream_limit", H3Code::id_error,
+               [](RawClient& p) {
+                 p.raw.send(2, frame(H3Frame::priority_update, varint(100 * 4) + "u=1"), false);
+               }},
+        Broken{"datagram_beyond_the_stream_limit", H3Code::id_error,
+               [](RawClient& p) { p.connection->send_datagram(as_bytes(varint(100)), as_bytes("x")); }},
         Broken{"qpack_bad_index", H3Code::qpack_decompression_failed,
                [](RawClient& p) {
                  p.say(frame(H3Frame::headers, std::string("\x00\x00\xff\xff\xff\xff\x7f", 7)), true);
@@ -258,6 +283,35 @@ INSTANTIATE_TEST_SUITE_P(
                  p.connection->send_datagram({}, as_bytes("\xff\xff\xff\xff\xff\xff\xff\xff"));
                }}),
     [](const auto& row) { return row.param.name; });
+
+TEST(H3BadInput, TheStreamLimitGrowsAsRequestsEnd) {
+  RawClient pair;
+  pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond({.status = 200}, true);
+  };
+  ASSERT_TRUE(pair.meet());
+  pair.say(headers(request_lines()), true);
+  pair.run_for(100ms);
+  pair.raw.send(2, frame(H3Frame::priority_update, varint(100 * 4) + "u=1"), false);
+  pair.connection->send_datagram(as_bytes(varint(100)), as_bytes("x"));
+  EXPECT_EQ(pair.closed_with(), 0u);
+  pair.raw.send(2, frame(H3Frame::priority_update, varint(101 * 4) + "u=1"), false);
+  EXPECT_EQ(pair.closed_with(), code(H3Code::id_error));
+}
+
+TEST(H3BadInput, AWholeBodyAfterTheAnswerIsFine) {
+  RawClient pair;
+  pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond({.status = 404}, true);
+    exchange.stop_reading();
+  };
+  ASSERT_TRUE(pair.meet());
+  const std::string bytes = headers(request_lines()) + data_frame("body") + frame(0x21, "") + data_frame("") +
+                            headers({{"a", "b"}});
+  const auto id = pair.say(bytes, true);
+  EXPECT_EQ(pair.closed_with(), 0u);
+  EXPECT_TRUE(pair.raw.streams[id].received_fin);
+}
 
 TEST(H3BadInput, LegalOdditiesPass) {
   RawClient pair;

@@ -209,14 +209,17 @@ void H3ConnectionImpl::close_when_idle() {
   quic_->close(static_cast<std::uint64_t>(H3Code::no_error), "");
 }
 
-void H3ConnectionImpl::close(const Error& why) {
-  if (closing_) return;
-  closing_ = true;
+void H3ConnectionImpl::close_with(H3Code code, const Error& why) {
+  if (std::exchange(closing_, true)) return;
   exchanges_.close_all(why);
+  quic_->close(static_cast<std::uint64_t>(code), why.message);
+}
+
+void H3ConnectionImpl::close(const Error& why) {
   H3Code code = H3Code::internal_error;
   if (why.kind == ErrorKind::cancelled || why.kind == ErrorKind::closed) code = H3Code::no_error;
   if (why.kind == ErrorKind::protocol) code = H3Code::general_protocol_error;
-  quic_->close(static_cast<std::uint64_t>(code), why.message);
+  close_with(code, why);
 }
 
 Result<> H3ConnectionImpl::spend(std::uint32_t events) {
@@ -226,11 +229,8 @@ Result<> H3ConnectionImpl::spend(std::uint32_t events) {
 }
 
 void H3ConnectionImpl::close_for_abuse() {
-  if (closing_) return;
-  closing_ = true;
-  const Error why{ErrorKind::protocol, "the peer does too much that costs more than it brings"};
-  exchanges_.close_all(why);
-  quic_->close(static_cast<std::uint64_t>(H3Code::excessive_load), why.message);
+  close_with(H3Code::excessive_load,
+             {ErrorKind::protocol, "the peer does too much that costs more than it brings"});
 }
 
 void H3ConnectionImpl::on_closed(const quic::Closed& why) {

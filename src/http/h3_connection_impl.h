@@ -90,6 +90,9 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   void set_datagrams_full() { datagrams_full_ = true; }
   /// Those that came before the handler of `id` was there to take them.
   void release_early_datagrams(quic::StreamId id);
+  bool holds_early_datagrams(quic::StreamId id) const {
+    return early_datagrams_ && early_datagrams_->holds(id);
+  }
   /// PRIORITY_UPDATE that came before the request.
   std::optional<Priority> take_early_priority(quic::StreamId id) { return early_priorities_.take(id); }
 
@@ -138,6 +141,7 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   void send_goaway(std::uint64_t id);
   void end_drain();
   void close_when_idle();
+  void close_with(H3Code code, const Error& why);
 
   // h3_receive.cpp
   H3Exchange* find(quic::StreamId id);

@@ -313,6 +313,8 @@ Result<> H3ConnectionImpl::on_priority_update(Bytes payload) {
   const auto priority = parse_priority(as_text(payload));
   if (!priority) return h3_failure(H3Code::general_protocol_error, "PRIORITY_UPDATE has no priority in it");
   const auto stream = static_cast<quic::StreamId>(*id);
+  if (stream >= quic_->request_stream_limit())
+    return h3_failure(H3Code::id_error, "PRIORITY_UPDATE is for a stream beyond the stream limit");
   if (H3Exchange* const exchange = find(stream)) {
     if (exchange->has_request()) {
       // A tunnel keeps its turns.

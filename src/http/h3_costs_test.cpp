@@ -205,6 +205,13 @@ INSTANTIATE_TEST_SUITE_P(
                             p.raw.send(2, bytes, false);
                           },
                           1},
+                    Flood{"datagrams_of_no_tunnel",
+                          [](RawClient& p) {
+                            const auto id = p.say(headers(request_lines()), false);
+                            p.connection->send_datagram(as_bytes(varint(static_cast<std::uint64_t>(id) / 4)),
+                                                        as_bytes("x"));
+                          },
+                          200},
                     Flood{"priority_updates",
                           [](RawClient& p) {
                             std::string bytes;

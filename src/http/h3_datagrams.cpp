@@ -24,6 +24,10 @@ void EarlyDatagrams::hold(quic::StreamId id, Bytes payload) {
   if (!expire_.armed()) expire_.arm(until);
 }
 
+bool EarlyDatagrams::holds(quic::StreamId id) const {
+  return std::ranges::find(held_, id, &Held::id) != held_.end();
+}
+
 void EarlyDatagrams::release(quic::StreamId id) {
   for (Held& held : held_) {
     if (held.id != id) continue;

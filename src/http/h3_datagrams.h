@@ -28,6 +28,7 @@ class EarlyDatagrams {
 
   /// Copies; counts it as dropped when there are too many.
   void hold(quic::StreamId id, Bytes payload);
+  bool holds(quic::StreamId id) const;
   /// The tunnel stands: those of `id` are delivered at the end of this turn, in order.
   void release(quic::StreamId id);
   /// The tunnel will never stand.

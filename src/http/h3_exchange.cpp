@@ -263,7 +263,8 @@ void H3Exchange::submit_reset(ResetCode code) {
     abandon_reading();
   }
   // Making us reset streams is as cheap for a peer as resetting them itself.
-  if (is_server() && code == ResetCode::message_error && !h3_.spend()) h3_.close_for_abuse();
+  const bool by_peer = code == ResetCode::message_error || code == ResetCode::datagram_error;
+  if (is_server() && by_peer && !h3_.spend()) h3_.close_for_abuse();
 }
 
 void H3Exchange::submit_stop(ResetCode code) {
@@ -299,6 +300,12 @@ void H3Exchange::tunnel_opened() {
 void H3Exchange::use_capsules() {
   ExchangeBase::use_capsules();
   if (takes_datagrams()) h3_.release_early_datagrams(id_);
+}
+
+void H3Exchange::refuse_datagram() {
+  if (is_ending() || (receive_done() && send_done())) return;
+  fail(ResetCode::datagram_error,
+       {ErrorKind::protocol, "an HTTP datagram came for a request that has no use for datagrams"});
 }
 
 bool H3Exchange::send_datagram(Bytes prefix, Bytes payload) {

@@ -58,6 +58,8 @@ class H3Exchange final : public ExchangeBase, public H3Sender {
   /// The stream was reset by the peer.
   void on_reset(Error why);
   void on_stop_sending(std::uint64_t code);
+  /// An HTTP datagram came for a request that knows none (see knows_datagrams()).
+  void refuse_datagram();
   /// QUIC has forgotten the stream.
   void on_stream_closed(const Error* why);
   /// Credit for bytes that were held back and will never be looked at.
@@ -73,7 +75,7 @@ class H3Exchange final : public ExchangeBase, public H3Sender {
   void on_shut();
 
   bool is_open() const { return open_; }
-  bool has_request() const { return request_seen_; }
+  bool has_request() const { return !is_server() || request_seen_; }
   /// A datagram was refused because the queue was full.
   bool take_datagram_refused() { return std::exchange(frame_refused_, false); }
 
@@ -106,6 +108,7 @@ class H3Exchange final : public ExchangeBase, public H3Sender {
   Result<> decode_request(Bytes& section, QpackContext& context);
   Result<> decode_response(Bytes& section, QpackContext& context);
   Result<> decode_trailers(Bytes& section, QpackContext& context);
+  void skip_frames(Bytes data);
   Result<> receive_end();
   Result<> refuse_large_section();
   Unfinished& unfinished();

@@ -34,8 +34,18 @@ void H3Exchange::abandon_reading() {
   // The peer's encoder waits to hear it. What goes wrong here is found with the next section as well.
   static_cast<void>(h3_.send_decoder_instructions());
   if (!unfinished_) return;
-  unfinished_->behind.clear();
+  unfinished_->blocked = false;
+  skip_frames(std::exchange(unfinished_->behind, {}));
   h3_.quic()->consume(id_, take_uncredited());
+}
+
+/// Nobody reads what still comes; where it may end counts all the same (RFC 9114 §7.1).
+void H3Exchange::skip_frames(Bytes data) {
+  while (!data.empty()) {
+    if (!frame_.known() && !frame_.take(data)) return;
+    frame_.take_payload(data);
+    if (frame_.left() == 0) frame_.next();
+  }
 }
 
 Result<> H3Exchange::receive(Bytes data, bool fin) {
@@ -50,7 +60,7 @@ Result<> H3Exchange::receive(Bytes data, bool fin) {
   while (!data.empty() && result) {
     if (is_ending() || receive_done()) {
       credit += data.size();
-      data = {};
+      skip_frames(data);
       break;
     }
     if (!frame_.known()) {
@@ -201,6 +211,7 @@ Result<> H3Exchange::decode_request(Bytes& section, QpackContext& context) {
   h3_.scheduler().set_priority(*this, request_.priority);
   if (h3_.recorder() != nullptr) h3_.trace_request(trace::Direction::received, id_, size, request_);
   received_request(h3_.requests(), verdict, builder.content_length(), ends_here_);
+  if (!knows_datagrams() && h3_.holds_early_datagrams(id_)) refuse_datagram();
   return {};
 }
 
@@ -249,8 +260,9 @@ Result<> H3Exchange::resume() {
 }
 
 Result<> H3Exchange::receive_end() {
-  if (is_ending() || receive_done()) return {};
+  if (is_ending()) return {};
   if (!frame_.at_boundary()) return h3_failure(H3Code::frame_error, "a stream ended inside a frame");
+  if (receive_done()) return {};
   if (is_server() && !request_seen_)
     fail(ResetCode::message_error, {ErrorKind::protocol, "the stream ended before the request was complete"});
   else

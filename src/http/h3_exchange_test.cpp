@@ -296,6 +296,42 @@ TEST(H3Exchange, ServerResetsInTheMiddle) {
   EXPECT_FALSE(handler.ended);
 }
 
+// What comes for streams that were reset, or whose rest nobody wants, holds up no other stream.
+TEST(H3Exchange, CreditOfAnUnwantedBodyReturnsToTheConnection) {
+  for (const bool resets : {false, true}) {
+    H3Pair pair;
+    pair.requests.then = [resets](Exchange& exchange, RecordingExchange& handler) {
+      if (exchange.request().path == "/last") {
+        handler.then_end = [](Exchange& e) { e.respond({.status = 200}, true); };
+      } else if (resets) {
+        exchange.reset(ResetCode::cancelled);
+      } else {
+        exchange.respond({.status = 404}, true);
+        exchange.stop_reading();
+      }
+    };
+    ASSERT_TRUE(pair.establish());
+    // Each has up to a stream's window on its way when the server's word reaches it.
+    std::size_t sent = 0;
+    for (int i = 0; i < 40; ++i) {
+      RecordingExchange& handler = pair.handler();
+      Exchange& exchange = pair.client->request(post("/unwanted"), handler, false);
+      exchange.write(Chunk::allocate(200'000));
+      exchange.finish();
+      ASSERT_TRUE(pair.run_until([&] { return handler.closed > 0; })) << i;
+      sent += 200'000;
+    }
+    ASSERT_GT(sent, 4 * pair.server_options.config.initial_connection_window);
+    RecordingExchange& last = pair.handler();
+    Exchange& exchange = pair.client->request(post("/last"), last, false);
+    exchange.write(Chunk::allocate(200'000));
+    exchange.finish();
+    ASSERT_TRUE(pair.run_until([&] { return last.closed > 0; }));
+    EXPECT_TRUE(last.is_well());
+    EXPECT_EQ(pair.requests.last().handler.body.size(), 200'000u);
+  }
+}
+
 TEST(H3Exchange, RefusedIsToldApart) {
   H3Pair pair;
   pair.requests.then = [](Exchange& exchange, RecordingExchange&) { exchange.reset(ResetCode::refused); };

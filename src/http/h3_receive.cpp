@@ -92,13 +92,8 @@ void H3ConnectionImpl::on_stream_closed(quic::StreamId id, std::uint64_t code, b
 
 void H3ConnectionImpl::on_datagram(Bytes payload, Time) {
   const auto quarter = take_varint(payload);
-  if (!quarter || *quarter > varint_max / 4) {
-    if (closing_) return;
-    closing_ = true;
-    const Error why{ErrorKind::protocol, "a datagram has no quarter stream ID"};
-    exchanges_.close_all(why);
-    return quic_->close(static_cast<std::uint64_t>(H3Code::datagram_error), why.message);
-  }
+  if (!quarter || *quarter > varint_max / 4)
+    return close_with(H3Code::datagram_error, {ErrorKind::protocol, "a datagram has no quarter stream ID"});
   const auto id = static_cast<quic::StreamId>(*quarter * 4);
   H3Exchange* exchange = last_tunnel_;
   bool known = true;
@@ -115,6 +110,13 @@ void H3ConnectionImpl::on_datagram(Bytes payload, Time) {
           {.stream_id = id, .type = capsule_datagram, .length = payload.size(), .as_datagram_frame = true});
     exchange->received_datagram(payload);
     return;
+  }
+  if (!known && id >= quic_->request_stream_limit())
+    return close_with(H3Code::id_error,
+                      {ErrorKind::protocol, "a datagram is for a stream beyond the stream limit"});
+  if (exchange != nullptr && exchange->has_request() && !exchange->knows_datagrams()) {
+    ++exchanges_.counters.datagrams_dropped_unknown_stream;
+    return exchange->refuse_datagram();
   }
   // A request may still be on its way, and so may the answer that makes a tunnel of one. What ended does not
   // come back; an older request that we do not know did, in all likelihood.

@@ -7,14 +7,17 @@
 namespace sallyport::http {
 namespace {
 
+using test::code;
 using test::connect_udp;
 using test::data_frame;
 using test::frame;
 using test::H3Pair;
 using test::headers;
+using test::Lines;
 using test::RawClient;
 using test::RawServer;
 using test::RecordingExchange;
+using test::request_lines;
 using test::varint;
 
 /// Accepts tunnels, and sends each datagram back.
@@ -236,6 +239,81 @@ TEST(H3Tunnel, DatagramsForWhatIsNoTunnelOrIsOverAreDropped) {
   EXPECT_EQ(pair.server().counters().datagrams_dropped_unknown_stream, 2u);
   EXPECT_TRUE(pair.requests.last().handler.datagrams.empty());
   EXPECT_FALSE(pair.raw.closed);
+}
+
+/// A request that knows no datagrams, with its answer still to come or under way (RFC 9297 §2).
+class H3NoTunnel : public testing::TestWithParam<Lines> {};
+
+INSTANTIATE_TEST_SUITE_P(Requests, H3NoTunnel,
+                         testing::Values(request_lines(),
+                                         Lines{{":method", "CONNECT"}, {":authority", "a:1"}}));
+
+TEST_P(H3NoTunnel, DatagramsAbortIt) {
+  for (const bool answers : {false, true}) {
+    RawClient pair;
+    if (answers)
+      pair.requests.then = [](Exchange& exchange, RecordingExchange&) { exchange.respond({.status = 200}); };
+    ASSERT_TRUE(pair.meet());
+    const auto id = pair.say(headers(GetParam()), false);
+    pair.run_for(100ms);
+    pair.connection->send_datagram(as_bytes(varint(0)), as_bytes("x"));
+    EXPECT_EQ(pair.reset_with(id), code(H3Code::datagram_error)) << answers;
+    EXPECT_EQ(pair.raw.streams[id].stop_code, code(H3Code::datagram_error)) << answers;
+    EXPECT_EQ(pair.requests.last().handler.closed, 1);
+    EXPECT_TRUE(pair.requests.last().handler.error);
+    EXPECT_TRUE(pair.requests.last().handler.datagrams.empty());
+    EXPECT_FALSE(pair.raw.closed);
+  }
+}
+
+TEST_P(H3NoTunnel, DatagramsThatCameBeforeItAbortIt) {
+  RawClient pair;
+  ASSERT_TRUE(pair.meet());
+  pair.connection->send_datagram(as_bytes(varint(0)), as_bytes("x"));
+  pair.run_for(100ms);
+  const auto id = pair.say(headers(GetParam()), false);
+  EXPECT_EQ(pair.reset_with(id), code(H3Code::datagram_error));
+  EXPECT_FALSE(pair.raw.closed);
+}
+
+TEST(H3Tunnel, DatagramsForARequestThatIsOverDoNotUndoIt) {
+  RawClient pair;
+  pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond({.status = 200}, true);
+  };
+  ASSERT_TRUE(pair.meet());
+  const auto id = pair.say(headers(request_lines()), true);
+  pair.run_for(2ms);
+  for (int i = 0; i < 20; ++i) {
+    pair.connection->send_datagram(as_bytes(varint(0)), as_bytes("x"));
+    pair.run_for(5ms);
+  }
+  EXPECT_EQ(pair.reset_with(id), 0u);
+  EXPECT_TRUE(pair.raw.streams[id].received_fin);
+}
+
+TEST(H3Tunnel, ServersDatagramsForARequestThatIsNoTunnelAbortIt) {
+  RawServer pair;
+  ASSERT_TRUE(pair.meet());
+  RecordingExchange& handler = pair.handler();
+  Request request;
+  request.authority = "server.test";
+  pair.client->request(std::move(request), handler, true);
+  pair.run_for(100ms);
+  pair.raw().connection->send_datagram(as_bytes(varint(0)), as_bytes("x"));
+  pair.run_for(100ms);
+  EXPECT_TRUE(handler.error);
+  EXPECT_EQ(pair.raw().streams[0].stop_code, code(H3Code::datagram_error));
+  EXPECT_EQ(pair.closed_with(), 0u);
+}
+
+TEST(H3Tunnel, ServersDatagramsBeyondTheStreamLimitCloseTheConnection) {
+  for (const std::uint64_t quarter : {99u, 100u}) {
+    RawServer pair;
+    ASSERT_TRUE(pair.meet());
+    pair.raw().connection->send_datagram(as_bytes(varint(quarter)), as_bytes("x"));
+    EXPECT_EQ(pair.closed_with(), quarter == 100 ? code(H3Code::id_error) : 0) << quarter;
+  }
 }
 
 TEST(H3Tunnel, DatagramsThatOvertakeTheAnswer) {

@@ -345,7 +345,8 @@ void HeadBuilder::check_request() {
   if (seen(protocol) && !seen(authority) && !http1) return malformed("a CONNECT request has no :authority");
   if (seen(host)) {
     if (!host_.empty() && !is_authority(host_)) return malformed("host is not host[:port]");
-    if (seen(authority) && !equal_ignoring_case(host_, request_->authority))
+    // RFC 9112 §3.2.2: beside a target that names its host, Host is not looked at.
+    if (seen(authority) && !http1 && !equal_ignoring_case(host_, request_->authority))
       return malformed("host and :authority are not the same");
     if (!seen(authority)) request_->authority = host_;
   }

@@ -137,7 +137,14 @@ Result<StreamId> Connection::open_bidirectional() {
   if (!impl_->may_open_streams()) return fail(ErrorKind::closed, "the connection is not open");
   StreamId id = -1;
   const int error = ngtcp2_conn_open_bidi_stream(impl_->conn.get(), &id, nullptr);
+  if (error == 0) impl_->next_bidirectional = id + 4;
   return opened(error, id);
+}
+
+StreamId Connection::request_stream_limit() const {
+  if (impl_->is_server)
+    return 4 * static_cast<StreamId>(impl_->config->peer_bidirectional_streams + impl_->peer_streams_added);
+  return impl_->next_bidirectional + 4 * static_cast<StreamId>(bidirectional_streams_left());
 }
 
 std::size_t Connection::bidirectional_streams_left() const {
@@ -177,6 +184,7 @@ void Connection::stop_sending(StreamId id, std::uint64_t code) {
 void Connection::extend_peer_streams_bidirectional(std::size_t count) {
   if (impl_->closed) return;
   ngtcp2_conn_extend_max_streams_bidi(impl_->conn.get(), count);
+  impl_->peer_streams_added += count;
   impl_->want_flush();
 }
 

@@ -94,6 +94,9 @@ class Connection final : public net::DatagramReceiver {
   Result<StreamId> open_bidirectional();
   /// How many of these the peer still allows.
   std::size_t bidirectional_streams_left() const;
+  /// The ID behind the last client-initiated bidirectional stream that the limits allow so far (RFC 9000
+  /// §4.6): on a server those that it gave, on a client those that it was given.
+  StreamId request_stream_limit() const;
   Result<StreamId> open_unidirectional();
   /// There is something in next_stream_data(); sent at the end of this turn.
   void want_write();

@@ -226,6 +226,8 @@ struct Connection::Impl final : SendBatch::Sender {
   std::uint64_t datagrams_sent = 0, datagrams_received = 0, datagrams_lost = 0;
   std::uint64_t datagrams_dropped_queue = 0, datagrams_dropped_size = 0;
   std::uint64_t ecn_marked = 0, path_changes = 0;
+  std::uint64_t peer_streams_added = 0;  // bidirectional ones that the peer may open, beyond config's
+  StreamId next_bidirectional = 0;       // of a client: one behind the last that was opened
   Time started{}, established{};
   ngtcp2_cid first_destination{};   // connection ID of the client's first Initial
   std::uint32_t first_version = 0;  // the one the client chose; negotiation may settle on another

@@ -33,6 +33,14 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
     if (channel_) channel_->transport().set_receiver(nullptr);
   }
 
+  std::unique_ptr<net::ByteStream> take_clear_text() override {
+    if (!clear_text_) return nullptr;
+    channel_->transport().set_receiver(nullptr);
+    auto transport = channel_->take_transport();
+    channel_.reset();
+    return transport;
+  }
+
   void start_server(const ServerOptions& options) {
     start(channel_->start_server({.carrier = Carrier::tcp,
                                   .flags = stream_flags,
@@ -142,8 +150,11 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
 
   // ByteStreamReceiver
   void on_bytes(Bytes bytes) override {
-    if (!heard_) not_tls_ = bytes[0] != alert_record && bytes[0] != handshake_record;
-    heard_ = true;
+    if (!std::exchange(heard_, true)) {
+      not_tls_ = bytes[0] != alert_record && bytes[0] != handshake_record;
+      clear_text_ = channel_->server_credentials() != nullptr && bytes[0] >= 'A' && bytes[0] <= 'Z';
+    }
+    if (clear_text_) return finish(Error{ErrorKind::tls, "the client speaks HTTP without TLS here"});
     channel_->arrive(bytes);
     if (!done_.requested()) step();
     channel_->settle();
@@ -158,7 +169,8 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
   Established established_;
   std::optional<Error> error_;
   bool heard_ = false;
-  bool not_tls_ = false;  // by the first byte that came
+  bool not_tls_ = false;     // by the first byte that came
+  bool clear_text_ = false;  // likewise
   net::Timer timer_;
   net::Deferred done_;
 };

@@ -116,6 +116,35 @@ TEST(Handshake, CallsBackNeverFromWithinAndMayBeDestroyedThen) {
   EXPECT_TRUE(called);
 }
 
+TEST(Handshake, AServerHandsOutTheStreamOfAClientThatSpeaksInTheClear) {
+  for (const std::string_view first : {"GET / HTTP/1.1\r\n", "P", "hello"}) {
+    Link link;
+    const bool clear = first[0] >= 'A' && first[0] <= 'Z';
+    Inbox at_client;
+    link.client_transport->set_receiver(&at_client);
+    link.client_transport->set_reading(true);
+    link.client_transport->write(as_bytes(first));
+    std::unique_ptr<net::ByteStream> stream;
+    link.accepting =
+        accept(link.timers, std::move(link.server_transport), link.server_options, [&](auto result) {
+          link.server_error = result.error();
+          stream = link.accepting->take_clear_text();
+        });
+    link.run();
+    ASSERT_TRUE(link.server_error);
+    EXPECT_EQ(stream != nullptr, clear) << first;
+    link.accepting.reset();
+    if (!clear) continue;
+    EXPECT_EQ(link.server_error->message, "the client speaks HTTP without TLS here");
+    EXPECT_EQ(at_client.received, "");
+    stream->write(as_bytes("answer"));
+    stream->finish();
+    link.run();
+    EXPECT_EQ(at_client.received, "answer");
+    EXPECT_EQ(at_client.ends, 1);
+  }
+}
+
 TEST(Handshake, SaysWhenThePeerSpeaksNoTlsOrStops) {
   Link talk;
   talk.server_transport->write(as_bytes("HTTP/1.1 400 Bad Request\r\n\r\n"));

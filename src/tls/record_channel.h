@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace sallyport::tls {
@@ -22,6 +23,8 @@ class RecordChannel : public Session {
 
   net::ByteStream& transport() { return *transport_; }
   const net::ByteStream& transport() const { return *transport_; }
+  /// For whoever goes on without TLS; this is of no use any more then.
+  std::unique_ptr<net::ByteStream> take_transport() { return std::move(transport_); }
 
   // Reading: what `arrive` shows is GnuTLS's to read until `settle`, which keeps what was left of it.
   void arrive(Bytes bytes) { arriving_ = bytes; }

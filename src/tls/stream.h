@@ -35,6 +35,9 @@ using Established = std::function<void(Result<std::unique_ptr<Stream>>)>;
 class Handshake {
  public:
   virtual ~Handshake() = default;
+  /// A server's, in a callback with an Error: the stream below, nothing of it answered, when the client began
+  /// with a letter, as HTTP in the clear does: so that it can be told so in the clear. Else null.
+  virtual std::unique_ptr<net::ByteStream> take_clear_text() = 0;
 };
 
 struct ServerOptions {

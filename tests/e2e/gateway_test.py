@@ -85,6 +85,48 @@ class Operation(Running):
         self.wait_until(lambda: self.metric("quic_rtt_seconds_count") >= 4, "round-trip times are sampled when connections end")
         self.assertEqual(self.metric('masque_tunnels_open{protocol="udp"}'), 0)
 
+    def test_alt_svc_names_the_port_that_is_asked_for(self):
+        gateway = self.gateway("--alt-svc-port", "443", "--listen", "127.0.0.1:0")
+        connection = self.connect(gateway)
+        connection.request("GET", "/small.txt")
+        answer = connection.getresponse()
+        self.assertEqual((answer.status, answer.headers["alt-svc"]), (200, 'h3=":443"; ma=86400'))
+
+    def test_alt_svc_port_has_to_be_of_use(self):
+        for flags, why in ((("--alt-svc-port", "443", "--no-tcp"), "--alt-svc-port is said over TCP"),
+                           (("--alt-svc-port", "0"), "--alt-svc-port"), (("--alt-svc-port", "65536"), "--alt-svc-port")):
+            done = subprocess.run([SALLYPORT, "gateway", "--files", self.site, "--self-signed", "localhost", "--listen", "127.0.0.1:0",
+                                   *flags], capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 2, flags)
+            self.assertIn(why, done.stderr)
+
+    def test_http_without_tls_is_told_so(self):
+        gateway = self.gateway()
+        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+        self.addCleanup(connection.close)
+        # More than a read: what is not looked at must not cost the client its answer.
+        connection.request("POST", "/small.txt", body=b"x" * 3_000_000)
+        answer = connection.getresponse()
+        self.assertEqual((answer.status, answer.headers["connection"]), (400, "close"))
+        self.assertIn("https://", answer.read().decode())
+        self.assertEqual(self.metric('handshakes_total{transport="tcp",result="failed"}'), 1)
+
+    def test_requests_to_forward_are_refused(self):
+        gateway = self.gateway()
+        connection = self.connect(gateway)
+        for target in ("http://localhost/small.txt", f"http://localhost:{gateway.port + 1}/small.txt", "http://example.org/", "ftp://localhost/"):
+            connection.request("GET", target)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            self.assertEqual(answer.status, 501, target)
+            self.assertIn("not forwarded", text)
+            self.assertIn("proxy_configuration_error", answer.headers["proxy-status"])
+        connection.putrequest("GET", f"https://localhost:{gateway.port}/small.txt", skip_host=True)
+        connection.putheader("Host", "example.org")  # is ignored beside such a target
+        connection.endheaders()
+        answer = connection.getresponse()
+        self.assertEqual((answer.status, answer.read()), (200, b"hello\n"))
+
     def test_alt_svc_and_misdirected(self):
         gateway = self.gateway()
         connection = self.connect(gateway)

@@ -296,7 +296,7 @@ class Debug(Running):
                      r"connection tcp-\w+ from 127\.0\.0\.1:\d+: closed: ",
                      r"connection [0-9a-f]+ from \S+: handshake failed: .*the certificate was not accepted",
                      r"connection tcp-\w+ from \S+: handshake failed: .*the certificate was not accepted",
-                     r"connection tcp-\w+ from \S+: handshake failed: the peer does not speak TLS here"):
+                     r"connection tcp-\w+ from \S+: handshake failed: the client speaks HTTP without TLS here"):
             self.assertRegex(log, what)
 
     def test_nothing_of_it_above_that_level(self):

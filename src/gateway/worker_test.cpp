@@ -1,0 +1,187 @@
+// A worker on real sockets: when it says that all of its listeners have drained.
+#include "gateway/worker.h"
+
+#include "gateway/addresses.h"
+#include "gateway/folder_for_test.h"
+#include "http/h3_connection.h"
+#include "http/tcp_for_test.h"
+#include "net/tcp.h"
+#include "net/udp_socket.h"
+#include "tls/certificate.h"
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace sallyport::gateway {
+namespace {
+
+using http::test::get;
+using http::test::RecordingConnection;
+using http::test::RecordingExchange;
+
+/// Runs turns until `done`; a guard against hanging only.
+void run_until(net::EventLoop& loop, const std::function<bool()>& done) {
+  const Time end = std::chrono::steady_clock::now() + 60s;
+  net::Timer timer(loop.timers(), [&](Time now) {
+    if (done()) return loop.stop();
+    if (now > end) {
+      ADD_FAILURE() << "nothing came in time";
+      return loop.stop();
+    }
+    timer.arm(now + 200us);
+  });
+  timer.arm(Time{});
+  loop.run();
+}
+
+/// Lets everything that is due happen.
+void run_turns(net::EventLoop& loop, int count) {
+  for (int i = 0; i < count; ++i) {
+    loop.post([&loop] { loop.stop(); });
+    loop.run();
+  }
+}
+
+/// A client that asks for a file and never takes all of it.
+class Holder {
+ public:
+  Holder(net::EventLoop& loop, const net::SocketAddress& server, bool quic) : loop_(loop) {
+    handler_.consumes = false;
+    quic ? connect_quic(server) : connect_tcp(server);
+    run_until(loop_, [&] { return handler_.response.has_value(); });
+  }
+  ~Holder() { let_go(); }
+  void let_go() {
+    if (!connection_) return;
+    connection_->close({ErrorKind::cancelled, "no longer needed"});
+    run_turns(loop_, 5);  // it is told
+    connection_.reset();
+  }
+
+ private:
+  static std::shared_ptr<const tls::Trust> trust() {
+    tls::TrustOptions options;
+    options.insecure = true;
+    return tls::Trust::make(options).value();
+  }
+  void ask() {
+    auto request = get("/large");
+    request.authority = "a.test";
+    connection_->request(std::move(request), handler_, true);
+  }
+  void connect_quic(const net::SocketAddress& server) {
+    socket_ = net::UdpSocket::connect(loop_, server, {.warn_small_buffers = false}).value();
+    quic::ClientOptions options;
+    options.trust = trust();
+    options.host = "a.test";
+    const quic::Environment environment{loop_.timers(), system_random(), nullptr, nullptr};
+    connection_ = http::make_h3_client(environment, *socket_, options, events_, http::Limits{}).value();
+    ask();
+  }
+  void connect_tcp(const net::SocketAddress& server) {
+    connecting_ =
+        net::tcp_connect(loop_, server, 10s, {}, [this](Result<std::unique_ptr<net::ByteStream>> stream) {
+          tls::ClientOptions options;
+          options.trust = trust();
+          options.host = "a.test";
+          options.alpn = {"http/1.1"};
+          handshake_ = tls::connect(loop_.timers(), std::move(stream.value()), options,
+                                    [this](Result<std::unique_ptr<tls::Stream>> secured) {
+                                      connection_ =
+                                          http::make_h1_client(loop_.timers(), std::move(secured.value()), {},
+                                                               events_, http::Limits{});
+                                      ask();
+                                    });
+        });
+  }
+
+  net::EventLoop& loop_;
+  RecordingExchange handler_;
+  RecordingConnection events_;
+  std::unique_ptr<net::UdpSocket> socket_;
+  std::unique_ptr<net::TcpConnecting> connecting_;
+  std::unique_ptr<tls::Handshake> handshake_;
+  std::unique_ptr<http::Connection> connection_;
+};
+
+struct WorkerTest : testing::Test {
+  WorkerTest() {
+    folder.write("large", "");
+    std::filesystem::resize_file(folder / "large", 256 << 20);
+    folder.set_age("large", 100);
+  }
+  /// With two listeners.
+  void start(bool tcp) {
+    auto made = std::make_shared<WorkerSetup>();
+    made->settings.tcp = tcp;
+    made->settings.workers = 1;
+    const auto any = net::SocketAddress::parse("127.0.0.1:0").value();
+    made->settings.listen = claim_ports(loop, {any, any}, tcp).value();
+    made->credentials = tls::ServerCredentials::make({tls::make_self_signed({"a.test"}).value()}).value();
+    made->secret = tls::ServerSecret::random();
+    made->folder = ServedFolder::open(folder.path()).value();
+    setup = std::move(made);
+    worker = Worker::make(loop, setup, 0).value();
+  }
+  const net::SocketAddress& listener(std::size_t index) const { return setup->settings.listen.at(index); }
+  void drain() {
+    worker->drain([this] { ++drained; });
+    run_turns(loop, 20);
+  }
+
+  FolderForTest folder;
+  net::EventLoop loop;
+  std::shared_ptr<const WorkerSetup> setup;
+  std::unique_ptr<Worker> worker;
+  int drained = 0;
+};
+
+TEST_F(WorkerTest, WithoutConnectionsItHasDrainedAtOnce) {
+  for (const bool tcp : {true, false}) {
+    start(tcp);
+    drained = 0;
+    drain();
+    EXPECT_EQ(drained, 1) << tcp;
+  }
+}
+
+/// Which listener, and whether the connection that holds it open is QUIC's.
+class WorkerHeld : public WorkerTest, public testing::WithParamInterface<std::tuple<std::size_t, bool>> {};
+
+INSTANTIATE_TEST_SUITE_P(By, WorkerHeld, testing::Combine(testing::Values(0u, 1u), testing::Bool()));
+
+TEST_P(WorkerHeld, HasDrainedOnceTheLastConnectionOfAnyListenerEnds) {
+  const auto [index, quic] = GetParam();
+  start(true);
+  Holder holder(loop, listener(index), quic);
+  drain();
+  EXPECT_EQ(drained, 0);
+  holder.let_go();
+  run_until(loop, [&] { return drained > 0; });
+  run_turns(loop, 20);
+  EXPECT_EQ(drained, 1);
+}
+
+TEST_F(WorkerTest, WaitsForAllOfSeveralListeners) {
+  start(true);
+  Holder first(loop, listener(0), false);
+  Holder second(loop, listener(1), true);
+  drain();
+  EXPECT_EQ(drained, 0);
+  first.let_go();
+  run_turns(loop, 20);
+  EXPECT_EQ(drained, 0);
+  second.let_go();
+  run_until(loop, [&] { return drained > 0; });
+  EXPECT_EQ(drained, 1);
+}
+
+}  // namespace
+}  // namespace sallyport::gateway
