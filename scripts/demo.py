@@ -28,6 +28,7 @@ def options():
     where.add_argument("--qlog", type=Path, metavar="DIR", help="where qlog files go (default: build/demo-qlog, emptied first)")
     where.add_argument("--no-qlog", action="store_true", help="write none")
     parser.add_argument("--keep", action="store_true", help="write the qlog of the whole file, several times its size, and keep that of earlier runs")
+    parser.add_argument("--check-flags", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     try:
         chosen.hops = [int(h) for h in chosen.hops.split(",")]
@@ -116,6 +117,8 @@ def qlog_plan(chosen, size):
 
 def main():
     chosen = options()
+    if chosen.check_flags:
+        return 0
     size = int(chosen.size * GIB)
     BUILD.mkdir(exist_ok=True)
     harness.need_room(BUILD, size * 2, "the file and its copy")

@@ -179,7 +179,7 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
   if (auto loaded = memory_.load(cache_folder_ + "/origins.json"); !loaded)
     log_warn("{}", loaded.error().message);
   const std::string tickets = cache_folder_ + "/sessions";
-  if (std::filesystem::exists(tickets))
+  if (file_exists(tickets))
     if (auto loaded = sessions_.load(tickets); !loaded) log_warn("{}", loaded.error().message);
   return {};
 }
@@ -204,9 +204,10 @@ void ClientSession::save_caches() {
   if (cache_folder_.empty()) return;
   std::error_code ignored;
   std::filesystem::create_directories(cache_folder_, ignored);
-  if (auto saved = memory_.save(cache_folder_ + "/origins.json"); !saved)
-    log_warn("{}", saved.error().message);
-  if (auto saved = sessions_.save(cache_folder_ + "/sessions"); !saved) log_warn("{}", saved.error().message);
+  auto saved = memory_.save(cache_folder_ + "/origins.json");
+  if (saved) saved = sessions_.save(cache_folder_ + "/sessions");
+  if (!saved)
+    log_warn("{}; --cache DIR names another folder, and --no-cache keeps nothing", saved.error().message);
 }
 
 }  // namespace sallyport::cli

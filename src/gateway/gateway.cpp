@@ -225,14 +225,21 @@ void Gateway::on_signal(int signal) {
 
 void Gateway::reload(std::optional<TokenFile>& file, std::string_view why) {
   if (!file) return;
-  if (const auto done = file->read(); !done) {
+  std::string& said = &file == &admin_tokens_ ? admin_tokens_said_ : tokens_said_;
+  if (auto done = file->read(); !done) {
     // What cannot be read is looked at again every second.
     static LogLimit limit(30s);
-    if (why.empty() && !limit.allow(loop_.timers().now())) return;
-    return log_error("{}{}; the old tokens stay in use", why, done.error().message);
+    const bool known = said == done.error().message;
+    said = std::move(done.error().message);
+    if (why.empty() && known && !limit.allow(loop_.timers().now())) return;
+    return log_error("{}{}; the old tokens stay in use", why, said);
   }
+  said.clear();
   const auto tokens = file->tokens();
-  log_info("{}{} is in use, tokens: {}", why, file->path(), tokens->size());
+  if (tokens->size() == 0)
+    log_warn("{}{} has no token in it any more: nobody is let in", why, file->path());
+  else
+    log_info("{}{} is in use, tokens: {}", why, file->path(), tokens->size());
   if (&file == &admin_tokens_) return admin_->set_tokens(tokens);
   for (const auto& worker : workers_) worker->post([tokens](Worker& target) { target.set_tokens(tokens); });
 }

@@ -66,6 +66,7 @@ class Gateway final : private Admin::Source {
   net::Timer grace_;
   std::unique_ptr<Admin> admin_;
   std::optional<TokenFile> tokens_, admin_tokens_;
+  std::string tokens_said_, admin_tokens_said_;  // the error that was logged last, of each
   net::Timer look_;
 };
 

@@ -19,11 +19,13 @@ class TokenFile {
     std::uint64_t read = 0, failed = 0;  ///< after the start
   };
 
-  /// Reads it. `flag`: by which it was given. The error names flag, file, line and mend. What is doubtful
-  /// (other users may read it; a token that can be guessed) is warned of in the log.
+  /// Reads it; a file without a token is refused. `flag`: by which it was given. The error names flag, file,
+  /// line and mend. What is doubtful (other users may read it; a token that can be guessed) is warned of in
+  /// the log.
   static Result<TokenFile> open(std::string flag, std::string path);
 
-  /// Reads it again; when that fails, tokens() stays what it was.
+  /// Reads it again; when that fails, tokens() stays what it was. A file that has no token any more is one
+  /// that lets nobody in.
   Result<> read();
   /// Whether it was replaced, written to or removed since it was last read, and then left alone from one call
   /// to the next: half of a file that is being written is not to be taken for all of it. To be called every

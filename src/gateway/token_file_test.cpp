@@ -46,6 +46,24 @@ TEST_F(TokenFileTest, IsReadAgainAndABrokenOneChangesNothing) {
   EXPECT_EQ(file->counters().failed, 1u);
 }
 
+// Else whoever has the only token could not be kept out.
+TEST_F(TokenFileTest, AnEmptiedOneLetsNobodyInAndAnEmptyOneIsRefusedAtTheStart) {
+  for (const char* nothing : {"", "\n# nothing\r\n \t\n"}) {
+    write(nothing);
+    const auto empty = TokenFile::open("--token-file", path_);
+    ASSERT_FALSE(empty);
+    EXPECT_EQ(empty.error().message,
+              "--token-file: " + path_ + " has no token in it; write one a line: NAME TOKEN");
+    write("alice token-of-alice-01\n");
+    auto file = TokenFile::open("--token-file", path_);
+    ASSERT_TRUE(file);
+    write(nothing);
+    ASSERT_TRUE(file->read());
+    EXPECT_FALSE(knows(*file, "token-of-alice-01"));
+    EXPECT_EQ(file->tokens()->size(), 0u);
+  }
+}
+
 TEST_F(TokenFileTest, AChangeIsNoticedOnceItHasSettled) {
   write("alice token-of-alice-01\n");
   auto file = TokenFile::open("--token-file", path_);

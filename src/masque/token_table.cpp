@@ -106,8 +106,6 @@ Result<std::shared_ptr<const TokenTable>> TokenTable::parse(std::string_view con
     table->entries_.push_back({std::string(line->name), id});
     table->names_.emplace_back(line->name);
   }
-  if (table->entries_.empty())
-    return fail(ErrorKind::file, fmt::format("{} has no token in it; write one a line: NAME TOKEN", file));
   std::ranges::sort(table->entries_, {}, &Identity::credential);
   std::ranges::sort(table->names_);
   const auto doubles = std::ranges::unique(table->names_);

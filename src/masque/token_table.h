@@ -23,7 +23,8 @@ class TokenTable {
 
   /// From the content of `file`. Empty lines and those that begin with # are left out; lines end with LF or
   /// CR LF. A name may have several tokens, so that an old one can be replaced without a gap; a token has one
-  /// name. Errors of kind file say file and line, and nothing of what stands in it.
+  /// name. One without any lets nobody in. Errors of kind file say file and line, and nothing of what stands
+  /// in it.
   static Result<std::shared_ptr<const TokenTable>> parse(std::string_view content, const std::string& file);
 
   /// Whose the token with this credential_of() is; null: nobody's. How long it takes says nothing of the

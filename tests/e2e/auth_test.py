@@ -220,6 +220,18 @@ class Tokens(ProxyCase):
         gateway.child.send_signal(signal.SIGHUP)
         wait_until(lambda: "the old tokens stay in use" in gateway.log_path.read_text(), "the broken one was told of", process=gateway)
         self.assertEqual(self.tcp_with(gateway, port, BOB).status, 200)
+        # The last one is taken out.
+        self.write("")
+        gateway.child.send_signal(signal.SIGHUP)
+        wait_until(lambda: "has no token in it any more: nobody is let in" in gateway.log_path.read_text(), "it was read", process=gateway)
+        self.assertEqual(self.tcp_with(gateway, port, BOB).status, 407)
+
+    def test_each_mistake_is_told_of(self):
+        """One after another, as whoever mends a file by trial makes them."""
+        gateway = self.gateway()
+        for mistake, words in (("alice\n", "has one word"), ("alice b c d\n", "has more than a name and a token"), ("al(ice x\n", "has a name with other")):
+            self.write(mistake)
+            wait_until(lambda words=words: words in gateway.log_path.read_text(), "the mistake was told of", process=gateway)
 
     def test_guessing_is_slowed_down(self):
         gateway = self.gateway()

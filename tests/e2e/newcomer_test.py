@@ -21,13 +21,12 @@ class FirstSteps(unittest.TestCase):
         (self.site / "small.txt").write_text("hello\n")
         self.home = self.lab.folder / "home"
 
-    def get(self, *flags, **variables):
-        """A small download by somebody who may not exceed the kernel's limits; what is said on standard error."""
-        without = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"]
+    def get(self, *flags, without="-net_admin"):
+        """A small download by somebody without root's privilege to exceed the kernel's limits, or another; what is said on standard error."""
         environment = {name: value for name, value in os.environ.items() if name != "XDG_CACHE_HOME"}
-        done = subprocess.run([*without, SALLYPORT, "get", "--http", "h3", "--ca", self.lab.certificate()[0], *flags,
+        done = subprocess.run(["setpriv", f"--bounding-set={without}", f"--inh-caps={without}", SALLYPORT, "get", "--http", "h3", "--ca", self.lab.certificate()[0], *flags,
                                f"{self.url}/small.txt"], capture_output=True, text=True, timeout=60,
-                              env={**environment, "HOME": str(self.home), **variables})
+                              env={**environment, "HOME": str(self.home)})
         self.assertEqual((done.returncode, done.stdout), (0, "hello\n"), done.stderr)
         return done.stderr
 
@@ -52,6 +51,15 @@ class FirstSteps(unittest.TestCase):
         (self.home / ".cache/sallyport/udp-buffers").write_text("something else\n")
         self.assertEqual(self.get(), said)
         self.assertEqual(self.get(), "")
+
+    def test_a_home_of_others_is_warned_of_once(self):
+        """As whoever changes the user but not $HOME has it."""
+        self.serve()
+        (self.home / ".cache/sallyport").mkdir(parents=True)
+        self.home.chmod(0)
+        said = self.get("--quiet", without="-dac_override,-dac_read_search")
+        self.assertEqual(said.count("\n"), 1, said)
+        self.assertIn("--no-cache", said)
 
     def test_no_home_is_no_warning(self):
         self.serve()

@@ -54,6 +54,7 @@ class Readme(unittest.TestCase):
         site = self.serve(take("sallyport gateway --listen :8443"))
         self.assertIn("BEGIN CERTIFICATE", (self.folder / "site.pem").read_text())
         self.places = {"localhost:8443": f"localhost:{site}", "-t 10": "-t 1"}
+        self.assertEqual(self.run_once(take("sallyport get --ca site.pem"), "--no-cache"), "hello\n")
         self.assertIn("no errors", self.run_once(take("sallyport bench")))
 
         self.assertIn("cert.pem", self.run_once(take("sallyport cert self-signed")))
@@ -66,7 +67,7 @@ class Readme(unittest.TestCase):
         hops = [self.serve(proxy, "--allow", "127.0.0.0/8") for _ in range(2)]
         (self.folder / "all.pem").write_text((self.folder / "site.pem").read_text() + (self.folder / "cert.pem").read_text())
         self.places = {"gw-a.example": f"localhost:{hops[0]}", "gw-b.example": f"localhost:{hops[1]}", "example.org": f"localhost:{site}"}
-        self.assertIn("hop 2", self.run_once(take("sallyport get"), "--no-cache", "--ca all.pem"))
+        self.assertIn("hop 2", self.run_once(take("sallyport get --token-file"), "--no-cache", "--ca all.pem"))
         self.assertEqual((self.folder / "file").read_text(), "hello\n")
         self.assertIn("client", self.run_once(take("sallyport trace")))
         self.assertEqual(todo, [])
