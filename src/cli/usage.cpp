@@ -82,6 +82,13 @@ std::string one_line(std::string text) {
   return text;
 }
 
+CLI::App* subcommand_of(CLI::App& app, const std::string& word) {
+  const auto commands = app.get_subcommands({});
+  const auto found =
+      std::ranges::find(commands, word, [](const CLI::App* command) { return command->get_name(); });
+  return found == commands.end() ? nullptr : *found;
+}
+
 /// The flag of `app` that `word` names, and that needs a value behind it.
 const CLI::Option* wants_value(CLI::App& app, const std::string& word) {
   const CLI::Option* option =
@@ -110,7 +117,7 @@ Result<> check_flag_values(CLI::App& app, const std::vector<std::string>& words)
   std::string name = app.get_name();
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (words[i] == "--") break;
-    if (CLI::App* below = command->get_subcommand_no_throw(words[i])) {
+    if (CLI::App* below = subcommand_of(*command, words[i])) {
       command = below;
       name += " " + below->get_name();
       continue;

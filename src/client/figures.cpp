@@ -205,8 +205,8 @@ std::string figures_table(const GetFigures& figures) {
     out += '\n';
   }
   out +=
-      "ready: handshake, ms; TTFB: to the first 1-RTT packet, ms; smooth, least: RTT, ms;\n"
-      "lost: packets; UDP: payload of a packet; in it: what fits inside, both in bytes\n";
+      "ready: handshake, ms; TTFB: to the first 1-RTT packet, ms; smooth, least: RTT,\n"
+      "ms; lost: packets; UDP: payload of a packet, in it: what fits inside, bytes\n";
   const ProcessFigures& p = figures.process;
   const std::string for_each = all_bytes(figures) >= least_for_cpu_per_gib
                                    ? fmt::format(" ({:.2f} s a GiB)", cpu_per_gib(figures))
