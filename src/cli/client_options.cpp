@@ -1,7 +1,7 @@
 #include "cli/client_options.h"
 
 #include "base/file.h"
-#include "base/log.h"
+#include "cli/command.h"
 #include "cli/flag_values.h"
 #include "net/udp_open.h"
 #include "trace/keylog.h"
@@ -176,11 +176,10 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
   context_->sessions = &sessions_;
   context_->memory = &memory_;
   // A cache that cannot be read costs a round trip, not the work.
-  if (auto loaded = memory_.load(cache_folder_ + "/origins.json"); !loaded)
-    log_warn("{}", loaded.error().message);
+  if (auto loaded = memory_.load(cache_folder_ + "/origins.json"); !loaded) say(loaded.error().message);
   const std::string tickets = cache_folder_ + "/sessions";
   if (file_exists(tickets))
-    if (auto loaded = sessions_.load(tickets); !loaded) log_warn("{}", loaded.error().message);
+    if (auto loaded = sessions_.load(tickets); !loaded) say(loaded.error().message);
   return {};
 }
 
@@ -197,7 +196,7 @@ void ClientSession::hint_at_small_buffers() {
     // What cannot be remembered is said again.
     (void)write_file(said, hint + "\n", 0600, IfExists::replace);
   }
-  log_warn("{}", hint);
+  say(hint);
 }
 
 void ClientSession::save_caches() {
@@ -206,8 +205,7 @@ void ClientSession::save_caches() {
   std::filesystem::create_directories(cache_folder_, ignored);
   auto saved = memory_.save(cache_folder_ + "/origins.json");
   if (saved) saved = sessions_.save(cache_folder_ + "/sessions");
-  if (!saved)
-    log_warn("{}; --cache DIR names another folder, and --no-cache keeps nothing", saved.error().message);
+  if (!saved) say(saved.error().message + "; --cache DIR names another folder, and --no-cache keeps nothing");
 }
 
 }  // namespace sallyport::cli

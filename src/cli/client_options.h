@@ -45,7 +45,7 @@ class ClientSession {
   net::EventLoop& loop() { return loop_; }
   client::Context& context() { return *context_; }
   const client::ChainOptions& chain() const { return chain_; }
-  /// Keeps tickets and what was learned about origins; says so in the log when it cannot.
+  /// Keeps tickets and what was learned about origins; says so when it cannot.
   void save_caches();
 
  private:
