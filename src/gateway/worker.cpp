@@ -141,6 +141,10 @@ void Worker::set_tokens(std::shared_ptr<const masque::TokenTable> tokens) {
   if (proxy_) proxy_->set_tokens(std::move(tokens));
 }
 
+void Worker::set_folder(std::shared_ptr<const ServedFolder> folder) {
+  if (files_) files_->set_folder(std::move(folder));
+}
+
 void Worker::receive_stray(const Stray& stray) {
   const net::DatagramRun run{stray.datagram, stray.datagram.size(), stray.ecn};
   listeners_.at(stray.listener)->quic->endpoint().on_datagrams(stray.path, run, loop_.timers().now());
