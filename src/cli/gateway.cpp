@@ -24,7 +24,8 @@ namespace {
 struct GatewayFlags {
   std::vector<std::string> listen{":443"}, masque, allow;
   std::vector<unsigned> allow_ports;
-  std::string admin, congestion = "cubic", retry = "auto", log_level = "info", access_format = "json";
+  std::string admin, congestion = "cubic", retry = "auto", log_level = "info", access_format = "json",
+                     etag = "size-mtime-ctime";
   double idle_timeout = 60, grace = 10;
   bool no_tcp = false;
   gateway::Settings settings;
@@ -115,6 +116,8 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
                                             : quic::RetryPolicy::under_load;
   settings.access_format =
       flags.access_format == "common" ? gateway::AccessFormat::common : gateway::AccessFormat::json;
+  settings.etag =
+      flags.etag == "size-mtime" ? gateway::EtagParts::size_mtime : gateway::EtagParts::size_mtime_ctime;
   settings.idle_timeout = seconds(flags.idle_timeout);
   settings.grace = seconds(flags.grace);
   return settings;
@@ -166,6 +169,12 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->type_name("FILE");
 
   gateway->add_option("--files", settings.files, "Serve the files below this folder")->type_name("DIR");
+  gateway
+      ->add_option("--etag", flags->etag,
+                   "Make ETags of files over 64 KiB of this; size-mtime is the same on replicas whose files "
+                   "keep their dates; smaller files have a hash of their content")
+      ->check(CLI::IsMember({"size-mtime-ctime", "size-mtime"}))
+      ->capture_default_str();
   gateway->add_option("--masque", flags->masque, "Proxy UDP (CONNECT-UDP), TCP (CONNECT), or both: udp,tcp")
       ->type_name("PROTOCOLS")
       ->delimiter(',')

@@ -1,5 +1,6 @@
 #include "gateway/cached_file.h"
 
+#include "gateway/http_date.h"
 #include "http/connection.h"
 
 #include <algorithm>
@@ -8,10 +9,23 @@
 
 namespace sallyport::gateway {
 
+void CachedFile::seen_at(const FileTime& now) {
+  const std::int64_t date = identity.modified.seconds;
+  validators.modified = date;
+  // Within the second that the date names the file may change again under the same one; and a date later than
+  // that of the answer is none (RFC 9110 §8.8.2.1).
+  const bool past = date < now.seconds && date >= first_http_date;
+  if (last_modified.empty() && past) last_modified = format_http_date(date);
+  if (!past) last_modified.clear();
+  // A strong one (RFC 9110 §8.8.2.2) only where nobody can have set it back: where the file has not changed
+  // in any way since.
+  validators.date_is_strong = past && identity.changed.seconds == date;
+}
+
 void CachedFile::add_metadata(http::Fields& fields) const {
   if (generated) return fields.add("cache-control", "no-cache");
-  if (settled) fields.add("last-modified", last_modified);
-  fields.add("etag", validators.etag);
+  if (!last_modified.empty()) fields.add("last-modified", last_modified);
+  if (!validators.etag.empty()) fields.add("etag", validators.etag);
   fields.add("accept-ranges", "bytes");
 }
 

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "base/chunk.h"
+#include "gateway/file_identity.h"
 #include "gateway/preconditions.h"
 #include "gateway/replies.h"
-#include "gateway/served_folder.h"
 #include "http/message.h"
 #include "net/readable_file.h"
 
@@ -26,14 +26,14 @@ class CachedFile {
   Chunk content;                                     ///< in_memory: all of it
   std::shared_ptr<const net::ReadableFile> on_disk;  ///< otherwise
   bool generated = false;                            ///< a folder's page: it has no validators and no ranges
-  /// It was read when the second in which it changed last was over. Before, it may change again under the
-  /// same Last-Modified, which then is not sent: a date is a strong validator so (RFC 9110 §8.8.2.2), good
-  /// for If-Range.
+  /// Whether it is the same for as long as `identity` is: see is_settled().
   bool settled = false;
   Validators validators;
-  std::string last_modified;
+  std::string last_modified;  ///< empty: it has no date, or one that HTTP cannot say or that is not over yet
   std::string_view type;
 
+  /// It was in this state at `now`, by which it depends what dates are good for.
+  void seen_at(const FileTime& now);
   /// The head of a 200 with all fields, made again when the Date changes.
   const http::Response& ok_head(Replies& replies, const Incoming& in);
   /// Adds what a 200, 206 and 304 have in common: validators and Accept-Ranges.

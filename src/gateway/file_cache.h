@@ -1,6 +1,8 @@
 // FileCache: files that were asked for lately, by path: small ones with their content, large ones open. What
-// is in it is compared with the file system at most once a second, so that a popular small file costs no
-// system call. What has to wait for a disk is read by a FileReader, once however many ask. One a worker.
+// is in it is compared with the file system at most once a second where it was the same for so long, so that
+// a popular small file costs no system call; a state that was only seen for a shorter time is served without
+// another look for no longer than that. What has to wait for a disk is read by a FileReader, once however
+// many ask. One a worker.
 #pragma once
 
 #include "gateway/cached_file.h"
@@ -10,6 +12,7 @@
 
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -19,7 +22,6 @@
 namespace sallyport::gateway {
 
 struct FileCacheLimits {
-  std::size_t small_file = Chunk::pooled_size;  ///< bytes up to which content is kept
   std::size_t entries = 1024;
   std::size_t content = 16 * 1024 * 1024;  ///< bytes of content in all
   std::size_t open_files = 256;
@@ -31,7 +33,9 @@ class FileCache {
  public:
   /// `reader` is not owned; null: the caller's thread waits for the disk.
   FileCache(std::shared_ptr<const ServedFolder> folder, const FileCacheLimits& limits,
-            net::FileReader* reader);
+            const LoadOptions& load_options, net::FileReader* reader);
+  /// From now on files are those of `folder`. What is being read still comes from the one before.
+  void set_folder(std::shared_ptr<const ServedFolder> folder);
 
   /// Who waits for a file that is being read.
   class Waiter {
@@ -53,29 +57,37 @@ class FileCache {
   static void leave(Load& load, Waiter& waiter);
 
   std::size_t size() const { return entries_.size(); }
-  std::size_t loading() const { return loads_.size(); }
+  std::size_t loading() const { return loads_.size() + outdated_.size(); }
 
  private:
   struct Entry {
     std::string key;
     std::shared_ptr<CachedFile> file;
-    Time checked{};
+    Time loaded;                ///< no later than it was read
+    std::optional<Time> since;  ///< whenever it was looked at from here on, it was the same
+    Time checked;               ///< it was looked at last
   };
   using Entries = std::list<Entry>;
 
   std::shared_ptr<CachedFile> look_up(std::string_view key, Time now);
-  bool is_current(const CachedFile& file) const;
+  /// Whether what the entry holds may be sent. Nothing where one would have to wait for the disk to know.
+  std::optional<bool> is_good(Entry& entry, Time now) const;
+  /// Compares with the disk.
+  std::optional<bool> is_current(const CachedFile& file) const;
   Load* start(RequestPath path, std::string key, Time now);
   void finish(Load& load, const LoadedFile& file);
-  void insert(std::string key, std::shared_ptr<CachedFile> file, Time now);
+  void insert(Entry entry);
+  void forget(std::string_view key);
   void erase(Entries::iterator entry);
 
-  const std::shared_ptr<const ServedFolder> folder_;
+  std::shared_ptr<const ServedFolder> folder_;
   const FileCacheLimits limits_;
+  const LoadOptions load_options_;
   net::FileReader* const reader_;
   Entries entries_;                                                    // latest used first
   std::unordered_map<std::string_view, Entries::iterator> by_key_;     // keys lie in the entries
   std::unordered_map<std::string_view, std::unique_ptr<Load>> loads_;  // keys lie in the loads
+  std::list<std::unique_ptr<Load>> outdated_;                          // of a folder that was served before
   std::size_t content_bytes_ = 0;
   std::size_t open_files_ = 0;
 };

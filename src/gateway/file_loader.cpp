@@ -1,15 +1,12 @@
 #include "gateway/file_loader.h"
 
 #include "gateway/folder_page.h"
-#include "gateway/http_date.h"
 #include "gateway/media_type.h"
 
 #include <cerrno>
-#include <ctime>
 #include <utility>
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/stat.h>
 
 namespace sallyport::gateway {
@@ -19,35 +16,56 @@ namespace {
 /// business.
 MissingFile missing_for(int error) {
   switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+    case EXDEV:   // outside
+    case ENXIO:   // a socket
+    case ENODEV:  // a device that is not there
+    case EINVAL:
+    case EILSEQ:  // a name that the file system does not allow
+      return {.status = 404};
     case EACCES:
     case EPERM:
       return {.status = 403};
     case EMFILE:
     case ENFILE:
     case ENOMEM:
+    case ENOBUFS:
       return {.status = 503, .shortage = true};
-    case EIO:
-    case EAGAIN:
-      return {.status = 500};
+    case ESTALE:  // it changes each time that it is read, or its file server made it anew
+    case EAGAIN:  // something was renamed meanwhile, each time
+    case EINTR:
+    case ETIMEDOUT:
+      return {.status = 503};
     default:
-      return {.status = 404};
+      return {.status = 500};
   }
 }
 
-std::int64_t whole_seconds(std::int64_t nanoseconds) {
-  return nanoseconds / 1'000'000'000 - (nanoseconds % 1'000'000'000 < 0 ? 1 : 0);
-}
+/// How files are loaded: what load_file() was told.
+struct Loader {
+  const ServedFolder& folder;
+  const LoadOptions& options;
+  const net::FileReader* reader;
 
-std::string make_etag(const FileIdentity& identity) {
-  return fmt::format("\"{:x}-{:x}-{:x}\"", identity.inode, identity.size,
-                     static_cast<std::uint64_t>(identity.modified_ns));
-}
+  MayWait may_wait() const { return reader == nullptr ? MayWait::yes : MayWait::no; }
+  int read_all(const net::ReadableFile& file, MutableBytes out) const;
+  /// The errno, or that of waiting.
+  using Loading = std::expected<std::shared_ptr<CachedFile>, int>;
+  /// `now`: before it was opened.
+  Loading load_regular(OpenedFile opened, std::string relative, const FileTime& now) const;
+  Loading load_folder(std::expected<OpenedFile, int> opened, const std::string& relative,
+                      const FileTime& now) const;
+  Loading load(const RequestPath& path) const;
+};
 
 /// 0, or the errno: ESTALE when the file holds less than `out` asks for.
-int read_all(const net::ReadableFile& file, MutableBytes out, MayWait may_wait) {
+int Loader::read_all(const net::ReadableFile& file, MutableBytes out) const {
   for (std::size_t done = 0; done < out.size();) {
     const auto rest = out.subspan(done);
-    const auto count = may_wait == MayWait::yes ? file.read(rest, done) : file.read_now(rest, done);
+    const auto count = reader == nullptr ? file.read(rest, done) : reader->read_now(file, rest, done);
     if (!count) return count.error();
     if (*count == 0) return ESTALE;
     done += *count;
@@ -55,82 +73,101 @@ int read_all(const net::ReadableFile& file, MutableBytes out, MayWait may_wait) 
   return 0;
 }
 
-/// The errno, or that of waiting.
-using Loading = std::expected<std::shared_ptr<CachedFile>, int>;
+/// What all that is loaded has.
+std::shared_ptr<CachedFile> make_file(std::string relative, const FileIdentity& identity,
+                                      const FileTime& now) {
+  auto file = std::make_shared<CachedFile>();
+  file->relative = std::move(relative);
+  file->identity = identity;
+  file->settled = is_settled(identity, now);
+  file->seen_at(now);
+  return file;
+}
 
 /// ESTALE: it changed while it was read.
-Loading load_regular(OpenedFile opened, std::string relative, std::size_t small_file, MayWait may_wait) {
-  const auto now = static_cast<std::int64_t>(std::time(nullptr));
-  auto file = std::make_shared<CachedFile>();
-  file->type = media_type(relative);
-  file->relative = std::move(relative);
-  file->identity = opened.identity;
+Loader::Loading Loader::load_regular(OpenedFile opened, std::string relative, const FileTime& now) const {
+  auto file = make_file(std::move(relative), opened.identity, now);
+  file->type = media_type(file->relative);
   file->size = opened.identity.size;
-  file->validators = {make_etag(opened.identity), whole_seconds(opened.identity.modified_ns)};
-  file->last_modified = format_http_date(file->validators.modified);
-  file->settled = now > file->validators.modified;
-  if (file->size > small_file) {
+  if (file->size > options.small_file) {
+    // Before it is settled another content could come to have the same tag.
+    if (file->settled) file->validators.etag = state_etag(opened.identity, options.etag);
     ::posix_fadvise(opened.fd.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
     file->on_disk = std::make_shared<const net::ReadableFile>(std::move(opened.fd));
     return file;
   }
   file->in_memory = true;
-  if (file->size == 0) return file;
-  const net::ReadableFile source(std::move(opened.fd));
-  file->content = Chunk::allocate(file->size);
-  if (const int error = read_all(source, file->content.mutable_bytes(), may_wait); error != 0)
-    return std::unexpected(error);
-  struct stat status{};
-  if (::fstat(source.fd(), &status) != 0) return std::unexpected(errno);
-  if (FileIdentity(status) != file->identity) return std::unexpected(ESTALE);
+  if (file->size > 0) {
+    const net::ReadableFile source(std::move(opened.fd));
+    file->content = Chunk::allocate(file->size);
+    if (const int error = read_all(source, file->content.mutable_bytes()); error != 0)
+      return std::unexpected(error);
+    struct stat status{};
+    if (::fstat(source.fd(), &status) != 0) return std::unexpected(errno);
+    if (FileIdentity(status) != file->identity) return std::unexpected(ESTALE);
+  }
+  file->validators.etag = content_etag(file->content.bytes());
   return file;
 }
 
-Loading load_page(OpenedFile opened, const std::string& relative) {
-  auto page = make_folder_page(std::move(opened.fd), relative);
-  if (!page) return std::unexpected(EIO);
-  auto file = std::make_shared<CachedFile>();
-  file->relative = relative;
-  file->identity = opened.identity;
-  file->size = page->size();
+/// Its index.html, or, only where there is none, a page that lists it. A link of that name that leads to
+/// nothing is one, too: whoever put it there does not want the folder to be listed.
+Loader::Loading Loader::load_folder(std::expected<OpenedFile, int> opened, const std::string& relative,
+                                    const FileTime& now) const {
+  auto index = relative + (relative.empty() ? "index.html" : "/index.html");
+  auto page = folder.open_file(index, may_wait());
+  if (page && page->identity.is_folder()) return std::unexpected(ENOENT);
+  if (page) return load_regular(std::move(*page), std::move(index), now);
+  if (page.error() != ENOENT) return std::unexpected(page.error());
+  const auto itself = folder.identify_itself(index, may_wait());
+  if (itself) return std::unexpected(itself->is_link() ? ENOENT : ESTALE);  // ESTALE: it has just come
+  if (itself.error() != ENOENT) return std::unexpected(itself.error());
+
+  if (!opened) return std::unexpected(opened.error());
+  if (may_wait() == MayWait::no) return std::unexpected(EAGAIN);
+  // Its state is that before we looked for the index: one that came since makes another state.
+  auto file = make_file(relative, opened->identity, now);
+  const auto html = make_folder_page(std::move(opened->fd), relative);
+  if (!html) return std::unexpected(EIO);
+  file->size = html->size();
   file->in_memory = true;
-  file->content = Chunk::copy_of(as_bytes(*page));
+  file->content = Chunk::copy_of(as_bytes(*html));
   file->generated = true;
   file->type = "text/html; charset=utf-8";
   return file;
 }
 
-Loading load(const ServedFolder& folder, const RequestPath& path, std::size_t small_file, MayWait may_wait) {
-  auto opened = folder.open_file(path.relative, may_wait);
-  if (!opened) return std::unexpected(opened.error());
-  if (!opened->identity.folder) {
+Loader::Loading Loader::load(const RequestPath& path) const {
+  const FileTime now = options.now();
+  auto opened = folder.open_file(path.relative, may_wait());
+  if (!opened && opened.error() != EACCES) return std::unexpected(opened.error());
+  if (opened && !opened->identity.is_folder()) {
     if (path.folder) return std::unexpected(ENOTDIR);
-    return load_regular(std::move(*opened), path.relative, small_file, may_wait);
+    return load_regular(std::move(*opened), path.relative, now);
   }
-  if (!path.folder) return std::unexpected(EISDIR);
-  auto index = path.relative + (path.relative.empty() ? "index.html" : "/index.html");
-  auto page = folder.open_file(index, may_wait);
-  if (page && !page->identity.folder)
-    return load_regular(std::move(*page), std::move(index), small_file, may_wait);
-  if (may_wait == MayWait::no) return std::unexpected(EAGAIN);
-  return load_page(std::move(*opened), path.relative);
+  // A folder that cannot be listed may still hold an index that can be read.
+  if (path.folder) return load_folder(std::move(opened), path.relative, now);
+  if (opened) return std::unexpected(EISDIR);
+  const auto itself = folder.identify_itself(path.relative, may_wait());
+  if (!itself) return std::unexpected(itself.error());
+  return std::unexpected(itself->is_folder() ? EISDIR : EACCES);
 }
 
 }  // namespace
 
 std::optional<LoadedFile> load_file(const ServedFolder& folder, const RequestPath& path,
-                                    std::size_t small_file, MayWait may_wait) {
+                                    const LoadOptions& options, const net::FileReader* reader) {
+  const Loader loader{folder, options, reader};
   constexpr int attempts = 2;  // a file that changes each time that it is read is not worth a third
-  for (int attempt = 0; attempt < attempts; ++attempt) {
-    auto loaded = load(folder, path, small_file, may_wait);
+  for (int attempt = 1;; ++attempt) {
+    auto loaded = loader.load(path);
     if (loaded) return std::move(*loaded);
-    if (loaded.error() == ESTALE) continue;
-    if (loaded.error() == EAGAIN && may_wait == MayWait::no) return std::nullopt;
-    if (loaded.error() == EISDIR)
-      return std::unexpected(MissingFile{301, "/" + encode_path(path.relative) + "/"});
-    return std::unexpected(missing_for(loaded.error()));
+    const int error = loaded.error();
+    if (error == ESTALE && attempt < attempts) continue;
+    if (error == EAGAIN && reader != nullptr) return std::nullopt;
+    if (error == EISDIR) return std::unexpected(MissingFile{301, "/" + encode_path(path.relative) + "/"});
+    return std::unexpected(missing_for(error));
   }
-  return std::unexpected(MissingFile{.status = 503});
 }
 
 }  // namespace sallyport::gateway

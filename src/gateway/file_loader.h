@@ -3,8 +3,10 @@
 #pragma once
 
 #include "gateway/cached_file.h"
+#include "gateway/entity_tag.h"
 #include "gateway/request_path.h"
 #include "gateway/served_folder.h"
+#include "net/file_reader.h"
 
 #include <cstddef>
 #include <expected>
@@ -23,9 +25,15 @@ struct MissingFile {
 
 using LoadedFile = std::expected<std::shared_ptr<CachedFile>, MissingFile>;
 
-/// Files of up to `small_file` bytes with their content. nullopt where it would have to wait and may not;
-/// folders' pages always do.
+struct LoadOptions {
+  std::size_t small_file = Chunk::pooled_size;   ///< bytes up to which content is loaded, too
+  EtagParts etag = EtagParts::size_mtime_ctime;  ///< of files whose content is not
+  FileTime (*now)() = wall_clock_now;            ///< the clock by which the kernel dates files
+};
+
+/// Waits for the disk. With `reader` it does not, and takes what is in memory: nullopt where that is not all,
+/// and for the pages of folders.
 std::optional<LoadedFile> load_file(const ServedFolder& folder, const RequestPath& path,
-                                    std::size_t small_file, MayWait may_wait);
+                                    const LoadOptions& options, const net::FileReader* reader);
 
 }  // namespace sallyport::gateway

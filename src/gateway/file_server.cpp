@@ -76,7 +76,7 @@ FileServer::FileServer(std::shared_ptr<const ServedFolder> folder, Replies& repl
                        const FileServerOptions& options)
     : replies_(replies),
       options_(options),
-      cache_(std::move(folder), options.cache, options.reader),
+      cache_(std::move(folder), options.cache, options.load, options.reader),
       transfers_{.replies = replies, .reader = options.reader} {}
 
 FileServer::~FileServer() = default;

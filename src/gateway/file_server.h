@@ -9,11 +9,13 @@
 #include <cstddef>
 #include <list>
 #include <memory>
+#include <utility>
 
 namespace sallyport::gateway {
 
 struct FileServerOptions {
   FileCacheLimits cache;
+  LoadOptions load;
   /// Bytes read from files that wait for slow peers; above it requests for large files get 503.
   std::size_t max_queued = 512 * 1024 * 1024;
   /// Reads what has to wait for a disk. Not owned; null: the caller's thread waits itself.
@@ -26,6 +28,8 @@ class FileServer {
              const FileServerOptions& options = {});
   ~FileServer();
   void serve(const Incoming& in);
+  /// From now on files are those of `folder`; what is being sent goes on.
+  void set_folder(std::shared_ptr<const ServedFolder> folder) { cache_.set_folder(std::move(folder)); }
   const TransferCounters& transfers() const { return transfers_.counters; }
   std::size_t cached() const { return cache_.size(); }
   /// Files and folders that are being read elsewhere, for requests that wait.

@@ -8,6 +8,18 @@
 namespace sallyport::gateway {
 namespace {
 
+/// Whether nothing was written, or the file was given its old date after that.
+bool has_same_date(const FileIdentity& now, const FileIdentity& before) {
+  return now.size == before.size && now.modified == before.modified;
+}
+
+/// Whether something else than writing changed it: it has more names, or fewer, as after it was replaced, or
+/// another mode or owner.
+bool has_other_attributes(const FileIdentity& now, const FileIdentity& before) {
+  return now.links != before.links || now.mode != before.mode || now.owner != before.owner ||
+         now.group != before.group;
+}
+
 /// Bytes that one fill reads at most. An exchange that takes them and holds fewer than its high water drops
 /// them, whatever it says; reading on would hold up the worker until the end of the file.
 constexpr std::size_t most_a_fill = http::Exchange::high_water + Chunk::pooled_size;
@@ -106,7 +118,8 @@ FileTransfer::Outcome FileTransfer::read_some(Batch& batch, std::size_t wanted, 
 }
 
 std::expected<std::size_t, int> FileTransfer::read_here(MutableBytes out, std::uint64_t at) const {
-  return owner_.reader != nullptr ? file_->on_disk->read_now(out, at) : file_->on_disk->read(out, at);
+  return owner_.reader != nullptr ? owner_.reader->read_now(*file_->on_disk, out, at)
+                                  : file_->on_disk->read(out, at);
 }
 
 void FileTransfer::take(Batch& batch, Chunk chunk) {
@@ -168,9 +181,13 @@ void FileTransfer::cut(http::Exchange& exchange) {
 bool FileTransfer::is_as_promised(const std::optional<FileIdentity>& now) {
   if (!now) return false;
   if (*now == seen_) return true;
-  // Longer is fine where it was appended to. What was written over by something longer looks the same from
-  // here, but holds other bytes where we read last.
-  if (now->size <= seen_.size) return false;
+  // Longer is fine where it was appended to, and the same length and date where it was replaced or moved.
+  // What was written over by something longer, or given its old date, looks the same from here, but holds
+  // other bytes where we read last.
+  if (now->size <= seen_.size) {
+    if (!has_same_date(*now, seen_)) return false;
+    if (sent_.empty() && !has_other_attributes(*now, seen_)) return false;
+  }
   const auto holds = holds_what_was_sent();
   if (holds == true) seen_ = *now;
   return holds != false;

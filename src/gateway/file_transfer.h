@@ -102,7 +102,7 @@ class FileTransfer final : public http::ExchangeHandler {
   const std::shared_ptr<const CachedFile> file_;
   std::vector<TransferPiece> pieces_;
   std::unique_ptr<net::Reading> reading_;
-  FileIdentity seen_;  // the file's state when it was looked at last
+  FileIdentity seen_;  // the file's state when it was looked at last, and held what was promised
   Chunk sent_;         // what was read last, which waits in the exchange anyway, and where
   std::uint64_t sent_at_ = 0;
   std::size_t at_ = 0;      // the piece being sent

@@ -3,11 +3,16 @@
 
 #include "base/folder_for_test.h"
 
+#include <array>
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <string_view>
+
+#include <fcntl.h>
+#include <sys/stat.h>
 
 namespace sallyport::gateway {
 
@@ -24,6 +29,31 @@ class FolderForTest : public sallyport::FolderForTest {
   void set_age(const std::string& name, int age) const {
     std::filesystem::last_write_time(
         path() / name, std::filesystem::file_time_type::clock::now() - std::chrono::seconds(age));
+  }
+  /// Seconds since 1970, in any year that the file system knows.
+  void set_date(const std::string& name, std::int64_t seconds) const {
+    const std::array<timespec, 2> times{timespec{.tv_sec = 0, .tv_nsec = UTIME_OMIT},
+                                        timespec{.tv_sec = seconds, .tv_nsec = 0}};
+    EXPECT_EQ(::utimensat(AT_FDCWD, (path() / name).c_str(), times.data(), 0), 0);
+  }
+  /// Writes `content`, of the length that is there, into the file that is there and gives it its old date, as
+  /// cp -a and tar do. Only its ctime tells of it; where that goes by ticks, in the next one.
+  void write_over(const std::string& name, std::string_view content) const {
+    const auto before = state(name);
+    EXPECT_EQ(static_cast<std::size_t>(before.st_size), content.size());
+    struct stat now{};
+    do {
+      std::ofstream(path() / name, std::ios::binary | std::ios::in) << content;
+      const std::array<timespec, 2> times{before.st_atim, before.st_mtim};
+      EXPECT_EQ(::utimensat(AT_FDCWD, (path() / name).c_str(), times.data(), 0), 0);
+      now = state(name);
+    } while (now.st_ctim.tv_sec == before.st_ctim.tv_sec && now.st_ctim.tv_nsec == before.st_ctim.tv_nsec);
+    EXPECT_EQ(now.st_ino, before.st_ino);
+  }
+  struct stat state(const std::string& name) const {
+    struct stat status{};
+    EXPECT_EQ(::stat((path() / name).c_str(), &status), 0);
+    return status;
   }
 };
 

@@ -38,11 +38,12 @@ std::string format_size(std::uint64_t bytes) {
   return fmt::format("{:.1f} {}iB", value, " KMGTP"[unit]);
 }
 
+/// Empty for a year that no calendar has.
 std::string format_time(std::time_t seconds) {
   std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
-                     parts.tm_hour, parts.tm_min);
+  if (::gmtime_r(&seconds, &parts) == nullptr) return {};
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}", std::int64_t{parts.tm_year} + 1900, parts.tm_mon + 1,
+                     parts.tm_mday, parts.tm_hour, parts.tm_min);
 }
 
 constexpr std::string_view style =

@@ -86,6 +86,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
   if (auto done = gateway->set_up(std::move(settings)); !done)
     return std::unexpected(std::move(done.error()));
   if (auto done = gateway->start_workers(); !done) return std::unexpected(std::move(done.error()));
+  gateway->watch_folder();
   gateway->announce();
   if (const auto& file = gateway->setup_->settings.ready_file; !file.empty()) {
     std::string lines;
@@ -213,6 +214,7 @@ void Gateway::run() {
 void Gateway::on_signal(int signal) {
   if (signal == SIGHUP) {
     reload_certificate();
+    if (folder_) folder_->open_again();
     reload(tokens_, "SIGHUP: ");
     return reload(admin_tokens_, "SIGHUP: ");
   }
@@ -249,6 +251,16 @@ void Gateway::look_at_token_files(Time now) {
   for (auto* file : {&tokens_, &admin_tokens_})
     if (*file && (*file)->has_changed()) reload(*file, "");
   look_.arm(now + look_interval);
+}
+
+void Gateway::watch_folder() {
+  if (!setup_->folder) return;
+  folder_ = std::make_unique<FolderWatch>(
+      net::make_file_reader(loop_), loop_.timers(), setup_->settings.files, setup_->folder,
+      [this](const std::shared_ptr<const ServedFolder>& folder) {
+        for (const auto& worker : workers_)
+          worker->post([folder](Worker& target) { target.set_folder(folder); });
+      });
 }
 
 void Gateway::reload_certificate() {
@@ -347,6 +359,13 @@ void Gateway::collect(MetricSet& out) const {
     out.counter("token_file_reads_total", reads, static_cast<double>(file->counters().failed),
                 {{"file", flag}, {"result", "failed"}});
   };
+  if (folder_) {
+    constexpr std::string_view opened = "Times that --files led to another folder than before, or to none.";
+    out.counter("files_folder_changes_total", opened, static_cast<double>(folder_->counters().used),
+                {{"result", "used"}});
+    out.counter("files_folder_changes_total", opened, static_cast<double>(folder_->counters().failed),
+                {{"result", "failed"}});
+  }
   count_reads(tokens_, "token-file");
   count_reads(admin_tokens_, "admin-token-file");
   if (tokens_)

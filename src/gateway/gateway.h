@@ -4,6 +4,7 @@
 
 #include "gateway/admin.h"
 #include "gateway/certificates.h"
+#include "gateway/folder_watch.h"
 #include "gateway/metric_set.h"
 #include "gateway/settings.h"
 #include "gateway/token_file.h"
@@ -29,7 +30,7 @@ class Gateway final : private Admin::Source {
   /// Where it listens, with the ports that were chosen.
   const std::vector<net::SocketAddress>& addresses() const { return setup_->settings.listen; }
   /// Serves until SIGINT or SIGTERM and the drain that they start, or a second one. SIGHUP reads the
-  /// certificate and token files again, SIGUSR1 opens the access log again.
+  /// certificate and token files again and opens the served folder, SIGUSR1 opens the access log again.
   void run();
 
  private:
@@ -48,6 +49,7 @@ class Gateway final : private Admin::Source {
   /// Reads `file`, if there is one, again, for all who ask for its tokens. `why`: begins the line in the log.
   void reload(std::optional<TokenFile>& file, std::string_view why);
   void look_at_token_files(Time now);
+  void watch_folder();
   void reopen();
   void drain();
   void end();
@@ -67,6 +69,7 @@ class Gateway final : private Admin::Source {
   std::unique_ptr<Admin> admin_;
   std::optional<TokenFile> tokens_, admin_tokens_;
   std::string tokens_said_, admin_tokens_said_;  // the error that was logged last, of each
+  std::unique_ptr<FolderWatch> folder_;  // null: no --files
   net::Timer look_;
 };
 

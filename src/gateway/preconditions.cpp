@@ -55,7 +55,7 @@ bool range_applies(const http::Fields& fields, const Validators& current, std::i
   const auto condition = fields.find("if-range");
   if (!condition) return true;
   if (condition->starts_with('"') || condition->starts_with("W/")) return *condition == current.etag;
-  return parse_http_date(*condition, now) == current.modified;
+  return current.date_is_strong && parse_http_date(*condition, now) == current.modified;
 }
 
 }  // namespace sallyport::gateway

@@ -11,8 +11,9 @@ namespace sallyport::gateway {
 
 /// What identifies one state of a file.
 struct Validators {
-  std::string etag;           ///< strong, with its quotes
-  std::int64_t modified = 0;  ///< seconds since 1970
+  std::string etag;             ///< strong, with its quotes; empty: there is none
+  std::int64_t modified = 0;    ///< seconds since 1970
+  bool date_is_strong = false;  ///< `modified` names no other state (RFC 9110 §8.8.2.2)
 };
 
 enum class Precondition : std::uint8_t {

@@ -9,7 +9,7 @@ namespace {
 
 using http::Fields;
 constexpr std::int64_t now = 1'800'000'000;
-const Validators current{"\"1-2-3\"", now - 1000};
+const Validators current{"\"1-2-3\"", now - 1000, true};
 const std::string same = format_http_date(now - 1000), earlier = format_http_date(now - 2000),
                   later = format_http_date(now - 500);
 

@@ -16,14 +16,17 @@ namespace {
 // O_NONBLOCK: a FIFO must not hold up the worker until somebody writes to it.
 constexpr int reading = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 
+// A name and what bears it, without anything's content.
+constexpr int naming = O_PATH | O_CLOEXEC;
+
 /// For kernels and sandboxes without openat2: one segment after the other, following no links.
-std::expected<UniqueFd, int> open_by_segments(int root, std::string_view relative) {
+std::expected<UniqueFd, int> open_by_segments(int root, std::string_view relative, int how) {
   UniqueFd folder;
   while (true) {
     const auto slash = relative.find('/');
     const bool last = slash == std::string_view::npos;
     const std::string segment(relative.substr(0, slash));
-    const int flags = last ? reading | O_NOFOLLOW : O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
+    const int flags = last ? how | O_NOFOLLOW : naming | O_DIRECTORY | O_NOFOLLOW;
     UniqueFd next(::openat(folder ? folder.get() : root, segment.c_str(), flags));
     if (!next) return std::unexpected(errno);
     if (last) return next;
@@ -51,25 +54,29 @@ std::expected<UniqueFd, int> open_cached(int root, const std::string& relative, 
   return fd;
 }
 
-std::expected<UniqueFd, int> open_waiting(int root, const std::string& relative) {
+std::expected<UniqueFd, int> open_waiting(int root, const std::string& relative, int flags) {
   // EAGAIN: something was renamed meanwhile, so that the kernel cannot tell whether we stayed inside.
   for (int attempt = 0; attempt < 4; ++attempt) {
-    auto fd = open_beneath(root, relative, reading, 0);
+    auto fd = open_beneath(root, relative, flags, 0);
     if (fd) return fd;
-    if (fd.error() == ENOSYS) return open_by_segments(root, relative);
+    if (fd.error() == ENOSYS) return open_by_segments(root, relative, flags);
     if (fd.error() != EAGAIN && fd.error() != EINTR) return fd;
   }
   return std::unexpected(EAGAIN);
 }
 
-}  // namespace
+std::expected<UniqueFd, int> open_as(int root, const std::string& relative, int flags, MayWait may_wait) {
+  const std::string path = relative.empty() ? "." : relative;
+  return may_wait == MayWait::yes ? open_waiting(root, path, flags) : open_cached(root, path, flags);
+}
 
-FileIdentity::FileIdentity(const struct stat& from)
-    : device(from.st_dev),
-      inode(from.st_ino),
-      size(static_cast<std::uint64_t>(from.st_size)),
-      modified_ns(std::int64_t{from.st_mtim.tv_sec} * 1'000'000'000 + from.st_mtim.tv_nsec),
-      folder(S_ISDIR(from.st_mode)) {}
+std::expected<FileIdentity, int> identity_of(int fd) {
+  struct stat status{};
+  if (::fstat(fd, &status) != 0) return std::unexpected(errno);
+  return FileIdentity(status);
+}
+
+}  // namespace
 
 Result<std::shared_ptr<const ServedFolder>> ServedFolder::open(const std::string& path) {
   UniqueFd root(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -83,27 +90,36 @@ Result<std::shared_ptr<const ServedFolder>> ServedFolder::open(const std::string
 }
 
 std::expected<OpenedFile, int> ServedFolder::open_file(const std::string& relative, MayWait may_wait) const {
-  const std::string path = relative.empty() ? "." : relative;
-  auto fd =
-      may_wait == MayWait::yes ? open_waiting(root_.get(), path) : open_cached(root_.get(), path, reading);
+  auto fd = open_as(root_.get(), relative, reading, may_wait);
   if (!fd) return std::unexpected(fd.error());
-  struct stat status{};
-  if (::fstat(fd->get(), &status) != 0) return std::unexpected(errno);
-  if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) return std::unexpected(EACCES);
-  return OpenedFile{std::move(*fd), FileIdentity(status)};
+  const auto identity = identity_of(fd->get());
+  if (!identity) return std::unexpected(identity.error());
+  if (!S_ISREG(identity->mode) && !identity->is_folder()) return std::unexpected(EACCES);
+  return OpenedFile{std::move(*fd), *identity};
 }
 
 std::expected<FileIdentity, int> ServedFolder::identify(const std::string& relative, MayWait may_wait) const {
-  const std::string path = relative.empty() ? "." : relative;
-  struct stat status{};
   if (may_wait == MayWait::yes) {
-    if (::fstatat(root_.get(), path.c_str(), &status, 0) != 0) return std::unexpected(errno);
+    struct stat status{};
+    if (::fstatat(root_.get(), relative.empty() ? "." : relative.c_str(), &status, 0) != 0)
+      return std::unexpected(errno);
     return FileIdentity(status);
   }
-  const auto fd = open_cached(root_.get(), path, O_PATH | O_CLOEXEC);
+  const auto fd = open_as(root_.get(), relative, naming, may_wait);
   if (!fd) return std::unexpected(fd.error());
-  if (::fstat(fd->get(), &status) != 0) return std::unexpected(errno);
-  return FileIdentity(status);
+  return identity_of(fd->get());
+}
+
+std::expected<FileIdentity, int> ServedFolder::identify_itself(const std::string& relative,
+                                                               MayWait may_wait) const {
+  const auto fd = open_as(root_.get(), relative, naming | O_NOFOLLOW, may_wait);
+  if (!fd) return std::unexpected(fd.error());
+  return identity_of(fd->get());
+}
+
+bool ServedFolder::is_same(const ServedFolder& other) const {
+  const auto one = identity_of(root_.get()), two = identity_of(other.root_.get());
+  return one && two && one->device == two->device && one->inode == two->inode;
 }
 
 }  // namespace sallyport::gateway

@@ -4,26 +4,14 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "gateway/file_identity.h"
 
 #include <cstdint>
 #include <expected>
 #include <memory>
 #include <string>
 
-#include <sys/stat.h>
-
 namespace sallyport::gateway {
-
-/// One state of a file or folder: changes when it is replaced or written to.
-struct FileIdentity {
-  std::uint64_t device = 0, inode = 0, size = 0;
-  std::int64_t modified_ns = 0;  ///< since 1970
-  bool folder = false;
-
-  explicit FileIdentity(const struct stat& from);
-  FileIdentity() = default;
-  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
-};
 
 struct OpenedFile {
   UniqueFd fd;
@@ -46,6 +34,13 @@ class ServedFolder {
   /// The state of what `relative` leads to now: good for noticing changes of something that open_file() gave,
   /// for nothing else, as it may look outside.
   std::expected<FileIdentity, int> identify(const std::string& relative, MayWait may_wait) const;
+
+  /// The state of what bears the name `relative` itself: of a symbolic link, wherever it leads, that of the
+  /// link. For what open_file() did not give. Never looks outside.
+  std::expected<FileIdentity, int> identify_itself(const std::string& relative, MayWait may_wait) const;
+
+  /// Whether both are the same folder, however they were found.
+  bool is_same(const ServedFolder& other) const;
 
  private:
   explicit ServedFolder(UniqueFd root) : root_(std::move(root)) {}

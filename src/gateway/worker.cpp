@@ -48,8 +48,9 @@ Worker::Worker(net::EventLoop& loop, std::shared_ptr<const WorkerSetup> setup, u
   }
   if (setup_->folder) {
     file_reader_ = net::make_file_reader(loop);
-    files_ = std::make_unique<FileServer>(setup_->folder, replies_,
-                                          FileServerOptions{.reader = file_reader_.get()});
+    files_ = std::make_unique<FileServer>(
+        setup_->folder, replies_,
+        FileServerOptions{.load = {.etag = settings.etag}, .reader = file_reader_.get()});
   }
   dispatcher_ = std::make_unique<Dispatcher>(replies_, files_.get(), proxy_.get(), credentials_);
   if (setup_->access_log) access_log_ = setup_->access_log->for_worker();
@@ -139,6 +140,10 @@ void Worker::set_credentials(const std::shared_ptr<const tls::ServerCredentials>
 
 void Worker::set_tokens(std::shared_ptr<const masque::TokenTable> tokens) {
   if (proxy_) proxy_->set_tokens(std::move(tokens));
+}
+
+void Worker::set_folder(std::shared_ptr<const ServedFolder> folder) {
+  if (files_) files_->set_folder(std::move(folder));
 }
 
 void Worker::receive_stray(const Stray& stray) {

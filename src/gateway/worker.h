@@ -49,7 +49,7 @@ struct WorkerSetup {
   std::shared_ptr<trace::KeyLog> key_log;
   std::shared_ptr<trace::RecorderFactory> recorders;
   std::shared_ptr<AccessLog> access_log;       ///< null: none
-  std::shared_ptr<const ServedFolder> folder;  ///< null: no files
+  std::shared_ptr<const ServedFolder> folder;  ///< likewise, by set_folder(); null: no files
   unsigned leave_descriptors = 0;  ///< so many of the last ones are not for clients, but for the operator
   std::function<void(unsigned worker, Stray)> hand_over;  ///< from any thread
 };
@@ -62,6 +62,8 @@ class Worker {
 
   void set_credentials(const std::shared_ptr<const tls::ServerCredentials>& credentials);
   void set_tokens(std::shared_ptr<const masque::TokenTable> tokens);
+  /// What --files leads to now.
+  void set_folder(std::shared_ptr<const ServedFolder> folder);
   void receive_stray(const Stray& stray);
   /// Refuses the new, says GOAWAY on the rest; `drained` comes when all of it has ended.
   void drain(std::function<void()> drained);

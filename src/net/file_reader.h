@@ -4,7 +4,11 @@
 #pragma once
 
 #include "net/event_loop.h"
+#include "net/readable_file.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <expected>
 #include <functional>
 #include <memory>
 
@@ -24,6 +28,12 @@ class FileReader {
   /// still run.
   [[nodiscard]] virtual std::unique_ptr<Reading> run(std::function<void()> work,
                                                      std::function<void()> done) = 0;
+  /// ReadableFile::read_now(), which says EAGAIN where the file has to be read by run(). Asked here, so that
+  /// a test can decide what is in memory.
+  virtual std::expected<std::size_t, int> read_now(const ReadableFile& file, MutableBytes out,
+                                                   std::uint64_t offset) const {
+    return file.read_now(out, offset);
+  }
   /// So much waits in the process that whoever can refuse more should.
   virtual bool is_busy() const = 0;
 };

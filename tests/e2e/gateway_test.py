@@ -381,6 +381,7 @@ class Starting(unittest.TestCase):
         self.fails(2, "no address to listen on", "--files", "/", "--listen", "443")
         self.fails(2, "--workers", "--files", "/", "--workers", "1000")
         self.fails(2, "--cc", "--files", "/", "--cc", "vegas")
+        self.fails(2, "--etag", "--files", "/", "--etag", "inode")
 
     def test_unusable_files_and_addresses(self):
         self.fails(1, "/nowhere", "--files", "/nowhere")
