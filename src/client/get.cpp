@@ -6,7 +6,6 @@
 #include <deque>
 #include <utility>
 
-#include <boost/url.hpp>
 #include <fmt/format.h>
 
 namespace sallyport::client {
@@ -14,18 +13,6 @@ namespace {
 
 constexpr Duration shutdown_patience = 2s;
 constexpr unsigned redirects_followed = 10;
-
-Result<Url> redirect_target(const Url& from, const std::string& location) {
-  const std::string base_text = from.to_string();  // what is parsed refers to it
-  auto base = boost::urls::parse_uri(base_text);
-  auto reference = boost::urls::parse_uri_reference(location);
-  if (!base || !reference)
-    return fail(ErrorKind::protocol, fmt::format("redirect to '{}', which is no URL", location));
-  boost::urls::url resolved;
-  if (!boost::urls::resolve(*base, *reference, resolved))
-    return fail(ErrorKind::protocol, fmt::format("redirect to '{}', which is no URL", location));
-  return parse_url(std::string(resolved.buffer()));
-}
 
 }  // namespace
 
@@ -122,8 +109,10 @@ struct Get::Impl {
       if (task.redirects == redirects_followed)
         return finish(task, Error{ErrorKind::http, fmt::format("more than {} redirects, the last to {}",
                                                                redirects_followed, transfer.fetch.location)});
-      auto target = redirect_target(task.job.url, transfer.fetch.location);
-      if (!target) return finish(task, target.error());
+      auto target = resolve_reference(task.job.url, transfer.fetch.location);
+      if (!target)
+        return finish(task, Error{ErrorKind::protocol, fmt::format("{} redirects to {}", task.job.url.host,
+                                                                   target.error().message)});
       return follow(task, std::move(*target));
     }
     note_kept(task);
