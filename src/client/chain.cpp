@@ -264,6 +264,10 @@ void Chain::open(const Url& url, Opened opened) {
   impl_->open(url, std::move(opened));
 }
 
+void Chain::forgive(const Url& url) {
+  impl_->origin_of(url).unreachable.reset();
+}
+
 void Chain::set_broken_handler(std::function<void(const Error&)> broken) {
   impl_->broken = std::move(broken);
 }
