@@ -20,7 +20,8 @@ void check(const Result<client::Url>& url) {
   for (const std::string& text : {url->target, url->authority()})
     for (const char c : text)
       require(c > 0x20 && c < 0x7f && std::string_view("#\"<>\\^`{|}").find(c) == std::string::npos);
-  require(url->authority().find('%') == std::string::npos && url->target.find("/../") == std::string::npos);
+  require(url->authority().find('%') == std::string::npos);
+  require(url->target.substr(0, url->target.find('?')).find("/../") == std::string::npos);
   // A file name stays in its folder.
   const std::string name = url->file_name();
   require(!name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos &&
