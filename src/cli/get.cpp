@@ -100,6 +100,7 @@ Result<int> run_get(const GetFlags& flags) {
   options.chain = (*session)->chain();
   if (options.chain.hops.empty() && !flags.quiet) note_unused_proxy(options);
   if (!flags.quiet) options.note = [](std::string_view sentence) { say(sentence); };
+  options.keep_headers = flags.json;
   if (flags.request.verbose) options.verbose = [](std::string_view lines) { print(stderr, lines); };
   options.follow_redirects = flags.location;
   options.stall_timeout = seconds(flags.stall);

@@ -287,6 +287,7 @@ struct Get::Impl {
     }
     task.finished = true;
     if (task.max_time) task.max_time->disarm();
+    if (!options.keep_headers) figures.transfers[task.figures_index].fetch.fields = {};
     if (error && chain->hop_failed()) stopping = true;
     finished_bytes += figures.transfers[task.figures_index].fetch.bytes;
     reap.arm(context.timers().now());  // the task may be in the middle of a call

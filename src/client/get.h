@@ -40,6 +40,7 @@ struct GetOptions {
   Duration max_time{};                 ///< that one try of a download may take; 0: for ever
   unsigned retries = 0;                ///< of a download that failed for the moment
   std::optional<Duration> retry_wait;  ///< before each; by itself what the server says, or longer each time
+  bool keep_headers = false;           ///< in the figures
   Transcript::Say verbose;             ///< gets what is said on the wire, as lines
   Transcript::Say note;                ///< gets sentences about what goes on
   net::EventLoop* loop =
