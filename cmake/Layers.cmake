@@ -18,14 +18,14 @@ endif()
 
 # What each layer links besides the layers below it.
 set(sallyport_libs_base fmt::fmt spdlog::spdlog)
-set(sallyport_libs_net Boost::headers)
+set(sallyport_libs_net Boost::headers PkgConfig::IDN2)
 set(sallyport_libs_trace Boost::json)
 set(sallyport_libs_tls PkgConfig::GNUTLS)
 set(sallyport_libs_quic PkgConfig::NGTCP2 sallyport_ipsec_mb)
-set(sallyport_libs_http PkgConfig::NGHTTP3 PkgConfig::NGHTTP2 Boost::headers Boost::url)
+set(sallyport_libs_http PkgConfig::NGHTTP3 PkgConfig::NGHTTP2 Boost::headers)
 set(sallyport_libs_masque)
 set(sallyport_libs_gateway prometheus-cpp::core)
-set(sallyport_libs_client Boost::json Boost::url)
+set(sallyport_libs_client Boost::json)
 set(sallyport_libs_cli CLI11::CLI11)
 
 function(sallyport_layer name)

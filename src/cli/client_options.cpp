@@ -52,6 +52,12 @@ void add_client_flags(CLI::App& app, ClientFlags& flags) {
   app.add_option("--mode", flags.mode, "What the last hop carries: QUIC in CONNECT-UDP, or TLS in CONNECT")
       ->check(CLI::IsMember({"udp", "tcp"}))
       ->capture_default_str();
+  app.add_option("--resolve", flags.resolve,
+                 "Connect to these addresses for HOST:PORT instead of looking the name up; HOST may be '*'")
+      ->type_name("HOST:PORT:ADDRESS[,ADDRESS]...")
+      ->allow_extra_args(false);
+  auto* ipv4 = app.add_flag("-4,--ipv4", flags.ipv4, "Connect to IPv4 addresses only");
+  app.add_flag("-6,--ipv6", flags.ipv6, "Connect to IPv6 addresses only")->excludes(ipv4);
   app.add_option("--ca", flags.ca_file, "Trust the certificates in this PEM file instead of the system's")
       ->type_name("FILE");
   app.add_flag("-k,--insecure", flags.insecure, "Take any certificate (of hops and origin)");
@@ -137,6 +143,10 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
   if (chain_.mode == client::TunnelMode::tcp && chain_.http == client::HttpChoice::h3)
     return fail(ErrorKind::usage, "--mode tcp carries no HTTP/3; use --http h2, h1 or auto, or --mode udp");
 
+  client::PinnedAddresses pinned;
+  for (const std::string& text : flags.resolve)
+    if (auto added = pinned.add(text); !added) return added;
+
   auto trust = tls::Trust::make({flags.ca_file, flags.insecure});
   if (!trust) return std::unexpected(trust.error());
 
@@ -164,6 +174,10 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
   context_->config.keep_alive = seconds(flags.keep_alive.value_or(0));
   if (flags.max_udp_payload) context_->config.max_udp_payload = flags.max_udp_payload;
   context_->connect_timeout = seconds(flags.timeout);
+  context_->pinned = std::move(pinned);
+  context_->family = flags.ipv4   ? client::AddressFamily::ipv4
+                     : flags.ipv6 ? client::AddressFamily::ipv6
+                                  : client::AddressFamily::any;
   context_->early_data = flags.early_data;
   context_->unix_time = std::time(nullptr);
   if (!flags.token_file.empty()) {

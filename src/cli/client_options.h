@@ -22,6 +22,8 @@ struct ClientFlags {
   std::vector<std::string> via;
   std::string http = "auto", hop_http = "h3", mode = "udp";
   std::string ca_file, token_file, qlog_folder, key_log, congestion = "cubic", cache_folder;
+  std::vector<std::string> resolve;
+  bool ipv4 = false, ipv6 = false;
   bool insecure = false, early_data = false, no_cache = false;
   bool quiet = false;  ///< no progress, no hints (a command's own flag, where it has one)
   double timeout = 10;

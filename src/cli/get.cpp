@@ -3,11 +3,14 @@
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/flag_values.h"
+#include "cli/proxy_environment.h"
+#include "cli/request_flags.h"
 #include "client/get.h"
 
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -19,6 +22,7 @@ namespace {
 
 struct GetFlags {
   ClientFlags client;
+  RequestFlags request;
   std::vector<std::string> urls, outputs;
   std::size_t streams = 1;
   unsigned repeat = 1;
@@ -47,7 +51,9 @@ Result<std::vector<client::GetJob>> jobs_of(const GetFlags& flags) {
     if (is_file && std::any_of(jobs.begin(), jobs.end(),
                                [&](const client::GetJob& job) { return job.output == output; }))
       return fail(ErrorKind::usage, fmt::format("two URLs would go to the same file '{}'", output));
-    jobs.push_back({std::move(*url), std::move(output)});
+    // Whoever names standard output gets whatever comes.
+    const bool may_be_binary = output != "-" || !flags.outputs.empty() || !::isatty(STDOUT_FILENO);
+    jobs.push_back({std::move(*url), std::move(output), may_be_binary});
   }
   return jobs;
 }
@@ -60,26 +66,52 @@ void allow_silence(client::Context& context, Duration stall_timeout, bool keep_a
   if (!keep_alive_chosen) context.config.keep_alive = std::min<Duration>(10s, stall_timeout / 3);
 }
 
+/// A server may send at once what fits into the windows; with a rate that is no more than a second's worth.
+void limit_windows(client::Context& context, std::uint64_t rate) {
+  if (rate == 0) return;
+  constexpr std::uint64_t smallest = 64 * 1024;
+  quic::Config& config = context.config;
+  const std::uint64_t window = std::max(rate, smallest);
+  for (std::uint64_t* const each : {&config.initial_stream_window, &config.initial_connection_window,
+                                    &config.maximum_stream_window, &config.maximum_connection_window})
+    *each = std::min(*each, window);
+}
+
+void note_unused_proxy(const client::GetOptions& options) {
+  std::vector<client::Url> urls;
+  for (const client::GetJob& job : options.jobs) urls.push_back(job.url);
+  if (const auto note = unused_proxy_note(urls, [](const char* name) { return std::getenv(name); }))
+    say(*note);
+}
+
 Result<int> run_get(const GetFlags& flags) {
   auto jobs = jobs_of(flags);
   if (!jobs) return std::unexpected(jobs.error());
-  auto session = ClientSession::make(flags.client);
-  if (!session) return std::unexpected(session.error());
-
   client::GetOptions options;
   options.jobs = std::move(*jobs);
-  options.chain = (*session)->chain();
   options.streams = flags.streams;
   options.repeat = flags.repeat;
   options.resume = flags.resume;
+  if (auto applied = apply_request_flags(flags.request, options); !applied)
+    return std::unexpected(applied.error());
+  auto session = ClientSession::make(flags.client);
+  if (!session) return std::unexpected(session.error());
+
+  options.chain = (*session)->chain();
+  if (options.chain.hops.empty() && !flags.quiet) note_unused_proxy(options);
+  if (!flags.quiet) options.note = [](std::string_view sentence) { say(sentence); };
+  options.keep_headers = flags.json;
+  if (flags.request.verbose) options.verbose = [](std::string_view lines) { print(stderr, lines); };
   options.follow_redirects = flags.location;
   options.stall_timeout = seconds(flags.stall);
   bool body_on_stdout = false;
   for (const client::GetJob& job : options.jobs) body_on_stdout |= job.output == "-";
   // A bar would be drawn over a body on the same terminal.
-  options.progress = !flags.client.quiet && !(body_on_stdout && ::isatty(STDOUT_FILENO));
+  options.progress =
+      !flags.client.quiet && !flags.request.verbose && !(body_on_stdout && ::isatty(STDOUT_FILENO));
   net::EventLoop& loop = (*session)->loop();
   options.loop = &loop;
+  limit_windows((*session)->context(), options.rate_limit);
   allow_silence((*session)->context(), options.stall_timeout, flags.client.keep_alive.has_value());
   client::GetFigures figures;
   client::Get get((*session)->context(), std::move(options), [&](client::GetFigures result) {
@@ -141,6 +173,7 @@ void add_get(CLI::App& app, ExitStatus& status) {
   get->add_flag("--table", flags->table, "Print the figures as a table");
   get->add_flag("-q,--quiet", flags->client.quiet,
                 "No progress bar (there is none either where the body goes to the terminal) and no hints");
+  add_request_flags(*get, flags->request);
   add_client_flags(*get, flags->client);
   get->callback([flags, &status] { finish_with(run_get(*flags), status); });
 }

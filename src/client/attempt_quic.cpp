@@ -122,8 +122,8 @@ class TunnelledQuicAttempt final : public QuicAttempt {
     masque::TunnelEvents events;
     events.opened = [](const std::string&) {};
     events.closed = [this](const Error& why) { tunnel_error_ = why; };
-    tunnel_ = std::make_unique<masque::UdpTunnel>(hop_, proxy_, masque::Target{peer_.host, peer_.port},
-                                                  proxy_fields(context_), std::move(events));
+    tunnel_ = std::make_unique<masque::UdpTunnel>(hop_, proxy_, peer_.target(), proxy_fields(context_),
+                                                  std::move(events));
     connect_over(*tunnel_);
   }
 
@@ -136,9 +136,7 @@ class TunnelledQuicAttempt final : public QuicAttempt {
   }
 
  protected:
-  std::string address_text(const http::ConnectionInfo&) const override {
-    return masque::Target{peer_.host, peer_.port}.to_string();
-  }
+  std::string address_text(const http::ConnectionInfo&) const override { return peer_.target().to_string(); }
 
  private:
   http::Connection& hop_;

@@ -121,16 +121,14 @@ class TunnelledTcpAttempt final : public TcpAttempt {
   void start() override {
     http::Fields fields;
     if (!context_.proxy_token.empty()) fields.add("proxy-authorization", "Bearer " + context_.proxy_token);
-    secure(masque::open_tcp_tunnel(hop_, {peer_.host, peer_.port}, fields,
+    secure(masque::open_tcp_tunnel(hop_, peer_.target(), fields,
                                    [this](const Error& why) { tunnel_error_ = why; }));
   }
 
   const Error* tunnel_error() const override { return tunnel_error_ ? &*tunnel_error_ : nullptr; }
 
  protected:
-  std::string address_text(const http::ConnectionInfo&) const override {
-    return masque::Target{peer_.host, peer_.port}.to_string();
-  }
+  std::string address_text(const http::ConnectionInfo&) const override { return peer_.target().to_string(); }
 
  private:
   http::Connection& hop_;

@@ -1,5 +1,7 @@
 #include "client/chain.h"
 
+#include "net/host_name.h"
+
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -36,6 +38,12 @@ struct Chain::Impl {
 
   void open(const Url& url, Opened opened) {
     if (error) return opened(std::unexpected(*error));
+    if (!options.hops.empty() && net::without_zone(url.host).size() < url.host.size())
+      return opened(
+          fail(ErrorKind::usage,
+               fmt::format("{} has a zone, which names an interface of this machine and means nothing "
+                           "to a hop; leave out --via or the zone",
+                           url.to_string())));
     Origin& origin = origin_of(url);
     if (origin.unreachable) return opened(std::unexpected(*origin.unreachable));
     for (const auto& link : origin.links)
@@ -254,6 +262,10 @@ Chain::~Chain() {
 
 void Chain::open(const Url& url, Opened opened) {
   impl_->open(url, std::move(opened));
+}
+
+void Chain::forgive(const Url& url) {
+  impl_->origin_of(url).unreachable.reset();
 }
 
 void Chain::set_broken_handler(std::function<void(const Error&)> broken) {

@@ -32,6 +32,8 @@ class Chain {
   /// HTTP/1.1 the next caller gets a connection of its own. A second call while one is being made waits for
   /// it. An origin that could not be reached is not tried again.
   void open(const Url& url, Opened opened);
+  /// An origin that could not be reached is tried again by the next open().
+  void forgive(const Url& url);
   /// Called when a connection that was opened breaks or is closed by the server (the origin's or a hop's),
   /// with the hop named in the error. After an origin's, the next open() makes a new one; after a hop's
   /// nothing more works.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "client/origin_memory.h"
+#include "client/pinned_addresses.h"
 #include "http/limits.h"
 #include "net/outbound.h"
 #include "quic/connection.h"
@@ -30,6 +31,8 @@ struct Context {
   Duration connect_timeout = 10s;  ///< for each connection of a chain, name resolution included
   std::string proxy_token;         ///< a bearer token for the hops: in Authorization for CONNECT-UDP, in
                                    ///< Proxy-Authorization for CONNECT; empty: none
+  PinnedAddresses pinned;
+  AddressFamily family = AddressFamily::any;  ///< of what this machine connects to
 
   net::Timers& timers() const { return quic.timers; }
 };

@@ -24,10 +24,6 @@ constexpr std::uint64_t largest_page = 64 * 1024;
 /// is made this often in all.
 constexpr unsigned most_tries = 2;
 
-std::string describe(unsigned status) {
-  return fmt::format("HTTP status {}", status);
-}
-
 }  // namespace
 
 bool is_of_connection(ErrorKind kind) {
@@ -51,8 +47,17 @@ struct Fetch::Impl {
           tries(wanted.tries + 1),
           at(wanted.range.begin) {}
 
+    void on_informational(http::Exchange& from, const http::Response& head) override {
+      if (auto shown = fetch.sender.show(from, head); !shown) fetch.fail_fetch(shown.error());
+    }
+
     void on_response(http::Exchange& from, const http::Response& head) override {
       fetch.head_came(*this, from, head);
+    }
+
+    void on_writable(http::Exchange& from) override {
+      fetch.last_byte = fetch.timers.now();  // somebody takes it
+      if (content) content->send(from);
     }
 
     void on_body(http::Exchange& from, Bytes body) override {
@@ -66,6 +71,8 @@ struct Fetch::Impl {
     void on_end(http::Exchange& from) override {
       ended = true;
       from.set_handler(nullptr);
+      // A server may answer before it has all of the content, and then wants no more of it.
+      if (content && !content->is_done()) from.reset(http::ResetCode::no_error);
       fetch.flush(*this);
       exchange = nullptr;
       fetch.part_closed(*this, nullptr);
@@ -83,10 +90,11 @@ struct Fetch::Impl {
     unsigned tries;        ///< this one included
     std::string if_range;  ///< that was sent
     bool answered = false, accepted = false, ended = false, closed = false;
-    bool dropped = false;                ///< its answer does not count any more
-    std::uint64_t at;                    ///< where the next byte belongs
-    std::vector<std::uint8_t> buffered;  ///< ends at `at`
-    std::size_t unconsumed = 0;          ///< bytes the server got no credit for yet
+    bool dropped = false;                 ///< its answer does not count any more
+    std::uint64_t at;                     ///< where the next byte belongs
+    std::vector<std::uint8_t> buffered;   ///< ends at `at`
+    std::size_t unconsumed = 0;           ///< bytes the server got no credit for yet
+    std::unique_ptr<BodySender> content;  ///< null: none
   };
 
   Impl(net::Timers& time, Open finds, Url what, Output& into, FetchOptions fetch_options, Done when_done)
@@ -94,13 +102,15 @@ struct Fetch::Impl {
         open(std::move(finds)),
         url(std::move(what)),
         output(into),
-        options(fetch_options),
+        options(std::move(fetch_options)),
         done(std::move(when_done)),
         stall(timers, [this](Time now) { check_stall(now); }),
         next_turn(timers, [this](Time) { step(); }),
-        turn_end(timers, [this](Time) {
-          for (auto& part : parts) flush(*part);
-        }) {}
+        turn_end(timers,
+                 [this](Time) {
+                   for (auto& part : parts) flush(*part);
+                 }),
+        sender(timers, options.request, [this] { go_on(); }) {}
 
   ~Impl() {
     if (done) output.set_drained_handler(nullptr);
@@ -136,7 +146,7 @@ struct Fetch::Impl {
       return start_parts();
     }
     // The first part tells the size, and whether ranges are known here at all.
-    const bool split = options.parts > 1 && output.seekable() && !whole_only;
+    const bool split = options.parts > 1 && output.seekable() && !whole_only && !sender.is_whole_only();
     waiting.push_back({{0, split ? options.smallest_part : 0}});
     start_parts();
   }
@@ -239,29 +249,36 @@ struct Fetch::Impl {
     waiting.pop_front();
     parts.push_back(std::make_unique<Part>(*this, wanted));
     Part& part = *parts.back();
-    http::Request request;
-    request.authority = url.authority();
-    request.path = url.target;
-    request.fields.add("user-agent", "sallyport/" SALLYPORT_VERSION);
-    request.fields.add("accept", "*/*");
+    http::Request request = sender.request(url);
     if (part.by_range) {
       request.fields.add("range", fmt::format("bytes={}-{}", part.range.begin, part.range.end - 1));
       part.if_range = state.validator;
       if (!state.validator.empty()) request.fields.add("if-range", state.validator);
     }
     ++figures.requests;
-    part.exchange = &connection.request(std::move(request), part, true);
+    part.exchange = &sender.send(connection, std::move(request), part, part.content);
+  }
+
+  /// What the rate held back may move again.
+  void go_on() {
+    for (auto& part : parts) {
+      consume(*part);
+      if (part->exchange && part->content) part->content->send(*part->exchange);
+    }
   }
 
   void head_came(Part& part, http::Exchange& from, const http::Response& head) {
     if (part.dropped || error) return;
     part.answered = true;
     last_byte = timers.now();
+    if (auto shown = sender.show(from, head); !shown) return fail_fetch(shown.error());
     if (figures.status == 0) {
       figures.first_byte = last_byte;
+      figures.fields = head.fields;
       if (const auto offered = head.fields.find("alt-svc")) figures.alt_svc = std::string(*offered);
     }
     if (figures.status / 100 != 2) figures.status = head.status;
+    if (sender.takes(head)) return whole_came(part, head);
     if (head.status == 206 && part.by_range) return range_came(part, head);
     if (head.status / 100 == 2 && head.status != 206) {
       const bool others =
@@ -275,13 +292,10 @@ struct Fetch::Impl {
       if (running_parts() == 1) return start_over_whole();
     }
     figures.status = head.status;
+    figures.fields = head.fields;
     if (const auto location = head.fields.find("location"); location && head.status / 100 == 3)
       figures.location = std::string(*location);
-    std::string message =
-        fmt::format("{} answered {} for {}", url.host, describe(head.status), url.to_string());
-    if (!figures.location.empty())
-      message += fmt::format(", a redirect to {} (follow it with --location)", figures.location);
-    error = Error{ErrorKind::http, std::move(message), head.status};
+    error = status_error(url, head.status, figures.location);
     // Its page is read first, so that the connection is free for what follows.
     const auto length = head.fields.find("content-length");
     const auto size = length ? http::parse_content_length(*length) : std::nullopt;
@@ -342,7 +356,7 @@ struct Fetch::Impl {
     state.validator = range_validator(head);
     if (const auto length = head.fields.find("content-length"))
       if (const auto size = http::parse_content_length(*length)) state.size = figures.size = *size;
-    figures.resumable = state.size > 0 && !state.validator.empty();
+    figures.resumable = state.size > 0 && !state.validator.empty() && !sender.is_whole_only();
   }
 
   void body_came(Part& part, http::Exchange& from, Bytes body) {
@@ -353,6 +367,7 @@ struct Fetch::Impl {
       return from.reset(http::ResetCode::cancelled);
     }
     figures.bytes += body.size();
+    sender.pace().moved(body.size());
     part.at += body.size();
     part.unconsumed += body.size();
     if (!output.gather_writes()) {
@@ -376,7 +391,7 @@ struct Fetch::Impl {
 
   /// The server may send more, unless whoever reads the output is behind.
   void consume(Part& part) {
-    if (part.exchange == nullptr || output.queued_bytes() > 0) return;
+    if (part.exchange == nullptr || output.queued_bytes() > 0 || sender.pace().holds_back()) return;
     if (const std::size_t bytes = std::exchange(part.unconsumed, 0)) part.exchange->consume(bytes);
   }
 
@@ -401,6 +416,7 @@ struct Fetch::Impl {
 
   void part_closed(Part& part, const Error* why) {
     part.closed = true;
+    if (part.content) part.content->stop();
     flush(part);
     part.buffered = {};
     if (finished || start_again) return;
@@ -417,9 +433,8 @@ struct Fetch::Impl {
     maybe_conclude();
   }
 
-  /// A GET is safe to repeat (RFC 9110 §9.2.2).
   bool may_be_tried_again(const Part& part, const Error& why) const {
-    return may_reopen && part.tries < most_tries && is_of_connection(why.kind);
+    return may_reopen && part.tries < most_tries && is_of_connection(why.kind) && sender.may_repeat(why);
   }
 
   /// What a connection says of its end names nobody.
@@ -472,7 +487,11 @@ struct Fetch::Impl {
   }
 
   void check_stall(Time now) {
-    if (output.queued_bytes() > 0) last_byte = now;  // it is the output's reader that we wait for
+    const bool waits_for_content = std::any_of(parts.begin(), parts.end(), [](const auto& part) {
+      return part->exchange && part->content && part->content->waits();
+    });
+    // It is the output's reader that we wait for, or whoever writes what we send, or ourselves.
+    if (output.queued_bytes() > 0 || sender.pace().holds_back() || waits_for_content) last_byte = now;
     if (now - last_byte < options.stall_timeout) return stall.arm(last_byte + options.stall_timeout);
     stalled = true;
     fail_fetch(
@@ -501,10 +520,11 @@ struct Fetch::Impl {
   Time last_byte{};
   net::Timer stall, next_turn;
   net::Deferred turn_end;
+  RequestSender sender;
 };
 
 Fetch::Fetch(net::Timers& timers, Open open, Url url, Output& output, FetchOptions options, Done done)
-    : impl_(std::make_unique<Impl>(timers, std::move(open), std::move(url), output, options,
+    : impl_(std::make_unique<Impl>(timers, std::move(open), std::move(url), output, std::move(options),
                                    std::move(done))) {}
 
 Fetch::Fetch(http::Connection& connection, const Url& url, Output& output, FetchOptions options, Done done)
@@ -515,7 +535,7 @@ Fetch::Fetch(http::Connection& connection, const Url& url, Output& output, Fetch
             opened(
                 fail(ErrorKind::closed, fmt::format("{} takes no more requests on this connection", host)));
           },
-          url, output, options, std::move(done)) {
+          url, output, std::move(options), std::move(done)) {
   impl_->may_reopen = false;
 }
 

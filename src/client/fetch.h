@@ -3,6 +3,7 @@
 #pragma once
 
 #include "client/output.h"
+#include "client/request_sender.h"
 #include "client/url.h"
 #include "http/connection.h"
 
@@ -17,6 +18,7 @@ struct FetchOptions {
   std::size_t parts = 1;                     ///< requests at once
   std::uint64_t smallest_part = 256 * 1024;  ///< bytes; less is not worth a request of its own
   Duration stall_timeout = 30s;              ///< no byte for this long ends it
+  RequestOptions request;
 };
 
 struct FetchFigures {
@@ -25,6 +27,7 @@ struct FetchFigures {
   std::uint64_t resumed_bytes = 0;  ///< that were there already
   std::uint64_t size = 0;           ///< of the whole; 0 while unknown
   std::size_t requests = 0;
+  http::Fields fields;     ///< of the response that `status` is of
   std::string location;    ///< of a redirect
   std::string alt_svc;     ///< what the first response said
   bool resumable = false;  ///< what came can be gone on with: the size is known, and which version it is of

@@ -1,6 +1,7 @@
 #include "client/figures.h"
 
 #include "base/escape.h"
+#include "client/transcript.h"
 
 #include <fstream>
 
@@ -127,6 +128,18 @@ json::object link_json(const LinkFigures& link) {
   return object;
 }
 
+/// Values by name, each an array, as one name may come more than once.
+json::object fields_json(const http::Fields& fields) {
+  json::object object;
+  for (const http::Fields::Field field : fields) {
+    json::value& values = object[field.name];
+    if (values.is_null()) values = json::array();
+    values.as_array().push_back(
+        json::value(http::holds_credentials(field.name) ? hidden_value : field.value));
+  }
+  return object;
+}
+
 json::object transfer_json(const TransferFigures& transfer) {
   const FetchFigures& f = transfer.fetch;
   json::object object{{"url", transfer.url},
@@ -137,12 +150,14 @@ json::object transfer_json(const TransferFigures& transfer) {
                       {"requests", f.requests},
                       {"http_ttfb_ms", milliseconds_json(f.started, f.first_byte)},
                       {"duration_ms", milliseconds_json(f.started, f.ended)},
-                      {"goodput_mbps", goodput_mbps(f)}};
+                      {"goodput_mbps", goodput_mbps(f)},
+                      {"headers", fields_json(f.fields)}};
   if (transfer.error.empty())
     object["error"] = nullptr;
   else
     object["error"] = transfer.error;
   if (!transfer.kept.empty()) object["kept"] = transfer.kept;
+  if (transfer.retries > 0) object["retries"] = transfer.retries;
   return object;
 }
 

@@ -15,6 +15,7 @@ struct TransferFigures {
   std::string url;
   std::string error;  ///< empty where it went well
   std::string kept;   ///< where what came is kept, as a sentence; empty where nothing is
+  unsigned retries = 0;
   FetchFigures fetch;
 };
 

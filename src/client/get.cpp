@@ -1,12 +1,13 @@
 #include "client/get.h"
 
+#include "client/output_filter.h"
 #include "client/progress.h"
+#include "client/retry.h"
 
 #include <algorithm>
 #include <deque>
 #include <utility>
 
-#include <boost/url.hpp>
 #include <fmt/format.h>
 
 namespace sallyport::client {
@@ -15,28 +16,22 @@ namespace {
 constexpr Duration shutdown_patience = 2s;
 constexpr unsigned redirects_followed = 10;
 
-Result<Url> redirect_target(const Url& from, const std::string& location) {
-  const std::string base_text = from.to_string();  // what is parsed refers to it
-  auto base = boost::urls::parse_uri(base_text);
-  auto reference = boost::urls::parse_uri_reference(location);
-  if (!base || !reference)
-    return fail(ErrorKind::protocol, fmt::format("redirect to '{}', which is no URL", location));
-  boost::urls::url resolved;
-  if (!boost::urls::resolve(*base, *reference, resolved))
-    return fail(ErrorKind::protocol, fmt::format("redirect to '{}', which is no URL", location));
-  return parse_url(std::string(resolved.buffer()));
-}
-
 }  // namespace
 
 struct Get::Impl {
   /// One download of one URL, from its place in the queue to its end.
   struct Task {
-    GetJob job;  // its URL is the one that redirects led to
+    GetJob job;    // its URL is the one that redirects led to
+    GetJob named;  // what the user asked for
+    RequestPlan request;
     unsigned redirects = 0;
     std::unique_ptr<Output> output;
+    HeadedOutput* heads = nullptr;  // part of `output`; null: heads are not written
+    std::unique_ptr<Transcript> transcript;
+    std::unique_ptr<net::Timer> max_time, next_try;
     std::unique_ptr<Fetch> fetch;
     std::size_t figures_index = 0;
+    bool has_begun = false;  // bytes of an earlier try may be kept
     bool finished = false;
   };
 
@@ -44,7 +39,6 @@ struct Get::Impl {
       : context(shared),
         options(std::move(get_options)),
         done(std::move(when_done)),
-        chain(context, options.chain),
         bar(context.timers(), [this] { return progress(); }),
         reap(context.timers(), [this](Time) { continue_queue(); }) {}
 
@@ -52,7 +46,7 @@ struct Get::Impl {
     started = context.timers().now();
     for (unsigned round = 0; round < options.repeat; ++round)
       for (const GetJob& job : options.jobs) queue.push_back(job);
-    chain.set_broken_handler([this](const Error& why) { broken(why); });
+    make_chain();
     if (options.progress) bar.start();
     continue_queue();
   }
@@ -94,9 +88,31 @@ struct Get::Impl {
     figures.transfers.push_back({.url = owned->job.url.to_string()});
     Task& task = *owned;
     tasks.push_back(std::move(owned));
-    auto output = open_output(task.job.output, task.job.url.to_string(), options.resume, options.loop);
+    task.named = task.job;
+    attempt(task, options.resume);
+  }
+
+  /// From its beginning: with the URL that the user named.
+  void attempt(Task& task, bool resume) {
+    task.job = task.named;
+    task.request = options.request;
+    task.redirects = 0;
+    task.fetch.reset();
+    task.output.reset();  // before it is opened once more
+    if (options.max_time > Duration::zero()) {
+      task.max_time = std::make_unique<net::Timer>(
+          context.timers(), [this, index = task.figures_index](Time) { out_of_time(index); });
+      task.max_time->arm(context.timers().now() + options.max_time);
+    }
+    auto output = open_output(task.job.output, task.job.url.to_string(), resume, options.loop);
     if (!output) return finish(task, output.error());
     task.output = std::move(*output);
+    if (!task.job.may_be_binary) task.output = std::make_unique<TerminalGuard>(std::move(task.output));
+    if (options.heads_in_output) {
+      auto headed = std::make_unique<HeadedOutput>(std::move(task.output));
+      task.heads = headed.get();
+      task.output = std::move(headed);
+    }
     fetch(task);
   }
 
@@ -104,41 +120,145 @@ struct Get::Impl {
     FetchOptions fetch_options;
     fetch_options.parts = parts_of_each();
     fetch_options.stall_timeout = options.stall_timeout;
+    // Credentials are for the origin that the user named.
+    fetch_options.request.plan =
+        task.job.url.origin() == task.named.url.origin() ? task.request : for_other_origin(task.request);
+    if (options.take_any_status)
+      fetch_options.request.accept = options.follow_redirects ? Accept::not_redirects : Accept::all;
+    fetch_options.request.rate_limit = options.rate_limit;
+    fetch_options.request.loop = options.loop;
+    if (options.verbose || task.heads) {
+      task.transcript = std::make_unique<Transcript>(
+          options.verbose, [this, origin = task.job.url.origin()] { return links_to(origin); }, task.heads);
+      fetch_options.request.watcher = task.transcript.get();
+    }
     task.fetch = std::make_unique<Fetch>(
         context.timers(),
-        [this, &task](Fetch::Opened opened) { chain.open(task.job.url, std::move(opened)); }, task.job.url,
-        *task.output, fetch_options, [this, &task](Result<> result) { fetched(task, std::move(result)); });
+        [this, &task](Fetch::Opened opened) { chain->open(task.job.url, std::move(opened)); }, task.job.url,
+        *task.output, std::move(fetch_options),
+        [this, &task](Result<> result) { fetched(task, std::move(result)); });
     task.fetch->start();
+  }
+
+  /// The hops, and the newest connection to the origin.
+  std::vector<LinkFigures> links_to(const std::string& origin) const {
+    std::vector<LinkFigures> all = chain->figures(), found;
+    for (LinkFigures& link : all) {
+      const bool is_hop = found.size() < options.chain.hops.size();
+      if (!is_hop && !link.title.ends_with(" " + origin)) continue;
+      if (found.size() > options.chain.hops.size()) found.pop_back();
+      found.push_back(std::move(link));
+    }
+    return found;
+  }
+
+  void make_chain() {
+    if (chain) {
+      chain->set_broken_handler([](const Error&) {});
+      ended_chains.push_back(std::move(chain));
+    }
+    chain = std::make_unique<Chain>(context, options.chain);
+    chain->set_broken_handler([this](const Error& why) { broken(why); });
+    broken_error.reset();
+    broken_transfers.clear();
   }
 
   void fetched(Task& task, Result<> result) {
     TransferFigures& transfer = figures.transfers[task.figures_index];
     transfer.fetch = task.fetch->figures();
     learn(task);
+    if (result && options.status_fails && transfer.fetch.status / 100 != 2 && transfer.fetch.status != 0)
+      return fail_or_retry(task, status_error(task.job.url, transfer.fetch.status, transfer.fetch.location));
     if (result) return finish(task, std::nullopt);
-    Error error = task.fetch->stalled() ? chain.blame_silence(result.error(), options.stall_timeout)
+    Error error = task.fetch->stalled() ? chain->blame_silence(result.error(), options.stall_timeout)
                                         : std::move(result.error());
     if (!stopping && options.follow_redirects && !transfer.fetch.location.empty()) {
       if (task.redirects == redirects_followed)
         return finish(task, Error{ErrorKind::http, fmt::format("more than {} redirects, the last to {}",
                                                                redirects_followed, transfer.fetch.location)});
-      auto target = redirect_target(task.job.url, transfer.fetch.location);
-      if (!target) return finish(task, target.error());
-      return follow(task, std::move(*target));
+      auto target = resolve_reference(task.job.url, transfer.fetch.location);
+      if (!target)
+        return finish(task, Error{ErrorKind::protocol, fmt::format("{} redirects to {}", task.job.url.host,
+                                                                   target.error().message)});
+      return follow(task, std::move(*target), transfer.fetch.status);
     }
-    note_kept(task);
-    finish(task, std::move(error));
+    fail_or_retry(task, std::move(error));
+  }
+
+  void fail_or_retry(Task& task, Error error) {
+    TransferFigures& transfer = figures.transfers[task.figures_index];
+    if (task.max_time) task.max_time->disarm();
+    const bool is_better_later =
+        !stopping && transfer.retries < options.retries && is_transient(error, options.request);
+    // What a pipe's reader has got cannot be taken back.
+    const bool can_start_over =
+        transfer.fetch.bytes == 0 || !task.output->partial_path().empty() || task.output->seekable();
+    if (!is_better_later || !can_start_over) {
+      note_kept(task);
+      return finish(task, std::move(error));
+    }
+    ++transfer.retries;
+    task.has_begun = task.has_begun || transfer.fetch.bytes > 0;
+    const Duration wait = wait_before_retry(transfer);
+    if (options.note)
+      options.note(fmt::format("{}; try {} of {} follows in {:g} s", error.message, transfer.retries,
+                               options.retries, std::chrono::duration<double>(wait).count()));
+    task.next_try = std::make_unique<net::Timer>(context.timers(), [this, &task](Time) { try_again(task); });
+    task.next_try->arm(context.timers().now() + wait);
+  }
+
+  Duration wait_before_retry(const TransferFigures& transfer) const {
+    if (options.retry_wait) return *options.retry_wait;
+    const auto now = context.unix_time + (context.timers().now() - started) / 1s;
+    return retry_after(transfer.fetch.fields, now).value_or(backoff(transfer.retries));
+  }
+
+  void try_again(Task& task) {
+    TransferFigures& transfer = figures.transfers[task.figures_index];
+    finished_bytes += transfer.fetch.bytes;
+    transfer = {.url = task.named.url.to_string(), .retries = transfer.retries};
+    if (chain->hop_failed()) make_chain();
+    chain->forgive(task.named.url);
+    attempt(task, options.resume || task.has_begun);
+  }
+
+  /// A try took longer than --max-time allows.
+  void out_of_time(std::size_t index) {
+    const auto found = std::find_if(tasks.begin(), tasks.end(), [index](const auto& task) {
+      return task->figures_index == index && !task->finished;
+    });
+    if (found == tasks.end() || !(*found)->fetch) return;
+    Task& task = **found;
+    stop_fetch(task);
+    fail_or_retry(task,
+                  {ErrorKind::timeout, fmt::format("{} was not done within {:g} s, which --max-time allows",
+                                                   task.named.url.to_string(),
+                                                   std::chrono::duration<double>(options.max_time).count())});
+  }
+
+  void stop_fetch(Task& task) {
+    FetchFigures& fetch_figures = figures.transfers[task.figures_index].fetch;
+    fetch_figures = task.fetch->figures();
+    fetch_figures.ended = context.timers().now();
+    task.fetch.reset();
   }
 
   /// Another request takes the task's place in the figures. What is kept of it belongs to the URL that the
   /// user named, so the output goes along.
-  void follow(Task& task, Url target) {
+  void follow(Task& task, Url target, unsigned status) {
     auto next = std::make_unique<Task>();
-    next->job = {std::move(target), task.job.output};
+    next->job = task.job;
+    next->job.url = std::move(target);
+    next->named = task.named;
+    next->request = redirected(task.request, status);
     next->redirects = task.redirects + 1;
     next->output = std::move(task.output);
+    next->heads = task.heads;
+    next->has_begun = task.has_begun;
+    next->max_time = std::move(task.max_time);
     next->figures_index = task.figures_index;
-    figures.transfers[task.figures_index] = {.url = next->job.url.to_string()};
+    TransferFigures& transfer = figures.transfers[task.figures_index];
+    transfer = {.url = next->job.url.to_string(), .retries = transfer.retries};
     task.finished = true;
     tasks.push_back(std::move(next));
     fetch(*tasks.back());
@@ -155,7 +275,7 @@ struct Get::Impl {
   /// Says where the bytes of a download are that did not end well.
   void note_kept(const Task& task) {
     TransferFigures& transfer = figures.transfers[task.figures_index];
-    if (const std::uint64_t bytes = task.output->kept_bytes(); bytes > 0)
+    if (const std::uint64_t bytes = task.output ? task.output->kept_bytes() : 0; bytes > 0)
       transfer.kept =
           fmt::format("{} bytes are kept in {}, go on with --resume", bytes, task.output->partial_path());
   }
@@ -166,6 +286,9 @@ struct Get::Impl {
       if (is_of_connection(error->kind)) broken_transfers.push_back(task.figures_index);
     }
     task.finished = true;
+    if (task.max_time) task.max_time->disarm();
+    if (!options.keep_headers) figures.transfers[task.figures_index].fetch.fields = {};
+    if (error && chain->hop_failed()) stopping = true;
     finished_bytes += figures.transfers[task.figures_index].fetch.bytes;
     reap.arm(context.timers().now());  // the task may be in the middle of a call
   }
@@ -174,7 +297,7 @@ struct Get::Impl {
   /// not start; after an origin's it gets a new connection.
   void broken(const Error& why) {
     broken_error = why;
-    if (!chain.hop_failed()) return;
+    if (!chain->hop_failed() || options.retries > 0) return;
     stopping = true;
     reap.arm(context.timers().now());
   }
@@ -183,11 +306,9 @@ struct Get::Impl {
     stopping = true;
     for (const auto& task : tasks) {
       if (task->finished) continue;
+      task->next_try.reset();
       if (task->fetch) {
-        FetchFigures& fetch_figures = figures.transfers[task->figures_index].fetch;
-        fetch_figures = task->fetch->figures();
-        fetch_figures.ended = context.timers().now();
-        task->fetch.reset();
+        stop_fetch(*task);
         note_kept(*task);
       }
       finish(*task, Error{ErrorKind::cancelled, "interrupted"});
@@ -200,13 +321,13 @@ struct Get::Impl {
     ended = true;
     bar.stop();
     // What a transfer saw is only how the break of a connection looked from inside.
-    if (broken_error && chain.hop_failed())
+    if (broken_error && chain->hop_failed())
       for (const std::size_t index : broken_transfers) figures.transfers[index].error = broken_error->message;
     figures.not_started = queue.size();
-    figures.links = chain.figures();
+    figures.links = chain->figures();
     figures.process =
         measure_process(std::chrono::duration<double>(context.timers().now() - started).count());
-    chain.shutdown(shutdown_patience, [this] {
+    chain->shutdown(shutdown_patience, [this] {
       if (auto call = std::exchange(done, nullptr)) call(std::move(figures));
     });
   }
@@ -228,7 +349,8 @@ struct Get::Impl {
   GetOptions options;
   Done done;
   GetFigures figures;
-  Chain chain;
+  std::vector<std::unique_ptr<Chain>> ended_chains;  // whose hop failed
+  std::unique_ptr<Chain> chain;
   std::deque<GetJob> queue;
   std::vector<std::unique_ptr<Task>> tasks;  // destroyed before the chain whose connections they use
   ProgressBar bar;

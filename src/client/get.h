@@ -5,9 +5,11 @@
 #include "client/chain.h"
 #include "client/fetch.h"
 #include "client/figures.h"
+#include "client/transcript.h"
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,7 +17,8 @@ namespace sallyport::client {
 
 struct GetJob {
   Url url;
-  std::string output;  ///< a path, or "-"
+  std::string output;         ///< a path, or "-"
+  bool may_be_binary = true;  ///< false: a binary body is refused (a terminal)
 };
 
 struct GetOptions {
@@ -28,6 +31,18 @@ struct GetOptions {
   bool follow_redirects = false;
   bool progress = true;
   Duration stall_timeout = 30s;
+  RequestPlan request;
+  /// Also the body that comes with an error's status is taken; with `status_fails` it is an error all the
+  /// same.
+  bool take_any_status = false, status_fails = true;
+  bool heads_in_output = false;        ///< before the body
+  std::uint64_t rate_limit = 0;        ///< bytes a second, of each download; 0: none
+  Duration max_time{};                 ///< that one try of a download may take; 0: for ever
+  unsigned retries = 0;                ///< of a download that failed for the moment
+  std::optional<Duration> retry_wait;  ///< before each; by itself what the server says, or longer each time
+  bool keep_headers = false;           ///< in the figures
+  Transcript::Say verbose;             ///< gets what is said on the wire, as lines
+  Transcript::Say note;                ///< gets sentences about what goes on
   net::EventLoop* loop =
       nullptr;  ///< where pipes and terminals are waited for; null: they hold up the caller
 };

@@ -36,6 +36,8 @@ struct Link::Impl final : AttemptEvents {
         departure(context.timers(), [this](Time) { leave(); }) {
     // A CONNECT tunnel carries no datagrams, so HTTP/3 is not among the choices there.
     if (outer && mode == TunnelMode::tcp && choice == HttpChoice::automatic) tcp_only = true;
+    pinned = of_family(context.pinned.find(peer.host, peer.port), context.family);
+    if (outer && !pinned.empty()) peer.asked_for = pinned.front().to_string();
   }
 
   bool wants_quic() const {
@@ -51,6 +53,7 @@ struct Link::Impl final : AttemptEvents {
       begin_attempts();
       return;
     }
+    if (!pinned.empty()) return use(pinned);
     resolution = context.outbound.resolver().resolve(
         peer.host, {}, [this](Result<std::vector<net::IpAddress>> answer) { resolved(std::move(answer)); });
   }
@@ -58,8 +61,14 @@ struct Link::Impl final : AttemptEvents {
   void resolved(Result<std::vector<net::IpAddress>> answer) {
     const auto keep = std::move(resolution);  // lives until this returns
     if (!answer) return fail_link(answer.error());
-    for (const net::IpAddress& ip : net::interleave_families(std::move(*answer)))
-      addresses.emplace_back(ip, peer.port);
+    auto usable = of_family(net::interleave_families(std::move(*answer)), context.family);
+    if (!usable.empty()) return use(usable);
+    fail_link({ErrorKind::resolve, fmt::format("{} has no address of the family that {} asks for", peer.host,
+                                               context.family == AddressFamily::ipv4 ? "-4" : "-6")});
+  }
+
+  void use(const std::vector<net::IpAddress>& ips) {
+    for (const net::IpAddress& ip : ips) addresses.emplace_back(ip, peer.port);
     begin_attempts();
   }
 
@@ -279,6 +288,7 @@ struct Link::Impl final : AttemptEvents {
   bool tcp_only = false;
 
   std::unique_ptr<net::Resolution> resolution;
+  std::vector<net::IpAddress> pinned;
   std::vector<net::SocketAddress> addresses;
   std::vector<std::unique_ptr<Attempt>> attempts;
   std::vector<std::unique_ptr<Attempt>> graveyard;

@@ -7,6 +7,7 @@
 #include "http/connection.h"
 #include "masque/tcp_tunnel.h"
 #include "masque/udp_tunnel.h"
+#include "masque/uri_template.h"
 
 #include <functional>
 #include <memory>
@@ -24,6 +25,10 @@ struct Peer {
   /// whoever uses it stays with that one try.
   bool ready_early = false;
   std::size_t carries = 0;  ///< how many connections run inside each other in this one
+  std::string asked_for;    ///< what a hop is asked for in place of `host`: an address; empty: `host`
+
+  /// What a hop is asked for.
+  masque::Target target() const { return {asked_for.empty() ? host : asked_for, port}; }
 };
 
 struct LinkEvents {

@@ -1,6 +1,7 @@
 #include "masque/uri_template.h"
 
 #include "net/address.h"
+#include "net/host_name.h"
 
 #include <algorithm>
 #include <array>
@@ -235,15 +236,19 @@ Result<ProxyTemplate> ProxyTemplate::parse(std::string_view text) {
   const std::string_view rest = text.substr(scheme.size());
   const auto slash = rest.find('/');
   const std::string_view authority = rest.substr(0, slash);
-  const auto host_port = split_host_port(authority);
-  if (!host_port)
-    return std::unexpected(
-        fail_template(text, quoted(authority) + " is not HOST[:PORT]; an IPv6 address stands in brackets")
-            .error());
+  const std::size_t bracket = authority.starts_with('[') ? authority.find(']') : 0;
+  const std::size_t colon = authority.find(':', std::min(bracket, authority.size()));
+  auto host = net::parse_host(authority.substr(0, colon));
+  if (!host)
+    return std::unexpected(fail_template(text, quoted(authority) +
+                                                   " is not HOST[:PORT]: " + host.error().message +
+                                                   "; an IPv6 address stands in brackets")
+                               .error());
   ProxyTemplate result;
-  result.host_ = host_port->host;
-  if (host_port->port) {
-    const auto port = parse_port(*host_port->port);
+  result.host_ = std::move(*host);
+  // RFC 3986 §3.2.3: an empty port is the default one.
+  if (colon != std::string_view::npos && colon + 1 < authority.size()) {
+    const auto port = parse_port(authority.substr(colon + 1));
     if (!port) return std::unexpected(fail_template(text, "the port is not in 1 to 65535").error());
     result.port_ = *port;
   }
@@ -254,7 +259,7 @@ Result<ProxyTemplate> ProxyTemplate::parse(std::string_view text) {
 }
 
 std::string ProxyTemplate::authority() const {
-  const std::string with_port = Target{host_, port_}.to_string();
+  const std::string with_port = Target{std::string(net::without_zone(host_)), port_}.to_string();
   return port_ == 443 ? with_port.substr(0, with_port.rfind(':')) : with_port;
 }
 

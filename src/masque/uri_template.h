@@ -24,6 +24,7 @@ inline constexpr std::string_view default_udp_template_path =
 class ProxyTemplate {
  public:
   static Result<ProxyTemplate> parse(std::string_view text);
+  /// As net::parse_host() has it.
   const std::string& host() const { return host_; }
   std::uint16_t port() const { return port_; }
   /// "host:port", the port left out where it is 443.

@@ -60,6 +60,23 @@ TEST(ProxyTemplate, NamesHostWithoutBrackets) {
   EXPECT_EQ(parsed->port(), 4443);
 }
 
+TEST(ProxyTemplate, BringsTheHostIntoOneForm) {
+  const struct {
+    std::string_view text, host, authority;
+  } cases[] = {
+      {"HTTPS://Proxy.Example:", "proxy.example", "proxy.example"},
+      {"https://proxy.example.", "proxy.example.", "proxy.example."},
+      {"https://b\xc3\xbc\x63her.example", "xn--bcher-kva.example", "xn--bcher-kva.example"},
+      {"https://[fe80::1%25lo]:4443", "fe80::1%lo", "[fe80::1]:4443"},
+  };
+  for (const auto& c : cases) {
+    const auto parsed = ProxyTemplate::parse(c.text);
+    ASSERT_TRUE(parsed) << c.text << ": " << parsed.error().message;
+    EXPECT_EQ(parsed->host(), c.host);
+    EXPECT_EQ(parsed->authority(), c.authority);
+  }
+}
+
 TEST(ProxyTemplate, RefusesWhatRfc9298Section2Forbids) {
   for (const std::string_view text : {"",
                                       "proxy.example",
@@ -69,7 +86,6 @@ TEST(ProxyTemplate, RefusesWhatRfc9298Section2Forbids) {
                                       "https://user@p",
                                       "https://p:0",
                                       "https://p:65536",
-                                      "https://p:",
                                       "https://p:4a",
                                       "https://2001:db8::1",
                                       "https://[p]",

@@ -47,6 +47,15 @@ TEST(Handshake, SendsNoNameForAnAddress) {
   EXPECT_EQ(link.server->info().server_name, "");
 }
 
+TEST(Handshake, LeavesOutTheDotAtTheEndOfAName) {
+  Link link;
+  link.client_options.host = "a.test.";
+  link.shake_hands();
+  ASSERT_TRUE(link.client) << link.client_error->message;
+  ASSERT_TRUE(link.server);
+  EXPECT_EQ(link.server->info().server_name, "a.test");
+}
+
 TEST(Handshake, RefusesAClientWithNoProtocolInCommon) {
   Link link;
   link.server_options.alpn = {"h2"};

@@ -2,6 +2,7 @@
 
 #include "base/hex.h"
 #include "net/address.h"
+#include "net/host_name.h"
 #include "tls/priorities.h"
 #include "tls/ticket.h"
 
@@ -15,7 +16,7 @@ namespace {
 constexpr unsigned quic_transport_parameters = 57;  // RFC 9001 §8.2
 constexpr std::size_t ticket_master_key_size = 64;  // as gnutls_session_ticket_key_generate makes them
 
-std::string without_brackets(const std::string& host) {
+std::string_view without_brackets(std::string_view host) {
   return host.starts_with('[') && host.ends_with(']') ? host.substr(1, host.size() - 2) : host;
 }
 
@@ -89,7 +90,7 @@ Result<> Session::start_server(ServerSetup setup) {
 
 Result<> Session::start_client(ClientSetup setup) {
   trust_ = std::move(setup.trust);
-  host_ = without_brackets(setup.host);
+  host_ = net::certificate_name(without_brackets(setup.host));
   on_ticket_ = std::move(setup.on_ticket);
   key_log_ = std::move(setup.key_log);
   if (auto ready = init_client(setup); !ready || setup.ticket.empty()) return ready;

@@ -8,7 +8,7 @@ from pathlib import Path
 from aioquic.asyncio.protocol import QuicConnectionProtocol
 from aioquic.asyncio.server import serve
 from aioquic.h3.connection import H3_ALPN, H3Connection
-from aioquic.h3.events import HeadersReceived
+from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.logger import QuicFileLogger
 from aioquic.tls import SessionTicket
@@ -22,11 +22,21 @@ class Server(QuicConnectionProtocol):
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
         self.http = H3Connection(self._quic)
+        self.uploads = {}  # stream -> what came so far of what is sent back
 
     def quic_event_received(self, event):
         for item in self.http.handle_event(event):
             if isinstance(item, HeadersReceived):
-                self.answer(item.stream_id, dict(item.headers))
+                headers = dict(item.headers)
+                if headers[b":method"] in (b"POST", b"PUT"):
+                    self.uploads[item.stream_id] = b""
+                else:
+                    self.answer(item.stream_id, headers)
+            elif isinstance(item, DataReceived) and item.stream_id in self.uploads:
+                self.uploads[item.stream_id] += item.data
+            if getattr(item, "stream_ended", False) and (body := self.uploads.pop(item.stream_id, None)) is not None:
+                self.http.send_headers(item.stream_id, [(b":status", b"200")])
+                self.http.send_data(item.stream_id, body, end_stream=True)
 
     def answer(self, stream, headers):
         path = self.folder / headers[b":path"].decode().split("?")[0].lstrip("/")

@@ -128,6 +128,14 @@ class OursAgainstServer(InteropCase):
         words = self.get_fails("--http", "h3", f"{self.serve().url}/nothing")
         self.assertIn("404", words)
 
+    def test_upload(self):
+        """It sends back what it was sent."""
+        server = self.serve()
+        for hops in ([], ["--via", self.lab.gateway("--masque", "udp", "--allow", "127.0.0.0/8", name="hop").url]):
+            self.get(server.url, "--http", "h3", *hops, "-T", self.site / "large.bin")
+            self.lab.get_json("--http", "h3", *hops, "-o", self.downloads / "got", "-d", "hello\n", f"{server.url}/x")
+            self.assert_is(self.downloads / "got", "small.txt")
+
     def test_its_qlog_is_read(self):
         folder = self.lab.folder / "aioquic-server-qlog"
         folder.mkdir()

@@ -138,6 +138,14 @@ class OursAgainstNghttpd(InteropCase):
     def test_missing_file_is_said(self):
         self.assertIn("404", self.get_fails("--http", "h2", f"{self.server.url}/nothing"))
 
+    def test_upload(self):
+        """It sends back what it was sent."""
+        server = peers.nghttpd(self.lab, self.site, "--echo-upload")
+        self.get(server.url, "--http", "h2", "-T", self.site / "large.bin")
+        figures = self.lab.get_json("--http", "h2", "-o", self.downloads / "got", "-d", "hello\n", f"{server.url}/x")
+        self.assertEqual(figures["transfers"][0]["status"], 200)
+        self.assert_is(self.downloads / "got", "small.txt")
+
 
 if __name__ == "__main__":
     unittest.main()
