@@ -98,8 +98,8 @@ Result<int> run_get(const GetFlags& flags) {
   if (!session) return std::unexpected(session.error());
 
   options.chain = (*session)->chain();
-  if (options.chain.hops.empty() && !flags.quiet) note_unused_proxy(options);
-  if (!flags.quiet) options.note = [](std::string_view sentence) { say(sentence); };
+  if (options.chain.hops.empty() && !flags.client.quiet) note_unused_proxy(options);
+  if (!flags.client.quiet) options.note = [](std::string_view sentence) { say(sentence); };
   options.keep_headers = flags.json;
   if (flags.request.verbose) options.verbose = [](std::string_view lines) { print(stderr, lines); };
   options.follow_redirects = flags.location;

@@ -69,7 +69,7 @@ class Gateway final : private Admin::Source {
   std::unique_ptr<Admin> admin_;
   std::optional<TokenFile> tokens_, admin_tokens_;
   std::string tokens_said_, admin_tokens_said_;  // the error that was logged last, of each
-  std::unique_ptr<FolderWatch> folder_;  // null: no --files
+  std::unique_ptr<FolderWatch> folder_;          // null: no --files
   net::Timer look_;
 };
 
