@@ -150,7 +150,7 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
     recorders_ = std::move(*made);
   }
 
-  outbound_ = net::make_kernel_outbound(loop_, {});
+  outbound_ = net::make_kernel_outbound(loop_, {.remember_names = flags.remember_names});
   context_ = std::make_unique<client::Context>(client::Context{
       *outbound_, {loop_.timers(), system_random(), recorders_.get(), key_log}, {}, {}, std::move(*trust)});
   context_->config.congestion_control = congestion_control(flags.congestion);

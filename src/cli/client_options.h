@@ -23,6 +23,7 @@ struct ClientFlags {
   std::string http = "auto", hop_http = "h3", mode = "udp";
   std::string ca_file, token_file, qlog_folder, key_log, congestion = "cubic", cache_folder;
   bool insecure = false, early_data = false, no_cache = false;
+  bool remember_names = false;  ///< each name is looked up once in a run; no flag, a command's choice
   double timeout = 10;
   std::optional<double> keep_alive;
   std::size_t max_udp_payload = 0;  ///< 0: what the link is likely to carry
