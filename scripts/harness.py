@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SALLYPORT = Path(os.environ.get("SALLYPORT", ROOT / "build" / "sallyport"))
 GIB = 1 << 30
 BUILD = ROOT / "build"
+# Where the qlogs of tests are kept for tests/interop/qlog_test.py, which compares them with the schema; None: they go with their lab.
+QLOGS = os.environ.get("SALLYPORT_QLOGS")
 # Seconds after which a program that should have ended hangs; the longest ones take a tenth of it.
 PATIENCE = 300
 
@@ -136,6 +138,7 @@ class Lab:
         self.namespace = namespace
         self.processes = []
         self.count = 0
+        self.keeps_qlogs = QLOGS is not None
 
     def __enter__(self):
         return self
@@ -145,6 +148,10 @@ class Lab:
             process.stop()
         if self.namespace:
             self.namespace.close()
+        if self.keeps_qlogs:
+            Path(QLOGS).mkdir(parents=True, exist_ok=True)
+            for path in self.folder.rglob("*.sqlog"):
+                shutil.move(path, Path(QLOGS) / f"{self.folder.name}-{path.name}")
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property

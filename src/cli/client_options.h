@@ -25,7 +25,8 @@ struct ClientFlags {
   std::vector<std::string> resolve;
   bool ipv4 = false, ipv6 = false;
   bool insecure = false, early_data = false, no_cache = false;
-  bool quiet = false;  ///< no progress, no hints (a command's own flag, where it has one)
+  bool quiet = false;           ///< no progress, no hints (a command's own flag, where it has one)
+  bool remember_names = false;  ///< each name is looked up once in a run; no flag, a command's choice
   double timeout = 10;
   std::optional<double> keep_alive;
   std::size_t max_udp_payload = 0;  ///< 0: what the link is likely to carry

@@ -7,39 +7,59 @@
 #include "client/chain.h"
 #include "client/figures.h"
 #include "client/latency_histogram.h"
+#include "http/fields.h"
 
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace sallyport::client {
 
 struct LoadOptions {
-  Url url;
+  /// At least one; asked for in turn. Connections are shared out among their hosts.
+  std::vector<Url> urls;
   ChainOptions chain;
-  std::size_t connections = 1;
-  std::size_t streams = 1;       ///< requests at once on each connection
-  std::uint64_t requests = 0;    ///< in all; 0: until `duration` is over
-  Duration duration{};           ///< zero: until `requests` are done
-  double rate = 0;               ///< requests due a second in all; 0: closed loop
-  bool new_connections = false;  ///< each request on a connection of its own
+  std::size_t connections = 1;      ///< at least as many as there are hosts
+  std::size_t streams = 1;          ///< requests at once on each connection
+  std::uint64_t requests = 0;       ///< in all; 0: until `duration` is over
+  Duration duration{};              ///< zero: until `requests` are done
+  Duration warm_up{};               ///< before that: requests are made and not measured
+  double rate = 0;                  ///< requests due a second in all; 0: closed loop
+  bool new_connections = false;     ///< each request on a connection of its own
+  http::Fields fields;              ///< of each request
+  std::optional<std::string> body;  ///< of each request, which is a POST then
 };
 
 struct LoadFigures {
   std::uint64_t requests = 0;                   ///< answered with a 2xx, whole
-  std::uint64_t bytes = 0;                      ///< of bodies
+  std::uint64_t bytes = 0;                      ///< of bodies that came
   std::map<std::string, std::uint64_t> errors;  ///< by kind: "status 404", "timeout", ...
   std::string first_error;                      ///< of a connection, in words
   /// With a rate also of what was unanswered at the end: as long as it had taken by then.
-  LatencyHistogram latency, connect;
+  LatencyHistogram latency;
+  LatencyHistogram connect;      ///< of all connections, those of the warm-up too
   std::uint64_t unanswered = 0;  ///< due or under way when the time was over
   Duration oldest_unanswered{};
-  std::uint64_t connections = 0;  ///< that stood
-  double seconds = 0;
-  ProcessFigures process;
-  std::string version;  ///< that was spoken
+  std::uint64_t connections = 0;  ///< that stood, those of the warm-up too
+  double seconds = 0;             ///< measured, without the warm-up
+  double warm_up_seconds = 0;
+  ProcessFigures process;  ///< without the warm-up
+  std::string version;     ///< that was spoken
+};
+
+/// How far it is.
+struct LoadProgress {
+  double elapsed = 0;   ///< seconds, the warm-up included
+  double duration = 0;  ///< of how many; 0: until the requests are done
+  bool warming_up = false;
+  std::uint64_t requests = 0, of_requests = 0;  ///< of_requests 0: until the time is over
+  std::uint64_t errors = 0;
+  std::size_t connections = 0;  ///< that stand now
+  double measured = 0;          ///< seconds that `requests` took so far
 };
 
 class Load {
@@ -49,6 +69,7 @@ class Load {
   ~Load();
   void start();
   void interrupt();
+  LoadProgress progress() const;
 
   struct Impl;
 
@@ -58,5 +79,7 @@ class Load {
 
 std::string load_table(const LoadFigures& figures);
 std::string load_json(const LoadFigures& figures);
+/// One line of at most `width` columns.
+std::string load_progress_line(const LoadProgress& progress, std::size_t width);
 
 }  // namespace sallyport::client

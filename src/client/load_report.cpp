@@ -1,6 +1,8 @@
 #include "base/escape.h"
 #include "client/load.h"
 
+#include <algorithm>
+
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
@@ -14,6 +16,12 @@ double cpu_seconds(const LoadFigures& f) {
 
 double a_second(std::uint64_t count, const LoadFigures& f) {
   return f.seconds > 0 ? static_cast<double>(count) / f.seconds : 0;
+}
+
+/// Connections are counted in the warm-up too.
+double connections_a_second(const LoadFigures& f) {
+  const double seconds = f.seconds + f.warm_up_seconds;
+  return seconds > 0 ? static_cast<double>(f.connections) / seconds : 0;
 }
 
 json::object latency_json(const LatencyHistogram& h) {
@@ -44,12 +52,13 @@ std::string load_json(const LoadFigures& f) {
                             {"bytes", f.bytes},
                             {"mbps", a_second(f.bytes, f) * 8 / 1e6},
                             {"seconds", f.seconds},
+                            {"warm_up_seconds", f.warm_up_seconds},
                             {"errors", std::move(errors)},
                             {"unanswered", f.unanswered},
                             {"oldest_unanswered_ms", to_ms(f.oldest_unanswered)},
                             {"latency", latency_json(f.latency)},
                             {"connections", f.connections},
-                            {"connections_per_s", a_second(f.connections, f)},
+                            {"connections_per_s", connections_a_second(f)},
                             {"connect", latency_json(f.connect)},
                             {"cpu_s", cpu_seconds(f)},
                             {"cpu_s_per_100k_requests", per_100k},
@@ -65,7 +74,9 @@ std::string load_table(const LoadFigures& f) {
                  "{:.0f} a second\n",
                  f.version.empty() ? "no connection" : f.version, f.requests, f.seconds,
                  a_second(f.requests, f), a_second(f.bytes, f) * 8 / 1e6, f.connections,
-                 a_second(f.connections, f));
+                 connections_a_second(f));
+  if (f.warm_up_seconds > 0)
+    fmt::format_to(to, "after {:.2f} s of warm-up, which is not counted\n", f.warm_up_seconds);
   fmt::format_to(to, "{:<12} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "ms", "mean", "p50", "p90", "p99",
                  "p99.9", "max");
   latency_row(out, "request", f.latency);
@@ -78,6 +89,23 @@ std::string load_table(const LoadFigures& f) {
   fmt::format_to(to, "this process: {:.2f} s CPU, {:.1f} MiB resident at most\n", cpu_seconds(f),
                  static_cast<double>(f.process.max_resident_kib) / 1024);
   return out;
+}
+
+std::string load_progress_line(const LoadProgress& p, std::size_t width) {
+  std::string line = fmt::format("{:3.0f} s", p.elapsed);
+  auto to = std::back_inserter(line);
+  if (p.duration > 0) fmt::format_to(to, " of {:.0f} s", p.duration);
+  if (p.warming_up) {
+    line += "  warming up";
+  } else {
+    fmt::format_to(to, "  {} requests", p.requests);
+    if (p.of_requests > 0) fmt::format_to(to, " of {}", p.of_requests);
+    if (p.measured > 0) fmt::format_to(to, "  {:.0f} a second", static_cast<double>(p.requests) / p.measured);
+  }
+  fmt::format_to(to, "  {} connections", p.connections);
+  if (p.errors > 0) fmt::format_to(to, "  {} errors", p.errors);
+  line.resize(std::min(line.size(), width));
+  return line;
 }
 
 }  // namespace sallyport::client

@@ -2,6 +2,7 @@
 
 #include "client/world_for_test.h"
 
+#include <map>
 #include <optional>
 
 #include <gtest/gtest.h>
@@ -14,6 +15,7 @@ class LoadTest : public testing::Test {
  protected:
   LoadTest() {
     world.answer = [this](http::Exchange& exchange, http::test::RecordingExchange& handler) {
+      ++asked[exchange.request().path];
       handler.then_closed = [this, &exchange] { std::erase(held, &exchange); };
       if (pausing)
         held.push_back(&exchange);
@@ -30,7 +32,7 @@ class LoadTest : public testing::Test {
 
   LoadOptions options() {
     LoadOptions made;
-    made.url = *parse_url("https://example.com/");
+    made.urls = {*parse_url("https://example.com/")};
     made.chain.http = HttpChoice::h2;
     return made;
   }
@@ -49,6 +51,7 @@ class LoadTest : public testing::Test {
   Context context = world.context();
   bool pausing = false;
   std::vector<http::Exchange*> held;
+  std::map<std::string, int> asked;  ///< by path
   std::optional<Load> load;
   std::optional<LoadFigures> result;
 };
@@ -73,6 +76,18 @@ TEST_F(LoadTest, APauseOfTheServerShowsInAllThatWasDueMeanwhile) {
   EXPECT_GE(result->latency.quantile(0.99), 900ms);
   EXPECT_GE(result->latency.quantile(0.9), 500ms);
   EXPECT_LE(result->latency.quantile(0.5), 10ms);
+}
+
+TEST_F(LoadTest, KeepsToItsRate) {
+  LoadOptions given = options();
+  given.rate = 100;
+  given.requests = 400;
+  begin(given);
+  world.clock.pass(2s);
+  EXPECT_EQ(load->progress().requests, 201u) << "the first at the start, then one in 10 ms";
+  world.clock.pass(5s);
+  ASSERT_TRUE(result);
+  EXPECT_DOUBLE_EQ(result->seconds, 3.99);
 }
 
 TEST_F(LoadTest, AServerThatHangsIsNotHidden) {
@@ -120,10 +135,154 @@ TEST_F(LoadTest, WhatIsUnderWayAtTheEndIsNoErrorWhereAnswersCame) {
   EXPECT_TRUE(result->errors.empty());
 }
 
+/// Whether a run goes on is not a question of how soon a server that is away refuses.
+TEST_F(LoadTest, GoesOnUntilItsTimeIsOverThoughTheServerIsAwayMeanwhile) {
+  LoadOptions given = options();
+  given.rate = 100;
+  given.duration = 10s;
+  begin(given);
+  world.clock.pass(2s);
+  const std::size_t connects = world.connects;
+  world.refuses = true;
+  world.servers.clear();
+  world.clock.pass(1s);
+  ASSERT_FALSE(result) << "it has not ended";
+  EXPECT_GT(world.connects, connects + 3) << "and tries";
+  EXPECT_LT(world.connects, connects + 30) << "not without end";
+  world.refuses = false;
+  world.clock.pass(20s);
+  ASSERT_TRUE(result);
+  EXPECT_DOUBLE_EQ(result->seconds, 10);
+  EXPECT_GT(result->errors.at("refused"), 3u);
+  std::uint64_t lost = 0;  // under way when the connection broke
+  for (const auto& [kind, count] : result->errors)
+    if (kind != "refused") lost += count;
+  EXPECT_LE(lost, 1u);
+  EXPECT_EQ(result->requests + result->unanswered + lost, 1001u) << "all that was due is told of";
+  EXPECT_GE(result->latency.max(), 900ms) << "what was due in that second waited for it";
+}
+
+TEST_F(LoadTest, WithoutATimeItGivesUpInTheEndAndTellsWhatWasDue) {
+  LoadOptions given = options();
+  given.rate = 10;
+  given.requests = 1'000'000;
+  begin(given);
+  world.clock.pass(2s);
+  world.refuses = true;
+  world.servers.clear();
+  world.clock.pass(60s);
+  ASSERT_TRUE(result);
+  EXPECT_GE(result->unanswered, 90u) << "at ten a second";
+  EXPECT_GT(result->errors.at("refused"), 90u);
+}
+
+TEST_F(LoadTest, BeginsManyConnectionsInSmallLotsThatHoldUpNothing) {
+  LoadOptions given = options();
+  given.connections = 500;
+  given.duration = 1s;
+  pausing = true;
+  std::size_t most = 0;
+  world.when_connecting = [&, last = Time{}, count = std::size_t{0}]() mutable {
+    count = world.clock.timers.now() == last ? count + 1 : 1;
+    last = world.clock.timers.now();
+    most = std::max(most, count);
+  };
+  begin(given);
+  world.clock.pass(5s);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->connections, 500u);
+  EXPECT_LE(most, 32u);
+  EXPECT_DOUBLE_EQ(result->seconds, 1);
+}
+
+TEST_F(LoadTest, WhatIsAskedInTheWarmUpIsNotCounted) {
+  for (const bool by_rate : {true, false}) {
+    asked.clear();
+    result.reset();
+    LoadOptions given = options();
+    given.warm_up = 2s;
+    given.requests = 50;
+    if (by_rate) given.rate = 10;
+    pausing = !by_rate;
+    begin(given);
+    world.clock.pass(1s);
+    EXPECT_TRUE(load->progress().warming_up);
+    world.clock.pass(2s);
+    EXPECT_FALSE(load->progress().warming_up);
+    resume();
+    world.clock.pass(20s);
+    ASSERT_TRUE(result);
+    EXPECT_EQ(result->requests, 50u);
+    EXPECT_EQ(result->latency.count(), 50u);
+    EXPECT_EQ(result->bytes, 100u);
+    EXPECT_DOUBLE_EQ(result->warm_up_seconds, 2);
+    EXPECT_GE(asked["/"], by_rate ? 70 : 51);
+    EXPECT_LT(result->latency.max(), 1s) << "of none that was asked for in the warm-up";
+  }
+}
+
+TEST_F(LoadTest, AsksForSeveralUrlsInTurn) {
+  LoadOptions given = options();
+  given.urls = {*parse_url("https://example.com/a"), *parse_url("https://example.com/b?c"),
+                *parse_url("https://other.example.com/d")};
+  given.connections = 2;
+  given.rate = 100;
+  given.requests = 200;
+  begin(given);
+  world.clock.pass(5s);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->requests, 200u);
+  EXPECT_EQ(asked.size(), 3u);
+  EXPECT_NEAR(asked["/a"], asked["/b?c"], 1);
+  EXPECT_EQ(asked["/a"] + asked["/b?c"] + asked["/d"], 200);
+}
+
 class LoadOver : public LoadTest, public testing::WithParamInterface<HttpChoice> {};
 
 INSTANTIATE_TEST_SUITE_P(Tcp, LoadOver, testing::Values(HttpChoice::h2, HttpChoice::h1),
                          [](const auto& p) { return p.param == HttpChoice::h1 ? "Http1" : "Http2"; });
+
+/// However large; the server reads as it likes.
+TEST_P(LoadOver, SendsFieldsAndABody) {
+  std::size_t whole = 0;
+  world.answer = [&](http::Exchange& exchange, http::test::RecordingExchange& handler) {
+    EXPECT_EQ(exchange.request().method, "POST");
+    EXPECT_EQ(exchange.request().fields.find("content-length"), "1000000");
+    EXPECT_EQ(exchange.request().fields.find("x-a"), "b");
+    EXPECT_EQ(exchange.request().fields.find("user-agent"), "mine");
+    handler.then_end = [&](http::Exchange&) {
+      whole += handler.body.size();
+      say(exchange);
+    };
+  };
+  LoadOptions given = options();
+  given.chain.http = GetParam();
+  given.requests = 3;
+  given.body = std::string(1'000'000, 'x');
+  given.fields = {{"x-a", "b"}, {"user-agent", "mine"}};
+  begin(given);
+  world.clock.pass(5s);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->requests, 3u);
+  EXPECT_EQ(whole, 3'000'000u);
+  EXPECT_TRUE(result->errors.empty());
+}
+
+TEST_P(LoadOver, AnAnswerBeforeTheBodyIsTakenIsAnAnswer) {
+  world.answer = [&](http::Exchange& exchange, http::test::RecordingExchange&) {
+    exchange.stop_reading();
+    say(exchange);
+  };
+  LoadOptions given = options();
+  given.chain.http = GetParam();
+  given.requests = 3;
+  given.body = std::string(8'000'000, 'x');
+  begin(given);
+  world.clock.pass(20s);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->requests, 3u);
+  EXPECT_TRUE(result->errors.empty());
+}
 
 /// Over one connection, each when the one before was answered, and with nothing but the server's own time.
 TEST_P(LoadOver, AnsweredRequestsMakeRoomForTheNext) {

@@ -23,8 +23,13 @@ std::size_t terminal_width() {
 }  // namespace
 
 ProgressBar::ProgressBar(net::Timers& timers, std::function<Progress()> sample)
+    : ProgressBar(timers, [sample = std::move(sample)](double elapsed, std::size_t width) {
+        return progress_line(sample(), elapsed, width);
+      }) {}
+
+ProgressBar::ProgressBar(net::Timers& timers, Line line)
     : timers_(timers),
-      sample_(std::move(sample)),
+      line_(std::move(line)),
       tick_(timers, [this](Time now) { draw(now); }),
       terminal_(::isatty(STDERR_FILENO) != 0) {}
 
@@ -41,7 +46,7 @@ void ProgressBar::stop() {
 
 void ProgressBar::draw(Time now) {
   const double elapsed = std::chrono::duration<double>(now - started_).count();
-  fmt::print(stderr, "\r{}\033[K", progress_line(sample_(), elapsed, terminal_width() - 1));
+  fmt::print(stderr, "\r{}\033[K", line_(elapsed, terminal_width() - 1));
   std::fflush(stderr);
   drawn_ = true;
   tick_.arm(now + interval);

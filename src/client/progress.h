@@ -1,4 +1,5 @@
-// ProgressBar: one line on a terminal's standard error, redrawn ten times a second while a download runs.
+// ProgressBar: one line on a terminal's standard error, redrawn ten times a second while a download or a
+// measurement runs.
 #pragma once
 
 #include "net/timers.h"
@@ -21,6 +22,9 @@ class ProgressBar {
  public:
   /// Asks `sample` for what to show. Draws nothing where standard error is no terminal.
   ProgressBar(net::Timers& timers, std::function<Progress()> sample);
+  /// The text of a line of at most `width` columns after `elapsed` seconds.
+  using Line = std::function<std::string(double elapsed, std::size_t width)>;
+  ProgressBar(net::Timers& timers, Line line);
   void start();
   /// Clears the line.
   void stop();
@@ -29,7 +33,7 @@ class ProgressBar {
   void draw(Time now);
 
   net::Timers& timers_;
-  std::function<Progress()> sample_;
+  Line line_;
   net::Timer tick_;
   Time started_{};
   bool terminal_, drawn_ = false;

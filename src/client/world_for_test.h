@@ -17,7 +17,9 @@ namespace sallyport::client::test {
 
 class World final : public net::Outbound, private net::Resolver, private http::RequestHandler {
  public:
-  World() : credentials_(*tls::ServerCredentials::make({*tls::make_self_signed({"example.com"})})) {}
+  World()
+      : credentials_(
+            *tls::ServerCredentials::make({*tls::make_self_signed({"example.com", "other.example.com"})})) {}
   ~World() override {
     servers.clear();
     connects_.clear();
@@ -42,6 +44,7 @@ class World final : public net::Outbound, private net::Resolver, private http::R
                                                net::TcpConnected connected) override {
     ++connects;
     connected_at = clock.timers.now();
+    if (when_connecting) when_connecting();
     auto connecting = std::make_unique<Connecting>(*this, std::move(connected));
     return connecting;
   }
@@ -50,6 +53,8 @@ class World final : public net::Outbound, private net::Resolver, private http::R
   /// What servers do with a request.
   std::function<void(http::Exchange&, http::test::RecordingExchange&)> answer;
   std::vector<std::string> alpn{"h2", "http/1.1"};  ///< of servers, in their order
+  bool refuses = false;                             ///< nobody listens
+  std::function<void()> when_connecting;            ///< over TCP
   std::size_t connects = 0;                         ///< over TCP
   std::size_t udp_sockets = 0;
   Time connected_at{};  ///< the last connect over TCP began
@@ -76,7 +81,10 @@ class World final : public net::Outbound, private net::Resolver, private http::R
     Connecting(World& in, net::TcpConnected when_connected)
         : world(in), connected(std::move(when_connected)), turn(in.clock.timers, [this](Time) {
             auto call = std::move(connected);
-            call(world.accept());
+            if (world.refuses)
+              call(fail(ErrorKind::refused, "nobody listens there"));
+            else
+              call(world.accept());
           }) {
       turn.arm(in.clock.timers.now());
     }

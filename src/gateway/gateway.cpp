@@ -5,6 +5,7 @@
 #include "gateway/access.h"
 #include "gateway/addresses.h"
 #include "gateway/process_figures.h"
+#include "net/descriptor_limit.h"
 #include "trace/qlog.h"
 
 #include <algorithm>
@@ -26,15 +27,6 @@ unsigned available_cores() {
   cpu_set_t set;
   if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
   return static_cast<unsigned>(CPU_COUNT(&set));
-}
-
-/// Each tunnel and TCP connection takes a descriptor; the usual soft limit of 1,024 is for programs that use
-/// select().
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /// Tunnels that there may be together: a quarter of the descriptors is left for the connections that they
@@ -138,7 +130,7 @@ Result<> Gateway::set_up(Settings settings) {
     if (!log) return std::unexpected(std::move(log.error()));
     setup->access_log = std::move(*log);
   }
-  raise_descriptor_limit();
+  net::raise_descriptor_limit();
   setup->max_tunnels_all = tunnels_that_fit();
   setup->leave_descriptors = descriptors_for_operator();
   // Before the workers: they keep their clients away from the port that it gets.

@@ -3,6 +3,8 @@
 // many fields it has.
 #pragma once
 
+#include "base/credential_fields.h"
+
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
@@ -12,11 +14,7 @@
 
 namespace sallyport::http {
 
-/// Whether fields of this name (lower case) hold what lets somebody in: no compression context may remember
-/// them (RFC 7541 §7.1.3, RFC 9204 §7.1.3).
-inline bool holds_credentials(std::string_view name) {
-  return name == "authorization" || name == "proxy-authorization" || name == "cookie" || name == "set-cookie";
-}
+using sallyport::holds_credentials;
 
 class Fields {
  public:

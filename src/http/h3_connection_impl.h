@@ -100,15 +100,15 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   trace::Recorder* recorder() const { return quic_ != nullptr ? quic_->recorder() : nullptr; }
   /// `value`: the ID that the frame carries, where it does.
   void trace_frame(trace::Direction direction, quic::StreamId id, std::uint64_t type, std::uint64_t length,
-                   std::uint64_t value = 0) const;
+                   std::uint64_t value = 0, std::string_view text = {}) const;
   void trace_request(trace::Direction direction, quic::StreamId id, std::uint64_t length,
                      const Request& request) const;
   void trace_response(trace::Direction direction, quic::StreamId id, std::uint64_t length,
                       const Response& response) const;
   void trace_fields(trace::Direction direction, quic::StreamId id, std::uint64_t length,
                     const Fields& fields) const;
-  void trace_settings(trace::Direction direction, quic::StreamId id, std::uint64_t length,
-                      const H3Settings& settings) const;
+  /// The frame's payload: every setting of it is told, also what we do not know.
+  void trace_settings(trace::Direction direction, quic::StreamId id, Bytes payload) const;
   void trace_stream_type(trace::Direction owner, quic::StreamId id, std::uint64_t type) const;
   void trace_capsule(trace::Direction direction, const trace::Capsule& capsule) const;
 

@@ -60,7 +60,7 @@ void H3ConnectionImpl::open_control() {
                             .datagrams = true};
   const auto payload = encode_settings(settings);
   append_control_frame(H3Frame::settings, payload);
-  if (recorder() != nullptr) trace_settings(trace::Direction::sent, *id, payload.size(), settings);
+  if (recorder() != nullptr) trace_settings(trace::Direction::sent, *id, payload);
   if (draining_) send_goaway(is_server() ? own_goaway_ : 0);
 }
 
@@ -239,11 +239,13 @@ Result<> H3ConnectionImpl::begin_control_frame() {
 
 Result<> H3ConnectionImpl::end_control_frame() {
   const auto frame = static_cast<H3Frame>(control_frame_.type());
-  if (recorder() != nullptr && frame != H3Frame::settings && payload_limit(control_frame_.type())) {
+  if (recorder() != nullptr && frame == H3Frame::settings) {
+    trace_settings(trace::Direction::received, peer_control_, control_payload_);
+  } else if (recorder() != nullptr && payload_limit(control_frame_.type())) {
     Bytes payload = control_payload_;
     const std::uint64_t id = take_varint(payload).value_or(0);
-    trace_frame(trace::Direction::received, peer_control_, control_frame_.type(), control_payload_.size(),
-                id);
+    trace_frame(trace::Direction::received, peer_control_, control_frame_.type(), control_payload_.size(), id,
+                frame == H3Frame::priority_update ? as_text(payload) : std::string_view{});
   }
   switch (frame) {
     case H3Frame::settings:
@@ -276,8 +278,6 @@ Result<> H3ConnectionImpl::on_settings(Bytes payload) {
     return h3_failure(H3Code::settings_error, "HTTP datagrams without QUIC datagrams");
   peer_settings_ = *settings;
   std::vector<std::uint8_t>().swap(control_payload_);
-  if (recorder() != nullptr)
-    trace_settings(trace::Direction::received, peer_control_, payload.size(), *peer_settings_);
   exchanges_.for_each([](ExchangeBase& exchange) { static_cast<H3Exchange&>(exchange).settings_known(); });
   if (is_server()) return {};
   quic_->remember_settings(encode_settings(*peer_settings_));

@@ -1,4 +1,5 @@
 // What a recorder is told: frames, settings, capsules. Texts are made only when there is one.
+#include "base/varint.h"
 #include "http/h3_connection_impl.h"
 #include "http/h3_frames.h"
 
@@ -16,6 +17,8 @@ trace::HttpFrameKind kind_of(std::uint64_t type) {
       return trace::HttpFrameKind::headers;
     case H3Frame::settings:
       return trace::HttpFrameKind::settings;
+    case H3Frame::cancel_push:
+      return trace::HttpFrameKind::cancel_push;
     case H3Frame::goaway:
       return trace::HttpFrameKind::goaway;
     case H3Frame::max_push_id:
@@ -40,13 +43,13 @@ std::string lines_of(const Fields& fields) {
 }  // namespace
 
 void H3ConnectionImpl::trace_frame(trace::Direction direction, quic::StreamId id, std::uint64_t type,
-                                   std::uint64_t length, std::uint64_t value) const {
+                                   std::uint64_t length, std::uint64_t value, std::string_view text) const {
   if (recorder() == nullptr) return;
   const trace::HttpFrameKind kind = kind_of(type);
   const bool nameless = kind == trace::HttpFrameKind::reserved || kind == trace::HttpFrameKind::unknown;
   recorder()->http_frame(
       timers().now(), direction,
-      {.kind = kind, .stream_id = id, .length = length, .fields = {}, .id = nameless ? type : value});
+      {.kind = kind, .stream_id = id, .length = length, .fields = text, .id = nameless ? type : value});
 }
 
 void H3ConnectionImpl::trace_request(trace::Direction direction, quic::StreamId id, std::uint64_t length,
@@ -77,13 +80,15 @@ void H3ConnectionImpl::trace_fields(trace::Direction direction, quic::StreamId i
       {.kind = trace::HttpFrameKind::headers, .stream_id = id, .length = length, .fields = text});
 }
 
-void H3ConnectionImpl::trace_settings(trace::Direction direction, quic::StreamId id, std::uint64_t length,
-                                      const H3Settings& settings) const {
-  const std::string text = fmt::format(
-      "QPACK_MAX_TABLE_CAPACITY={}\nMAX_FIELD_SECTION_SIZE={}\nQPACK_BLOCKED_STREAMS={}\n"
-      "ENABLE_CONNECT_PROTOCOL={}\nH3_DATAGRAM={}\n",
-      settings.qpack_table_capacity, settings.max_field_section_size, settings.qpack_blocked_streams,
-      settings.extended_connect ? 1 : 0, settings.datagrams ? 1 : 0);
+void H3ConnectionImpl::trace_settings(trace::Direction direction, quic::StreamId id, Bytes payload) const {
+  std::string text;
+  const std::size_t length = payload.size();
+  while (!payload.empty()) {
+    const auto setting = take_varint(payload);
+    const auto value = setting ? take_varint(payload) : std::nullopt;
+    if (!value) break;
+    text += fmt::format("{}={}\n", *setting, *value);
+  }
   recorder()->http_frame(
       timers().now(), direction,
       {.kind = trace::HttpFrameKind::settings, .stream_id = id, .length = length, .fields = text});
@@ -91,23 +96,7 @@ void H3ConnectionImpl::trace_settings(trace::Direction direction, quic::StreamId
 
 void H3ConnectionImpl::trace_stream_type(trace::Direction owner, quic::StreamId id,
                                          std::uint64_t type) const {
-  if (recorder() == nullptr) return;
-  std::string_view name = "unknown";
-  switch (static_cast<H3StreamType>(type)) {
-    case H3StreamType::control:
-      name = "control";
-      break;
-    case H3StreamType::push:
-      name = "push";
-      break;
-    case H3StreamType::qpack_encoder:
-      name = "qpack_encode";
-      break;
-    case H3StreamType::qpack_decoder:
-      name = "qpack_decode";
-      break;
-  }
-  recorder()->http_stream_type(timers().now(), owner, id, name);
+  if (recorder() != nullptr) recorder()->http_stream_type(timers().now(), owner, id, type);
 }
 
 void H3ConnectionImpl::trace_capsule(trace::Direction direction, const trace::Capsule& capsule) const {

@@ -22,7 +22,7 @@ struct Log {
     std::string fields;
   };
   std::vector<Frame> frames;
-  std::vector<std::pair<Direction, std::string>> streams;
+  std::vector<std::pair<Direction, std::uint64_t>> streams;
   std::vector<std::pair<Direction, trace::Capsule>> capsules;
 
   const Frame* find(Direction direction, HttpFrameKind kind) const {
@@ -38,19 +38,19 @@ class LogRecorder final : public trace::Recorder {
   void packet(Time, Direction, const trace::Packet&) override {}
   void datagrams(Time, Direction, std::size_t, std::size_t) override {}
   void packet_lost(Time, trace::PacketType, std::uint64_t) override {}
-  void packet_dropped(Time, std::size_t, std::string_view) override {}
+  void packet_dropped(Time, trace::PacketType, std::size_t, trace::DropCause, std::string_view) override {}
   void metrics(Time, const trace::Metrics&) override {}
   void path(Time, const net::NetPath&, std::size_t) override {}
   void transport_parameters(Time, Direction, Bytes) override {}
   void alpn(Time, std::string_view) override {}
-  void key_updated(Time, std::string_view, std::string_view) override {}
+  void key_updated(Time, bool, std::uint64_t) override {}
   void state(Time, std::string_view) override {}
-  void closed(Time, bool, bool, std::uint64_t, std::string_view) override {}
+  void closed(Time, const trace::Closing&) override {}
   void http_frame(Time, Direction direction, const trace::HttpFrame& frame) override {
     log_.frames.push_back(
         {direction, frame.kind, frame.stream_id, frame.length, frame.id, std::string(frame.fields)});
   }
-  void http_stream_type(Time, Direction owner, std::int64_t, std::string_view type) override {
+  void http_stream_type(Time, Direction owner, std::int64_t, std::uint64_t type) override {
     log_.streams.emplace_back(owner, type);
   }
   void capsule(Time, Direction direction, const trace::Capsule& capsule) override {
@@ -103,7 +103,7 @@ TEST(H3Trace, BothSidesSeeTheSameMessages) {
       EXPECT_EQ(sent->length, received->length);
       EXPECT_EQ(sent->stream_id, received->stream_id);
     }
-    EXPECT_EQ(sender->streams.front(), std::pair(Direction::sent, std::string("control")));
+    EXPECT_EQ(sender->streams.front(), std::pair(Direction::sent, std::uint64_t{0}));
   }
   const std::string& request = client.find(Direction::sent, HttpFrameKind::headers)->fields;
   EXPECT_NE(request.find(":path: /traced\n"), std::string::npos);
@@ -112,6 +112,48 @@ TEST(H3Trace, BothSidesSeeTheSameMessages) {
   ASSERT_NE(client.find(Direction::received, HttpFrameKind::data), nullptr);
   EXPECT_EQ(client.find(Direction::received, HttpFrameKind::data)->length, 5u);
   EXPECT_EQ(client.frames.back().fields, "x-sum: 1\n");
+}
+
+/// A peer's frames, as it made them.
+struct RecordedClient : test::RawClient {
+  Factory factory;
+  RecordedClient() { environment.recorders = &factory; }
+  ~RecordedClient() {
+    connection.reset();
+    endpoint.reset();
+  }
+};
+
+TEST(H3Trace, TellsEverySettingAndStreamTypeOfThePeer) {
+  using test::frame, test::varint;
+  RecordedClient peer;
+  ASSERT_TRUE(peer.meet(false));
+  // One that we know, one of ours to ignore (RFC 9114 §7.2.4.1), one that nobody knows.
+  peer.say_control(frame(0x4, varint(0x33) + varint(1) + varint(0x21 + 0x1f * 5) + varint(77) +
+                                  varint(0x4242) + varint(1u << 20)));
+  peer.say_uni(varint(0x21 + 0x1f * 7) + "ignore this");
+  peer.run_for(100ms);
+  const auto* const settings = peer.factory.server.find(Direction::received, HttpFrameKind::settings);
+  ASSERT_NE(settings, nullptr);
+  EXPECT_EQ(settings->fields, "51=1\n188=77\n16962=1048576\n");
+  EXPECT_TRUE(std::ranges::find(peer.factory.server.streams,
+                                std::pair(Direction::received, std::uint64_t{0x21 + 0x1f * 7})) !=
+              peer.factory.server.streams.end());
+}
+
+TEST(H3Trace, TellsThePriorityThatIsGiven) {
+  using test::frame, test::varint;
+  RecordedClient peer;
+  ASSERT_TRUE(peer.meet(false));
+  peer.say_control(test::settings_frame() + frame(0xf0700, varint(4) + "u=1, i") + frame(0xd, varint(9)));
+  peer.run_for(100ms);
+  const auto* const update = peer.factory.server.find(Direction::received, HttpFrameKind::priority_update);
+  ASSERT_NE(update, nullptr);
+  EXPECT_EQ(update->id, 4u);
+  EXPECT_EQ(update->fields, "u=1, i");
+  const auto* const push = peer.factory.server.find(Direction::received, HttpFrameKind::max_push_id);
+  ASSERT_NE(push, nullptr);
+  EXPECT_EQ(push->id, 9u);
 }
 
 TEST(H3Trace, DatagramsCapsulesAndGoaway) {

@@ -1,6 +1,7 @@
 #include "net/outbound.h"
 
 #include "base/log.h"
+#include "net/remembering_resolver.h"
 #include "net/socket_calls.h"
 
 #include <cerrno>
@@ -74,7 +75,9 @@ class CountedSocket final : public DatagramPath {
 class KernelOutbound final : public Outbound {
  public:
   KernelOutbound(EventLoop& loop, const OutboundOptions& options)
-      : loop_(loop), options_(options), resolver_(make_system_resolver(loop)) {}
+      : loop_(loop), options_(options), resolver_(make_system_resolver(loop)) {
+    if (options.remember_names) resolver_ = make_remembering_resolver(loop.timers(), std::move(resolver_));
+  }
 
   Resolver& resolver() override { return *resolver_; }
 

@@ -48,6 +48,8 @@ struct OutboundOptions {
       7 * 1024 * 1024;  ///< bytes; a proxy with many flows wants less than a client
   std::size_t udp_send_buffer = 7 * 1024 * 1024;
   bool warn_small_buffers = true;  ///< as in UdpSocketOptions
+  /// Each name is looked up once (remembering_resolver.h): for a client of very many connections.
+  bool remember_names = false;
   /// UDP sockets leave this many of the last descriptors that the process may have to others.
   unsigned leave_descriptors = 0;
 };

@@ -62,6 +62,17 @@ Error socket_error(const std::string& what, int number) {
   return Error{kind_of(number), std::move(message), static_cast<std::uint64_t>(number)};
 }
 
+Error connect_error(const std::string& what, int number) {
+  if (number != EAGAIN && number != EADDRNOTAVAIL) return socket_error(what, number);
+  // UDP's number for it is EAGAIN. TCP's may also mean that there is no address, as with ::1 on a host
+  // without IPv6.
+  return Error{number == EAGAIN ? ErrorKind::resource : kind_of(number),
+               what + ": no local port is free" +
+                   (number == EAGAIN ? "" : ", or no interface has an address to reach it from") +
+                   " (make fewer connections, or widen net.ipv4.ip_local_port_range)",
+               static_cast<std::uint64_t>(number)};
+}
+
 bool set_socket_option(int fd, int level, int name, int value) {
   return ::setsockopt(fd, level, name, &value, sizeof value) == 0;
 }

@@ -11,6 +11,10 @@ namespace sallyport::net {
 /// "WHAT: the system's text", with the kind that fits `number` and, where there is one, the mend.
 Error socket_error(const std::string& what, int number);
 
+/// The same of connect(), which also gives a socket its local port: that none is free has two numbers, and
+/// neither system's text says so.
+Error connect_error(const std::string& what, int number);
+
 /// False, with errno set, where the kernel refuses.
 bool set_socket_option(int fd, int level, int name, int value);
 

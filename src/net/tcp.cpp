@@ -129,7 +129,7 @@ class Connecting final : public TcpConnecting, private FdWatcher {
       return std::unexpected(socket_error("cannot open a TCP socket", EMFILE));
     if (options_.no_delay) set_socket_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
     if (::connect(fd.get(), remote_.data(), remote_.size()) != 0 && errno != EINPROGRESS)
-      return std::unexpected(socket_error(what(), errno));
+      return std::unexpected(connect_error(what(), errno));
     auto watch = FdWatch::open(loop_, std::move(fd), *this);
     if (!watch) return std::unexpected(std::move(watch.error()));
     watch_ = std::move(*watch);

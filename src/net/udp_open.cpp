@@ -100,7 +100,7 @@ Result<UniqueFd> open_connected_udp(const SocketAddress& remote, const UdpSocket
   Result<UniqueFd> fd = open_udp(remote.family(), options);
   if (!fd) return fd;
   if (::connect(fd->get(), remote.data(), remote.size()) != 0)
-    return std::unexpected(socket_error("cannot reach UDP " + remote.to_string(), errno));
+    return std::unexpected(connect_error("cannot reach UDP " + remote.to_string(), errno));
   return fd;
 }
 

@@ -206,6 +206,7 @@ void Impl::use(net::DatagramPath& other) {
 void Impl::give_up_next_path() {
   client->next_path->set_receiver(nullptr);
   client->next_path = nullptr;
+  if (recorder) recorder->note(now, "the new path was not validated and is given up");
   blocked = false;  // perhaps that was its word
 }
 

@@ -41,7 +41,7 @@ int on_handshake_completed(ngtcp2_conn* conn, void* user_data) {
     // left it, they would only be refused later.
     if (impl.version() == impl.first_version) {
       // A client without a ticket or a token merely takes the long way next time.
-      static_cast<void>(impl.tls->send_ticket());
+      [[maybe_unused]] const Result<> ticket = impl.tls->send_ticket();
       const auto token =
           impl.keeper->make_address_token(to_net_path(*ngtcp2_conn_get_path(conn)), impl.version(), impl.now);
       if (!token.empty()) ngtcp2_conn_submit_new_token(conn, token.data(), token.size());
@@ -94,6 +94,7 @@ int on_send_key(ngtcp2_conn* conn, ngtcp2_encryption_level level, void* user_dat
 
 int on_early_data_rejected(ngtcp2_conn*, void* user_data) {
   Impl& impl = impl_of(user_data);
+  if (impl.recorder) impl.recorder->note(impl.now, "the server refused the 0-RTT data");
   impl.app().on_early_data_rejected(impl.now);
   return 0;
 }
@@ -178,21 +179,38 @@ int on_path_validation(ngtcp2_conn*, std::uint32_t, const ngtcp2_path* path, con
   return 0;
 }
 
+/// Packets that are not protected pass no callback of packet protection.
+void record_unprotected(Impl& impl, trace::PacketType type, Bytes payload = {}) {
+  if (!impl.recorder) return;
+  trace::Packet packet;
+  packet.type = type;
+  packet.frames = payload;
+  impl.recorder->packet(impl.now, trace::Direction::received, packet);
+}
+
 int on_stateless_reset(ngtcp2_conn*, const ngtcp2_pkt_stateless_reset*, void* user_data) {
-  impl_of(user_data).end({.by = Closed::By::stateless_reset}, false);
+  Impl& impl = impl_of(user_data);
+  record_unprotected(impl, trace::PacketType::stateless_reset);
+  impl.end({.by = Closed::By::stateless_reset}, false);
   return 0;
 }
 
 int on_version_negotiation(ngtcp2_conn*, const ngtcp2_pkt_hd*, const std::uint32_t* versions,
                            std::size_t count, void* user_data) {
-  impl_of(user_data).client->offered.assign(versions, versions + count);
+  Impl& impl = impl_of(user_data);
+  impl.client->offered.assign(versions, versions + count);
+  if (!impl.recorder) return 0;
+  std::vector<std::uint8_t> list;
+  for (const std::uint32_t version : impl.client->offered)
+    for (const unsigned shift : {24, 16, 8, 0}) list.push_back(static_cast<std::uint8_t>(version >> shift));
+  record_unprotected(impl, trace::PacketType::version_negotiation, list);
   return 0;
 }
 
 int on_retry(ngtcp2_conn* conn, const ngtcp2_pkt_hd* header, void* user_data) {
   Impl& impl = impl_of(user_data);
   impl.retried = true;
-  if (impl.recorder) impl.recorder->note(impl.now, "Retry received");
+  record_unprotected(impl, trace::PacketType::retry);
   return ngtcp2_crypto_recv_retry_cb(conn, header, user_data);
 }
 

@@ -14,6 +14,37 @@ using Impl = Connection::Impl;
 
 constexpr std::size_t longest_reason = 200;
 
+trace::Closing::Cause cause_of(Closed::By by) {
+  using Cause = trace::Closing::Cause;
+  switch (by) {
+    case Closed::By::idle_timeout:
+      return Cause::idle_timeout;
+    case Closed::By::handshake_timeout:
+      return Cause::handshake_timeout;
+    case Closed::By::stateless_reset:
+      return Cause::stateless_reset;
+    case Closed::By::version:
+      return Cause::version_mismatch;
+    case Closed::By::path:
+      return Cause::path;
+    case Closed::By::us:
+    case Closed::By::peer:
+      break;
+  }
+  return Cause::connection_close;
+}
+
+void record_end(trace::Recorder& recorder, const Closed& closed, Time at) {
+  recorder.state(at, closed.by == Closed::By::us     ? "closing"
+                     : closed.by == Closed::By::peer ? "draining"
+                                                     : "closed");
+  recorder.closed(at, {.cause = cause_of(closed.by),
+                       .by_peer = closed.by == Closed::By::peer || closed.by == Closed::By::stateless_reset,
+                       .application = closed.application,
+                       .code = closed.code,
+                       .reason = closed.reason});
+}
+
 }  // namespace
 
 void Impl::end(Closed why, bool tell_peer) {
@@ -77,7 +108,7 @@ std::vector<std::uint8_t> Impl::write_close(const Closed& why, Time at) {
   ngtcp2_ccerr native;
   // A TLS failure is told by its alert alone: its words may speak of our certificates and files.
   const std::string_view reason =
-      why.is_tls_alert() ? std::string_view{} : std::string_view(why.reason).substr(0, longest_reason);
+      why.is_tls_alert() ? std::string_view{} : utf8_front(why.reason, longest_reason);
   const auto* words = reinterpret_cast<const std::uint8_t*>(reason.data());
   if (why.application)
     ngtcp2_ccerr_set_application_error(&native, why.code, words, reason.size());
@@ -101,10 +132,7 @@ void Impl::carry_out_end(Time at) {
   ending.reset();
   timer.disarm();
   queue.clear();
-  if (recorder) {
-    if (closed->by == Closed::By::peer) recorder->state(at, "draining");
-    recorder->closed(at, closed->by == Closed::By::peer, closed->application, closed->code, closed->reason);
-  }
+  if (recorder) record_end(*recorder, *closed, at);
   // A server's application exists only once there was something to tell it.
   if (keeper == nullptr) {
     application->on_closed(*closed);

@@ -66,10 +66,12 @@ int open(std::uint8_t* out, const ngtcp2_crypto_aead* aead, const ngtcp2_crypto_
          const std::uint8_t* sealed, std::size_t sealed_size, const std::uint8_t* nonce,
          std::size_t nonce_size, const std::uint8_t* header, std::size_t header_size) {
   if (sealed_size < aead->max_overhead) return NGTCP2_ERR_DECRYPT;
-  if (!authentic(out, *aead, context->native_handle, {sealed, sealed_size}, {nonce, nonce_size},
-                 {header, header_size}))
-    return NGTCP2_ERR_DECRYPT;
   PacketTap* const tap = TapScope::current();
+  if (!authentic(out, *aead, context->native_handle, {sealed, sealed_size}, {nonce, nonce_size},
+                 {header, header_size})) {
+    if (tap != nullptr) tap->on_undecryptable({header, header_size}, sealed_size);
+    return NGTCP2_ERR_DECRYPT;
+  }
   // A packet that does not decrypt is one that ngtcp2 never heard of.
   if (tap != nullptr && !tap->on_open({header, header_size}, {out, sealed_size - aead->max_overhead}))
     return NGTCP2_ERR_DECRYPT;

@@ -67,7 +67,14 @@ bool PacketTap::on_open(Bytes header, Bytes frames) {
       restore_packet_number(next_received_[space], truncated_packet_number(header, number_size), number_size);
   if (space == application_space) {
     scan_frames(frames, scanned);
-    if (!guard_.admits(number, scanned)) return false;
+    if (!guard_.admits(number, scanned)) {
+      const auto violation = guard_.violation();
+      if (recorder_ != nullptr)
+        recorder_->packet_dropped(now_, type, header.size() + frames.size() + aead_tag_size,
+                                  trace::DropCause::rejected,
+                                  violation ? violation->reason : "it counts as lost");
+      return false;
+    }
   }
   next_received_[space] = std::max(next_received_[space], number + 1);
   ++packets_received_;
@@ -83,6 +90,12 @@ bool PacketTap::on_open(Bytes header, Bytes frames) {
   mtu_.on_ack(scanned.ack, now_);
   guard_.on_ack(scanned.ack);
   return true;
+}
+
+void PacketTap::on_undecryptable(Bytes header, std::size_t sealed_size) {
+  if (recorder_ != nullptr)
+    recorder_->packet_dropped(now_, type_of(header), header.size() + sealed_size,
+                              trace::DropCause::decryption_failure, {});
 }
 
 void PacketTap::record(trace::Direction direction, trace::PacketType type, std::uint64_t number, Bytes header,
@@ -103,8 +116,7 @@ void PacketTap::record(trace::Direction direction, trace::PacketType type, std::
 void PacketTap::on_key_phase(bool phase) {
   key_phase_ = phase;
   ++key_updates_;
-  if (recorder_ != nullptr)
-    recorder_->key_updated(now_, "1rtt", key_update_is_ours_ ? "local_update" : "remote_update");
+  if (recorder_ != nullptr) recorder_->key_updated(now_, !key_update_is_ours_, key_updates_);
   key_update_is_ours_ = false;
 }
 

@@ -31,6 +31,8 @@ class PacketTap {
   void on_seal(Bytes header, Bytes frames);
   /// False: ngtcp2 must not see this packet; guard().violation() says whether the connection ends by it.
   bool on_open(Bytes header, Bytes frames);
+  /// A packet with that header, and `sealed_size` bytes behind it, that is not authentic.
+  void on_undecryptable(Bytes header, std::size_t sealed_size);
   InboundGuard& guard() { return guard_; }
 
   /// The STOP_SENDING frames received that nobody has taken out yet.

@@ -22,7 +22,14 @@ struct Log {
     Octets frames;
   };
   std::vector<Packet> packets;
-  std::vector<std::string> states, alpns, key_updates;
+  struct Dropped {
+    trace::PacketType type;
+    std::size_t size;
+    trace::DropCause cause;
+  };
+  std::vector<Dropped> dropped;
+  std::vector<std::pair<bool, std::uint64_t>> key_updates;
+  std::vector<std::string> states, alpns, notes;
   std::vector<std::uint64_t> lost;
   std::vector<std::size_t> sizes;
   std::map<trace::Direction, Octets> parameters;
@@ -30,6 +37,8 @@ struct Log {
   std::string title;
   Octets original_id;
   std::optional<std::uint64_t> closed_code;
+  std::optional<trace::Closing> closing;
+  std::string reason;
 };
 
 class LogRecorder final : public trace::Recorder {
@@ -47,7 +56,10 @@ class LogRecorder final : public trace::Recorder {
     if (direction == trace::Direction::sent) log_.datagram_bytes_sent += bytes;
   }
   void packet_lost(Time, trace::PacketType, std::uint64_t number) override { log_.lost.push_back(number); }
-  void packet_dropped(Time, std::size_t, std::string_view) override {}
+  void packet_dropped(Time, trace::PacketType type, std::size_t size, trace::DropCause cause,
+                      std::string_view) override {
+    log_.dropped.push_back({type, size, cause});
+  }
   void metrics(Time, const trace::Metrics&) override { ++log_.metrics; }
   void path(Time, const net::NetPath&, std::size_t max_datagram_size) override {
     log_.sizes.push_back(max_datagram_size);
@@ -56,15 +68,19 @@ class LogRecorder final : public trace::Recorder {
     log_.parameters[owner].assign(encoded.begin(), encoded.end());
   }
   void alpn(Time, std::string_view protocol) override { log_.alpns.emplace_back(protocol); }
-  void key_updated(Time, std::string_view, std::string_view trigger) override {
-    log_.key_updates.emplace_back(trigger);
+  void key_updated(Time, bool by_peer, std::uint64_t updates) override {
+    log_.key_updates.emplace_back(by_peer, updates);
   }
   void state(Time, std::string_view state) override { log_.states.emplace_back(state); }
-  void closed(Time, bool, bool, std::uint64_t code, std::string_view) override { log_.closed_code = code; }
+  void closed(Time, const trace::Closing& closing) override {
+    log_.closed_code = closing.code;
+    log_.closing = closing;
+    log_.reason = closing.reason;
+  }
   void http_frame(Time, trace::Direction, const trace::HttpFrame&) override {}
-  void http_stream_type(Time, trace::Direction, std::int64_t, std::string_view) override {}
+  void http_stream_type(Time, trace::Direction, std::int64_t, std::uint64_t) override {}
   void capsule(Time, trace::Direction, const trace::Capsule&) override {}
-  void note(Time, std::string_view) override {}
+  void note(Time, std::string_view text) override { log_.notes.emplace_back(text); }
 
  private:
   Log& log_;
@@ -157,12 +173,129 @@ TEST(Trace, TellsOfLossesKeyUpdatesAndTheEnd) {
   pair.client_application.send(*pair.client->open_bidirectional(), std::string(200'000, 'x'), true);
   pair.simulation.run_for(2s);
   EXPECT_EQ(pair.logs.client.lost.size(), 1u);
-  EXPECT_EQ(pair.logs.client.key_updates, std::vector<std::string>{"local_update"});
-  EXPECT_EQ(pair.logs.server.key_updates, std::vector<std::string>{"remote_update"});
+  using Update = std::pair<bool, std::uint64_t>;
+  EXPECT_EQ(pair.logs.client.key_updates, (std::vector<Update>{{false, 1}}));
+  EXPECT_EQ(pair.logs.server.key_updates, (std::vector<Update>{{true, 1}}));
   pair.client->close(0x10c, "enough");
   pair.simulation.run_for(1s);
   EXPECT_EQ(pair.logs.client.closed_code, 0x10cu);
   EXPECT_EQ(pair.logs.server.closed_code, 0x10cu);
+}
+
+TEST(Trace, TellsWhyAConnectionEnded) {
+  using Cause = trace::Closing::Cause;
+  {
+    Traced pair;
+    ASSERT_TRUE(pair.establish());
+    pair.simulation.run_for(1s);
+    pair.client->close(0x10c, "enough");
+    pair.simulation.run_for(1s);
+    for (const Log* log : {&pair.logs.client, &pair.logs.server}) {
+      ASSERT_TRUE(log->closing);
+      EXPECT_EQ(log->closing->cause, Cause::connection_close);
+      EXPECT_TRUE(log->closing->application);
+      EXPECT_EQ(log->reason, "enough");
+    }
+    EXPECT_FALSE(pair.logs.client.closing->by_peer);
+    EXPECT_TRUE(pair.logs.server.closing->by_peer);
+    EXPECT_EQ(pair.logs.client.states.back(), "closing");
+    EXPECT_EQ(pair.logs.server.states.back(), "draining");
+  }
+  {
+    Traced pair;
+    pair.client_options.config.idle_timeout = 5s;
+    ASSERT_TRUE(pair.establish());
+    ASSERT_TRUE(pair.simulation.run_until([&] { return pair.logs.client.closing.has_value(); }));
+    EXPECT_EQ(pair.logs.client.closing->cause, Cause::idle_timeout);
+    EXPECT_FALSE(pair.logs.client.closing->by_peer);
+    EXPECT_EQ(pair.logs.client.states.back(), "closed");
+  }
+  {
+    Traced pair;
+    ASSERT_TRUE(pair.establish());
+    pair.simulation.run_for(1s);
+    pair.link.server.set_receiver(nullptr);
+    pair.endpoint.reset();
+    pair.serve();
+    pair.client_application.send(*pair.client->open_bidirectional(), "anybody?", true);
+    ASSERT_TRUE(pair.simulation.run_until([&] { return pair.logs.client.closing.has_value(); }));
+    EXPECT_EQ(pair.logs.client.closing->cause, Cause::stateless_reset);
+    EXPECT_TRUE(pair.logs.client.closing->by_peer);
+    EXPECT_EQ(pair.logs.client.packets.back().type, trace::PacketType::stateless_reset);
+  }
+  {
+    Traced pair;
+    pair.client_options.config.versions = {version_2};
+    pair.server_options.config.versions = {version_1};
+    pair.serve();
+    pair.connect();
+    ASSERT_TRUE(pair.simulation.run_until([&] { return pair.logs.client.closing.has_value(); }));
+    EXPECT_EQ(pair.logs.client.closing->cause, Cause::version_mismatch);
+    const Log::Packet& last = pair.logs.client.packets.back();
+    EXPECT_EQ(last.type, trace::PacketType::version_negotiation);
+    ASSERT_GE(last.frames.size(), 4u) << "the versions that were offered";
+    EXPECT_EQ(last.frames.size() % 4, 0u);
+  }
+}
+
+/// What has no event of its own.
+TEST(Trace, NotesAPathThatIsGivenUp) {
+  Traced pair;
+  test::LinkEnd other(pair.simulation,
+                      {*net::SocketAddress::parse("192.0.2.99:2000"), pair.link.client.net_path().remote});
+  other.connect(pair.link.server);
+  pair.link.server.connect(other);
+  ASSERT_TRUE(pair.establish());
+  pair.simulation.run_for(1s);
+  other.loss = 1;
+  ASSERT_TRUE(pair.client->migrate(other));
+  pair.simulation.run_for(10s);
+  EXPECT_EQ(pair.logs.client.notes,
+            std::vector<std::string>{"the new path was not validated and is given up"});
+  pair.client.reset();
+}
+
+TEST(Trace, NotesEarlyDataThatIsRefused) {
+  Traced pair;
+  tls::SessionCache sessions;
+  pair.client_options.sessions = &sessions;
+  pair.client_options.early_data = true;
+  ASSERT_TRUE(pair.establish());
+  pair.simulation.run_for(1s);
+  pair.client->close(0x100, {});
+  pair.simulation.run_for(1s);
+  pair.client.reset();
+  pair.endpoint.reset();
+  pair.server_options.early_data = false;
+  pair.serve();
+  pair.client_application = {};
+  pair.connect();
+  ASSERT_TRUE(pair.client->can_send_early());
+  pair.client_application.send(*pair.client->open_bidirectional(), "early", true);
+  ASSERT_TRUE(pair.simulation.run_until([&] { return pair.client->is_established(); }));
+  EXPECT_EQ(pair.logs.client.notes, std::vector<std::string>{"the server refused the 0-RTT data"});
+  pair.client.reset();
+}
+
+TEST(Trace, TellsOfPacketsThatAreNotAuthentic) {
+  Traced pair;
+  ASSERT_TRUE(pair.establish());
+  pair.simulation.run_for(1s);
+  ASSERT_TRUE(pair.logs.server.dropped.empty());
+  bool spoil = true;
+  pair.link.client.filter = [&](Bytes datagram) {
+    if (!std::exchange(spoil, false)) return true;
+    Octets spoilt(datagram.begin(), datagram.end());
+    spoilt.back() ^= 1;
+    pair.link.server.inject(pair.link.client.net_path().local, spoilt);
+    return false;
+  };
+  pair.client_application.send(*pair.client->open_bidirectional(), "hello", true);
+  pair.simulation.run_for(1s);
+  ASSERT_EQ(pair.logs.server.dropped.size(), 1u);
+  EXPECT_EQ(pair.logs.server.dropped[0].type, trace::PacketType::one_rtt);
+  EXPECT_EQ(pair.logs.server.dropped[0].cause, trace::DropCause::decryption_failure);
+  EXPECT_GT(pair.logs.server.dropped[0].size, 20u);
 }
 
 /// Or each later packet would look like a probe of the path's size.

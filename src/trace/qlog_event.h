@@ -41,9 +41,10 @@ struct QlogEvent {
   std::string group;  ///< group_id where the events of a trace each have their own; else empty
 
   // packet_*
-  std::string packet_type;   ///< "initial", "1RTT" ...
+  std::string packet_type;   ///< in lower case: "initial", "1rtt" ...
   std::uint64_t length = 0;  ///< bytes on the wire; 0 where the file does not say
   bool mtu_probe = false;
+  std::uint64_t packets = 1;  ///< of packet_lost: some writers tell of several at once
   std::vector<QlogStreamPiece> streams;
   std::uint64_t datagrams = 0, datagram_bytes = 0;
 
@@ -55,7 +56,7 @@ struct QlogEvent {
   std::uint64_t stream_id = 0;
   bool is_headers = false, is_data = false;
 
-  std::string state;          ///< connection_state_updated.new
+  std::string state;          ///< connection_state_updated.new, in lower case
   std::uint64_t missing = 0;  ///< gap
 };
 

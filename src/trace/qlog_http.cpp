@@ -1,11 +1,12 @@
 // QlogSerializer's events of HTTP/3 (draft-ietf-quic-qlog-h3-events): frames, stream types, capsules,
 // datagrams.
+#include "base/credential_fields.h"
 #include "base/escape.h"
 #include "trace/qlog_serializer.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
+#include <iterator>
 #include <optional>
 
 namespace sallyport::trace {
@@ -21,6 +22,8 @@ std::string_view frame_name(HttpFrameKind kind) {
       return "data";
     case HttpFrameKind::settings:
       return "settings";
+    case HttpFrameKind::cancel_push:
+      return "cancel_push";
     case HttpFrameKind::goaway:
       return "goaway";
     case HttpFrameKind::priority_update:
@@ -45,13 +48,6 @@ void for_each_line(std::string_view text, Visit&& visit) {
   }
 }
 
-/// Whoever may read a trace need not be let in by it.
-bool is_secret(std::string_view name) {
-  constexpr std::array<std::string_view, 4> secret{"authorization", "proxy-authorization", "cookie",
-                                                   "set-cookie"};
-  return std::ranges::find(secret, name) != secret.end();
-}
-
 void write_fields(JsonText& json, std::string_view fields) {
   json.array("headers");
   for_each_line(fields, [&](std::string_view line) {
@@ -60,7 +56,8 @@ void write_fields(JsonText& json, std::string_view fields) {
     const std::string_view value = colon == line.npos ? std::string_view{} : line.substr(colon + 2);
     json.begin_object();
     json.text("name", name);
-    if (is_secret(name))
+    // Whoever may read a trace need not be let in by it.
+    if (holds_credentials(name))
       json.text("value", "(hidden)");
     else if (is_utf8(value))
       json.text("value", value);
@@ -72,15 +69,21 @@ void write_fields(JsonText& json, std::string_view fields) {
 }
 
 std::optional<std::uint64_t> parse_number(std::string_view text) {
-  int base = 10;
-  if (text.starts_with("0x")) {
-    text.remove_prefix(2);
-    base = 16;
-  }
   std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return value;
+}
+
+/// Identifiers kept free so that endpoints get used to unknown ones (RFC 9114 §6.2.3, §7.2.4.1, §7.2.8).
+bool is_grease(std::uint64_t id) {
+  return id >= 0x21 && (id - 0x21) % 0x1f == 0;
+}
+
+std::string_view stream_type_name(std::uint64_t type) {
+  constexpr std::string_view names[] = {"control", "push", "qpack_encode", "qpack_decode"};
+  if (type < std::size(names)) return names[type];
+  return is_grease(type) ? "reserved" : "unknown";
 }
 
 std::string_view setting_name(std::uint64_t id) {
@@ -96,7 +99,7 @@ std::string_view setting_name(std::uint64_t id) {
     case 0x33:
       return "settings_h3_datagram";
     default:
-      return id % 0x1f == 0x21 % 0x1f && id >= 0x21 ? "reserved" : "unknown";
+      return is_grease(id) ? "reserved" : "unknown";
   }
 }
 
@@ -141,6 +144,7 @@ void QlogSerializer::http_frame(Bytes bytes, std::string& out) const {
             case HttpFrameKind::goaway:
               json.number("id", record.id);
               break;
+            case HttpFrameKind::cancel_push:
             case HttpFrameKind::max_push_id:
               json.number("push_id", record.id);
               break;
@@ -162,15 +166,16 @@ void QlogSerializer::http_frame(Bytes bytes, std::string& out) const {
         });
 }
 
-void QlogSerializer::http_stream_type(Bytes bytes, std::string& out) const {
-  const auto record = load_record<HttpStreamTypeRecord>(bytes);
+void QlogSerializer::http_stream_type(const HttpStreamTypeRecord& record, std::string& out) const {
   const std::string_view who = record.head.direction == Direction::sent ? "local" : "remote";
   event(out, record.head.time, "http3:stream_type_set", http, [&](JsonText& json) {
     json.text("initiator", who);
     json.text("owner", who);
     json.key("stream_id");
     json.number(record.stream_id);
-    json.text("stream_type", as_text(first_string(bytes, record)));
+    const std::string_view name = stream_type_name(record.type);
+    json.text("stream_type", name);
+    if (name == "unknown" || name == "reserved") json.number("stream_type_bytes", record.type);
   });
 }
 

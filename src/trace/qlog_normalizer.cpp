@@ -13,6 +13,7 @@ namespace json = boost::json;
 
 // Beyond these a file is nonsense, and sums would lose their meaning: in a file's units, years and weeks.
 constexpr double latest_time = 1e17, longest_rtt = 1e12;
+constexpr std::uint64_t most_lost_at_once = 1'000'000'000;
 
 /// A member that is there, or null.
 const json::value* find(const json::object& object, std::string_view name) {
@@ -94,10 +95,11 @@ void read_frames(const json::object& data, QlogEvent& event) {
   for (const json::value& each : *list) {
     const json::object* frame = each.if_object();
     if (!frame) continue;
-    const std::string_view type = text_in(*frame, "frame_type");
+    const std::string type = lower(text_in(*frame, "frame_type"));  // in capitals until draft-00
     if (type == "stream") {
-      if (const auto id = whole_in(*frame, "stream_id"))
-        event.streams.push_back({*id, whole_in(*frame, "offset").value_or(0), data_length(*frame)});
+      auto id = whole_in(*frame, "stream_id");
+      if (!id) id = whole_in(*frame, "id");  // until draft-01, and picoquic still
+      if (id) event.streams.push_back({*id, whole_in(*frame, "offset").value_or(0), data_length(*frame)});
     } else if (type == "datagram") {
       ++event.datagrams;
       event.datagram_bytes += data_length(*frame);
@@ -108,8 +110,8 @@ void read_frames(const json::object& data, QlogEvent& event) {
 void read_packet(const json::object& data, QlogEvent& event) {
   const json::object* header = find_object(data, "header");
   const json::object* raw = find_object(data, "raw");
-  event.packet_type = text_in(header ? *header : data, "packet_type");
-  if (event.packet_type.empty()) event.packet_type = text_in(data, "packet_type");
+  event.packet_type = lower(text_in(header ? *header : data, "packet_type"));
+  if (event.packet_type.empty()) event.packet_type = lower(text_in(data, "packet_type"));
   auto length = raw ? whole_in(*raw, "length") : std::nullopt;
   if (!length && header) length = whole_in(*header, "packet_size");
   if (!length) length = whole_in(data, "packet_size");
@@ -130,7 +132,8 @@ void read_metrics(const json::object& data, double unit, QlogEvent& event) {
   event.min_rtt = rtt("min_rtt");
   event.smoothed_rtt = rtt("smoothed_rtt");
   event.congestion_window = whole_in(data, "congestion_window");
-  if (!event.congestion_window) event.congestion_window = whole_in(data, "cwnd");
+  for (const std::string_view older : {"cwnd", "current_cwnd"})
+    if (!event.congestion_window) event.congestion_window = whole_in(data, older);
 }
 
 void read_http_frame(const json::object& data, QlogEvent& event) {
@@ -148,8 +151,9 @@ QlogEvent::Kind kind_of(std::string_view name) {
   using enum QlogEvent::Kind;
   if (name == "packet_sent") return packet_sent;
   if (name == "packet_received") return packet_received;
-  if (name == "packet_lost") return packet_lost;
-  if (name == "metrics_updated" || name == "recovery_metrics_updated" || name == "metric_update")
+  if (name == "packet_lost" || name == "packets_lost") return packet_lost;
+  if (name == "metrics_updated" || name == "recovery_metrics_updated" || name == "metric_update" ||
+      name == "congestion_metric_update")  // mvfst's
     return metrics;
   if (name == "frame_created") return http_frame_sent;
   if (name == "frame_parsed") return http_frame_received;
@@ -163,6 +167,7 @@ void clear(QlogEvent& event) {
   event.group.clear();
   event.streams.clear();
   event.datagrams = event.datagram_bytes = 0;
+  event.packets = 1;
 }
 
 }  // namespace
@@ -180,7 +185,7 @@ QlogNormalizer::QlogNormalizer(const json::object& header, std::string_view file
     trace_.vantage = type;
   }
   const json::object* configuration = find_object(header, "configuration");
-  if (configuration && text_in(*configuration, "time_units") == "us") unit_ = 0.001;
+  if (configuration && lower(text_in(*configuration, "time_units")) == "us") unit_ = 0.001;
   if (const json::object* common = find_object(header, "common_fields")) {
     delta_ = text_in(*common, "time_format") == "delta" ||
              text_in(*common, "time_format") == "relative_to_previous_event";
@@ -254,11 +259,14 @@ const char* QlogNormalizer::read(const json::value& record, QlogEvent& event) {
   if (!data) return nullptr;
 
   using enum QlogEvent::Kind;
-  event.kind = kind_of(std::string_view(name).substr(name.rfind(':') + 1));
+  event.kind = kind_of(lower(std::string_view(name).substr(name.rfind(':') + 1)));
   switch (event.kind) {
+    case packet_lost:
+      // mvfst's packets_lost
+      event.packets = std::min(whole_in(*data, "lost_packets").value_or(1), most_lost_at_once);
+      [[fallthrough]];
     case packet_sent:
     case packet_received:
-    case packet_lost:
       read_packet(*data, event);
       break;
     case metrics:
@@ -269,7 +277,7 @@ const char* QlogNormalizer::read(const json::value& record, QlogEvent& event) {
       read_http_frame(*data, event);
       break;
     case state:
-      event.state = text_in(*data, "new");
+      event.state = lower(text_in(*data, "new"));
       break;
     case gap:
       event.missing = whole_in(*data, "events_dropped").value_or(0);

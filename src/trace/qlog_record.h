@@ -60,8 +60,10 @@ struct PacketLostRecord {
   PacketType type{};
 };
 struct PacketDroppedRecord {
-  RecordHead head;  ///< then why
+  RecordHead head;  ///< then the details
   std::uint64_t bytes = 0;
+  PacketType type{};
+  DropCause cause{};
 };
 struct MetricsRecord {
   RecordHead head;
@@ -76,13 +78,19 @@ struct TransportParametersRecord {
   RecordHead head;  ///< then the front of the encoded extension
   std::uint64_t full_size = 0;
 };
-/// alpn (the protocol), key_updated (type, trigger), state (its name), note (the text).
+/// alpn (the protocol), state (its name), note (the text).
 struct TextRecord {
   RecordHead head;
+};
+struct KeyUpdatedRecord {
+  RecordHead head;
+  std::uint64_t updates = 0;
+  bool by_peer = false;
 };
 struct ClosedRecord {
   RecordHead head;  ///< then the reason
   std::uint64_t code = 0;
+  Closing::Cause cause{};
   bool by_peer = false, application = false;
 };
 struct HttpFrameRecord {
@@ -92,8 +100,9 @@ struct HttpFrameRecord {
   std::uint64_t length = 0, id = 0;
 };
 struct HttpStreamTypeRecord {
-  RecordHead head;  ///< then the type
+  RecordHead head;
   std::int64_t stream_id = 0;
+  std::uint64_t type = 0;
 };
 struct CapsuleRecord {
   RecordHead head;

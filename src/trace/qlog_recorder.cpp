@@ -1,5 +1,6 @@
 #include "trace/qlog_recorder.h"
 
+#include "base/escape.h"
 #include "trace/qlog.h"
 #include "trace/quic_frames.h"
 #include "trace/transport_parameters.h"
@@ -18,8 +19,9 @@ RecordHead head(EventKind kind, Time now, Direction direction = Direction::sent)
   return {.kind = kind, .direction = direction, .time = now};
 }
 
+/// Never in the middle of a letter, which would make all of the text look like no text at all.
 Bytes cut(std::string_view text, std::size_t most = max_text) {
-  return as_bytes(text.substr(0, most));
+  return as_bytes(utf8_front(text, most));
 }
 
 }  // namespace
@@ -75,8 +77,8 @@ void QlogRecorder::push(R record, Bytes first, Bytes second) {
   commit(size);
 }
 
-void QlogRecorder::push_text(EventKind kind, Time now, std::string_view first, std::string_view second) {
-  push(TextRecord{head(kind, now)}, cut(first), cut(second));
+void QlogRecorder::push_text(EventKind kind, Time now, std::string_view text) {
+  push(TextRecord{head(kind, now)}, cut(text));
 }
 
 void QlogRecorder::packet(Time now, Direction direction, const Packet& packet) {
@@ -91,7 +93,12 @@ void QlogRecorder::packet(Time now, Direction direction, const Packet& packet) {
   std::uint8_t* out = reserve(now, fixed + packet.frames.size());
   if (!out) return;
   record.head.first = static_cast<std::uint32_t>(packet.header.size());
-  record.head.second = static_cast<std::uint32_t>(copy_skeleton(packet.frames, out + fixed));
+  if (packet.type == PacketType::version_negotiation) {
+    copy_bytes(packet.frames, out + fixed);
+    record.head.second = record.payload_size;
+  } else {
+    record.head.second = static_cast<std::uint32_t>(copy_skeleton(packet.frames, out + fixed));
+  }
   std::memcpy(out, &record, sizeof record);
   std::copy(packet.header.begin(), packet.header.end(), out + sizeof record);
   commit(fixed + record.head.second);
@@ -105,8 +112,10 @@ void QlogRecorder::packet_lost(Time now, PacketType type, std::uint64_t number) 
   push(PacketLostRecord{head(EventKind::packet_lost, now), number, type});
 }
 
-void QlogRecorder::packet_dropped(Time now, std::size_t bytes, std::string_view why) {
-  push(PacketDroppedRecord{head(EventKind::packet_dropped, now, Direction::received), bytes}, cut(why));
+void QlogRecorder::packet_dropped(Time now, PacketType type, std::size_t bytes, DropCause cause,
+                                  std::string_view details) {
+  push(PacketDroppedRecord{head(EventKind::packet_dropped, now, Direction::received), bytes, type, cause},
+       cut(details));
 }
 
 void QlogRecorder::metrics(Time now, const Metrics& metrics) {
@@ -126,17 +135,18 @@ void QlogRecorder::alpn(Time now, std::string_view protocol) {
   push_text(EventKind::alpn, now, protocol);
 }
 
-void QlogRecorder::key_updated(Time now, std::string_view key_type, std::string_view trigger) {
-  push_text(EventKind::key_updated, now, key_type, trigger);
+void QlogRecorder::key_updated(Time now, bool by_peer, std::uint64_t updates) {
+  push(KeyUpdatedRecord{head(EventKind::key_updated, now), updates, by_peer});
 }
 
 void QlogRecorder::state(Time now, std::string_view state) {
   push_text(EventKind::state, now, state);
 }
 
-void QlogRecorder::closed(Time now, bool by_peer, bool application, std::uint64_t code,
-                          std::string_view reason) {
-  push(ClosedRecord{head(EventKind::closed, now), code, by_peer, application}, cut(reason));
+void QlogRecorder::closed(Time now, const Closing& closing) {
+  push(ClosedRecord{head(EventKind::closed, now), closing.code, closing.cause, closing.by_peer,
+                    closing.application},
+       cut(closing.reason));
 }
 
 void QlogRecorder::http_frame(Time now, Direction direction, const HttpFrame& frame) {
@@ -145,9 +155,8 @@ void QlogRecorder::http_frame(Time now, Direction direction, const HttpFrame& fr
        cut(frame.fields, max_fields));
 }
 
-void QlogRecorder::http_stream_type(Time now, Direction owner, std::int64_t stream_id,
-                                    std::string_view type) {
-  push(HttpStreamTypeRecord{head(EventKind::http_stream_type, now, owner), stream_id}, cut(type));
+void QlogRecorder::http_stream_type(Time now, Direction owner, std::int64_t stream_id, std::uint64_t type) {
+  push(HttpStreamTypeRecord{head(EventKind::http_stream_type, now, owner), stream_id, type});
 }
 
 void QlogRecorder::capsule(Time now, Direction direction, const Capsule& capsule) {

@@ -31,23 +31,24 @@ class QlogRecorder final : public Recorder {
   void packet(Time now, Direction direction, const Packet& packet) override;
   void datagrams(Time now, Direction direction, std::size_t count, std::size_t bytes) override;
   void packet_lost(Time now, PacketType type, std::uint64_t number) override;
-  void packet_dropped(Time now, std::size_t bytes, std::string_view why) override;
+  void packet_dropped(Time now, PacketType type, std::size_t bytes, DropCause cause,
+                      std::string_view details) override;
   void metrics(Time now, const Metrics& metrics) override;
   void path(Time now, const net::NetPath& path, std::size_t max_datagram_size) override;
   void transport_parameters(Time now, Direction owner, Bytes encoded) override;
   void alpn(Time now, std::string_view protocol) override;
-  void key_updated(Time now, std::string_view key_type, std::string_view trigger) override;
+  void key_updated(Time now, bool by_peer, std::uint64_t updates) override;
   void state(Time now, std::string_view state) override;
-  void closed(Time now, bool by_peer, bool application, std::uint64_t code, std::string_view reason) override;
+  void closed(Time now, const Closing& closing) override;
   void http_frame(Time now, Direction direction, const HttpFrame& frame) override;
-  void http_stream_type(Time now, Direction owner, std::int64_t stream_id, std::string_view type) override;
+  void http_stream_type(Time now, Direction owner, std::int64_t stream_id, std::uint64_t type) override;
   void capsule(Time now, Direction direction, const Capsule& capsule) override;
   void note(Time now, std::string_view text) override;
 
  private:
   template <class R>
   void push(R record, Bytes first = {}, Bytes second = {});
-  void push_text(EventKind kind, Time now, std::string_view first, std::string_view second = {});
+  void push_text(EventKind kind, Time now, std::string_view text);
   /// Room for `size` bytes, a note of a gap before it put in; null, and counted, when the ring is full.
   std::uint8_t* reserve(Time now, std::size_t size);
   void commit(std::size_t size);

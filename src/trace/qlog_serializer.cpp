@@ -3,7 +3,6 @@
 #include "base/varint.h"
 #include "trace/qlog_frames.h"
 #include "trace/quic_frames.h"
-#include "trace/transport_parameters.h"
 
 #include <algorithm>
 #include <limits>
@@ -14,12 +13,7 @@
 namespace sallyport::trace {
 namespace {
 
-constexpr std::string_view transport = "transport", recovery = "recovery", connectivity = "connectivity",
-                           security = "security";
-
-std::string_view initiator_of(Direction direction) {
-  return direction == Direction::sent ? "local" : "remote";
-}
+constexpr std::string_view transport = "transport", recovery = "recovery";
 
 bool has_number(PacketType type) {
   return type == PacketType::initial || type == PacketType::zero_rtt || type == PacketType::handshake ||
@@ -52,21 +46,17 @@ void write_version(JsonText& json, std::string_view name, std::uint32_t version)
   json.text(name, fmt::format("{:08x}", version));
 }
 
-/// The addresses of one end, in the words of three generations: flat (0.3) are the caller's, ip_v4 (-13),
-/// address_v4 (-14).
-void write_endpoint(JsonText& json, std::string_view name, const net::SocketAddress& address) {
-  json.object(name);
-  const net::IpAddress ip = address.ip().unmapped();
-  if (!ip.is_unspecified() || address.port() != 0) {
-    const std::string text = ip.to_string();
-    json.text(ip.is_v4() ? "ip_v4" : "ip_v6", text);
-    json.number(ip.is_v4() ? "port_v4" : "port_v6", address.port());
-    json.object(ip.is_v4() ? "address_v4" : "address_v6");
-    json.text("ip", text);
-    json.number("port", address.port());
-    json.end_object();
-  }
-  json.end_object();
+/// The list of a Version Negotiation packet (RFC 9000 §17.2.1), as far as it makes sense to log one.
+void write_versions(JsonText& json, Bytes list) {
+  constexpr std::size_t most = 64;
+  if (list.size() < 4) return;
+  json.array("supported_versions");
+  for (std::size_t i = 0; i < most && list.size() >= 4; ++i, list = list.subspan(4)) json.hex(list.first(4));
+  json.end_array();
+}
+
+std::string_view trigger_of(DropCause cause) {
+  return cause == DropCause::decryption_failure ? "decryption_failure" : "rejected";
 }
 
 }  // namespace
@@ -89,6 +79,7 @@ void QlogSerializer::append_header(const QlogIdentity& identity, std::string& ou
   json.array("event_schemas");
   for (const std::string_view schema : {"quic-14", "http3-14", "http-14", "loglevel-14"})
     json.text(fmt::format("urn:ietf:params:qlog:events:{}", schema));
+  json.text(extension_schema);
   json.end_array();
   json.object("common_fields");
   json.hex("group_id", identity.original_destination_id);
@@ -125,6 +116,13 @@ void QlogSerializer::append(Bytes bytes, std::string& out) {
       event(out, head.time, sent ? "quic:udp_datagrams_sent" : "quic:udp_datagrams_received", transport,
             [&](JsonText& json) {
               json.number("count", record.count);
+              if (record.count == 1) {
+                json.array("raw");
+                json.begin_object();
+                json.number("length", record.bytes);
+                json.end_object();
+                json.end_array();
+              }
               json.number("byte_length", record.bytes);
             });
       break;
@@ -140,19 +138,9 @@ void QlogSerializer::append(Bytes bytes, std::string& out) {
       });
       break;
     }
-    case EventKind::packet_dropped: {
-      const auto record = load_record<PacketDroppedRecord>(bytes);
-      event(out, head.time, "quic:packet_dropped", transport, [&](JsonText& json) {
-        json.object("raw");
-        json.number("length", record.bytes);
-        json.end_object();
-        json.text("trigger", "general");
-        json.object("details");
-        json.text("reason", as_text(first_string(bytes, record)));
-        json.end_object();
-      });
+    case EventKind::packet_dropped:
+      dropped(bytes, out);
       break;
-    }
     case EventKind::metrics:
       metrics(load_record<MetricsRecord>(bytes), out);
       break;
@@ -162,8 +150,10 @@ void QlogSerializer::append(Bytes bytes, std::string& out) {
     case EventKind::transport_parameters:
       parameters(bytes, out);
       break;
-    case EventKind::alpn:
     case EventKind::key_updated:
+      key_updated(load_record<KeyUpdatedRecord>(bytes), out);
+      break;
+    case EventKind::alpn:
     case EventKind::state:
     case EventKind::note:
       text(bytes, out);
@@ -175,7 +165,7 @@ void QlogSerializer::append(Bytes bytes, std::string& out) {
       http_frame(bytes, out);
       break;
     case EventKind::http_stream_type:
-      http_stream_type(bytes, out);
+      http_stream_type(load_record<HttpStreamTypeRecord>(bytes), out);
       break;
     case EventKind::capsule:
       capsule(load_record<CapsuleRecord>(bytes), out);
@@ -208,11 +198,15 @@ void QlogSerializer::packet(Bytes bytes, std::string& out) {
     json.object("header");
     packet_header(json, record, header);
     json.end_object();
-    json.object("raw");
-    json.number("length", record.size);
-    // With the tag: the way qvis and quic-go understand it, so that length - payload_length is the header's.
-    if (record.size >= header.size()) json.number("payload_length", record.size - header.size());
-    json.end_object();
+    if (record.size != 0) {
+      json.object("raw");
+      json.number("length", record.size);
+      // With the tag: the way qvis and quic-go understand it, so that length - payload_length is the
+      // header's.
+      if (record.size >= header.size()) json.number("payload_length", record.size - header.size());
+      json.end_object();
+    }
+    if (record.type == PacketType::version_negotiation) write_versions(json, skeleton);
     if (sent && max_datagram_size_ != 0 && record.size > max_datagram_size_)
       json.boolean("is_mtu_probe_packet", true);
     if (has_number(record.type)) packet_frames(json, record, skeleton);
@@ -338,53 +332,6 @@ void QlogSerializer::congestion_state(const MetricsRecord& record, std::string& 
   slow_start_ = slow_start;
 }
 
-void QlogSerializer::path(const PathRecord& record, std::string& out) {
-  const Time now = record.head.time;
-  if (!path_) {
-    event(out, now, "quic:connection_started", connectivity, [&](JsonText& json) {
-      write_endpoint(json, "local", record.path.local);
-      write_endpoint(json, "remote", record.path.remote);
-      json.text("src_ip", record.path.local.ip().unmapped().to_string());
-      json.number("src_port", record.path.local.port());
-      json.text("dst_ip", record.path.remote.ip().unmapped().to_string());
-      json.number("dst_port", record.path.remote.port());
-    });
-  } else if (*path_ != record.path) {
-    event(out, now, "quic:tuple_assigned", connectivity, [&](JsonText& json) {
-      json.text("tuple_id", fmt::format("{}", ++paths_));
-      write_endpoint(json, "tuple_remote", record.path.remote);
-      write_endpoint(json, "tuple_local", record.path.local);
-    });
-  }
-  path_ = record.path;
-  if (record.max_datagram_size == 0 || record.max_datagram_size == max_datagram_size_) return;
-  event(out, now, "quic:mtu_updated", connectivity, [&](JsonText& json) {
-    if (max_datagram_size_ != 0) json.number("old", max_datagram_size_);
-    json.number("new", record.max_datagram_size);
-  });
-  max_datagram_size_ = record.max_datagram_size;
-}
-
-void QlogSerializer::parameters(Bytes bytes, std::string& out) {
-  const auto record = load_record<TransportParametersRecord>(bytes);
-  const Bytes encoded = first_string(bytes, record);
-  ack_delay_exponents_[static_cast<std::size_t>(record.head.direction)] = ack_delay_exponent_of(encoded);
-  event(out, record.head.time, "quic:parameters_set", transport, [&](JsonText& json) {
-    json.text("initiator", initiator_of(record.head.direction));
-    json.text("owner", initiator_of(record.head.direction));
-    write_transport_parameters(json, encoded, static_cast<std::size_t>(record.full_size));
-  });
-}
-
-void QlogSerializer::state(Time now, std::string_view name, std::string& out) {
-  if (name == state_) return;
-  event(out, now, "quic:connection_state_updated", connectivity, [&](JsonText& json) {
-    if (!state_.empty()) json.text("old", state_);
-    json.text("new", name);
-  });
-  state_ = name;
-}
-
 void QlogSerializer::text(Bytes bytes, std::string& out) {
   const auto record = load_record<TextRecord>(bytes);
   const Bytes first = first_string(bytes, record);
@@ -398,26 +345,26 @@ void QlogSerializer::text(Bytes bytes, std::string& out) {
       json.text("string_value", as_text(first));
       json.end_object();
     });
-  } else if (record.head.kind == EventKind::key_updated) {
-    event(out, now, "quic:key_updated", security, [&](JsonText& json) {
-      json.text("key_type", as_text(first));
-      json.text("trigger", as_text(second_string(bytes, record)));
-    });
   } else {
     event(out, now, "loglevel:info", "info", [&](JsonText& json) { json.text("message", as_text(first)); });
   }
 }
 
-void QlogSerializer::closed(Bytes bytes, std::string& out) const {
-  const auto record = load_record<ClosedRecord>(bytes);
-  const std::string_view reason = as_text(first_string(bytes, record));
-  event(out, record.head.time, "quic:connection_closed", connectivity, [&](JsonText& json) {
-    json.text("initiator", record.by_peer ? "remote" : "local");
-    json.text("owner", record.by_peer ? "remote" : "local");
-    write_error(json, record.application ? "application_error" : "connection_error", record.application,
-                record.code);
-    json.text("reason", reason);
-    json.text("trigger", record.application ? "application" : record.code != 0 ? "error" : "unspecified");
+void QlogSerializer::dropped(Bytes bytes, std::string& out) const {
+  const auto record = load_record<PacketDroppedRecord>(bytes);
+  const std::string_view details = as_text(first_string(bytes, record));
+  event(out, record.head.time, "quic:packet_dropped", transport, [&](JsonText& json) {
+    json.object("header");
+    json.text("packet_type", packet_type_name(record.type));
+    json.end_object();
+    json.object("raw");
+    json.number("length", record.bytes);
+    json.end_object();
+    json.text("trigger", trigger_of(record.cause));
+    if (details.empty()) return;
+    json.object("details");
+    json.text("reason", details);
+    json.end_object();
   });
 }
 

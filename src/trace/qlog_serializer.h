@@ -19,6 +19,7 @@
 //   "raw" in frames, "byte_length" in HTTP frames.
 // - time_format is "relative_to_epoch"; qvis does not know it and counts from the first event, which is the
 // same picture.
+// All that goes beyond the drafts' schemas is extension_schema's, and is listed in docs/trace.md.
 #pragma once
 
 #include "base/bytes.h"
@@ -34,6 +35,9 @@
 #include <vector>
 
 namespace sallyport::trace {
+
+/// Names our additions to the drafts' schemas among a file's event_schemas.
+inline constexpr std::string_view extension_schema = "urn:uuid:28c62570-ef49-4244-aeb4-eeced2a2f364";
 
 /// What the header of a file says of its connection.
 struct QlogIdentity {
@@ -65,10 +69,12 @@ class QlogSerializer {
   void path(const PathRecord& record, std::string& out);
   void parameters(Bytes bytes, std::string& out);
   void state(Time now, std::string_view name, std::string& out);
+  void dropped(Bytes bytes, std::string& out) const;
+  void key_updated(const KeyUpdatedRecord& record, std::string& out) const;
   void closed(Bytes bytes, std::string& out) const;
   void text(Bytes bytes, std::string& out);
   void http_frame(Bytes bytes, std::string& out) const;
-  void http_stream_type(Bytes bytes, std::string& out) const;
+  void http_stream_type(const HttpStreamTypeRecord& record, std::string& out) const;
   void capsule(const CapsuleRecord& record, std::string& out) const;
 
   /// One event; write(JsonText&) fills its data.

@@ -34,8 +34,8 @@ struct Packet {
   std::uint64_t number = 0;
   std::uint32_t version = 0;  ///< long headers only
   Bytes header;               ///< as it is authenticated: header protection removed
-  Bytes frames;               ///< the plain payload (RFC 9000 §12.4)
-  std::size_t size = 0;       ///< bytes on the wire of this packet, header and tag included
+  Bytes frames;               ///< the plain payload (RFC 9000 §12.4); of Version Negotiation the versions
+  std::size_t size = 0;       ///< bytes on the wire of this packet, header and tag included; 0: not known
   bool key_phase = false;
 };
 
@@ -50,6 +50,7 @@ enum class HttpFrameKind : std::uint8_t {
   headers,
   data,
   settings,
+  cancel_push,
   goaway,
   priority_update,
   max_push_id,
@@ -57,15 +58,15 @@ enum class HttpFrameKind : std::uint8_t {
   unknown
 };
 
-/// One HTTP/3 frame (RFC 9114 §7.2). `fields` is "name: value" lines for headers, "ID=value" lines for
-/// settings; else empty.
+/// One HTTP/3 frame (RFC 9114 §7.2). `fields` is "name: value" lines for headers, "ID=value" lines of decimal
+/// numbers for settings, all that the frame has; the priority field value for priority_update; else empty.
 struct HttpFrame {
   HttpFrameKind kind{};
   std::int64_t stream_id = 0;
   std::uint64_t length = 0;  ///< payload bytes
   std::string_view fields;
-  /// goaway, max_push_id: the stream or push ID; priority_update: the element it names; reserved, unknown:
-  /// the frame type.
+  /// goaway, max_push_id, cancel_push: the stream or push ID; priority_update: the element it names;
+  /// reserved, unknown: the frame type.
   std::uint64_t id = 0;
 };
 
@@ -77,6 +78,29 @@ struct Capsule {
   bool as_datagram_frame = false;
 };
 
+/// Why a packet that came was not taken in.
+enum class DropCause : std::uint8_t {
+  decryption_failure,  ///< it is not authentic (RFC 9001 §5.5)
+  rejected,            ///< it is, and is kept from the QUIC library
+};
+
+/// How a connection ended (RFC 9000 §10).
+struct Closing {
+  enum class Cause : std::uint8_t {
+    connection_close,  ///< sent or received; `application` and `code` are its error
+    idle_timeout,
+    handshake_timeout,
+    stateless_reset,
+    version_mismatch,  ///< a Version Negotiation packet offered none of ours
+    path,              ///< nothing can be sent any more
+  };
+  Cause cause = Cause::connection_close;
+  bool by_peer = false;
+  bool application = false;  ///< `code` is one of HTTP/3's, not of the transport's
+  std::uint64_t code = 0;
+  std::string_view reason;  ///< as it came
+};
+
 class Recorder {
  public:
   virtual ~Recorder() = default;
@@ -86,7 +110,9 @@ class Recorder {
   /// Optional: a recorder also infers losses from the ACK frames it sees (RFC 9002 §6.1), and tells of each
   /// packet once.
   virtual void packet_lost(Time now, PacketType type, std::uint64_t number) = 0;
-  virtual void packet_dropped(Time now, std::size_t bytes, std::string_view why) = 0;
+  /// A packet of `bytes` came and was dropped; `details` for a person, or empty.
+  virtual void packet_dropped(Time now, PacketType type, std::size_t bytes, DropCause cause,
+                              std::string_view details) = 0;
   virtual void metrics(Time now, const Metrics& metrics) = 0;
   /// The first path, a move to another one, or a new `max_datagram_size` (bytes of UDP payload) of the same
   /// one.
@@ -94,18 +120,18 @@ class Recorder {
   /// The encoded extension (RFC 9000 §18); the implementation decodes it, truncating what is too long.
   virtual void transport_parameters(Time now, Direction owner, Bytes encoded) = 0;
   virtual void alpn(Time now, std::string_view protocol) = 0;
-  /// In qlog's words: key_type "client_1rtt_secret" ..., trigger "tls", "local_update" or "remote_update".
-  virtual void key_updated(Time now, std::string_view key_type, std::string_view trigger) = 0;
+  /// The 1-RTT keys of both directions are replaced (RFC 9001 §6). `updates`: so many times by now.
+  virtual void key_updated(Time now, bool by_peer, std::uint64_t updates) = 0;
   /// qlog connection_state_updated: "handshake_started", "handshake_complete", "handshake_confirmed",
   /// "draining" ... Figures such as the handshake time are taken from "handshake_complete".
   virtual void state(Time now, std::string_view state) = 0;
-  virtual void closed(Time now, bool by_peer, bool application, std::uint64_t code,
-                      std::string_view reason) = 0;
+  virtual void closed(Time now, const Closing& closing) = 0;
 
   virtual void http_frame(Time now, Direction direction, const HttpFrame& frame) = 0;
-  virtual void http_stream_type(Time now, Direction owner, std::int64_t stream_id, std::string_view type) = 0;
+  /// `type`: what a unidirectional stream begins with (RFC 9114 §6.2).
+  virtual void http_stream_type(Time now, Direction owner, std::int64_t stream_id, std::uint64_t type) = 0;
   virtual void capsule(Time now, Direction direction, const Capsule& capsule) = 0;
-  /// A line of our own: which hop, which request ID, why a tunnel was refused.
+  /// A line of our own, of what has no event: 0-RTT data refused, a path given up.
   virtual void note(Time now, std::string_view text) = 0;
 };
 

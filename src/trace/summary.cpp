@@ -27,7 +27,7 @@ struct Way {
     figures.datagram_bytes += event.datagram_bytes;
     for (const QlogStreamPiece& piece : event.streams)
       streams.add(piece.stream_id, piece.offset, piece.length);
-    if (event.packet_type == "1RTT" && !first_one_rtt) first_one_rtt = event.time;
+    if (event.packet_type == "1rtt" && !first_one_rtt) first_one_rtt = event.time;
     if (event.streams.empty() && event.datagrams == 0) return;
     if (!first_payload) first_payload = event.time;
     last_payload = event.time;
@@ -58,7 +58,7 @@ class Accumulator {
         packet(event, received_, sent_);
         break;
       case packet_lost:
-        ++(event.mtu_probe ? probes_lost_ : lost_);
+        (event.mtu_probe ? probes_lost_ : lost_) += event.packets;
         break;
       case metrics:
         recovery(event);
@@ -216,7 +216,7 @@ class Summarizer final : public QlogSink {
 };
 
 template <class Input>
-Result<std::vector<TraceSummary>> summarize(Input input, const std::string& name) {
+Result<std::vector<TraceSummary>> summarize(const Input& input, const std::string& name) {
   Summarizer summarizer(name);
   Result<> read;
   if constexpr (std::is_same_v<Input, Bytes>)

@@ -104,6 +104,56 @@ TEST(Summary, Ngtcp2) {
   EXPECT_EQ(client.congestion_window->last, 15607u);
 }
 
+/// What older drafts and other writers call the same things.
+TEST(Summary, FramesThatNameTheirStreamById) {
+  const TraceSummary client = summary_of("draft-01-frame-id.qlog");
+  EXPECT_EQ(client.sent.stream_bytes, 100u);
+  EXPECT_EQ(client.received.stream_bytes, 1000u);
+  EXPECT_EQ(client.requests, 1u);
+  EXPECT_DOUBLE_EQ(client.http_ttfb.value(), 5);
+}
+
+TEST(Summary, NamesInCapitals) {
+  const TraceSummary client = summary_of("draft-00-capitals.qlog");
+  EXPECT_EQ(client.sent.packets, 1u);
+  EXPECT_EQ(client.sent.bytes, 140u);
+  EXPECT_EQ(client.sent.stream_bytes, 100u);
+  EXPECT_EQ(client.received.stream_bytes, 1000u);
+  EXPECT_DOUBLE_EQ(client.quic_ttfb.value(), 5);
+}
+
+TEST(Summary, ShortHeaderPacketsInSmallLetters) {
+  const TraceSummary client = summary_of("draft-01-1rtt.qlog");
+  EXPECT_EQ(client.received.stream_bytes, 1000u);
+  EXPECT_DOUBLE_EQ(client.handshake.value(), 0);
+  EXPECT_DOUBLE_EQ(client.quic_ttfb.value(), 5);
+}
+
+TEST(Summary, MvfstTellsOfSeveralLossesAtOnce) {
+  const TraceSummary server = summary_of("mvfst-packets-lost.qlog");
+  EXPECT_EQ(server.vantage, "server");
+  EXPECT_EQ(server.sent.packets, 2u);
+  EXPECT_EQ(server.sent.stream_bytes, 2000u);
+  EXPECT_EQ(server.packets_lost, 2u);
+  EXPECT_DOUBLE_EQ(server.loss_percent, 100);
+}
+
+TEST(Summary, MvfstsCongestionWindowAndStatesInCapitals) {
+  const auto summaries = summarize(R"({"qlog_version":"draft-00","traces":[{
+    "vantage_point":{"type":"CLIENT"},"configuration":{"time_units":"US"},
+    "event_fields":["relative_time","CATEGORY","EVENT_TYPE","TRIGGER","DATA"],
+    "events":[["0","TRANSPORT","PACKET_SENT","DEFAULT",{"packet_type":"INITIAL","header":{"packet_size":1200}}],
+              ["3000","CONNECTIVITY","CONNECTION_STATE_UPDATED","DEFAULT",{"new":"HANDSHAKE_COMPLETE"}],
+              ["4000","METRIC_UPDATE","CONGESTION_METRIC_UPDATE","DEFAULT",{"bytes_in_flight":20,"current_cwnd":13000}],
+              ["5000","LOSS","PACKETS_LOST","ALARM",{"largest_lost_packet_num":9,"lost_bytes":9e9,"lost_packets":1e18}]]}]})");
+  ASSERT_TRUE(summaries) << summaries.error().message;
+  EXPECT_EQ(summaries->front().vantage, "client");
+  EXPECT_DOUBLE_EQ(summaries->front().handshake.value(), 3);
+  ASSERT_TRUE(summaries->front().congestion_window);
+  EXPECT_EQ(summaries->front().congestion_window->last, 13000u);
+  EXPECT_EQ(summaries->front().packets_lost, 1'000'000'000u) << "nonsense stays within bounds";
+}
+
 TEST(Summary, DeltaTimesAndEventsAsArrays) {
   const auto summaries = summarize(R"({"qlog_version":"draft-01","traces":[{
     "vantage_point":{"type":"NETWORK","flow":"client"},"configuration":{"time_units":"us"},
@@ -119,10 +169,10 @@ TEST(Summary, DeltaTimesAndEventsAsArrays) {
   ASSERT_TRUE(summaries) << summaries.error().message;
   const TraceSummary& summary = summaries->front();
   EXPECT_EQ(summary.vantage, "client");
-  EXPECT_EQ(summary.sent.packets, 1u);
+  EXPECT_EQ(summary.sent.packets, 2u);
   EXPECT_EQ(summary.sent.bytes, 120u);
   EXPECT_EQ(summary.received.stream_bytes, 900u);
-  EXPECT_DOUBLE_EQ(summary.duration, 2);
+  EXPECT_DOUBLE_EQ(summary.duration, 2.5);
   EXPECT_DOUBLE_EQ(summary.http_ttfb.value(), 2);
   EXPECT_DOUBLE_EQ(summary.rtt->min, 2);
   EXPECT_EQ(summary.congestion_window->max, 14000u);

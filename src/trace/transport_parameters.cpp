@@ -11,7 +11,7 @@
 namespace sallyport::trace {
 namespace {
 
-enum class Shape : std::uint8_t { integer, flag, bytes, preferred_address, versions };
+enum class Shape : std::uint8_t { integer, flag, bytes, secret, preferred_address, versions };
 
 struct Known {
   std::uint64_t id;
@@ -22,7 +22,7 @@ struct Known {
 constexpr std::array known{
     Known{0x00, Shape::bytes, "original_destination_connection_id"},
     Known{0x01, Shape::integer, "max_idle_timeout"},
-    Known{0x02, Shape::bytes, "stateless_reset_token"},
+    Known{0x02, Shape::secret, "stateless_reset_token"},
     Known{0x03, Shape::integer, "max_udp_payload_size"},
     Known{0x04, Shape::integer, "initial_max_data"},
     Known{0x05, Shape::integer, "initial_max_stream_data_bidi_local"},
@@ -43,6 +43,8 @@ constexpr std::array known{
 };
 constexpr std::size_t max_unknown = 16;      // greasing peers send a few
 constexpr std::size_t max_value_bytes = 64;  // of one value
+
+constexpr std::string_view hidden_reset_token = "0000000000000000";
 
 struct Parameter {
   std::uint64_t id = 0;
@@ -76,7 +78,8 @@ void write_preferred_address(JsonText& json, Bytes value) {
   json.text("ip_v6", net::IpAddress::v6(v6).to_string());
   json.number("port_v6", port_of(value.subspan(22)));
   json.hex("connection_id", value.subspan(addresses + 1, value[addresses]));
-  json.hex("stateless_reset_token", value.subspan(addresses + 1 + value[addresses], 16));
+  // Whoever has it can end the connection; qlog insists on the field.
+  json.text("stateless_reset_token", hidden_reset_token);
   json.end_object();
 }
 
@@ -97,6 +100,9 @@ void write_known(JsonText& json, const Known& parameter, Bytes value) {
       break;
     case Shape::bytes:
       json.hex(parameter.name, value.first(std::min(value.size(), max_value_bytes)));
+      break;
+    case Shape::secret:
+      json.text(parameter.name, hidden_reset_token);
       break;
     case Shape::preferred_address:
       write_preferred_address(json, value);

