@@ -7,7 +7,6 @@
 #include "client/load.h"
 #include "client/progress.h"
 #include "client/request_plan.h"
-#include "http/validation.h"
 #include "net/descriptor_limit.h"
 
 #include <csignal>
