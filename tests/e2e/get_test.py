@@ -417,7 +417,7 @@ class Failures(unittest.TestCase):
         self.fails(2, "http://a/", command=["get", "http://a/"])
         self.fails(2, "--via", command=["get", "--via", "gopher://x", "https://a/"])
         self.fails(2, "same file 'a'", command=["get", "-O", "https://a/a", "https://b/a"])
-        self.fails(2, "subcommand", command=[])
+        self.fails(2, "a command is missing", command=[])
 
     def test_unusable_files(self):
         self.fails(1, "/nonexistent/cert.pem", command=["gateway", "--listen", "127.0.0.1:0", "--cert", "/nonexistent/cert.pem", "--key", self.key, "--masque", "udp"])
