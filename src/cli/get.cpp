@@ -79,6 +79,7 @@ void limit_windows(client::Context& context, std::uint64_t rate) {
 
 void note_unused_proxy(const client::GetOptions& options) {
   std::vector<client::Url> urls;
+  urls.reserve(options.jobs.size());
   for (const client::GetJob& job : options.jobs) urls.push_back(job.url);
   if (const auto note = unused_proxy_note(urls, [](const char* name) { return std::getenv(name); }))
     say(*note);
