@@ -64,7 +64,8 @@ TEST(Usage, NamesTheUnknownFlagAndTheOneThatWasMeant) {
   expect_refused({"get", "--tabel", "https://localhost/"},
                  "sallyport get has no flag '--tabel'; did you mean --table? (see sallyport get --help)");
   // Also where something else is missing.
-  expect_refused({"get", "--frobnicate"}, "sallyport get has no flag '--frobnicate' (see sallyport get --help)");
+  expect_refused({"get", "--frobnicate"},
+                 "sallyport get has no flag '--frobnicate' (see sallyport get --help)");
   expect_refused({"gateway", "--self-singed=localhost"},
                  "sallyport gateway has no flag '--self-singed=localhost'; did you mean --self-signed? (see "
                  "sallyport gateway --help)");
