@@ -106,6 +106,8 @@ class Recorded(InteropCase):
             self.assertEqual((read["title"], read["vantage"]["type"]), (header["title"], header["trace"]["vantage_point"]["type"]))
             self.assertEqual(sum(read["typed"].values()) + sum(read["untyped"].values()), len(events), "nothing was left out")
             self.assertLessEqual(set(read["untyped"]), UNTYPED)
+            if log.parent.name != self._testMethodName:
+                continue  # another test's, and perhaps of a connection that was never established
             self.assertGreater(read["typed"]["quic:packet_sent"], 2)
             self.assertIn("settings_h3_datagram", {setting["name"] for setting in read["settings"]})
 
