@@ -72,6 +72,12 @@ int on_crypto_data(ngtcp2_conn* conn, ngtcp2_encryption_level level, std::uint64
     // So GnuTLS calls a message at an encryption level that is over. There are no records here.
     if (error != 0 && ngtcp2_conn_get_tls_alert(conn) == GNUTLS_A_BAD_RECORD_MAC)
       ngtcp2_conn_set_tls_alert(conn, GNUTLS_A_UNEXPECTED_MESSAGE);
+    // A client that resumes with early data offers the key share that was used before; one that needs a
+    // HelloRetryRequest nevertheless has to come without early data.
+    if (error == 0 && impl_of(user_data).is_server && is_early_key_alone(impl_of(user_data).binding)) {
+      ngtcp2_conn_set_tls_alert(conn, GNUTLS_A_HANDSHAKE_FAILURE);
+      return NGTCP2_ERR_CRYPTO;
+    }
     return error;
   }
   // Nothing that a client may still say: KeyUpdate is forbidden (RFC 9001 §6), and no certificate was asked

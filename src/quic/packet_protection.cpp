@@ -124,9 +124,13 @@ bool install_own_key(ngtcp2_conn* conn, InstallKey& install, Bytes secret) {
   return false;
 }
 
+std::uint8_t key_bit(ngtcp2_encryption_level level, bool receiving) {
+  return static_cast<std::uint8_t>(1u << (2 * static_cast<unsigned>(level) + (receiving ? 1 : 0)));
+}
+
 /// Each key is installed once; a KeyUpdate message is refused before it gets here (tls::QuicSession).
 bool first_of_its_kind(CryptoBinding& binding, ngtcp2_encryption_level level, bool receiving) {
-  const auto bit = static_cast<std::uint8_t>(1u << (2 * static_cast<unsigned>(level) + (receiving ? 1 : 0)));
+  const std::uint8_t bit = key_bit(level, receiving);
   if ((binding.installed_keys & bit) != 0) return false;
   binding.installed_keys |= bit;
   return true;
@@ -198,6 +202,11 @@ void install_packet_protection(ngtcp2_callbacks& callbacks) {
   callbacks.update_key = update_key;
   callbacks.delete_crypto_aead_ctx = delete_aead;
   callbacks.delete_crypto_cipher_ctx = delete_cipher;
+}
+
+bool is_early_key_alone(const CryptoBinding& binding) {
+  return (binding.installed_keys & key_bit(NGTCP2_ENCRYPTION_LEVEL_0RTT, true)) != 0 &&
+         (binding.installed_keys & key_bit(NGTCP2_ENCRYPTION_LEVEL_1RTT, false)) == 0;
 }
 
 void install_secrets_hook(gnutls_session_int* session) {

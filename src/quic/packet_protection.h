@@ -23,6 +23,11 @@ struct CryptoBinding : ngtcp2_crypto_conn_ref {
   std::uint8_t installed_keys = 0;  ///< for packet_protection.cpp
 };
 
+/// A server's: whether it can open 0-RTT packets, and cannot send 1-RTT packets yet, though GnuTLS has read
+/// what came. That is so behind a HelloRetryRequest only, and ngtcp2 1.11 asserts where a 0-RTT packet comes
+/// then.
+bool is_early_key_alone(const CryptoBinding& binding);
+
 /// Has the session's traffic secrets become ngtcp2's keys. After ngtcp2_crypto_gnutls_configure_*_session,
 /// whose way of doing it is replaced; the session's pointer is a CryptoBinding. A handshake without the
 /// peer's transport parameters fails there with the alert missing_extension (RFC 9001 §8.2): ngtcp2 asserts
