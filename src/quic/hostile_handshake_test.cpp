@@ -15,7 +15,8 @@ using namespace test;
 
 // CRYPTO_ERROR with the alert (RFC 9001 §4.8, RFC 8446 §6)
 constexpr std::uint64_t crypto_error = 0x100;
-constexpr std::uint64_t unexpected_message = crypto_error | 10, missing_extension = crypto_error | 109;
+constexpr std::uint64_t unexpected_message = crypto_error | 10, missing_extension = crypto_error | 109,
+                        handshake_failure = crypto_error | 40;
 constexpr std::uint64_t transport_parameter_error = 0x08, connection_id_limit_error = 0x09,
                         protocol_violation = 0x0a;
 
@@ -97,6 +98,27 @@ TEST(HostileHandshake, AClientByHandResumesWith0Rtt) {
   pair.hand->send_crypto(Level::zero_rtt, key_update());
   pair.settle();
   EXPECT_EQ(pair.close_code(), protocol_violation);
+  EXPECT_TRUE(pair.lives());
+}
+
+// With 0-RTT keys and no 1-RTT keys ngtcp2 would assert at the 0-RTT packet.
+TEST(HostileHandshake, AClientWithEarlyDataThatNeedsAHelloRetryRequest) {
+  Served pair;
+  pair.shake_hands();
+  const auto ticket = pair.hand->ticket();
+  ASSERT_TRUE(ticket);
+  pair.hand.reset();
+  pair.secrets->lines.clear();
+  pair.hand.emplace(pair.link.server, *pair.secrets, Octets{1, 2, 3, 4, 5, 6, 7, 8});
+  pair.hand->resumes = ticket;
+  for (TlsExtension& each : pair.hand->extensions)
+    if (each.type == extension::key_share) each.content = {0, 0};  // no share
+  pair.hand->hello();
+  pair.settle();
+  ASSERT_TRUE(pair.hand->can_send(Level::zero_rtt));
+  pair.hand->send(Level::zero_rtt, frame({0x0a, 0, 4, 1, 2, 3, 4}));
+  pair.settle();
+  EXPECT_EQ(pair.close_code(), handshake_failure);
   EXPECT_TRUE(pair.lives());
 }
 
