@@ -1,6 +1,5 @@
 // Transcript: what was said in a request and its response, as text: for `get -v`, `-i`, `-I` and the headers
-// in
-// `--json`. Credentials (http::holds_credentials) are shown to nobody but whoever asked for the response's
+// in `--json`. Credentials (http::holds_credentials) are shown to nobody but whoever asked for the response's
 // head as it is.
 #pragma once
 

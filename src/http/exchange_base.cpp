@@ -331,18 +331,13 @@ void ExchangeBase::received_datagram(Bytes payload) {
 
 bool ExchangeBase::hold_head() {
   const std::size_t size = request_.fields.section_size() + request_.path.size() + request_.authority.size();
-  switch (set_.heads_.hold(size, set_.limits().max_held_heads)) {
-    case HeldHeads::Verdict::held:
-      head_size_ = size;
-      return true;
-    case HeldHeads::Verdict::too_much_here:
-      refuse_head(431);
-      return false;
-    case HeldHeads::Verdict::too_much_in_all:
-      // Other clients hold it: nothing is wrong with this request.
-      refuse_head(503);
-      return false;
+  const HeldHeads::Verdict verdict = set_.heads_.hold(size, set_.limits().max_held_heads);
+  if (verdict == HeldHeads::Verdict::held) {
+    head_size_ = size;
+    return true;
   }
+  // Where other clients hold too much, nothing is wrong with this request.
+  refuse_head(verdict == HeldHeads::Verdict::too_much_here ? 431 : 503);
   return false;
 }
 
