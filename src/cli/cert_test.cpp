@@ -1,6 +1,6 @@
 #include "base/file.h"
 #include "base/folder_for_test.h"
-#include "cli/run.h"
+#include "cli/run_for_test.h"
 #include "tls/certificate.h"
 
 #include <cstdio>
@@ -18,23 +18,11 @@ using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-struct Outcome {
-  int status;
-  std::string out, err;
-};
+using test::Outcome;
+using test::sallyport;
 
 class CertCommand : public testing::Test {
  protected:
-  Outcome sallyport(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "sallyport");
-    std::vector<char*> argv;
-    for (std::string& argument : arguments) argv.push_back(argument.data());
-    testing::internal::CaptureStdout();
-    testing::internal::CaptureStderr();
-    const int status = run(static_cast<int>(argv.size()), argv.data());
-    return {status, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
-  }
-
   const FolderForTest temporary_;
   const std::string folder_ = temporary_.path(), certificate_ = temporary_ / "c.pem",
                     key_ = temporary_ / "k.pem";

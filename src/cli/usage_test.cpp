@@ -1,6 +1,6 @@
 #include "cli/usage.h"
 
-#include "cli/run.h"
+#include "cli/run_for_test.h"
 
 #include <string>
 #include <vector>
@@ -14,20 +14,8 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-struct Outcome {
-  int status;
-  std::string out, err;
-};
-
-Outcome sallyport(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), "sallyport");
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  const int status = run(static_cast<int>(argv.size()), argv.data());
-  return {status, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
-}
+using test::Outcome;
+using test::sallyport;
 
 void expect_refused(const std::vector<std::string>& arguments, const std::string& sentence) {
   const Outcome refused = sallyport(arguments);

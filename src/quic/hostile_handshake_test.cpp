@@ -56,6 +56,16 @@ struct Served : Pair {
     hand->finish();
     settle();
   }
+  /// A client by hand that has a ticket of an earlier visit, and has yet to say hello.
+  void come_again() {
+    shake_hands();
+    const auto ticket = hand->ticket();
+    ASSERT_TRUE(ticket);
+    hand.reset();
+    secrets->lines.clear();
+    hand.emplace(link.server, *secrets, Octets{1, 2, 3, 4, 5, 6, 7, 8});
+    hand->resumes = ticket;
+  }
   bool established() const { return endpoint->stats().handshakes_completed == 1; }
   std::optional<std::uint64_t> close_code() const {
     if (!hand->closed || hand->closed->application) return std::nullopt;
@@ -82,13 +92,7 @@ TEST(HostileHandshake, AClientByHandIsServed) {
 
 TEST(HostileHandshake, AClientByHandResumesWith0Rtt) {
   Served pair;
-  pair.shake_hands();
-  const auto ticket = pair.hand->ticket();
-  ASSERT_TRUE(ticket);
-  pair.hand.reset();
-  pair.secrets->lines.clear();
-  pair.hand.emplace(pair.link.server, *pair.secrets, Octets{1, 2, 3, 4, 5, 6, 7, 8});
-  pair.hand->resumes = ticket;
+  ASSERT_NO_FATAL_FAILURE(pair.come_again());
   pair.hand->hello();
   pair.settle();
   ASSERT_TRUE(pair.hand->can_send(Level::zero_rtt));
@@ -104,13 +108,7 @@ TEST(HostileHandshake, AClientByHandResumesWith0Rtt) {
 // With 0-RTT keys and no 1-RTT keys ngtcp2 would assert at the 0-RTT packet.
 TEST(HostileHandshake, AClientWithEarlyDataThatNeedsAHelloRetryRequest) {
   Served pair;
-  pair.shake_hands();
-  const auto ticket = pair.hand->ticket();
-  ASSERT_TRUE(ticket);
-  pair.hand.reset();
-  pair.secrets->lines.clear();
-  pair.hand.emplace(pair.link.server, *pair.secrets, Octets{1, 2, 3, 4, 5, 6, 7, 8});
-  pair.hand->resumes = ticket;
+  ASSERT_NO_FATAL_FAILURE(pair.come_again());
   for (TlsExtension& each : pair.hand->extensions)
     if (each.type == extension::key_share) each.content = {0, 0};  // no share
   pair.hand->hello();
