@@ -99,6 +99,19 @@ class InteropCase(unittest.TestCase):
         cls.downloads = cls.lab.folder / "downloads"
         cls.downloads.mkdir()
 
+    @classmethod
+    def authority_and_certificate(cls):
+        """The certificate of an authority, and those of localhost that it signed with its key: for peers that want more than a self-signed one."""
+        files = [cls.lab.folder / name for name in ("ca.pem", "ca-key.pem", "leaf.request", "leaf.extensions", "leaf.pem", "leaf-key.pem")]
+        ca, ca_key, request, extensions, leaf, leaf_key = files
+        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+        harness.run("openssl", "req", "-x509", *key, "-days", "30", "-subj", "/CN=Authority of the tests", "-out", ca, "-keyout", ca_key)
+        harness.run("openssl", "req", "-new", *key, "-subj", "/CN=localhost", "-out", request, "-keyout", leaf_key)
+        extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n")
+        harness.run("openssl", "x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", "20",
+                    "-extfile", extensions, "-out", leaf)
+        return ca, (leaf, leaf_key)
+
     def assert_is(self, path, name="large.bin"):
         """The file at `path` is what the site has under `name`; it is removed."""
         self.assertTrue(path.exists(), f"{path.name} was not written")
@@ -120,10 +133,10 @@ class InteropCase(unittest.TestCase):
         return done.stderr
 
     @classmethod
-    def counting_gateway(cls, *flags, name="gateway"):
+    def counting_gateway(cls, *flags, name="gateway", certificate=None):
         """A gateway whose metrics() are to be read."""
         admin = peers.free_port()
-        process = cls.lab.gateway("--admin", f"127.0.0.1:{admin}", *flags, name=name)
+        process = cls.lab.gateway("--admin", f"127.0.0.1:{admin}", *flags, name=name, certificate=certificate)
         process.admin = admin
         return process
 
