@@ -2,6 +2,9 @@ import java.io.BufferedInputStream;
 import java.io.DataInputStream;
 import java.io.FileInputStream;
 import java.io.IOException;
+import java.net.DatagramPacket;
+import java.net.DatagramSocket;
+import java.net.SocketException;
 import java.net.URI;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
@@ -16,15 +19,16 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executors;
 import java.util.stream.Collectors;
 
 import tech.kwik.core.QuicClientConnection;
 import tech.kwik.core.QuicConnection.QuicVersion;
 import tech.kwik.core.QuicSessionTicket;
 import tech.kwik.core.log.NullLogger;
-import tech.kwik.flupke.Http3SingleConnectionClient;
 import tech.kwik.flupke.HttpError;
 import tech.kwik.flupke.HttpStream;
+import tech.kwik.flupke.impl.Http3ClientConnectionImpl;
 
 /**
  * flupke, HTTP/3 in Java on kwik, as a client for flupke_test.py; prints JSON.
@@ -67,6 +71,27 @@ public class Main {
         return Integer.parseInt(option(name, Integer.toString(otherwise)));
     }
 
+    /**
+     * kwik loses a ServerHello that comes while its thread that connects is not done with the ClientHello yet, as it may without a network between.
+     * So the first datagram is held until that thread waits for what comes.
+     */
+    private static final class LateSocket extends DatagramSocket {
+        private final Thread connecting = Thread.currentThread();
+        private boolean waits;
+
+        private LateSocket() throws SocketException {
+        }
+
+        @Override
+        public void receive(DatagramPacket packet) throws IOException {
+            super.receive(packet);
+            while (!waits && connecting.getState() != Thread.State.TIMED_WAITING) {
+                Thread.yield();
+            }
+            waits = true;
+        }
+    }
+
     private QuicClientConnection connection(QuicSessionTicket ticket) throws Exception {
         var builder = QuicClientConnection.newBuilder()
             .uri(uri)
@@ -77,6 +102,7 @@ public class Main {
             .initialVersion(QuicVersion.V1)
             .preferredVersion(option("preferred", "1").equals("2") ? QuicVersion.V2 : QuicVersion.V1)
             .maxOpenPeerInitiatedUnidirectionalStreams(3)
+            .socketFactory(to -> new LateSocket())
             .logger(new NullLogger());
         if (ticket != null) {
             builder.sessionTicket(ticket);
@@ -119,10 +145,12 @@ public class Main {
         QuicSessionTicket ticket = null;
         for (int i = 0; i < number("connections", 1); i++) {
             QuicClientConnection connection = connection(ticket);
-            var client = new Http3SingleConnectionClient(connection, PATIENCE, null);
+            var client = new Http3ClientConnectionImpl(connection, Executors.newCachedThreadPool());
+            client.connect();
             List<CompletableFuture<HttpResponse<byte[]>>> answers = new ArrayList<>();
             for (int j = 0; j < number("times", 1); j++) {
-                answers.add(client.sendAsync(request(), HttpResponse.BodyHandlers.ofByteArray()));
+                answers.add(new CompletableFuture<>());
+                client.sendAsync(request(), HttpResponse.BodyHandlers.ofByteArray(), answers.get(j));
             }
             List<String> texts = new ArrayList<>();
             for (var answer : answers) {
@@ -148,10 +176,12 @@ public class Main {
     /** Capsules, since flupke has no HTTP datagrams: type 0, a length of two bytes, context ID 0, payload. */
     private String udp() throws Exception {
         QuicClientConnection connection = connection(null);
-        var client = new Http3SingleConnectionClient(connection, PATIENCE, null);
+        var request = HttpRequest.newBuilder(uri).header("capsule-protocol", "?1").build();
+        var client = new Http3ClientConnectionImpl(connection, Executors.newCachedThreadPool());
+        client.connect();
         HttpStream tunnel;
         try {
-            tunnel = client.sendExtendedConnect(HttpRequest.newBuilder(uri).header("capsule-protocol", "?1").build(), "connect-udp", "https");
+            tunnel = client.sendExtendedConnect(request, "connect-udp", "https", PATIENCE);
         } catch (HttpError refused) {
             return "{\"refused\": " + quoted(refused.getMessage()) + ", \"status\": " + refused.getStatusCode() + "}";
         }
