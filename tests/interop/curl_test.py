@@ -9,8 +9,9 @@ import peers
 from fixtures import HERE, InteropCase, run
 
 TCP_VERSIONS = {"--http2": "2", "--http1.1": "1.1"}
-# What Debian 12's own curl cannot do.
-NEWER = {"--http3-only", "--proxy-http2"}
+EXPECT = "expect: 100-continue"
+# What Debian 12's own curl cannot do; over HTTP/2 it now and then sends some of its body before it waits for the 100.
+NEWER = {"--http3-only", "--proxy-http2", EXPECT}
 
 
 def curl(*arguments):
@@ -104,7 +105,7 @@ class Files(CurlCase):
             self.assertEqual((account["http_code"], account["http_version"]), (405, version), account["stderr"])
             self.assertIn("GET", account["fields"]["allow"])
             # A client that asks first is told before it sends anything.
-            account = self.curl(flag, "-T", self.site / "large.bin", "-H", "expect: 100-continue", "--expect100-timeout", "20", name="upload")
+            account = self.curl(flag, "-T", self.site / "large.bin", "-H", EXPECT, "--expect100-timeout", "20", name="upload")
             self.assertEqual((account["http_code"], account["http_version"], account["size_upload"]), (405, version, 0), account["stderr"])
         self.assertFalse((self.site / "upload").exists())
 
