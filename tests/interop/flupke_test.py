@@ -1,4 +1,5 @@
-"""flupke, HTTP/3 in Java on kwik (Maven Central), as a client of our gateway and of its CONNECT-UDP; the program in flupke/."""
+"""flupke, HTTP/3 in Java on kwik (Maven Central), as a client of our gateway and of its CONNECT-UDP; the program in flupke/.
+What it sends at once fits a packet: of more, kwik at times sends the first packet alone and then waits for ever."""
 
 import unittest
 
@@ -63,8 +64,7 @@ class Flupke(InteropCase):
         self.assertEqual(self.get_one(name="nothing")["status"], 404)
 
     def test_uploads_are_refused(self):
-        # Not more than what the gateway lets come in: kwik may wait for ever when it is told to stop.
-        for size in (0, 1, 900_000):
+        for size in (0, 1, 1000):
             with self.subTest(size=size):
                 got = self.get_one("method=POST", f"upload={size}", name="upload")
                 self.assertEqual((got["status"], got["headers"]["allow"]), (405, "GET, HEAD, OPTIONS"))
@@ -72,7 +72,7 @@ class Flupke(InteropCase):
 
     def test_connect_udp(self):
         echo = self.udp_echo()
-        for size in (1, 1200, 9000):
+        for size in (1, 60, 1000):
             before = len(echo.datagrams)
             self.assertEqual(self.udp(echo.address, f"size={size}", "count=20"), {"echoed": 20, "ended": True})
             self.assertEqual([len(datagram) for datagram in echo.datagrams[before:]], [size] * 20)
