@@ -181,9 +181,10 @@ TEST_F(UdpTunnelTest, AHopThatAsksForATokenIsExplained) {
   };
   // open() shows a token.
   EXPECT_NE(told(401, {{"www-authenticate", "Bearer realm=\"x\", error=\"invalid_token\""}})
-                .find("401, it does not accept the token of --token-file"),
+                .find("401, it rejected the bearer token of --token-file"),
             std::string::npos);
-  EXPECT_NE(told(407, {{"proxy-authenticate", "Basic realm=\"x\""}}).find("credentials of another kind"),
+  EXPECT_NE(told(407, {{"proxy-authenticate", "Basic realm=\"x\""}})
+                .find("another authentication scheme than Bearer"),
             std::string::npos);
   EXPECT_NE(told(407, {}).find("407, it does not accept the token"), std::string::npos);
 }
