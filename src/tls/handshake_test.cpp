@@ -257,7 +257,7 @@ TEST_F(Verification, NamesTheStoreThatLacksTheSigner) {
       verdict(pair, trust(*make_self_signed({"a.test"})), "a.test"),
       "the certificate of a.test is signed by another 'CN=a.test' than the one in " + folder_ + "/ca.pem");
   if (const auto system = Trust::make({})) {
-    EXPECT_THAT(verdict(pair, *system, "a.test"), HasSubstr("nobody in the system's store"));
+    EXPECT_THAT(verdict(pair, *system, "a.test"), HasSubstr("no trusted issuer in the system's store"));
   }
   EXPECT_EQ(verdict(pair, trust_anything(), "other.test"), "");
 }

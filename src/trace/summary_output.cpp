@@ -4,6 +4,7 @@
 #include "trace/summary.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include <fmt/core.h>
 
@@ -103,22 +104,35 @@ std::string base_name(const std::string& path) {
 // Of the table: so wide is a terminal, and so wide a text of a file where others stand beside it.
 constexpr std::size_t widest_table = 100, widest_text = 24, widest_text_alone = 76;
 
-/// Texts come from files: they are escaped, and no longer than fits. Their ends tell more than their middles:
-/// "2f9c1e03a7d4..ient.sqlog".
-std::string plain(std::string_view text, std::size_t widest) {
+enum class Cut : std::uint8_t { middle, end };
+
+/// Texts come from files: they are escaped, and no longer than fits. The ends of names tell more than their
+/// middles: "2f9c1e03a.._client.sqlog".
+std::string plain(std::string_view text, std::size_t widest, Cut cut = Cut::middle) {
   if (text.empty()) return "-";
   std::string shown = escaped(text);
   if (shown.size() <= widest) return shown;
-  const std::string_view front = utf8_front(shown, widest / 2);
-  std::size_t back = shown.size() - (widest - 2 - widest / 2);
+  const std::size_t kept = cut == Cut::middle ? widest * 2 / 5 : widest - 2;
+  const std::string_view front = utf8_front(shown, kept);
+  std::size_t back = shown.size() - (widest - 2 - kept);
   while (back < shown.size() && (static_cast<unsigned char>(shown[back]) & 0xc0) == 0x80) ++back;
   return std::string(front) + ".." + shown.substr(back);
+}
+
+/// As the file has it, but for CRYPTO_ERROR, which carries a TLS alert (RFC 9001 §4.8).
+std::string error_text(const std::string& error) {
+  constexpr std::string_view crypto_error = "crypto_error_0x1";
+  unsigned alert = 0;
+  if (!error.starts_with(crypto_error)) return error.empty() ? "no error code" : error;
+  const char* const end = error.data() + error.size();
+  const auto [stop, wrong] = std::from_chars(error.data() + crypto_error.size(), end, alert, 16);
+  return wrong == std::errc{} && stop == end ? fmt::format("TLS alert {}", alert) : error;
 }
 
 /// "client: no_error", "idle timeout".
 std::string close_text(const std::optional<CloseSummary>& close) {
   if (!close) return "-";
-  if (!close->by.empty()) return close->by + ": " + (close->error.empty() ? "no error code" : close->error);
+  if (!close->by.empty()) return close->by + ": " + error_text(close->error);
   std::string text = close->trigger;
   std::ranges::replace(text, '_', ' ');
   return text;
@@ -195,7 +209,8 @@ std::vector<Row> rows_of(const std::vector<TraceSummary>& all) {
   add("cwnd, last", window(&WindowSummary::last));
   add("closed", [&](S s) { return plain(close_text(s.close), widest); });
   if (std::ranges::any_of(all, [](S s) { return s.close && !s.close->reason.empty(); }))
-    add("close reason", [&](S s) { return plain(s.close ? s.close->reason : std::string(), widest); });
+    add("close reason",
+        [&](S s) { return plain(s.close ? s.close->reason : std::string(), widest, Cut::end); });
   if (std::ranges::any_of(all, [](S s) { return s.events_missing > 0 || s.cut; }))
     add("missing", [](S s) {
       return s.events_missing > 0 ? fmt::format("{} events", s.events_missing)

@@ -378,7 +378,7 @@ TEST(Summary, TablesOfManyFilesAreSortedAndFitATerminal) {
   for (std::size_t at = 0, end = 0; (end = table.find('\n', at)) != table.npos; at = end + 1, ++lines)
     EXPECT_LE(end - at, 100u) << table.substr(at, end - at);
   EXPECT_GT(lines, 60u) << "three tables, one below the other";
-  for (const char* part : {"0123456789ab..ient.sqlog", "server: h3_no_error", "idle timeout",
+  for (const char* part : {"012345678.._client.sqlog", "server: h3_no_error", "idle timeout",
                            "2026-11-22 21:05:22.000", "vantage point", "closed", "close reason"})
     EXPECT_NE(table.find(part), table.npos) << part << " in\n" << table;
   EXPECT_NE(
