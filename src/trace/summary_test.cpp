@@ -366,6 +366,7 @@ TEST(Summary, TablesOfManyFilesAreSortedAndFitATerminal) {
     each.vantage = "client";
     if (i != 3) each.start = 1795381522000.0 + 1000 * ((i * 3) % 7);
     if (i % 2 == 0) each.close = CloseSummary{"server", "h3_no_error", "", "application"};
+    if (i == 5) each.close = CloseSummary{"client", "crypto_error_0x12a", "", "error"};
     if (i == 1)
       each.close = CloseSummary{"", "", "a reason of many words that is cut in its middle", "idle_timeout"};
   }
@@ -378,8 +379,9 @@ TEST(Summary, TablesOfManyFilesAreSortedAndFitATerminal) {
   for (std::size_t at = 0, end = 0; (end = table.find('\n', at)) != table.npos; at = end + 1, ++lines)
     EXPECT_LE(end - at, 100u) << table.substr(at, end - at);
   EXPECT_GT(lines, 60u) << "three tables, one below the other";
-  for (const char* part : {"012345678.._client.sqlog", "server: h3_no_error", "idle timeout",
-                           "2026-11-22 21:05:22.000", "vantage point", "closed", "close reason"})
+  for (const char* part :
+       {"012345678.._client.sqlog", "server: h3_no_error", "idle timeout", "client: TLS alert 42",
+        "a reason of many words..", "2026-11-22 21:05:22.000", "vantage point", "closed", "close reason"})
     EXPECT_NE(table.find(part), table.npos) << part << " in\n" << table;
   EXPECT_NE(
       summaries_as_json(all).find(R"("close":{"by":"server","error":"h3_no_error","trigger":"application"})"),
