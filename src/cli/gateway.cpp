@@ -49,8 +49,8 @@ Result<> read_masque(const GatewayFlags& flags, gateway::Settings& settings) {
       return fail(
           ErrorKind::usage,
           fmt::format(
-              "--allow '{}' is no prefix; write it as 10.0.0.0/8, 2001:db8::/32 or one address, with no "
-              "bits set behind its length",
+              "--allow '{}' is not a prefix; write it as 10.0.0.0/8, 2001:db8::/32 or one address, without "
+              "host bits",
               text));
     settings.allow.push_back(*prefix);
   }
@@ -90,7 +90,7 @@ Result<> read_addresses(const GatewayFlags& flags, gateway::Settings& settings) 
   if (flags.admin.starts_with(unix_prefix)) {
     settings.admin_socket = flags.admin.substr(unix_prefix.size());
     if (settings.admin_socket.empty())
-      return fail(ErrorKind::usage, "--admin unix: needs the path of a socket behind it, unix:PATH");
+      return fail(ErrorKind::usage, "--admin unix: needs the path of a Unix-domain socket, unix:PATH");
     return {};
   }
   auto admin = gateway::parse_listen(flags.admin);
@@ -152,8 +152,9 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->capture_default_str();
   gateway->add_flag("--no-tcp", flags->no_tcp, "HTTP/3 only");
   gateway
-      ->add_option("--alt-svc-port", settings.alt_svc_port,
-                   "The UDP port that Alt-Svc names, where clients reach HTTP/3 at another than --listen's")
+      ->add_option(
+          "--alt-svc-port", settings.alt_svc_port,
+          "The UDP port to advertise in Alt-Svc, where clients reach HTTP/3 on another than --listen's")
       ->type_name("PORT")
       ->check(CLI::Range(1, 65535));
   gateway->add_option("--cert", settings.certificate_file, "The certificate chain, PEM")->type_name("FILE");

@@ -134,7 +134,7 @@ void add_request_flags(CLI::App& app, RequestFlags& flags) {
   app.add_flag("-i,--include", flags.include, "Write the response's header section before its body");
   app.add_flag("-I,--head", flags.head, "Send HEAD, and write the response's header section");
   app.add_flag("-v,--verbose", flags.verbose,
-               "Say on standard error what is sent and what comes back, without credentials");
+               "Log requests and responses on standard error, without credentials");
   app.add_option(
          "-H,--header", flags.headers,
          "Send this field, in place of get's own of that name; 'NAME:' leaves one out; @FILE has one a line")

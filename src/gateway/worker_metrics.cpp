@@ -161,11 +161,11 @@ void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTo
   out.gauge("quic_half_open", "Handshakes in progress.", figure(endpoint.half_open));
 
   const auto& socket = listener.quic->socket().stats();
-  constexpr std::string_view
-      udp = "UDP datagrams of the listening sockets.",
-      udp_bytes = "UDP payload bytes of the listening sockets.",
-      calls = "System calls for them; datagrams over calls tells how well GRO and GSO work.",
-      lost = "UDP datagrams of the listening sockets that were dropped.";
+  constexpr std::string_view udp = "UDP datagrams of the listening sockets.",
+                             udp_bytes = "UDP payload bytes of the listening sockets.",
+                             calls =
+                                 "System calls for them; datagrams per call is the GRO and GSO batch size.",
+                             lost = "UDP datagrams of the listening sockets that were dropped.";
   out.counter("udp_datagrams_total", udp, figure(socket.datagrams_in), {{"direction", "in"}});
   out.counter("udp_datagrams_total", udp, figure(socket.datagrams_out), {{"direction", "out"}});
   out.counter("udp_bytes_total", udp_bytes, figure(socket.bytes_in), {{"direction", "in"}});
