@@ -171,7 +171,7 @@ TEST_P(TokensTest, ConnectWithoutOneToo) {
   settle();
   ASSERT_TRUE(closed);
   EXPECT_EQ(closed->code, 407u);
-  EXPECT_NE(closed->message.find("407, it asks for a bearer token"), std::string::npos);
+  EXPECT_NE(closed->message.find("407, it requires a bearer token"), std::string::npos);
   EXPECT_TRUE(outbound.askers.empty());
   EXPECT_TRUE(outbound.tcp_targets.empty());
 }
