@@ -187,16 +187,16 @@ std::vector<Row> rows_of(const std::vector<TraceSummary>& all) {
   add("TTFB, QUIC", [](S s) { return milliseconds(s.quic_ttfb); });
   add("TTFB, HTTP", [](S s) { return milliseconds(s.http_ttfb); });
   add("requests", [&](S s) { return count(s.requests); });
-  for (const auto& [name, way] :
-       {std::pair{"sent", &TraceSummary::sent}, std::pair{"received", &TraceSummary::received}}) {
-    const std::string verb = name;
+  const auto direction = [&](const std::string& verb, DirectionSummary TraceSummary::* way) {
     add(verb, [&](S s) { return bytes(static_cast<double>((s.*way).bytes)); });
     add(verb + ", packets", [&](S s) { return count((s.*way).packets); });
     add(verb + ", stream data", [&](S s) { return bytes(static_cast<double>((s.*way).stream_bytes)); });
     add(verb + ", datagrams", [&](S s) { return datagrams(s.*way); });
     add(verb + ", throughput", [&](S s) { return rate((s.*way).throughput); });
     add(verb + ", goodput", [&](S s) { return rate((s.*way).goodput); });
-  }
+  };
+  direction("sent", &TraceSummary::sent);
+  direction("received", &TraceSummary::received);
   add("lost", [](S s) { return fmt::format("{} ({:.3f}%)", s.packets_lost, s.loss_percent); });
   add("RTT, min", rtt(&RttSummary::min));
   add("RTT, mean", rtt(&RttSummary::mean));
