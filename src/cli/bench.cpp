@@ -53,7 +53,7 @@ Result<http::Fields> fields_of(const BenchFlags& flags) {
     if (auto added = client::add_field(plan, text); !added) return std::unexpected(added.error());
   if (!plan.authority.empty() || !plan.left_out.empty())
     return fail(ErrorKind::usage,
-                "-H: bench asks for what the URL names, and leaves no field out; give it as 'NAME: VALUE'");
+                "-H: bench can neither replace Host nor remove a field; give it as 'NAME: VALUE'");
   return plan.fields;
 }
 
@@ -136,7 +136,7 @@ void add_load_flags(CLI::App& bench, BenchFlags& flags) {
       ->check(CLI::Range(0.0, 86400.0));
   bench
       .add_option("--rate", flags.rate,
-                  "Requests due a second in all, whether or not earlier ones are answered")
+                  "Request rate: requests a second in all, whether or not earlier ones are answered")
       ->check(CLI::Range(0.001, 1e7));
   bench.add_flag("--new-connections", flags.new_connections,
                  "A connection of its own for each request; latency includes its handshake");

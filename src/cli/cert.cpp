@@ -89,10 +89,10 @@ void add_cert(CLI::App& app, ExitStatus& status) {
       cert->add_subcommand("self-signed", "Make a certificate and its key (P-256) for names and addresses");
   make->add_option("NAME", self_signed->names, "A host name (`*.` in front allowed) or an address")
       ->required();
-  make->add_option("--cert", self_signed->certificate, "Where the certificate goes")
+  make->add_option("--cert", self_signed->certificate, "File for the certificate")
       ->type_name("FILE")
       ->capture_default_str();
-  make->add_option("--key", self_signed->key, "Where the key goes")->type_name("FILE")->capture_default_str();
+  make->add_option("--key", self_signed->key, "File for the key")->type_name("FILE")->capture_default_str();
   make->add_option("--days", self_signed->days,
                    "How long it is valid; browsers take up to 14 days by its fingerprint")
       ->type_name("N")

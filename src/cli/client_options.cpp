@@ -60,14 +60,14 @@ void add_client_flags(CLI::App& app, ClientFlags& flags) {
   app.add_flag("-6,--ipv6", flags.ipv6, "Connect to IPv6 addresses only")->excludes(ipv4);
   app.add_option("--ca", flags.ca_file, "Trust the certificates in this PEM file instead of the system's")
       ->type_name("FILE");
-  app.add_flag("-k,--insecure", flags.insecure, "Take any certificate (of hops and origin)");
+  app.add_flag("-k,--insecure", flags.insecure, "Do not verify certificates (of hops and origin)");
   app.add_option("--token-file", flags.token_file,
                  "Send the bearer token in the first line of FILE, TOKEN or NAME TOKEN, to the hops")
       ->type_name("FILE");
   app.add_option("--cc", flags.congestion, "Congestion control")
       ->check(CLI::IsMember({"cubic", "bbr", "reno"}))
       ->capture_default_str();
-  app.add_option("--timeout", flags.timeout, "Seconds that each connection may take to stand")
+  app.add_option("--timeout", flags.timeout, "Seconds that each connection may take to be established")
       ->type_name("S")
       ->check(CLI::Range(0.05, 600.0))
       ->capture_default_str();
@@ -86,9 +86,9 @@ void add_client_flags(CLI::App& app, ClientFlags& flags) {
   app.add_option("--keylog", flags.key_log, "Append TLS secrets to this file, for Wireshark")
       ->type_name("FILE")
       ->envname("SSLKEYLOGFILE");
-  app.add_option("--cache", flags.cache_folder, "Where tickets and what was learned of origins are kept")
+  app.add_option("--cache", flags.cache_folder, "Folder for TLS tickets and Alt-Svc records of origins")
       ->type_name("DIR");
-  app.add_flag("--no-cache", flags.no_cache, "Keep nothing, use nothing kept");
+  app.add_flag("--no-cache", flags.no_cache, "Neither read nor write the cache");
 }
 
 Result<std::string> read_token(const std::string& path) {

@@ -49,8 +49,8 @@ Result<> read_masque(const GatewayFlags& flags, gateway::Settings& settings) {
       return fail(
           ErrorKind::usage,
           fmt::format(
-              "--allow '{}' is no prefix; write it as 10.0.0.0/8, 2001:db8::/32 or one address, with no "
-              "bits set behind its length",
+              "--allow '{}' is not a prefix; write it as 10.0.0.0/8, 2001:db8::/32 or one address, without "
+              "host bits",
               text));
     settings.allow.push_back(*prefix);
   }
@@ -90,7 +90,7 @@ Result<> read_addresses(const GatewayFlags& flags, gateway::Settings& settings) 
   if (flags.admin.starts_with(unix_prefix)) {
     settings.admin_socket = flags.admin.substr(unix_prefix.size());
     if (settings.admin_socket.empty())
-      return fail(ErrorKind::usage, "--admin unix: needs the path of a socket behind it, unix:PATH");
+      return fail(ErrorKind::usage, "--admin unix: needs the path of a Unix-domain socket, unix:PATH");
     return {};
   }
   auto admin = gateway::parse_listen(flags.admin);
@@ -109,7 +109,7 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   settings.tcp = !flags.no_tcp;
   if (!settings.tcp && settings.alt_svc_port != 0)
     return fail(ErrorKind::usage,
-                "--alt-svc-port is said over TCP, which --no-tcp leaves out; give one of the two");
+                "--alt-svc-port is advertised over TCP, which --no-tcp disables; give one of the two");
   settings.congestion_control = congestion_control(flags.congestion);
   settings.retry = flags.retry == "always"  ? quic::RetryPolicy::always
                    : flags.retry == "never" ? quic::RetryPolicy::never
@@ -152,8 +152,9 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->capture_default_str();
   gateway->add_flag("--no-tcp", flags->no_tcp, "HTTP/3 only");
   gateway
-      ->add_option("--alt-svc-port", settings.alt_svc_port,
-                   "The UDP port that Alt-Svc names, where clients reach HTTP/3 at another than --listen's")
+      ->add_option(
+          "--alt-svc-port", settings.alt_svc_port,
+          "The UDP port to advertise in Alt-Svc, where clients reach HTTP/3 on another than --listen's")
       ->type_name("PORT")
       ->check(CLI::Range(1, 65535));
   gateway->add_option("--cert", settings.certificate_file, "The certificate chain, PEM")->type_name("FILE");
@@ -217,14 +218,13 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->add_option(
           "--access-log", settings.access_log,
           "Append one line for each request and tunnel to this file when it ends; - is standard output; "
-          "SIGUSR1 opens it again")
+          "SIGUSR1 reopens it")
       ->type_name("FILE");
   gateway->add_option("--access-log-format", flags->access_format, "JSON lines, or the Combined Log Format")
       ->check(CLI::IsMember({"json", "common"}))
       ->capture_default_str();
   gateway
-      ->add_option("--log-level", flags->log_level,
-                   "What is logged on standard error; debug tells the life of connections")
+      ->add_option("--log-level", flags->log_level, "Log level on standard error; debug logs each connection")
       ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}))
       ->capture_default_str();
   gateway
@@ -241,16 +241,16 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->capture_default_str();
   gateway
       ->add_option("--retry", flags->retry,
-                   "Have clients prove their address by Retry: auto is under load only")
+                   "Validate client addresses by Retry: auto does so under load only")
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str();
-  gateway
-      ->add_option("--idle-timeout", flags->idle_timeout,
-                   "Close connections on which nothing happened for this many seconds")
+  gateway->add_option("--idle-timeout", flags->idle_timeout, "Idle timeout of connections in seconds")
       ->type_name("S")
       ->check(CLI::Range(1.0, 86400.0))
       ->capture_default_str();
-  gateway->add_option("--grace", flags->grace, "After SIGTERM, wait up to this many seconds for what is open")
+  gateway
+      ->add_option("--grace", flags->grace,
+                   "Graceful shutdown: seconds to wait after SIGTERM for open requests and tunnels")
       ->type_name("S")
       ->check(CLI::Range(0.0, 86400.0))
       ->capture_default_str();

@@ -163,7 +163,7 @@ void add_get(CLI::App& app, ExitStatus& status) {
   get->add_option("--repeat", flags->repeat, "Download everything this many times over")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  get->add_flag("-C,--resume", flags->resume, "Go on with what an interrupted download left in FILE.part");
+  get->add_flag("-C,--resume", flags->resume, "Resume an interrupted download from FILE.part");
   get->add_flag("-L,--location", flags->location, "Follow redirects (ten at the most)");
   get->add_option("--stall-timeout", flags->stall, "Give up when nothing came for this many seconds")
       ->type_name("S")

@@ -38,9 +38,7 @@ std::optional<std::string> unused_proxy_note(std::span<const client::Url> urls,
     return std::nullopt;
   for (const char* const name : {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})
     if (!value(name).empty())
-      return fmt::format(
-          "{} is set, but get takes no proxy from there and goes without; name a MASQUE proxy with --via",
-          name);
+      return fmt::format("{} is set, but get does not use it; give a MASQUE proxy with --via", name);
   return std::nullopt;
 }
 

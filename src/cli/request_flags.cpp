@@ -131,22 +131,21 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
 }
 
 void add_request_flags(CLI::App& app, RequestFlags& flags) {
-  app.add_flag("-i,--include", flags.include, "Write the response's head before its body");
-  app.add_flag("-I,--head", flags.head, "Ask with HEAD, and write the head");
+  app.add_flag("-i,--include", flags.include, "Write the response's header section before its body");
+  app.add_flag("-I,--head", flags.head, "Send HEAD, and write the response's header section");
   app.add_flag("-v,--verbose", flags.verbose,
-               "Say on standard error what is sent and what comes back, without credentials");
+               "Log requests and responses on standard error, without credentials");
   app.add_option(
          "-H,--header", flags.headers,
          "Send this field, in place of get's own of that name; 'NAME:' leaves one out; @FILE has one a line")
       ->type_name("'NAME: VALUE'")
       ->allow_extra_args(false);
   app.add_flag("-f,--fail,!--no-fail", flags.fail,
-               "Take a status other than 2xx for a failure (so it is by itself); --no-fail writes the body "
+               "Fail on a status other than 2xx (the default); --no-fail writes the body "
                "whatever the status is");
   app.add_flag("--fail-with-body", flags.fail_with_body,
                "Fail by the status, but write the body all the same");
-  app.add_option("-m,--max-time", flags.max_time,
-                 "Give a download up that is not done after this many seconds")
+  app.add_option("-m,--max-time", flags.max_time, "Abort a download after this many seconds")
       ->type_name("S")
       ->check(CLI::Range(0.001, 1e9));
   auto* data =
@@ -162,12 +161,12 @@ void add_request_flags(CLI::App& app, RequestFlags& flags) {
                                 "PUT this file ('-': standard input), to its name where the URL ends in '/'")
                      ->type_name("FILE");
   upload->excludes(data)->excludes(binary);
-  app.add_option("-X,--request", flags.method, "Ask with this method")->type_name("METHOD");
-  app.add_option("--retry", flags.retries, "Try a download so often again that failed for the moment")
+  app.add_option("-X,--request", flags.method, "Send this method")->type_name("METHOD");
+  app.add_option("--retry", flags.retries, "Retry a download this many times after a transient failure")
       ->type_name("N")
       ->check(CLI::Range(0, 1'000'000));
   app.add_option("--retry-delay", flags.retry_wait,
-                 "Seconds before each; by itself what Retry-After says, or 1 and twice as long each time")
+                 "Seconds between retries; by default what Retry-After says, or 1, doubled each time")
       ->type_name("S")
       ->check(CLI::Range(0.0, 86400.0));
   app.add_option("--limit-rate", flags.rate_limit,
@@ -177,8 +176,7 @@ void add_request_flags(CLI::App& app, RequestFlags& flags) {
 
 Result<> apply_request_flags(const RequestFlags& flags, client::GetOptions& options) {
   if (flags.head && !(flags.data.empty() && flags.binary_data.empty() && flags.upload.empty()))
-    return fail(ErrorKind::usage,
-                "-I asks for the head only and sends nothing; leave out -d and -T, or take -i");
+    return fail(ErrorKind::usage, "-I sends HEAD, which has no body; leave out -d and -T, or take -i");
   if (auto set = set_content(flags, options); !set) return set;
   if (auto added = add_headers(flags, options.request); !added) return added;
   if (const std::string flag = whole_response_flag(flags, options.request); !flag.empty()) {

@@ -29,6 +29,7 @@ void run_summary(const SummaryFlags& flags, ExitStatus& status) {
     }
     std::move(summaries->begin(), summaries->end(), std::back_inserter(all));
   }
+  trace::sort_by_start(all);
   if (flags.json)
     print(stdout, trace::summaries_as_json(all));
   else if (!all.empty())
@@ -38,7 +39,7 @@ void run_summary(const SummaryFlags& flags, ExitStatus& status) {
 }  // namespace
 
 void add_trace(CLI::App& app, ExitStatus& status) {
-  CLI::App* trace = app.add_subcommand("trace", "Tell what recorded connections (qlog files) show");
+  CLI::App* trace = app.add_subcommand("trace", "Analyze recorded connections (qlog files)");
   trace->require_subcommand(1);
   auto flags = std::make_shared<SummaryFlags>();
   CLI::App* summary = trace->add_subcommand(

@@ -67,7 +67,7 @@ class TcpAttempt : public Attempt, private http::ConnectionHandler {
     const auto& info = (*stream)->info();
     const bool http2 = info.alpn == "h2";
     if (!http2 && alpn_.front() == "h2" && alpn_.size() == 1) {
-      const Error error{ErrorKind::protocol, "the server does not speak HTTP/2 (no ALPN 'h2')"};
+      const Error error{ErrorKind::protocol, "the server did not negotiate HTTP/2 (ALPN h2)"};
       return end(&error);
     }
     const http::StreamSecurity security{info.server_name, info.cipher};

@@ -117,8 +117,9 @@ struct Chain::Impl {
       if (connection.can_request())
         opened(&connection);
       else if (first)
-        opened(std::unexpected(Error{
-            ErrorKind::closed, fmt::format("origin {}: the server takes no requests", origin.url.origin())}));
+        opened(
+            std::unexpected(Error{ErrorKind::closed, fmt::format("origin {}: the server accepts no requests",
+                                                                 origin.url.origin())}));
       else
         open(origin.url, std::move(opened));
       first = false;

@@ -207,7 +207,7 @@ std::string figures_table(const GetFigures& figures) {
                    milliseconds_text(f.started, f.first_byte), shortened(escaped(t.url), 33));
   }
   fmt::format_to(to, "\n{:<23} {:<4} {:>7} {:>7} {:>8} {:>7} {:>6} {:>5} {:>5}\n", "connection", "HTTP",
-                 "ready", "TTFB", "smooth", "least", "lost", "UDP", "in it");
+                 "ready", "TTFB", "sRTT", "minRTT", "lost", "UDP", "inner");
   for (const LinkFigures& l : figures.links) {
     const quic::Stats& q = l.quic;
     fmt::format_to(
@@ -220,13 +220,13 @@ std::string figures_table(const GetFigures& figures) {
     out += '\n';
   }
   out +=
-      "ready: handshake, ms; TTFB: to the first 1-RTT packet, ms; smooth, least: RTT,\n"
-      "ms; lost: packets; UDP: payload of a packet, in it: what fits inside, bytes\n";
+      "ready: handshake, ms; TTFB: to the first 1-RTT packet, ms; sRTT, minRTT:\n"
+      "smoothed, least, ms; lost: packets; UDP: payload, inner: what fits inside, bytes\n";
   const ProcessFigures& p = figures.process;
   const std::string for_each = all_bytes(figures) >= least_for_cpu_per_gib
-                                   ? fmt::format(" ({:.2f} s a GiB)", cpu_per_gib(figures))
+                                   ? fmt::format(" ({:.2f} s/GiB)", cpu_per_gib(figures))
                                    : std::string();
-  fmt::format_to(to, "\nthis process: {:.2f} s CPU{}, {:.1f} MiB resident at most\n",
+  fmt::format_to(to, "\nthis process: {:.2f} s CPU{}, {:.1f} MiB peak RSS\n",
                  p.cpu_user_seconds + p.cpu_system_seconds, for_each,
                  static_cast<double>(p.max_resident_kib) / 1024);
   if (!figures.qlog_folder.empty()) fmt::format_to(to, "qlog files: {}\n", escaped(figures.qlog_folder));

@@ -57,7 +57,7 @@ TEST(FiguresTable, NamesBothEndsOfALongUrl) {
 // The start of the program would be reckoned as if each GiB needed one.
 TEST(FiguresTable, TellsCpuForEachGibibyteOnlyWhereEnoughCame) {
   EXPECT_THAT(figures_table(figures_of(15)), Not(HasSubstr("a GiB")));
-  EXPECT_THAT(figures_table(figures_of(std::uint64_t{1} << 30)), HasSubstr("0.01 s CPU (0.01 s a GiB)"));
+  EXPECT_THAT(figures_table(figures_of(std::uint64_t{1} << 30)), HasSubstr("0.01 s CPU (0.01 s/GiB)"));
 }
 
 }  // namespace

@@ -230,10 +230,9 @@ struct Get::Impl {
     if (found == tasks.end() || !(*found)->fetch) return;
     Task& task = **found;
     stop_fetch(task);
-    fail_or_retry(task,
-                  {ErrorKind::timeout, fmt::format("{} was not done within {:g} s, which --max-time allows",
-                                                   task.named.url.to_string(),
-                                                   std::chrono::duration<double>(options.max_time).count())});
+    fail_or_retry(task, {ErrorKind::timeout,
+                         fmt::format("{} timed out after {:g} s (--max-time)", task.named.url.to_string(),
+                                     std::chrono::duration<double>(options.max_time).count())});
   }
 
   void stop_fetch(Task& task) {

@@ -184,7 +184,8 @@ struct Link::Impl final : AttemptEvents {
   void next_or_fail() {
     if (wants_quic() && !outer && quic_started < addresses.size()) return start_next_quic();
     if (wants_tcp() && !tcp_started) return start_tcp();
-    fail_link(first_error ? *first_error : Error{ErrorKind::closed, "the connection could not be made"});
+    fail_link(first_error ? *first_error
+                          : Error{ErrorKind::closed, "the connection could not be established"});
   }
 
   void timed_out() {

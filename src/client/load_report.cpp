@@ -86,7 +86,7 @@ std::string load_table(const LoadFigures& f) {
   if (f.unanswered > 0)
     fmt::format_to(to, "unanswered at the end: {}, the oldest for {:.3f} s\n", f.unanswered,
                    to_ms(f.oldest_unanswered) / 1000);
-  fmt::format_to(to, "this process: {:.2f} s CPU, {:.1f} MiB resident at most\n", cpu_seconds(f),
+  fmt::format_to(to, "this process: {:.2f} s CPU, {:.1f} MiB peak RSS\n", cpu_seconds(f),
                  static_cast<double>(f.process.max_resident_kib) / 1024);
   return out;
 }

@@ -113,9 +113,9 @@ Result<> parse_authority(Url& url, std::string_view authority, std::string_view 
   const auto wrong = [whole](std::string_view what) {
     return fail(ErrorKind::usage, fmt::format("'{}': {}", whole, what));
   };
-  if (authority.find('@') != std::string_view::npos) return wrong("a user name in the URL is not taken");
+  if (authority.find('@') != std::string_view::npos) return wrong("user names in URLs are not supported");
   const std::size_t bracket = authority.starts_with('[') ? authority.find(']') : 0;
-  if (bracket == std::string_view::npos) return wrong("the host's bracket is not closed");
+  if (bracket == std::string_view::npos) return wrong("the closing bracket of the IPv6 address is missing");
   const std::size_t colon = authority.find(':', bracket);
   if (colon != std::string_view::npos && colon + 1 < authority.size()) {  // RFC 3986 §3.2.3: it may be empty
     const auto port = parse_port(authority.substr(colon + 1));

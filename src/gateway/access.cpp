@@ -26,8 +26,8 @@ Result<> check_proxy(const Settings& settings) {
   if (open == settings.listen.end()) return {};
   return fail(
       ErrorKind::usage,
-      fmt::format("--masque on {}, which other machines reach, would proxy for everybody; give "
-                  "--token-file FILE with a line NAME TOKEN for each user, or --open-proxy if everybody is "
+      fmt::format("--masque on {}, which other machines can reach, would be an open proxy; give "
+                  "--token-file FILE with a line NAME TOKEN for each user, or --open-proxy if that is "
                   "meant",
                   open->to_string()));
 }

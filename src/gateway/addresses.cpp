@@ -66,7 +66,8 @@ Result<std::vector<net::SocketAddress>> parse_listen(std::string_view text) {
   if (!port || host.empty() || host.find_first_of("[]:/") != std::string::npos)
     return fail(
         ErrorKind::usage,
-        fmt::format("'{}' is no address to listen on; write it as HOST:PORT, [IPV6]:PORT or :PORT", text));
+        fmt::format("'{}' is not an address to listen on; write it as HOST:PORT, [IPV6]:PORT or :PORT",
+                    text));
   addrinfo hints{};
   hints.ai_socktype = SOCK_DGRAM;
   addrinfo* answers = nullptr;
@@ -105,16 +106,16 @@ Error explain_bind(std::string_view flag, const net::SocketAddress& address, std
   switch (why.code) {
     case EADDRINUSE:
       return {why.kind,
-              fmt::format("{} is taken for {}; end the program that listens there, or choose another {}",
+              fmt::format("{} is in use for {}; stop the program that listens there, or choose another {}",
                           where, transport, flag),
               why.code};
     case EACCES:
     case EPERM:
       return {why.kind,
-              fmt::format(
-                  "may not listen on {}; ports below 1024 need root or CAP_NET_BIND_SERVICE, others such as "
-                  "{} :8443 do not",
-                  where, flag),
+              fmt::format("no permission to listen on {}; ports below 1024 need root or "
+                          "CAP_NET_BIND_SERVICE, others such as "
+                          "{} :8443 do not",
+                          where, flag),
               why.code};
     case EADDRNOTAVAIL:
       return {why.kind,

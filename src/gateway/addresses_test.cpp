@@ -51,9 +51,9 @@ TEST(ClaimPorts, NamesWhatIsInTheWay) {
   const auto taken_tcp = claim_ports(loop, {(*tcp)->local()}, true);
   ASSERT_FALSE(taken_udp);
   ASSERT_FALSE(taken_tcp);
-  EXPECT_THAT(taken_udp.error().message, HasSubstr("taken for UDP"));
+  EXPECT_THAT(taken_udp.error().message, HasSubstr("in use for UDP"));
   EXPECT_THAT(taken_udp.error().message, HasSubstr((*udp)->net_path().local.to_string()));
-  EXPECT_THAT(taken_tcp.error().message, HasSubstr("taken for TCP"));
+  EXPECT_THAT(taken_tcp.error().message, HasSubstr("in use for TCP"));
   EXPECT_TRUE(claim_ports(loop, {(*tcp)->local()}, false));
   const auto foreign = claim_ports(loop, {address("192.0.2.77:4433")}, true);
   ASSERT_FALSE(foreign);

@@ -76,11 +76,11 @@ void Admin::on_request(http::Exchange& exchange) {
   const auto& request = exchange.request();
   const std::string_view path = std::string_view(request.path).substr(0, request.path.find('?'));
   if (path != "/healthz" && path != "/readyz" && path != "/metrics")
-    return replies_.sentence(in, 404, "there are /healthz, /readyz and /metrics here");
+    return replies_.sentence(in, 404, "not found; there are /healthz, /readyz and /metrics");
   if (request.method != "GET" && request.method != "HEAD") {
     http::Response head{.status = 405};
     head.fields.add("allow", "GET, HEAD");
-    return replies_.sentence(in, std::move(head), "only GET and HEAD work here");
+    return replies_.sentence(in, std::move(head), "method not allowed; use GET or HEAD");
   }
   if (path == "/healthz") return replies_.sentence(in, 200, "alive");
   if (path == "/readyz")

@@ -23,7 +23,7 @@ void say(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
   if (*left_out == 0)
     log_debug("{}", text);
   else
-    log_debug("{} ({} messages about connections were left out before this one)", text, *left_out);
+    log_debug("{} ({} messages about connections were suppressed before this one)", text, *left_out);
 }
 
 /// "connection 83948fc9 from 192.0.2.1:4433"
@@ -82,7 +82,7 @@ void ConnectionLog::failed(std::string_view id, const net::SocketAddress& client
 void ConnectionLog::closed(const http::Connection& connection, const Error* why) {
   const http::ConnectionInfo info = connection.info();
   say("{}: closed: {}", named(info.id, info.path.remote),
-      why != nullptr ? std::string_view(why->message) : "in order");
+      why != nullptr ? std::string_view(why->message) : "no error");
 }
 
 }  // namespace sallyport::gateway

@@ -66,7 +66,8 @@ void Dispatcher::dispatch(const Incoming& in) {
   ++counters_.requests[ReplyCounters::index(in.exchange.version())];
   if (request.early_data && !is_safe(request.method)) {
     ++counters_.too_early;
-    constexpr std::string_view why = "this request may not come in early data; send it again";
+    constexpr std::string_view why =
+        "too early: this request is not accepted in 0-RTT (early data); send it again";
     return request.is_connect() ? refuse_to_proxy(in, {425, "http_request_error", std::string(why)})
                                 : replies_.sentence(in, 425, why);
   }
@@ -79,10 +80,10 @@ void Dispatcher::dispatch(const Incoming& in) {
                                 "by CONNECT"});
   if (!covers(request.authority)) {
     ++counters_.misdirected;
-    return replies_.sentence(in, 421,
-                             "the certificate of this server does not cover the host that was asked for");
+    return replies_.sentence(
+        in, 421, "misdirected request: the certificate of this server does not cover the requested host");
   }
-  if (files_ == nullptr) return replies_.sentence(in, 404, "there are no files here");
+  if (files_ == nullptr) return replies_.sentence(in, 404, "not found: this server has no files");
   files_->serve(in);
 }
 
@@ -90,11 +91,11 @@ void Dispatcher::answer_connect(const Incoming& in) {
   const auto& request = in.exchange.request();
   if (proxy_ != nullptr && masque::Proxy::wants(request)) return proxy_->on_request(in.exchange);
   // RFC 9220 §3, RFC 8441 §4: a protocol that is not known.
-  std::string_view why = "this server does not speak that protocol";
+  std::string_view why = "this server does not support the requested :protocol";
   if (request.protocol == "connect-ip")
-    why = "CONNECT-IP is not available yet";
+    why = "CONNECT-IP is not supported";
   else if (proxy_ == nullptr)
-    why = "this server is no proxy";
+    why = "this server is not a proxy";
   refuse_to_proxy(in, {501, "proxy_configuration_error", std::string(why)});
 }
 

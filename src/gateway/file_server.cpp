@@ -87,7 +87,7 @@ void FileServer::serve(const Incoming& in) {
     http::Response head{.status = 405};
     head.fields.add("allow", allowed_methods);
     if (request.method != "OPTIONS")
-      return replies_.sentence(in, std::move(head), "only GET, HEAD and OPTIONS work here");
+      return replies_.sentence(in, std::move(head), "method not allowed; use GET, HEAD or OPTIONS");
     head.status = 204;
     replies_.complete(in, head);
     return replies_.send(in, head, {});
@@ -112,7 +112,7 @@ void FileServer::answer(const Incoming& in, std::shared_ptr<CachedFile> found) {
   const auto today = replies_.clock().seconds(in.exchange.connection().timers().now());
   switch (check_preconditions(request.fields, file.validators, today)) {
     case Precondition::failed:
-      return replies_.sentence(in, 412, "the file is not in the state that the request asks for");
+      return replies_.sentence(in, 412, "precondition failed");
     case Precondition::not_modified: {
       http::Response head{.status = 304};
       file.add_metadata(head.fields);
@@ -136,7 +136,7 @@ void FileServer::answer(const Incoming& in, std::shared_ptr<CachedFile> found) {
       http::Response head{.status = 416};
       head.fields.add("content-range", fmt::format("bytes */{}", file.size));
       file.add_metadata(head.fields);
-      return replies_.sentence(in, std::move(head), "the file has none of these bytes");
+      return replies_.sentence(in, std::move(head), "range not satisfiable");
     }
   }
 }
@@ -148,17 +148,19 @@ void FileServer::answer_missing(const Incoming& in, const MissingFile& missing) 
     case 301:
       head.fields.add("location",
                       missing.redirect + std::string(path.substr(std::min(path.find('?'), path.size()))));
-      return replies_.sentence(in, std::move(head), "this is a folder; its path ends with a slash");
+      return replies_.sentence(in, std::move(head), "this is a folder; its URL ends with a slash");
     case 400:
-      return replies_.sentence(in, std::move(head), "the path is malformed");
+      return replies_.sentence(in, std::move(head), "bad request: the path is malformed");
     case 403:
-      return replies_.sentence(in, std::move(head), "the server may not read this file");
+      return replies_.sentence(in, std::move(head),
+                               "forbidden: the server has no permission to read this file");
     case 404:
-      return replies_.sentence(in, std::move(head), "there is no such file here");
+      return replies_.sentence(in, std::move(head), "not found: no such file");
     case 503:
       if (missing.shortage) note_shortage();
       head.fields.add("retry-after", "5");
-      return replies_.sentence(in, std::move(head), "the server cannot open the file just now");
+      return replies_.sentence(in, std::move(head),
+                               "the server cannot open the file at the moment; try again later");
     default:
       return replies_.sentence(in, std::move(head), "the server cannot read the file");
   }
@@ -208,7 +210,8 @@ void FileServer::transfer(const Incoming& in, const http::Response& head, std::s
   if (transfers_.counters.queued_bytes > options_.max_queued) {
     http::Response busy{.status = 503};
     busy.fields.add("retry-after", "5");
-    return replies_.sentence(in, std::move(busy), "too much waits for slow clients already");
+    return replies_.sentence(in, std::move(busy),
+                             "too many bytes are queued for slow clients; try again later");
   }
   replies_.count_head(in, head.status);
   FileTransfer::start(transfers_, exchange, head, std::move(file), std::move(pieces));

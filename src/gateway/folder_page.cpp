@@ -124,7 +124,7 @@ Result<std::string> make_folder_page(UniqueFd folder, std::string_view relative)
                    row.folder ? "" : format_size(row.size), format_time(row.modified));
   }
   out += "</table>\n";
-  if (cut) fmt::format_to(std::back_inserter(out), "<p>Only {} of the names are shown.</p>\n", max_listed);
+  if (cut) fmt::format_to(std::back_inserter(out), "<p>Only the first {} names are shown.</p>\n", max_listed);
   out += "</body></html>\n";
   return out;
 }

@@ -63,18 +63,18 @@ void FolderWatch::on_looked(Look& look) {
     // Said once: it is looked at again every second.
     if (!failing_ || look.asked) {
       ++counters_.failed;
-      log_error("{}; the folder that was opened before stays in use", found.error().message);
+      log_error("{}; the old folder stays in use", found.error().message);
     }
     failing_ = true;
   } else if (!look.same || look.asked) {
     folder_ = *found;
     if (!look.same) {
       ++counters_.used;
-      log_info("--files {} leads to another folder now, which is in use", path_);
+      log_info("--files {} is another folder now: reopened", path_);
     }
     opened_(folder_);
   } else if (failing_) {
-    log_info("--files {} leads to the folder in use again", path_);
+    log_info("--files {} is the folder in use again", path_);
   }
   if (found) failing_ = false;
   if (asked_) this->look();

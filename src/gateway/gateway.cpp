@@ -63,7 +63,8 @@ struct Gateway::Scrape {
 };
 
 Gateway::Gateway()
-    : grace_(loop_.timers(), [this](Time) { end(); }),
+    : grace_(loop_.timers(),
+             [this](Time) { end("the grace period is over (--grace), what was open is closed"); }),
       look_(loop_.timers(), [this](Time now) { look_at_token_files(now); }) {}
 
 Gateway::~Gateway() {
@@ -183,16 +184,17 @@ Result<> Gateway::start_admin(Settings& settings) {
 
 void Gateway::announce() const {
   if (admin_ && setup_->settings.admin && !setup_->settings.admin->ip().is_loopback())
-    log_warn("--admin {} is not encrypted, so whoever is on the way reads its tokens; put TLS in front of it",
-             setup_->settings.admin->to_string());
+    log_warn(
+        "--admin {} is not encrypted: anyone on the network path can read its tokens; put TLS in front of it",
+        setup_->settings.admin->to_string());
   for (const auto& address : addresses())
     log_info("listening on {} ({})", address.to_string(), setup_->settings.tcp ? "UDP and TCP" : "UDP");
   const auto& settings = setup_->settings;
   if (tokens_)
-    log_info("clients of the proxy need a token of {}, tokens: {}", tokens_->path(),
+    log_info("proxy clients need a bearer token of {}, tokens: {}", tokens_->path(),
              tokens_->tokens()->size());
   else if (settings.open_proxy)
-    log_warn("the proxy is open: whoever reaches it may use it, as --open-proxy says");
+    log_warn("open proxy: everybody who can reach it may use it (--open-proxy)");
   if (!settings.admin_socket.empty())
     log_info("admin pages on unix:{}", settings.admin_socket);
   else if (admin_)
@@ -212,9 +214,9 @@ void Gateway::on_signal(int signal) {
   }
   if (signal == SIGUSR1) return reopen();
   if (state_ == State::serving)
-    drain();
+    drain(signal);
   else
-    end();
+    end("second signal");
 }
 
 void Gateway::reload(std::optional<TokenFile>& file, std::string_view why) {
@@ -231,9 +233,9 @@ void Gateway::reload(std::optional<TokenFile>& file, std::string_view why) {
   said.clear();
   const auto tokens = file->tokens();
   if (tokens->size() == 0)
-    log_warn("{}{} has no token in it any more: nobody is let in", why, file->path());
+    log_warn("{}{} was reloaded and has no token: every client is refused", why, file->path());
   else
-    log_info("{}{} is in use, tokens: {}", why, file->path(), tokens->size());
+    log_info("{}{} was reloaded, tokens: {}", why, file->path(), tokens->size());
   if (&file == &admin_tokens_) return admin_->set_tokens(tokens);
   for (const auto& worker : workers_) worker->post([tokens](Worker& target) { target.set_tokens(tokens); });
 }
@@ -259,7 +261,7 @@ void Gateway::reload_certificate() {
   const auto& settings = setup_->settings;
   if (!settings.self_signed.empty()) {
     certificates_->warn_of_dates();
-    return log_info("SIGHUP: the certificate is self-signed, there is no file of it to read again");
+    return log_info("SIGHUP: the certificate is self-signed, there is no file to reload");
   }
   if (const auto done = certificates_->load(); !done)
     return log_error("SIGHUP: {}; the old certificate stays in use", done.error().message);
@@ -268,36 +270,40 @@ void Gateway::reload_certificate() {
     worker->post([credentials = certificates_->credentials()](Worker& target) {
       target.set_credentials(credentials);
     });
-  log_info("SIGHUP: {} is in use for new connections", settings.certificate_file);
+  log_info("SIGHUP: {} was reloaded, for new connections", settings.certificate_file);
 }
 
 void Gateway::reopen() {
-  if (!setup_->access_log) return log_info("SIGUSR1: there is no --access-log to open again");
+  if (!setup_->access_log) return log_info("SIGUSR1: there is no --access-log to reopen");
   setup_->access_log->reopen();
 }
 
-void Gateway::drain() {
+void Gateway::drain(int signal) {
   state_ = State::draining;
+  end_signal_ = signal == SIGINT ? "SIGINT" : "SIGTERM";
   const auto grace = setup_->settings.grace;
-  log_info("ending: no new connections, up to {:g} s for those that are open; a second signal ends at once",
-           std::chrono::duration<double>(grace).count());
+  log_info(
+      "{}: graceful shutdown, no new connections, up to {:g} s for open requests and tunnels; a second "
+      "signal ends at once",
+      end_signal_, std::chrono::duration<double>(grace).count());
   grace_.arm(loop_.timers().now() + grace);
   undrained_ = workers_.size();
   for (const auto& worker : workers_)
     worker->post([this](Worker& target) {
       target.drain([this] {
         loop_.post([this] {
-          if (--undrained_ == 0) end();
+          if (--undrained_ == 0) end("drained");
         });
       });
     });
 }
 
-void Gateway::end() {
+void Gateway::end(std::string_view why) {
   if (std::exchange(state_, State::ended) == State::ended) return;
   grace_.disarm();
   for (const auto& worker : workers_) worker->stop();
   for (const auto& worker : workers_) worker->join();
+  log_info("ended by {}: {}", end_signal_, why);
   loop_.stop();
 }
 
@@ -320,10 +326,10 @@ void Gateway::make_metrics(std::function<void(std::string)> done) {
 
 void Gateway::collect(MetricSet& out) const {
   out.gauge("build_info", "Which build this is; always 1.", 1, {{"version", SALLYPORT_VERSION}});
-  out.gauge("draining", "1 from the first signal to end until the end.", state_ == State::serving ? 0 : 1);
+  out.gauge("draining", "1 during graceful shutdown.", state_ == State::serving ? 0 : 1);
   out.counter("qlog_events_dropped_total", "qlog events dropped because the disk was too slow or full.",
               static_cast<double>(trace::qlog_events_dropped()));
-  out.counter("log_lines_lost_total", "Log lines that standard error did not take.",
+  out.counter("log_lines_lost_total", "Log lines dropped because standard error was blocked.",
               static_cast<double>(log_lines_lost()));
   if (setup_->access_log) {
     const auto lines = setup_->access_log->counters();
@@ -335,7 +341,8 @@ void Gateway::collect(MetricSet& out) const {
     out.counter("access_log_dropped_total", dropped, static_cast<double>(lines.dropped_write),
                 {{"reason", "write"}});
   }
-  constexpr std::string_view strays = "Packets that reached the wrong worker.";
+  constexpr std::string_view strays =
+      "QUIC packets that the kernel gave to another worker than their connection's.";
   for (const auto& worker : workers_) {
     out.counter("quic_strays_total", strays, static_cast<double>(worker->strays_taken()),
                 {{"result", "handed_over"}});
@@ -345,14 +352,14 @@ void Gateway::collect(MetricSet& out) const {
   certificates_->collect(out);
   const auto count_reads = [&out](const std::optional<TokenFile>& file, std::string_view flag) {
     if (!file) return;
-    constexpr std::string_view reads = "Times that a token file was read again.";
+    constexpr std::string_view reads = "Reloads of token files.";
     out.counter("token_file_reads_total", reads, static_cast<double>(file->counters().read),
                 {{"file", flag}, {"result", "used"}});
     out.counter("token_file_reads_total", reads, static_cast<double>(file->counters().failed),
                 {{"file", flag}, {"result", "failed"}});
   };
   if (folder_) {
-    constexpr std::string_view opened = "Times that --files led to another folder than before, or to none.";
+    constexpr std::string_view opened = "Times that --files was found to be another folder, or none.";
     out.counter("files_folder_changes_total", opened, static_cast<double>(folder_->counters().used),
                 {{"result", "used"}});
     out.counter("files_folder_changes_total", opened, static_cast<double>(folder_->counters().failed),
@@ -361,10 +368,10 @@ void Gateway::collect(MetricSet& out) const {
   count_reads(tokens_, "token-file");
   count_reads(admin_tokens_, "admin-token-file");
   if (tokens_)
-    out.gauge("masque_failing_clients", "Client addresses that showed wrong tokens of late.",
+    out.gauge("masque_failing_clients", "Client addresses with recent failed authentications.",
               static_cast<double>(setup_->proxies->failures->size()));
   if (admin_tokens_) {
-    constexpr std::string_view refused = "Requests for /metrics that were refused for want of a token.";
+    constexpr std::string_view refused = "Requests for /metrics refused: authentication failed.";
     const auto& counters = admin_->refused();
     out.counter("admin_refused_total", refused, static_cast<double>(counters.no_token),
                 {{"reason", "no_token"}});

@@ -51,8 +51,9 @@ class Gateway final : private Admin::Source {
   void look_at_token_files(Time now);
   void watch_folder();
   void reopen();
-  void drain();
-  void end();
+  void drain(int signal);
+  /// `why`: for the last line of the log.
+  void end(std::string_view why);
 
   // Admin::Source
   bool is_ready() const override { return state_ == State::serving; }
@@ -61,6 +62,7 @@ class Gateway final : private Admin::Source {
 
   net::EventLoop loop_;
   State state_ = State::serving;
+  std::string_view end_signal_;  // "SIGTERM", the first one to end
   std::unique_ptr<Certificates> certificates_;
   std::shared_ptr<const WorkerSetup> setup_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;

@@ -112,7 +112,7 @@ Result<> Worker::listen(const net::SocketAddress& address) {
     const auto steered = net::attach_connection_id_steering(listener->quic->socket().fd(), settings.workers,
                                                             Layout::worker_offset, Layout::length);
     if (!steered)
-      log_warn("packets are handed from worker to worker instead of by the kernel: {}",
+      log_warn("packets of other workers' connections are forwarded in user space: {}",
                steered.error().message);
   }
   if (settings.tcp) {

@@ -7,7 +7,7 @@ namespace {
 constexpr std::array<std::string_view, ReplyCounters::versions> version_names{"http/1", "http/2", "http/3"};
 constexpr std::array<std::string_view, 6> class_names{"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
-constexpr std::string_view shortages = "What was refused for want of descriptors or memory.";
+constexpr std::string_view shortages = "Refusals because file descriptors or memory ran out.";
 
 double figure(auto value) {
   return static_cast<double>(value);
@@ -39,18 +39,18 @@ void Worker::collect_requests(MetricSet& out) const {
     out.counter("response_body_bytes_total", "Response body bytes handed over for sending.",
                 figure(replies_.counters().body_bytes[version]), {{"version", name}});
   }
-  constexpr std::string_view refused = "Requests refused before anybody looked at what they ask for.";
+  constexpr std::string_view refused = "Requests refused before they were routed (421, 425).";
   out.counter("requests_refused_total", refused, figure(requests.misdirected), {{"reason", "misdirected"}});
   out.counter("requests_refused_total", refused, figure(requests.too_early), {{"reason", "too_early"}});
 
   if (!files_) return;
   out.counter("resource_shortages_total", shortages, figure(files_->shortages()), {{"what", "file"}});
   out.gauge("file_transfers_open", "Large files being sent.", figure(files_->transfers().open));
-  out.gauge("file_queued_bytes", "Bytes read from large files that wait for their clients.",
+  out.gauge("file_queued_bytes", "Bytes of large files queued for clients.",
             figure(files_->transfers().queued_bytes));
   out.counter("file_transfers_cut_total", "Responses reset because the file changed or could not be read.",
               figure(files_->transfers().cut));
-  out.gauge("file_loads_open", "Files and folders that are read from disk for requests that wait.",
+  out.gauge("file_loads_open", "Files and folders being read from disk for requests.",
             figure(files_->loading()));
   out.gauge("file_cache_entries", "Files kept in memory or open.", figure(files_->cached()));
 }
@@ -59,7 +59,7 @@ void Worker::collect_connections(MetricSet& out, const Listener& listener, const
   constexpr std::string_view open = "Connections that are open.", total = "Connections accepted.",
                              exchanges = "Requests and tunnels that are open.",
                              handshakes = "TLS handshakes by result.", resets = "Streams reset.",
-                             abusive = "Connections closed for costing too much.",
+                             abusive = "Connections closed because the abuse limit was exceeded.",
                              datagrams = "HTTP datagrams (RFC 9297).", dropped = "HTTP datagrams dropped.";
   const auto& quic = *listener.quic;
   const auto endpoint = listener.quic->endpoint().stats();
@@ -103,7 +103,7 @@ void Worker::collect_connections(MetricSet& out, const Listener& listener, const
   out.counter("http_datagrams_dropped_total", dropped, figure(http.datagrams_dropped_unknown_stream),
               {{"reason", "unknown_stream"}});
   out.counter("http_datagrams_refused_total",
-              "HTTP datagrams that a full queue did not take; held and sent later, or counted as dropped by "
+              "HTTP datagrams refused by a full queue; held and sent later, or counted as dropped by "
               "a tunnel.",
               figure(http.datagrams_dropped_queue));
   out.counter("http_datagrams_dropped_total", dropped, figure(http.datagrams_dropped_size),
@@ -114,7 +114,7 @@ void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTo
   const auto& front = *listener.quic;
   constexpr std::string_view packets = "QUIC packets.", bytes = "UDP payload bytes of QUIC connections.",
                              datagrams = "DATAGRAM frames (RFC 9221).",
-                             gone = "DATAGRAM frames that did not arrive.";
+                             gone = "DATAGRAM frames dropped or lost.";
   out.counter("quic_packets_total", packets, figure(totals.packets_received), {{"direction", "in"}});
   out.counter("quic_packets_total", packets, figure(totals.packets_sent), {{"direction", "out"}});
   out.counter("quic_packets_lost_total", "QUIC packets sent and declared lost.", figure(totals.packets_lost));
@@ -123,19 +123,19 @@ void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTo
   out.counter("quic_datagrams_total", datagrams, figure(totals.datagrams_received), {{"direction", "in"}});
   out.counter("quic_datagrams_total", datagrams, figure(totals.datagrams_sent), {{"direction", "out"}});
   out.counter("quic_datagrams_refused_total",
-              "DATAGRAM frames that a full queue did not take; held and sent later, or counted as dropped by "
+              "DATAGRAM frames refused by a full queue; held and sent later, or counted as dropped by "
               "a tunnel.",
               figure(totals.datagrams_dropped_queue));
   out.counter("quic_datagrams_dropped_total", gone, figure(totals.datagrams_dropped_size),
               {{"reason", "size"}});
   out.counter("quic_datagrams_dropped_total", gone, figure(totals.datagrams_lost), {{"reason", "lost"}});
-  out.gauge("quic_connections_resting", "Idle connections whose memory is folded.", figure(totals.resting));
+  out.gauge("quic_connections_resting", "Idle connections kept in compact form.", figure(totals.resting));
   out.gauge("quic_datagram_queue_bytes", "DATAGRAM payload waiting for congestion control.",
             figure(totals.datagram_queue_bytes));
   out.counter("quic_resumed_total", "Connections that resumed an earlier session.", figure(totals.resumed));
   out.counter("quic_early_data_total", "Connections whose 0-RTT data was accepted.",
               figure(totals.early_data_accepted));
-  out.counter("quic_path_changes_total", "Clients that moved to another address.",
+  out.counter("quic_path_changes_total", "Connection migrations to another client address.",
               figure(totals.path_changes));
   out.counter("quic_key_updates_total", "Key updates.", figure(totals.key_updates));
   out.histogram("quic_rtt_seconds", "Smoothed round-trip time, taken every 10 s and when a connection ends.",
@@ -161,11 +161,11 @@ void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTo
   out.gauge("quic_half_open", "Handshakes in progress.", figure(endpoint.half_open));
 
   const auto& socket = listener.quic->socket().stats();
-  constexpr std::string_view
-      udp = "UDP datagrams of the listening sockets.",
-      udp_bytes = "UDP payload bytes of the listening sockets.",
-      calls = "System calls for them; datagrams over calls tells how well GRO and GSO work.",
-      lost = "UDP datagrams of the listening sockets that were dropped.";
+  constexpr std::string_view udp = "UDP datagrams of the listening sockets.",
+                             udp_bytes = "UDP payload bytes of the listening sockets.",
+                             calls =
+                                 "System calls for them; datagrams per call is the GRO and GSO batch size.",
+                             lost = "UDP datagrams of the listening sockets that were dropped.";
   out.counter("udp_datagrams_total", udp, figure(socket.datagrams_in), {{"direction", "in"}});
   out.counter("udp_datagrams_total", udp, figure(socket.datagrams_out), {{"direction", "out"}});
   out.counter("udp_bytes_total", udp_bytes, figure(socket.bytes_in), {{"direction", "in"}});

@@ -82,7 +82,7 @@ void ExchangeBase::begin_request(Request request, ExchangeHandler& handler, bool
 
 bool ExchangeBase::check_length() {
   if (!end_queued() || declared_ <= 0) return true;
-  mismatch("a request without the body that its content-length promises");
+  mismatch("a request without the content that its content-length announces");
   return false;
 }
 
@@ -182,7 +182,7 @@ void ExchangeBase::mismatch(std::string_view what) {
 }
 
 void ExchangeBase::reset(ResetCode code) {
-  reset(code, {ErrorKind::cancelled, "the exchange was given up"});
+  reset(code, {ErrorKind::cancelled, "the request was cancelled"});
 }
 
 void ExchangeBase::reset(ResetCode code, const Error& why) {
@@ -295,14 +295,14 @@ void ExchangeBase::received_capsules(Bytes body) {
     if (receive_done()) return {};  // the handler stopped reading at an earlier one
     if (type == capsule_datagram) {
       received_datagram(value);
-      if (ended_) return sallyport::fail(ErrorKind::cancelled, "the exchange ended meanwhile");
+      if (ended_) return sallyport::fail(ErrorKind::cancelled, "the exchange has ended");
       return {};
     }
     // Its bytes are the handler's from here on.
     uncredited_ -= value.size();
     unconsumed_ += value.size();
     if (auto result = handler_->on_capsule(*this, type, value); !result) return result;
-    if (ended_) return sallyport::fail(ErrorKind::cancelled, "the exchange ended meanwhile");
+    if (ended_) return sallyport::fail(ErrorKind::cancelled, "the exchange has ended");
     return {};
   };
   uncredited_ += body.size();
@@ -385,13 +385,13 @@ void ExchangeBase::received_response(Response& head, const Verdict& verdict,
     const bool malformed = verdict.fault == Fault::malformed;
     return fail(malformed ? ResetCode::message_error : ResetCode::excessive_load,
                 {malformed ? ErrorKind::protocol : ErrorKind::too_large,
-                 "the response's head: " + std::string(verdict.reason)});
+                 "the response's header section: " + std::string(verdict.reason)});
   }
   if (receive_ != Receive::head)
-    return fail(ResetCode::message_error, {ErrorKind::protocol, "a second final response came"});
+    return fail(ResetCode::message_error, {ErrorKind::protocol, "a second final response"});
   if (head.status < 200) {
     if (++informational_ > max_informational)
-      return fail(ResetCode::excessive_load, {ErrorKind::protocol, "too many interim responses came"});
+      return fail(ResetCode::excessive_load, {ErrorKind::protocol, "too many interim responses"});
     handler_->on_informational(*this, head);
     return;
   }
@@ -415,7 +415,7 @@ void ExchangeBase::received_body(Bytes body) {
   if (ended_ || receive_done() || handler_ == nullptr) return submit_credit(body.size());
   touch();
   if (receive_ != Receive::body)
-    return fail(ResetCode::message_error, {ErrorKind::protocol, "a body came where none belongs"});
+    return fail(ResetCode::message_error, {ErrorKind::protocol, "content where none is allowed"});
   if (expected_ >= 0) {
     if (body.size() > static_cast<std::uint64_t>(expected_)) {
       submit_credit(body.size());
@@ -437,7 +437,7 @@ void ExchangeBase::received_trailers(const Fields& trailers, const Verdict& verd
   if (ended_ || receive_done()) return;
   if (!verdict.ok()) {
     return fail(verdict.fault == Fault::malformed ? ResetCode::message_error : ResetCode::excessive_load,
-                {ErrorKind::protocol, "the trailers: " + std::string(verdict.reason)});
+                {ErrorKind::protocol, "the trailer section: " + std::string(verdict.reason)});
   }
   receive_ = Receive::trailers;
   if (handler_ != nullptr && !capsules_) handler_->on_trailers(*this, trailers);
@@ -448,7 +448,7 @@ void ExchangeBase::received_end() {
   touch();
   if (receive_ == Receive::head)
     return fail(ResetCode::message_error,
-                {ErrorKind::protocol, "the stream ended before the message's head"});
+                {ErrorKind::protocol, "the stream ended before the header section"});
   if (expected_ > 0)
     return fail(ResetCode::message_error,
                 {ErrorKind::protocol, "the body is shorter than its content-length"});
@@ -487,7 +487,7 @@ void ExchangeBase::transport_closed(const Error* why) {
     if (why != nullptr)
       why_ = *why;
     else
-      why_ = Error{ErrorKind::closed, "the stream ended before its messages were complete"};
+      why_ = Error{ErrorKind::closed, "the stream ended before request and response were complete"};
     // What the peer did against the rules of the version was answered with a reset below.
     note_end(why_->kind == ErrorKind::protocol ? ExchangeEnd::reset : ExchangeEnd::connection_closed);
   }

@@ -31,7 +31,7 @@ ExchangeSet::~ExchangeSet() {
 }
 
 void ExchangeSet::clear() {
-  end_all({ErrorKind::cancelled, "the connection was given up"});
+  end_all({ErrorKind::cancelled, "the connection was abandoned"});
 }
 
 void ExchangeSet::add(std::unique_ptr<ExchangeBase> exchange) {
@@ -112,7 +112,7 @@ void ExchangeSet::time_out(Time now) {
   for_each([&](ExchangeBase& exchange) {
     const Time deadline = exchange.stall_deadline();
     if (deadline <= now)
-      exchange.fail(ResetCode::cancelled, {ErrorKind::timeout, "nothing moved for too long"});
+      exchange.fail(ResetCode::cancelled, {ErrorKind::timeout, "stream idle timeout"});
     else
       next = std::min(next, deadline);
     if (exchange.idle_timeout_ > Duration::zero()) next = std::min(next, now + exchange.idle_timeout_);

@@ -49,9 +49,9 @@ Exchange& H1Client::request(Request request, ExchangeHandler& handler, bool end)
   exchanges().add(std::move(owned));
   exchange.begin_request(std::move(request), handler, end);
   if (!free)
-    exchange.fail(ResetCode::refused, {ErrorKind::refused, "the HTTP/1.1 connection takes no request now"});
+    exchange.fail(ResetCode::refused, {ErrorKind::refused, "the HTTP/1.1 connection accepts no request now"});
   else if (exchange.check_length() && !put_request(exchange, end))
-    exchange.fail(ResetCode::cancelled, {ErrorKind::usage, "the request cannot be said in HTTP/1.1"});
+    exchange.fail(ResetCode::cancelled, {ErrorKind::usage, "the request cannot be expressed in HTTP/1.1"});
   return exchange;
 }
 
@@ -129,11 +129,12 @@ void H1Client::interim_received(H1Head& head) {
   if (!current()->is_upgrade() || !head.upgrade || !upgrade ||
       !has_token(*upgrade, current()->request().protocol))
     return current()->fail(ResetCode::message_error,
-                           {ErrorKind::protocol, "the server switched to a protocol that was not asked for"});
+                           {ErrorKind::protocol, "101 for a protocol that was not requested"});
   if (current()->request().protocol == "websocket") {
     if (head.fields.find("sec-websocket-accept") != websocket_accept_value())
-      return current()->fail(ResetCode::message_error,
-                             {ErrorKind::protocol, "the server did not understand the WebSocket handshake"});
+      return current()->fail(
+          ResetCode::message_error,
+          {ErrorKind::protocol, "wrong sec-websocket-accept in the server's WebSocket handshake"});
     head.fields.remove("sec-websocket-accept");
   }
   hand_over(200, head);
@@ -166,14 +167,14 @@ void H1Client::message_refused(const Error& why) {
 void H1Client::cut_off(const Error& why) {
   const bool answered = current() != nullptr && current()->has_response();
   const Error error =
-      answered ? why : Error{ErrorKind::closed, "the server closed the connection before it answered"};
+      answered ? why : Error{ErrorKind::closed, "the server closed the connection without a response"};
   drop(&error);
 }
 
 void H1Client::reset_current(ResetCode) {
   // The connection ends with its exchange, and for the same reason.
   const Error why = current()->why_ended().value_or(
-      Error{ErrorKind::cancelled, "an HTTP/1.1 connection ends with an exchange that is reset"});
+      Error{ErrorKind::cancelled, "a cancelled request closes its HTTP/1.1 connection"});
   drop(&why);
 }
 

@@ -143,7 +143,7 @@ void H1Connection::work_off_end() {
   if (!inbox_.empty() && !may_work()) return;  // there is more to be worked through, later
   if (current_ == nullptr) {
     if (!has_partial()) return end(nullptr);
-    return cut_off({ErrorKind::closed, "the peer closed the connection inside a message's head"});
+    return cut_off({ErrorKind::closed, "the peer closed the connection inside a header section"});
   }
   if (tunnel_) {
     fin_told_ = true;

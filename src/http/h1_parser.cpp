@@ -101,10 +101,10 @@ struct H1Parser::Impl {
     Fields& fields = in_head ? head.fields : trailers;
     // A client takes them, as Beast joins them: with spaces (RFC 9112 §5.2).
     if (!takes_folds && is_folded(name, value, input_end))
-      return stop(ec, 400, "a field is folded over several lines");
+      return stop(ec, 400, "obsolete line folding (obs-fold)");
     if (fields.size() >= limits.max_fields) return stop(ec, 431, "too many fields");
     if (fields.section_size() + name.size() + value.size() + 32 > limits.max_section_size)
-      return stop(ec, 431, "the fields are too large");
+      return stop(ec, 431, "the field section is too large");
     fields.add(name, value);
   }
 
@@ -191,7 +191,7 @@ class Glue final : public H1Parser::Impl {
       glue_.head.version = version == 10 ? Version::http1_0 : Version::http1_1;
     }
     void on_response_impl(int code, View, int version, ErrorCode& ec) override {
-      if (code < 100) return glue_.stop(ec, 400, "the status is not a valid one");
+      if (code < 100) return glue_.stop(ec, 400, "invalid status code");
       glue_.head.status = static_cast<unsigned>(code);
       glue_.head.version = version == 10 ? Version::http1_0 : Version::http1_1;
     }
@@ -226,7 +226,7 @@ Result<> Glue<is_request>::check_lengths() {
   const auto lengths = head.fields.joined("content-length");
   if (!lengths || parse_content_length(*lengths)) return {};
   if (is_request)
-    return refuse(400, head.fields.count("content-length") > 1 ? "content-length is there more than once"
+    return refuse(400, head.fields.count("content-length") > 1 ? "duplicate content-length"
                                                                : "content-length is not a number");
   const std::string_view first = trimmed(std::string_view(*lengths).substr(0, lengths->find(',')));
   const auto length = parse_content_length(first);
@@ -243,7 +243,7 @@ Result<> Glue<is_request>::check_framing() {
   const std::size_t codings = head.fields.count("transfer-encoding");
   if (codings > 0) {
     if (head.fields.contains("content-length"))
-      return refuse(400, "both transfer-encoding and content-length are there");
+      return refuse(400, "both transfer-encoding and content-length");
     if (head.version == Version::http1_0) return refuse(400, "transfer-encoding in HTTP/1.0");
     const std::string coding = *head.fields.joined("transfer-encoding");
     if (!equal_ignoring_case(coding, "chunked")) {
@@ -253,7 +253,7 @@ Result<> Glue<is_request>::check_framing() {
           comma != std::string::npos &&
           equal_ignoring_case(trimmed(std::string_view(coding).substr(comma + 1)), "chunked") &&
           !has_token(std::string_view(coding).substr(0, comma), "chunked");
-      return refuse(ends_chunked ? 501 : 400, "transfer-encoding is not just \"chunked\"");
+      return refuse(ends_chunked ? 501 : 400, "transfer coding other than \"chunked\"");
     }
   }
   if (parser_->is_done())
@@ -321,9 +321,9 @@ Result<H1Parser::Step> H1Parser::next(Bytes in) {
     const std::size_t waiting = impl.head_done() ? 0 : in.size() - used;
     // White space and a start line come on top of what the fields count.
     if (impl.head_bytes + waiting > impl.limits.max_section_size + impl.limits.max_path)
-      return refuse(431, "the head is too large");
+      return refuse(431, "the header section is too large");
   } else if (ec == error::need_more && in.size() - used > impl.limits.max_section_size) {
-    return refuse(431, "the trailers or a chunk's head are too large");
+    return refuse(431, "the trailer section or a chunk header is too large");
   }
   step.head = impl.found.head;
   step.body = impl.found.body;
@@ -334,7 +334,8 @@ Result<H1Parser::Step> H1Parser::next(Bytes in) {
 }
 
 Result<> H1Parser::end() {
-  if (!impl_->started() || !impl_->head_done()) return refuse(400, "the connection ended inside a head");
+  if (!impl_->started() || !impl_->head_done())
+    return refuse(400, "the connection ended inside a header section");
   beast::error_code ec;
   impl_->put_eof(ec);
   if (ec) return fail(ErrorKind::closed, "the connection ended before the message was complete");

@@ -51,7 +51,7 @@ Target split_target(const H1Head& head, std::string_view own_scheme) {
 
 H1Server::H1Server(StreamSetup setup, RequestHandler& requests)
     : H1Connection(std::move(setup), true), requests_(requests), slow_head_(timers(), [this](Time) {
-        refuse(408, {ErrorKind::timeout, "a request's head did not come in time", 408});
+        refuse(408, {ErrorKind::timeout, "request header timeout", 408});
       }) {
   exchanges().set_log(requests.log());
   start();
@@ -123,12 +123,12 @@ void H1Server::head_received(bool done) {
 bool H1Server::take_websocket_key(H1Exchange& exchange) {
   Fields& fields = exchange.mutable_request().fields;
   if (fields.find("sec-websocket-version") != websocket_version) {
-    refuse(426, {ErrorKind::protocol, "the client speaks another version of WebSocket", 426},
+    refuse(426, {ErrorKind::protocol, "unsupported sec-websocket-version", 426},
            "upgrade: websocket\r\nsec-websocket-version: 13\r\n");
     return false;
   }
   if (!has_websocket_key(fields)) {
-    refuse(400, {ErrorKind::protocol, "the client asks for WebSocket without a key", 400});
+    refuse(400, {ErrorKind::protocol, "no valid sec-websocket-key", 400});
     return false;
   }
   websocket_accept_value() = websocket_accept(*fields.find("sec-websocket-key"));
@@ -169,7 +169,7 @@ void H1Server::cut_off(const Error& why) {
 }
 
 void H1Server::reset_current(ResetCode code) {
-  const Error why{ErrorKind::cancelled, "an HTTP/1.1 connection ends with an exchange that is reset"};
+  const Error why{ErrorKind::cancelled, "a cancelled response closes its HTTP/1.1 connection"};
   if (code == ResetCode::message_error && !current()->has_response()) return refuse(400, why);
   drop(&why);
 }

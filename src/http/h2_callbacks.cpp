@@ -163,7 +163,7 @@ struct H2Callbacks {
       const Error why =
           code == NGHTTP2_REFUSED_STREAM
               ? h2_stream_error(code)
-              : Error{ErrorKind::protocol, "the peer broke the rules of HTTP/2 on this stream", code};
+              : Error{ErrorKind::protocol, "the peer violated the HTTP/2 protocol on this stream", code};
       exchange->transport_closed(&why);
     }
     return 0;
@@ -242,7 +242,7 @@ struct H2Callbacks {
     // A stream that its request never opened must not be reset either (RFC 9113 §5.1).
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) connection_of(user).detach(*exchange);
     exchange->fail(ResetCode::internal_error,
-                   {ErrorKind::too_large, "the fields are too large to be sent over HTTP/2"});
+                   {ErrorKind::too_large, "the field section is too large for HTTP/2"});
     return 0;
   }
 };

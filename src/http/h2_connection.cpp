@@ -26,7 +26,7 @@ H2Connection::H2Connection(StreamSetup setup, RequestHandler* requests)
       window_(h2_connection_window, h2_largest_window),
       setup_(timers(),
              [this](Time) {
-               fail(NGHTTP2_SETTINGS_TIMEOUT, {ErrorKind::timeout, "the peer did not begin HTTP/2 in time"});
+               fail(NGHTTP2_SETTINGS_TIMEOUT, {ErrorKind::timeout, "HTTP/2 connection preface timeout"});
              }),
       drain_(timers(), [this](Time) { submit_final_goaway(); }) {
   if (requests != nullptr) exchanges().set_log(requests->log());
@@ -69,7 +69,7 @@ Exchange& H2Connection::request(Request request, ExchangeHandler& handler, bool 
   exchanges().add(std::move(owned));
   exchange.begin_request(std::move(request), handler, end);
   if (!can_request())
-    exchange.fail(ResetCode::refused, {ErrorKind::refused, "the HTTP/2 connection takes no more requests"});
+    exchange.fail(ResetCode::refused, {ErrorKind::refused, "the HTTP/2 connection accepts no more requests"});
   else if (!exchange.check_length())
     return exchange;
   else if (!exchange.request().protocol.empty() && !peer_settings_)
@@ -94,8 +94,9 @@ std::size_t H2Connection::free_streams() const {
 void H2Connection::submit_request(H2Exchange& exchange) {
   if (!exchange.request().protocol.empty() &&
       nghttp2_session_get_remote_settings(session_.get(), NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) != 1)
-    return exchange.fail(ResetCode::cancelled,
-                         {ErrorKind::protocol, "the peer does not do extended CONNECT over HTTP/2"});
+    return exchange.fail(
+        ResetCode::cancelled,
+        {ErrorKind::protocol, "the peer does not support extended CONNECT over HTTP/2 (RFC 8441)"});
   fields_.set(exchange.request());
   const nghttp2_data_provider body = h2_body_provider();
   const bool end = exchange.end_queued() && exchange.queue().empty() && exchange.trailers().empty();
@@ -103,7 +104,7 @@ void H2Connection::submit_request(H2Exchange& exchange) {
                                                  end ? nullptr : &body, &exchange);
   if (id < 0)
     return exchange.fail(ResetCode::refused,
-                         {ErrorKind::refused, "the HTTP/2 connection has used up its stream IDs"});
+                         {ErrorKind::refused, "the stream IDs of the HTTP/2 connection are exhausted"});
   exchange.attach(id);
   send_soon();
 }
@@ -186,8 +187,7 @@ void H2Connection::received(Bytes bytes) {
   count_abuse(watch_.feed(bytes));
   if (watch_.saw_wrong_stream())
     fail(NGHTTP2_PROTOCOL_ERROR,
-         {ErrorKind::protocol, "the peer sent a frame on a stream that cannot have it",
-          NGHTTP2_PROTOCOL_ERROR});
+         {ErrorKind::protocol, "frame on a stream that must not carry it", NGHTTP2_PROTOCOL_ERROR});
   if (failure_) return;
   const Bytes in = long_strings_.feed(bytes);
   if (const ssize_t read = nghttp2_session_mem_recv(session_.get(), in.data(), in.size()); read < 0)
@@ -286,9 +286,7 @@ void H2Connection::close(const Error& why) {
 void H2Connection::count_abuse(std::uint32_t events) {
   if (events == 0 || failure_ || spend(events)) return;
   ++exchanges().counters.budget_exceeded;
-  fail(NGHTTP2_ENHANCE_YOUR_CALM,
-       {ErrorKind::protocol, "the peer made too many frames that cost more than they say",
-        NGHTTP2_ENHANCE_YOUR_CALM});
+  fail(NGHTTP2_ENHANCE_YOUR_CALM, {ErrorKind::protocol, "abuse limit exceeded", NGHTTP2_ENHANCE_YOUR_CALM});
 }
 
 void H2Connection::fail(std::uint32_t code, Error why) {
@@ -306,7 +304,7 @@ void H2Connection::failed_library(int error) {
   }
   const std::uint32_t code =
       error == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_INTERNAL_ERROR;
-  fail(code, {ErrorKind::protocol, std::string("HTTP/2 failed: ") + nghttp2_strerror(error), code});
+  fail(code, {ErrorKind::protocol, std::string("HTTP/2 error: ") + nghttp2_strerror(error), code});
 }
 
 void H2Connection::on_exchange_gone(ExchangeBase& gone) {

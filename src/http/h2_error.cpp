@@ -34,16 +34,16 @@ Error h2_stream_error(std::uint32_t code) {
   };
   switch (code) {
     case NGHTTP2_REFUSED_STREAM:
-      return because(ErrorKind::refused, "the peer refused the request before handling it");
+      return because(ErrorKind::refused, "the peer refused the stream before processing it");
     case NGHTTP2_NO_ERROR:
     case NGHTTP2_CANCEL:
       return because(ErrorKind::closed, "the peer cancelled the request");
     case NGHTTP2_CONNECT_ERROR:
-      return because(ErrorKind::closed, "the connection behind the tunnel broke");
+      return because(ErrorKind::closed, "the connection behind the tunnel was reset");
     case NGHTTP2_ENHANCE_YOUR_CALM:
-      return because(ErrorKind::resource, "the peer has had too much of us");
+      return because(ErrorKind::resource, "the peer reports excessive load");
     case NGHTTP2_INTERNAL_ERROR:
-      return because(ErrorKind::closed, "the peer failed inside");
+      return because(ErrorKind::closed, "the peer had an internal error");
     default:
       return because(ErrorKind::protocol, "the peer reset the request");
   }
@@ -51,7 +51,7 @@ Error h2_stream_error(std::uint32_t code) {
 
 Error h2_goaway_error(std::uint32_t code, bool from_peer) {
   const std::string_view what =
-      from_peer ? "the peer closed the HTTP/2 connection" : "the peer broke the rules of HTTP/2";
+      from_peer ? "the peer closed the HTTP/2 connection" : "the peer violated the HTTP/2 protocol";
   return {code == NGHTTP2_ENHANCE_YOUR_CALM ? ErrorKind::resource : ErrorKind::protocol,
           std::string(what) + " (" + nghttp2_http2_strerror(code) + ")", code};
 }

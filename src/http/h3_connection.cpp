@@ -81,7 +81,7 @@ Exchange& H3ConnectionImpl::request(Request request, ExchangeHandler& handler, b
   exchanges_.add(std::move(made));
   if (!can_request())
     exchange.fail(ResetCode::refused, {closing_ ? ErrorKind::closed : ErrorKind::refused,
-                                       "the connection takes no more requests"});
+                                       "the connection accepts no more requests"});
   else if (exchange.check_length() && (!waiting_.empty() || try_open(exchange) != Opening::done))
     waiting_.push_back(&exchange);
   return exchange;
@@ -95,7 +95,7 @@ H3ConnectionImpl::Opening H3ConnectionImpl::try_open(H3Exchange& exchange) {
     if (!peer_settings_) return Opening::not_yet;
     if (!peer_settings_->extended_connect) {
       exchange.fail(ResetCode::cancelled,
-                    {ErrorKind::protocol, "the server does not do extended CONNECT (RFC 9220)"});
+                    {ErrorKind::protocol, "the server does not support extended CONNECT (RFC 9220)"});
       return Opening::done;
     }
   }
@@ -225,12 +225,11 @@ void H3ConnectionImpl::close(const Error& why) {
 Result<> H3ConnectionImpl::spend(std::uint32_t events) {
   if (exchanges_.budget.spend(timers().now(), events)) return {};
   ++exchanges_.counters.budget_exceeded;
-  return h3_failure(H3Code::excessive_load, "the peer does too much that costs more than it brings");
+  return h3_failure(H3Code::excessive_load, "abuse limit exceeded");
 }
 
 void H3ConnectionImpl::close_for_abuse() {
-  close_with(H3Code::excessive_load,
-             {ErrorKind::protocol, "the peer does too much that costs more than it brings"});
+  close_with(H3Code::excessive_load, {ErrorKind::protocol, "abuse limit exceeded"});
 }
 
 void H3ConnectionImpl::on_closed(const quic::Closed& why) {

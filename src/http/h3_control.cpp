@@ -35,7 +35,7 @@ std::optional<std::size_t> payload_limit(std::uint64_t type) {
 Result<std::uint64_t> parse_only(Bytes payload) {
   const auto value = take_varint(payload);
   if (!value || !payload.empty())
-    return h3_failure(H3Code::frame_error, "a control frame has the wrong length");
+    return h3_failure(H3Code::frame_error, "wrong frame length on the control stream");
   return *value;
 }
 
@@ -85,7 +85,7 @@ Result<> H3ConnectionImpl::send_decoder_instructions() {
   }
   decoder_stream_->out.append(instructions);
   if (decoder_stream_->out.unsent_bytes() > max_unsent_instructions)
-    return h3_failure(H3Code::excessive_load, "the peer does not read our QPACK decoder stream");
+    return h3_failure(H3Code::excessive_load, "the peer does not read the QPACK decoder stream");
   want_write();
   return {};
 }
@@ -125,16 +125,14 @@ Result<> H3ConnectionImpl::set_peer_stream_type(quic::StreamId id, std::uint64_t
       critical = &peer_decoder_;
       break;
     case H3StreamType::push:
-      if (is_server()) return h3_failure(H3Code::stream_creation_error, "a client may not push");
-      return h3_failure(H3Code::id_error, "the server pushes although it was allowed no push");
+      if (is_server()) return h3_failure(H3Code::stream_creation_error, "push stream from a client");
+      return h3_failure(H3Code::id_error, "push ID beyond MAX_PUSH_ID");
     default:
       stream->ignored = true;
       quic_->stop_sending(id, static_cast<std::uint64_t>(H3Code::stream_creation_error));
       return spend();
   }
-  if (*critical >= 0)
-    return h3_failure(H3Code::stream_creation_error,
-                      "the peer opened a second stream of a type that there is once");
+  if (*critical >= 0) return h3_failure(H3Code::stream_creation_error, "second control or QPACK stream");
   *critical = id;
   peer_streams_.erase(stream);
   return {};
@@ -157,14 +155,14 @@ Result<> H3ConnectionImpl::read_critical(quic::StreamId id, Bytes data, bool fin
   } else {
     result = cancellations_.read(data);
   }
-  if (result && fin)
-    return h3_failure(H3Code::closed_critical_stream, "the peer ended a stream that has to stay");
+  if (result && fin) return h3_failure(H3Code::closed_critical_stream, "critical stream closed");
   return result;
 }
 
 Result<> H3ConnectionImpl::add_blocked(H3Exchange& exchange) {
   if (blocked_.size() >= qpack_blocked_streams)
-    return h3_failure(H3Code::qpack_decompression_failed, "more streams wait for QPACK than we said may");
+    return h3_failure(H3Code::qpack_decompression_failed,
+                      "blocked streams exceed SETTINGS_QPACK_BLOCKED_STREAMS");
   blocked_.push_back(&exchange);
   return {};
 }
@@ -202,12 +200,12 @@ Result<> H3ConnectionImpl::read_control(Bytes data) {
 Result<> H3ConnectionImpl::begin_control_frame() {
   const std::uint64_t type = control_frame_.type();
   const auto unexpected = [] {
-    return h3_failure(H3Code::frame_unexpected, "a control stream has a frame that it must not have");
+    return h3_failure(H3Code::frame_unexpected, "frame not allowed on the control stream");
   };
   const auto frame = static_cast<H3Frame>(type);
   if (frame == H3Frame::settings && peer_settings_) return unexpected();
   if (frame != H3Frame::settings && !peer_settings_)
-    return h3_failure(H3Code::missing_settings, "a control stream does not begin with SETTINGS");
+    return h3_failure(H3Code::missing_settings, "the control stream does not begin with SETTINGS");
   switch (frame) {
     case H3Frame::data:
     case H3Frame::headers:
@@ -220,7 +218,7 @@ Result<> H3ConnectionImpl::begin_control_frame() {
     case H3Frame::priority_update_push:
       if (!is_server()) return unexpected();
       if (frame == H3Frame::priority_update_push)
-        return h3_failure(H3Code::id_error, "a priority is given to a push that there is not");
+        return h3_failure(H3Code::id_error, "PRIORITY_UPDATE for an unknown push ID");
       break;
     default:
       if (is_http2_frame(type)) return unexpected();
@@ -230,8 +228,8 @@ Result<> H3ConnectionImpl::begin_control_frame() {
     trace_frame(trace::Direction::received, peer_control_, type, control_frame_.left());
   if (const auto limit = payload_limit(type); limit && control_frame_.left() > *limit) {
     if (frame == H3Frame::settings || frame == H3Frame::priority_update)
-      return h3_failure(H3Code::excessive_load, "a control frame is too long");
-    return h3_failure(H3Code::frame_error, "a control frame has the wrong length");
+      return h3_failure(H3Code::excessive_load, "frame too long on the control stream");
+    return h3_failure(H3Code::frame_error, "wrong frame length on the control stream");
   }
   // Of SETTINGS there is one, and it is needed.
   return frame == H3Frame::settings ? Result<>{} : spend();
@@ -260,12 +258,12 @@ Result<> H3ConnectionImpl::end_control_frame() {
       // Legal, and of no use: we never push.
       const auto id = parse_only(control_payload_);
       if (!id) return std::unexpected(id.error());
-      if (*id < peer_max_push_id_) return h3_failure(H3Code::id_error, "MAX_PUSH_ID went down");
+      if (*id < peer_max_push_id_) return h3_failure(H3Code::id_error, "MAX_PUSH_ID was reduced");
       peer_max_push_id_ = *id;
       return {};
     }
     case H3Frame::cancel_push:
-      return h3_failure(H3Code::id_error, "CANCEL_PUSH names a push that there is not");
+      return h3_failure(H3Code::id_error, "CANCEL_PUSH for an unknown push ID");
     default:
       return {};
   }
@@ -275,7 +273,7 @@ Result<> H3ConnectionImpl::on_settings(Bytes payload) {
   auto settings = parse_settings(payload);
   if (!settings) return std::unexpected(std::move(settings.error()));
   if (settings->datagrams && !quic_->peer_takes_datagrams())
-    return h3_failure(H3Code::settings_error, "HTTP datagrams without QUIC datagrams");
+    return h3_failure(H3Code::settings_error, "SETTINGS_H3_DATAGRAM without max_datagram_frame_size");
   peer_settings_ = *settings;
   std::vector<std::uint8_t>().swap(control_payload_);
   exchanges_.for_each([](ExchangeBase& exchange) { static_cast<H3Exchange&>(exchange).settings_known(); });
@@ -288,7 +286,7 @@ Result<> H3ConnectionImpl::on_settings(Bytes payload) {
 
 Result<> H3ConnectionImpl::on_goaway(std::uint64_t id) {
   if (id > peer_goaway_ || (!is_server() && id % 4 != 0))
-    return h3_failure(H3Code::id_error, "GOAWAY has an ID that it cannot have");
+    return h3_failure(H3Code::id_error, "invalid ID in GOAWAY");
   peer_goaway_ = id;
   if (is_server()) return {};  // it speaks of pushes
   const bool first = !std::exchange(peer_drains_, true);
@@ -308,13 +306,15 @@ void H3ConnectionImpl::refuse_from(quic::StreamId first) {
 
 Result<> H3ConnectionImpl::on_priority_update(Bytes payload) {
   const auto id = take_varint(payload);
-  if (!id) return h3_failure(H3Code::frame_error, "PRIORITY_UPDATE is cut short");
-  if (*id % 4 != 0) return h3_failure(H3Code::id_error, "PRIORITY_UPDATE names what is no request");
+  if (!id) return h3_failure(H3Code::frame_error, "truncated PRIORITY_UPDATE");
+  if (*id % 4 != 0)
+    return h3_failure(H3Code::id_error, "PRIORITY_UPDATE for a stream that is no request stream");
   const auto priority = parse_priority(as_text(payload));
-  if (!priority) return h3_failure(H3Code::general_protocol_error, "PRIORITY_UPDATE has no priority in it");
+  if (!priority)
+    return h3_failure(H3Code::general_protocol_error, "malformed Priority Field Value in PRIORITY_UPDATE");
   const auto stream = static_cast<quic::StreamId>(*id);
   if (stream >= quic_->request_stream_limit())
-    return h3_failure(H3Code::id_error, "PRIORITY_UPDATE is for a stream beyond the stream limit");
+    return h3_failure(H3Code::id_error, "PRIORITY_UPDATE for a stream beyond the stream limit");
   if (H3Exchange* const exchange = find(stream)) {
     if (exchange->has_request()) {
       // A tunnel keeps its turns.

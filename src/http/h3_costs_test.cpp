@@ -169,6 +169,8 @@ TEST_P(H3Flood, EndsTheConnection) {
     pair.run_for(10ms);
   }
   EXPECT_EQ(pair.closed_with(), code(H3Code::excessive_load));
+  ASSERT_TRUE(pair.raw.closed);
+  EXPECT_EQ(pair.raw.closed->reason, "abuse limit exceeded");
   ASSERT_EQ(pair.server_events.closed, 1);
 }
 

@@ -161,7 +161,8 @@ void H3Exchange::submit_head(const Response& head, bool end) {
 std::size_t H3Exchange::append_section(QpackEncoder& encoder, std::size_t spare) {
   const H3Settings* const peer = h3_.peer_settings();
   if (peer != nullptr && encoder.section_size() > peer->max_field_section_size) {
-    fail(ResetCode::internal_error, {ErrorKind::too_large, "the peer takes no field section of this size"});
+    fail(ResetCode::internal_error,
+         {ErrorKind::too_large, "the field section exceeds the peer's SETTINGS_MAX_FIELD_SECTION_SIZE"});
     return 0;
   }
   const Bytes section = encoder.encoded();
@@ -305,7 +306,7 @@ void H3Exchange::use_capsules() {
 void H3Exchange::refuse_datagram() {
   if (is_ending() || (receive_done() && send_done())) return;
   fail(ResetCode::datagram_error,
-       {ErrorKind::protocol, "an HTTP datagram came for a request that has no use for datagrams"});
+       {ErrorKind::protocol, "HTTP Datagram for a request that does not use them"});
 }
 
 bool H3Exchange::send_datagram(Bytes prefix, Bytes payload) {

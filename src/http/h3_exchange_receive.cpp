@@ -98,7 +98,7 @@ Result<> H3Exchange::receive(Bytes data, bool fin) {
 Result<> H3Exchange::begin_frame() {
   const std::uint64_t type = frame_.type();
   const auto unexpected = [] {
-    return h3_failure(H3Code::frame_unexpected, "a frame came where none of its type belongs");
+    return h3_failure(H3Code::frame_unexpected, "unexpected frame on a request stream");
   };
   const bool head_seen = is_server() ? request_seen_ : has_response();
   if (is_type(type, H3Frame::data)) {
@@ -116,8 +116,7 @@ Result<> H3Exchange::begin_frame() {
   }
   switch (static_cast<H3Frame>(type)) {
     case H3Frame::push_promise:
-      if (!is_server())
-        return h3_failure(H3Code::id_error, "the server pushes although it was allowed no push");
+      if (!is_server()) return h3_failure(H3Code::id_error, "push ID beyond MAX_PUSH_ID");
       return unexpected();
     case H3Frame::cancel_push:
     case H3Frame::settings:
@@ -261,7 +260,7 @@ Result<> H3Exchange::resume() {
 
 Result<> H3Exchange::receive_end() {
   if (is_ending()) return {};
-  if (!frame_.at_boundary()) return h3_failure(H3Code::frame_error, "a stream ended inside a frame");
+  if (!frame_.at_boundary()) return h3_failure(H3Code::frame_error, "the stream ended inside a frame");
   if (receive_done()) return {};
   if (is_server() && !request_seen_)
     fail(ResetCode::message_error, {ErrorKind::protocol, "the stream ended before the request was complete"});

@@ -101,7 +101,8 @@ Result<bool> QpackDecoder::decode(quic::StreamId id, QpackContext& context, Byte
     std::uint8_t flags = 0;
     const nghttp3_ssize used = nghttp3_qpack_decoder_read_request(decoder_, context.get(), &line, &flags,
                                                                   section.data(), section.size(), 1);
-    if (used < 0) return h3_failure(H3Code::qpack_decompression_failed, "a field section cannot be decoded");
+    if (used < 0)
+      return h3_failure(H3Code::qpack_decompression_failed, "QPACK: the field section cannot be decoded");
     section = section.subspan(static_cast<std::size_t>(used));
     if ((flags & NGHTTP3_QPACK_DECODE_FLAG_BLOCKED) != 0) return false;
     if ((flags & NGHTTP3_QPACK_DECODE_FLAG_EMIT) != 0) {
@@ -111,7 +112,7 @@ Result<bool> QpackDecoder::decode(quic::StreamId id, QpackContext& context, Byte
     }
     if ((flags & NGHTTP3_QPACK_DECODE_FLAG_FINAL) != 0) break;
     if (used == 0 && (flags & NGHTTP3_QPACK_DECODE_FLAG_EMIT) == 0)
-      return h3_failure(H3Code::qpack_decompression_failed, "a field section is cut short");
+      return h3_failure(H3Code::qpack_decompression_failed, "QPACK: truncated field section");
   }
   context.reset();
   return true;
@@ -125,7 +126,7 @@ Result<> QpackDecoder::read_encoder_stream(Bytes bytes) {
   table_used_ = true;
   const nghttp3_ssize used = nghttp3_qpack_decoder_read_encoder(decoder_, bytes.data(), bytes.size());
   if (used < 0)
-    return h3_failure(H3Code::qpack_encoder_stream_error, "the peer's QPACK encoder stream makes no sense");
+    return h3_failure(H3Code::qpack_encoder_stream_error, "QPACK: invalid encoder stream instruction");
   return {};
 }
 
@@ -153,8 +154,7 @@ Result<> QpackCancellations::read(Bytes bytes) {
     } else if ((octet & 0xc0) == 0x40) {
       in_number_ = (octet & 0x3f) == 0x3f;  // the prefix is full: the number goes on
     } else {
-      return h3_failure(H3Code::qpack_decoder_stream_error,
-                        "the peer acknowledges what our QPACK encoder never sent");
+      return h3_failure(H3Code::qpack_decoder_stream_error, "QPACK: invalid decoder stream instruction");
     }
   }
   return {};

@@ -25,7 +25,7 @@ Result<> H3ConnectionImpl::on_stream_data(quic::StreamId id, Bytes data, bool fi
 
 Result<> H3ConnectionImpl::on_request_data(quic::StreamId id, Bytes data, bool fin) {
   if (!quic::is_client_initiated(id))
-    return h3_failure(H3Code::stream_creation_error, "a server may not open request streams");
+    return h3_failure(H3Code::stream_creation_error, "server-initiated bidirectional stream");
   const auto* const entry = streams_.find(id);
   H3Exchange* exchange = entry != nullptr ? entry->exchange : nullptr;
   if (entry == nullptr && is_server()) {
@@ -48,8 +48,7 @@ Result<> H3ConnectionImpl::on_request_data(quic::StreamId id, Bytes data, bool f
 
 Result<> H3ConnectionImpl::on_stream_reset(quic::StreamId id, std::uint64_t code) {
   if (!quic::is_bidirectional(id)) {
-    if (is_critical(id))
-      return h3_failure(H3Code::closed_critical_stream, "the peer reset a stream that has to stay");
+    if (is_critical(id)) return h3_failure(H3Code::closed_critical_stream, "critical stream reset");
     return {};
   }
   const auto* const entry = streams_.find(id);
@@ -65,7 +64,7 @@ Result<> H3ConnectionImpl::on_stream_reset(quic::StreamId id, std::uint64_t code
 
 Result<> H3ConnectionImpl::on_stop_sending(quic::StreamId id, std::uint64_t code) {
   if (!quic::is_bidirectional(id))
-    return h3_failure(H3Code::closed_critical_stream, "the peer stopped reading a stream that has to stay");
+    return h3_failure(H3Code::closed_critical_stream, "STOP_SENDING for a critical stream");
   H3Exchange* const exchange = find(id);
   if (exchange == nullptr) return {};
   const bool counts = is_server() && !exchange->is_ending() && !exchange->send_done();
@@ -93,7 +92,8 @@ void H3ConnectionImpl::on_stream_closed(quic::StreamId id, std::uint64_t code, b
 void H3ConnectionImpl::on_datagram(Bytes payload, Time) {
   const auto quarter = take_varint(payload);
   if (!quarter || *quarter > varint_max / 4)
-    return close_with(H3Code::datagram_error, {ErrorKind::protocol, "a datagram has no quarter stream ID"});
+    return close_with(H3Code::datagram_error,
+                      {ErrorKind::protocol, "HTTP Datagram without a valid quarter stream ID"});
   const auto id = static_cast<quic::StreamId>(*quarter * 4);
   H3Exchange* exchange = last_tunnel_;
   bool known = true;
@@ -113,7 +113,7 @@ void H3ConnectionImpl::on_datagram(Bytes payload, Time) {
   }
   if (!known && id >= quic_->request_stream_limit())
     return close_with(H3Code::id_error,
-                      {ErrorKind::protocol, "a datagram is for a stream beyond the stream limit"});
+                      {ErrorKind::protocol, "HTTP Datagram for a stream beyond the stream limit"});
   if (exchange != nullptr && exchange->has_request() && !exchange->knows_datagrams()) {
     ++exchanges_.counters.datagrams_dropped_unknown_stream;
     return exchange->refuse_datagram();

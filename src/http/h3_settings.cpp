@@ -48,13 +48,14 @@ Result<H3Settings> parse_settings(Bytes payload) {
   while (!payload.empty()) {
     const auto id = take_varint(payload);
     const auto value = id ? take_varint(payload) : std::nullopt;
-    if (!value) return h3_failure(H3Code::frame_error, "SETTINGS end inside a setting");
-    if (is_forbidden(*id)) return h3_failure(H3Code::settings_error, "SETTINGS have one of HTTP/2's");
+    if (!value) return h3_failure(H3Code::frame_error, "truncated SETTINGS");
+    if (is_forbidden(*id))
+      return h3_failure(H3Code::settings_error, "SETTINGS with an identifier reserved for HTTP/2");
     if (std::ranges::find(seen, *id) != seen.end())
-      return h3_failure(H3Code::settings_error, "SETTINGS have one setting twice");
+      return h3_failure(H3Code::settings_error, "SETTINGS with a duplicate identifier");
     seen.push_back(*id);
     const auto flag = [&](bool& into) -> Result<> {
-      if (*value > 1) return h3_failure(H3Code::settings_error, "a setting is neither 0 nor 1");
+      if (*value > 1) return h3_failure(H3Code::settings_error, "SETTINGS value is neither 0 nor 1");
       into = *value == 1;
       return {};
     };

@@ -79,7 +79,7 @@ void StreamConnection::linger(Time now) {
   if (unsent_ == 0 && (before == 0 || peer_ended_)) return drop(nullptr);
   if (unsent_ < before) give_up_ = now + limits_.idle_timeout;
   if (now >= give_up_) {
-    const Error why{ErrorKind::timeout, "the peer did not read what was sent last"};
+    const Error why{ErrorKind::timeout, "the peer did not read the last data in time"};
     remember(&why);
     return drop(nullptr);
   }

@@ -206,17 +206,17 @@ void HeadBuilder::add(std::string_view name, std::string_view value) {
   if (!verdict_.ok()) return;
   if (section_size_ > limits_->max_section_size)
     return fault(Fault::section_too_large, "the field section is too large");
-  if (count_ > limits_->max_fields) return fault(Fault::section_too_large, "there are too many fields");
+  if (count_ > limits_->max_fields) return fault(Fault::section_too_large, "too many fields");
 
   if (!name.empty() && name.front() == ':') return add_pseudo(name, value);
   regular_seen_ = true;
   if (!speaks_http2_rules(version_)) {
-    if (!is_token(name)) return malformed("a field name has a character that it must not have");
+    if (!is_token(name)) return malformed("invalid character in a field name");
     value = trimmed(value);
   } else if (!is_field_name(name)) {
-    return malformed("a field name has a capital letter or a character that it must not have");
+    return malformed("uppercase or invalid character in a field name");
   }
-  if (!is_field_value(value)) return malformed("a field value has a character that it must not have");
+  if (!is_field_value(value)) return malformed("invalid character in a field value");
   if (speaks_http2_rules(version_)) {
     add_known(name, value);
   } else {
@@ -231,47 +231,47 @@ void HeadBuilder::add(std::string_view name, std::string_view value) {
 }
 
 void HeadBuilder::add_pseudo(std::string_view name, std::string_view value) {
-  if (part_ == Part::trailers) return malformed("trailers have a pseudo-header");
-  if (regular_seen_) return malformed("a pseudo-header comes after a field");
+  if (part_ == Part::trailers) return malformed("pseudo-header field in the trailer section");
+  if (regular_seen_) return malformed("pseudo-header field after a regular field");
   if (part_ == Part::response) {
-    if (name != ":status") return malformed("a response has an unknown pseudo-header");
-    if (!claim(status)) return malformed(":status is there twice");
+    if (name != ":status") return malformed("undefined pseudo-header field in a response");
+    if (!claim(status)) return malformed("duplicate :status");
     unsigned number = 0;
-    if (value.size() != 3) return malformed(":status is not a number of three digits");
+    if (value.size() != 3) return malformed(":status is not a three-digit integer");
     for (const char c : value) {
-      if (c < '0' || c > '9') return malformed(":status is not a number of three digits");
+      if (c < '0' || c > '9') return malformed(":status is not a three-digit integer");
       number = number * 10 + static_cast<unsigned>(c - '0');
     }
     if (number < 100 || (number == 101 && speaks_http2_rules(version_)))
-      return malformed(":status is not a status of this version");
+      return malformed("invalid :status for this HTTP version");
     response_->status = number;
     return;
   }
   if (name == ":method") {
-    if (!claim(method)) return malformed(":method is there twice");
+    if (!claim(method)) return malformed("duplicate :method");
     if (!is_token(value)) return malformed(":method is not a token");
     request_->method.assign(value);
   } else if (name == ":scheme") {
-    if (!claim(scheme)) return malformed(":scheme is there twice");
+    if (!claim(scheme)) return malformed("duplicate :scheme");
     if (!is_scheme(value)) return malformed(":scheme is not a scheme");
     request_->scheme.resize(value.size());
     std::ranges::transform(value, request_->scheme.begin(), lowered);
   } else if (name == ":authority") {
-    if (!claim(authority)) return malformed(":authority is there twice");
+    if (!claim(authority)) return malformed("duplicate :authority");
     if (!is_authority(value)) return malformed(":authority is not host[:port]");
     request_->authority.assign(value);
   } else if (name == ":path") {
-    if (!claim(path)) return malformed(":path is there twice");
+    if (!claim(path)) return malformed("duplicate :path");
     if (value.size() > limits_->max_path) return fault(Fault::uri_too_long, "the path is too long");
     if (value.empty() || !all_of(value, path_char))
-      return malformed(":path is empty or has a character that it must not have");
+      return malformed(":path is empty or has an invalid character");
     request_->path.assign(value);
   } else if (name == ":protocol" && extended_connect_) {
-    if (!claim(protocol)) return malformed(":protocol is there twice");
+    if (!claim(protocol)) return malformed("duplicate :protocol");
     if (!is_token(value)) return malformed(":protocol is not a token");
     request_->protocol.assign(value);
   } else {
-    malformed("a request has an unknown pseudo-header");
+    malformed("undefined pseudo-header field in a request");
   }
 }
 
@@ -286,9 +286,9 @@ void HeadBuilder::add_known(std::string_view name, std::string_view value) {
       break;
     case 4:
       if (name != "host") break;
-      if (part_ == Part::trailers) return malformed("trailers have a host field");
+      if (part_ == Part::trailers) return malformed("host in the trailer section");
       if (part_ == Part::response) break;
-      if (!claim(host)) return malformed("host is there twice");
+      if (!claim(host)) return malformed("duplicate host");
       host_.assign(value);
       return;
     case 6:
@@ -300,8 +300,8 @@ void HeadBuilder::add_known(std::string_view name, std::string_view value) {
       break;
     case 14:
       if (name != "content-length") break;
-      if (part_ == Part::trailers) return malformed("trailers have a content-length");
-      if (content_length_) return malformed("content-length is there twice");
+      if (part_ == Part::trailers) return malformed("content-length in the trailer section");
+      if (content_length_) return malformed("duplicate content-length");
       content_length_ = parse_content_length(value);
       // No message is as long as a stream can never be (RFC 9000 §4.5).
       if (!content_length_ || *content_length_ > max_length)
@@ -311,9 +311,9 @@ void HeadBuilder::add_known(std::string_view name, std::string_view value) {
       break;
   }
   if (is_connection_specific(name)) {
-    if (strict) return malformed("a field speaks of the connection");
+    if (strict) return malformed("connection-specific header field");
     if (part_ == Part::trailers && name == "transfer-encoding")
-      return malformed("trailers have a transfer-encoding");
+      return malformed("transfer-encoding in the trailer section");
     if (name == "connection") nominated_.append(nominated_.empty() ? "" : ",").append(value);
     return;
   }
@@ -347,11 +347,11 @@ void HeadBuilder::check_request() {
     if (!host_.empty() && !is_authority(host_)) return malformed("host is not host[:port]");
     // RFC 9112 §3.2.2: beside a target that names its host, Host is not looked at.
     if (seen(authority) && !http1 && !equal_ignoring_case(host_, request_->authority))
-      return malformed("host and :authority are not the same");
+      return malformed("host and :authority differ");
     if (!seen(authority)) request_->authority = host_;
   }
   if (request_->authority.empty() && version_ != Version::http1_0)
-    return malformed("neither :authority nor host says which host is meant");
+    return malformed("no host in :authority or host");
   const bool asterisk = request_->path == "*" && request_->method == "OPTIONS";
   if (request_->path.front() != '/' && !asterisk) return malformed(":path does not start with a slash");
 }

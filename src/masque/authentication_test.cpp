@@ -87,7 +87,7 @@ TEST_P(AuthenticationTest, WithoutATokenNothingIsResolvedOrOpened) {
     EXPECT_EQ(field(exchange, challenge_field()), "Bearer realm=\"sallyport\"") << "no error: none was shown";
     EXPECT_EQ(field(exchange, udp() ? "proxy-authenticate" : "www-authenticate"), "-");
     EXPECT_EQ(field(exchange, "proxy-status"),
-              "sallyport; error=http_request_denied; details=\"a bearer token is needed here\"");
+              "sallyport; error=http_request_denied; details=\"a bearer token is required\"");
   }
   EXPECT_TRUE(untouched());
   EXPECT_EQ(proxy().counters().authentication.no_token, 2u);

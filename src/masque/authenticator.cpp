@@ -38,7 +38,7 @@ Denial throttle(Duration wait) {
   const auto seconds = std::chrono::ceil<std::chrono::seconds>(wait).count();
   Denial denial{
       .status = 429,
-      .details = fmt::format("too many wrong tokens came from this address; try again in {} s", seconds),
+      .details = fmt::format("too many failed authentications from this address; try again in {} s", seconds),
       .fields = {}};
   denial.fields.add("retry-after", std::to_string(seconds));
   return denial;
@@ -62,7 +62,7 @@ std::expected<Identity, Denial> Authenticator::authenticate(http::Exchange& exch
   const BearerOffer offer = offered_bearer(exchange.request().fields, as == AskedAs::proxy);
   if (offer.kind == BearerOffer::Kind::none) {
     ++counters_.no_token;
-    return std::unexpected(challenge(as, false, "a bearer token is needed here"));
+    return std::unexpected(challenge(as, false, "a bearer token is required"));
   }
   http::Connection& connection = exchange.connection();
   const net::IpAddress client = connection.info().path.remote.ip();
@@ -78,7 +78,7 @@ std::expected<Identity, Denial> Authenticator::authenticate(http::Exchange& exch
     if (known) connection.set_note(nullptr);  // it was taken out of the file since
     failures_->add(client, digest_of(credential), now);
     ++counters_.wrong_token;
-    return std::unexpected(challenge(as, true, "the token is not one that is good here"));
+    return std::unexpected(challenge(as, true, "the bearer token is invalid"));
   }
   if (!known) connection.set_note(std::make_unique<ShownBefore>(credential));
   return *identity;

@@ -21,8 +21,7 @@ Flow::Flow(FlowContext& context, http::Exchange& exchange, FlowClient& client, I
       client_(client),
       identity_(std::move(identity)),
       exchange_(&exchange),
-      idle_(context.timers,
-            [this](Time) { end_tunnel({ErrorKind::timeout, "the tunnel was idle for too long"}); }) {
+      idle_(context.timers, [this](Time) { end_tunnel({ErrorKind::timeout, "tunnel idle timeout"}); }) {
   exchange.set_handler(this);
 }
 
@@ -58,9 +57,9 @@ void Flow::revoke() {
   // Without an exchange: what the client sent last is on its way to the target.
   if (exchange_ == nullptr || state_ == State::refused) return;
   if (state_ == State::accepted)
-    return end_tunnel({ErrorKind::denied, "the token that the tunnel was opened with is no longer good"});
+    return end_tunnel({ErrorKind::denied, "the bearer token of the tunnel was revoked"});
   resolution_.reset();
-  refuse_tunnel({403, "http_request_denied", "the token is no longer good here"});
+  refuse_tunnel({403, "http_request_denied", "the bearer token was revoked"});
 }
 
 void Flow::refuse_tunnel(const Refusal& refusal) {

@@ -28,16 +28,16 @@ const std::array<SpecialRange, 18>& special_v4() {
       {prefix("172.16.0.0/12"), "a private address"},
       {prefix("192.168.0.0/16"), "a private address"},
       {prefix("169.254.0.0/16"), "a link-local address"},
-      {prefix("100.64.0.0/10"), "an address of a provider's shared range"},
-      {prefix("0.0.0.0/8"), "an address of this network"},
-      {prefix("192.0.0.0/24"), "an address kept for protocols"},
-      {prefix("192.0.2.0/24"), "an address for documentation"},
-      {prefix("198.51.100.0/24"), "an address for documentation"},
-      {prefix("203.0.113.0/24"), "an address for documentation"},
+      {prefix("100.64.0.0/10"), "a shared address (carrier-grade NAT)"},
+      {prefix("0.0.0.0/8"), "a this-network address"},
+      {prefix("192.0.0.0/24"), "an IETF protocol address"},
+      {prefix("192.0.2.0/24"), "a documentation address"},
+      {prefix("198.51.100.0/24"), "a documentation address"},
+      {prefix("203.0.113.0/24"), "a documentation address"},
       {prefix("192.88.99.0/24"), "a 6to4 relay address"},
-      {prefix("192.31.196.0/24"), "an address kept for AS112"},
-      {prefix("192.175.48.0/24"), "an address kept for AS112"},
-      {prefix("198.18.0.0/15"), "an address for benchmarks"},
+      {prefix("192.31.196.0/24"), "an AS112 address"},
+      {prefix("192.175.48.0/24"), "an AS112 address"},
+      {prefix("198.18.0.0/15"), "a benchmarking address"},
       {prefix("224.0.0.0/4"), "a multicast address"},
       {prefix("240.0.0.0/4"), "a reserved address"},
       {prefix("168.63.129.16/32"), "a cloud provider's metadata address"},  // looks public, and is not
@@ -52,9 +52,9 @@ const std::array<SpecialRange, 9>& special_v6() {
       {prefix("fe80::/10"), "a link-local address"},
       {prefix("fec0::/10"), "a site-local address"},
       {prefix("ff00::/8"), "a multicast address"},
-      {prefix("2001::/23"), "an address kept for protocols"},  // Teredo, ORCHID, benchmarks
-      {prefix("2001:db8::/32"), "an address for documentation"},
-      {prefix("3fff::/20"), "an address for documentation"},
+      {prefix("2001::/23"), "an IETF protocol address"},  // Teredo, ORCHID, benchmarks
+      {prefix("2001:db8::/32"), "a documentation address"},
+      {prefix("3fff::/20"), "a documentation address"},
       {prefix("2002::/16"), "a 6to4 address"},
   }};
   return ranges;
@@ -87,9 +87,8 @@ bool is_refused_port(std::uint16_t port) {
 
 Result<> TargetPolicy::check_port(std::uint16_t port) const {
   if (!is_refused_port(port) || std::ranges::find(allow_ports_, port) != allow_ports_.end()) return {};
-  return fail(
-      ErrorKind::denied,
-      fmt::format("port {} (SMTP) is one that this proxy reaches only with --allow-port {}", port, port));
+  return fail(ErrorKind::denied,
+              fmt::format("port {} (SMTP) is refused by this proxy without --allow-port {}", port, port));
 }
 
 TargetPolicy::TargetPolicy(std::vector<net::IpPrefix> allow, IsOwn is_own,
@@ -111,7 +110,8 @@ bool TargetPolicy::is_never(const net::IpAddress& address, std::uint16_t port) c
 Result<> TargetPolicy::check(const net::IpAddress& given, std::uint16_t port) const {
   const net::IpAddress address = given.unmapped();
   if (is_never(address, port))
-    return fail(ErrorKind::denied, address.to_string() + " at this port is reached for nobody");
+    return fail(ErrorKind::denied,
+                address.to_string() + " with this port is refused: the proxy's own admin listener");
   if (std::ranges::any_of(allow_, [&](const auto& prefix) { return prefix.contains(address); })) return {};
   std::string_view why = special_use(address);
   if (why.empty() && is_own(address)) why = "the proxy's own host";

@@ -34,7 +34,7 @@ std::expected<Target, Refusal> target_of(const http::Request& request) {
     return *std::move(target);
   }
   if (const auto field = field_against_capsules(request.fields))
-    return std::unexpected(bad_request(fmt::format("{} does not go with capsules", *field)));
+    return std::unexpected(bad_request(fmt::format("{} is not allowed with the Capsule Protocol", *field)));
   auto target = match_udp_path(request.path);
   if (target) return *std::move(target);
   if (target.error().kind == ErrorKind::closed)
@@ -81,7 +81,7 @@ FlowClient* Proxy::Impl::take_tunnel(const ClientKey& key, std::string_view& why
     return false;
   };
   if (!take(group->tunnels, options.limits.tunnels_all)) {
-    why = "too many tunnels";
+    why = "tunnel limit of the proxy reached";
     return nullptr;
   }
   auto [at, added] = clients.try_emplace(key);
@@ -91,7 +91,7 @@ FlowClient* Proxy::Impl::take_tunnel(const ClientKey& key, std::string_view& why
     ++client.tunnels;
     return &client;
   }
-  why = "too many tunnels of this client";
+  why = "tunnel limit of this client reached";
   group->tunnels.fetch_sub(1, std::memory_order_relaxed);
   if (added) clients.erase(at);
   return nullptr;
@@ -120,12 +120,13 @@ std::unique_ptr<Flow> Proxy::Impl::admit(http::Exchange& exchange, Target& targe
   };
   const bool udp = request.protocol == connect_udp;
   if (!wants(request))
-    return answer({501, "proxy_configuration_error", "only CONNECT and connect-udp are proxied here"});
+    return answer({501, "proxy_configuration_error", "only CONNECT and connect-udp are supported"});
   if (!(udp ? options.udp : options.tcp))
     return answer(
-        {501, "proxy_configuration_error", udp ? "CONNECT-UDP is switched off" : "CONNECT is switched off"});
+        {501, "proxy_configuration_error", udp ? "CONNECT-UDP is disabled" : "CONNECT is disabled"});
   // Whoever repeats a first flight would open the tunnel again, and send into it again (RFC 8470 §3).
-  if (request.early_data) return answer({425, "http_request_error", "tunnels are not opened in 0-RTT"});
+  if (request.early_data)
+    return answer({425, "http_request_error", "no tunnels in 0-RTT (early data); send the request again"});
   auto identity = authenticator.authenticate(exchange, udp ? AskedAs::origin : AskedAs::proxy, timers.now());
   if (!identity) {
     Denial& denial = identity.error();
@@ -145,7 +146,7 @@ std::unique_ptr<Flow> Proxy::Impl::admit(http::Exchange& exchange, Target& targe
   const bool over_udp = exchange.version() == http::Version::http3;
   if (group->came_out_here(over_udp, exchange.connection().info().path)) {
     ++counters.refused_loop;
-    return answer({508, "proxy_loop_detected", "this request came through a tunnel of this very proxy"});
+    return answer({508, "proxy_loop_detected", "the request came through a tunnel of this proxy"});
   }
   std::string_view why;
   FlowClient* const client = take_tunnel(key_of(exchange, *identity), why);

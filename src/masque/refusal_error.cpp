@@ -53,10 +53,10 @@ std::string what_is_wanted(const http::Response& response, const http::Fields& r
   std::string schemes = challenge.value_or("bearer");
   std::ranges::transform(schemes, schemes.begin(), [](unsigned char c) { return std::tolower(c); });
   if (schemes.find("bearer") == std::string::npos)
-    return "it asks for credentials of another kind than the bearer token that --token-file gives";
+    return "it requires another authentication scheme than Bearer, the one of --token-file";
   if (request.contains("authorization") || request.contains("proxy-authorization"))
-    return "it does not accept the token of --token-file";
-  return "it asks for a bearer token; give it with --token-file FILE";
+    return "it rejected the bearer token of --token-file";
+  return "it requires a bearer token; give one with --token-file FILE";
 }
 
 }  // namespace

@@ -30,9 +30,9 @@ TargetResolution::TargetResolution(net::Timers& timers, net::Resolver& resolver,
     : timeout_(timers,
                [this, host = target.host, timeout](Time) {
                  question_.reset();
-                 finish(std::unexpected(Refusal{
-                     504, "dns_timeout",
-                     fmt::format("no address of {} within {} s", host, timeout / std::chrono::seconds(1))}));
+                 finish(std::unexpected(Refusal{504, "dns_timeout",
+                                                fmt::format("resolving {} timed out after {} s", host,
+                                                            timeout / std::chrono::seconds(1))}));
                }),
       done_(std::move(done)),
       question_(resolver.resolve(
@@ -42,8 +42,8 @@ TargetResolution::TargetResolution(net::Timers& timers, net::Resolver& resolver,
                 reachable_targets(policy, net::interleave_families(std::move(*answer)), target.port);
             // What a name means in here is not for those outside.
             if (!targets && targets.error().status == 403)
-              targets.error().details =
-                  fmt::format("{} leads to no address that this proxy reaches without --allow", target.host);
+              targets.error().details = fmt::format(
+                  "{} resolves to no address that this proxy allows without --allow", target.host);
             finish(std::move(targets));
           })) {
   timeout_.arm(timers.now() + timeout);

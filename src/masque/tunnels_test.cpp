@@ -160,7 +160,7 @@ TEST_P(TokensTest, WithoutOneNothingIsOpenedOrAskedFor) {
   settle();
   ASSERT_TRUE(closed);
   EXPECT_EQ(closed->code, 401u);
-  EXPECT_NE(closed->message.find("401, it asks for a bearer token; give it with --token-file FILE"),
+  EXPECT_NE(closed->message.find("401, it requires a bearer token; give one with --token-file FILE"),
             std::string::npos);
   EXPECT_TRUE(outbound.askers.empty());
   EXPECT_TRUE(outbound.opened_udp.empty());
@@ -171,7 +171,7 @@ TEST_P(TokensTest, ConnectWithoutOneToo) {
   settle();
   ASSERT_TRUE(closed);
   EXPECT_EQ(closed->code, 407u);
-  EXPECT_NE(closed->message.find("407, it asks for a bearer token"), std::string::npos);
+  EXPECT_NE(closed->message.find("407, it requires a bearer token"), std::string::npos);
   EXPECT_TRUE(outbound.askers.empty());
   EXPECT_TRUE(outbound.tcp_targets.empty());
 }

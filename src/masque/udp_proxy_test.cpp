@@ -166,7 +166,7 @@ TEST_F(UdpProxyTest, RefusesWhatPolicyForbids) {  // bad input 25
   timers.run_deferred();
   EXPECT_EQ(refusal(inside), "403 sallyport; error=destination_ip_prohibited");
   const auto words = std::string(inside.responses[0].fields.find("proxy-status").value());
-  EXPECT_NE(words.find("inside.example leads to no address"), std::string::npos) << words;
+  EXPECT_NE(words.find("inside.example resolves to no address"), std::string::npos) << words;
   EXPECT_EQ(words.find("10.0.0.1"), std::string::npos) << "what the name means inside is not told";
   EXPECT_EQ(mixed.responses.at(0).status, 200u);
   ASSERT_EQ(outbound.opened_udp.size(), 1u);

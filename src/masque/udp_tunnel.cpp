@@ -16,8 +16,8 @@
 namespace sallyport::masque {
 namespace {
 
-/// Datagrams of contexts that nobody agreed on are dropped (RFC 9298 §4), but a hop that sends little else is
-/// none (bad input 32).
+/// Datagrams of contexts unregistered context IDs are dropped (RFC 9298 §4), but a hop that sends little else
+/// is none (bad input 32).
 constexpr std::uint64_t max_strange = 1000;
 
 /// A connection knows its paths by their addresses, so each tunnel has its own pair, out of the range whose
@@ -125,8 +125,8 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
     if (!parts || parts->context != udp_context) {
       if (++counters.dropped_context > std::max(max_strange, counters.datagrams_in))
         break_off(from, http::ResetCode::datagram_error,
-                  {ErrorKind::protocol, fmt::format("the hop of the tunnel to {} sends datagrams of contexts "
-                                                    "that nobody agreed on",
+                  {ErrorKind::protocol, fmt::format("the hop of the tunnel to {} sends datagrams with "
+                                                    "unregistered context IDs",
                                                     target.to_string())});
       return;
     }
@@ -134,8 +134,8 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
       ++counters.dropped_size;
       return break_off(
           from, http::ResetCode::datagram_error,
-          {ErrorKind::protocol, fmt::format("the hop sent a UDP payload of {} bytes, more than there can be",
-                                            parts->payload.size())});
+          {ErrorKind::protocol,
+           fmt::format("the hop sent a UDP payload of {} bytes, more than 65527", parts->payload.size())});
     }
     ++counters.datagrams_in;
     counters.bytes_in += parts->payload.size();

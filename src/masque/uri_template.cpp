@@ -189,7 +189,7 @@ Result<> check_path_template(std::string_view whole, std::string_view path) {
     } else if (c == '%' ? !is_escape(path, i) : c <= 0x20 || c >= 0x7f) {
       return fail_template(whole, "spaces and other than ASCII characters must be percent-encoded");
     } else if (std::string_view("\"#<>\\^`|}").find(c) != std::string_view::npos) {
-      return fail_template(whole, std::string("\"") + c + "\" may not stand in a template");
+      return fail_template(whole, std::string("\"") + c + "\" is not allowed in a URI template");
     }
   }
   if (!host || !port)
@@ -240,9 +240,8 @@ Result<ProxyTemplate> ProxyTemplate::parse(std::string_view text) {
   const std::size_t colon = authority.find(':', std::min(bracket, authority.size()));
   auto host = net::parse_host(authority.substr(0, colon));
   if (!host)
-    return std::unexpected(fail_template(text, quoted(authority) +
-                                                   " is not HOST[:PORT]: " + host.error().message +
-                                                   "; an IPv6 address stands in brackets")
+    return std::unexpected(fail_template(text, quoted(authority) + " is not HOST[:PORT]: " +
+                                                   host.error().message + "; an IPv6 address needs brackets")
                                .error());
   ProxyTemplate result;
   result.host_ = std::move(*host);

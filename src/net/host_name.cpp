@@ -88,7 +88,7 @@ Result<std::string> parse_ipv6(std::string_view text) {
   };
   constexpr std::size_t longest_zone = 15;  // IF_NAMESIZE, without its end
   if (zone.empty() || zone.size() > longest_zone || !std::all_of(zone.begin(), zone.end(), fits))
-    return fail(ErrorKind::usage, "the host has a zone that names no interface");
+    return fail(ErrorKind::usage, "the host's IPv6 zone identifier is not the name of an interface");
   return result.append("%").append(zone);
 }
 
@@ -109,10 +109,11 @@ std::optional<std::string> parse_ipv4(std::string name) {
 
 Result<std::string> parse_host(std::string_view text) {
   if (text.starts_with('[')) {
-    if (!text.ends_with(']')) return fail(ErrorKind::usage, "the host's bracket is not closed");
+    if (!text.ends_with(']'))
+      return fail(ErrorKind::usage, "the closing bracket of the IPv6 address is missing");
     return parse_ipv6(text.substr(1, text.size() - 2));
   }
-  const std::string odd = "the host has a character that host names have not";
+  const std::string odd = "the host has a character that host names cannot have";
   const auto decoded = percent_decoded(text);
   // A name for the library ends at its first NUL.
   if (!decoded || decoded->find('\0') != std::string::npos) return fail(ErrorKind::usage, odd);

@@ -146,8 +146,8 @@ class SystemResolver final : public Resolver {
       post_answer(question,
                   fail(ErrorKind::resolve, "cannot resolve a name that is empty, too long or malformed"));
     else if (!LookupThreads::instance().ask(asker, question))
-      post_answer(question,
-                  fail(ErrorKind::resource, "cannot resolve " + host + ": too many names wait already"));
+      post_answer(question, fail(ErrorKind::resource,
+                                 "cannot resolve " + host + ": too many name resolutions are pending"));
     return std::make_unique<SystemResolution>(std::move(question));
   }
 

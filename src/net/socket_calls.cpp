@@ -42,7 +42,7 @@ ErrorKind kind_of(int number) {
 std::string_view mend_of(int number) {
   switch (number) {
     case EADDRINUSE:
-      return " (another program has this port)";
+      return " (another program uses this port)";
     case EACCES:
       return " (ports below 1024 need CAP_NET_BIND_SERVICE)";
     case EADDRNOTAVAIL:
@@ -67,8 +67,8 @@ Error connect_error(const std::string& what, int number) {
   // UDP's number for it is EAGAIN. TCP's may also mean that there is no address, as with ::1 on a host
   // without IPv6.
   return Error{number == EAGAIN ? ErrorKind::resource : kind_of(number),
-               what + ": no local port is free" +
-                   (number == EAGAIN ? "" : ", or no interface has an address to reach it from") +
+               what + ": no ephemeral port is free" +
+                   (number == EAGAIN ? "" : ", or there is no source address for this destination") +
                    " (make fewer connections, or widen net.ipv4.ip_local_port_range)",
                static_cast<std::uint64_t>(number)};
 }

@@ -90,7 +90,8 @@ Result<> attach_connection_id_steering(int fd, std::size_t workers, std::size_t 
     }
   const sock_fprog attached{static_cast<unsigned short>(program.size()), program.data()};
   if (::setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &attached, sizeof attached) != 0)
-    return std::unexpected(socket_error("cannot steer packets by connection ID", errno));
+    return std::unexpected(
+        socket_error("cannot attach the BPF program that steers packets by connection ID", errno));
   return {};
 }
 

@@ -179,7 +179,7 @@ void TcpStream::on_readable() {
 
 void TcpStream::fail(int error) {
   ByteStreamReceiver* const told = receiver_;
-  const std::string what = "TCP with " + path_.remote.to_string();
+  const std::string what = "TCP connection with " + path_.remote.to_string() + " failed";
   close();
   if (told != nullptr) told->on_stream_error(socket_error(what, error));
 }

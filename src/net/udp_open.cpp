@@ -35,7 +35,7 @@ std::string grow_buffers(int fd, const UdpSocketOptions& options) {
   if (send > 0) send = grow_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, send);
   if (receive >= options.receive_buffer && send >= options.send_buffer) return {};
   return fmt::format(
-      "the kernel grants UDP sockets {} bytes to receive and {} to send; for full speed run "
+      "UDP socket buffers are limited to {} bytes (receive) and {} (send); for full throughput run "
       "sysctl -w net.core.rmem_max={} net.core.wmem_max={}",
       receive, send, options.receive_buffer, options.send_buffer);
 }

@@ -25,14 +25,14 @@ Result<> remove_stale(const std::string& path, const sockaddr_un& address) {
   if (::lstat(path.c_str(), &status) != 0) return {};  // or it is found out by bind()
   if (!S_ISSOCK(status.st_mode))
     return fail(ErrorKind::file,
-                fmt::format("{} is there already and is no socket; name another place, or remove it", path));
+                fmt::format("{} exists and is not a socket; give another path, or remove it", path));
   const UniqueFd probe = open_socket();
-  if (!probe) return std::unexpected(socket_error("cannot look who listens on " + path, errno));
+  if (!probe)
+    return std::unexpected(socket_error("cannot check whether a program listens on " + path, errno));
   if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
       errno != ECONNREFUSED)
-    return fail(
-        ErrorKind::file,
-        fmt::format("{} is a socket that another program listens on; end that, or name another place", path));
+    return fail(ErrorKind::file,
+                fmt::format("another program listens on {}; stop it, or give another path", path));
   if (::unlink(path.c_str()) != 0 && errno != ENOENT)
     return std::unexpected(socket_error("cannot replace " + path, errno));
   return {};
@@ -58,8 +58,9 @@ Result<UnixListening> listen_on_unix_socket(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path || path.find('\0') != std::string::npos)
-    return fail(ErrorKind::usage, fmt::format("'{}' cannot be the path of a socket; it takes 1 to {} bytes",
-                                              path, sizeof address.sun_path - 1));
+    return fail(ErrorKind::usage,
+                fmt::format("'{}' is not a path for a Unix-domain socket; it must have 1 to {} bytes", path,
+                            sizeof address.sun_path - 1));
   std::memcpy(address.sun_path, path.data(), path.size());
   if (auto done = remove_stale(path, address); !done) return std::unexpected(std::move(done.error()));
 

@@ -72,7 +72,7 @@ TEST_F(UnixSocket, NoFileIsReplaced) {
   ASSERT_TRUE(write_file(path_, "precious", 0600, IfExists::refuse));
   const auto listening = listen_on_unix_socket(path_);
   ASSERT_FALSE(listening);
-  EXPECT_THAT(listening.error().message, HasSubstr("is no socket"));
+  EXPECT_THAT(listening.error().message, HasSubstr("is not a socket"));
   EXPECT_EQ(read_file(path_, 100).value(), "precious");
 }
 

@@ -173,7 +173,8 @@ void Connection::remember_settings(Bytes settings) {
 Result<> Connection::migrate(net::DatagramPath& path) {
   Impl& impl = *impl_;
   if (!impl.client || !impl.is_established()) return fail(ErrorKind::closed, "the connection is not open");
-  if (impl.client->next_path != nullptr) return fail(ErrorKind::resource, "the connection is moving already");
+  if (impl.client->next_path != nullptr)
+    return fail(ErrorKind::resource, "a migration is in progress already");
   if (path.max_datagram_size() < minimum_udp_payload)
     return fail(ErrorKind::too_large, path_too_narrow(path.max_datagram_size()));
   const net::NetPath to = path.net_path();
@@ -185,9 +186,9 @@ Result<> Connection::migrate(net::DatagramPath& path) {
     const ngtcp2_path native = to_native(to);
     const int error = ngtcp2_conn_initiate_migration(impl.conn.get(), &native, to_native(impl.timers.now()));
     if (error == NGTCP2_ERR_CONN_ID_BLOCKED)
-      return fail(ErrorKind::resource, "the server gave no connection ID to move with");
+      return fail(ErrorKind::resource, "the server gave no connection ID for a migration");
     if (error != 0)
-      return fail(ErrorKind::denied, std::string("the connection cannot move: ") + ngtcp2_strerror(error));
+      return fail(ErrorKind::denied, std::string("the connection cannot migrate: ") + ngtcp2_strerror(error));
     impl.client->next_path = &path;
     impl.client->next_net_path = to;
     impl.blocked = false;  // that is the path which is left
@@ -206,7 +207,7 @@ void Impl::use(net::DatagramPath& other) {
 void Impl::give_up_next_path() {
   client->next_path->set_receiver(nullptr);
   client->next_path = nullptr;
-  if (recorder) recorder->note(now, "the new path was not validated and is given up");
+  if (recorder) recorder->note(now, "path validation failed, the migration is abandoned");
   blocked = false;  // perhaps that was its word
 }
 

@@ -32,7 +32,7 @@ TEST(Close, PeersWordsComeAsTheyAreForWhoPrintsThemToEscape) {
   EXPECT_EQ(closed.reason, "bye\n\x1b[31m");
   EXPECT_FALSE(closed.clean());
   EXPECT_EQ(closed.to_error().message,
-            "the peer closed the connection (application code 0x10c): bye\n\x1b[31m");
+            "the peer closed the connection (application error 0x10c): bye\n\x1b[31m");
 }
 
 TEST(Close, NoErrorIsClean) {

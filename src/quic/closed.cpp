@@ -1,5 +1,6 @@
 // Closed: why a connection ended, in words.
 #include "quic/application.h"
+#include "tls/alert.h"
 
 #include <array>
 
@@ -47,15 +48,16 @@ bool Closed::clean() const {
 Error Closed::to_error() const {
   switch (by) {
     case By::idle_timeout:
-      return {ErrorKind::timeout, "the peer was silent for longer than the idle timeout"};
+      return {ErrorKind::timeout, "idle timeout: no packet from the peer"};
     case By::handshake_timeout:
-      return {ErrorKind::timeout, "no answer to the QUIC handshake in time"};
+      return {ErrorKind::timeout, "the QUIC handshake timed out"};
     case By::stateless_reset:
-      return {ErrorKind::closed, "the peer knows nothing of this connection any more (stateless reset)"};
+      return {ErrorKind::closed, "stateless reset: the peer has lost the state of this connection"};
     case By::version:
       return {ErrorKind::protocol, "no QUIC version in common with the server"};
     case By::path:
-      return {ErrorKind::unreachable, reason.empty() ? "the path under the connection closed" : reason};
+      return {ErrorKind::unreachable,
+              reason.empty() ? "the network path of the connection was closed" : reason};
     case By::us:
     case By::peer:
       break;
@@ -63,12 +65,16 @@ Error Closed::to_error() const {
   const std::string who = by == By::us ? "we closed the connection" : "the peer closed the connection";
   const std::string words = reason.empty() ? std::string{} : ": " + reason;
   if (application)
-    return {ErrorKind::closed, fmt::format("{} (application code {:#x}){}", who, code, words), code};
+    return {ErrorKind::closed, fmt::format("{} (application error {:#x}){}", who, code, words), code};
   const bool is_tls = is_tls_alert();
   const ErrorKind kind = is_tls                       ? ErrorKind::tls
                          : code == connection_refused ? ErrorKind::refused
                          : code == no_error           ? ErrorKind::closed
                                                       : ErrorKind::protocol;
+  if (is_tls && by == By::peer) {
+    const auto alert = static_cast<unsigned>(code - crypto_error_first);
+    return {kind, tls::peer_alert_text(alert, tls::AlertTime::in_handshake) + words, code};
+  }
   // Verification failures already are whole sentences.
   if (is_tls && by == By::us && !reason.empty()) return {kind, reason, code};
   return {kind, fmt::format("{} ({}){}", who, transport_error_name(code), words), code};

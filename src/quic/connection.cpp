@@ -127,7 +127,7 @@ namespace {
 Result<StreamId> opened(int error, StreamId id) {
   if (error == 0) return id;
   if (error == NGTCP2_ERR_STREAM_ID_BLOCKED)
-    return fail(ErrorKind::resource, "the peer allows no more streams for now");
+    return fail(ErrorKind::resource, "the peer's stream limit is reached");
   return fail(ErrorKind::closed, std::string("cannot open a stream: ") + ngtcp2_strerror(error));
 }
 

@@ -100,7 +100,7 @@ int on_send_key(ngtcp2_conn* conn, ngtcp2_encryption_level level, void* user_dat
 
 int on_early_data_rejected(ngtcp2_conn*, void* user_data) {
   Impl& impl = impl_of(user_data);
-  if (impl.recorder) impl.recorder->note(impl.now, "the server refused the 0-RTT data");
+  if (impl.recorder) impl.recorder->note(impl.now, "0-RTT rejected by the server");
   impl.app().on_early_data_rejected(impl.now);
   return 0;
 }

@@ -73,13 +73,13 @@ void Impl::end_with_native_error(int error) {
       end({.by = Closed::By::handshake_timeout}, false);
       return;
     case NGTCP2_ERR_NO_VIABLE_PATH:
-      end({.by = Closed::By::path, .reason = "no path to the peer works any more"}, false);
+      end({.by = Closed::By::path, .reason = "no viable path to the peer"}, false);
       return;
     case NGTCP2_ERR_CRYPTO: {
       const std::uint8_t alert = ngtcp2_conn_get_tls_alert(conn.get());
       end({.by = Closed::By::us,
            .code = Closed::crypto_error_first | alert,
-           .reason = tls ? tls->failure(alert).message : "the peer sent a TLS message after the handshake"},
+           .reason = tls ? tls->failure(alert).message : "unexpected TLS message after the handshake"},
           true);
       return;
     }
@@ -98,8 +98,6 @@ void Impl::end_closed_by_peer() {
   why.code = native->error_code;
   // As it came: who prints it escapes it.
   why.reason = utf8_front(as_text({native->reason, native->reasonlen}), longest_reason);
-  if (tls && why.reason.empty() && why.is_tls_alert())
-    why.reason = tls->failure(static_cast<std::uint8_t>(why.code)).message;
   end(std::move(why), false);
 }
 

@@ -81,7 +81,7 @@ void Impl::on_read_error(int error) {
     case NGTCP2_ERR_CLOSING:
       return;
     case NGTCP2_ERR_DROP_CONN:
-      end({.by = Closed::By::us, .reason = "the first packet made no sense"}, false);
+      end({.by = Closed::By::us, .reason = "invalid first Initial packet"}, false);
       return;
     case NGTCP2_ERR_RECV_VERSION_NEGOTIATION:
       if (!change_version()) end({.by = Closed::By::version}, false);

@@ -70,9 +70,9 @@ bool PacketTap::on_open(Bytes header, Bytes frames) {
     if (!guard_.admits(number, scanned)) {
       const auto violation = guard_.violation();
       if (recorder_ != nullptr)
-        recorder_->packet_dropped(now_, type, header.size() + frames.size() + aead_tag_size,
-                                  trace::DropCause::rejected,
-                                  violation ? violation->reason : "it counts as lost");
+        recorder_->packet_dropped(
+            now_, type, header.size() + frames.size() + aead_tag_size, trace::DropCause::rejected,
+            violation ? violation->reason : "frame not allowed before the handshake is complete");
       return false;
     }
   }

@@ -251,7 +251,7 @@ TEST(Trace, NotesAPathThatIsGivenUp) {
   ASSERT_TRUE(pair.client->migrate(other));
   pair.simulation.run_for(10s);
   EXPECT_EQ(pair.logs.client.notes,
-            std::vector<std::string>{"the new path was not validated and is given up"});
+            std::vector<std::string>{"path validation failed, the migration is abandoned"});
   pair.client.reset();
 }
 
@@ -273,7 +273,7 @@ TEST(Trace, NotesEarlyDataThatIsRefused) {
   ASSERT_TRUE(pair.client->can_send_early());
   pair.client_application.send(*pair.client->open_bidirectional(), "early", true);
   ASSERT_TRUE(pair.simulation.run_until([&] { return pair.client->is_established(); }));
-  EXPECT_EQ(pair.logs.client.notes, std::vector<std::string>{"the server refused the 0-RTT data"});
+  EXPECT_EQ(pair.logs.client.notes, std::vector<std::string>{"0-RTT rejected by the server"});
   pair.client.reset();
 }
 

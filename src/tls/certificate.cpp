@@ -60,14 +60,15 @@ Result<KeyPair> load_key_pair(const std::string& certificate_file, const std::st
   const gnutls_datum_t key_data = datum_of(*key_pem);
   const int imported = gnutls_x509_privkey_import2(raw_key, &key_data, GNUTLS_X509_FMT_PEM, nullptr, 0);
   if (imported == GNUTLS_E_DECRYPTION_FAILED) {
-    return fail(ErrorKind::file, "the key in " + key_file + " is locked by a passphrase; give one without");
+    return fail(ErrorKind::file,
+                "the key in " + key_file + " is encrypted with a passphrase; give an unencrypted one");
   }
   if (imported < 0) return fail(ErrorKind::file, key_file + " holds no private key in PEM form");
 
   const auto of_certificate = key_id_of(chain.front().get());
   if (!of_certificate || of_certificate != key_id_of(raw_key)) {
-    return fail(ErrorKind::file, "the key in " + key_file + " does not belong to the first certificate in " +
-                                     certificate_file);
+    return fail(ErrorKind::file,
+                "the key in " + key_file + " does not match the first certificate in " + certificate_file);
   }
   return KeyPair{std::move(*certificate_pem), std::move(*key_pem)};
 }

@@ -119,7 +119,7 @@ TEST_F(Certificates, LoadsAPairAndSaysWhatIsWrongWithOthers) {
   EXPECT_EQ(error(key, key), key + " holds no certificate in PEM form");
   EXPECT_EQ(error(certificate, text), text + " holds no private key in PEM form");
   EXPECT_EQ(error(certificate, other),
-            "the key in " + other + " does not belong to the first certificate in " + certificate);
+            "the key in " + other + " does not match the first certificate in " + certificate);
 }
 
 TEST_F(Certificates, AreCoveredByNameWildcardAndAddress) {

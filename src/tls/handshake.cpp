@@ -1,3 +1,4 @@
+#include "tls/alert.h"
 #include "tls/record_channel.h"
 #include "tls/stream.h"
 #include "tls/stream_impl.h"
@@ -106,17 +107,16 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
 
   Error explain(int code) const {
     if (channel_->verify_error()) return *channel_->verify_error();
-    if (code == GNUTLS_E_FATAL_ALERT_RECEIVED) {
-      const unsigned alert = gnutls_alert_get(channel_->native());
-      return {ErrorKind::tls, "the peer refused the TLS handshake: " + alert_words(alert), alert};
-    }
-    if (not_tls_) return {ErrorKind::tls, "the peer does not speak TLS here"};
+    std::optional<unsigned> alert = alerts_.alert();
+    if (code == GNUTLS_E_FATAL_ALERT_RECEIVED) alert = gnutls_alert_get(channel_->native());
+    if (alert) return {ErrorKind::tls, peer_alert_text(*alert, AlertTime::in_handshake), *alert};
+    if (not_tls_) return {ErrorKind::tls, "the peer does not speak TLS on this port"};
     return {ErrorKind::tls, "the TLS handshake failed: " + error_words(code)};
   }
 
   void on_timeout(Duration timeout) {
     const auto seconds = std::chrono::duration<double>(timeout).count();
-    finish(Error{ErrorKind::timeout, "the TLS handshake did not finish within " + seconds_text(seconds)});
+    finish(Error{ErrorKind::timeout, "the TLS handshake timed out after " + seconds_text(seconds)});
   }
 
   static std::string seconds_text(double seconds) {
@@ -154,7 +154,9 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
       not_tls_ = bytes[0] != alert_record && bytes[0] != handshake_record;
       clear_text_ = channel_->server_credentials() != nullptr && bytes[0] >= 'A' && bytes[0] <= 'Z';
     }
-    if (clear_text_) return finish(Error{ErrorKind::tls, "the client speaks HTTP without TLS here"});
+    if (clear_text_)
+      return finish(Error{ErrorKind::tls, "the client sent a plain HTTP request to the HTTPS port"});
+    alerts_.feed(bytes);
     channel_->arrive(bytes);
     if (!done_.requested()) step();
     channel_->settle();
@@ -168,6 +170,7 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
   std::unique_ptr<RecordChannel> channel_;
   Established established_;
   std::optional<Error> error_;
+  AlertWatch alerts_;
   bool heard_ = false;
   bool not_tls_ = false;     // by the first byte that came
   bool clear_text_ = false;  // likewise

@@ -63,7 +63,8 @@ TEST(Handshake, RefusesAClientWithNoProtocolInCommon) {
   link.shake_hands();
   ASSERT_TRUE(link.client_error && link.server_error);
   EXPECT_EQ(link.client_error->kind, ErrorKind::tls);
-  EXPECT_EQ(link.client_error->message, "the peer refused the TLS handshake: no protocol in common (ALPN)");
+  EXPECT_EQ(link.client_error->message,
+            "the peer refused the TLS handshake: no ALPN protocol in common (alert 120)");
   EXPECT_EQ(link.client_error->code, 120u);
 }
 
@@ -144,7 +145,7 @@ TEST(Handshake, AServerHandsOutTheStreamOfAClientThatSpeaksInTheClear) {
     EXPECT_EQ(stream != nullptr, clear) << first;
     link.accepting.reset();
     if (!clear) continue;
-    EXPECT_EQ(link.server_error->message, "the client speaks HTTP without TLS here");
+    EXPECT_EQ(link.server_error->message, "the client sent a plain HTTP request to the HTTPS port");
     EXPECT_EQ(at_client.received, "");
     stream->write(as_bytes("answer"));
     stream->finish();
@@ -162,7 +163,7 @@ TEST(Handshake, SaysWhenThePeerSpeaksNoTlsOrStops) {
                             [&](auto result) { talk.client_error = result.error(); });
   talk.run();
   ASSERT_TRUE(talk.client_error);
-  EXPECT_EQ(talk.client_error->message, "the peer does not speak TLS here");
+  EXPECT_EQ(talk.client_error->message, "the peer does not speak TLS on this port");
 
   Link silence;
   silence.server_transport->finish();
@@ -250,13 +251,13 @@ TEST_F(Verification, NamesTheNamesOfAnotherCertificate) {
 TEST_F(Verification, NamesTheStoreThatLacksTheSigner) {
   const KeyPair pair = *make_self_signed({"a.test"});
   EXPECT_EQ(verdict(pair, trust(*make_self_signed({"b.test"})), "a.test"),
-            "the certificate of a.test is signed by 'CN=a.test', and by nobody in " + folder_ +
-                "/ca.pem (--ca names a file with its issuer)");
+            "the certificate of a.test is signed by 'CN=a.test', and by no trusted issuer in " + folder_ +
+                "/ca.pem (--ca FILE trusts the issuers in FILE)");
   EXPECT_EQ(
       verdict(pair, trust(*make_self_signed({"a.test"})), "a.test"),
       "the certificate of a.test is signed by another 'CN=a.test' than the one in " + folder_ + "/ca.pem");
   if (const auto system = Trust::make({})) {
-    EXPECT_THAT(verdict(pair, *system, "a.test"), HasSubstr("nobody in the system's store"));
+    EXPECT_THAT(verdict(pair, *system, "a.test"), HasSubstr("no trusted issuer in the system's store"));
   }
   EXPECT_EQ(verdict(pair, trust_anything(), "other.test"), "");
 }

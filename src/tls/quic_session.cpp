@@ -1,5 +1,6 @@
 #include "tls/quic_session.h"
 
+#include "tls/alert.h"
 #include "tls/session.h"
 #include "tls/ticket.h"
 
@@ -85,7 +86,7 @@ Result<> QuicSession::send_ticket() {
 
 Error QuicSession::failure(std::uint8_t alert) const {
   if (impl_->verify_error()) return *impl_->verify_error();
-  return {ErrorKind::tls, "the TLS handshake failed: " + alert_words(alert), alert};
+  return {ErrorKind::tls, "the TLS handshake failed: " + alert_text(alert), alert};
 }
 
 }  // namespace sallyport::tls

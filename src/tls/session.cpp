@@ -185,31 +185,4 @@ void Session::keep_older_session() {
   if (auto data = make_ticket(native(), false); !data.empty()) on_ticket_(std::move(data));
 }
 
-std::string alert_words(unsigned alert) {
-  switch (alert) {
-    case GNUTLS_A_NO_APPLICATION_PROTOCOL:
-      return "no protocol in common (ALPN)";
-    case GNUTLS_A_UNRECOGNIZED_NAME:
-      return "it does not serve this name (SNI)";
-    case GNUTLS_A_HANDSHAKE_FAILURE:
-    case GNUTLS_A_INSUFFICIENT_SECURITY:
-      return "no cipher or signature algorithm in common";
-    case GNUTLS_A_PROTOCOL_VERSION:
-      return "no TLS version in common";
-    case GNUTLS_A_UNKNOWN_CA:
-      return "the certificate is signed by nobody it trusts";
-    case GNUTLS_A_CERTIFICATE_EXPIRED:
-      return "the certificate expired";
-    case GNUTLS_A_BAD_CERTIFICATE:
-    case GNUTLS_A_CERTIFICATE_UNKNOWN:
-      return "the certificate was not accepted";
-    case GNUTLS_A_CERTIFICATE_REQUIRED:
-      return "it wants a client certificate";
-    default:
-      break;
-  }
-  const char* name = gnutls_alert_get_name(static_cast<gnutls_alert_description_t>(alert));
-  return name != nullptr ? std::string(name) : "alert " + std::to_string(alert);
-}
-
 }  // namespace sallyport::tls

@@ -89,7 +89,4 @@ class Session {
   bool ticket_allows_early_data_ = false;  // the one that is being read
 };
 
-/// A TLS alert in words that tell a person what to look for.
-std::string alert_words(unsigned alert);
-
 }  // namespace sallyport::tls

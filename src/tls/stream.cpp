@@ -1,5 +1,6 @@
 #include "tls/stream.h"
 
+#include "tls/alert.h"
 #include "tls/record_channel.h"
 #include "tls/stream_impl.h"
 
@@ -156,7 +157,7 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
     while (!bytes.empty()) {
       const ssize_t sent = gnutls_record_send(channel_->native(), bytes.data(), bytes.size());
       if (sent < 0) {
-        fail_with(Error{ErrorKind::tls, "TLS cannot send: " + error_words(static_cast<int>(sent))});
+        fail_with(Error{ErrorKind::tls, "sending over TLS failed: " + error_words(static_cast<int>(sent))});
         return false;
       }
       bytes =
@@ -190,8 +191,8 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
       }
     }
     if (transport_ended_ && reading_ && !peer_ended_ && !closed_) {
-      fail_with(
-          Error{ErrorKind::closed, "the connection ended without TLS close_notify, bytes may be missing"});
+      fail_with(Error{ErrorKind::closed,
+                      "the connection ended without a TLS close_notify alert, data may be truncated"});
     }
   }
 
@@ -203,7 +204,7 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
   void on_read_failure(int code) {
     if (code == GNUTLS_E_FATAL_ALERT_RECEIVED) {
       const unsigned alert = gnutls_alert_get(channel_->native());
-      return fail_with(Error{ErrorKind::closed, "the peer ended TLS: " + alert_words(alert), alert});
+      return fail_with(Error{ErrorKind::closed, peer_alert_text(alert, AlertTime::later), alert});
     }
     if (code == GNUTLS_E_REHANDSHAKE) {  // RFC 9113 §9.2.1 forbids it, and nobody else needs it
       gnutls_alert_send(channel_->native(), GNUTLS_AL_FATAL, GNUTLS_A_NO_RENEGOTIATION);
@@ -212,7 +213,7 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
     }
     channel_->flush();
     channel_->transport().finish();
-    fail_with(Error{ErrorKind::tls, "TLS broke off: " + error_words(code)});
+    fail_with(Error{ErrorKind::tls, "receiving over TLS failed: " + error_words(code)});
   }
 
   // ByteStreamReceiver: the transport's

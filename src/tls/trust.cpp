@@ -59,7 +59,7 @@ std::string explain(unsigned status, gnutls_x509_crt_int* leaf, const Trust& tru
   if ((status & GNUTLS_CERT_EXPIRED) != 0) {
     const std::time_t expired = gnutls_x509_crt_get_expiration_time(leaf);
     if (expired < std::time(nullptr)) return subject + " expired on " + date_of(expired);
-    return "a certificate above " + subject + " in its chain expired";
+    return "an issuer in the chain of " + subject + " expired";
   }
   if ((status & GNUTLS_CERT_NOT_ACTIVATED) != 0) {
     return subject + " is not valid before " + date_of(gnutls_x509_crt_get_activation_time(leaf)) +
@@ -67,16 +67,16 @@ std::string explain(unsigned status, gnutls_x509_crt_int* leaf, const Trust& tru
   }
   if ((status & GNUTLS_CERT_REVOKED) != 0) return subject + " was revoked";
   if ((status & GNUTLS_CERT_INSECURE_ALGORITHM) != 0)
-    return subject + " is signed with an algorithm that is no longer safe";
+    return subject + " is signed with an insecure algorithm";
   if ((status & GNUTLS_CERT_SIGNATURE_FAILURE) != 0) {
     return subject + " is signed by another " + issuer_of(leaf) + " than the one in " + trust.source();
   }
   if ((status & GNUTLS_CERT_SIGNER_NOT_FOUND) != 0) {
-    return subject + " is signed by " + issuer_of(leaf) + ", and by nobody in " + trust.source() +
-           " (--ca names a file with its issuer)";
+    return subject + " is signed by " + issuer_of(leaf) + ", and by no trusted issuer in " + trust.source() +
+           " (--ca FILE trusts the issuers in FILE)";
   }
   if ((status & (GNUTLS_CERT_PURPOSE_MISMATCH | GNUTLS_CERT_SIGNER_NOT_CA)) != 0)
-    return subject + " is not one for a server";
+    return subject + " is not a server certificate (key usage)";
   if ((status & GNUTLS_CERT_UNEXPECTED_OWNER) != 0) {
     return subject + " is for " + quote_names(names_of(leaf)) + ", not for '" + host + "'";
   }
@@ -126,8 +126,8 @@ Result<std::shared_ptr<const Trust>> Trust::make(const TrustOptions& options) {
     }
   } else if (!options.insecure && gnutls_certificate_set_x509_system_trust(handle) <= 0) {
     return fail(ErrorKind::file,
-                "the system has no store of certificate authorities (install ca-certificates, or name a file "
-                "with --ca)");
+                "the system has no store of certificate authorities (install ca-certificates, or give "
+                "--ca FILE)");
   }
   return std::shared_ptr<const Trust>(new Trust(std::move(impl)));
 }
@@ -151,7 +151,7 @@ Result<> verify_peer(gnutls_session_int* session, const Trust& trust, const std:
   unsigned count = 0;
   const gnutls_datum_t* chain = gnutls_certificate_get_peers(session, &count);
   const X509Certificate leaf = count == 0 ? nullptr : parse_der({chain[0].data, chain[0].size});
-  if (leaf == nullptr) return fail(ErrorKind::tls, host + " shows no certificate");
+  if (leaf == nullptr) return fail(ErrorKind::tls, host + " sent no certificate");
   Demands demands(host);
   unsigned status = 0;
   const int code = gnutls_certificate_verify_peers(session, demands.data(), demands.size(), &status);
@@ -168,7 +168,7 @@ Result<> verify_chain(std::span<const Bytes> chain, const Trust& trust, const st
       return fail(ErrorKind::tls, "a certificate of " + host + " is malformed");
     list.push_back(certificates.back().get());
   }
-  if (list.empty()) return fail(ErrorKind::tls, host + " shows no certificate");
+  if (list.empty()) return fail(ErrorKind::tls, host + " sent no certificate");
   gnutls_x509_trust_list_t anchors = nullptr;
   gnutls_certificate_get_trust_list(trust.native(), &anchors);
   Demands demands(host);

@@ -61,7 +61,7 @@ Result<std::unique_ptr<LineSink>> FileSink::open(const std::string& file, std::s
       sink->file_ = UniqueFd(::open("/proc/self/fd/1", O_WRONLY | O_CLOEXEC | O_NONBLOCK));
   } else if (!sink->open_file()) {
     const int error = errno;
-    const std::string why = error == ENXIO ? "it is a FIFO that nobody reads" : std::strerror(error);
+    const std::string why = error == ENXIO ? "it is a FIFO without a reader" : std::strerror(error);
     return fail(ErrorKind::file, std::string(flag) + " " + file + " cannot be opened for appending: " + why,
                 static_cast<std::uint64_t>(error));
   }
@@ -104,8 +104,8 @@ Result<bool> FileSink::reopen() {
   if (!open_file()) {
     const int error = errno;
     file_ = std::move(old);
-    return fail(ErrorKind::file, name_ + " cannot be opened again: " + std::strerror(error) +
-                                     "; writing goes on to the file that was open");
+    return fail(ErrorKind::file, name_ + " cannot be reopened: " + std::strerror(error) +
+                                     "; the file that was open stays in use");
   }
   return !same_file(old.get(), file_.get());
 }

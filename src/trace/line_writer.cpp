@@ -149,15 +149,15 @@ void LineWriter::drop_buffer(int error) {
   buffer_.clear();
   mend_ = cut_;
   if (failures_.allow(clock_now()))
-    log_warn("cannot write the {} {}: {}; {} of its lines are lost so far, all else goes on", what_,
+    log_warn("cannot write the {} {}: {}; {} lines dropped so far, requests are not affected", what_,
              sink_->name(), std::strerror(error), dropped_write_.load(std::memory_order_relaxed));
 }
 
 void LineWriter::reopen_now() {
   const auto other = sink_->reopen();
   if (!other) return log_error("the {} {}", what_, other.error().message);
-  if (!*other) return log_info("the {} {} is the same file as before", what_, sink_->name());
-  log_info("the {} {} is opened again", what_, sink_->name());
+  if (!*other) return log_info("the {} {} was not reopened: it is the same file", what_, sink_->name());
+  log_info("the {} {} was reopened", what_, sink_->name());
   // What was begun in the old file is not ended in the new one.
   if (cut_ && !buffer_.empty()) {
     const std::size_t end = buffer_.find('\n');
@@ -179,7 +179,7 @@ void LineWriter::give_up() {
     for (; !queue->ring_.front().empty(); queue->ring_.pop()) ++left;
   buffer_.clear();
   dropped_write_.fetch_add(left, std::memory_order_relaxed);
-  log_warn("the {} {} takes nothing: its last {} lines are lost", what_, sink_->name(), left);
+  log_warn("the {} {} accepts no writes: its last {} lines are dropped", what_, sink_->name(), left);
 }
 
 void LineWriter::tell_overflow() {
@@ -187,7 +187,7 @@ void LineWriter::tell_overflow() {
   for (const LineQueue* queue : known_) dropped += queue->dropped_.load(std::memory_order_relaxed);
   if (dropped == overflow_told_ || !overflows_.allow(clock_now())) return;
   overflow_told_ = dropped;
-  log_warn("the {} {} does not take lines as fast as they come; {} of them are lost so far", what_,
+  log_warn("the {} {} is written too slowly, its queue is full: {} lines dropped so far", what_,
            sink_->name(), dropped);
 }
 

@@ -38,7 +38,7 @@ Result<std::shared_ptr<RecorderFactory>> make_qlog_factory(const QlogOptions& op
   std::error_code error;
   std::filesystem::create_directories(options.folder, error);
   if (error)
-    return fail(ErrorKind::file, "cannot make the qlog folder " + options.folder + ": " + error.message(),
+    return fail(ErrorKind::file, "cannot create the qlog folder " + options.folder + ": " + error.message(),
                 static_cast<std::uint64_t>(error.value()));
   if (!std::filesystem::is_directory(options.folder, error))
     return fail(ErrorKind::file, "cannot write qlogs to " + options.folder + ": it is not a folder", ENOTDIR);

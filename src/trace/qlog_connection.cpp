@@ -110,7 +110,7 @@ void QlogSerializer::closed(Bytes bytes, std::string& out) const {
       write_error(json, record.application ? "application_error" : "connection_error", record.application,
                   record.code);
     if (record.cause == Closing::Cause::handshake_timeout && reason.empty())
-      json.text("reason", "the handshake was not completed in time");
+      json.text("reason", "handshake timeout");
     else if (is_utf8(reason))
       json.text("reason", reason);
     else

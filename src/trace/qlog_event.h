@@ -16,6 +16,16 @@ struct QlogTrace {
   std::string writer;   ///< vantage_point.name
   std::string vantage;  ///< "client", "server", or "" where the file does not say; of a network tap: its flow
   std::string connection_id;  ///< ODCID or group_id, as the file spells it
+  /// Of time 0 of its events, milliseconds since 1970; where the file does not say, 0: they may be absolute.
+  double reference_time = 0;
+};
+
+/// How a connection ended: a connection_closed event, or a CONNECTION_CLOSE frame.
+struct QlogClose {
+  bool by_peer = false;
+  std::string error;    ///< as the file spells it: "no_error", "H3_NO_ERROR"; a number as "0x100"; or ""
+  std::string reason;   ///< the reason phrase
+  std::string trigger;  ///< of the event: "idle_timeout" ...
 };
 
 /// The data of a STREAM frame.
@@ -33,6 +43,7 @@ struct QlogEvent {
     http_frame_sent,
     http_frame_received,
     state,
+    closed,
     gap,  ///< the writer says that events are missing
     other,
   };
@@ -47,6 +58,7 @@ struct QlogEvent {
   std::uint64_t packets = 1;  ///< of packet_lost: some writers tell of several at once
   std::vector<QlogStreamPiece> streams;
   std::uint64_t datagrams = 0, datagram_bytes = 0;
+  std::optional<QlogClose> close;  ///< also of closed
 
   // metrics: what this event tells
   std::optional<double> latest_rtt, min_rtt, smoothed_rtt;  ///< milliseconds

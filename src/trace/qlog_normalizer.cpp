@@ -1,10 +1,13 @@
 #include "trace/qlog_normalizer.h"
 
+#include "trace/qlog_time.h"
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 
 #include <boost/json.hpp>
+#include <fmt/core.h>
 
 namespace sallyport::trace {
 namespace {
@@ -88,6 +91,33 @@ std::uint64_t data_length(const json::object& frame) {
   return raw ? whole_in(*raw, "length").value_or(0) : 0;
 }
 
+/// The error of a connection_closed event or a CONNECTION_CLOSE frame, by the names of all drafts. A code
+/// without a name stands beside "unknown".
+std::string error_of(const json::object& object) {
+  std::string found;
+  for (const std::string_view name : {"connection_error", "application_error", "error", "connection_code",
+                                      "application_code", "error_code", "raw_error_code"}) {
+    const json::value* value = find(object, name);
+    if (!value) continue;
+    const std::string_view text = text_of(value);
+    if (!text.empty() && text != "unknown") return std::string(text);
+    if (const auto number = whole_of(value)) return fmt::format("{:#x}", *number);
+    if (found.empty()) found = text;
+  }
+  return found;
+}
+
+QlogClose close_of(const json::object& object) {
+  QlogClose close;
+  close.error = error_of(object);
+  close.reason = text_in(object, "reason");
+  close.trigger = text_in(object, "trigger");
+  std::string_view by = text_in(object, "initiator");
+  if (by.empty()) by = text_in(object, "owner");  // until draft-12
+  close.by_peer = by == "remote";
+  return close;
+}
+
 void read_frames(const json::object& data, QlogEvent& event) {
   const json::value* frames = find(data, "frames");
   const json::array* list = frames ? frames->if_array() : nullptr;
@@ -103,6 +133,8 @@ void read_frames(const json::object& data, QlogEvent& event) {
     } else if (type == "datagram") {
       ++event.datagrams;
       event.datagram_bytes += data_length(*frame);
+    } else if (type == "connection_close") {
+      event.close = close_of(*frame);
     }
   }
 }
@@ -158,6 +190,7 @@ QlogEvent::Kind kind_of(std::string_view name) {
   if (name == "frame_created") return http_frame_sent;
   if (name == "frame_parsed") return http_frame_received;
   if (name == "connection_state_updated") return state;
+  if (name == "connection_closed") return closed;
   if (name == "warning") return gap;
   return other;
 }
@@ -166,8 +199,21 @@ void clear(QlogEvent& event) {
   event.kind = QlogEvent::Kind::other;
   event.group.clear();
   event.streams.clear();
+  event.close.reset();
   event.datagrams = event.datagram_bytes = 0;
   event.packets = 1;
+}
+
+/// What event times are relative to: a number in the trace's unit, a text, or since draft-10 an object.
+double reference_time_in(const json::object& common, double unit) {
+  const json::value* value = find(common, "reference_time");
+  if (const json::object* object = value ? value->if_object() : nullptr) {
+    for (const std::string_view name : {"wall_clock_time", "epoch"})
+      if (const auto time = parse_rfc3339(text_in(*object, name))) return *time;
+    return 0;
+  }
+  if (const auto number = real_of(value)) return *number * unit;
+  return parse_rfc3339(text_of(value)).value_or(0);
 }
 
 }  // namespace
@@ -190,6 +236,7 @@ QlogNormalizer::QlogNormalizer(const json::object& header, std::string_view file
     delta_ = text_in(*common, "time_format") == "delta" ||
              text_in(*common, "time_format") == "relative_to_previous_event";
     common_name_ = text_in(*common, "name");
+    trace_.reference_time = reference_time_in(*common, unit_);
     for (const std::string_view name : {"ODCID", "odcid", "original_connection_id", "group_id"})
       if (const json::value* id = find(*common, name); id && trace_.connection_id.empty())
         trace_.connection_id = name_of_value(*id);
@@ -278,6 +325,9 @@ const char* QlogNormalizer::read(const json::value& record, QlogEvent& event) {
       break;
     case state:
       event.state = lower(text_in(*data, "new"));
+      break;
+    case closed:
+      event.close = close_of(*data);
       break;
     case gap:
       event.missing = whole_in(*data, "events_dropped").value_or(0);

@@ -147,7 +147,8 @@ TEST(Qlog, WritesBothSchemasHeaderAndEvents) {
     log->capsule(start + 9ms, Direction::sent, {.stream_id = 4, .type = 0, .length = 50});
     log->capsule(start + 9ms, Direction::received, {.stream_id = 8, .length = 60, .as_datagram_frame = true});
     log->note(start + 9ms, "request r-1: refused, destination_ip_prohibited");
-    log->packet_dropped(start + 9ms, PacketType::one_rtt, 30, DropCause::rejected, "it counts as lost");
+    log->packet_dropped(start + 9ms, PacketType::one_rtt, 30, DropCause::rejected,
+                        "frame not allowed before the handshake is complete");
     log->packet_dropped(start + 9ms, PacketType::initial, 1200, DropCause::decryption_failure, {});
     log->closed(start + 10ms, {.by_peer = true, .application = true, .code = 0x10b, .reason = "bye"});
   }
@@ -238,7 +239,7 @@ TEST(Qlog, WritesBothSchemasHeaderAndEvents) {
   ASSERT_EQ(dropped.size(), 2u);
   EXPECT_EQ(field(dropped[0], "/data"),
             R"({"header":{"packet_type":"1RTT"},"raw":{"length":30},"trigger":"rejected",)"
-            R"("details":{"reason":"it counts as lost"}})");
+            R"("details":{"reason":"frame not allowed before the handshake is complete"}})");
   EXPECT_EQ(field(dropped[1], "/data"),
             R"({"header":{"packet_type":"initial"},"raw":{"length":1200},"trigger":"decryption_failure"})");
   EXPECT_EQ(
@@ -263,7 +264,7 @@ TEST(Qlog, TellsWhyTheConnectionEnded) {
           Case{{.cause = Cause::version_mismatch},
                R"({"initiator":"local","owner":"local","reason":"","trigger":"version_mismatch"})"},
           Case{{.cause = Cause::handshake_timeout},
-               R"({"initiator":"local","owner":"local","reason":"the handshake was not completed in time",)"
+               R"({"initiator":"local","owner":"local","reason":"handshake timeout",)"
                R"("trigger":"aborted"})"},
           Case{{.cause = Cause::path, .reason = "no way"},
                R"({"initiator":"local","owner":"local","reason":"no way","trigger":"aborted"})"},

@@ -5,11 +5,14 @@
 
 #include <algorithm>
 #include <deque>
+#include <limits>
 #include <map>
 
 namespace sallyport::trace {
 namespace {
 
+// What counts as an absolute time: years 1973 to 9999.
+constexpr double earliest_start = 1e11, latest_start = 2.5e14;
 constexpr std::size_t max_summaries = 10'000;  // of one file: traces times groups
 
 /// Figures of one direction as they grow.
@@ -48,14 +51,17 @@ class Accumulator {
  public:
   void add(const QlogEvent& event) {
     ++events_;
+    begin_ = events_ == 1 ? event.time : std::min(begin_, event.time);
     end_ = events_ == 1 ? event.time : std::max(end_, event.time);
     using enum QlogEvent::Kind;
     switch (event.kind) {
       case packet_sent:
         packet(event, sent_, received_);
+        if (event.close) close_frame(*event.close, false);
         break;
       case packet_received:
         packet(event, received_, sent_);
+        if (event.close) close_frame(*event.close, true);
         break;
       case packet_lost:
         (event.mtu_probe ? probes_lost_ : lost_) += event.packets;
@@ -70,6 +76,9 @@ class Accumulator {
       case state:
         if (event.state.starts_with("handshake_complete") && !handshake_complete_)
           handshake_complete_ = event.time;
+        break;
+      case closed:
+        if (!closed_) closed_ = event.close;
         break;
       case gap:
         missing_ += event.missing;
@@ -96,6 +105,12 @@ class Accumulator {
     }
   }
 
+  void close_frame(const QlogClose& close, bool by_peer) {
+    if (close_frame_) return;
+    close_frame_ = close;
+    close_frame_->by_peer = by_peer;
+  }
+
   void recovery(const QlogEvent& event) {
     if (event.latest_rtt) latest_rtt_.add(*event.latest_rtt);
     if (event.smoothed_rtt) smoothed_rtt_.add(*event.smoothed_rtt);
@@ -111,7 +126,7 @@ class Accumulator {
   }
 
   std::uint64_t events_ = 0, missing_ = 0, lost_ = 0, probes_lost_ = 0;
-  double end_ = 0;
+  double begin_ = 0, end_ = 0;
   Way sent_, received_;
   std::optional<double> first_packet_, handshake_complete_;
   double last_packet_ = 0;
@@ -119,7 +134,17 @@ class Accumulator {
   RttFigures latest_rtt_, smoothed_rtt_;
   WindowFigures window_;
   FirstBytes asked_by_us_, asked_by_peer_;
+  std::optional<QlogClose> closed_, close_frame_;
 };
+
+CloseSummary close_summary(const QlogClose& close, bool client) {
+  CloseSummary result{{}, close.error, close.reason, close.trigger};
+  // Triggers of an end that nobody asked for.
+  const bool silent = close.trigger == "idle_timeout" || close.trigger == "version_mismatch" ||
+                      close.trigger == "aborted" || close.trigger == "stateless_reset";
+  if (!silent) result.by = client != close.by_peer ? "client" : "server";
+  return result;
+}
 
 TraceSummary Accumulator::summary(const QlogTrace& trace) const {
   TraceSummary result;
@@ -144,6 +169,10 @@ TraceSummary Accumulator::summary(const QlogTrace& trace) const {
     result.loss_percent = 100.0 * static_cast<double>(lost_) / static_cast<double>(result.sent.packets);
 
   const bool client = result.vantage == "client";
+  if (const double start = trace.reference_time + begin_;
+      events_ > 0 && start > earliest_start && start < latest_start)
+    result.start = start;
+  if (const auto& close = closed_ ? closed_ : close_frame_) result.close = close_summary(*close, client);
   const auto since_start = [&](const std::optional<double>& time) -> std::optional<double> {
     if (!time || !first_packet_) return std::nullopt;
     return *time - *first_packet_;
@@ -231,6 +260,12 @@ Result<std::vector<TraceSummary>> summarize(const Input& input, const std::strin
 }
 
 }  // namespace
+
+void sort_by_start(std::vector<TraceSummary>& summaries) {
+  static constexpr double unknown = std::numeric_limits<double>::infinity();
+  std::ranges::stable_sort(summaries, {},
+                           [](const TraceSummary& each) { return each.start.value_or(unknown); });
+}
 
 Result<std::vector<TraceSummary>> summarize_qlog(const std::string& path) {
   return summarize(path, path);

@@ -38,6 +38,14 @@ struct WindowSummary {
   double mean = 0;  ///< weighted with the time that each value held
 };
 
+/// How the connection ended.
+struct CloseSummary {
+  std::string by;       ///< "client" or "server"; "" where nobody closed it, as at an idle timeout
+  std::string error;    ///< as the file spells it, or "0x100"
+  std::string reason;   ///< the reason phrase
+  std::string trigger;  ///< as the file spells it: "idle_timeout", "stateless_reset" ...
+};
+
 /// One trace. Times in milliseconds; what the file does not tell is nullopt.
 struct TraceSummary {
   std::string file, title, writer, connection_id;
@@ -45,8 +53,9 @@ struct TraceSummary {
   std::uint64_t events = 0;
   /// Said by the writer to have been dropped: the figures are that much off.
   std::uint64_t events_missing = 0;
-  bool cut = false;     ///< the file ends in the middle of a record
-  double duration = 0;  ///< first to last packet
+  std::optional<double> start;  ///< first event, milliseconds since 1970 (UTC)
+  bool cut = false;             ///< the file ends in the middle of a record
+  double duration = 0;          ///< first to last packet
   DirectionSummary sent, received;
   std::uint64_t packets_lost = 0;  ///< sent, then deemed lost; path MTU probes are not counted
   std::uint64_t mtu_probes_lost = 0;
@@ -64,6 +73,8 @@ struct TraceSummary {
   std::uint64_t requests = 0;            ///< answered ones
   std::optional<RttSummary> rtt;
   std::optional<WindowSummary> congestion_window;
+  /// The file's connection_closed event or, where it has none, its first CONNECTION_CLOSE frame.
+  std::optional<CloseSummary> close;
 };
 
 /// One TraceSummary for each trace (and each group_id of its events) in the file.
@@ -71,10 +82,14 @@ Result<std::vector<TraceSummary>> summarize_qlog(const std::string& path);
 /// The same of bytes at hand; `name` stands for the file.
 Result<std::vector<TraceSummary>> summarize_qlog(Bytes bytes, const std::string& name);
 
+/// By their start; those that do not tell it stay in their order, at the end.
+void sort_by_start(std::vector<TraceSummary>& summaries);
+
 /// A JSON array of objects, with a line feed at its end. Field names are those of the structures, with units:
 /// "duration_ms".
 std::string summaries_as_json(const std::vector<TraceSummary>& summaries);
-/// A table for a terminal: figures are rows, traces are columns.
+/// A table for a terminal: figures are rows, traces are columns, and after as many as fit 100 columns it
+/// begins anew below.
 std::string summaries_as_table(const std::vector<TraceSummary>& summaries);
 
 }  // namespace sallyport::trace

@@ -1,8 +1,10 @@
 #include "base/escape.h"
 #include "trace/json_text.h"
+#include "trace/qlog_time.h"
 #include "trace/summary.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include <fmt/core.h>
 
@@ -26,6 +28,14 @@ void write_direction(JsonText& json, std::string_view name, const DirectionSumma
   json.end_object();
 }
 
+void write_close(JsonText& json, const CloseSummary& close) {
+  json.object("close");
+  for (const auto& [name, text] : {std::pair{"by", &close.by}, std::pair{"error", &close.error},
+                                   std::pair{"reason", &close.reason}, std::pair{"trigger", &close.trigger}})
+    if (!text->empty()) json.text(name, *text);
+  json.end_object();
+}
+
 void write_summary(JsonText& json, const TraceSummary& summary) {
   json.begin_object();
   json.text("file", summary.file);
@@ -36,6 +46,7 @@ void write_summary(JsonText& json, const TraceSummary& summary) {
   json.number("events", summary.events);
   json.number("events_missing", summary.events_missing);
   json.boolean("cut", summary.cut);
+  if (summary.start) json.text("start", format_rfc3339(*summary.start));
   json.real("duration_ms", summary.duration);
   write_direction(json, "sent", summary.sent);
   write_direction(json, "received", summary.received);
@@ -64,6 +75,7 @@ void write_summary(JsonText& json, const TraceSummary& summary) {
     json.number("last", window->last);
     json.end_object();
   }
+  if (summary.close) write_close(json, *summary.close);
   json.end_object();
 }
 
@@ -89,12 +101,41 @@ std::string base_name(const std::string& path) {
   return path.substr(path.rfind('/') + 1);
 }
 
-/// Titles come from files: they are escaped, and no longer than fits beside others.
-std::string plain(std::string_view text) {
-  constexpr std::size_t widest = 40;
+// Of the table: so wide is a terminal, and so wide a text of a file where others stand beside it.
+constexpr std::size_t widest_table = 100, widest_text = 24, widest_text_alone = 76;
+
+enum class Cut : std::uint8_t { middle, end };
+
+/// Texts come from files: they are escaped, and no longer than fits. The ends of names tell more than their
+/// middles: "2f9c1e03a.._client.sqlog".
+std::string plain(std::string_view text, std::size_t widest, Cut cut = Cut::middle) {
+  if (text.empty()) return "-";
   std::string shown = escaped(text);
-  if (shown.size() > widest) shown = std::string(utf8_front(shown, widest - 2)) + "..";
-  return shown;
+  if (shown.size() <= widest) return shown;
+  const std::size_t kept = cut == Cut::middle ? widest * 2 / 5 : widest - 2;
+  const std::string_view front = utf8_front(shown, kept);
+  std::size_t back = shown.size() - (widest - 2 - kept);
+  while (back < shown.size() && (static_cast<unsigned char>(shown[back]) & 0xc0) == 0x80) ++back;
+  return std::string(front) + ".." + shown.substr(back);
+}
+
+/// As the file has it, but for CRYPTO_ERROR, which carries a TLS alert (RFC 9001 §4.8).
+std::string error_text(const std::string& error) {
+  constexpr std::string_view crypto_error = "crypto_error_0x1";
+  unsigned alert = 0;
+  if (!error.starts_with(crypto_error)) return error.empty() ? "no error code" : error;
+  const char* const end = error.data() + error.size();
+  const auto [stop, wrong] = std::from_chars(error.data() + crypto_error.size(), end, alert, 16);
+  return wrong == std::errc{} && stop == end ? fmt::format("TLS alert {}", alert) : error;
+}
+
+/// "client: no_error", "idle timeout".
+std::string close_text(const std::optional<CloseSummary>& close) {
+  if (!close) return "-";
+  if (!close->by.empty()) return close->by + ": " + error_text(close->error);
+  std::string text = close->trigger;
+  std::ranges::replace(text, '_', ' ');
+  return text;
 }
 
 /// As fmt pads: characters, not bytes.
@@ -127,38 +168,51 @@ std::vector<Row> rows_of(const std::vector<TraceSummary>& all) {
     };
   };
   const auto count = [](std::uint64_t value) { return fmt::format("{}", value); };
+  const std::size_t widest = all.size() == 1 ? widest_text_alone : widest_text;
+  const auto start_text = [](S s) {
+    if (!s.start) return std::string("-");
+    std::string text = format_rfc3339(*s.start);
+    text[text.find('T')] = ' ';
+    text.pop_back();
+    return text;
+  };
   std::vector<Row> rows;
   const auto add = [&](std::string name, auto&& show) { rows.push_back(row(std::move(name), all, show)); };
-  add("file", [](S s) { return plain(base_name(s.file)); });
-  add("title", [](S s) { return plain(s.title.empty() ? "-" : s.title); });
-  add("seen by", [](S s) { return plain(s.vantage); });
+  add("file", [&](S s) { return plain(base_name(s.file), widest); });
+  add("title", [&](S s) { return plain(s.title, widest); });
+  add("vantage point", [&](S s) { return plain(s.vantage, widest); });
+  add("start (UTC)", start_text);
   add("duration", [](S s) { return milliseconds(s.duration); });
   add("handshake", [](S s) { return milliseconds(s.handshake); });
-  add("first byte, QUIC", [](S s) { return milliseconds(s.quic_ttfb); });
-  add("first byte, HTTP", [](S s) { return milliseconds(s.http_ttfb); });
+  add("TTFB, QUIC", [](S s) { return milliseconds(s.quic_ttfb); });
+  add("TTFB, HTTP", [](S s) { return milliseconds(s.http_ttfb); });
   add("requests", [&](S s) { return count(s.requests); });
-  for (const auto& [name, way] :
-       {std::pair{"sent", &TraceSummary::sent}, std::pair{"received", &TraceSummary::received}}) {
-    const std::string verb = name;
+  const auto direction = [&](const std::string& verb, DirectionSummary TraceSummary::* way) {
     add(verb, [&](S s) { return bytes(static_cast<double>((s.*way).bytes)); });
     add(verb + ", packets", [&](S s) { return count((s.*way).packets); });
     add(verb + ", stream data", [&](S s) { return bytes(static_cast<double>((s.*way).stream_bytes)); });
     add(verb + ", datagrams", [&](S s) { return datagrams(s.*way); });
     add(verb + ", throughput", [&](S s) { return rate((s.*way).throughput); });
     add(verb + ", goodput", [&](S s) { return rate((s.*way).goodput); });
-  }
+  };
+  direction("sent", &TraceSummary::sent);
+  direction("received", &TraceSummary::received);
   add("lost", [](S s) { return fmt::format("{} ({:.3f}%)", s.packets_lost, s.loss_percent); });
   add("RTT, min", rtt(&RttSummary::min));
   add("RTT, mean", rtt(&RttSummary::mean));
   add("RTT, p99", rtt(&RttSummary::p99));
   add("jitter", rtt(&RttSummary::jitter));
-  add("window, min", window(&WindowSummary::min));
-  add("window, mean",
+  add("cwnd, min", window(&WindowSummary::min));
+  add("cwnd, mean",
       [](S s) { return s.congestion_window ? bytes(s.congestion_window->mean) : std::string("-"); });
-  add("window, max", window(&WindowSummary::max));
-  add("window, last", window(&WindowSummary::last));
+  add("cwnd, max", window(&WindowSummary::max));
+  add("cwnd, last", window(&WindowSummary::last));
+  add("closed", [&](S s) { return plain(close_text(s.close), widest); });
+  if (std::ranges::any_of(all, [](S s) { return s.close && !s.close->reason.empty(); }))
+    add("close reason",
+        [&](S s) { return plain(s.close ? s.close->reason : std::string(), widest, Cut::end); });
   if (std::ranges::any_of(all, [](S s) { return s.events_missing > 0 || s.cut; }))
-    add("not recorded", [](S s) {
+    add("missing", [](S s) {
       return s.events_missing > 0 ? fmt::format("{} events", s.events_missing)
                                   : std::string(s.cut ? "the end" : "-");
     });
@@ -186,11 +240,16 @@ std::string summaries_as_table(const std::vector<TraceSummary>& summaries) {
     for (std::size_t i = 0; i < each.cells.size(); ++i) widths[i] = std::max(widths[i], width(each.cells[i]));
   }
   std::string result;
-  for (const Row& each : rows) {
-    result += fmt::format("{:<{}}", each.name, name_width);
-    for (std::size_t i = 0; i < each.cells.size(); ++i)
-      result += fmt::format("  {:>{}}", each.cells[i], widths[i]);
-    result.push_back('\n');
+  for (std::size_t first = 0, last = 0; first < widths.size(); first = last) {
+    std::size_t total = name_width;
+    while (last < widths.size() && (last == first || total + 2 + widths[last] <= widest_table))
+      total += 2 + widths[last++];
+    if (first > 0) result.push_back('\n');
+    for (const Row& each : rows) {
+      result += fmt::format("{:<{}}", each.name, name_width);
+      for (std::size_t i = first; i < last; ++i) result += fmt::format("  {:>{}}", each.cells[i], widths[i]);
+      result.push_back('\n');
+    }
   }
   return result;
 }

@@ -1,6 +1,7 @@
 #include "trace/summary.h"
 
 #include "trace/qlog_reader.h"
+#include "trace/qlog_time.h"
 #include "trace/test_folder.h"
 
 #include <cmath>
@@ -292,9 +293,99 @@ TEST(Summary, JsonAndTable) {
                            R"("packets_lost":0)"})
     EXPECT_NE(out.find(part), std::string::npos) << part << " in " << out;
   const std::string table = summaries_as_table(*summaries);
-  for (const char* part :
-       {"quic-go-0.65-client.sqlog", "first byte, HTTP", "RTT, p99", "0.854 ms", "0 (0.000%)"})
+  for (const char* part : {"quic-go-0.65-client.sqlog", "TTFB, HTTP", "RTT, p99", "0.854 ms", "0 (0.000%)"})
     EXPECT_NE(table.find(part), std::string::npos) << part << " in\n" << table;
+}
+
+std::optional<double> start_of(const std::string& header, const std::string& time) {
+  const auto summaries = summarize("{\"qlog_version\":\"0.3\",\"trace\":" + header + "}\n{\"time\":" + time +
+                                   ",\"name\":\"a:b\",\"data\":{}}\n");
+  EXPECT_TRUE(summaries) << summaries.error().message;
+  return summaries ? summaries->front().start : std::nullopt;
+}
+
+TEST(Summary, StartsByTheReferenceTimesOfAllDrafts) {
+  EXPECT_EQ(format_rfc3339(summary_of("quic-go-0.65-client.sqlog").start.value()),
+            "2026-11-22T21:05:22.643Z");
+  EXPECT_EQ(format_rfc3339(summary_of("quic-go-0.54-server.sqlog").start.value()),
+            "2026-11-22T21:05:23.900Z");
+  EXPECT_EQ(format_rfc3339(summary_of("aioquic-1.7-client.qlog").start.value()), "2026-11-22T21:05:20.753Z");
+  EXPECT_FALSE(summary_of("ngtcp2-1.11-client.sqlog").start) << "it does not say";
+  const auto object = [](const std::string& text) {
+    return R"({"common_fields":{"reference_time":{"clock_type":"monotonic","epoch":"unknown","wall_clock_time":")" +
+           text + "\"}}}";
+  };
+  EXPECT_DOUBLE_EQ(start_of(object("2026-11-22T21:05:22.5Z"), "250").value(), 1795381522750);
+  EXPECT_DOUBLE_EQ(start_of(object("2026-11-22T23:05:22+02:00"), "0").value(), 1795381522000);
+  for (const char* bad :
+       {"", "2026-11-22", "2026-13-22T21:05:22Z", "2026-11-22T21:05:22", "2026-11-22T21:05:22+2"})
+    EXPECT_FALSE(start_of(object(bad), "1")) << bad;
+  EXPECT_DOUBLE_EQ(start_of(R"({"common_fields":{"reference_time":"1795381522000"}})", "1").value(),
+                   1795381522001);
+  EXPECT_FALSE(start_of("{}", "1e16")) << "nonsense";
+}
+
+/// The last event of a trace whose first is a packet that the client sent.
+CloseSummary close_of(const std::string& vantage, const std::string& event) {
+  const auto summaries = summarize(R"({"qlog_version":"0.3","trace":{"vantage_point":{"type":")" + vantage +
+                                   "\"}}}\n{\"time\":1," + event + "}\n");
+  EXPECT_TRUE(summaries) << summaries.error().message;
+  return summaries && summaries->front().close ? *summaries->front().close : CloseSummary{"none", {}, {}, {}};
+}
+
+TEST(Summary, SaysHowTheConnectionClosed) {
+  const CloseSummary asked = close_of(
+      "server",
+      R"("name":"quic:connection_closed","data":{"initiator":"remote","application_error":"h3_no_error","reason":"bye","trigger":"application"})");
+  EXPECT_EQ(asked.by, "client");
+  EXPECT_EQ(asked.error, "h3_no_error");
+  EXPECT_EQ(asked.reason, "bye");
+  const CloseSummary unknown = close_of(
+      "server",
+      R"("name":"quic:connection_closed","data":{"owner":"local","connection_error":"unknown","error_code":304})");
+  EXPECT_EQ(unknown.by, "server");
+  EXPECT_EQ(unknown.error, "0x130");
+  const CloseSummary idle =
+      close_of("client", R"("name":"connectivity:connection_closed","data":{"trigger":"idle_timeout"})");
+  EXPECT_EQ(idle.by, "");
+  EXPECT_EQ(idle.trigger, "idle_timeout");
+  // Writers without the event tell it by the frame.
+  const CloseSummary frame = summary_of("aioquic-1.7-client.qlog").close.value();
+  EXPECT_EQ(frame.by, "client");
+  EXPECT_EQ(frame.error, "0x0");
+  EXPECT_EQ(summary_of("aioquic-1.7-server.qlog").close.value().by, "client");
+  EXPECT_EQ(close_of("client", R"("name":"quic:packet_sent","data":{})").by, "none");
+}
+
+TEST(Summary, TablesOfManyFilesAreSortedAndFitATerminal) {
+  std::vector<TraceSummary> all;
+  for (int i = 0; i < 7; ++i) {
+    TraceSummary& each = all.emplace_back();
+    each.file = "/tmp/0123456789abcdef0123456789abcdef0" + std::to_string(i) + "_client.sqlog";
+    each.title = "origin https://a-long-name.example.com:8443 over HTTP/3";
+    each.vantage = "client";
+    if (i != 3) each.start = 1795381522000.0 + 1000 * ((i * 3) % 7);
+    if (i % 2 == 0) each.close = CloseSummary{"server", "h3_no_error", "", "application"};
+    if (i == 5) each.close = CloseSummary{"client", "crypto_error_0x12a", "", "error"};
+    if (i == 1)
+      each.close = CloseSummary{"", "", "a reason of many words that is cut in its middle", "idle_timeout"};
+  }
+  sort_by_start(all);
+  std::string order;
+  for (const TraceSummary& each : all) order += each.file[each.file.find('_') - 1];
+  EXPECT_EQ(order, "0516423") << "the one without a time is last";
+  const std::string table = summaries_as_table(all);
+  std::size_t lines = 0;
+  for (std::size_t at = 0, end = 0; (end = table.find('\n', at)) != table.npos; at = end + 1, ++lines)
+    EXPECT_LE(end - at, 100u) << table.substr(at, end - at);
+  EXPECT_GT(lines, 60u) << "three tables, one below the other";
+  for (const char* part :
+       {"012345678.._client.sqlog", "server: h3_no_error", "idle timeout", "client: TLS alert 42",
+        "a reason of many words..", "2026-11-22 21:05:22.000", "vantage point", "closed", "close reason"})
+    EXPECT_NE(table.find(part), table.npos) << part << " in\n" << table;
+  EXPECT_NE(
+      summaries_as_json(all).find(R"("close":{"by":"server","error":"h3_no_error","trigger":"application"})"),
+      std::string::npos);
 }
 
 TEST(Summary, PiecesOfALargeFileJoinAnywhere) {

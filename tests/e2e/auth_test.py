@@ -67,7 +67,7 @@ class Starting(unittest.TestCase):
         self.fails(2, ("--admin",), *flags, "--admin-token-file", self.tokens)
         self.fails(2, ("unix:PATH",), *flags, "--admin", "unix:")
         self.fails(1, ("/nowhere/socket",), *flags, "--admin", "unix:/nowhere/socket")
-        self.fails(1, ("is no socket",), *flags, "--admin", f"unix:{self.tokens}")
+        self.fails(1, ("is not a socket",), *flags, "--admin", f"unix:{self.tokens}")
         self.lab.gateway("--files", "/", "--admin", ":0", "--admin-token-file", self.tokens)
 
     def test_token_files_that_cannot_be_used(self):
@@ -169,8 +169,8 @@ class Tokens(ProxyCase):
         wrong.write_text("wrong-token-of-mine\n")
         get = [SALLYPORT, "get", "--quiet", "--no-cache", "--ca", self.lab.certificate()[0], "-o", "/dev/null", "--via", gateway.url]
         for mode, status in (("udp", 401), ("tcp", 407)):
-            for token, words in (((), "asks for a bearer token; give it with --token-file FILE"),
-                                 (("--token-file", wrong), "does not accept the token of --token-file")):
+            for token, words in (((), "requires a bearer token; give one with --token-file FILE"),
+                                 (("--token-file", wrong), "rejected the bearer token of --token-file")):
                 with self.subTest(mode=mode, token=token):
                     done = harness.finish([*get, "--mode", mode, *token, "https://127.0.0.1:9/"])
                     self.assertEqual(done.returncode, 1)
@@ -205,7 +205,7 @@ class Tokens(ProxyCase):
         lines = [json.loads(line) for line in record.read_text().splitlines()]
         (ended,) = [line for line in lines if line.get("protocol") == "connect-udp" and line.get("identity") == "alice"]
         self.assertEqual((ended["status"], ended["end"]), (101, "reset"), ended)
-        self.assertIn("the token that the tunnel was opened with is no longer good", ended["why"])
+        self.assertIn("the bearer token of the tunnel was revoked", ended["why"])
         self.assertEqual({line.get("identity") for line in lines if line.get("status") == 407}, {None})
 
     def test_sighup_reads_it_at_once(self):
@@ -213,7 +213,7 @@ class Tokens(ProxyCase):
         port = self.tcp_target()
         self.write(f"bob {BOB}\n")
         gateway.child.send_signal(signal.SIGHUP)
-        wait_until(lambda: f"SIGHUP: {self.tokens} is in use, tokens: 1" in gateway.log_path.read_text(), "it was read", process=gateway)
+        wait_until(lambda: f"SIGHUP: {self.tokens} was reloaded, tokens: 1" in gateway.log_path.read_text(), "it was read", process=gateway)
         self.assertEqual(self.tcp_with(gateway, port, ALICE).status, 407)
         self.assertEqual(self.tcp_with(gateway, port, BOB).status, 200)
         self.write("nothing\n")
@@ -223,7 +223,7 @@ class Tokens(ProxyCase):
         # The last one is taken out.
         self.write("")
         gateway.child.send_signal(signal.SIGHUP)
-        wait_until(lambda: "has no token in it any more: nobody is let in" in gateway.log_path.read_text(), "it was read", process=gateway)
+        wait_until(lambda: "was reloaded and has no token: every client is refused" in gateway.log_path.read_text(), "it was read", process=gateway)
         self.assertEqual(self.tcp_with(gateway, port, BOB).status, 407)
 
     def test_each_mistake_is_told_of(self):
@@ -293,7 +293,7 @@ class AdminPages(unittest.TestCase):
         self.assertIn('sallyport_admin_refused_total{reason="wrong_token"} 1', text)
         self.tokens.write_text(f"another {BOB}\n")
         gateway.child.send_signal(signal.SIGHUP)
-        wait_until(lambda: f"SIGHUP: {self.tokens} is in use, tokens: 1" in gateway.log_path.read_text(), "it was read", process=gateway)
+        wait_until(lambda: f"SIGHUP: {self.tokens} was reloaded, tokens: 1" in gateway.log_path.read_text(), "it was read", process=gateway)
         self.assertEqual(ask("/metrics", OPERATOR)[0], 401)
         self.assertEqual(ask("/metrics", BOB)[0], 200)
 

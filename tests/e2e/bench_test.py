@@ -215,7 +215,7 @@ class Bench(unittest.TestCase):
                     done = harness.finish([*lab.prefix, SALLYPORT, "bench", "--json", "--ca", lab.certificate()[0], "--http", http, "-c", 50, "-n", 500,
                                            f"{gateway.url}/k.bin"])
                     self.assertEqual(done.returncode, 1)
-                    self.assertIn("no local port is free", done.stderr)
+                    self.assertIn("no ephemeral port is free", done.stderr)
                     self.assertNotIn("temporarily", done.stderr)
                     self.assertGreater(json.loads(done.stdout)["requests"], 0, "those that got one do their work")
 

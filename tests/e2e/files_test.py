@@ -59,7 +59,7 @@ class Folders(Served):
             following.symlink_to(release.name)
             os.replace(following, current)
             wait_until(lambda release=release: self.body(gateway, "/name") == release.name, "the new release is served", process=gateway)
-        self.assertEqual(gateway.log_path.read_text().count("leads to another folder now"), 2)
+        self.assertEqual(gateway.log_path.read_text().count("is another folder now"), 2)
 
     def test_a_folder_that_is_made_again_is_seen_and_its_absence_is_told_once(self):
         (self.site / "a").write_text("first")

@@ -93,7 +93,7 @@ class Operation(Running):
         self.assertEqual((answer.status, answer.headers["alt-svc"]), (200, 'h3=":443"; ma=86400'))
 
     def test_alt_svc_port_has_to_be_of_use(self):
-        for flags, why in ((("--alt-svc-port", "443", "--no-tcp"), "--alt-svc-port is said over TCP"),
+        for flags, why in ((("--alt-svc-port", "443", "--no-tcp"), "--alt-svc-port is advertised over TCP"),
                            (("--alt-svc-port", "0"), "--alt-svc-port"), (("--alt-svc-port", "65536"), "--alt-svc-port")):
             done = subprocess.run([SALLYPORT, "gateway", "--files", self.site, "--self-signed", "localhost", "--listen", "127.0.0.1:0",
                                    *flags], capture_output=True, text=True, timeout=60)
@@ -154,7 +154,7 @@ class Operation(Running):
         os.replace(self.lab.folder / "new-key.pem", key)
         os.replace(new, certificate)
         gateway.child.send_signal(signal.SIGHUP)
-        self.wait_until(lambda: "in use for new connections" in gateway.last_words(), "a good one is taken")
+        self.wait_until(lambda: "reloaded, for new connections" in gateway.last_words(), "a good one is taken")
         self.lab.get_json("--http", "h3", "-o", self.lab.folder / "got", f"{gateway.url}/small.txt")
         self.connect(gateway).close()
         with self.assertRaises(ssl.SSLCertVerificationError):
@@ -180,7 +180,7 @@ class Operation(Running):
             os.replace(new_key, key)
             os.replace(new, certificate)
             gateway.child.send_signal(signal.SIGHUP)
-            self.wait_until(lambda: gateway.log_path.read_text().count("in use for new connections") == number + 1, "it is taken")
+            self.wait_until(lambda: gateway.log_path.read_text().count("reloaded, for new connections") == number + 1, "it is taken")
         for client in clients:
             self.assertEqual(client.child.wait(60), 0, client.last_words())
         for version in ("h3", "h2", "h1"):
@@ -266,12 +266,14 @@ class Ending(Running):
         self.wait_until(lambda: self.page("/readyz")[0] == 503, "not ready while draining")
         with self.assertRaises(ConnectionError):
             self.connect(gateway)
+        self.assertIn("SIGTERM: graceful shutdown, no new connections, up to 10 s for open requests", gateway.last_words())
         refused = subprocess.run([SALLYPORT, "get", "-k", "--http", "h3", "--no-cache", "--timeout", "5", f"{gateway.url}/small.txt"],
                                  capture_output=True, text=True, timeout=60)
         self.assertEqual(refused.returncode, 1)
         self.assertTrue(gateway.alive())
         self.assertEqual(len(answer.read()), SIZE)
         self.assertEqual(gateway.child.wait(5), 0)
+        self.assertTrue(gateway.last_words().endswith(" ended by SIGTERM: drained"), gateway.last_words())
 
     def test_a_download_over_http3_finishes(self):
         with open(self.site / "big.bin", "wb") as file:
@@ -346,6 +348,7 @@ class Ending(Running):
         self.assertEqual(gateway.child.wait(5), 0)
         with self.assertRaises((http.client.IncompleteRead, ConnectionError, ssl.SSLError)):
             answer.read()
+        self.assertIn(" ended by SIGTERM: the grace period is over (--grace)", gateway.last_words())
 
     def test_a_second_signal_ends_at_once(self):
         gateway = self.gateway("--grace", "600")
@@ -356,6 +359,7 @@ class Ending(Running):
         self.wait_until(lambda: self.page("/readyz")[0] == 503, "draining")
         gateway.child.send_signal(signal.SIGINT)
         self.assertEqual(gateway.child.wait(5), 0)
+        self.assertTrue(gateway.last_words().endswith(" ended by SIGINT: second signal"), gateway.last_words())
 
 
 class Starting(unittest.TestCase):
@@ -378,7 +382,7 @@ class Starting(unittest.TestCase):
         self.fails(2, "not available yet", "--masque", "ip")
         self.fails(2, "does not know 'sctp'", "--masque", "udp,sctp")
         self.fails(2, "10.0.0.1/8", "--masque", "udp", "--allow", "10.0.0.1/8")
-        self.fails(2, "no address to listen on", "--files", "/", "--listen", "443")
+        self.fails(2, "not an address to listen on", "--files", "/", "--listen", "443")
         self.fails(2, "--workers", "--files", "/", "--workers", "1000")
         self.fails(2, "--cc", "--files", "/", "--cc", "vegas")
         self.fails(2, "--etag", "--files", "/", "--etag", "inode")
@@ -398,7 +402,7 @@ class Starting(unittest.TestCase):
                 if kind == socket.SOCK_STREAM:
                     taken.listen()
                 port = taken.getsockname()[1]
-                self.fails(1, f"127.0.0.1:{port} is taken for {name}", "--files", "/", "--listen", f"127.0.0.1:{port}")
+                self.fails(1, f"127.0.0.1:{port} is in use for {name}", "--files", "/", "--listen", f"127.0.0.1:{port}")
 
     def test_a_self_signed_certificate_that_clients_can_trust(self):
         certificate, ready = self.lab.folder / "made.pem", self.lab.folder / "ready"

@@ -71,7 +71,24 @@ class Tls12(InteropCase):
                 page.unlink()
                 done = run(*get, f"{self.serve(kind, f'{kind}+SHA1').url}/")
                 self.assertEqual((done.returncode, page.exists()), (1, False))
-                self.assertIn("no cipher or signature algorithm in common", done.stderr)
+                self.assertIn("no cipher suite, group or signature algorithm in common", done.stderr)
+
+
+class Alerts(InteropCase):
+    programs = ("openssl",)
+
+    def test_a_client_that_refuses_the_certificate(self):
+        """TLS 1.3's alert comes in clear from openssl, and encrypted from others: the log names it either way."""
+        gateway = self.lab.gateway("--files", self.site, "--log-level", "debug", name="alerts")
+        for version in ("-tls1_3", "-tls1_2"):
+            done = harness.finish(["openssl", "s_client", "-connect", f"127.0.0.1:{gateway.port}", version, "-servername", "localhost",
+                                   "-alpn", "http/1.1", "-verify_return_error"], timeout=30, stdin=subprocess.DEVNULL)
+            self.assertEqual(done.returncode, 1, done.stderr)
+        gateway.stop()
+        failed = [line for line in gateway.log_path.read_text().splitlines() if "handshake failed" in line]
+        self.assertEqual(len(failed), 2, failed)
+        for line in failed:
+            self.assertIn("handshake failed: the client refused the certificate: unknown CA (alert 48)", line)
 
 
 if __name__ == "__main__":
