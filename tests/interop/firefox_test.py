@@ -103,6 +103,16 @@ class Browser(InteropCase):
             self.assertEqual((line["method"], line["status"], line["end"]), ("POST", 405, "complete"))
         self.assertEqual([lines[f"/upload-{size}"]["bytes_in"] for size in SIZES[:2]], [*SIZES[:2]])
 
+    def test_refused_uploads_hold_no_streams(self):
+        """More of them than the streams that the connection may have at once, of a size at which Firefox neither goes on nor ends its stream."""
+        firefox = self.http3_at_once()
+        firefox.open(f"{self.url}/small.txt")
+        count = 110
+        for i in range(count):
+            self.assertEqual(firefox.run(UPLOAD, f"upload-{i}", 1_000_000)[0], 405)
+        lines = self.logged(*(f"/upload-{i}" for i in range(count)))
+        self.assertEqual({line["end"] for line in lines.values()} - {"complete", "reset"}, set())
+
     def test_http3_is_found_by_alt_svc(self):
         """Nothing is known before: the first answer, over HTTP/2, says that there is HTTP/3, and Firefox goes there when it has tried it."""
         firefox = self.browser()
