@@ -113,6 +113,7 @@ void ExchangeBase::respond(const Response& head, bool end) {
   send_ = end || discard_body_ ? Send::finished : Send::body;
   submit_head(head, send_ == Send::finished);
   if (is_tunnel() && !ended_) tunnel_opened();
+  if (is_answered()) set_.watch(stall_deadline());
 }
 
 bool ExchangeBase::may_write(std::size_t size) {
@@ -175,6 +176,7 @@ void ExchangeBase::finish(const Fields& trailers) {
   trailers_ = trailers;
   send_ = Send::finished;
   submit_body();
+  if (is_answered()) set_.watch(stall_deadline());
 }
 
 void ExchangeBase::mismatch(std::string_view what) {
@@ -523,7 +525,11 @@ Time ExchangeBase::stall_deadline() const {
   const Time held_since = peer_blocks() ? moved_ : std::max(moved_, set_.sent_);
   // A server's handler that takes its time (an upstream does) is not the peer's doing.
   Time deadline = never;
-  if (peer_owes) deadline = owed_since + idle_timeout_;
+  if (peer_owes) {
+    const Duration patience =
+        is_answered() ? std::min(idle_timeout_, set_.limits().answered_timeout) : idle_timeout_;
+    deadline = owed_since + patience;
+  }
   if (peer_holds) deadline = std::min(deadline, held_since + idle_timeout_);
   return deadline;
 }

@@ -261,6 +261,8 @@ class ExchangeBase : public Exchange {
   void mismatch(std::string_view what);
   /// When it will have stood still for too long, or `never`.
   Time stall_deadline() const;
+  /// Server: the response is whole, and the request is not.
+  bool is_answered() const { return server_ && !ended_ && end_queued() && !receive_done(); }
 
   SendQueue queue_;
   Fields trailers_;

@@ -111,7 +111,9 @@ void ExchangeSet::time_out(Time now) {
   Time next = now + limits_.idle_timeout;
   for_each([&](ExchangeBase& exchange) {
     const Time deadline = exchange.stall_deadline();
-    if (deadline <= now)
+    if (deadline <= now && exchange.is_answered())
+      exchange.stop_reading();
+    else if (deadline <= now)
       exchange.fail(ResetCode::cancelled, {ErrorKind::timeout, "stream idle timeout"});
     else
       next = std::min(next, deadline);

@@ -473,6 +473,28 @@ TEST(H3Exchange, ResponsesAreNotInterleavedUnlessIncremental) {
   }
 }
 
+/// As Firefox does: it has the response, sends no more of the request and does not end it either.
+TEST(H3Exchange, ARequestThatIsAnsweredAndStandsStillGivesItsStreamBack) {
+  H3Pair pair;
+  pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond({.status = 405});
+    exchange.write(as_bytes("no"));
+    exchange.finish();
+  };
+  ASSERT_TRUE(pair.establish());
+  RecordingExchange& handler = pair.handler();
+  Exchange& exchange = pair.client->request(post("/"), handler, false);
+  exchange.write(as_bytes("the beginning"));
+  ASSERT_TRUE(pair.run_until([&] { return handler.ended; }));
+  for (int i = 0; i < 4; ++i) {
+    pair.run_for(1s);
+    exchange.write(as_bytes("it goes on"));
+  }
+  EXPECT_EQ(pair.requests.last().handler.closed, 0) << "a body that moves is waited for";
+  pair.run_for(5s);
+  EXPECT_TRUE(pair.requests.last().handler.is_well());
+}
+
 TEST(H3Exchange, ResponsesThatWaitForEachOtherDoNotTimeOut) {
   H3Pair pair;
   pair.server_limits.idle_timeout = pair.client_limits.idle_timeout = 5s;
