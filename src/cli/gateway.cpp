@@ -110,6 +110,10 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   if (!settings.tcp && settings.alt_svc_port != 0)
     return fail(ErrorKind::usage,
                 "--alt-svc-port is said over TCP, which --no-tcp leaves out; give one of the two");
+  if (flags.access_format != "json" && settings.access_log.empty())
+    return fail(ErrorKind::usage, "--access-log-format is for --access-log, which is not given");
+  if (flags.etag == "size-mtime" && settings.files.empty())
+    return fail(ErrorKind::usage, "--etag is for --files, which is not given");
   settings.congestion_control = congestion_control(flags.congestion);
   settings.retry = flags.retry == "always"  ? quic::RetryPolicy::always
                    : flags.retry == "never" ? quic::RetryPolicy::never
@@ -264,6 +268,7 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->add_option("--server-id", settings.server_id,
                    "This gateway's number among them, in its connection IDs")
       ->type_name("N")
+      ->check(CLI::Range(0, 65535))
       ->capture_default_str();
   gateway->callback([flags, &status] { finish_with(run_gateway(*flags), status); });
 }
