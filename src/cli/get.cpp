@@ -126,12 +126,12 @@ Result<int> run_get(const GetFlags& flags, ExitStatus& exit) {
   options.streams = flags.streams;
   options.repeat = flags.repeat;
   options.resume = flags.resume;
+  if (auto applied = apply_request_flags(flags.request, options); !applied)
+    return std::unexpected(applied.error());
   if (options.resume && std::ranges::all_of(options.jobs, [](const auto& job) { return job.output == "-"; }))
     return fail(
         ErrorKind::usage,
         "--resume goes on with a file, and the body goes to standard output; name it with -o FILE or -O");
-  if (auto applied = apply_request_flags(flags.request, options); !applied)
-    return std::unexpected(applied.error());
   auto session = ClientSession::make(flags.client);
   if (!session) return std::unexpected(session.error());
 
@@ -145,9 +145,7 @@ Result<int> run_get(const GetFlags& flags, ExitStatus& exit) {
   bool body_on_stdout = false;
   for (const client::GetJob& job : options.jobs) body_on_stdout |= job.output == "-";
   if (body_on_stdout && flags.streams > 1 && !flags.client.quiet)
-    say("-n changes nothing where the body goes to standard output, which takes it in order; name a file "
-        "with "
-        "-o");
+    say("-n changes nothing where the body goes to standard output, in order; name a file with -o");
   // A bar would be drawn over a body on the same terminal.
   options.progress =
       !flags.client.quiet && !flags.request.verbose && !(body_on_stdout && ::isatty(STDOUT_FILENO));

@@ -235,6 +235,17 @@ TEST_F(GetTest, ASilentOriginIsNotTheFaultOfAHopWithoutConnect) {
   EXPECT_THAT(error(), AllOf(StartsWith("origin example.com:443: "), HasSubstr("no answer within 3 s")));
 }
 
+TEST_F(GetTest, ASilentHopIsNotTheFaultOfTheOrigin) {
+  answer = [](Exchange&) {};
+  context.connect_timeout = 3s;
+  GetOptions given = through_a_hop(HttpChoice::automatic);
+  given.chain.mode = TunnelMode::udp;
+  run(given);
+  EXPECT_THAT(error(),
+              AllOf(StartsWith("hop 1 (hop.test:443): "),
+                    HasSubstr("no answer within 3 s to the request for a tunnel to example.com:443")));
+}
+
 TEST_F(GetTest, ARefusedTemplateIsToldWhereConnectIsRefusedToo) {
   answer = [](Exchange& exchange) {
     exchange.respond({.status = exchange.request().protocol.empty() ? 405u : 404u}, true);

@@ -232,10 +232,21 @@ struct Link::Impl final : AttemptEvents {
     for (const auto& attempt : attempts)
       if (auto error = too_narrow(*attempt)) return fail_link(*error);
     if (failure && failure->reach >= furthest()) return fail_link(failure->error);
+    if (furthest() == Reach::nothing)
+      for (const auto& attempt : attempts)
+        if (auto error = unanswered(*attempt)) return fail_link(*error);
     fail_link({ErrorKind::timeout,
                resolution ? fmt::format("the name '{}' was not resolved within {}", peer.host,
                                         seconds(context.connect_timeout))
                           : fmt::format("no answer within {}", seconds(context.connect_timeout))});
+  }
+
+  /// The hop did not say whether it opens the tunnel.
+  std::optional<Error> unanswered(const Attempt& attempt) const {
+    if (!attempt.tunnel() || attempt.reach() != Reach::nothing) return std::nullopt;
+    return Error{ErrorKind::timeout,
+                 fmt::format("{}: no answer within {} to the request for a tunnel to {}", outer->peer().title,
+                             seconds(context.connect_timeout), peer.target().to_string())};
   }
 
   /// The link around this one carries less than QUIC needs.
@@ -258,8 +269,10 @@ struct Link::Impl final : AttemptEvents {
       error.message = outer->peer().title + ": " + error.message;
       return error;
     }
-    if (!ready_attempt)
-      if (auto error = too_narrow(attempt)) return *error;
+    if (ready_attempt) return why;
+    if (auto error = too_narrow(attempt)) return *error;
+    if (why.kind == ErrorKind::timeout)
+      if (auto error = unanswered(attempt)) return *error;
     return why;
   }
 

@@ -304,6 +304,8 @@ TEST(Output, WritesToOpenDescriptorsAndReplacesNone) {
     ASSERT_TRUE((*output)->complete());
   }
   EXPECT_EQ(folder.content("open"), "before afterafterafter");
+  for (const char* standard : {"-", "/dev/stdout", "/dev/fd/1", "//dev/./stdout"})
+    EXPECT_EQ(find_place(standard)->descriptor, STDOUT_FILENO) << standard;
   const UniqueFd ours(::open((folder / "open").c_str(), O_WRONLY | O_CLOEXEC));
   const UniqueFd read_only(::open((folder / "open").c_str(), O_RDONLY));
   for (const int number : {ours.get(), read_only.get(), 1000})

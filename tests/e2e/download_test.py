@@ -1,5 +1,6 @@
 """What `sallyport get` makes of crooked answers, of odd places for its bytes, and of its own end: it never says that it has what it has not."""
 
+import contextlib
 import http.server
 import json
 import os
@@ -215,16 +216,16 @@ class Places(Case):
 
     def test_open_descriptors_are_written_to(self):
         url = f"{self.origin.url}/small.txt"
-        for name in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
+        # Not /dev/stdout itself: a program that is wrong about it would replace it, for the whole machine.
+        (self.folder / "stdout").symlink_to("/proc/self/fd/1")
+        for name in ("stdout", "/dev/fd/1", "/proc/self/fd/1"):
             with self.subTest(name=name):
                 out = self.folder / "out"
                 out.write_text("before\n")
-                before = os.lstat("/dev/stdout")
                 with open(out, "a") as stdout:
                     self.get("-o", name, url, stdout=stdout, capture_output=False, stderr=subprocess.PIPE)
                 self.assertEqual(out.read_text(), "before\nhello\n")
-                after = os.lstat("/dev/stdout")
-                self.assertEqual((before.st_ino, before.st_mode), (after.st_ino, after.st_mode))
+                self.assertTrue((self.folder / "stdout").is_symlink())
         read, write = os.pipe()
         self.get("-o", f"/dev/fd/{write}", url, pass_fds=(write,))
         self.assertEqual(os.read(read, 100), b"hello\n")
@@ -264,14 +265,19 @@ class Places(Case):
 
 
 class Ends(Case):
+    @staticmethod
+    def kill_group(group):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+
     def test_a_loop_of_the_shell_ends_with_it(self):
         for what in (" ".join(self.command("-o", "f", "--limit-rate", "100k", f"{self.origin.url}/large.bin")),
                      f"{SALLYPORT} bench -q --json --ca {self.ca} -t 3600 {self.origin.url}/small.txt"):
             with self.subTest(what=what):
                 before = self.origin.log_path.read_text().count("handshake complete")
-                child = subprocess.Popen(["sh", "-c", f"for i in 1 2 3; do {what}; echo again; done"], cwd=self.folder, stdout=subprocess.PIPE,
+                child = subprocess.Popen(["bash", "-c", f"for i in 1 2 3; do {what}; echo again; done"], cwd=self.folder, stdout=subprocess.PIPE,
                                          stderr=subprocess.PIPE, text=True, start_new_session=True)
-                self.addCleanup(child.kill)
+                self.addCleanup(self.kill_group, child.pid)
                 harness.wait_until(lambda before=before: self.origin.log_path.read_text().count("handshake complete") > before, "it runs")
                 os.killpg(child.pid, signal.SIGINT)
                 out, words = child.communicate(timeout=harness.PATIENCE)
@@ -316,10 +322,10 @@ class Ends(Case):
 
     def test_where_sigpipe_is_ignored_it_is_an_error(self):
         child = subprocess.Popen(["sh", "-c", 'trap "" PIPE; exec "$@"', "sh", *self.command(f"{self.origin.url}/large.bin")], stdout=subprocess.PIPE,
-                                 stderr=subprocess.PIPE, text=True)
+                                 stderr=subprocess.PIPE)
         child.stdout.read(10)
         child.stdout.close()
-        self.assertIn("Broken pipe", child.stderr.read())
+        self.assertIn(b"Broken pipe", child.stderr.read())
         child.stderr.close()
         self.assertEqual(child.wait(harness.PATIENCE), 1)
 
@@ -382,7 +388,7 @@ class Modes(Case):
     def test_json_has_no_exponents(self):
         for command in ([*self.command("--json", "-o", "/dev/null")], [SALLYPORT, "bench", "-q", "--json", "-n", "2", "--ca", self.ca]):
             text = harness.run(*command, f"{self.origin.url}/small.txt")
-            self.assertGreater(len(json.loads(text)), 3)
+            self.assertGreater(len(json.loads(text)), 2)
             self.assertNotRegex(re.sub(r'"[^"]*"', "", text), r"\d[eE]")
 
 
