@@ -84,13 +84,14 @@ class FileOutput final : public Output {
   bool seekable() const override { return true; }
   Result<> write_at(std::uint64_t offset, Bytes bytes) override {
     if (!begun_)
-      if (auto emptied = truncate(); !emptied) return emptied;
+      if (auto emptied = empty(); !emptied) return emptied;
     return write_all(fd_.get(), bytes, partial_path(), &offset);
   }
   PartState earlier() const override { return earlier_; }
   std::uint64_t kept_bytes() const override { return kept_; }
 
   void note_progress(const PartState& state, bool now) override {
+    if (!begun_) return;  // the state is of what is there
     const auto time = std::chrono::steady_clock::now();
     if (!now && noted_ && time - *noted_ < std::chrono::seconds(1)) return;
     noted_ = time;
@@ -102,19 +103,16 @@ class FileOutput final : public Output {
       kept_ = total_size(state.done);
   }
 
+  /// What is there is worth more than nothing until something comes.
   Result<> truncate() override {
-    begun_ = true;
+    begun_ = false;
     earlier_ = {};
-    kept_ = 0;
-    noted_.reset();
-    ::unlink(state_path().c_str());
-    if (::ftruncate(fd_.get(), 0) != 0) return file_error("empty", partial_path());
     return {};
   }
 
   Result<> complete() override {
     if (!begun_)  // an empty resource
-      if (auto emptied = truncate(); !emptied) return emptied;
+      if (auto emptied = empty(); !emptied) return emptied;
     keep_mode();
     if (::rename(partial_path().c_str(), path_.c_str()) != 0)
       return file_error("rename the finished", partial_path());
@@ -126,6 +124,15 @@ class FileOutput final : public Output {
   std::string partial_path() const override { return names_.bytes; }
 
  private:
+  Result<> empty() {
+    begun_ = true;
+    kept_ = 0;
+    noted_.reset();
+    ::unlink(state_path().c_str());
+    if (::ftruncate(fd_.get(), 0) != 0) return file_error("empty", partial_path());
+    return {};
+  }
+
   const std::string& state_path() const { return names_.state; }
 
   /// Of the file whose place is taken: its owner, as far as we may, and who may read it.

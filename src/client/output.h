@@ -61,7 +61,7 @@ class Output {
   /// Remembers how far it came, the first time and then at most once a second unless `now` is true. A state
   /// that cannot be written leaves the last one. No-op where nothing can be resumed.
   virtual void note_progress(const PartState& /*state*/, bool /*now*/) {}
-  /// Starts over: the resource changed since the earlier run.
+  /// Starts over: the resource changed since the earlier run. What is there goes when something comes.
   virtual Result<> truncate() { return {}; }
   /// It is whole: takes its final name.
   virtual Result<> complete() { return {}; }

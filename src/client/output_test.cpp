@@ -126,6 +126,28 @@ TEST(Output, TouchesWhatIsThereOnlyWhenSomethingComes) {
   EXPECT_FALSE(std::filesystem::exists(folder / "file.part.json"));
 }
 
+TEST(Output, StartingOverKeepsWhatIsThereUntilSomethingComes) {
+  const FolderForTest folder;
+  {
+    auto output = open_output(folder / "file", "https://a/", false);
+    ASSERT_TRUE((*output)->write_at(0, as_bytes("abcdef")));
+    (*output)->note_progress({"\"tag\"", 9, {{0, 6}}}, true);
+  }
+  {
+    auto output = open_output(folder / "file", "https://a/", true);
+    ASSERT_TRUE((*output)->truncate());
+    (*output)->note_progress({"\"new\"", 5, {}}, true);
+    EXPECT_EQ((*output)->kept_bytes(), 6u);
+  }
+  auto output = open_output(folder / "file", "https://a/", true);
+  EXPECT_EQ((*output)->earlier().validator, "\"tag\"");
+  ASSERT_TRUE((*output)->truncate());
+  ASSERT_TRUE((*output)->write_at(0, as_bytes("new")));
+  EXPECT_EQ((*output)->kept_bytes(), 0u);
+  ASSERT_TRUE((*output)->complete());
+  EXPECT_EQ(folder.content("file"), "new");
+}
+
 TEST(Output, LeavesNothingWhereNothingCame) {
   const FolderForTest folder;
   {

@@ -149,7 +149,7 @@ class Answers(Case):
                 words = self.fetch(status=1).stderr
                 self.assertIn("answered with a part", words)
                 self.had_before()
-                self.fetch("--resume", status=1)
+                self.assertIn(f"{KEPT} bytes are kept", self.fetch("--resume", status=1).stderr)
 
     def test_parts_of_servers_that_do_not_agree(self):
         for what, crook in (("each node has its own ETag", lambda first, count: {"etag": f'"node {count}"'}),
