@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdint>
+#include <system_error>
 
 namespace sallyport {
 namespace {
@@ -120,6 +122,44 @@ std::string in_style(std::string_view text, Style style) {
   return out;
 }
 
+/// A number of a JSON text, written out: 1500 for 1.5E3.
+void append_plain_number(std::string& out, std::string_view number) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+  // Of the longest, 5e-324, fixed notation has 326 characters; of the shortest form of others some more.
+  std::array<char, 1100> text{};
+  const auto [last, failed] =
+      std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
+  if (error != std::errc() || end != number.data() + number.size() || failed != std::errc())
+    out.append(number);
+  else
+    out.append(text.data(), last);
+}
+
+/// Many readers of JSON are shell scripts, which know no 1.5E3.
+std::string without_exponents(std::string_view json) {
+  std::string out;
+  out.reserve(json.size());
+  bool in_string = false;
+  for (std::size_t i = 0; i < json.size();) {
+    const char c = json[i];
+    if (in_string || !(c == '-' || (c >= '0' && c <= '9'))) {
+      if (in_string && c == '\\' && i + 1 < json.size()) out += json[i++];
+      if (c == '"') in_string = !in_string;
+      out += json[i++];
+      continue;
+    }
+    const std::string_view number =
+        json.substr(i, std::min(json.find_first_not_of("0123456789+-.eE", i), json.size()) - i);
+    i += number.size();
+    if (number.find_first_of("eE") == std::string_view::npos)
+      out.append(number);
+    else
+      append_plain_number(out, number);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string escaped(std::string_view text) {
@@ -139,7 +179,7 @@ void append_json_escaped(std::string& out, std::string_view text) {
 }
 
 std::string escaped_json(std::string_view json) {
-  return in_style(json, Style::printed_json);
+  return in_style(without_exponents(json), Style::printed_json);
 }
 
 std::size_t utf8_sequence(std::string_view text) {

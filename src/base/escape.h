@@ -27,7 +27,7 @@ void append_quoted(std::string& out, std::string_view text);
 void append_json_escaped(std::string& out, std::string_view text);
 
 /// `json` as a library printed it, which escapes what JSON's grammar asks for and nothing else: now as if its
-/// strings had gone through append_json_escaped(). Line feeds between its values stay.
+/// strings had gone through append_json_escaped(), and numbers without exponents. Its line feeds stay.
 std::string escaped_json(std::string_view json);
 
 /// Bytes of the well-formed UTF-8 sequence at the front of `text` (RFC 3629: no surrogates, nothing

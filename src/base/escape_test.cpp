@@ -88,6 +88,9 @@ TEST(Escape, APageKeepsItsLines) {
 TEST(Escape, JsonThatALibraryPrintedStaysTheSameDocument) {
   EXPECT_EQ(escaped_json("{\"a\":\"\\u001b\\\"\xff\x7f\xc2\x9b\"}\n"),
             "{\"a\":\"\\u001b\\\"\xef\xbf\xbd\\u007f\\u009b\"}\n");
+  EXPECT_EQ(escaped_json(R"({"a1E2":[1.5E0,-2E3,1E-5,0E0,12,-3,1.25,1E300],"1E1":"\"1E1"})").substr(0, 50),
+            R"({"a1E2":[1.5,-2000,0.00001,0,12,-3,1.25,1000000000)");
+  EXPECT_EQ(escaped_json(R"(["\"1E1",1E1])"), R"(["\"1E1",10])");
 }
 
 TEST(Escape, AFrontCutsNoSequence) {

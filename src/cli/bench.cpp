@@ -9,7 +9,6 @@
 #include "client/request_plan.h"
 #include "net/descriptor_limit.h"
 
-#include <csignal>
 #include <memory>
 #include <set>
 
@@ -61,7 +60,7 @@ Result<http::Fields> fields_of(const BenchFlags& flags) {
 Result<std::optional<std::string>> body_of(const BenchFlags& flags) {
   if (!flags.data || !flags.data->starts_with('@')) return flags.data;
   auto content = read_file(flags.data->substr(1), largest_body);
-  if (!content) return fail(content.error().kind, "-d: " + content.error().message, content.error().code);
+  if (!content) return of_flag("-d", content.error());
   return std::optional(std::move(*content));
 }
 
@@ -88,7 +87,7 @@ Result<client::LoadOptions> options_of(const BenchFlags& flags) {
   return options;
 }
 
-Result<int> run_bench(BenchFlags flags) {
+Result<int> run_bench(BenchFlags flags, ExitStatus& exit) {
   if (flags.requests == 0 && flags.seconds == 0) flags.seconds = 10;
   auto options = options_of(flags);
   if (!options) return std::unexpected(options.error());
@@ -109,7 +108,7 @@ Result<int> run_bench(BenchFlags flags) {
   client::ProgressBar progress(loop.timers(), [&](double, std::size_t width) {
     return client::load_progress_line(load.progress(), width);
   });
-  loop.on_signals({SIGINT, SIGTERM}, [&](int) { load.interrupt(); });
+  end_by_signals(loop, exit, [&] { load.interrupt(); });
   loop.post([&] {
     load.start();
     if (!flags.client.quiet) progress.start();
@@ -129,7 +128,7 @@ void add_load_flags(CLI::App& bench, BenchFlags& flags) {
   bench.add_option("-m,--streams", flags.streams, "Requests at once on each connection")
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
-  bench.add_option("-n,--requests", flags.requests, "Requests in all");
+  bench.add_option("-n,--requests", flags.requests, "Requests in all")->check(CLI::Range(1.0, 1e15));
   bench.add_option("-t,--seconds", flags.seconds, "How long; 10 when -n is not given either")
       ->check(CLI::Range(0.1, 86400.0));
   bench.add_option("--warm-up", flags.warm_up, "Seconds of the same load before, which are not measured")
@@ -156,7 +155,7 @@ void add_bench(CLI::App& app, ExitStatus& status) {
       app.add_subcommand("bench", "Put a load on a server over HTTP/3, /2 or /1.1 and measure it");
   add_load_flags(*bench, *flags);
   add_client_flags(*bench, flags->client);
-  bench->callback([flags, &status] { finish_with(run_bench(*flags), status); });
+  bench->callback([flags, &status] { finish_with(run_bench(*flags, status), status); });
 }
 
 }  // namespace sallyport::cli

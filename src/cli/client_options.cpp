@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/flag_values.h"
+#include "masque/token_lines.h"
 #include "net/udp_open.h"
 #include "trace/keylog.h"
 #include "trace/qlog.h"
@@ -49,8 +50,11 @@ void add_client_flags(CLI::App& app, ClientFlags& flags) {
   app.add_option("--via-http", flags.hop_http, "HTTP version with the hops")
       ->check(CLI::IsMember({"auto", "h3", "h2", "h1"}))
       ->capture_default_str();
-  app.add_option("--mode", flags.mode, "What the last hop carries: QUIC in CONNECT-UDP, or TLS in CONNECT")
-      ->check(CLI::IsMember({"udp", "tcp"}))
+  app.add_option("--mode", flags.mode,
+                 "What the last hop carries: QUIC in CONNECT-UDP (udp), TLS in CONNECT (tcp), or the first "
+                 "that comes "
+                 "to stand (auto)")
+      ->check(CLI::IsMember({"auto", "udp", "tcp"}))
       ->capture_default_str();
   app.add_option("--resolve", flags.resolve,
                  "Connect to these addresses for HOST:PORT instead of looking the name up; HOST may be '*'")
@@ -92,35 +96,34 @@ void add_client_flags(CLI::App& app, ClientFlags& flags) {
 }
 
 Result<std::string> read_token(const std::string& path) {
-  constexpr std::size_t largest_file = 1024 * 1024;
-  const auto content = read_file(path, largest_file);
-  if (!content) return fail(ErrorKind::file, "--token-file: " + content.error().message);
-  constexpr std::string_view blanks = " \t\r";
-  const auto take_word = [blanks](std::string_view& line) {
-    line.remove_prefix(std::min(line.find_first_not_of(blanks), line.size()));
-    const std::string_view word = line.substr(0, line.find_first_of(blanks));
-    line.remove_prefix(word.size());
-    return word;
-  };
-  std::string_view rest = *content;
-  while (!rest.empty()) {
-    std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-    const std::string_view first = take_word(line);
-    if (first.empty() || first.starts_with('#')) continue;
-    const std::string_view second = take_word(line);
-    const std::string_view token = second.empty() ? first : second;
-    // RFC 6750 §2.1, widened to what a field value takes.
-    if (!take_word(line).empty() ||
-        !std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < '\x7f'; }))
-      return fail(
-          ErrorKind::file,
-          fmt::format("--token-file: the first line of '{}' is no bearer token, and no name and token: it "
-                      "has more words in it, or other characters than ASCII's",
-                      path));
-    return std::string(token);
+  const auto content = read_file(path, masque::TokenLines::max_file);
+  if (!content) return of_flag("--token-file", content.error());
+  masque::TokenLines lines(*content, path, true);
+  const auto line = lines.next();
+  if (!line) return of_flag("--token-file", line.error());
+  if (!*line) return fail(ErrorKind::file, fmt::format("--token-file: there is no token in '{}'", path));
+  return std::string((*line)->token);
+}
+
+/// What changes nothing is said, and what else was meant.
+void ClientSession::hint_at_unused_flags(const ClientFlags& flags) {
+  if (flags.via.empty()) {
+    if (!flags.token_file.empty()) say("--token-file is for hops, and there is no --via; it is not used");
+    if (flags.mode != "auto")
+      say(fmt::format("--mode {} is for the last hop, and there is no --via; it changes nothing",
+                      flags.mode));
+    if (flags.hop_http != "h3")
+      say(
+          fmt::format("--via-http {} is for hops, and there is no --via; --http names the version with the "
+                      "origin",
+                      flags.hop_http));
   }
-  return fail(ErrorKind::file, fmt::format("--token-file: there is no token in '{}'", path));
+  if (flags.insecure && !flags.ca_file.empty())
+    say("-k takes any certificate, so --ca changes nothing; leave -k out to have them checked");
+  if (flags.no_cache && !flags.cache_folder.empty())
+    say("--no-cache keeps nothing, so --cache changes nothing; leave one of them out");
+  if (flags.no_cache && flags.early_data)
+    say("--early-data needs a ticket of an earlier run, and --no-cache keeps none; leave one of them out");
 }
 
 Result<std::unique_ptr<ClientSession>> ClientSession::make(const ClientFlags& flags) {
@@ -139,34 +142,46 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
   }
   chain_.http = http_choice(flags.http);
   chain_.hop_http = http_choice(flags.hop_http);
-  chain_.mode = flags.mode == "tcp" ? client::TunnelMode::tcp : client::TunnelMode::udp;
+  chain_.mode = flags.mode == "tcp"   ? client::TunnelMode::tcp
+                : flags.mode == "udp" ? client::TunnelMode::udp
+                                      : client::TunnelMode::automatic;
   if (chain_.mode == client::TunnelMode::tcp && chain_.http == client::HttpChoice::h3)
     return fail(ErrorKind::usage, "--mode tcp carries no HTTP/3; use --http h2, h1 or auto, or --mode udp");
+  const bool over_tcp = chain_.http == client::HttpChoice::h2 || chain_.http == client::HttpChoice::h1;
+  if (!flags.via.empty() && chain_.mode == client::TunnelMode::udp && over_tcp)
+    return fail(ErrorKind::usage,
+                fmt::format("--mode udp carries HTTP/3 only; use --mode tcp for --http {}, or --http h3",
+                            flags.http));
+  if (!flags.quiet) chain_.note = [](std::string_view sentence) { say(sentence); };
 
   client::PinnedAddresses pinned;
   for (const std::string& text : flags.resolve)
     if (auto added = pinned.add(text); !added) return added;
 
   auto trust = tls::Trust::make({flags.ca_file, flags.insecure});
+  if (!trust && !flags.ca_file.empty()) return of_flag("--ca", trust.error());
   if (!trust) return std::unexpected(trust.error());
 
   std::shared_ptr<trace::KeyLog> key_log;
   if (!flags.key_log.empty()) {
     auto opened = trace::open_key_log(flags.key_log);
-    if (!opened) return std::unexpected(opened.error());
+    if (!opened) return of_flag("--keylog", opened.error());
     key_log = std::move(*opened);
   }
   if (!flags.qlog_folder.empty()) {
     trace::QlogOptions options;
     options.folder = flags.qlog_folder;
     auto made = trace::make_qlog_factory(options);
-    if (!made) return std::unexpected(made.error());
+    if (!made) return of_flag("--qlog", made.error());
     recorders_ = std::move(*made);
   }
 
   if (!flags.no_cache)
     cache_folder_ = flags.cache_folder.empty() ? default_cache_folder() : flags.cache_folder;
-  if (!flags.quiet) hint_at_small_buffers();
+  if (!flags.quiet) {
+    hint_at_unused_flags(flags);
+    hint_at_small_buffers();
+  }
   outbound_ =
       net::make_kernel_outbound(loop_, {.warn_small_buffers = false, .remember_names = flags.remember_names});
   context_ = std::make_unique<client::Context>(client::Context{

@@ -20,7 +20,7 @@ namespace sallyport::cli {
 
 struct ClientFlags {
   std::vector<std::string> via;
-  std::string http = "auto", hop_http = "h3", mode = "udp";
+  std::string http = "auto", hop_http = "h3", mode = "auto";
   std::string ca_file, token_file, qlog_folder, key_log, congestion = "cubic", cache_folder;
   std::vector<std::string> resolve;
   bool ipv4 = false, ipv6 = false;
@@ -34,8 +34,8 @@ struct ClientFlags {
 
 void add_client_flags(CLI::App& app, ClientFlags& flags);
 
-/// The token in the first line of the file that --token-file names which is not empty and does not begin with
-/// #: TOKEN, or NAME TOKEN as a gateway's file has it. An error where that can be no bearer token.
+/// The token in the first line of the file that --token-file names, TOKEN or NAME TOKEN as a gateway's file
+/// has it. An error where there is none.
 Result<std::string> read_token(const std::string& path);
 
 /// Everything that a client's Context refers to.
@@ -54,6 +54,7 @@ class ClientSession {
  private:
   ClientSession() = default;
   Result<> set_up(const ClientFlags& flags);
+  static void hint_at_unused_flags(const ClientFlags& flags);
   void hint_at_small_buffers();
 
   net::EventLoop loop_;

@@ -22,7 +22,9 @@ class TokenFile : public testing::Test {
 
 TEST_F(TokenFile, IsItsFirstLineWithoutTheWhiteSpaceAroundItOrTheName) {
   for (const char* content :
-       {"abc.DEF-1~+/==", "abc.DEF-1~+/==\n", "abc.DEF-1~+/==\r\n", " \tabc.DEF-1~+/== \r\nmore\n",
+       {"\xef\xbb\xbf"
+        "abc.DEF-1~+/==",
+        "abc.DEF-1~+/==", "abc.DEF-1~+/==\n", "abc.DEF-1~+/==\r\n", " \tabc.DEF-1~+/== \r\nmore\n",
         "alice abc.DEF-1~+/==\nbob more\n", "# whose\r\n\r\n \talice\t abc.DEF-1~+/== \r\n"}) {
     const auto token = read(content);
     ASSERT_TRUE(token) << content << token.error().message;
@@ -31,8 +33,8 @@ TEST_F(TokenFile, IsItsFirstLineWithoutTheWhiteSpaceAroundItOrTheName) {
 }
 
 TEST_F(TokenFile, IsRefusedWhereNoFieldCanCarryIt) {
-  for (const char* content :
-       {"", "\n", " \r\n#\n", "now three words\n", "a\rb c\n", "a\x01\n", "name \xc3\xa4\n"}) {
+  for (const char* content : {"", "\n", " \r\n#\n", "now three words\n", "a\rb c\n", "a\x01\n",
+                              "name \xc3\xa4\n", "n&me token\n"}) {
     const auto token = read(content);
     ASSERT_FALSE(token) << content;
     EXPECT_EQ(token.error().kind, ErrorKind::file);

@@ -1,10 +1,20 @@
 #include "cli/command.h"
 
 #include "base/escape.h"
+#include "net/event_loop.h"
 
+#include <cerrno>
+#include <csignal>
+#include <cstring>
 #include <string>
+#include <utility>
 
 namespace sallyport::cli {
+namespace {
+
+int output_error = 0;  // errno of the first print() on standard output that failed
+
+}  // namespace
 
 void say(std::string_view sentence) {
   const std::string line = "sallyport: " + escaped(sentence) + "\n";
@@ -13,12 +23,42 @@ void say(std::string_view sentence) {
 
 void print(std::FILE* to, std::string_view lines) {
   const std::string text = escaped_page(lines);
-  std::fwrite(text.data(), 1, text.size(), to);
+  const bool done = std::fwrite(text.data(), 1, text.size(), to) == text.size();
+  if (!done && to == stdout && output_error == 0) output_error = errno;
+}
+
+std::unexpected<Error> of_flag(std::string_view flag, const Error& error) {
+  return fail(error.kind, std::string(flag) + ": " + error.message, error.code);
+}
+
+void flush_output(ExitStatus& status) {
+  if (std::fflush(stdout) != 0 && output_error == 0) output_error = errno;
+  if (output_error == 0) return;
+  if (output_error == EPIPE && status.pipe_kills) {
+    if (status.signal == 0) status.signal = SIGPIPE;
+    return;
+  }
+  say(std::string("cannot write to standard output: ") + std::strerror(output_error));
+  if (status.value == 0) status.value = 1;
+  output_error = 0;
+  std::clearerr(stdout);
 }
 
 void fail_with(const Error& error, ExitStatus& status) {
   say(error.message);
   status.value = error.kind == ErrorKind::usage ? 2 : 1;
+}
+
+void end_by_signals(net::EventLoop& loop, ExitStatus& status, std::function<void()> interrupt) {
+  const auto handle = [&loop, &status, interrupt = std::move(interrupt)](int signal) {
+    if (std::exchange(status.signal, signal) != 0) loop.stop();
+    interrupt();
+  };
+  for (const int signal : {SIGINT, SIGTERM}) {
+    struct sigaction before{};
+    if (::sigaction(signal, nullptr, &before) == 0 && before.sa_handler == SIG_IGN) continue;
+    loop.on_signals({signal}, handle);
+  }
 }
 
 void finish_with(const Result<int>& outcome, ExitStatus& status) {

@@ -4,13 +4,20 @@
 #include "base/result.h"
 
 #include <cstdio>
+#include <functional>
 #include <string_view>
+
+namespace sallyport::net {
+class EventLoop;
+}
 
 namespace sallyport::cli {
 
-/// 0: done; 1: the work failed; 2: the command line is wrong.
 struct ExitStatus {
-  int value = 0;
+  int value = 0;   ///< 0: done; 1: the work failed; 2: the command line is wrong
+  int signal = 0;  ///< what the program dies by when all is said, so that a shell's loop ends too; 0: none
+  /// Whoever started us left SIGPIPE as it was: a reader that is gone ends the program without a word.
+  bool pipe_kills = false;
 };
 
 /// Prints "sallyport: <sentence>" to stderr. Escaped, as all that is printed here: what a peer or a file said
@@ -21,6 +28,17 @@ void print(std::FILE* to, std::string_view lines);
 
 /// Says the error; 2 for ErrorKind::usage, 1 for every other.
 void fail_with(const Error& error, ExitStatus& status);
+
+/// The error names the flag whose value it is about.
+std::unexpected<Error> of_flag(std::string_view flag, const Error& error);
+
+/// What was printed on standard output and did not get out is an error: a full disk, a closed pipe. To be
+/// called at the end.
+void flush_output(ExitStatus& status);
+
+/// On SIGINT and SIGTERM, unless whoever started us has them ignored, `interrupt` is called and the program
+/// dies by the signal when the work has ended; the second one ends it at once.
+void end_by_signals(net::EventLoop& loop, ExitStatus& status, std::function<void()> interrupt);
 
 /// Takes the status that the work ended with, or fails with its error.
 void finish_with(const Result<int>& outcome, ExitStatus& status);

@@ -109,7 +109,15 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   settings.tcp = !flags.no_tcp;
   if (!settings.tcp && settings.alt_svc_port != 0)
     return fail(ErrorKind::usage,
+<<<<<<< HEAD
                 "--alt-svc-port is advertised over TCP, which --no-tcp disables; give one of the two");
+=======
+                "--alt-svc-port is said over TCP, which --no-tcp leaves out; give one of the two");
+  if (flags.access_format != "json" && settings.access_log.empty())
+    return fail(ErrorKind::usage, "--access-log-format is for --access-log, which is not given");
+  if (flags.etag == "size-mtime" && settings.files.empty())
+    return fail(ErrorKind::usage, "--etag is for --files, which is not given");
+>>>>>>> i7-get
   settings.congestion_control = congestion_control(flags.congestion);
   settings.retry = flags.retry == "always"  ? quic::RetryPolicy::always
                    : flags.retry == "never" ? quic::RetryPolicy::never
@@ -264,6 +272,7 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->add_option("--server-id", settings.server_id,
                    "This gateway's number among them, in its connection IDs")
       ->type_name("N")
+      ->check(CLI::Range(0, 65535))
       ->capture_default_str();
   gateway->callback([flags, &status] { finish_with(run_gateway(*flags), status); });
 }

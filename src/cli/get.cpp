@@ -6,12 +6,17 @@
 #include "cli/proxy_environment.h"
 #include "cli/request_flags.h"
 #include "client/get.h"
+#include "client/output_place.h"
 
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -30,29 +35,57 @@ struct GetFlags {
   bool remote_name = false, resume = false, location = false, json = false, table = false;
 };
 
+/// Where the body of the URL with this number goes: a path, or "-".
+std::string output_of(const GetFlags& flags, const client::Url& url, std::size_t index) {
+  if (!flags.remote_name)
+    return flags.outputs.empty() ? "-" : flags.outputs[flags.outputs.size() == 1 ? 0 : index];
+  const std::string name = url.file_name();
+  return name == "-" ? "./-" : name;  // a file of that name
+}
+
+/// Two downloads in one file would spoil each other, as would one in the other's .part.
+class TakenNames {
+ public:
+  Result<> take(const client::OutputPlace& place, const std::string& output) {
+    for (const std::string& name : client::taken_names(place))
+      if (const auto [other, added] = taken_.emplace(name, output); !added)
+        return fail(
+            ErrorKind::usage,
+            other->second == output
+                ? fmt::format("two URLs would go to the same file '{}'; name another with -o", output)
+                : fmt::format("'{}' and '{}' cannot be downloaded at once: both need '{}'; name another "
+                              "file with -o",
+                              other->second, output, name));
+    return {};
+  }
+
+ private:
+  std::map<std::string, std::string> taken_;
+};
+
 Result<std::vector<client::GetJob>> jobs_of(const GetFlags& flags) {
   if (!flags.outputs.empty() && flags.outputs.size() != flags.urls.size() && flags.outputs.size() != 1)
     return fail(ErrorKind::usage, fmt::format("{} URLs and {} -o; give one -o for each URL",
                                               flags.urls.size(), flags.outputs.size()));
-  if (flags.outputs.size() == 1 && flags.urls.size() > 1 && flags.outputs[0] != "/dev/null" &&
-      flags.outputs[0] != "-")
-    return fail(ErrorKind::usage, "several URLs cannot go to one file; give one -o for each URL, or -O");
   std::vector<client::GetJob> jobs;
+  TakenNames taken;
   for (std::size_t i = 0; i < flags.urls.size(); ++i) {
     auto url = client::parse_url(flags.urls[i]);
     if (!url) return std::unexpected(url.error());
-    std::string output = "-";
-    if (flags.remote_name)
-      output = url->file_name();
-    else if (!flags.outputs.empty())
-      output = flags.outputs[flags.outputs.size() == 1 ? 0 : i];
-    // Two downloads in one file would spoil each other.
-    const bool is_file = output != "-" && output != "/dev/null";
-    if (is_file && std::any_of(jobs.begin(), jobs.end(),
-                               [&](const client::GetJob& job) { return job.output == output; }))
-      return fail(ErrorKind::usage, fmt::format("two URLs would go to the same file '{}'", output));
+    std::string output = output_of(flags, *url, i);
+    const auto place = client::find_place(output);
+    if (!place)
+      return place.error().kind == ErrorKind::usage ? std::unexpected(place.error())
+                                                    : of_flag(flags.remote_name ? "-O" : "-o", place.error());
+    const bool on_stdout = place->descriptor == STDOUT_FILENO;
     // Whoever names standard output gets whatever comes.
-    const bool may_be_binary = output != "-" || !flags.outputs.empty() || !::isatty(STDOUT_FILENO);
+    const bool may_be_binary = !on_stdout || !flags.outputs.empty() || !::isatty(STDOUT_FILENO);
+    if (on_stdout) output = "-";
+    const bool is_shared = on_stdout || output == "/dev/null";
+    if (!is_shared && flags.outputs.size() == 1 && flags.urls.size() > 1)
+      return fail(ErrorKind::usage, "several URLs cannot go to one file; give one -o for each URL, or -O");
+    if (!is_shared)
+      if (auto free = taken.take(*place, output); !free) return std::unexpected(free.error());
     jobs.push_back({std::move(*url), std::move(output), may_be_binary});
   }
   return jobs;
@@ -85,7 +118,7 @@ void note_unused_proxy(const client::GetOptions& options) {
     say(*note);
 }
 
-Result<int> run_get(const GetFlags& flags) {
+Result<int> run_get(const GetFlags& flags, ExitStatus& exit) {
   auto jobs = jobs_of(flags);
   if (!jobs) return std::unexpected(jobs.error());
   client::GetOptions options;
@@ -95,6 +128,10 @@ Result<int> run_get(const GetFlags& flags) {
   options.resume = flags.resume;
   if (auto applied = apply_request_flags(flags.request, options); !applied)
     return std::unexpected(applied.error());
+  if (options.resume && std::ranges::all_of(options.jobs, [](const auto& job) { return job.output == "-"; }))
+    return fail(
+        ErrorKind::usage,
+        "--resume goes on with a file, and the body goes to standard output; name it with -o FILE or -O");
   auto session = ClientSession::make(flags.client);
   if (!session) return std::unexpected(session.error());
 
@@ -107,6 +144,8 @@ Result<int> run_get(const GetFlags& flags) {
   options.stall_timeout = seconds(flags.stall);
   bool body_on_stdout = false;
   for (const client::GetJob& job : options.jobs) body_on_stdout |= job.output == "-";
+  if (body_on_stdout && flags.streams > 1 && !flags.client.quiet)
+    say("-n changes nothing where the body goes to standard output, in order; name a file with -o");
   // A bar would be drawn over a body on the same terminal.
   options.progress =
       !flags.client.quiet && !flags.request.verbose && !(body_on_stdout && ::isatty(STDOUT_FILENO));
@@ -119,23 +158,23 @@ Result<int> run_get(const GetFlags& flags) {
     figures = std::move(result);
     loop.stop();
   });
-  bool interrupted = false;
-  loop.on_signals({SIGINT, SIGTERM}, [&](int) {
-    if (std::exchange(interrupted, true)) loop.stop();  // a second one does not wait
-    get.interrupt();
-  });
+  end_by_signals(loop, exit, [&] { get.interrupt(); });
   loop.post([&] { get.start(); });
   loop.run();
 
   (*session)->save_caches();
   figures.qlog_folder = flags.client.qlog_folder;
+  // Its reader has all that it wanted: `get URL | head` is no failure to speak of.
+  const bool silent = figures.reader_gone && exit.pipe_kills && exit.signal == 0;
+  if (silent) exit.signal = SIGPIPE;
   int status = figures.transfers.empty() ? 1 : 0;
   for (const client::TransferFigures& transfer : figures.transfers)
     if (!transfer.error.empty()) {
-      say(transfer.error + (transfer.kept.empty() ? "" : "; ") + transfer.kept);
+      if (!silent) say(transfer.error + (transfer.kept.empty() ? "" : "; ") + transfer.kept);
       status = 1;
     }
-  if (figures.not_started > 0) say(fmt::format("{} more downloads were not started", figures.not_started));
+  if (figures.not_started > 0 && !silent)
+    say(fmt::format("{} more downloads were not started", figures.not_started));
   // A body on standard output leaves no room for figures there.
   std::FILE* const out = body_on_stdout ? stderr : stdout;
   if (flags.json) print(out, client::figures_json(figures));
@@ -176,7 +215,7 @@ void add_get(CLI::App& app, ExitStatus& status) {
                 "No progress bar (there is none either where the body goes to the terminal) and no hints");
   add_request_flags(*get, flags->request);
   add_client_flags(*get, flags->client);
-  get->callback([flags, &status] { finish_with(run_get(*flags), status); });
+  get->callback([flags, &status] { finish_with(run_get(*flags, status), status); });
 }
 
 }  // namespace sallyport::cli

@@ -1,6 +1,7 @@
 #include "cli/request_flags.h"
 
 #include "base/file.h"
+#include "cli/command.h"
 #include "cli/flag_values.h"
 #include "http/validation.h"
 
@@ -22,7 +23,7 @@ Result<std::string> text_or_file(std::string_view flag, const std::string& value
   if (!value.starts_with('@')) return value;
   const std::string path = value == "@-" ? "/dev/stdin" : value.substr(1);
   auto content = read_file(path, largest_file);
-  if (!content) return fail(ErrorKind::file, fmt::format("{}: {}", flag, content.error().message));
+  if (!content) return of_flag(flag, content.error());
   return content;
 }
 
@@ -79,7 +80,7 @@ Result<> set_content(const RequestFlags& flags, client::GetOptions& options) {
   }
   if (!flags.upload.empty()) {
     auto content = client::Content::of_file(flags.upload);
-    if (!content) return fail(content.error().kind, "-T: " + content.error().message);
+    if (!content) return of_flag("-T", content.error());
     plan.method = "PUT";
     plan.content = std::move(*content);
     if (!plan.content->is_repeatable() && (options.jobs.size() > 1 || options.repeat > 1))
@@ -190,6 +191,13 @@ Result<> apply_request_flags(const RequestFlags& flags, client::GetOptions& opti
           ErrorKind::usage,
           fmt::format("-n splits a plain download, which {} does not make; leave one of them out", flag));
   }
+  if (flags.retry_wait && flags.retries == 0)
+    return fail(ErrorKind::usage, "--retry-delay is between the tries of --retry N, which is not given");
+  if (flags.fail_with_body && !flags.fail)
+    return fail(
+        ErrorKind::usage,
+        "--fail-with-body and --no-fail contradict each other: the one fails by the status, the other "
+        "does not");
   options.heads_in_output = flags.include || flags.head;
   options.take_any_status = !flags.fail || flags.fail_with_body;
   options.status_fails = flags.fail || flags.fail_with_body;

@@ -10,8 +10,10 @@
 #include "cli/version.h"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <exception>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,10 +26,10 @@ namespace sallyport::cli {
 namespace {
 
 /// Started with one of them closed, the next file or socket that is opened would get its number, and what is
-/// printed.
+/// printed. What takes its place fails as it would.
 void keep_standard_descriptors() {
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
-    while (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) >= 0) {
+    while (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) >= 0) {
     }
 }
 
@@ -43,11 +45,7 @@ std::vector<std::string> words_of(int argc, char** argv) {
   return words;
 }
 
-}  // namespace
-
-int run(int argc, char** argv) {
-  keep_standard_descriptors();
-  ExitStatus status;
+void parse_and_run(int argc, char** argv, ExitStatus& status) {
   CLI::App app("HTTP/3 out of a network (MASQUE) and into one", "sallyport");
   app.set_version_flag("-V,--version", version_text(), "Print the version and those of the libraries");
   app.set_help_flag("-h,--help", "Print this help");
@@ -62,20 +60,35 @@ int run(int argc, char** argv) {
   try {
     if (auto checked = check_flag_values(app, words); !checked) {
       fail_with(checked.error(), status);
-      return status.value;
+      return;
     }
     std::reverse(words.begin(), words.end());  // as CLI11 takes them
     app.parse(std::move(words));
   } catch (const CLI::Success& success) {
-    return app.exit(success);  // --help and --version
+    std::ostringstream text;  // --help and --version
+    status.value = app.exit(success, text);
+    print(stdout, text.str());
   } catch (const CLI::ParseError& error) {
     fail_with(usage_error(app, error), status);
   } catch (const std::exception& error) {
     fail_with({ErrorKind::resource, error.what()}, status);
   }
-  // What was printed may not have got out: a full disk, a closed pipe.
-  if (std::fflush(stdout) != 0 && status.value == 0) {
-    fail_with({ErrorKind::file, "cannot write to standard output"}, status);
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  keep_standard_descriptors();
+  ExitStatus status;
+  // A reader that went away is an error of the write: connections are closed in order before we go.
+  const auto pipe_before = std::signal(SIGPIPE, SIG_IGN);
+  status.pipe_kills = pipe_before == SIG_DFL;
+  parse_and_run(argc, argv, status);
+  flush_output(status);
+  std::signal(SIGPIPE, pipe_before);
+  if (status.signal != 0) {
+    std::signal(status.signal, SIG_DFL);
+    std::raise(status.signal);
   }
   return status.value;
 }

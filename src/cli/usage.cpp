@@ -61,11 +61,24 @@ Command command_of(CLI::App& app) {
   return command;
 }
 
+/// `--masque udp tcp`: a flag that takes a list, with two words behind it.
+std::string one_too_many(const CLI::App& app, const std::string& word) {
+  std::string text = fmt::format("'{}' is one argument too many", word);
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_delimiter() == '\0' || option->count() == 0) continue;
+    std::string list;
+    for (const std::string& value : option->results()) list += value + option->get_delimiter();
+    text += fmt::format("; where it is meant for --{0}, write one list: --{0} {1}{2}",
+                        option->get_lnames().front(), list, word);
+  }
+  return text;
+}
+
 /// Of a word that no command knows.
 std::string unknown_word(const Command& command, const std::string& word) {
   const std::vector<std::string> commands = subcommands_of(*command.app);
   const bool is_flag = word.size() > 1 && word.front() == '-';
-  if (!is_flag && commands.empty()) return fmt::format("'{}' is one argument too many", word);
+  if (!is_flag && commands.empty()) return one_too_many(*command.app, word);
   const auto nearest =
       nearest_word(word.substr(0, word.find('=')), is_flag ? flags_of(*command.app) : commands);
   std::string text = fmt::format("{} has no {} '{}'", command.name, is_flag ? "flag" : "command", word);
@@ -142,6 +155,8 @@ Error usage_error(CLI::App& app, const CLI::ParseError& error) {
   const Command command = command_of(app);
   const std::vector<std::string> unknown = app.remaining(true);
   std::string text = one_line(error.what());
+  constexpr std::string_view not_converted = "Could not convert: ";
+  if (text.starts_with(not_converted)) text = "a value cannot be used: " + text.substr(not_converted.size());
   if (!unknown.empty())
     text = unknown_word(command, unknown.front());
   else if (!subcommands_of(*command.app).empty())

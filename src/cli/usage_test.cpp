@@ -71,6 +71,48 @@ TEST(Usage, AFlagIsNotTakenForTheValueOfTheOneBeforeIt) {
   EXPECT_THAT(sallyport({"gateway", "--cert=--key"}).err, HasSubstr("there is nothing to do"));
 }
 
+TEST(Usage, SaysHowAListIsWritten) {
+  expect_refused({"gateway", "--masque", "udp", "tcp"},
+                 "'tcp' is one argument too many; where it is meant for --masque, write one list: --masque "
+                 "udp,tcp (see sallyport gateway --help)");
+}
+
+TEST(Usage, NamesTheFlagWhoseValueIsWrong) {
+  EXPECT_THAT(sallyport({"gateway", "--server-id", "70000"}).err,
+              StartsWith("sallyport: --server-id: Value 70000 not in range"));
+  EXPECT_THAT(sallyport({"bench", "-n", "-5", "https://localhost/"}).err,
+              StartsWith("sallyport: --requests: Value -5 not in range"));
+  EXPECT_THAT(sallyport({"cert", "self-signed", "x", "--days", "99999999999"}).err,
+              StartsWith("sallyport: a value cannot be used: --days = 99999999999"));
+  EXPECT_THAT(sallyport({"get", "--ca", "/nowhere", "https://localhost/"}).err,
+              StartsWith("sallyport: --ca: cannot read /nowhere"));
+  EXPECT_THAT(sallyport({"get", "-o", "", "https://localhost/"}).err,
+              StartsWith("sallyport: -o '' names no file"));
+}
+
+TEST(Usage, FlagsThatContradictEachOtherAreRefused) {
+  const std::string url = "https://localhost/";
+  EXPECT_THAT(sallyport({"get", "--resume", url}).err, StartsWith("sallyport: --resume goes on with a file"));
+  EXPECT_THAT(sallyport({"get", "--retry-delay", "1", url}).err, StartsWith("sallyport: --retry-delay"));
+  EXPECT_THAT(sallyport({"get", "--no-fail", "--fail-with-body", url}).err,
+              StartsWith("sallyport: --fail-with-body and --no-fail contradict each other"));
+  EXPECT_THAT(sallyport({"get", "--via", url, "--mode", "udp", "--http", "h2", url}).err,
+              StartsWith("sallyport: --mode udp carries HTTP/3 only"));
+}
+
+TEST(Usage, TwoDownloadsInOneFileAreRefused) {
+  const std::string a = "https://localhost/f", b = "https://localhost/f.part";
+  for (const std::vector<std::string>& flags : {std::vector<std::string>{"-O", a, b},
+                                                {"-o", "x", "-o", "./x", a, b},
+                                                {"-o", "x", a, b},
+                                                {"-o", "x.part.json", "-o", "x", a, b}}) {
+    std::vector<std::string> words = flags;
+    words.insert(words.begin(), "get");
+    const Outcome refused = sallyport(words);
+    EXPECT_EQ(refused.status, 2) << refused.err;
+  }
+}
+
 TEST(Usage, HelpAndVersionAreAlsoCommands) {
   const Outcome version = sallyport({"--version"});
   EXPECT_EQ(version.status, 0);

@@ -27,6 +27,13 @@ class AttemptEvents {
   ~AttemptEvents() = default;
 };
 
+/// How far an attempt got.
+enum class Reach : std::uint8_t {
+  nothing,   ///< nobody answered, or said no
+  path,      ///< to the peer's host: TCP, or a tunnel that the hop opened
+  answered,  ///< the peer itself answered
+};
+
 class Attempt {
  public:
   virtual ~Attempt() = default;
@@ -35,6 +42,7 @@ class Attempt {
   virtual void abandon() = 0;
   /// Only once it is ready.
   virtual http::Connection& connection() = 0;
+  virtual Reach reach() const = 0;
   /// The CONNECT-UDP flow it runs in, or null.
   virtual const masque::UdpTunnel* tunnel() const { return nullptr; }
   /// Why the hop ended the tunnel, or null.

@@ -44,6 +44,12 @@ class QuicAttempt : public Attempt, protected http::ConnectionHandler {
 
   http::Connection& connection() override { return *connection_; }
 
+  Reach reach() const override {
+    const quic::Connection* quic = connection_ ? connection_->quic() : nullptr;
+    if (quic && quic->stats().last_received != Time{}) return Reach::answered;
+    return has_path_ ? Reach::path : Reach::nothing;
+  }
+
   void measure(LinkFigures& figures) const override {
     figures.over_quic = true;
     if (!connection_) return;
@@ -87,6 +93,7 @@ class QuicAttempt : public Attempt, protected http::ConnectionHandler {
   const Peer& peer_;
   AttemptEvents* events_;
   std::unique_ptr<http::H3Connection> connection_;
+  bool has_path_ = false;
 };
 
 /// Over a UDP socket of its own.
@@ -120,7 +127,7 @@ class TunnelledQuicAttempt final : public QuicAttempt {
 
   void start() override {
     masque::TunnelEvents events;
-    events.opened = [](const std::string&) {};
+    events.opened = [this](const std::string&) { has_path_ = true; };
     events.closed = [this](const Error& why) { tunnel_error_ = why; };
     tunnel_ = std::make_unique<masque::UdpTunnel>(hop_, proxy_, peer_.target(), proxy_fields(context_),
                                                   std::move(events));

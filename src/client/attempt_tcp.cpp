@@ -23,6 +23,7 @@ class TcpAttempt : public Attempt, private http::ConnectionHandler {
   }
 
   http::Connection& connection() override { return *connection_; }
+  Reach reach() const override { return reach_; }
 
   void measure(LinkFigures& figures) const override {
     if (!connection_) return;
@@ -59,10 +60,15 @@ class TcpAttempt : public Attempt, private http::ConnectionHandler {
   Context& context_;
   const Peer& peer_;
   std::optional<Error> tunnel_error_;
+  Reach reach_ = Reach::nothing;
 
  private:
   void secured(Result<std::unique_ptr<tls::Stream>> stream) {
     auto done = std::move(handshake_);
+    // What fails in another way than by silence or by the hop's word, fails by what the peer said.
+    const bool silent =
+        !stream && (stream.error().kind == ErrorKind::timeout || stream.error().kind == ErrorKind::closed);
+    if (!silent && !tunnel_error_) reach_ = Reach::answered;
     if (!stream) return end(&stream.error());
     const auto& info = (*stream)->info();
     const bool http2 = info.alpn == "h2";
@@ -98,6 +104,7 @@ class DirectTcpAttempt final : public TcpAttempt {
                                              [this](Result<std::unique_ptr<net::ByteStream>> stream) {
                                                auto done = std::move(connecting_);
                                                if (!stream) return end(&stream.error());
+                                               reach_ = Reach::path;
                                                secure(std::move(*stream));
                                              });
   }

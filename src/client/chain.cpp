@@ -76,10 +76,11 @@ struct Chain::Impl {
     const masque::ProxyTemplate* carrier = index == 0 ? nullptr : &options.hops[index - 1];
     LinkEvents events;
     events.ready = [this] { hop_ready(); };
+    events.note = [this](const std::string& sentence) { note(sentence); };
     events.failed = [this, index](const Error& why) { broken_by(blamed(why, *hops[index], index)); };
     events.closed = [this] { next_step.arm(context.timers().now()); };
     hops.push_back(std::make_unique<Link>(context, outer, carrier, std::move(peer), options.hop_http,
-                                          TunnelMode::udp, std::move(events)));
+                                          TunnelMode::automatic, std::move(events)));
     hops.back()->start();
   }
 
@@ -99,6 +100,7 @@ struct Chain::Impl {
     auto place = std::make_shared<Link*>(nullptr);  // its events need its name, which comes after them
     LinkEvents events;
     events.ready = [this, &origin] { origin_ready(origin); };
+    events.note = [this](const std::string& sentence) { note(sentence); };
     events.failed = [this, &origin, place](const Error& why) { origin_failed(origin, **place, why); };
     events.closed = [this] { next_step.arm(context.timers().now()); };
     auto link = std::make_unique<Link>(context, outer, carrier, std::move(peer), options.http, options.mode,
@@ -106,6 +108,11 @@ struct Chain::Impl {
     *place = origin.starting = link.get();
     origin.links.push_back(std::move(link));
     origin.starting->start();
+  }
+
+  /// Each connection may have it to say again.
+  void note(const std::string& sentence) {
+    if (!std::exchange(noted, true) && options.note) options.note(sentence);
   }
 
   void origin_ready(Origin& origin) {
@@ -248,7 +255,7 @@ struct Chain::Impl {
   std::optional<Error> error;
   std::function<void(const Error&)> broken;
   std::function<void()> closed;
-  bool shutting_down = false;
+  bool shutting_down = false, noted = false;
   net::Timer patience_timer, next_step, linger_timer, burial;
 };
 

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sallyport::client {
@@ -17,7 +18,8 @@ struct ChainOptions {
   std::vector<masque::ProxyTemplate> hops;  ///< the first is the nearest
   HttpChoice http = HttpChoice::automatic;  ///< with the origin
   HttpChoice hop_http = HttpChoice::h3;     ///< with the hops
-  TunnelMode mode = TunnelMode::udp;
+  TunnelMode mode = TunnelMode::automatic;
+  std::function<void(std::string_view)> note;  ///< gets sentences about what was done in place of what; null
 };
 
 class Chain {

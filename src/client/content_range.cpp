@@ -2,20 +2,28 @@
 
 #include "http/message.h"
 
+#include <algorithm>
+
 namespace sallyport::client {
 
 std::optional<ContentRange> parse_content_range(std::string_view value) {
   constexpr std::string_view unit = "bytes ";
-  if (!value.starts_with(unit)) return std::nullopt;
+  const auto same_letter = [](char a, char b) { return a == b || (a >= 'A' && a <= 'Z' && (a | 0x20) == b); };
+  if (value.size() < unit.size() ||
+      !std::equal(unit.begin(), unit.end(), value.begin(), [&](char b, char a) { return same_letter(a, b); }))
+    return std::nullopt;
   value.remove_prefix(unit.size());
   const std::size_t dash = value.find('-'), slash = value.find('/');
   if (dash == value.npos || slash == value.npos || dash > slash) return std::nullopt;
   // A content length is digits alone, as these three numbers are.
   const auto first = http::parse_content_length(value.substr(0, dash));
   const auto last = http::parse_content_length(value.substr(dash + 1, slash - dash - 1));
+  if (!first || !last || *first > *last || *last == UINT64_MAX) return std::nullopt;
+  const ByteRange range{*first, *last + 1};
+  if (value.substr(slash + 1) == "*") return ContentRange{range, std::nullopt};
   const auto size = http::parse_content_length(value.substr(slash + 1));
-  if (!first || !last || !size || *first > *last || *last >= *size) return std::nullopt;
-  return ContentRange{{*first, *last + 1}, *size};
+  if (!size || *last >= *size) return std::nullopt;
+  return ContentRange{range, *size};
 }
 
 }  // namespace sallyport::client

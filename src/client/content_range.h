@@ -11,10 +11,11 @@ namespace sallyport::client {
 
 struct ContentRange {
   ByteRange range;
-  std::uint64_t size = 0;
+  std::optional<std::uint64_t> size;  ///< of the whole; nullopt where the server says "*"
 };
 
-/// "bytes 0-99/1234"; nullopt when malformed, or when the size is unknown ("*").
+/// "bytes 0-99/1234", "bytes 0-99/*"; the unit in any case (§14.1). nullopt when malformed, of another unit,
+/// or without a range ("bytes */1234").
 std::optional<ContentRange> parse_content_range(std::string_view value);
 
 }  // namespace sallyport::client

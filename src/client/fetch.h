@@ -1,5 +1,7 @@
 // Fetch: one URL into one Output, in one request or split by ranges into several at once over one connection
-// (RFC 9110 §14), put together right: every part must be of the same representation.
+// (RFC 9110 §14), put together right: every part must be of the same representation. What a server answers
+// is judged in answer.h; where it is of no use, or of several versions, the whole is asked for in one
+// request.
 #pragma once
 
 #include "client/output.h"
@@ -18,6 +20,7 @@ struct FetchOptions {
   std::size_t parts = 1;                     ///< requests at once
   std::uint64_t smallest_part = 256 * 1024;  ///< bytes; less is not worth a request of its own
   Duration stall_timeout = 30s;              ///< no byte for this long ends it
+  std::int64_t unix_time = 0;                ///< seconds, when it starts; for dates in Retry-After
   RequestOptions request;
 };
 

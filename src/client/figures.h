@@ -29,6 +29,7 @@ struct ProcessFigures {
 struct GetFigures {
   std::vector<TransferFigures> transfers;
   std::size_t not_started = 0;  ///< downloads that were left out when a hop broke or the user interrupted
+  bool reader_gone = false;     ///< who read the body from a pipe wanted no more of it
   std::vector<LinkFigures> links;
   ProcessFigures process;
   std::string qlog_folder;

@@ -5,6 +5,7 @@
 #include "client/retry.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <deque>
 #include <utility>
 
@@ -120,6 +121,7 @@ struct Get::Impl {
     FetchOptions fetch_options;
     fetch_options.parts = parts_of_each();
     fetch_options.stall_timeout = options.stall_timeout;
+    fetch_options.unix_time = context.unix_time + (context.timers().now() - started) / 1s;
     // Credentials are for the origin that the user named.
     fetch_options.request.plan =
         task.job.url.origin() == task.named.url.origin() ? task.request : for_other_origin(task.request);
@@ -282,6 +284,8 @@ struct Get::Impl {
   void finish(Task& task, std::optional<Error> error) {
     if (error) {
       figures.transfers[task.figures_index].error = error->message;
+      // Nobody reads what else would go there.
+      if (error->kind == ErrorKind::file && error->code == EPIPE) figures.reader_gone = stopping = true;
       if (is_of_connection(error->kind)) broken_transfers.push_back(task.figures_index);
     }
     task.finished = true;

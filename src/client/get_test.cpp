@@ -222,5 +222,55 @@ TEST_F(GetTest, DoesNotWaitForAHopThatKeepsItsSideOpen) {
   EXPECT_TRUE(result) << "it waits for the other end of a stream that nobody needs";
 }
 
+// What of several attempts is told: the one that got furthest
+
+TEST_F(GetTest, ASilentOriginIsNotTheFaultOfAHopWithoutConnect) {
+  answer = [](Exchange& exchange) {
+    if (exchange.request().protocol.empty()) return exchange.respond({.status = 405}, true);
+    exchange.respond({.status = 200, .fields = {{"capsule-protocol", "?1"}}});
+  };
+  context.connect_timeout = 3s;
+  run(through_a_hop(HttpChoice::automatic));
+  EXPECT_EQ(asked.size(), 2u);
+  EXPECT_THAT(error(), AllOf(StartsWith("origin example.com:443: "), HasSubstr("no answer within 3 s")));
+}
+
+TEST_F(GetTest, ASilentHopIsNotTheFaultOfTheOrigin) {
+  answer = [](Exchange&) {};
+  context.connect_timeout = 3s;
+  GetOptions given = through_a_hop(HttpChoice::automatic);
+  given.chain.mode = TunnelMode::udp;
+  run(given);
+  EXPECT_THAT(error(),
+              AllOf(StartsWith("hop 1 (hop.test:443): "),
+                    HasSubstr("no answer within 3 s to the request for a tunnel to example.com:443")));
+}
+
+TEST_F(GetTest, ARefusedTemplateIsToldWhereConnectIsRefusedToo) {
+  answer = [](Exchange& exchange) {
+    exchange.respond({.status = exchange.request().protocol.empty() ? 405u : 404u}, true);
+  };
+  run(through_a_hop(HttpChoice::automatic));
+  EXPECT_EQ(asked.size(), 2u);
+  EXPECT_THAT(error(), AllOf(StartsWith("hop 1 (hop.test:443): "), HasSubstr("404")));
+
+  asked.clear();
+  GetOptions given = through_a_hop(HttpChoice::automatic);
+  given.chain.mode = TunnelMode::udp;
+  run(given);
+  EXPECT_EQ(asked.size(), 1u) << "CONNECT-UDP was insisted on";
+  EXPECT_THAT(error(), HasSubstr("404"));
+}
+
+TEST_F(GetTest, DoesNotAskTwiceForWhatIsRefusedForTheSameReason) {
+  for (const unsigned status : {401u, 403u, 407u, 429u, 508u}) {
+    asked.clear();
+    answer = [status](Exchange& exchange) { exchange.respond({.status = status}, true); };
+    run(through_a_hop(HttpChoice::automatic));
+    EXPECT_EQ(asked.size(), 1u) << status;
+    EXPECT_THAT(error(), AllOf(StartsWith("hop 1 (hop.test:443): "), HasSubstr(std::to_string(status))));
+  }
+}
+
 }  // namespace
 }  // namespace sallyport::client

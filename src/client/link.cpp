@@ -14,6 +14,13 @@ namespace {
 constexpr Duration next_address_delay = 250ms;        // RFC 8305 §5
 constexpr std::size_t smallest_quic_datagram = 1200;  // RFC 9000 §14
 
+/// A hop that refused one sort of tunnel so refuses every other one to that target: who asks (401, 407), what
+/// for (403, a name that has no address), how often (429), or that it leads back to the hop itself (508).
+bool is_for_any_tunnel(const Error& refusal) {
+  return refusal.kind == ErrorKind::denied || refusal.kind == ErrorKind::resolve ||
+         refusal.kind == ErrorKind::resource || refusal.code == 508;
+}
+
 std::string seconds(Duration duration) {
   return fmt::format("{:g} s", std::chrono::duration<double>(duration).count());
 }
@@ -34,8 +41,12 @@ struct Link::Impl final : AttemptEvents {
         tcp_race(context.timers(), [this](Time) { start_tcp(); }),
         burial(context.timers(), [this](Time) { bury(); }),
         departure(context.timers(), [this](Time) { leave(); }) {
-    // A CONNECT tunnel carries no datagrams, so HTTP/3 is not among the choices there.
-    if (outer && mode == TunnelMode::tcp && choice == HttpChoice::automatic) tcp_only = true;
+    // A CONNECT tunnel carries no datagrams, so HTTP/3 is not among the choices there; CONNECT-UDP has
+    // nothing but HTTP/3.
+    if (outer && choice == HttpChoice::automatic) {
+      tcp_only = mode == TunnelMode::tcp;
+      if (mode == TunnelMode::udp) choice = HttpChoice::h3;
+    }
     pinned = of_family(context.pinned.find(peer.host, peer.port), context.family);
     if (outer && !pinned.empty()) peer.asked_for = pinned.front().to_string();
   }
@@ -152,10 +163,19 @@ struct Link::Impl final : AttemptEvents {
     next_address.disarm();
     tcp_race.disarm();
     remember_winner();
+    note_other_mode();
     for (auto& other : attempts)
       if (other.get() != &attempt) retire(other);
     std::erase(attempts, nullptr);
     events.ready();
+  }
+
+  void note_other_mode() {
+    if (udp_refusal.empty() || !events.note) return;
+    events.note(
+        fmt::format("{}; CONNECT was used instead, which carries no HTTP/3 (--mode udp or tcp insists "
+                    "on one)",
+                    udp_refusal));
   }
 
   void on_attempt_ended(Attempt& attempt, const Error* why) override {
@@ -176,26 +196,58 @@ struct Link::Impl final : AttemptEvents {
       if (shutting_down && !error) return close_link();
       return fail_link(error ? *error : Error{ErrorKind::closed, "the connection was closed"});
     }
-    if (error && !first_error) first_error = std::move(error);
-    if (attempts.empty()) next_or_fail();
+    if (!error) error = Error{ErrorKind::closed, "the connection was closed"};
+    const bool refused = attempt.tunnel_error() != nullptr && attempt.reach() == Reach::nothing;
+    note_failure(*error, attempt.reach());
+    // The other sort of tunnel would be refused for the same reason, unless it was not.
+    if (refused && furthest() == Reach::nothing && is_for_any_tunnel(*attempt.tunnel_error()))
+      return fail_link(*error);
+    if (refused && attempt.tunnel()) udp_refusal = error->message;
+    if (attempts.empty()) return next_or_fail();
+    // No need to wait for a race that is won already.
+    if (refused && wants_tcp() && !tcp_started) start_tcp();
+  }
+
+  /// Of several failures the one is told that got furthest, or, of those, was first.
+  void note_failure(const Error& error, Reach reach) {
+    if (failure && failure->reach >= reach) return;
+    failure = {error, reach};
+  }
+
+  /// Of the attempts that run.
+  Reach furthest() const {
+    Reach reach = Reach::nothing;
+    for (const auto& attempt : attempts) reach = std::max(reach, attempt->reach());
+    return reach;
   }
 
   /// An attempt broke before it was ready, and no other runs.
   void next_or_fail() {
     if (wants_quic() && !outer && quic_started < addresses.size()) return start_next_quic();
     if (wants_tcp() && !tcp_started) return start_tcp();
-    fail_link(first_error ? *first_error
-                          : Error{ErrorKind::closed, "the connection could not be established"});
+    fail_link(failure ? failure->error
+                      : Error{ErrorKind::closed, "the connection could not be established"});
   }
 
   void timed_out() {
     for (const auto& attempt : attempts)
       if (auto error = too_narrow(*attempt)) return fail_link(*error);
-    if (first_error) return fail_link(*first_error);
+    if (failure && failure->reach >= furthest()) return fail_link(failure->error);
+    if (furthest() == Reach::nothing)
+      for (const auto& attempt : attempts)
+        if (auto error = unanswered(*attempt)) return fail_link(*error);
     fail_link({ErrorKind::timeout,
                resolution ? fmt::format("the name '{}' was not resolved within {}", peer.host,
                                         seconds(context.connect_timeout))
                           : fmt::format("no answer within {}", seconds(context.connect_timeout))});
+  }
+
+  /// The hop did not say whether it opens the tunnel.
+  std::optional<Error> unanswered(const Attempt& attempt) const {
+    if (!attempt.tunnel() || attempt.reach() != Reach::nothing) return std::nullopt;
+    return Error{ErrorKind::timeout,
+                 fmt::format("{}: no answer within {} to the request for a tunnel to {}", outer->peer().title,
+                             seconds(context.connect_timeout), peer.target().to_string())};
   }
 
   /// The link around this one carries less than QUIC needs.
@@ -218,8 +270,10 @@ struct Link::Impl final : AttemptEvents {
       error.message = outer->peer().title + ": " + error.message;
       return error;
     }
-    if (!ready_attempt)
-      if (auto error = too_narrow(attempt)) return *error;
+    if (ready_attempt) return why;
+    if (auto error = too_narrow(attempt)) return *error;
+    if (why.kind == ErrorKind::timeout)
+      if (auto error = unanswered(attempt)) return *error;
     return why;
   }
 
@@ -294,7 +348,12 @@ struct Link::Impl final : AttemptEvents {
   std::vector<std::unique_ptr<Attempt>> attempts;
   std::vector<std::unique_ptr<Attempt>> graveyard;
   Attempt* ready_attempt = nullptr;
-  std::optional<Error> first_error;
+  struct Failure {
+    Error error;
+    Reach reach;
+  };
+  std::optional<Failure> failure;  // that is told when all fail
+  std::string udp_refusal;         // of CONNECT-UDP
   std::optional<LinkFigures> last_figures;
   std::size_t quic_started = 0;
   bool tcp_started = false, done = false, shutting_down = false, only_early = false;

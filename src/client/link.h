@@ -1,6 +1,6 @@
 // Link: one connection of a chain, to a hop or to the origin, over the kernel's sockets or inside the link
 // before it. Finds the address, races the versions that are allowed (HTTP/3 first, TCP 300 ms later), and
-// says in words why it could not.
+// says in words why it could not: why the attempt could not that got furthest.
 #pragma once
 
 #include "client/context.h"
@@ -36,6 +36,8 @@ struct LinkEvents {
   std::function<void()> ready;
   /// It could not be made, or broke later. Once, and nothing follows.
   std::function<void(const Error&)> failed;
+  /// It was made in another way than the first one tried, which a hop refused. May be null.
+  std::function<void(const std::string&)> note;
   /// After shutdown(): everything is said and the connection is gone. Once, and nothing follows.
   std::function<void()> closed;
 };

@@ -1,20 +1,20 @@
 #include "client/output.h"
 
-#include "base/file.h"
+#include "client/file_output.h"
+#include "client/output_place.h"
 #include "client/stream_output.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
-#include <optional>
 
-#include <boost/json.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 namespace sallyport::client {
-namespace json = boost::json;
 
 void add_range(std::vector<ByteRange>& ranges, ByteRange range) {
   if (range.begin >= range.end) return;
@@ -47,153 +47,40 @@ std::uint64_t total_size(const std::vector<ByteRange>& ranges) {
 
 namespace {
 
-// Far more than a state of the most parts that may be asked for.
-constexpr std::size_t largest_state = 1024 * 1024;
-
-std::string state_text(const std::string& url, const PartState& state) {
-  json::array done;
-  for (const ByteRange& range : state.done) done.push_back(json::array{range.begin, range.end});
-  return json::serialize(json::object{
-      {"url", url}, {"validator", state.validator}, {"size", state.size}, {"done", std::move(done)}});
+/// A FIFO that nobody reads yet is waited for, as read_file() waits for one that nobody writes to.
+UniqueFd open_for_writing(const std::string& path, bool fifo) {
+  constexpr std::chrono::seconds longest_wait{10};
+  constexpr int between_ms = 20;
+  const auto give_up = std::chrono::steady_clock::now() + longest_wait;
+  for (;;) {
+    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC | (fifo ? O_NONBLOCK : 0)));
+    if (fd || !fifo || errno != ENXIO || std::chrono::steady_clock::now() > give_up) return fd;
+    ::poll(nullptr, 0, between_ms);
+  }
 }
-
-/// Nothing where the file is not there, makes no sense, or is of another URL.
-PartState parse_state(const std::string& path, const std::string& url) {
-  const auto text = read_file(path, largest_state);
-  if (!text) return {};
-  boost::system::error_code error;
-  const json::value value = json::parse(*text, error);
-  if (error || !value.is_object()) return {};
-  const json::object& object = value.as_object();
-  if (auto* of = object.if_contains("url"); !of || !of->is_string() || of->as_string() != url) return {};
-  PartState state;
-  if (auto* validator = object.if_contains("validator"); validator && validator->is_string())
-    state.validator = validator->as_string();
-  const auto number = [](const json::value* v) -> std::uint64_t {
-    if (!v) return 0;
-    boost::system::error_code wrong;
-    const auto n = v->to_number<std::uint64_t>(wrong);
-    return wrong ? 0 : n;
-  };
-  state.size = number(object.if_contains("size"));
-  if (auto* done = object.if_contains("done"); done && done->is_array())
-    for (const json::value& pair : done->as_array())
-      if (pair.is_array() && pair.as_array().size() == 2) {
-        const ByteRange range{number(&pair.as_array()[0]), number(&pair.as_array()[1])};
-        if (range.end <= state.size) add_range(state.done, range);
-      }
-  return state;
-}
-
-std::uint64_t file_size(int fd) {
-  struct stat info{};
-  return ::fstat(fd, &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
-}
-
-class FileOutput final : public Output {
- public:
-  FileOutput(UniqueFd fd, std::string path, std::string url, PartState earlier)
-      : fd_(std::move(fd)),
-        path_(std::move(path)),
-        url_(std::move(url)),
-        earlier_(std::move(earlier)),
-        kept_(total_size(earlier_.done)),
-        begun_(!earlier_.done.empty()) {}
-
-  ~FileOutput() override {
-    // Nothing came, and nothing was there before.
-    if (!complete_ && file_size(fd_.get()) == 0) ::unlink(partial_path().c_str());
-  }
-
-  bool seekable() const override { return true; }
-  Result<> write_at(std::uint64_t offset, Bytes bytes) override {
-    if (!begun_)
-      if (auto emptied = truncate(); !emptied) return emptied;
-    return write_all(fd_.get(), bytes, partial_path(), &offset);
-  }
-  PartState earlier() const override { return earlier_; }
-  std::uint64_t kept_bytes() const override { return kept_; }
-
-  void note_progress(const PartState& state, bool now) override {
-    const auto time = std::chrono::steady_clock::now();
-    if (!now && noted_ && time - *noted_ < std::chrono::seconds(1)) return;
-    noted_ = time;
-    const std::string text = state_text(url_, state);
-    if (write_file(state_path(), text, 0644, IfExists::replace) || overwrite_state(text))
-      kept_ = total_size(state.done);
-  }
-
-  Result<> truncate() override {
-    begun_ = true;
-    earlier_ = {};
-    kept_ = 0;
-    noted_.reset();
-    ::unlink(state_path().c_str());
-    if (::ftruncate(fd_.get(), 0) != 0) return file_error("empty", partial_path());
-    return {};
-  }
-
-  Result<> complete() override {
-    if (!begun_)  // an empty resource
-      if (auto emptied = truncate(); !emptied) return emptied;
-    if (::rename(partial_path().c_str(), path_.c_str()) != 0)
-      return file_error("rename the finished", partial_path());
-    complete_ = true;
-    ::unlink(state_path().c_str());
-    return {};
-  }
-
-  std::string partial_path() const override { return path_ + ".part"; }
-
- private:
-  std::string state_path() const { return path_ + ".part.json"; }
-
-  /// On a full disk there is no room for a second file, but in the first one's blocks. Blanks fill up what
-  /// a longer state left.
-  bool overwrite_state(std::string text) const {
-    const UniqueFd fd(::open(state_path().c_str(), O_WRONLY | O_CLOEXEC));
-    if (!fd) return false;
-    struct stat info{};
-    if (::fstat(fd.get(), &info) != 0) return false;
-    text.resize(std::max(text.size(), static_cast<std::size_t>(info.st_size)), ' ');
-    // Cut in the middle, neither state would be left.
-    constexpr std::size_t block_unit = 512;
-    if (text.size() > static_cast<std::size_t>(info.st_blocks) * block_unit) return false;
-    const std::uint64_t start = 0;
-    return write_all(fd.get(), as_bytes(text), state_path(), &start).has_value();
-  }
-
-  UniqueFd fd_;
-  std::string path_, url_;
-  PartState earlier_;
-  std::uint64_t kept_;  // by the state on disk
-  std::optional<std::chrono::steady_clock::time_point> noted_;
-  bool begun_;  // what is in the file belongs to this download
-  bool complete_ = false;
-};
 
 }  // namespace
 
 Result<std::unique_ptr<Output>> open_output(const std::string& path, const std::string& url, bool resume,
                                             net::EventLoop* loop) {
-  if (path == "-") return make_stream_output({}, STDOUT_FILENO, "standard output", loop);
+  const auto place = find_place(path);
+  if (!place) return std::unexpected(place.error());
+  if (place->descriptor)
+    return make_stream_output({}, *place->descriptor, path == "-" ? "standard output" : path, loop);
   struct stat info{};
-  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
-    if (S_ISDIR(info.st_mode))
-      return fail(ErrorKind::file, fmt::format("'{}' is a directory; name a file in it", path));
-    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-    if (fd.get() < 0) return file_error("open", path);
-    const int raw = fd.get();
-    return make_stream_output(std::move(fd), raw, path, loop);
-  }
-  PartState earlier;
-  if (resume) earlier = parse_state(path + ".part.json", url);
-  const std::string partial = path + ".part";
-  UniqueFd fd(::open(partial.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-  if (fd.get() < 0) return file_error("write to", partial);
-  // The state may promise more than the file holds (a disk that filled up, a crash): believe the file.
-  std::erase_if(earlier.done, [size = file_size(fd.get())](const ByteRange& r) { return r.end > size; });
-  return std::make_unique<FileOutput>(std::move(fd), path, url, std::move(earlier));
+  const bool exists = ::stat(place->path.c_str(), &info) == 0;
+  if (exists && S_ISDIR(info.st_mode))
+    return fail(ErrorKind::file, fmt::format("'{}' is a directory; name a file in it", path));
+  // What the kernel shows under /proc is never replaced.
+  if (!place->path.starts_with("/proc/") && (!exists || S_ISREG(info.st_mode)))
+    return open_file_output(place->path, url, resume);
+  UniqueFd fd = open_for_writing(place->path, S_ISFIFO(info.st_mode));
+  if (!fd && errno == ENXIO && S_ISFIFO(info.st_mode))
+    return fail(ErrorKind::file, fmt::format("cannot write to '{}': nobody opened it for reading", path),
+                ENXIO);
+  if (!fd) return file_error("open", path);
+  const int raw = fd.get();
+  return make_stream_output(std::move(fd), raw, path, loop);
 }
 
 }  // namespace sallyport::client

@@ -61,7 +61,7 @@ class Output {
   /// Remembers how far it came, the first time and then at most once a second unless `now` is true. A state
   /// that cannot be written leaves the last one. No-op where nothing can be resumed.
   virtual void note_progress(const PartState& /*state*/, bool /*now*/) {}
-  /// Starts over: the resource changed since the earlier run.
+  /// Starts over: the resource changed since the earlier run. What is there goes when something comes.
   virtual Result<> truncate() { return {}; }
   /// It is whole: takes its final name.
   virtual Result<> complete() { return {}; }
@@ -69,9 +69,10 @@ class Output {
   virtual std::string partial_path() const { return {}; }
 };
 
-/// "-" is standard output. With `resume`, what an earlier run of the same URL (as the user named it) left is
-/// kept, else it is replaced. Pipes and terminals are waited for on `loop`; without one they hold up the
-/// caller.
+/// "-" is standard output. Links are followed; open descriptors (/dev/stdout, /dev/fd/N), devices and pipes
+/// are written to and never replaced; a file keeps its mode. With `resume`, what an earlier run of the same
+/// URL (as the user named it) left is kept, else it is replaced. Pipes and terminals are waited for on
+/// `loop`; without one they hold up the caller.
 Result<std::unique_ptr<Output>> open_output(const std::string& path, const std::string& url, bool resume,
                                             net::EventLoop* loop = nullptr);
 

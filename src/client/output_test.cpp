@@ -1,7 +1,9 @@
 #include "client/output.h"
 
+#include "base/file.h"
 #include "base/folder_for_test.h"
 #include "client/content_range.h"
+#include "client/output_place.h"
 #include "client/stream_output.h"
 #include "net/event_loop.h"
 
@@ -12,12 +14,17 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace sallyport::client {
 namespace {
 
 using testing::ElementsAre;
+
+void write(const std::string& path, std::string_view content) {
+  ASSERT_TRUE(write_file(path, content, 0644, IfExists::replace));
+}
 
 TEST(ByteRanges, JoinsWhatTouchesAndKeepsOrder) {
   std::vector<ByteRange> ranges;
@@ -44,9 +51,14 @@ TEST(ContentRange, TakesOnlyWhatTheRfcAllows) {
   ASSERT_TRUE(range);
   EXPECT_EQ(range->range, (ByteRange{0, 100}));
   EXPECT_EQ(range->size, 1234u);
-  for (const char* bad : {"bytes 0-99/*", "bytes */1234", "bytes 100-99/1234", "bytes 0-1234/1234",
-                          "bytes=0-9/10", "", "bytes 0-9", "bytes -1-9/10", "bytes 0-99999999999999999999/1"})
+  EXPECT_EQ(parse_content_range("Bytes 0-99/1234")->size, 1234u) << "units are case-insensitive";
+  EXPECT_EQ(parse_content_range("bytes 5-99/*")->range, (ByteRange{5, 100}));
+  EXPECT_EQ(parse_content_range("bytes 5-99/*")->size, std::nullopt);
+  for (const char* bad : {"bytes */1234", "bytes 9-5/*", "Byte 0-9/10", "items 0-9/10", "bytes 100-99/1234",
+                          "bytes 0-1234/1234", "bytes=0-9/10", "", "bytes 0-9", "bytes -1-9/10",
+                          "bytes 0-99999999999999999999/1"})
     EXPECT_FALSE(parse_content_range(bad)) << bad;
+  EXPECT_FALSE(parse_content_range("bytes 0-18446744073709551615/*"));
 }
 
 TEST(Output, TakesItsNameOnlyWhenWhole) {
@@ -114,6 +126,28 @@ TEST(Output, TouchesWhatIsThereOnlyWhenSomethingComes) {
   EXPECT_FALSE(std::filesystem::exists(folder / "file.part.json"));
 }
 
+TEST(Output, StartingOverKeepsWhatIsThereUntilSomethingComes) {
+  const FolderForTest folder;
+  {
+    auto output = open_output(folder / "file", "https://a/", false);
+    ASSERT_TRUE((*output)->write_at(0, as_bytes("abcdef")));
+    (*output)->note_progress({"\"tag\"", 9, {{0, 6}}}, true);
+  }
+  {
+    auto output = open_output(folder / "file", "https://a/", true);
+    ASSERT_TRUE((*output)->truncate());
+    (*output)->note_progress({"\"new\"", 5, {}}, true);
+    EXPECT_EQ((*output)->kept_bytes(), 6u);
+  }
+  auto output = open_output(folder / "file", "https://a/", true);
+  EXPECT_EQ((*output)->earlier().validator, "\"tag\"");
+  ASSERT_TRUE((*output)->truncate());
+  ASSERT_TRUE((*output)->write_at(0, as_bytes("new")));
+  EXPECT_EQ((*output)->kept_bytes(), 0u);
+  ASSERT_TRUE((*output)->complete());
+  EXPECT_EQ(folder.content("file"), "new");
+}
+
 TEST(Output, LeavesNothingWhereNothingCame) {
   const FolderForTest folder;
   {
@@ -136,13 +170,15 @@ TEST(Output, WritesItsStateInPlaceWhereThereIsNoRoomForASecondFile) {
   std::filesystem::create_directories(next + "/x");
   (*output)->note_progress({"\"tag\"", 9000, {{0, 6}}}, true);
   EXPECT_EQ((*output)->kept_bytes(), 6u);
-  EXPECT_THAT((*open_output(folder / "file", "https://a/", true))->earlier().done,
-              ElementsAre(ByteRange{0, 6}));
+  output->reset();
+  output = open_output(folder / "file", "https://a/", true);
+  EXPECT_THAT((*output)->earlier().done, ElementsAre(ByteRange{0, 6}));
   // Where there is no room for that either, the last one stays.
   PartState large{"\"tag\"", 9000, {}};
   for (std::uint64_t i = 0; i < 1000; ++i) large.done.push_back({3 * i, 3 * i + 2});
   (*output)->note_progress(large, true);
   EXPECT_EQ((*output)->kept_bytes(), 6u);
+  output->reset();
   EXPECT_THAT((*open_output(folder / "file", "https://a/", true))->earlier().done,
               ElementsAre(ByteRange{0, 6}));
 }
@@ -205,6 +241,137 @@ TEST(Output, SaysWhichFileAndWhy) {
   auto folder = open_output("/tmp", "https://a/", false);
   ASSERT_FALSE(folder);
   EXPECT_THAT(folder.error().message, testing::HasSubstr("is a directory"));
+}
+
+// One .part for two would be neither's file.
+TEST(Output, IsForOneDownloadAtATime) {
+  const FolderForTest folder;
+  auto first = open_output(folder / "file", "https://a/", false);
+  ASSERT_TRUE(first);
+  ASSERT_TRUE((*first)->write_at(0, as_bytes("first")));
+  for (const char* name : {"file", "./file"}) {
+    const auto second = open_output(folder / name, "https://a/", false);
+    ASSERT_FALSE(second);
+    EXPECT_THAT(second.error().message, testing::HasSubstr("another download writes to"));
+  }
+  ASSERT_TRUE((*first)->complete());
+  auto third = open_output(folder / "file", "https://a/", false);
+  ASSERT_TRUE(third) << third.error().message;
+  ASSERT_TRUE((*third)->write_at(0, as_bytes("third")));
+  EXPECT_EQ(folder.content("file"), "first");
+}
+
+TEST(Output, FollowsLinksAndKeepsTheMode) {
+  const FolderForTest folder;
+  std::filesystem::create_directory(folder / "below");
+  write(folder / "below/target", "old");
+  ASSERT_EQ(::chmod((folder / "below/target").c_str(), 0600), 0);
+  std::filesystem::create_symlink("below/target", folder / "link");
+  std::filesystem::create_symlink("link", folder / "to-link");
+  std::filesystem::create_symlink("below/new", folder / "dangling");
+  for (const char* name : {"link", "to-link", "dangling"}) {
+    auto output = open_output(folder / name, "https://a/", false);
+    ASSERT_TRUE(output) << output.error().message;
+    ASSERT_TRUE((*output)->write_at(0, as_bytes(name)));
+    EXPECT_THAT((*output)->partial_path(), testing::HasSubstr("below/"));
+    ASSERT_TRUE((*output)->complete());
+    EXPECT_TRUE(std::filesystem::is_symlink(folder / name));
+    EXPECT_EQ(folder.content(name), name);
+  }
+  struct stat info{};
+  ASSERT_EQ(::stat((folder / "below/target").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0600u);
+  std::filesystem::create_symlink("loop", folder / "loop");
+  const auto loop = open_output(folder / "loop", "https://a/", false);
+  ASSERT_FALSE(loop);
+  EXPECT_THAT(loop.error().message, testing::HasSubstr("loop"));
+}
+
+TEST(Output, WhatIsPrivateIsSoWhileItComes) {
+  const FolderForTest folder;
+  write(folder / "file", "old");
+  ASSERT_EQ(::chmod((folder / "file").c_str(), 0600), 0);
+  auto output = open_output(folder / "file", "https://a/", false);
+  ASSERT_TRUE((*output)->write_at(0, as_bytes("new")));
+  (*output)->note_progress({"\"tag\"", 9, {{0, 3}}}, true);
+  for (const char* name : {"file.part", "file.part.json"}) {
+    struct stat info{};
+    ASSERT_EQ(::stat((folder / name).c_str(), &info), 0) << name;
+    EXPECT_EQ(info.st_mode & 077, 0u) << name;
+  }
+}
+
+// In a folder that others can write to, a .part may be anybody's.
+TEST(Output, FollowsNoLinkThatStandsInThePartsPlace) {
+  const FolderForTest folder;
+  write(folder / "victim", "precious");
+  std::filesystem::create_symlink("victim", folder / "file.part");
+  const auto output = open_output(folder / "file", "https://a/", false);
+  ASSERT_FALSE(output);
+  EXPECT_THAT(output.error().message, testing::HasSubstr("symbolic link"));
+  EXPECT_EQ(folder.content("victim"), "precious");
+}
+
+TEST(Output, WritesToOpenDescriptorsAndReplacesNone) {
+  const FolderForTest folder;
+  write(folder / "open", "before ");
+  const UniqueFd fd(::open((folder / "open").c_str(), O_WRONLY | O_APPEND));  // as a shell leaves it to us
+  const std::string path = "/dev/fd/" + std::to_string(fd.get());
+  std::filesystem::create_symlink(path, folder / "link");
+  for (const std::string& name : {path, "/proc/self/fd/" + std::to_string(fd.get()), folder / "link"}) {
+    auto output = open_output(name, "https://a/", false);
+    ASSERT_TRUE(output) << output.error().message;
+    EXPECT_FALSE((*output)->seekable());
+    ASSERT_TRUE((*output)->write_at(0, as_bytes("after")));
+    ASSERT_TRUE((*output)->complete());
+  }
+  EXPECT_EQ(folder.content("open"), "before afterafterafter");
+  for (const char* standard : {"-", "/dev/stdout", "/dev/fd/1", "//dev/./stdout"})
+    EXPECT_EQ(find_place(standard)->descriptor, STDOUT_FILENO) << standard;
+  const UniqueFd ours(::open((folder / "open").c_str(), O_WRONLY | O_CLOEXEC));
+  const UniqueFd read_only(::open((folder / "open").c_str(), O_RDONLY));
+  for (const int number : {ours.get(), read_only.get(), 1000})
+    EXPECT_FALSE(open_output("/dev/fd/" + std::to_string(number), "https://a/", false)) << number;
+}
+
+TEST(Output, ALongNameHasAShortOneMeanwhile) {
+  const FolderForTest folder;
+  std::string letters;
+  while (letters.size() < 240) letters += "\xc3\xa9";
+  for (const std::size_t size : {240u, 255u}) {
+    const std::string name = letters + std::string(size - letters.size(), 'x');
+    {
+      auto output = open_output(folder / name, "https://a/", false);
+      ASSERT_TRUE(output) << output.error().message;
+      ASSERT_TRUE((*output)->write_at(0, as_bytes("abc")));
+      (*output)->note_progress({"\"tag\"", 6, {{0, 3}}}, true);
+      EXPECT_EQ((*output)->kept_bytes(), 3u);
+    }
+    auto output = open_output(folder / name, "https://a/", true);
+    EXPECT_EQ((*output)->kept_bytes(), 3u);
+    ASSERT_TRUE((*output)->write_at(3, as_bytes("def")));
+    ASSERT_TRUE((*output)->complete());
+    EXPECT_EQ(folder.content(name), "abcdef");
+  }
+  EXPECT_NE(part_names("/a/" + std::string(250, 'x') + "1").bytes,
+            part_names("/a/" + std::string(250, 'x') + "2").bytes);
+  const auto too_long = open_output(folder / std::string(256, 'x'), "https://a/", false);
+  ASSERT_FALSE(too_long);
+  EXPECT_THAT(too_long.error().message, testing::HasSubstr("name too long"));
+  EXPECT_EQ(open_output("", "https://a/", false).error().kind, ErrorKind::usage);
+}
+
+TEST(Output, NamesThatOneDownloadTakesAreComparedAsFiles) {
+  const FolderForTest folder;
+  std::filesystem::create_directory_symlink(".", folder / "here");
+  std::filesystem::create_symlink("file", folder / "link");
+  const auto names = [&](const std::string& path) { return taken_names(*find_place(path)); };
+  const auto file = names(folder / "file");
+  EXPECT_THAT(file, testing::SizeIs(3));
+  for (const char* same : {"./file", "here/file", "./here/./file", "link"})
+    EXPECT_EQ(names(folder / same), file) << same;
+  EXPECT_EQ(names(folder / "file.part").front(), file.at(1));
+  EXPECT_EQ(names(folder / "file.part.json").front(), file.at(2));
 }
 
 }  // namespace

@@ -55,6 +55,10 @@ class RequestSender {
 
   /// The response is neither to be split by ranges nor gone on with later.
   bool is_whole_only() const { return !options_.plan.is_plain_get() || options_.accept != Accept::success; }
+  /// What is asked for is all of the resource: a response that brings a part of it is none.
+  bool wants_whole() const {
+    return options_.plan.method == "GET" && !options_.plan.fields.contains("range");
+  }
   /// Where is_whole_only(): the body of what `head` begins is what was asked for.
   bool takes(const http::Response& head) const;
   /// A request that ended so, without an answer, may be made once more.

@@ -33,7 +33,8 @@ class StreamOutput final : public Output, private net::FdWatcher {
       : owned_(std::move(owned)), fd_(fd), name_(std::move(name)) {
     // What goes to /dev/null need not go to the kernel first.
     struct stat info{};
-    discard_ = ::fstat(fd_, &info) == 0 && S_ISCHR(info.st_mode) && info.st_rdev == makedev(1, 3);
+    discard_ = ::fstat(fd_, &info) == 0 && S_ISCHR(info.st_mode) && info.st_rdev == makedev(1, 3) &&
+               (::fcntl(fd_, F_GETFL) & O_ACCMODE) != O_RDONLY;
     if (discard_ || loop == nullptr) return;
     UniqueFd own = reopened(fd_);
     if (!own) return;

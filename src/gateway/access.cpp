@@ -16,6 +16,8 @@ Result<> check_proxy(const Settings& settings) {
   if (!proxy && !settings.token_file.empty())
     return fail(ErrorKind::usage,
                 "--token-file says who may use --masque, which is not given; it guards no files");
+  if (!proxy && !settings.allow.empty())
+    return fail(ErrorKind::usage, "--allow is for --masque, which is not given");
   if (!proxy && !settings.allow_ports.empty())
     return fail(ErrorKind::usage, "--allow-port is for --masque, which is not given");
   if (!proxy && settings.open_proxy)

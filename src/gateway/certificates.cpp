@@ -21,7 +21,7 @@ Result<tls::KeyPair> make_self_signed_pair(const Settings& settings) {
   if (!settings.write_certificate.empty())
     if (auto written = write_file(settings.write_certificate, pair->certificate_pem, 0644, IfExists::replace);
         !written)
-      return std::unexpected(std::move(written.error()));
+      return fail(written.error().kind, "--write-cert: " + written.error().message);
   log_info("self-signed certificate for {}, SPKI fingerprint {}; clients trust it with {}",
            fmt::join(settings.self_signed, ", "), *fingerprint,
            settings.write_certificate.empty() ? std::string("-k, or with --ca and a file from --write-cert")
@@ -38,7 +38,8 @@ Certificates::Certificates(Settings settings)
 Result<> Certificates::load() {
   auto pair = is_self_signed() ? make_self_signed_pair(settings_)
                                : tls::load_key_pair(settings_.certificate_file, settings_.key_file);
-  if (!pair) return std::unexpected(std::move(pair.error()));
+  if (!pair)
+    return fail(pair.error().kind, (is_self_signed() ? "" : "--cert and --key: ") + pair.error().message);
   auto chain = tls::validity_of(pair->certificate_pem);
   if (!chain) return std::unexpected(std::move(chain.error()));
   auto credentials = tls::ServerCredentials::make({std::move(*pair)});

@@ -85,7 +85,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
     std::string lines;
     for (const auto& address : gateway->addresses()) lines += address.to_string() + "\n";
     if (auto done = write_file(file, lines, 0644, IfExists::replace); !done)
-      return std::unexpected(std::move(done.error()));
+      return fail(done.error().kind, "--ready-file: " + done.error().message);
   }
   return gateway;
 }
@@ -113,17 +113,17 @@ Result<> Gateway::set_up(Settings settings) {
     setup->secret = tls::ServerSecret::random();
   } else {
     auto secret = tls::ServerSecret::from_file(settings.secret_file);
-    if (!secret) return std::unexpected(std::move(secret.error()));
+    if (!secret) return fail(secret.error().kind, "--secret-file: " + secret.error().message);
     setup->secret = *secret;
   }
   if (!settings.key_log.empty()) {
     auto log = trace::open_key_log(settings.key_log);
-    if (!log) return std::unexpected(std::move(log.error()));
+    if (!log) return fail(log.error().kind, "--keylog: " + log.error().message);
     setup->key_log = std::move(*log);
   }
   if (!settings.qlog.empty()) {
     auto recorders = trace::make_qlog_factory({.folder = settings.qlog});
-    if (!recorders) return std::unexpected(std::move(recorders.error()));
+    if (!recorders) return fail(recorders.error().kind, "--qlog: " + recorders.error().message);
     setup->recorders = std::move(*recorders);
   }
   if (!settings.access_log.empty()) {

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "masque/token_lines.h"
 
 #include <utility>
 
@@ -37,7 +38,9 @@ Result<> TokenFile::load() {
   changed_.reset();
   // Before it is read: what is written while we read is then a change.
   read_ = identity_of(path_);
-  const auto content = read_file(path_, masque::TokenTable::max_file);
+  const auto content = read_file(path_, masque::TokenLines::max_file);
+  struct stat status{};
+  is_pipe_ = ::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
   // What is there may only lack a descriptor or memory to be read with; it is tried again.
   unread_ = !content && read_ != FileIdentity{};
   if (!content) return fail(content.error().kind, flag_ + ": " + content.error().message);
@@ -53,13 +56,29 @@ Result<> TokenFile::load() {
   return {};
 }
 
+Result<> TokenFile::check_is_file() const {
+  struct stat status{};
+  if (::stat(path_.c_str(), &status) != 0 || S_ISREG(status.st_mode)) return {};
+  return fail(ErrorKind::file,
+              fmt::format("{}: {} is no regular file; it is read once, at the start, and its tokens stay as "
+                          "they are; put them in a file to change them",
+                          flag_, path_));
+}
+
 Result<> TokenFile::read() {
-  auto done = load();
+  auto done = check_is_file();
+  if (done) {
+    done = load();
+  } else {
+    read_ = identity_of(path_);  // said once
+    changed_.reset();
+  }
   ++(done ? counters_.read : counters_.failed);
   return done;
 }
 
 bool TokenFile::has_changed() {
+  if (is_pipe_ && !check_is_file()) return false;
   if (unread_) return true;
   const FileIdentity now = identity_of(path_);
   if (now == read_) {

@@ -38,11 +38,14 @@ class TokenFile {
  private:
   TokenFile(std::string flag, std::string path) : flag_(std::move(flag)), path_(std::move(path)) {}
   Result<> load();
+  /// Whoever writes to a pipe again may never come: it is not waited for while we serve.
+  Result<> check_is_file() const;
 
   std::string flag_, path_;
   std::shared_ptr<const masque::TokenTable> tokens_;
   FileIdentity read_;  // what it was when it was last read; the default where it was not there
   std::optional<FileIdentity> changed_;  // what it was at the last look, when that is another one
+  bool is_pipe_ = false;                 // or a terminal: read once
   bool unread_ = false;                  // it is there, and could not be read
   Counters counters_;
 };

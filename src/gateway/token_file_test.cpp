@@ -2,8 +2,14 @@
 
 #include "gateway/folder_for_test.h"
 
+#include <thread>
+
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace sallyport::gateway {
 namespace {
@@ -44,6 +50,30 @@ TEST_F(TokenFileTest, IsReadAgainAndABrokenOneChangesNothing) {
   EXPECT_TRUE(knows(*file, "token-of-bob-0001"));
   EXPECT_EQ(file->counters().read, 1u);
   EXPECT_EQ(file->counters().failed, 1u);
+}
+
+// A gateway that waited for the pipe's next writer would answer nobody meanwhile.
+TEST_F(TokenFileTest, APipeIsReadAtTheStartOnly) {
+  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+  const int both = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);  // so that the writer need not wait
+  const std::string_view line = "alice token-of-alice-01\n";
+  ASSERT_EQ(::write(both, line.data(), line.size()), static_cast<ssize_t>(line.size()));
+  std::thread closes([&] {
+    // The reader has begun when the line is gone.
+    for (int left = 1; left > 0;) ASSERT_EQ(::ioctl(both, FIONREAD, &left), 0);
+    ::close(both);
+  });
+  auto file = TokenFile::open("--token-file", path_);
+  closes.join();
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_TRUE(knows(*file, "token-of-alice-01"));
+  EXPECT_FALSE(file->has_changed());
+  const int waiting = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);  // a writer that has nothing to say
+  const auto again = file->read();
+  ::close(waiting);
+  ASSERT_FALSE(again);
+  EXPECT_THAT(again.error().message, HasSubstr("read once"));
+  EXPECT_TRUE(knows(*file, "token-of-alice-01"));
 }
 
 // Else whoever has the only token could not be kept out.

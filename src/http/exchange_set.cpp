@@ -112,7 +112,7 @@ void ExchangeSet::time_out(Time now) {
   for_each([&](ExchangeBase& exchange) {
     const Time deadline = exchange.stall_deadline();
     if (deadline <= now && exchange.is_answered())
-      exchange.stop_reading();
+      exchange.stop_reading(ResetCode::no_error);
     else if (deadline <= now)
       exchange.fail(ResetCode::cancelled, {ErrorKind::timeout, "stream idle timeout"});
     else

@@ -16,15 +16,11 @@ namespace sallyport::masque {
 
 class TokenTable {
  public:
-  static constexpr std::size_t max_file = 1024 * 1024;  ///< bytes
-  static constexpr std::size_t max_line = 2048;         ///< bytes: less than max_bearer_token with a name
-  static constexpr std::size_t max_name = 64;
   static constexpr std::size_t short_token = 16;  ///< fewer characters can be guessed
 
-  /// From the content of `file`. Empty lines and those that begin with # are left out; lines end with LF or
-  /// CR LF. A name may have several tokens, so that an old one can be replaced without a gap; a token has one
-  /// name. One without any lets nobody in. Errors of kind file say file and line, and nothing of what stands
-  /// in it.
+  /// From the content of `file`, as TokenLines reads it. A name may have several tokens, so that an old one
+  /// can be replaced without a gap; a token has one name. One without any lets nobody in. Errors of kind file
+  /// say file and line, and nothing of what stands in it.
   static Result<std::shared_ptr<const TokenTable>> parse(std::string_view content, const std::string& file);
 
   /// Whose the token with this credential_of() is; null: nobody's. How long it takes says nothing of the

@@ -196,7 +196,7 @@ class Downloads(unittest.TestCase):
         harness.wait_until(lambda: part.exists() and part.stat().st_size > 1 << 20, "a part is there")
         child.send_signal(signal.SIGINT)
         words = child.communicate(timeout=20)[1]
-        self.assertEqual(child.returncode, 1, words)
+        self.assertEqual(child.returncode, -signal.SIGINT, words)
         self.assertEqual(words.count("--resume"), 1, words)
         figures = self.lab.get_json("-n", "4", "--resume", "-o", target, f"{self.origin.url}/huge.bin")
         self.assertGreater(figures["transfers"][0]["resumed_bytes"], 0)
@@ -229,7 +229,7 @@ class Downloads(unittest.TestCase):
         child.send_signal(signal.SIGINT)
         words = child.communicate(timeout=20)[1]
         server.whole.set()
-        self.assertEqual(child.returncode, 1, words)
+        self.assertEqual(child.returncode, -signal.SIGINT, words)
         return words
 
     def test_resumes_through_a_redirect(self):

@@ -1,0 +1,120 @@
+// Fetch's inside: what is asked for (Wanted), the requests that ask (Part), and what became of them.
+// fetch.cpp has its course: what is asked next, over which connection, and how it ends. fetch_answers.cpp has
+// what comes back.
+#pragma once
+
+#include "client/answer.h"
+#include "client/fetch.h"
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sallyport::client {
+
+struct Fetch::Impl {
+  struct Part;
+
+  /// A range to be asked for; without an end, the whole resource in a request without a range.
+  struct Wanted {
+    ByteRange range;
+    unsigned tries = 0;     ///< that got no answer
+    unsigned refusals = 0;  ///< for the moment: 503 and its kind
+  };
+
+  Impl(net::Timers& time, Open finds, Url what, Output& into, FetchOptions fetch_options, Done when_done);
+  ~Impl();
+
+  // Its course
+  void start();
+  void begin();
+  bool forget_earlier();
+  void start_over();
+  void start_over_whole();
+  void drop(Part& part);
+  void queue_missing();
+  std::vector<ByteRange> claimed_ranges() const;
+  std::size_t running_parts() const;
+  void start_parts();
+  void opened(Result<http::Connection*> connection);
+  void begin_part(http::Connection& connection);
+  void go_on();
+  bool may_be_tried_again(const Part& part, const Error& why) const;
+  Error named(Error why) const;
+  void maybe_conclude();
+  void fail_fetch(Error why);
+  void finish();
+  void step();
+  void conclude();
+  void check_stall(Time now);
+
+  // What comes back
+  void head_came(Part& part, http::Exchange& from, const http::Response& head);
+  void succeeded(Part& part, const http::Response& head);
+  bool waits_for_better(Part& part, const http::Response& head);
+  void refused(http::Exchange& from, const http::Response& head);
+  void page_came(http::Exchange& from, std::size_t bytes);
+  void range_came(Part& part, const http::Response& head, const Answer& answer);
+  void other_version_came();
+  void whole_came(Part& part, const http::Response& head);
+  void body_came(Part& part, http::Exchange& from, Bytes body);
+  void flush(Part& part);
+  void consume(Part& part);
+  void store(std::uint64_t offset, Bytes bytes);
+  void note_progress(bool now);
+  void drained();
+  void part_closed(Part& part, const Error* why);
+
+  net::Timers& timers;
+  Open open;
+  Url url;
+  Output& output;
+  FetchOptions options;
+  Done done;
+  FetchFigures figures;
+  PartState state;
+  std::vector<std::unique_ptr<Part>> parts;
+  std::deque<Wanted> waiting;
+  std::optional<Error> error;
+  std::uint64_t page_bytes = 0;  // of an error's or a redirect's body
+  bool stalled = false, finished = false, resuming = false, start_again = false;
+  bool opening = false;     // a connection was asked for
+  bool may_reopen = true;   // one that broke can be replaced
+  bool whole_only = false;  // by one request
+  const std::shared_ptr<const char> alive = std::make_shared<const char>();
+  Time began{}, last_byte{};
+  net::Timer stall, next_turn;
+  net::Timer pause;  // the server asked for it
+  net::Deferred turn_end;
+  RequestSender sender;
+};
+
+/// One request of the fetch and the range it fills.
+struct Fetch::Impl::Part final : http::ExchangeHandler {
+  Part(Impl& owner, const Wanted& wanted);
+
+  void on_informational(http::Exchange& from, const http::Response& head) override;
+  void on_response(http::Exchange& from, const http::Response& head) override;
+  void on_writable(http::Exchange& from) override;
+  void on_body(http::Exchange& from, Bytes body) override;
+  void on_end(http::Exchange& from) override;
+  void on_closed(http::Exchange& from, const Error* why) override;
+
+  Impl& fetch;
+  http::Exchange* exchange = nullptr;
+  ByteRange range;  ///< end is 0 while unknown (a whole response)
+  bool by_range;
+  unsigned tries;  ///< this one included
+  unsigned refusals;
+  Question question;  ///< what was asked
+  bool answered = false, accepted = false, ended = false, closed = false;
+  bool dropped = false;                 ///< its answer does not count any more
+  std::uint64_t at;                     ///< where the next byte belongs
+  std::vector<std::uint8_t> buffered;   ///< ends at `at`
+  std::size_t unconsumed = 0;           ///< bytes the server got no credit for yet
+  std::unique_ptr<BodySender> content;  ///< null: none
+};
+
+}  // namespace sallyport::client

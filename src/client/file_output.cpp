@@ -1,0 +1,221 @@
+#include "client/file_output.h"
+
+#include "base/file.h"
+#include "base/unique_fd.h"
+#include "client/output_place.h"
+#include "client/stream_output.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include <boost/json.hpp>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace sallyport::client {
+namespace json = boost::json;
+namespace {
+
+// Far more than a state of the most parts that may be asked for.
+constexpr std::size_t largest_state = 1024 * 1024;
+
+std::string state_text(const std::string& url, const PartState& state) {
+  json::array done;
+  for (const ByteRange& range : state.done) done.push_back(json::array{range.begin, range.end});
+  return json::serialize(json::object{
+      {"url", url}, {"validator", state.validator}, {"size", state.size}, {"done", std::move(done)}});
+}
+
+/// Nothing where the file is not there, makes no sense, or is of another URL.
+PartState parse_state(const std::string& path, const std::string& url) {
+  const auto text = read_file(path, largest_state);
+  if (!text) return {};
+  boost::system::error_code error;
+  const json::value value = json::parse(*text, error);
+  if (error || !value.is_object()) return {};
+  const json::object& object = value.as_object();
+  if (auto* of = object.if_contains("url"); !of || !of->is_string() || of->as_string() != url) return {};
+  PartState state;
+  if (auto* validator = object.if_contains("validator"); validator && validator->is_string())
+    state.validator = validator->as_string();
+  const auto number = [](const json::value* v) -> std::uint64_t {
+    if (!v) return 0;
+    boost::system::error_code wrong;
+    const auto n = v->to_number<std::uint64_t>(wrong);
+    return wrong ? 0 : n;
+  };
+  state.size = number(object.if_contains("size"));
+  if (auto* done = object.if_contains("done"); done && done->is_array())
+    for (const json::value& pair : done->as_array())
+      if (pair.is_array() && pair.as_array().size() == 2) {
+        const ByteRange range{number(&pair.as_array()[0]), number(&pair.as_array()[1])};
+        if (range.end <= state.size) add_range(state.done, range);
+      }
+  return state;
+}
+
+std::uint64_t file_size(int fd) {
+  struct stat info{};
+  return ::fstat(fd, &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
+}
+
+class FileOutput final : public Output {
+ public:
+  FileOutput(UniqueFd fd, std::string path, std::string url, PartState earlier)
+      : fd_(std::move(fd)),
+        path_(std::move(path)),
+        names_(part_names(path_)),
+        url_(std::move(url)),
+        earlier_(std::move(earlier)),
+        kept_(total_size(earlier_.done)),
+        begun_(!earlier_.done.empty()) {}
+
+  ~FileOutput() override {
+    // Nothing came, and nothing was there before.
+    if (!complete_ && file_size(fd_.get()) == 0) ::unlink(partial_path().c_str());
+  }
+
+  bool seekable() const override { return true; }
+  Result<> write_at(std::uint64_t offset, Bytes bytes) override {
+    if (!begun_)
+      if (auto emptied = empty(); !emptied) return emptied;
+    return write_all(fd_.get(), bytes, partial_path(), &offset);
+  }
+  PartState earlier() const override { return earlier_; }
+  std::uint64_t kept_bytes() const override { return kept_; }
+
+  void note_progress(const PartState& state, bool now) override {
+    if (!begun_) return;  // the state is of what is there
+    const auto time = std::chrono::steady_clock::now();
+    if (!now && noted_ && time - *noted_ < std::chrono::seconds(1)) return;
+    noted_ = time;
+    const std::string text = state_text(url_, state);
+    // Whoever may not read the bytes may not read where they are from.
+    struct stat info{};
+    const mode_t mode = ::fstat(fd_.get(), &info) == 0 ? info.st_mode & 0666 : 0600;
+    if (write_file(state_path(), text, mode, IfExists::replace) || overwrite_state(text))
+      kept_ = total_size(state.done);
+  }
+
+  /// What is there is worth more than nothing until something comes.
+  Result<> truncate() override {
+    begun_ = false;
+    earlier_ = {};
+    return {};
+  }
+
+  Result<> complete() override {
+    if (!begun_)  // an empty resource
+      if (auto emptied = empty(); !emptied) return emptied;
+    keep_mode();
+    if (::rename(partial_path().c_str(), path_.c_str()) != 0)
+      return file_error("rename the finished", partial_path());
+    complete_ = true;
+    ::unlink(state_path().c_str());
+    return {};
+  }
+
+  std::string partial_path() const override { return names_.bytes; }
+
+ private:
+  Result<> empty() {
+    begun_ = true;
+    kept_ = 0;
+    noted_.reset();
+    ::unlink(state_path().c_str());
+    if (::ftruncate(fd_.get(), 0) != 0) return file_error("empty", partial_path());
+    return {};
+  }
+
+  const std::string& state_path() const { return names_.state; }
+
+  /// Of the file whose place is taken: its owner, as far as we may, and who may read it.
+  void keep_mode() const {
+    struct stat old{}, ours{};
+    if (::stat(path_.c_str(), &old) != 0 || ::fstat(fd_.get(), &ours) != 0) return;
+    mode_t mode = old.st_mode & 07777;
+    const bool same_owner = old.st_uid == ours.st_uid && old.st_gid == ours.st_gid;
+    if (!same_owner && ::fchown(fd_.get(), old.st_uid, old.st_gid) != 0) mode &= 0777;
+    (void)::fchmod(fd_.get(), mode);  // a file system without modes has none to keep
+  }
+
+  /// On a full disk there is no room for a second file, but in the first one's blocks. Blanks fill up what
+  /// a longer state left.
+  bool overwrite_state(std::string text) const {
+    const UniqueFd fd(::open(state_path().c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd) return false;
+    struct stat info{};
+    if (::fstat(fd.get(), &info) != 0) return false;
+    text.resize(std::max(text.size(), static_cast<std::size_t>(info.st_size)), ' ');
+    // Cut in the middle, neither state would be left.
+    constexpr std::size_t block_unit = 512;
+    if (text.size() > static_cast<std::size_t>(info.st_blocks) * block_unit) return false;
+    const std::uint64_t start = 0;
+    return write_all(fd.get(), as_bytes(text), state_path(), &start).has_value();
+  }
+
+  UniqueFd fd_;
+  std::string path_;
+  PartNames names_;
+  std::string url_;
+  PartState earlier_;
+  std::uint64_t kept_;  // by the state on disk
+  std::optional<std::chrono::steady_clock::time_point> noted_;
+  bool begun_;  // what is in the file belongs to this download
+  bool complete_ = false;
+};
+
+/// Opened without following a link that somebody put there, and locked.
+Result<UniqueFd> open_part(const std::string& part, mode_t mode) {
+  for (;;) {
+    UniqueFd fd(::open(part.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, mode));
+    if (!fd && errno == ELOOP)
+      return fail(
+          ErrorKind::file,
+          fmt::format("cannot write to '{}': it is a symbolic link, which is not followed; remove it", part),
+          ELOOP);
+    if (!fd) return file_error("write to", part);
+    struct stat ours{}, named{};
+    if (::fstat(fd.get(), &ours) != 0) return file_error("write to", part);
+    if (!S_ISREG(ours.st_mode))
+      return fail(ErrorKind::file,
+                  fmt::format("cannot write to '{}': it is no regular file; remove it", part));
+    // Where a file system knows no locks, one download at a time is the user's care.
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+      return fail(ErrorKind::file,
+                  fmt::format("another download writes to '{}'; wait for its end, or name another file with "
+                              "-o",
+                              part),
+                  EWOULDBLOCK);
+    // Whoever had the lock before may have given the file its final name, or removed it.
+    if (::lstat(part.c_str(), &named) == 0 && named.st_dev == ours.st_dev && named.st_ino == ours.st_ino)
+      return fd;
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Output>> open_file_output(const std::string& path, const std::string& url,
+                                                 bool resume) {
+  const PartNames names = part_names(path);
+  struct stat old{};
+  const bool replaces = ::stat(path.c_str(), &old) == 0;
+  constexpr mode_t usual = 0644, for_us = 0600;
+  auto fd = open_part(names.bytes, replaces ? old.st_mode & 0777 : usual);
+  if (!fd) return std::unexpected(fd.error());
+  // An earlier run's may be open to more than the file that it is for.
+  if (replaces) (void)::fchmod(fd->get(), (old.st_mode & 0777) | for_us);
+  PartState earlier;
+  if (resume) earlier = parse_state(names.state, url);
+  // The state may promise more than the file holds (a disk that filled up, a crash): believe the file.
+  std::erase_if(earlier.done, [size = file_size(fd->get())](const ByteRange& r) { return r.end > size; });
+  return std::make_unique<FileOutput>(std::move(*fd), path, url, std::move(earlier));
+}
+
+}  // namespace sallyport::client
