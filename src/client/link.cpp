@@ -177,7 +177,12 @@ struct Link::Impl final : AttemptEvents {
       return fail_link(error ? *error : Error{ErrorKind::closed, "the connection was closed"});
     }
     if (error && !first_error) first_error = std::move(error);
-    if (attempts.empty()) next_or_fail();
+    // Whoever is told that it leads nowhere does not wait for its turn (RFC 8305 §5).
+    const bool more = !outer && quic_started > 0 && quic_started < addresses.size();
+    if (attempts.empty())
+      next_or_fail();
+    else if (more && last_figures->over_quic)
+      start_next_quic();
   }
 
   /// An attempt broke before it was ready, and no other runs.

@@ -258,6 +258,10 @@ void Connection::on_max_datagram_size(std::size_t bytes) {
   want_write();
 }
 
+void Connection::on_unreachable(net::Unreachable, const Error& why) {
+  if (!impl_->is_server && impl_->bytes_received == 0) on_path_closed(why);
+}
+
 void Connection::on_path_closed(const Error& why) {
   impl_->end({.by = Closed::By::path, .reason = why.message}, false);
 }
