@@ -26,7 +26,7 @@ struct GatewayFlags {
   std::vector<unsigned> allow_ports;
   std::string admin, congestion = "cubic", retry = "auto", log_level = "info", access_format = "json",
                      etag = "size-mtime-ctime";
-  double idle_timeout = 60, grace = 10;
+  double idle_timeout = 60, udp_tunnel_idle = 120, tcp_tunnel_idle = 600, grace = 10;
   bool no_tcp = false;
   gateway::Settings settings;
 };
@@ -119,6 +119,8 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   settings.etag =
       flags.etag == "size-mtime" ? gateway::EtagParts::size_mtime : gateway::EtagParts::size_mtime_ctime;
   settings.idle_timeout = seconds(flags.idle_timeout);
+  settings.udp_tunnel_idle = seconds(flags.udp_tunnel_idle);
+  settings.tcp_tunnel_idle = seconds(flags.tcp_tunnel_idle);
   settings.grace = seconds(flags.grace);
   return settings;
 }
@@ -203,6 +205,19 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
 
+  gateway
+      ->add_option("--udp-tunnel-idle", flags->udp_tunnel_idle,
+                   "End a UDP tunnel through which nothing came for this many seconds")
+      ->type_name("S")
+      ->check(CLI::Range(1.0, 86400.0))
+      ->capture_default_str();
+  gateway
+      ->add_option("--tcp-tunnel-idle", flags->tcp_tunnel_idle,
+                   "End a TCP tunnel through which nothing came for this many seconds")
+      ->type_name("S")
+      ->check(CLI::Range(1.0, 86400.0))
+      ->capture_default_str();
+
   gateway->add_option("--admin", flags->admin, "Serve /healthz, /readyz and /metrics here, without TLS")
       ->type_name("HOST:PORT|unix:PATH");
   gateway
@@ -246,7 +261,8 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->capture_default_str();
   gateway
       ->add_option("--idle-timeout", flags->idle_timeout,
-                   "Close connections on which nothing happened for this many seconds")
+                   "Close connections without a request, and end requests in which nothing moves, after this "
+                   "many seconds; tunnels have times of their own")
       ->type_name("S")
       ->check(CLI::Range(1.0, 86400.0))
       ->capture_default_str();
