@@ -137,7 +137,10 @@ Result<StreamId> Connection::open_bidirectional() {
   if (!impl_->may_open_streams()) return fail(ErrorKind::closed, "the connection is not open");
   StreamId id = -1;
   const int error = ngtcp2_conn_open_bidi_stream(impl_->conn.get(), &id, nullptr);
-  if (error == 0) impl_->next_bidirectional = id + 4;
+  if (error == 0) {
+    impl_->next_bidirectional = id + 4;
+    ++impl_->silence.requests;
+  }
   return opened(error, id);
 }
 
