@@ -1,6 +1,7 @@
 #include "gateway/dispatcher.h"
 
 #include "gateway/file_server.h"
+#include "http/validation.h"
 #include "masque/proxy.h"
 #include "masque/proxy_status.h"
 
@@ -95,6 +96,8 @@ void Dispatcher::answer_connect(const Incoming& in) {
     why = "CONNECT-IP is not available yet";
   else if (proxy_ == nullptr)
     why = "this server is no proxy";
+  else if (http::equal_ignoring_case(request.protocol, "connect-udp"))
+    why = "connect-udp is written in lower case: :protocol is compared as it is";
   refuse_to_proxy(in, {501, "proxy_configuration_error", std::string(why)});
 }
 
