@@ -26,7 +26,7 @@ struct GatewayFlags {
   std::vector<unsigned> allow_ports;
   std::string admin, congestion = "cubic", retry = "auto", log_level = "info", access_format = "json",
                      etag = "size-mtime-ctime";
-  double idle_timeout = 60, grace = 10;
+  double idle_timeout = 60, udp_tunnel_idle = 120, tcp_tunnel_idle = 600, grace = 10;
   bool no_tcp = false;
   gateway::Settings settings;
 };
@@ -109,15 +109,11 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   settings.tcp = !flags.no_tcp;
   if (!settings.tcp && settings.alt_svc_port != 0)
     return fail(ErrorKind::usage,
-<<<<<<< HEAD
                 "--alt-svc-port is advertised over TCP, which --no-tcp disables; give one of the two");
-=======
-                "--alt-svc-port is said over TCP, which --no-tcp leaves out; give one of the two");
   if (flags.access_format != "json" && settings.access_log.empty())
     return fail(ErrorKind::usage, "--access-log-format is for --access-log, which is not given");
   if (flags.etag == "size-mtime" && settings.files.empty())
     return fail(ErrorKind::usage, "--etag is for --files, which is not given");
->>>>>>> i7-get
   settings.congestion_control = congestion_control(flags.congestion);
   settings.retry = flags.retry == "always"  ? quic::RetryPolicy::always
                    : flags.retry == "never" ? quic::RetryPolicy::never
@@ -127,6 +123,8 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   settings.etag =
       flags.etag == "size-mtime" ? gateway::EtagParts::size_mtime : gateway::EtagParts::size_mtime_ctime;
   settings.idle_timeout = seconds(flags.idle_timeout);
+  settings.udp_tunnel_idle = seconds(flags.udp_tunnel_idle);
+  settings.tcp_tunnel_idle = seconds(flags.tcp_tunnel_idle);
   settings.grace = seconds(flags.grace);
   return settings;
 }
@@ -212,6 +210,19 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
 
+  gateway
+      ->add_option("--udp-tunnel-idle", flags->udp_tunnel_idle,
+                   "End a UDP tunnel through which nothing came for this many seconds")
+      ->type_name("S")
+      ->check(CLI::Range(1.0, 86400.0))
+      ->capture_default_str();
+  gateway
+      ->add_option("--tcp-tunnel-idle", flags->tcp_tunnel_idle,
+                   "End a TCP tunnel through which nothing came for this many seconds")
+      ->type_name("S")
+      ->check(CLI::Range(1.0, 86400.0))
+      ->capture_default_str();
+
   gateway->add_option("--admin", flags->admin, "Serve /healthz, /readyz and /metrics here, without TLS")
       ->type_name("HOST:PORT|unix:PATH");
   gateway
@@ -252,7 +263,10 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
                    "Validate client addresses by Retry: auto does so under load only")
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str();
-  gateway->add_option("--idle-timeout", flags->idle_timeout, "Idle timeout of connections in seconds")
+  gateway
+      ->add_option("--idle-timeout", flags->idle_timeout,
+                   "Close connections without a request, and end requests in which nothing moves, after this "
+                   "many seconds; tunnels have times of their own")
       ->type_name("S")
       ->check(CLI::Range(1.0, 86400.0))
       ->capture_default_str();

@@ -202,6 +202,34 @@ TEST_P(FetchTest, AsksAgainForWhatAShorterRangeLeft) {
   expect_whole();
 }
 
+/// What comes behind the range that Content-Range announced would lie over the bytes of another part.
+TEST_P(FetchTest, TakesNoMoreThanTheRangeThatWasAnnounced) {
+  answer = [&](Exchange& exchange) {
+    std::size_t first = 0, last = 0;
+    ASSERT_EQ(std::sscanf(field(exchange, "range").c_str(), "bytes=%zu-%zu", &first, &last), 2);
+    last = std::min(last, content.size() - 1);
+    http::Response head{
+        .status = 206,
+        .fields = {{"content-range", "bytes " + std::to_string(first) + "-" + std::to_string(last) + "/" +
+                                         std::to_string(content.size())}}};
+    add_validators(head);
+    exchange.respond(head);
+    exchange.write(as_bytes(content).subspan(first, last - first + 1));
+    exchange.write(as_bytes("Z"));
+    exchange.finish();
+  };
+  for (const bool gathers : {true, false}) {
+    output = {};
+    output.gathers = gathers;
+    result.reset();
+    run(4);
+    expect_error(ErrorKind::protocol);
+    EXPECT_THAT(result->error().message, testing::HasSubstr("more than the range"));
+    EXPECT_EQ(output.text.find('Z'), std::string::npos);
+    EXPECT_EQ(output.completed, 0);
+  }
+}
+
 TEST_P(FetchTest, ResumesWithWhatIsMissing) {
   had_before(tag);
   run(2);

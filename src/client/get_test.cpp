@@ -166,6 +166,44 @@ TEST_F(GetTest, RacesTcpAfter300MsAndRemembersWhoAnswered) {
   EXPECT_EQ(wait_for_tcp(), Link::race_delay) << "after five minutes it may have changed";
 }
 
+TEST_F(GetTest, AnIcmpErrorBeforeAnyAnswerLeadsToTheNextAddressAtOnce) {
+  for (const auto icmp : {net::Unreachable::hint, net::Unreachable::definite}) {
+    world.icmp = icmp;
+    world.addresses = {"2001:db8::1", "192.0.2.1", "192.0.2.3"};
+    world.udp_targets.clear();
+    GetOptions given = options();
+    given.chain.http = HttpChoice::h3;
+    const Time began = world.clock.timers.now();
+    run(given);
+    EXPECT_EQ(world.udp_targets,
+              (std::vector<std::string>{"[2001:db8::1]:443", "192.0.2.1:443", "192.0.2.3:443"}));
+    EXPECT_EQ(ended, began) << "no clock was waited for";
+    EXPECT_THAT(error(), HasSubstr("[2001:db8::1]:443 leads nowhere"));
+  }
+}
+
+TEST_F(GetTest, AnIcmpErrorStartsTheNextAddressThoughAnotherIsStillTried) {
+  world.addresses = {"2001:db8::1", "2001:db8::2", "192.0.2.1"};
+  GetOptions given = options();
+  given.chain.http = HttpChoice::h3;
+  world.icmp_for = "192.0.2.1:443";
+  world.icmp = net::Unreachable::definite;
+  run(given, 251ms);
+  EXPECT_EQ(world.udp_targets.size(), 3u)
+      << "the second, of the other family, 250 ms later, and at once the third";
+  get.reset();
+}
+
+TEST_F(GetTest, TcpIsTriedAtOnceWhereIcmpSaysThatUdpLeadsNowhere) {
+  world.icmp = net::Unreachable::hint;
+  GetOptions given = options();
+  given.chain.http = HttpChoice::automatic;
+  const Time began = world.clock.timers.now();
+  run(given);
+  EXPECT_EQ(error(), "");
+  EXPECT_EQ(world.connected_at, began);
+}
+
 TEST_F(GetTest, TriesHttp3FirstWhereAServerOfferedIt) {
   OriginMemory memory;
   context.memory = &memory;

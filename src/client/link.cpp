@@ -204,6 +204,9 @@ struct Link::Impl final : AttemptEvents {
       return fail_link(*error);
     if (refused && attempt.tunnel()) udp_refusal = error->message;
     if (attempts.empty()) return next_or_fail();
+    // Whoever is told that it leads nowhere does not wait for its turn (RFC 8305 §5).
+    const bool more = !outer && quic_started > 0 && quic_started < addresses.size();
+    if (more && last_figures->over_quic) start_next_quic();
     // No need to wait for a race that is won already.
     if (refused && wants_tcp() && !tcp_started) start_tcp();
   }

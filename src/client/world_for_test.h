@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,7 +39,8 @@ class World final : public net::Outbound, private net::Resolver, private http::R
   Result<std::unique_ptr<net::DatagramPath>> open_udp(const net::SocketAddress& target,
                                                       net::UdpBuffers) override {
     ++udp_sockets;
-    return std::make_unique<BlackHole>(target);
+    udp_targets.push_back(target.to_string());
+    return std::make_unique<BlackHole>(*this, target);
   }
   std::unique_ptr<net::TcpConnecting> open_tcp(const std::vector<net::SocketAddress>&, Duration,
                                                net::TcpConnected connected) override {
@@ -57,24 +59,39 @@ class World final : public net::Outbound, private net::Resolver, private http::R
   std::function<void()> when_connecting;            ///< over TCP
   std::size_t connects = 0;                         ///< over TCP
   std::size_t udp_sockets = 0;
-  Time connected_at{};  ///< the last connect over TCP began
+  std::vector<std::string> udp_targets;
+  std::optional<net::Unreachable> icmp;             ///< answers each datagram
+  std::string icmp_for;                             ///< only those to here, where it is not empty
+  std::vector<std::string> addresses{"192.0.2.1"};  ///< of all names
+  Time connected_at{};                              ///< the last connect over TCP began
   std::vector<std::unique_ptr<http::Connection>> servers;
 
  private:
   /// A network that drops UDP.
   class BlackHole final : public net::DatagramPath {
    public:
-    explicit BlackHole(const net::SocketAddress& target)
-        : path_{net::SocketAddress(*net::IpAddress::parse("192.0.2.2"), 1), target} {}
-    void set_receiver(net::DatagramReceiver*) override {}
+    BlackHole(World& world, const net::SocketAddress& target)
+        : world_(world),
+          path_{net::SocketAddress(*net::IpAddress::parse("192.0.2.2"), 1), target},
+          icmp_(world.clock.timers, [this](Time) {
+            if (receiver_ != nullptr)
+              receiver_->on_unreachable(
+                  *world_.icmp, {ErrorKind::unreachable, path_.remote.to_string() + " leads nowhere"});
+          }) {}
+    void set_receiver(net::DatagramReceiver* receiver) override { receiver_ = receiver; }
     net::SendStatus send(const net::NetPath&, const net::DatagramRun&) override {
+      if (world_.icmp && (world_.icmp_for.empty() || world_.icmp_for == path_.remote.to_string()))
+        icmp_.arm(world_.clock.timers.now());
       return net::SendStatus::sent;
     }
     std::size_t max_datagram_size() const override { return 1472; }
     net::NetPath net_path() const override { return path_; }
 
    private:
+    World& world_;
     net::NetPath path_;
+    net::DatagramReceiver* receiver_ = nullptr;
+    net::Timer icmp_;
   };
 
   struct Connecting final : net::TcpConnecting {
@@ -94,17 +111,17 @@ class World final : public net::Outbound, private net::Resolver, private http::R
   };
 
   struct Resolving final : net::Resolution {
-    Resolving(net::Timers& timers, Answer answer)
-        : turn(timers, [call = std::move(answer)](Time) {
-            call(std::vector<net::IpAddress>{*net::IpAddress::parse("192.0.2.1")});
-          }) {
+    Resolving(net::Timers& timers, std::vector<net::IpAddress> found, Answer answer)
+        : turn(timers, [found = std::move(found), call = std::move(answer)](Time) { call(found); }) {
       turn.arm(timers.now());
     }
     net::Timer turn;
   };
 
   std::unique_ptr<net::Resolution> resolve(const std::string&, const net::IpAddress&, Answer found) override {
-    return std::make_unique<Resolving>(clock.timers, std::move(found));
+    std::vector<net::IpAddress> ips;
+    for (const std::string& address : addresses) ips.push_back(*net::IpAddress::parse(address));
+    return std::make_unique<Resolving>(clock.timers, std::move(ips), std::move(found));
   }
 
   std::unique_ptr<net::ByteStream> accept() {

@@ -1,6 +1,7 @@
 #include "gateway/dispatcher.h"
 
 #include "gateway/file_server.h"
+#include "http/validation.h"
 #include "masque/proxy.h"
 #include "masque/proxy_status.h"
 
@@ -96,6 +97,8 @@ void Dispatcher::answer_connect(const Incoming& in) {
     why = "CONNECT-IP is not supported";
   else if (proxy_ == nullptr)
     why = "this server is not a proxy";
+  else if (http::equal_ignoring_case(request.protocol, "connect-udp"))
+    why = ":protocol is case-sensitive, and connect-udp is lowercase";
   refuse_to_proxy(in, {501, "proxy_configuration_error", std::string(why)});
 }
 

@@ -130,6 +130,23 @@ TEST_F(DispatcherTest, TunnelsGoToTheProxyUnderAnyName) {
   EXPECT_EQ(dispatcher.counters().requests[2], 4u);
 }
 
+/// Over HTTP/1.1 the Upgrade token is compared without regard to case, and comes here in lower case.
+TEST_F(DispatcherTest, ProtocolsAreComparedAsTheyAre) {
+  for (const auto* protocol : {"CONNECT-UDP", "Connect-Udp"}) {
+    EXPECT_EQ(ask({.method = "CONNECT",
+                   .authority = "a.test",
+                   .path = "/.well-known/masque/udp/x/1/",
+                   .protocol = protocol}),
+              501u);
+    const auto& fields = connection.last().responses.at(0).fields;
+    const auto status = masque::parse_proxy_status(fields.find("proxy-status").value_or(""));
+    ASSERT_TRUE(status);
+    EXPECT_EQ(status->error, "proxy_configuration_error");
+    EXPECT_NE(status->details.find("lower case"), std::string::npos) << status->details;
+  }
+  EXPECT_EQ(proxy.requests, 0);
+}
+
 TEST_F(DispatcherTest, WhatIsOffIsOff) {
   Dispatcher bare(replies, nullptr, nullptr, nullptr);
   Entrance door(bare, "");

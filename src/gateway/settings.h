@@ -51,7 +51,8 @@ struct Settings {
   unsigned workers = 0;  ///< 0: one a core
   quic::CongestionControl congestion_control = quic::CongestionControl::cubic;
   quic::RetryPolicy retry = quic::RetryPolicy::under_load;
-  Duration idle_timeout = 60s;
+  Duration idle_timeout = 60s;  ///< of connections without requests, and of requests without progress
+  Duration udp_tunnel_idle = 120s, tcp_tunnel_idle = 600s;
   Duration grace = 10s;
   std::string secret_file;  ///< empty: a random secret, so tickets and tokens end with the process
   std::uint16_t server_id = 0;

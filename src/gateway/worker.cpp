@@ -28,6 +28,7 @@ Worker::Worker(net::EventLoop& loop, std::shared_ptr<const WorkerSetup> setup, u
       setup_(std::move(setup)),
       number_(number),
       credentials_(setup_->credentials),
+      quic_idle_timeout_(setup_->settings.idle_timeout),
       sampling_(loop.timers(), [this](Time now) { sample(now); }) {
   const auto& settings = setup_->settings;
   if (settings.masque_udp || settings.masque_tcp) {
@@ -44,6 +45,9 @@ Worker::Worker(net::EventLoop& loop, std::shared_ptr<const WorkerSetup> setup, u
     options.tokens = setup_->tokens;
     options.limits = {.tunnels = settings.max_tunnels, .tunnels_all = setup_->max_tunnels_all};
     options.group = setup_->proxies;
+    options.udp_idle = settings.udp_tunnel_idle;
+    options.tcp_idle = settings.tcp_tunnel_idle;
+    quic_idle_timeout_ = masque::quic_idle_timeout(options, quic_idle_timeout_);
     proxy_ = std::make_unique<masque::Proxy>(loop.timers(), *outbound_, std::move(options));
   }
   if (setup_->folder) {
@@ -68,7 +72,7 @@ quic::ServerOptions Worker::quic_options() const {
   const auto& settings = setup_->settings;
   quic::ServerOptions options;
   options.config.congestion_control = settings.congestion_control;
-  options.config.idle_timeout = settings.idle_timeout;
+  options.config.idle_timeout = quic_idle_timeout_;
   options.credentials = credentials_;
   options.secret = setup_->secret;
   options.owner = {settings.server_id, static_cast<std::uint8_t>(number_)};

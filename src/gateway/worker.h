@@ -97,6 +97,7 @@ class Worker {
   const std::shared_ptr<const WorkerSetup> setup_;
   const unsigned number_;
   std::shared_ptr<const tls::ServerCredentials> credentials_;
+  Duration quic_idle_timeout_;  // longer than that of a connection without requests where tunnels may idle
   Replies replies_;
   std::unique_ptr<net::Outbound> outbound_;
   net::OwnAddresses own_addresses_;

@@ -93,6 +93,7 @@ void ExchangeBase::inform(const Response& head) {
 }
 
 bool ExchangeBase::body_allowed(unsigned status) const {
+  if (request_.is_connect() && status < 300) return true;  // a tunnel, by any 2xx (RFC 9110 §9.3.6)
   return request_.method != "HEAD" && status != 204 && status != 304;
 }
 
@@ -441,6 +442,8 @@ void ExchangeBase::received_trailers(const Fields& trailers, const Verdict& verd
     return fail(verdict.fault == Fault::malformed ? ResetCode::message_error : ResetCode::excessive_load,
                 {ErrorKind::protocol, "the trailer section: " + std::string(verdict.reason)});
   }
+  if (receive_ != Receive::body)
+    return fail(ResetCode::message_error, {ErrorKind::protocol, "trailers came where none belong"});
   receive_ = Receive::trailers;
   if (handler_ != nullptr && !capsules_) handler_->on_trailers(*this, trailers);
 }

@@ -350,6 +350,13 @@ TEST_F(H1ClientTest, TunnelWithoutReasonAndSpace) {
   EXPECT_EQ(answer.body, "raw");
 }
 
+TEST_F(H1ClientTest, TunnelBy204) {  // any 2xx (RFC 9110 §9.3.6); what it says of content means nothing
+  ask(connect("t.example:443"), false);
+  say("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\nraw");
+  EXPECT_EQ(answer.response->status, 204u);
+  EXPECT_EQ(answer.body, "raw");
+}
+
 class H1CutResponse : public H1ClientTest, public testing::WithParamInterface<std::string_view> {};
 
 INSTANTIATE_TEST_SUITE_P(

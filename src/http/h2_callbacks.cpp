@@ -71,7 +71,9 @@ struct H2Callbacks {
       }
       exchange->received_request(*connection.requests_, verdict, builder.content_length(), end);
     } else if (connection.is_server() || exchange->has_response()) {
-      exchange->received_trailers(connection.trailers_, verdict);
+      exchange->received_trailers(
+          connection.trailers_,
+          end ? verdict : Verdict{Fault::malformed, "they do not end the stream"});  // RFC 9113 §8.1
     } else {
       exchange->received_response(connection.response_, verdict, builder.content_length());
     }
@@ -252,7 +254,8 @@ namespace {
 /// The tables that every session is made by.
 struct Tables {
   Tables() {
-    if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&options) != 0)
+    if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&options) != 0 ||
+        nghttp2_option_new(&client_options) != 0)
       throw std::bad_alloc();
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, H2Callbacks::on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, H2Callbacks::on_header);
@@ -265,6 +268,13 @@ struct Tables {
     nghttp2_session_callbacks_set_send_data_callback(callbacks, H2Callbacks::send_data);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, H2Callbacks::on_frame_send);
     nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, H2Callbacks::on_frame_not_send);
+    set(options);
+    set(client_options);
+    // nghttp2 takes a 204 for a response without a body although it opens a tunnel (RFC 9110 §9.3.6). All
+    // that it would look for in responses, HeadBuilder and ExchangeBase look for, too.
+    nghttp2_option_set_no_http_messaging(client_options, 1);
+  }
+  static void set(nghttp2_option* options) {
     nghttp2_option_set_no_auto_window_update(options, 1);
     nghttp2_option_set_max_send_header_block_length(options, 256 * 1024);
     // The abuse budget counts resets, among other things, and says ENHANCE_YOUR_CALM; nghttp2's own limit
@@ -277,13 +287,14 @@ struct Tables {
   }
   ~Tables() {
     nghttp2_option_del(options);
+    nghttp2_option_del(client_options);
     nghttp2_session_callbacks_del(callbacks);
   }
   Tables(const Tables&) = delete;
   Tables& operator=(const Tables&) = delete;
 
   nghttp2_session_callbacks* callbacks = nullptr;
-  nghttp2_option* options = nullptr;
+  nghttp2_option *options = nullptr, *client_options = nullptr;
 };
 
 }  // namespace
@@ -293,7 +304,7 @@ H2Session open_h2_session(H2Connection& connection, bool server) {
   nghttp2_session* session = nullptr;
   const int error =
       server ? nghttp2_session_server_new2(&session, tables.callbacks, &connection, tables.options)
-             : nghttp2_session_client_new2(&session, tables.callbacks, &connection, tables.options);
+             : nghttp2_session_client_new2(&session, tables.callbacks, &connection, tables.client_options);
   if (error != 0) throw std::bad_alloc();  // the only way to fail
   return H2Session(session);
 }

@@ -91,31 +91,56 @@ TEST(H3BadInput, RequestCutShort) {
   EXPECT_EQ(pair.requests.requests.size(), 0u);
 }
 
+/// Of the response that came on stream `id`, which is to have ended; 0: there is none.
+unsigned status_on(RawClient& pair, quic::StreamId id) {
+  pair.run_for(200ms);
+  Response response;
+  Limits limits;
+  HeadBuilder builder(limits);
+  builder.begin_response(response, Version::http3);
+  H3FrameHead head;
+  Bytes received = as_bytes(pair.raw.streams[id].received);
+  if (!head.take(received) || !pair.raw.streams[id].received_fin) return 0;
+  Bytes section = head.take_payload(received);
+  QpackDecoder decoder;
+  QpackContext context;
+  return decoder.decode(id, context, section, builder) && builder.finish().ok() ? response.status : 0;
+}
+
 TEST(H3BadInput, SectionTooLargeGets431) {
   RawClient pair;
   pair.server_limits.max_section_size = 4000;
   ASSERT_TRUE(pair.meet());
   // Once it is small as long as it is encoded, and once it is large even so.
-  for (const std::string& value : {std::string(3990, 'a'), std::string(20'000, '\x7e')}) {
-    const auto id = pair.say(headers(request_lines({{"x", value}})), true);
-    pair.run_for(200ms);
-    Response response;
-    Limits limits;
-    HeadBuilder builder(limits);
-    builder.begin_response(response, Version::http3);
-    H3FrameHead head;
-    Bytes received = as_bytes(pair.raw.streams[id].received);
-    ASSERT_TRUE(head.take(received));
-    Bytes section = head.take_payload(received);
-    QpackDecoder decoder;
-    QpackContext context;
-    ASSERT_TRUE(*decoder.decode(id, context, section, builder));
-    EXPECT_TRUE(builder.finish().ok());
-    EXPECT_EQ(response.status, 431u);
-    EXPECT_TRUE(pair.raw.streams[id].received_fin);
-  }
+  for (const std::string& value : {std::string(3990, 'a'), std::string(20'000, '\x7e')})
+    EXPECT_EQ(status_on(pair, pair.say(headers(request_lines({{"x", value}})), true)), 431u);
   EXPECT_EQ(pair.requests.requests.size(), 0u);
   EXPECT_FALSE(pair.raw.closed);
+}
+
+/// nghttp3 decodes no names of more than 256 octets as they are encoded.
+TEST(H3BadInput, FieldTooLongToDecodeGets431) {
+  RawClient pair;
+  pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond({.status = 204}, true);
+  };
+  ASSERT_TRUE(pair.meet());
+  EXPECT_EQ(status_on(pair, pair.say(headers(request_lines({{std::string(256, 'n'), "v"}})), true)), 204u);
+  EXPECT_EQ(status_on(pair, pair.say(headers(request_lines({{std::string(400, 'n'), "v"}})), true)), 431u);
+  EXPECT_EQ(
+      status_on(pair, pair.say(headers(request_lines({{std::string(5000, 'n'), "v"}, {"x", "y"}})), true)),
+      431u);
+  EXPECT_EQ(status_on(pair, pair.say(headers(request_lines()), true)), 204u);
+  EXPECT_EQ(pair.requests.requests.size(), 2u);
+  EXPECT_FALSE(pair.raw.closed) << pair.raw.closed->reason;
+}
+
+TEST(H3BadInput, ValueThatUnfoldsToTooMuchGets431) {
+  RawClient pair;
+  ASSERT_TRUE(pair.meet());
+  // In Huffman's code it is below what is refused unread.
+  EXPECT_EQ(status_on(pair, pair.say(headers(request_lines({{"x", std::string(70'000, 'e')}})), true)), 431u);
+  EXPECT_FALSE(pair.raw.closed) << pair.raw.closed->reason;
 }
 
 // Connection errors (RFC 9114 §6.2, §7.2)

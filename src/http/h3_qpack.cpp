@@ -3,6 +3,7 @@
 #include "http/h3_error.h"
 
 #include <new>
+#include <optional>
 
 namespace sallyport::http {
 
@@ -27,6 +28,53 @@ void recycle(nghttp3_buf& buffer) {
   } else {
     nghttp3_buf_reset(&buffer);
   }
+}
+
+/// An integer of RFC 7541 §5.1, taken off `bytes`; nullopt: it is cut short, or longer than any of use.
+std::optional<std::size_t> take_integer(Bytes& bytes, unsigned prefix_bits) {
+  if (bytes.empty()) return std::nullopt;
+  const std::size_t full = (std::size_t{1} << prefix_bits) - 1;
+  std::size_t value = bytes.front() & full;
+  bytes = bytes.subspan(1);
+  if (value < full) return value;
+  for (unsigned shift = 0; shift < 28 && !bytes.empty(); shift += 7) {
+    const std::uint8_t octet = bytes.front();
+    bytes = bytes.subspan(1);
+    value += std::size_t{octet & 0x7fu} << shift;
+    if ((octet & 0x80) == 0) return value;
+  }
+  return std::nullopt;
+}
+
+bool skip_string(Bytes& bytes, std::size_t size) {
+  if (size > bytes.size()) return false;
+  bytes = bytes.subspan(size);
+  return true;
+}
+
+/// nghttp3 takes no longer name than that, as it is encoded, and a decoder that met one decodes nothing more:
+/// not even what else the connection has to say.
+constexpr std::size_t longest_encoded_name = 256;
+
+/// Whether a field section (RFC 9204 §4.5) has a longer one. What is malformed is for nghttp3 to find.
+bool has_long_name(Bytes section) {
+  if (section.size() <= longest_encoded_name) return false;
+  if (!take_integer(section, 8) || !take_integer(section, 7)) return false;
+  while (!section.empty()) {
+    const std::uint8_t first = section.front();
+    if ((first & 0x80) != 0 || (first & 0xf0) == 0x10) {  // indexed, post-base too
+      if (!take_integer(section, (first & 0x80) != 0 ? 6 : 4)) return false;
+      continue;
+    }
+    const bool literal_name = (first & 0xe0) == 0x20;
+    const auto number = take_integer(section, literal_name || (first & 0xc0) == 0 ? 3 : 4);
+    if (!number) return false;
+    if (literal_name && *number > longest_encoded_name) return true;
+    if (literal_name && !skip_string(section, *number)) return false;
+    const auto value = take_integer(section, 7);
+    if (!value || !skip_string(section, *value)) return false;
+  }
+  return false;
 }
 
 }  // namespace
@@ -92,6 +140,12 @@ QpackDecoder::~QpackDecoder() {
 Result<bool> QpackDecoder::decode(quic::StreamId id, QpackContext& context, Bytes& section,
                                   HeadBuilder& builder) {
   if (!context) {
+    if (has_long_name(section)) {
+      // The peer's encoder hears that the section is not read (RFC 9204 §2.2.2.2).
+      builder.add_too_large();
+      cancel(id);
+      return true;
+    }
     nghttp3_qpack_stream_context* fresh = nullptr;
     if (nghttp3_qpack_stream_context_new(&fresh, id, nghttp3_mem_default()) != 0) throw std::bad_alloc();
     context.reset(fresh);

@@ -30,6 +30,14 @@ void serve_echo(H3Pair& pair) {
 
 const std::string context_zero(1, '\0');
 
+std::string connect_head() {
+  return headers({{":method", "CONNECT"},
+                  {":protocol", "connect-udp"},
+                  {":scheme", "https"},
+                  {":authority", "a"},
+                  {":path", "/"}});
+}
+
 TEST(H3Tunnel, DatagramsBothWays) {
   H3Pair pair;
   serve_echo(pair);
@@ -50,6 +58,50 @@ TEST(H3Tunnel, DatagramsBothWays) {
   EXPECT_EQ(handler.datagrams[0], context_zero + "down");
   EXPECT_EQ(pair.client->counters().datagrams_out, 1u);
   EXPECT_EQ(pair.client->counters().datagrams_in, 1u);
+}
+
+/// Sides that agree on another number would understand each other: these see and say what is on the wire (RFC
+/// 9297 §2.1).
+TEST(H3Tunnel, ServersDatagramsNameAQuarterOfTheStreamId) {
+  RawClient pair;
+  serve_echo(pair);
+  ASSERT_TRUE(pair.meet());
+  for (const quic::StreamId id : {0, 4, 8}) {
+    ASSERT_EQ(pair.say(connect_head(), false), id);
+    pair.run_for(100ms);
+    const auto quarter = static_cast<std::uint64_t>(id) / 4;
+    pair.connection->send_datagram(as_bytes(varint(quarter)), as_bytes(context_zero + "up"));
+    pair.run_for(100ms);
+    EXPECT_EQ(pair.requests.last().handler.datagrams, std::vector{context_zero + "up"});
+    pair.raw.datagrams.clear();
+    pair.requests.last().exchange->send_datagram(as_bytes(context_zero), as_bytes("down"));
+    pair.run_for(100ms);
+    EXPECT_EQ(pair.raw.datagrams, std::vector{varint(quarter) + context_zero + "down"});
+  }
+  EXPECT_EQ(pair.requests.requests[0]->handler.datagrams.size(), 1u);
+}
+
+TEST(H3Tunnel, ClientsDatagramsNameAQuarterOfTheStreamId) {
+  RawServer pair;
+  ASSERT_TRUE(pair.meet());
+  for (const quic::StreamId id : {0, 4, 8}) {
+    RecordingExchange& handler = pair.handler();
+    Exchange& exchange = pair.client->request(connect_udp(), handler, false);
+    exchange.use_capsules();
+    pair.run_for(100ms);
+    pair.raw().send(id, headers({{":status", "200"}, {"capsule-protocol", "?1"}}), false);
+    pair.run_for(100ms);
+    ASSERT_TRUE(handler.response);
+    const auto quarter = static_cast<std::uint64_t>(id) / 4;
+    pair.raw().datagrams.clear();
+    exchange.send_datagram(as_bytes(context_zero), as_bytes("up"));
+    pair.run_for(100ms);
+    EXPECT_EQ(pair.raw().datagrams, std::vector{varint(quarter) + context_zero + "up"});
+    pair.raw().connection->send_datagram(as_bytes(varint(quarter)), as_bytes(context_zero + "down"));
+    pair.run_for(100ms);
+    EXPECT_EQ(handler.datagrams, std::vector{context_zero + "down"});
+  }
+  EXPECT_EQ(pair.handlers[0].datagrams.size(), 1u);
 }
 
 TEST(H3Tunnel, LargestDatagramFitsAndOneMoreByteDoesNot) {
@@ -153,14 +205,6 @@ TEST(H3Tunnel, MalformedCapsulesResetTheStream) {
 }
 
 // Early datagrams (RFC 9298 §5, bad input 24)
-
-std::string connect_head() {
-  return headers({{":method", "CONNECT"},
-                  {":protocol", "connect-udp"},
-                  {":scheme", "https"},
-                  {":authority", "a"},
-                  {":path", "/"}});
-}
 
 TEST(H3Tunnel, DatagramsBeforeTheRequestAreHeldInOrder) {
   RawClient pair;
@@ -376,6 +420,25 @@ TEST(H3Tunnel, ConnectCarriesBytesBothWays) {
   exchange.finish();
   ASSERT_TRUE(pair.run_until([&] { return handler.closed > 0; }));
   EXPECT_TRUE(handler.is_well());
+}
+
+TEST(H3Tunnel, AnySuccessOpensIt) {  // RFC 9110 §9.3.6
+  for (const unsigned success : {201u, 204u, 205u, 299u}) {
+    H3Pair pair;
+    pair.requests.then = [&](Exchange& exchange, RecordingExchange& handler) {
+      handler.then_body = [](Exchange& e) { e.write(as_bytes("pong")); };
+      exchange.respond({.status = success});
+    };
+    ASSERT_TRUE(pair.establish());
+    RecordingExchange& handler = pair.handler();
+    Request request;
+    request.method = "CONNECT";
+    request.authority = "target.test:22";
+    request.path.clear();
+    pair.client->request(request, handler, false).write(as_bytes("ping"));
+    EXPECT_TRUE(pair.run_until([&] { return handler.body == "pong"; }, 5s))
+        << success << (handler.error ? handler.error->message : "");
+  }
 }
 
 TEST(H3Tunnel, HeadersInATunnelCloseTheConnection) {

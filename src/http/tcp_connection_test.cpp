@@ -261,6 +261,31 @@ TEST_P(Alike, ConnectTunnelWithHalfClose) {
   EXPECT_TRUE(taken.handler.is_well());
 }
 
+TEST_P(Alike, AnySuccessOpensATunnel) {  // RFC 9110 §9.3.6
+  for (const unsigned success : {201u, 204u, 205u, 206u, 299u}) {
+    RecordingExchange client;
+    Pair one(GetParam().speaks, GetParam().piece);
+    one.requests.then = [&](Exchange& exchange, RecordingExchange&) {
+      exchange.respond(status(success));
+      exchange.write(as_bytes("220 ready"));
+    };
+    Exchange& tunnel = one.client->request(connect("target.example:25"), client, false);
+    one.clock.settle();
+    ASSERT_TRUE(client.response) << success;
+    EXPECT_EQ(client.response->status, success);
+    tunnel.write(as_bytes("QUIT"));
+    tunnel.finish();
+    one.clock.settle();
+    RecordingServer::Taken& taken = one.requests.last();
+    EXPECT_EQ(taken.handler.body, "QUIT") << success;
+    taken.exchange->write(as_bytes(" bye"));
+    taken.exchange->finish();
+    one.clock.settle();
+    EXPECT_EQ(client.body, "220 ready bye") << success;
+    EXPECT_TRUE(client.is_well()) << success << (client.error ? client.error->message : "");
+  }
+}
+
 TEST_P(Alike, ConnectRefused) {
   pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
     exchange.respond(status(403, {{"proxy-status", "x; error=destination_ip_prohibited"}}));

@@ -47,6 +47,8 @@ class HeadBuilder {
   /// names may have capitals, and its connection-specific fields (RFC 9110 §7.6.1) are left out of what is
   /// built.
   void add(std::string_view name, std::string_view value);
+  /// In place of a field that is too long to be decoded, and of all that follow.
+  void add_too_large() { fault(Fault::section_too_large, "a field is too long"); }
   /// After the last one. Once for each begin.
   Verdict finish();
 

@@ -87,6 +87,8 @@ class Flow : public http::ExchangeHandler {
   void refuse_tunnel(const Refusal& refusal);
   /// 2xx (RFC 9110 §9.3.6, RFC 9298 §3.5). `socket`: the tunnel's, towards the target.
   void accept_tunnel(const net::NetPath& socket, const net::SocketAddress& next_hop);
+  /// The accepted tunnel goes on by another socket.
+  void change_exit(const net::NetPath& socket) { exit_ = TunnelExit(*context_.group, is_udp, socket); }
   /// The socket is closed, or will be.
   void leave_exit() { exit_ = {}; }
   /// Called for everything that passes: costs a comparison.

@@ -6,6 +6,7 @@
 #include "masque/tcp_flow.h"
 #include "masque/udp_flow.h"
 
+#include <algorithm>
 #include <map>
 #include <unordered_map>
 #include <utility>
@@ -183,6 +184,14 @@ void Proxy::Impl::set_tokens(std::shared_ptr<const TokenTable> tokens) {
     add_figures(counters, client);
     return true;
   });
+}
+
+Duration quic_idle_timeout(const ProxyOptions& options, Duration plain) {
+  constexpr Duration time_to_say_so = 10s;
+  Duration longest = plain;
+  if (options.udp) longest = std::max(longest, options.udp_idle + time_to_say_so);
+  if (options.tcp) longest = std::max(longest, options.tcp_idle + time_to_say_so);
+  return longest;
 }
 
 Proxy::Proxy(net::Timers& timers, Outbound& outbound, ProxyOptions options)

@@ -33,10 +33,15 @@ struct ProxyOptions {
   ClientLimits limits;
   std::shared_ptr<ProxyGroup> group;         ///< with whom `limits` are shared; null: a group of its own
   std::shared_ptr<const TokenTable> tokens;  ///< who may use it, at first; null: everybody
-  Duration udp_idle = 120s;                  ///< RFC 9298 §6 asks for two minutes at least
+  Duration udp_idle = 120s;                  ///< RFC 9298 §3.1 asks for two minutes at least
   Duration tcp_idle = 600s;
   Duration connect_timeout = 10s;
 };
+
+/// The idle timeout to announce for QUIC connections that carry tunnels, so that an idle tunnel ends by its
+/// own time and not by that of the connection around it. `plain`: where there are none. (A connection without
+/// requests ends earlier, by http::Limits.)
+Duration quic_idle_timeout(const ProxyOptions& options, Duration plain);
 
 /// What the tunnels of one identity did.
 struct IdentityCounters {

@@ -9,8 +9,8 @@ namespace {
 
 // What a client sends behind its request, before the target is found (RFC 9298 §5): a first flight and its
 // repetition fit.
-constexpr std::size_t max_early = 16;
-constexpr std::size_t max_early_bytes = 24 * 1024;
+constexpr std::size_t max_held = 16;
+constexpr std::size_t max_held_bytes = 24 * 1024;
 // One client's tunnels up to here have large socket buffers. What fills the rest, if nobody reads them, is no
 // more than the kernel grants anybody: its memory for UDP is the whole host's.
 constexpr std::size_t max_large_buffers = 16;
@@ -25,10 +25,11 @@ UdpFlow::UdpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& cli
 
 UdpFlow::~UdpFlow() {
   close_path();
-  take_early();
+  drop_held();
 }
 
 void UdpFlow::close_path() {
+  forget_others();
   context_.uplink.flush(lane_);
   if (path_ != nullptr) path_->set_receiver(nullptr);
   leave_exit();  // before the port may be another's
@@ -36,12 +37,25 @@ void UdpFlow::close_path() {
 }
 
 void UdpFlow::on_targets(const std::vector<net::SocketAddress>& targets) {
-  // UDP has no handshake that addresses could race in; the kernel knows at once which it has no route to.
+  others_ = {targets.begin(), targets.end()};
+  others_until_ = context_.timers.now() + context_.options.connect_timeout;
+  const auto target = open_path();
+  if (!target) return refuse_tunnel(refusal_for(target.error()));
+  accept_tunnel(path_->net_path(), *target);
+  send_held();
+}
+
+// UDP has no handshake that addresses could race in. The kernel knows at once which it has no route to: where
+// that is so of all, the request is refused and the client hears why, which no tunnel could tell it later.
+// What else is wrong with one, ICMP may tell (on_unreachable).
+Result<net::SocketAddress> UdpFlow::open_path() {
   Error why{ErrorKind::unreachable, "the target has no address"};
   const auto buffers = client().account->tunnels.load(std::memory_order_relaxed) <= max_large_buffers
                            ? net::UdpBuffers::large
                            : net::UdpBuffers::system;
-  for (const net::SocketAddress& target : targets) {
+  while (!others_.empty()) {
+    const net::SocketAddress target = others_.front();
+    others_.pop_front();
     auto opened = context_.outbound.open_udp(target, buffers);
     if (!opened) {
       why = std::move(opened.error());
@@ -49,16 +63,26 @@ void UdpFlow::on_targets(const std::vector<net::SocketAddress>& targets) {
     }
     path_ = std::move(*opened);
     path_->set_receiver(this);
-    accept_tunnel(path_->net_path(), target);
-    for (const Chunk& payload : take_early()) send_up(payload.bytes());
-    return;
+    return target;
   }
-  refuse_tunnel(refusal_for(why));
+  return std::unexpected(std::move(why));
+}
+
+/// As long as a connection attempt may take: after that, what was sent first is of no more use.
+bool UdpFlow::has_others() {
+  if (!others_.empty() && context_.timers.now() > others_until_) forget_others();
+  return !others_.empty();
+}
+
+void UdpFlow::forget_others() {
+  if (path_ == nullptr) return;  // what is held still waits for the first
+  others_.clear();
+  drop_held();
 }
 
 void UdpFlow::on_refused() {
   done_ = true;
-  take_early();
+  drop_held();
 }
 
 // Every datagram of a client comes this way. ECN is not carried over in either direction: HTTP datagrams have
@@ -75,24 +99,32 @@ void UdpFlow::on_datagram(http::Exchange& exchange, Bytes datagram) {
     done_ = true;
     return exchange.reset(http::ResetCode::datagram_error);  // RFC 9298 §5
   }
-  if (path_ == nullptr) return hold_early(parts->payload);
+  if (path_ == nullptr) {
+    if (!hold(parts->payload)) ++context_.counters.dropped_early;
+    return;
+  }
+  if (has_others()) hold(parts->payload);
   send_up(parts->payload);
   touch();
 }
 
-void UdpFlow::hold_early(Bytes payload) {
-  if (early_.size() == max_early || early_bytes_ + payload.size() > max_early_bytes ||
-      !client().account->held.take(payload.size())) {
-    ++context_.counters.dropped_early;
-    return;
-  }
-  early_.push_back(Chunk::copy_of(payload));
-  early_bytes_ += payload.size();
+bool UdpFlow::hold(Bytes payload) {
+  if (held_.size() == max_held || held_bytes_ + payload.size() > max_held_bytes ||
+      !client().account->held.take(payload.size()))
+    return false;
+  held_.push_back(Chunk::copy_of(payload));
+  held_bytes_ += payload.size();
+  return true;
 }
 
-std::vector<Chunk> UdpFlow::take_early() {
-  client().account->held.give_back(std::exchange(early_bytes_, 0));
-  return std::exchange(early_, {});
+void UdpFlow::send_held() {
+  for (const Chunk& payload : held_) send_up(payload.bytes());
+  if (others_.empty()) drop_held();
+}
+
+void UdpFlow::drop_held() {
+  client().account->held.give_back(std::exchange(held_bytes_, 0));
+  held_.clear();
 }
 
 void UdpFlow::send_up(Bytes payload) {
@@ -107,6 +139,7 @@ void UdpFlow::send_up(Bytes payload) {
 // fills both queues in any case, would only back off more often.
 void UdpFlow::on_datagrams(const net::NetPath&, const net::DatagramRun& run, Time) {
   if (done_) return;
+  if (!others_.empty()) forget_others();
   if (!sender_.send(*exchange(), run)) path_->set_reading(false);
   touch();
 }
@@ -116,10 +149,25 @@ void UdpFlow::on_datagrams_writable(http::Exchange& exchange) {
   if (sender_.resume(exchange)) path_->set_reading(true);
 }
 
-void UdpFlow::on_path_closed(const Error& why) {
-  // ICMP said that the target is not there: the tunnel is of no more use (RFC 9298 §3.1). A path is not
-  // destroyed from inside its call.
-  if (std::exchange(done_, true)) return;
+void UdpFlow::on_unreachable(net::Unreachable kind, const Error& why) {
+  if (done_) return;
+  // Nothing came from the target yet, so another of its addresses may serve as well. What was sent goes
+  // again: QUIC would come back to it after a second, DNS after five.
+  if (has_others()) {
+    context_.uplink.flush(lane_);
+    auto before = std::move(path_);
+    if (open_path()) {
+      before->set_receiver(nullptr);
+      change_exit(path_->net_path());
+      return send_held();
+    }
+    path_ = std::move(before);
+    forget_others();
+  }
+  // Nobody is there: the tunnel is of no more use (RFC 9298 §3.1). All else may pass (RFC 1122 §3.2.2.1).
+  if (kind != net::Unreachable::definite) return;
+  done_ = true;
+  forget_others();
   ++context_.counters.failed;
   sender_.release();
   exchange()->reset(http::ResetCode::connect_error,

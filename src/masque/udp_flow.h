@@ -4,6 +4,7 @@
 
 #include "masque/flow.h"
 
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -22,7 +23,7 @@ class UdpFlow final : public Flow, net::DatagramReceiver {
   void on_end(http::Exchange& exchange) override;
   // From the target
   void on_datagrams(const net::NetPath& from, const net::DatagramRun& run, Time now) override;
-  void on_path_closed(const Error& why) override;
+  void on_unreachable(net::Unreachable kind, const Error& why) override;
   // From Flow
   void on_targets(const std::vector<net::SocketAddress>& targets) override;
   void on_refused() override;
@@ -31,16 +32,24 @@ class UdpFlow final : public Flow, net::DatagramReceiver {
 
   /// Sends what waits for the target and gives the socket back. Not from inside a call of the path.
   void close_path();
-  void hold_early(Bytes payload);
-  /// What was held early, which the client no longer has to answer for.
-  std::vector<Chunk> take_early();
+  /// False: there is no room.
+  bool hold(Bytes payload);
+  void send_held();
+  void drop_held();
   void send_up(Bytes payload);
+  /// Opens a socket towards the first of `others_` that there is a route to, and takes off all up to it.
+  Result<net::SocketAddress> open_path();
+  bool has_others();
+  void forget_others();
 
   std::unique_ptr<net::DatagramPath> path_;
   RunGatherer::Lane lane_;
   DatagramSender sender_;
-  std::vector<Chunk> early_;
-  std::size_t early_bytes_ = 0;
+  std::deque<net::SocketAddress> others_;  // addresses of the target to go on with; until something comes
+  Time others_until_{};
+  // What waits for the target to be found; then, for as long as there are others, what was sent to it.
+  std::vector<Chunk> held_;
+  std::size_t held_bytes_ = 0;
   bool done_ = false;  // refused, or one side ended it: nothing passes any more
 };
 

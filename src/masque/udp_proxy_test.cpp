@@ -357,14 +357,84 @@ TEST_F(UdpProxyTest, TheClientsEndEndsTheTunnel) {
   EXPECT_EQ(proxy().counters().udp_open, 0u);
 }
 
-TEST_F(UdpProxyTest, AnUnreachableTargetResetsTheTunnel) {
+TEST_F(UdpProxyTest, ATargetThatDoesNotListenResetsTheTunnel) {
   ExchangeForTest& exchange = ask("8.8.8.8");
-  path().receiver->on_path_closed({ErrorKind::refused, "connection refused"});
+  path().receiver->on_unreachable(net::Unreachable::definite, {ErrorKind::refused, "connection refused"});
   EXPECT_EQ(exchange.resets, std::vector{http::ResetCode::connect_error});
   exchange.receive_datagram("\0late"s);
   const Error why{ErrorKind::cancelled, "reset"};
   ConnectionForTest::close_exchange(exchange, &why);
   EXPECT_FALSE(path().open);
+}
+
+TEST_F(UdpProxyTest, AHintThatTheTargetIsUnreachableEndsNothing) {  // RFC 1122 §3.2.2.1
+  ExchangeForTest& exchange = ask("8.8.8.8");
+  path().receiver->on_unreachable(net::Unreachable::hint, {ErrorKind::unreachable, "no route to host"});
+  EXPECT_TRUE(exchange.resets.empty());
+  exchange.receive_datagram("\0more"s);
+  timers.run_deferred();
+  ASSERT_EQ(path().runs.size(), 1u);
+  path().receive("answer", 6);
+  EXPECT_EQ(exchange.datagrams, std::vector{"\0answer"s});
+}
+
+TEST_F(UdpProxyTest, GoesOnWithTheNextAddressWhereIcmpComesBeforeAnyAnswer) {
+  for (const auto kind : {net::Unreachable::hint, net::Unreachable::definite}) {
+    outbound.opened_udp.clear();
+    outbound.names["a.example"] = {"2606:4700::1", "2606:4700::2", "8.8.8.8"};
+    ExchangeForTest& exchange = ask("a.example");
+    exchange.receive_datagram("\0early"s);
+    timers.run_deferred();
+    ASSERT_EQ(outbound.opened_udp.size(), 1u);
+    exchange.receive_datagram("\0later"s);                           // in the turn in which ICMP comes
+    outbound.udp_error = Error{ErrorKind::unreachable, "no route"};  // to the second
+    path().receiver->on_unreachable(kind, {ErrorKind::unreachable, "it leads nowhere"});
+    timers.run_deferred();
+    ASSERT_EQ(outbound.opened_udp.size(), 2u);
+    EXPECT_FALSE(outbound.opened_udp[0].second->open);
+    EXPECT_EQ(outbound.opened_udp[1].first, "[2606:4700::2]:443") << "the families take turns";
+    ASSERT_EQ(path().runs.size(), 1u) << "what was sent goes again";
+    EXPECT_EQ(path().runs[0].bytes, "earlylater");
+    path().receive("answer", 6);
+    EXPECT_EQ(exchange.datagrams, std::vector{"\0answer"s});
+    EXPECT_TRUE(exchange.resets.empty());
+    // It was the last one.
+    path().receiver->on_unreachable(kind, {ErrorKind::unreachable, "it leads nowhere"});
+    EXPECT_EQ(exchange.resets.size(), kind == net::Unreachable::definite ? 1u : 0u);
+    EXPECT_EQ(outbound.opened_udp.size(), 2u);
+  }
+}
+
+TEST_F(UdpProxyTest, KeepsToAnAddressThatAnsweredOrWasTriedForLong) {
+  outbound.names["a.example"] = {"2606:4700::1", "8.8.8.8"};
+  ExchangeForTest& answered = ask("a.example");
+  timers.run_deferred();
+  path().receive("answer", 6);
+  path().receiver->on_unreachable(net::Unreachable::definite, {ErrorKind::refused, "gone"});
+  EXPECT_EQ(answered.resets, std::vector{http::ResetCode::connect_error});
+  EXPECT_EQ(outbound.opened_udp.size(), 1u);
+
+  ExchangeForTest& slow = ask("a.example");
+  timers.run_deferred();
+  pass(options.connect_timeout + 1s);
+  path().receiver->on_unreachable(net::Unreachable::hint, {ErrorKind::unreachable, "no route to host"});
+  EXPECT_TRUE(slow.resets.empty());
+  EXPECT_EQ(outbound.opened_udp.size(), 2u) << "one each";
+}
+
+TEST_F(UdpProxyTest, WhatMayGoAgainIsBoundedAndGivenBack) {
+  outbound.names["a.example"] = {"2606:4700::1", "8.8.8.8"};
+  options.group = std::make_shared<ProxyGroup>();
+  const auto account = options.group->account_of({"", client_block(*net::IpAddress::parse("9.9.9.9"))});
+  ExchangeForTest& exchange = ask("a.example");
+  timers.run_deferred();
+  for (int i = 0; i < 20; ++i) exchange.receive_datagram("\0"s + static_cast<char>('a' + i));
+  EXPECT_EQ(account->held.taken(), 16u);
+  EXPECT_EQ(proxy().counters().dropped_early, 0u) << "all of it was sent";
+  path().receiver->on_unreachable(net::Unreachable::hint, {ErrorKind::unreachable, "no route to host"});
+  timers.run_deferred();
+  EXPECT_EQ(path().runs.at(0).bytes, "abcdefghijklmnop");
+  EXPECT_EQ(account->held.taken(), 0u);
 }
 
 TEST_F(UdpProxyTest, AClientThatEndsBeforeTheAnswerGetsNone) {

@@ -33,6 +33,13 @@ struct DatagramRun {
   }
 };
 
+/// What an ICMP error (RFC 792, RFC 4443) says of the far end of a path. No more than a word: anybody may
+/// have forged it.
+enum class Unreachable : std::uint8_t {
+  hint,      ///< no way there, or none that is allowed; perhaps only for the moment (RFC 1122 §3.2.2.1)
+  definite,  ///< nobody has that port, or takes that protocol
+};
+
 /// Who gets what comes in on a DatagramPath.
 class DatagramReceiver {
  public:
@@ -42,7 +49,10 @@ class DatagramReceiver {
   virtual void on_path_writable(Time /*now*/) {}
   /// max_datagram_size() has changed.
   virtual void on_max_datagram_size(std::size_t /*bytes*/) {}
-  /// The path is of no more use (tunnel refused or closed, socket error). Not called again after this.
+  /// An ICMP error answered what was sent, or there is no route for it. The path goes on as before: what it
+  /// means is the receiver's to decide. The path may be destroyed in this call.
+  virtual void on_unreachable(Unreachable /*kind*/, const Error& /*why*/) {}
+  /// The path is of no more use (tunnel refused or closed). Not called again after this.
   virtual void on_path_closed(const Error& /*why*/) {}
 
  protected:

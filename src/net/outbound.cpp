@@ -87,7 +87,7 @@ class KernelOutbound final : public Outbound {
     UdpSocketOptions options;
     options.receive_buffer = large ? options_.udp_receive_buffer : 0;
     options.send_buffer = large ? options_.udp_send_buffer : 0;
-    options.report_errors = true;
+    options.report_unreachable = true;
     options.warn_small_buffers = options_.warn_small_buffers;
     auto socket = UdpSocket::connect(loop_, target, options);
     if (socket && is_reserved((*socket)->fd(), options_.leave_descriptors))

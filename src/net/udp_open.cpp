@@ -57,7 +57,7 @@ void set_ip_options(int fd, int family, const UdpSocketOptions& options) {
     else
       set_socket_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
   }
-  if (options.report_errors) {
+  if (options.report_unreachable) {
     // Without it the kernel keeps "host unreachable" to itself.
     set_socket_option(fd, IPPROTO_IP, IP_RECVERR, 1);
     if (family == AF_INET6) set_socket_option(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);

@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
@@ -118,42 +117,6 @@ ReceivedMessage UdpReceiveBatch::message(std::size_t index) const {
   for (cmsghdr* at = CMSG_FIRSTHDR(&control); at != nullptr; at = CMSG_NXTHDR(&control, at))
     read_control(at, message);
   return message;
-}
-
-bool is_unreachable_error(int number) {
-  switch (number) {
-    case ECONNREFUSED:
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-    case EHOSTDOWN:
-    case ENETDOWN:
-    case ENOPROTOOPT:
-      return true;
-    default:
-      return false;
-  }
-}
-
-int take_reported_error(int fd) {
-  int found = 0;
-  while (true) {
-    std::array<std::uint8_t, 1> byte{};
-    iovec part{byte.data(), byte.size()};
-    Control control{};
-    msghdr header{};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    header.msg_control = &control;
-    header.msg_controllen = sizeof control;
-    if (::recvmsg(fd, &header, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return found;
-    for (cmsghdr* at = CMSG_FIRSTHDR(&header); at != nullptr; at = CMSG_NXTHDR(&header, at)) {
-      const bool reported = (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_RECVERR) ||
-                            (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_RECVERR);
-      if (!reported) continue;
-      const int number = static_cast<int>(read_as<sock_extended_err>(at).ee_errno);
-      if (found == 0 && is_unreachable_error(number)) found = number;
-    }
-  }
 }
 
 }  // namespace sallyport::net

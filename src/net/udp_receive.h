@@ -37,10 +37,4 @@ class UdpReceiveBatch {
   std::unique_ptr<Slots> slots_;
 };
 
-/// Takes what ICMP errors left in the socket's error queue; the first of them that says that the far end
-/// cannot be reached, as an errno, or 0.
-int take_reported_error(int fd);
-/// True for what a sending or receiving call reports after such an ICMP message.
-bool is_unreachable_error(int number);
-
 }  // namespace sallyport::net

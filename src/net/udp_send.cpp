@@ -1,7 +1,7 @@
 #include "net/udp_send.h"
 
 #include "base/log.h"
-#include "net/udp_receive.h"
+#include "net/udp_errors.h"
 
 #include <algorithm>
 #include <array>
@@ -122,8 +122,7 @@ int UdpSender::send_one_by_one(Envelope& envelope, Bytes piece, std::size_t segm
 /// Whether `error` may tell of an earlier datagram: of what ICMP says the kernel keeps one error, for the
 /// next call of whatever size, and then forgets it. What the device itself refuses it refuses again.
 bool UdpSender::may_be_echo(int error) const {
-  return options_.connected &&
-         (error == EMSGSIZE || (is_unreachable_error(error) && !options_.report_errors));
+  return options_.connected && (error == EMSGSIZE || is_icmp_error(error));
 }
 
 UdpSender::Outcome UdpSender::send(const NetPath& to, const DatagramRun& run) {

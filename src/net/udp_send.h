@@ -19,7 +19,6 @@ class UdpSender {
   struct Options {
     bool connected = false;       ///< the far end is the socket's, not the path's
     bool source_address = false;  ///< send from the path's local address
-    bool report_errors = false;   ///< an ICMP error of an earlier datagram is an error of this call
     bool segmentation = true;     ///< use UDP_SEGMENT
   };
 

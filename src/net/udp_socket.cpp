@@ -3,12 +3,14 @@
 #include "base/lifetime.h"
 #include "net/fd_watch.h"
 #include "net/socket_calls.h"
+#include "net/udp_errors.h"
 #include "net/udp_open.h"
 #include "net/udp_receive.h"
 #include "net/udp_send.h"
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -69,11 +71,11 @@ struct UdpSocket::Impl final : FdWatcher {
   void update_reading() { watch.want_readable(receiver != nullptr && reading); }
   void on_readable() override;
   void on_writable() override;
-  void on_receive_error(int error);
+  void take_errors();
   /// Gives the batch's message to the receiver; says how many bytes it was.
   std::size_t hand_over(std::size_t index);
-  void end_path(int error);
   void notify();
+  void tell_unreachable(const ReportedUnreachable& reported);
   void close();
 
   EventLoop& loop;
@@ -89,22 +91,20 @@ struct UdpSocket::Impl final : FdWatcher {
   // What datagrams_out was when one was refused that every path of QUIC carries.
   std::uint64_t narrow_refusal_after = ~std::uint64_t{0};
   std::uint32_t last_overflow = 0;
-  int path_error = 0;
+  std::optional<ReportedUnreachable> unreachable;  // to be told
   bool max_datagram_changed = false;
   const bool connected;
-  const bool report_errors;
+  const bool report_unreachable;
   bool reading = true;
 };
 
 UdpSocket::Impl::Impl(EventLoop& event_loop, int fd, bool connects, const UdpSocketOptions& options)
     : loop(event_loop),
-      sender(fd, {.connected = connects,
-                  .source_address = options.packet_info,
-                  .report_errors = options.report_errors && connects}),
+      sender(fd, {.connected = connects, .source_address = options.packet_info}),
       notification(event_loop.timers(), [this](Time) { notify(); }),
       max_datagram(max_payload_v4),
       connected(connects),
-      report_errors(options.report_errors && connects) {}
+      report_unreachable(options.report_unreachable && connects) {}
 
 Result<std::unique_ptr<UdpSocket>> UdpSocket::Impl::make(EventLoop& loop, Result<UniqueFd> fd,
                                                          const SocketAddress& remote, bool connected,
@@ -130,10 +130,11 @@ void UdpSocket::Impl::on_readable() {
     const std::size_t before = bytes;
     const std::size_t count = UdpReceiveBatch::of_this_thread().receive(watch.fd(), limit, !connected, error);
     ++stats.receive_calls;
-    if (count == 0) on_receive_error(error);
     for (std::size_t i = 0; i < count && !guard.gone() && receiver != nullptr; ++i) bytes += hand_over(i);
     if (guard.gone()) return;
-    if (receiver == nullptr || !reading || error == EAGAIN) break;
+    if (receiver == nullptr || !reading) break;
+    if (error == EAGAIN) return take_errors();
+    if (error != 0) continue;               // of an earlier datagram: what came meanwhile goes first
     if (count > 0 && count < limit) break;  // the queue was emptied
     if (connected && bytes - before < likely_last) break;
   }
@@ -161,32 +162,25 @@ std::size_t UdpSocket::Impl::hand_over(std::size_t index) {
   return message.run.bytes.size();
 }
 
-void UdpSocket::Impl::on_receive_error(int error) {
-  // An error of an earlier datagram, reported once. Whoever did not ask for it goes on: anybody may forge
-  // ICMP.
-  if (!report_errors) return;
-  const int reported = take_reported_error(watch.fd());
-  if (is_unreachable_error(error))
-    end_path(error);
-  else if (reported != 0)
-    end_path(reported);
+void UdpSocket::Impl::take_errors() {
+  if (!report_unreachable) return;
+  if (const auto reported = take_unreachable(watch.fd())) tell_unreachable(*reported);
 }
 
-void UdpSocket::Impl::end_path(int error) {
-  DatagramReceiver* const told = std::exchange(receiver, nullptr);
-  const std::string remote = path.remote.to_string();
-  close();
-  if (told != nullptr) told->on_path_closed(socket_error("UDP to " + remote + " failed", error));
+void UdpSocket::Impl::tell_unreachable(const ReportedUnreachable& reported) {
+  unreachable.reset();
+  if (receiver != nullptr) receiver->on_unreachable(reported.kind, unreachable_error(path.remote, reported));
 }
 
 void UdpSocket::Impl::notify() {
-  if (path_error != 0) return end_path(std::exchange(path_error, 0));
+  const Lifetime::Guard guard(lifetime);
   if (std::exchange(max_datagram_changed, false) && receiver != nullptr)
     receiver->on_max_datagram_size(max_datagram);
+  if (!guard.gone() && unreachable) tell_unreachable(*unreachable);
 }
 
 SendStatus UdpSocket::Impl::send(const NetPath& to, const DatagramRun& run) {
-  if (watch.fd() < 0 || path_error != 0) return SendStatus::dropped;
+  if (watch.fd() < 0) return SendStatus::dropped;
   if (run.segment_size > max_datagram) {
     stats.dropped_too_large += run.count();
     return SendStatus::too_large;
@@ -233,8 +227,8 @@ void UdpSocket::Impl::count_failure(int error, const DatagramRun& rest) {
     return;
   }
   stats.dropped_error += datagrams_of(rest);
-  if (report_errors && is_unreachable_error(error)) {
-    path_error = error;
+  if (report_unreachable && is_route_error(error)) {
+    unreachable = {Unreachable::hint, error};
     notification.request();
   }
 }

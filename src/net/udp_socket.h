@@ -20,9 +20,8 @@ struct UdpSocketOptions {
   bool reuse_port = false;  ///< SO_REUSEPORT, for a group of workers
   bool packet_info =
       false;  ///< learn each datagram's local address and answer from it; for listening sockets
-  bool dont_fragment = true;  ///< IP_PMTUDISC_PROBE: path MTU discovery is QUIC's (RFC 9000 §14)
-  bool report_errors =
-      false;  ///< ECONNREFUSED and unreachable end the path (on_path_closed) instead of being ignored
+  bool dont_fragment = true;        ///< IP_PMTUDISC_PROBE: path MTU discovery is QUIC's (RFC 9000 §14)
+  bool report_unreachable = false;  ///< tell the receiver of ICMP errors (on_unreachable); connected sockets
   bool warn_small_buffers = true;
 };
 

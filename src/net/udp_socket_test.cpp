@@ -1,104 +1,21 @@
 #include "net/udp_socket.h"
 
+#include "net/udp_for_test.h"
 #include "net/udp_send.h"
 
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <functional>
-#include <numeric>
-#include <string>
-#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
-#include <net/if.h>
 #include <netinet/in.h>
-#include <netinet/udp.h>
-#include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 namespace sallyport::net {
 namespace {
 
-struct Got {
-  NetPath path;
-  std::vector<std::string> datagrams;
-  Ecn ecn;
-  Time at;
-};
-
-struct Receiver final : DatagramReceiver {
-  std::vector<Got> runs;
-  std::function<void()> then = [] {};
-  std::function<void()> writable = [] {};
-  std::function<void(const Error&)> closed = [](const Error& why) { ADD_FAILURE() << why.message; };
-  std::size_t max_datagram = 0;
-
-  void on_datagrams(const NetPath& path, const DatagramRun& run, Time now) override {
-    Got& got = runs.emplace_back(Got{path, {}, run.ecn, now});
-    if (run.bytes.empty()) got.datagrams.emplace_back();
-    run.for_each([&](Bytes datagram) { got.datagrams.emplace_back(as_text(datagram)); });
-    then();
-  }
-  void on_path_writable(Time) override { writable(); }
-  void on_max_datagram_size(std::size_t bytes) override { max_datagram = bytes, then(); }
-  void on_path_closed(const Error& why) override { closed(why); }
-
-  std::vector<std::string> all() const {
-    std::vector<std::string> datagrams;
-    for (const Got& got : runs) datagrams.insert(datagrams.end(), got.datagrams.begin(), got.datagrams.end());
-    return datagrams;
-  }
-};
-
-/// Runs the loop until `done`, at most five seconds.
-void run_until(EventLoop& loop, const std::function<bool()>& done) {
-  const Time end = std::chrono::steady_clock::now() + 5s;
-  Timer timer(loop.timers(), [&](Time now) {
-    if (done()) return loop.stop();
-    if (now > end) {
-      ADD_FAILURE() << "nothing came in time";
-      return loop.stop();
-    }
-    timer.arm(now + 200us);
-  });
-  timer.arm(Time{});
-  loop.run();
-}
-
-SocketAddress any_port(const char* ip) {
-  return SocketAddress(IpAddress::parse(ip).value(), 0);
-}
-
-std::unique_ptr<UdpSocket> bound(EventLoop& loop, const char* ip, const UdpSocketOptions& options = {}) {
-  auto socket = UdpSocket::bind(loop, any_port(ip), options);
-  if (!socket) throw std::runtime_error(socket.error().message);
-  return std::move(*socket);
-}
-
-std::unique_ptr<UdpSocket> connected(EventLoop& loop, const SocketAddress& to,
-                                     const UdpSocketOptions& options = {}) {
-  auto socket = UdpSocket::connect(loop, to, options);
-  if (!socket) throw std::runtime_error(socket.error().message);
-  return std::move(*socket);
-}
-
-/// `size` bytes, no two segments alike.
-std::vector<std::uint8_t> pattern(std::size_t size) {
-  std::vector<std::uint8_t> bytes(size);
-  std::uint32_t state = 1;
-  for (auto& byte : bytes) byte = static_cast<std::uint8_t>((state = state * 1664525 + 1013904223) >> 24);
-  return bytes;
-}
-
-std::vector<std::string> segments_of(const DatagramRun& run) {
-  std::vector<std::string> segments;
-  run.for_each([&](Bytes segment) { segments.emplace_back(as_text(segment)); });
-  return segments;
-}
+using namespace test;
 
 TEST(UdpSocket, ARunArrivesWholeWithItsSegmentsAndEcnOnBothFamilies) {
   for (const char* ip : {"127.0.0.1", "::1"}) {
@@ -197,25 +114,6 @@ TEST(UdpSocket, TooLargeIsRefusedAndCounted) {
   EXPECT_EQ(client->send({}, {Bytes(bytes).first(65507), 65507}), SendStatus::sent);
 }
 
-/// In a network namespace of this thread only, whose loopback device takes packets of `mtu` bytes; false
-/// where we may not make one.
-bool in_narrow_namespace(int mtu, const std::function<void()>& test) {
-  bool possible = false;
-  std::thread([&] {
-    if (::unshare(CLONE_NEWNET) != 0) return;
-    const UniqueFd control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    ifreq request{};
-    std::strcpy(request.ifr_name, "lo");
-    request.ifr_mtu = mtu;
-    if (::ioctl(control.get(), SIOCSIFMTU, &request) != 0) return;
-    request.ifr_flags = IFF_UP | IFF_LOOPBACK;
-    if (::ioctl(control.get(), SIOCSIFFLAGS, &request) != 0) return;
-    possible = true;
-    test();
-  }).join();
-  return possible;
-}
-
 TEST(UdpSocket, WhatTheDeviceRefusesLowersTheMaximumAndKeepsSegmentation) {
   const bool ran = in_narrow_namespace(1500, [] {
     for (const auto& [ip, fits] : {std::pair{"127.0.0.1", 1472u}, std::pair{"::1", 1452u}}) {
@@ -260,56 +158,6 @@ TEST(UdpSocket, BelowWhatQuicNeedsTheMaximumFallsByTheSecondRefusalInARow) {
     EXPECT_EQ(client->max_datagram_size(), 1200u);
     EXPECT_EQ(client->send({}, run), SendStatus::too_large);
     EXPECT_EQ(client->max_datagram_size(), 1199u);
-  });
-  if (!ran) GTEST_SKIP() << "needs CAP_SYS_ADMIN for a network namespace";
-}
-
-/// Tells this host that a datagram sent from `from` to `to` was too large for a router, as anybody might.
-void forge_fragmentation_needed(const SocketAddress& from, const SocketAddress& to) {
-  const UniqueFd raw(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP));
-  ASSERT_TRUE(raw);
-  std::array<std::uint8_t, 8 + 20 + 8> message{3, 4, 0, 0, 0, 0, 1400 >> 8, 1400 & 0xff};
-  message[8] = 0x45;  // the datagram's IPv4 header
-  message[10] = 1500 >> 8, message[11] = 1500 & 0xff;
-  message[16] = 64, message[17] = IPPROTO_UDP;
-  std::ranges::copy(from.ip().octets(), message.begin() + 20);
-  std::ranges::copy(to.ip().octets(), message.begin() + 24);
-  for (const auto& [at, port] : {std::pair{28, from.port()}, std::pair{30, to.port()}}) {
-    message[static_cast<std::size_t>(at)] = static_cast<std::uint8_t>(port >> 8);
-    message[static_cast<std::size_t>(at) + 1] = static_cast<std::uint8_t>(port);
-  }
-  std::uint32_t sum = 0;
-  for (std::size_t i = 0; i < message.size(); i += 2) sum += std::uint32_t{message[i]} << 8 | message[i + 1];
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  message[2] = static_cast<std::uint8_t>(~sum >> 8), message[3] = static_cast<std::uint8_t>(~sum);
-  EXPECT_EQ(::sendto(raw.get(), message.data(), message.size(), 0, from.data(), from.size()),
-            static_cast<ssize_t>(message.size()));
-}
-
-TEST(UdpSocket, AnIcmpMessageAboutSizeCostsNoDatagramAndLowersNothing) {
-  const bool ran = in_narrow_namespace(1500, [] {
-    for (const bool report_errors : {false, true}) {
-      EventLoop loop;
-      const auto server = bound(loop, "127.0.0.1");
-      UdpSocketOptions options;
-      options.report_errors = report_errors;
-      const auto client = connected(loop, server->net_path().local, options);
-      Receiver at_client, at_server;
-      client->set_receiver(&at_client);
-      server->set_receiver(&at_server);
-      const auto bytes = pattern(10 * 1200);
-      std::size_t expected = 0;
-      for (const std::size_t size : {std::size_t{40}, std::size_t{1200}, bytes.size()}) {
-        // It arrives after the turn's last look at the socket, so that sending learns of it.
-        forge_fragmentation_needed(client->net_path().local, server->net_path().local);
-        const DatagramRun run{Bytes(bytes).first(size), 1200};
-        EXPECT_EQ(client->send({}, run), SendStatus::sent) << size;
-        expected += run.count();
-      }
-      run_until(loop, [&] { return at_server.all().size() == expected; });
-      EXPECT_EQ(client->max_datagram_size(), 65507u);
-      EXPECT_EQ(client->stats().dropped_too_large, 0u);
-    }
   });
   if (!ran) GTEST_SKIP() << "needs CAP_SYS_ADMIN for a network namespace";
 }
@@ -451,48 +299,6 @@ TEST(UdpSocket, AFullSocketKeepsDatagramsWithoutPayloadInTheirPlaceAndNotWithout
   EXPECT_EQ(sizes[sent + 1], 0u);
   EXPECT_EQ(sizes[sent + 2], 3u);
   EXPECT_EQ(socket->stats().datagrams_out, sizes.size());
-}
-
-TEST(UdpSocket, ARefusalEndsOnlyThePathThatAskedForIt) {
-  EventLoop loop;
-  const SocketAddress nobody = bound(loop, "127.0.0.1")->net_path().local;  // its port is free again
-  UdpSocketOptions options;
-  const auto deaf = connected(loop, nobody, options);
-  options.report_errors = true;
-  auto reporting = connected(loop, nobody, options);
-  Receiver at_deaf;
-  Receiver at_reporting;
-  std::string why;
-  at_reporting.closed = [&](const Error& error) {
-    EXPECT_EQ(error.kind, ErrorKind::refused);
-    why = error.message;
-    reporting.reset();
-  };
-  deaf->set_receiver(&at_deaf);
-  reporting->set_receiver(&at_reporting);
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(deaf->send({}, {as_bytes("x"), 1}), SendStatus::sent);
-  EXPECT_EQ(reporting->send({}, {as_bytes("x"), 1}), SendStatus::sent);
-  run_until(loop, [&] { return !why.empty(); });
-  EXPECT_NE(why.find(nobody.to_string()), std::string::npos) << why;
-  EXPECT_EQ(deaf->send({}, {as_bytes("x"), 1}), SendStatus::sent);
-  EXPECT_EQ(deaf->stats().dropped_error, 0u);
-}
-
-TEST(UdpSocket, ARefusalThatSendLearnsOfIsReportedLaterNotInside) {
-  EventLoop loop;
-  const SocketAddress nobody = bound(loop, "127.0.0.1")->net_path().local;
-  UdpSocketOptions options;
-  options.report_errors = true;
-  const auto socket = connected(loop, nobody, options);
-  Receiver receiver;
-  bool closed = false;
-  receiver.closed = [&](const Error&) { closed = true; };
-  socket->set_receiver(&receiver);
-  EXPECT_EQ(socket->send({}, {as_bytes("x"), 1}), SendStatus::sent);
-  EXPECT_EQ(socket->send({}, {as_bytes("x"), 1}), SendStatus::dropped);
-  EXPECT_FALSE(closed);
-  run_until(loop, [&] { return closed; });
-  EXPECT_EQ(socket->send({}, {as_bytes("x"), 1}), SendStatus::dropped);
 }
 
 TEST(UdpSocket, PausesReadingAndCountsWhatTheKernelDropped) {

@@ -112,10 +112,10 @@ Result<> Impl::start_client(std::uint32_t version) {
   random.fill(bytes);
   const ngtcp2_cid source =
       to_native_id(Bytes(bytes).first(std::min<std::size_t>(config->connection_id_length, bytes.size())));
-  const ngtcp2_path native_path = to_native(current_path);
+  const NativePath native_path(current_path);
   ngtcp2_conn* native = nullptr;
-  if (ngtcp2_conn_client_new(&native, &destination, &source, &native_path, version, &callbacks, &settings,
-                             &parameters, nullptr, this) != 0)
+  if (ngtcp2_conn_client_new(&native, &destination, &source, native_path.get(), version, &callbacks,
+                             &settings, &parameters, nullptr, this) != 0)
     return fail(ErrorKind::resource, "no memory for a QUIC connection");
   conn.reset(native);
   first_version = version;
@@ -138,6 +138,7 @@ bool Impl::change_version() {
   conn.reset();
   tls.reset();
   if (!start_client(*wanted)) return false;
+  silence.requests = 0;
   if (had_early_data) app().on_early_data_rejected(now);
   return true;
 }
@@ -183,8 +184,9 @@ Result<> Connection::migrate(net::DatagramPath& path) {
     ++impl.path_changes;
     impl.mtu.set_limit(impl.path_limit(), impl.timers.now());
   } else {
-    const ngtcp2_path native = to_native(to);
-    const int error = ngtcp2_conn_initiate_migration(impl.conn.get(), &native, to_native(impl.timers.now()));
+    const NativePath native(to);
+    const int error =
+        ngtcp2_conn_initiate_migration(impl.conn.get(), native.get(), to_native(impl.timers.now()));
     if (error == NGTCP2_ERR_CONN_ID_BLOCKED)
       return fail(ErrorKind::resource, "the server gave no connection ID for a migration");
     if (error != 0)

@@ -146,6 +146,39 @@ TEST(Close, PathThatClosesEndsTheConnectionWithItsReason) {
   EXPECT_EQ(pair.client_application.closed->to_error().message, "hop 1 died");
 }
 
+TEST(Close, AnIcmpErrorBeforeAnyAnswerEndsTheAttemptAtOnce) {
+  for (const auto kind : {net::Unreachable::hint, net::Unreachable::definite}) {
+    Pair pair;
+    pair.connect();
+    pair.simulation.run_for(5ms);
+    pair.link.client.report(kind, {ErrorKind::refused, "nobody there"});
+    pair.simulation.run_for(0ms);
+    ASSERT_TRUE(pair.client_application.closed);
+    EXPECT_EQ(pair.client_application.closed->by, Closed::By::path);
+    EXPECT_EQ(pair.client_application.closed->to_error().message, "nobody there");
+  }
+}
+
+// Anybody can forge one, and a server that starts anew is away for a moment.
+TEST(Close, AnIcmpErrorAfterAnAnswerEndsNothing) {
+  for (const auto kind : {net::Unreachable::hint, net::Unreachable::definite}) {
+    Pair pair;
+    pair.on_accept = [](test::TestApplication& application) { application.echo = true; };
+    pair.serve();
+    pair.connect();
+    ASSERT_TRUE(pair.simulation.run_until([&] { return pair.client->stats().packets_received > 0; }));
+    pair.link.client.report(kind, {ErrorKind::refused, "forged"});
+    ASSERT_TRUE(pair.simulation.run_until([&] { return pair.client->is_established(); }));
+    const StreamId id = *pair.client->open_bidirectional();
+    pair.client_application.send(id, std::string(100'000, 'x'), true);
+    pair.simulation.run_for(15ms);
+    pair.link.client.report(kind, {ErrorKind::refused, "forged"});
+    EXPECT_TRUE(
+        pair.simulation.run_until([&] { return pair.client_application.streams[id].received_fin; }, 5s));
+    EXPECT_FALSE(pair.client_application.closed);
+  }
+}
+
 TEST(Close, PathThatTurnsOutTooNarrowDuringTheHandshake) {
   Pair pair;
   pair.connect();

@@ -137,7 +137,10 @@ Result<StreamId> Connection::open_bidirectional() {
   if (!impl_->may_open_streams()) return fail(ErrorKind::closed, "the connection is not open");
   StreamId id = -1;
   const int error = ngtcp2_conn_open_bidi_stream(impl_->conn.get(), &id, nullptr);
-  if (error == 0) impl_->next_bidirectional = id + 4;
+  if (error == 0) {
+    impl_->next_bidirectional = id + 4;
+    ++impl_->silence.requests;
+  }
   return opened(error, id);
 }
 
@@ -256,6 +259,10 @@ void Connection::on_max_datagram_size(std::size_t bytes) {
   }
   impl.mtu.set_limit(impl.path_limit(), impl.timers.now());
   want_write();
+}
+
+void Connection::on_unreachable(net::Unreachable, const Error& why) {
+  if (!impl_->is_server && impl_->bytes_received == 0) on_path_closed(why);
 }
 
 void Connection::on_path_closed(const Error& why) {

@@ -130,6 +130,9 @@ class Connection final : public net::DatagramReceiver {
   void on_datagrams(const net::NetPath& path, const net::DatagramRun& run, Time now) override;
   void on_path_writable(Time now) override;
   void on_max_datagram_size(std::size_t bytes) override;
+  /// A client's first flight that meets an ICMP error of any kind ends the attempt, so that another address
+  /// is tried. Once the peer was heard, ICMP means nothing: whoever is not on the path can forge it, too.
+  void on_unreachable(net::Unreachable kind, const Error& why) override;
   void on_path_closed(const Error& why) override;
 
   struct Impl;  ///< ngtcp2's side; for quic's own files

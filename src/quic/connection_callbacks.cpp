@@ -101,6 +101,7 @@ int on_send_key(ngtcp2_conn* conn, ngtcp2_encryption_level level, void* user_dat
 int on_early_data_rejected(ngtcp2_conn*, void* user_data) {
   Impl& impl = impl_of(user_data);
   if (impl.recorder) impl.recorder->note(impl.now, "0-RTT rejected by the server");
+  impl.silence.requests = 0;
   impl.app().on_early_data_rejected(impl.now);
   return 0;
 }
@@ -108,6 +109,7 @@ int on_early_data_rejected(ngtcp2_conn*, void* user_data) {
 int on_stream_data(ngtcp2_conn*, std::uint32_t flags, std::int64_t id, std::uint64_t,
                    const std::uint8_t* data, std::size_t size, void* user_data, void*) {
   Impl& impl = impl_of(user_data);
+  impl.on_heard();
   return impl.callback_result(
       impl.app().on_stream_data(id, {data, size}, (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0));
 }
@@ -121,7 +123,9 @@ int on_stream_reset(ngtcp2_conn*, std::int64_t id, std::uint64_t, std::uint64_t 
 int on_stream_close(ngtcp2_conn*, std::uint32_t flags, std::int64_t id, std::uint64_t code, void* user_data,
                     void*) {
   const bool was_reset = (flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET) != 0;
-  impl_of(user_data).app().on_stream_closed(id, was_reset ? code : 0, was_reset);
+  Impl& impl = impl_of(user_data);
+  if (is_bidirectional(id) && impl.silence.requests > 0) --impl.silence.requests;
+  impl.app().on_stream_closed(id, was_reset ? code : 0, was_reset);
   return 0;
 }
 
@@ -146,6 +150,7 @@ int on_more_streams(ngtcp2_conn*, std::uint64_t, void* user_data) {
 int on_datagram(ngtcp2_conn*, std::uint32_t, const std::uint8_t* data, std::size_t size, void* user_data) {
   Impl& impl = impl_of(user_data);
   ++impl.datagrams_received;
+  impl.on_heard();
   impl.app().on_datagram({data, size}, impl.now);
   return 0;
 }

@@ -1,7 +1,7 @@
 // Connection::Impl: one connection's state around its ngtcp2_conn. For quic's own files, each of which does
 // one part of it: connection_callbacks.cpp (what ngtcp2 tells), connection_read.cpp, connection_write.cpp,
-// connection_close.cpp, connection_rest.cpp, client.cpp (a client's start, versions, tickets and migration)
-// and endpoint_*.cpp (a server's).
+// connection_close.cpp, connection_rest.cpp, connection_silence.cpp, client.cpp (a client's start, versions,
+// tickets and migration) and endpoint_*.cpp (a server's).
 #pragma once
 
 #include "quic/connection.h"
@@ -49,6 +49,7 @@ struct ClientState {
 };
 
 struct EndpointMember;
+class NativePath;
 
 struct Connection::Impl final : SendBatch::Sender {
   /// What an Endpoint does for its connections.
@@ -104,7 +105,7 @@ struct Connection::Impl final : SendBatch::Sender {
   void receive(const net::NetPath& from, const net::DatagramRun& run, Time now);
   /// False: the server is to answer with Retry instead of keeping this connection.
   bool receive_first(const net::NetPath& from, Bytes datagram, net::Ecn ecn, Time now);
-  int read(const ngtcp2_path& from, net::Ecn ecn, Bytes datagram);
+  int read(const NativePath& from, net::Ecn ecn, Bytes datagram);
   void deliver_stops();
   void on_read_error(int error);
   /// At the turn's end. What receive() calls need not ask: it does so itself, last, so that whoever answers
@@ -133,6 +134,13 @@ struct Connection::Impl final : SendBatch::Sender {
   void report_max_datagram_payload();
   void arm_timer(Time now);
   void on_timer(Time now);
+  // connection_silence.cpp
+  /// When a client that waits for answers and hears nothing is to make itself heard.
+  Time silence_deadline() const;
+  void end_silence(Time now);
+  /// It was sent with what was just written, or could not be.
+  void end_ping();
+  void on_heard() { silence.pings = 0; }
   void record_metrics(Time now);
   /// The peer proved that it is at the other end. Only such a path becomes `current_path`: ngtcp2's is
   /// whichever packets came from last.
@@ -226,6 +234,12 @@ struct Connection::Impl final : SendBatch::Sender {
   std::uint64_t datagrams_sent = 0, datagrams_received = 0, datagrams_lost = 0;
   std::uint64_t datagrams_dropped_queue = 0, datagrams_dropped_size = 0;
   std::uint64_t ecn_marked = 0, path_changes = 0;
+  struct {
+    std::size_t requests = 0;  // of a client: streams that the server may have to say something on
+    unsigned pings = 0;        // since it last said something
+    Time last_ping{};
+    bool ping_due = false;
+  } silence;
   std::uint64_t peer_streams_added = 0;  // bidirectional ones that the peer may open, beyond config's
   StreamId next_bidirectional = 0;       // of a client: one behind the last that was opened
   Time started{}, established{};

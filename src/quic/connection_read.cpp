@@ -10,11 +10,11 @@ namespace sallyport::quic {
 
 using Impl = Connection::Impl;
 
-int Impl::read(const ngtcp2_path& from, net::Ecn ecn, Bytes datagram) {
+int Impl::read(const NativePath& from, net::Ecn ecn, Bytes datagram) {
   bytes_received += datagram.size();
   const ngtcp2_pkt_info info{static_cast<std::uint8_t>(ecn)};
   const int error =
-      ngtcp2_conn_read_pkt(conn.get(), &from, &info, datagram.data(), datagram.size(), to_native(now));
+      ngtcp2_conn_read_pkt(conn.get(), from.get(), &info, datagram.data(), datagram.size(), to_native(now));
   if (const auto violation = tap.guard().violation())
     end({.by = Closed::By::us, .code = violation->code, .reason = std::string(violation->reason)}, true);
   return error;
@@ -32,7 +32,7 @@ void Impl::receive(const net::NetPath& from, const net::DatagramRun& run, Time a
   if (recorder) recorder->datagrams(at, trace::Direction::received, run.count(), run.bytes.size());
   if (run.ecn == net::Ecn::ce) ecn_marked += run.count();
   if (from != current_path) tap.guard().on_other_path();
-  const ngtcp2_path native = to_native(from);
+  const NativePath native(from);
   receiving = true;
   for (std::size_t begin = 0; begin < run.bytes.size() && !ending; begin += run.segment_size) {
     const Bytes datagram = run.bytes.subspan(begin, std::min(run.segment_size, run.bytes.size() - begin));
@@ -53,7 +53,7 @@ bool Impl::receive_first(const net::NetPath& from, Bytes datagram, net::Ecn ecn,
   tap.set_now(at);
   const TapScope scope(tap);
   if (recorder) recorder->datagrams(at, trace::Direction::received, 1, datagram.size());
-  const int error = read(to_native(from), ecn, datagram);
+  const int error = read(NativePath(from), ecn, datagram);
   if (error == NGTCP2_ERR_RETRY) return false;
   if (error != 0)
     on_read_error(error);

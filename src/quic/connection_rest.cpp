@@ -26,7 +26,8 @@ Duration Impl::probe_timeout() const {
 }
 
 Time Impl::native_deadline() const {
-  return std::min({to_time(ngtcp2_conn_get_expiry(conn.get())), mtu.deadline(), idle_deadline()});
+  return std::min(
+      {to_time(ngtcp2_conn_get_expiry(conn.get())), mtu.deadline(), idle_deadline(), silence_deadline()});
 }
 
 /// Not before the idle timeout of RFC 9000 §10.1, which is ngtcp2's to keep: but where it reckons a longer

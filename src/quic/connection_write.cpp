@@ -60,6 +60,7 @@ void Impl::flush(Time at) {
     recorder->path(at, current_path, recorded_mtu);
   }
   if (!ending && !blocked) write_packets(at);
+  if (silence.ping_due) end_ping();
   if (ending) {
     carry_out_end(at);  // the owner may destroy this once it knows
     return;
@@ -303,6 +304,7 @@ void Impl::on_timer(Time at) {
   const TapScope scope(tap);
   // That is the path which is left; it must not keep back what proves the other one.
   if (client && client->next_path != nullptr) blocked = false;
+  if (at >= silence_deadline()) end_silence(at);
   if (at >= idle_deadline())
     end({.by = Closed::By::idle_timeout}, false);
   else if (const int error = ngtcp2_conn_handle_expiry(conn.get(), to_native(at)); error != 0)

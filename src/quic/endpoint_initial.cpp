@@ -169,10 +169,10 @@ Result<> Connection::Impl::start_server(const ngtcp2_pkt_hd& initial, const ngtc
   keeper->make_id(own_id, parameters.stateless_reset_token);
   parameters.stateless_reset_token_present = 1;
 
-  const ngtcp2_path native_path = quic::to_native(from);
+  const NativePath native_path(from);
   auto memory = std::make_unique<ConnectionMemory>(keeper->regions());
   ngtcp2_conn* native = nullptr;
-  if (ngtcp2_conn_server_new(&native, &initial.scid, &own_id, &native_path, initial.version, &callbacks,
+  if (ngtcp2_conn_server_new(&native, &initial.scid, &own_id, native_path.get(), initial.version, &callbacks,
                              &settings, &parameters, memory->native(), this) != 0)
     return fail(ErrorKind::resource, "no memory for a QUIC connection");
   conn.reset(native, std::move(memory));

@@ -195,6 +195,18 @@ TEST(HostileHandshake, AClientsTransportParametersDroppedDoubledAndExtreme) {
   }
 }
 
+TEST(HostileHandshake, AClientsKeyUpdateInsteadOfItsFinished) {  // RFC 9001 §6
+  for (const Level level : {Level::initial, Level::handshake}) {
+    Served pair;
+    pair.hand->hello();
+    pair.settle();
+    pair.hand->send_crypto(level, key_update());
+    pair.settle();
+    EXPECT_EQ(pair.close_code(), unexpected_message) << static_cast<int>(level);
+    EXPECT_TRUE(pair.lives());
+  }
+}
+
 TEST(HostileHandshake, AClientsKeyUpdateBehindItsFinished) {
   // In one datagram, so that the server has not let go of TLS when it gets there.
   for (const Level level : {Level::handshake, Level::one_rtt}) {

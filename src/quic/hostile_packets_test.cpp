@@ -219,6 +219,23 @@ TEST(HostilePackets, UnknownVersionGetsOneLimitedAnswer) {
   EXPECT_TRUE(world.answers.empty());
 }
 
+/// Of a version that ngtcp2 speaks, so that it is ours alone to measure the datagram (RFC 9000 §6.1).
+TEST(HostilePackets, AVersionThatIsSwitchedOffIsAnsweredOnlyToALongDatagram) {
+  Attacked world;
+  world.server_options.config.versions = {version_1};
+  world.start();
+  Octets packet = world.initial(hello_without_end());
+  for (std::size_t i = 0; i < 4; ++i) packet[1 + i] = static_cast<std::uint8_t>(version_2 >> (24 - 8 * i));
+  packet.resize(1199);
+  world.inject(packet);
+  EXPECT_TRUE(world.answers.empty());
+  EXPECT_EQ(world.endpoint->stats().dropped_short_initial, 1u);
+  packet.resize(1200);
+  world.inject(packet);
+  ASSERT_EQ(world.answers.size(), 1u);
+  EXPECT_EQ(version_of(world.answers[0].bytes), 0u);
+}
+
 TEST(HostilePackets, VersionNegotiationSentToAServerIsIgnored) {
   Attacked world;
   world.start();

@@ -78,6 +78,9 @@ class LinkEnd final : public net::DatagramPath {
     max_size = size;
     if (receiver_ != nullptr) receiver_->on_max_datagram_size(size);
   }
+  void report(net::Unreachable kind, const Error& why) {
+    if (receiver_ != nullptr) receiver_->on_unreachable(kind, why);
+  }
   void close(const Error& why) {
     if (receiver_ != nullptr) receiver_->on_path_closed(why);
   }

@@ -191,6 +191,27 @@ TEST(Migration, ClientMovesToAnotherPath) {
   EXPECT_EQ(pair.client->stats().max_udp_payload, 1472u);  // found anew
 }
 
+/// Of the one before nothing is known any more (RFC 9000 §14.2: for each path).
+TEST(Migration, TheSizeOfAnotherPathIsFoundAnew) {
+  Moving pair;
+  ASSERT_TRUE(pair.establish());
+  ASSERT_TRUE(pair.echo(300'000));
+  ASSERT_EQ(pair.client->stats().max_udp_payload, 1472u);
+  pair.other.mtu = 1300;
+  std::size_t too_large = 0;
+  pair.other.filter = [&](Bytes datagram) {
+    too_large += datagram.size() > 1300;
+    return true;
+  };
+  ASSERT_TRUE(pair.client->migrate(pair.other));
+  ASSERT_TRUE(pair.simulation.run_until([&] { return pair.client->stats().path_changes == 1; }, 5s));
+  EXPECT_EQ(pair.client->stats().max_udp_payload, 1200u);
+  ASSERT_TRUE(pair.echo(300'000));
+  pair.simulation.run_for(10s);
+  EXPECT_EQ(pair.client->stats().max_udp_payload, 1300u);
+  EXPECT_LE(too_large, 9u) << "three probes a size; no data";
+}
+
 TEST(Migration, DeadPathIsNotMovedTo) {
   Moving pair;
   ASSERT_TRUE(pair.establish());

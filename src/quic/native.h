@@ -6,9 +6,12 @@
 #include "net/address.h"
 #include "net/datagram_path.h"
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
+#include <netinet/in.h>
 #include <ngtcp2/ngtcp2.h>
 
 namespace sallyport::quic {
@@ -34,13 +37,43 @@ inline ngtcp2_addr to_native(const net::SocketAddress& address) {
   return {const_cast<ngtcp2_sockaddr*>(address.data()), address.size()};
 }
 
-inline ngtcp2_path to_native(const net::NetPath& path) {
-  return {to_native(path.local), to_native(path.remote), nullptr};
+/// Lays a port over its IP address, or takes it off again: see NativePath.
+inline void mix_port(net::SocketAddress& address) {
+  const sockaddr_in* v4 = reinterpret_cast<const sockaddr_in*>(address.data());
+  static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
+  const std::size_t end = address.family() == AF_INET6 ? offsetof(sockaddr_in6, sin6_addr) + sizeof(in6_addr)
+                                                       : offsetof(sockaddr_in, sin_addr) + sizeof(in_addr);
+  std::array<std::uint8_t, sizeof(in_port_t)> port;
+  std::memcpy(port.data(), &v4->sin_port, port.size());
+  auto* const low = reinterpret_cast<std::uint8_t*>(address.data()) + end - port.size();
+  for (std::size_t i = 0; i < port.size(); ++i) low[i] ^= port[i];
 }
 
+/// A path as ngtcp2 is told of it: another port at the far end looks like another IP address there. For where
+/// only the port changes, ngtcp2 keeps what is in flight to the port before as it may (RFC 9000 §9.4), and
+/// when that fills the window, it says nothing at the new one before its backed-off probe timeout: a client
+/// behind a NAT that changes ports often would be answered where it no longer is. A new address begins anew
+/// at once.
+class NativePath {
+ public:
+  explicit NativePath(const net::NetPath& path) : local_(path.local), remote_(path.remote) {
+    mix_port(remote_);
+    path_ = {to_native(local_), to_native(remote_), nullptr};
+  }
+  NativePath(const NativePath&) = delete;
+  NativePath& operator=(const NativePath&) = delete;
+  const ngtcp2_path* get() const { return &path_; }
+
+ private:
+  net::SocketAddress local_, remote_;
+  ngtcp2_path path_;
+};
+
 inline net::NetPath to_net_path(const ngtcp2_path& path) {
-  return {net::SocketAddress(path.local.addr, path.local.addrlen),
-          net::SocketAddress(path.remote.addr, path.remote.addrlen)};
+  net::NetPath net{net::SocketAddress(path.local.addr, path.local.addrlen),
+                   net::SocketAddress(path.remote.addr, path.remote.addrlen)};
+  mix_port(net.remote);
+  return net;
 }
 
 inline ngtcp2_cid to_native_id(Bytes id) {
@@ -58,7 +91,9 @@ inline bool same_address(const ngtcp2_addr& address, const net::SocketAddress& k
   return address.addrlen == known.size() && std::memcmp(address.addr, known.data(), address.addrlen) == 0;
 }
 inline bool same_path(const ngtcp2_path& path, const net::NetPath& known) {
-  return same_address(path.remote, known.remote) && same_address(path.local, known.local);
+  net::SocketAddress remote = known.remote;
+  mix_port(remote);
+  return same_address(path.remote, remote) && same_address(path.local, known.local);
 }
 
 }  // namespace sallyport::quic

@@ -353,6 +353,17 @@ class Downloads(unittest.TestCase):
                     if e.get("name") == "quic:parameters_set" and e["data"].get("initiator", e["data"].get("owner")) == "local"]
             self.assertEqual([p["max_idle_timeout"] for p in ours], [90_000])
 
+    def test_what_a_gateway_announces_outlives_its_tunnels(self):
+        """Else a silent one would end with its connection, after --idle-timeout."""
+        udp = self.lab.gateway("--masque", "udp", "--udp-tunnel-idle", "200", "--allow", "127.0.0.0/8", name="udp-only")
+        for hop, tunnels in ((self.hops[0], 610_000), (udp, 210_000)):
+            folder = self.lab.folder / f"announced-{tunnels}"
+            self.get("--http", "h3", "--via", hop.url, "--qlog", folder)
+            theirs = [e["data"]["max_idle_timeout"] for log in folder.glob("*_client.sqlog")
+                      for e in map(json.loads, filter(None, (line.strip("\x1e\n") for line in log.read_text().splitlines())))
+                      if e.get("name") == "quic:parameters_set" and e["data"].get("initiator", e["data"].get("owner")) == "remote"]
+            self.assertEqual(sorted(theirs), [60_000, tunnels])
+
     def test_tickets_of_two_servers_on_one_host_are_kept_apart(self):
         other = self.lab.gateway("--files", self.site, name="other")
         cache = self.lab.folder / "cache-tcp"

@@ -22,6 +22,12 @@ def records(path):
     return [json.loads(record) for record in path.read_text().split("\x1e") if record.strip()]
 
 
+def datagrams_to_closed_ports():
+    """Of this host so far; each is answered by ICMP."""
+    names, values = (line.split() for line in Path("/proc/net/snmp").read_text().splitlines() if line.startswith("Udp:"))
+    return int(values[names.index("NoPorts")])
+
+
 class Recorded(InteropCase):
     @classmethod
     def setUpClass(cls):
@@ -69,7 +75,7 @@ class Recorded(InteropCase):
         check_qlogs(self.qlogs)
 
     def test_a_server_that_starts_anew(self):
-        """Its stateless reset ends the connection, and is on record."""
+        """Its stateless reset ends the connection, and is on record; that its port was closed meanwhile, as ICMP says, does not."""
         secret = self.lab.folder / "secret"
         run("sh", "-c", f"head -c 32 /dev/urandom > {secret}; chmod 600 {secret}")
         flags = ("--files", self.site, "--secret-file", secret)
@@ -84,8 +90,11 @@ class Recorded(InteropCase):
         child = subprocess.Popen([str(part) for part in command], stderr=subprocess.PIPE, text=True)
         part = Path(f"{target}.part")
         harness.wait_until(lambda: part.exists() and part.stat().st_size > 0, "it has begun")
+        before = datagrams_to_closed_ports()
         os.kill(server.pid, signal.SIGKILL)
         server.child.wait()
+        harness.wait_until(lambda: datagrams_to_closed_ports() > before, "the client hears that nobody is there")
+        self.assertIsNone(child.poll(), "it goes on")
         self.lab.gateway(*flags, listen=f"127.0.0.1:{server.port}", name="second")
         child.communicate(timeout=harness.PATIENCE)
         self.assertEqual(child.returncode, 1)

@@ -81,9 +81,9 @@ void Network::report_closed_port(Host& by, const net::NetPath& path) {
     at(now() + host->down.profile.delay, [host, path] {
       Socket* const socket = host->find({path.remote, path.local});
       if (socket == nullptr || !socket->is_connected() || socket->receiver_ == nullptr) return;
-      std::exchange(socket->receiver_, nullptr)
-          ->on_path_closed(
-              {ErrorKind::refused, "UDP to " + path.remote.to_string() + " failed: Connection refused"});
+      socket->receiver_->on_unreachable(
+          net::Unreachable::definite,
+          {ErrorKind::refused, "UDP to " + path.remote.to_string() + " failed: Connection refused"});
     });
   });
 }

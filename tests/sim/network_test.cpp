@@ -22,7 +22,7 @@ struct Receiver final : net::DatagramReceiver {
       times.push_back(now - network.start());
     });
   }
-  void on_path_closed(const Error& why) override { closed = why; }
+  void on_unreachable(net::Unreachable, const Error& why) override { unreachable = why; }
 
   Network& network;
   net::SocketAddress from;
@@ -30,7 +30,7 @@ struct Receiver final : net::DatagramReceiver {
   std::vector<Duration> times;
   std::vector<std::size_t> runs;
   std::size_t marked = 0;
-  std::optional<Error> closed;
+  std::optional<Error> unreachable;
 };
 
 /// A client's socket connected to a server's; links without limits and delay but 10 ms on the client's way
@@ -177,8 +177,8 @@ TEST(Network, ClosedPortIsReported) {
   line.listening.reset();
   line.send("anybody there?");
   line.network.run_for(1s);
-  ASSERT_TRUE(line.answered.closed);
-  EXPECT_EQ(line.answered.closed->kind, ErrorKind::refused);
+  ASSERT_TRUE(line.answered.unreachable);
+  EXPECT_EQ(line.answered.unreachable->kind, ErrorKind::refused);
 }
 
 TEST(Network, TellsNothingOfAHostThatIsDown) {
@@ -186,7 +186,7 @@ TEST(Network, TellsNothingOfAHostThatIsDown) {
   line.server.set_down(true);
   line.send("anybody there?");
   line.network.run_for(1s);
-  EXPECT_FALSE(line.answered.closed);
+  EXPECT_FALSE(line.answered.unreachable);
   EXPECT_TRUE(line.received.payloads.empty());
 }
 

@@ -43,8 +43,7 @@ TEST(Path, AddressRebinding) {
 TEST(Path, RebindingAgainAndAgain) {
   QuicScene scene;
   // What the server says is lost with each rebinding, credit for more data too. A client that waits for that,
-  // and has nothing to say meanwhile, would not be found again (RFC 9000 §10.1.2).
-  scene.client_options.config.keep_alive = 500ms;
+  // and has nothing to say meanwhile, would not be found again (RFC 9000 §10.1.2), were it not for its PINGs.
   auto& client = scene.establish();
   const quic::StreamId id = scene.begin_echo(client, 2 * some_megabytes);
   for (int i = 1; i <= 10; ++i) {
@@ -58,6 +57,44 @@ TEST(Path, RebindingAgainAndAgain) {
   }
   ASSERT_TRUE(scene.network.run_until([&] { return scene.echoed(client, id); }, 60s));
   EXPECT_GE(scene.server_stats().path_changes, 3u);
+}
+
+/// Behind a NAT that is short of ports, without keep-alive.
+TEST(Path, DownloadsThroughANatThatChangesThePortAllTheTime) {
+  constexpr std::size_t size = 1'500'000;  // 240 ms
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    QuicScene scene(seed);
+    auto& client = scene.establish();
+    SeededRandom random(seed);
+    std::function<void()> change = [&] {
+      scene.client_host.rebind_ports();
+      scene.network.after(50ms + 1ms * static_cast<int>(random.below(251)), change);
+    };
+    scene.network.after(50ms + 1ms * static_cast<int>(random.below(251)), change);
+    const quic::StreamId id = *client.connection->open_bidirectional();
+    client.application.send(id, "a download, please", false);
+    const Time asked = scene.network.now();
+    auto& server = *scene.server_application();
+    ASSERT_TRUE(scene.network.run_until([&] { return !server.streams[id].received.empty(); }, 5s));
+    server.send(id, std::string(size, 'x'), true);
+    const auto& stream = client.application.streams[id];
+    ASSERT_TRUE(scene.network.run_until([&] { return stream.received_fin; }, 60s)) << "seed " << seed;
+    EXPECT_EQ(stream.received.size(), size);
+    EXPECT_LT(scene.network.now() - asked, 6s) << "seed " << seed;
+  }
+}
+
+/// A server that takes its time hears of the client a few times only.
+TEST(Path, AClientThatWaitsForAnAnswerDoesNotKeepAsking) {
+  QuicScene scene;
+  scene.client_options.config.idle_timeout = scene.server_options.config.idle_timeout = 300s;
+  auto& client = scene.establish();
+  client.application.send(*client.connection->open_bidirectional(), "a question", false);
+  scene.network.run_for(1s);
+  const std::uint64_t before = client.stats().packets_sent;
+  scene.network.run_for(200s);
+  EXPECT_LE(client.stats().packets_sent, before + 6);
+  EXPECT_FALSE(client.application.closed);
 }
 
 TEST(Path, ConnectionMigration) {

@@ -20,7 +20,8 @@ masque::ProxyOptions proxy_options(masque::ProxyOptions options, const Host& hos
   return options;
 }
 
-quic::ServerOptions server_options(quic::ServerOptions options) {
+quic::ServerOptions server_options(quic::ServerOptions options, const masque::ProxyOptions& proxy) {
+  options.config.idle_timeout = masque::quic_idle_timeout(proxy, options.config.idle_timeout);
   if (options.credentials == nullptr) options.credentials = server_credentials();
   return options;
 }
@@ -86,16 +87,16 @@ SimGateway::SimGateway(Network& network, Host& host, Options options)
     : network_(network),
       host_(host),
       socket_(host.listen(port)),
-      proxy_(network.timers(), host, proxy_options(std::move(options.proxy), host)),
+      proxy_(network.timers(), host, proxy_options(options.proxy, host)),
       dispatcher_(replies_, nullptr, &proxy_, nullptr) {
   const quic::Environment environment{network.timers(), network.random()};
-  endpoint_ = std::make_unique<quic::Endpoint>(environment, *socket_, server_options(std::move(options.quic)),
-                                               [this, limits = options.limits](quic::Connection& quic) {
-                                                 auto connection =
-                                                     http::make_h3_server(quic, *this, this, limits);
-                                                 connections_.insert(connection.get());
-                                                 return connection;
-                                               });
+  endpoint_ = std::make_unique<quic::Endpoint>(
+      environment, *socket_, server_options(std::move(options.quic), options.proxy),
+      [this, limits = options.limits](quic::Connection& quic) {
+        auto connection = http::make_h3_server(quic, *this, this, limits);
+        connections_.insert(connection.get());
+        return connection;
+      });
 }
 
 SimGateway::~SimGateway() {

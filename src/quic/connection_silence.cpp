@@ -1,0 +1,40 @@
+// A client that waits for an answer has nothing to send once it has acknowledged all that came. When a NAT
+// gives it another port then, whatever the server sends goes to the old one, and it cannot know: so a client
+// that hears nothing for a few probe timeouts sends a PING, from which the server learns the new address (RFC
+// 9000 §9.3). It does so a few times for each silence, ever more rarely: a server may take its time to
+// answer.
+#include "quic/connection_impl.h"
+#include "quic/native.h"
+
+#include <algorithm>
+
+namespace sallyport::quic {
+namespace {
+
+using Impl = Connection::Impl;
+
+constexpr unsigned first_pause = 3;  // in probe timeouts; every second one is twice as long as those before
+constexpr unsigned most_pings = 6;   // after that, it is for keep-alive
+
+}  // namespace
+
+Time Impl::silence_deadline() const {
+  if (is_server || silence.requests == 0 || !is_established() || silence.pings == most_pings) return never;
+  const Time since = std::max(tap.last_opened(), silence.last_ping);
+  return since + first_pause * probe_timeout() * (1u << silence.pings / 2);
+}
+
+// ngtcp2 sends PING for a keep-alive only, so one is made due.
+void Impl::end_silence(Time at) {
+  ++silence.pings;
+  silence.last_ping = at;
+  silence.ping_due = true;
+  ngtcp2_conn_set_keep_alive_timeout(conn.get(), 1);
+}
+
+void Impl::end_ping() {
+  silence.ping_due = false;
+  ngtcp2_conn_set_keep_alive_timeout(conn.get(), to_native(config->keep_alive));
+}
+
+}  // namespace sallyport::quic
