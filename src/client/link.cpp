@@ -228,8 +228,7 @@ struct Link::Impl final : AttemptEvents {
   void next_or_fail() {
     if (wants_quic() && !outer && quic_started < addresses.size()) return start_next_quic();
     if (wants_tcp() && !tcp_started) return start_tcp();
-    fail_link(failure ? failure->error
-                      : Error{ErrorKind::closed, "the connection could not be established"});
+    fail_link(failure ? failure->error : Error{ErrorKind::closed, "the connection could not be established"});
   }
 
   void timed_out() {

@@ -53,6 +53,9 @@ class ExchangeHandler {
   /// returns to the peer by Exchange::consume(), as that of a body does. An Error resets the stream with
   /// datagram_error.
   virtual Result<> on_capsule(Exchange& exchange, std::uint64_t type, Bytes value);
+  /// How an HTTP datagram begins that the peer drops unread, for as long as the tunnel stands: its connection
+  /// probes the path's MTU with such (quic::Application::padding_datagram()). Empty: there is none.
+  virtual Bytes padding_prefix() const { return {}; }
   /// Exchange::max_datagram_payload() changed.
   virtual void on_max_datagram_payload(Exchange&) {}
   /// The datagram queue below is half empty again after send_datagram said no.

@@ -60,6 +60,7 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   void on_stream_written(quic::StreamId id, std::size_t count) override;
   void on_stream_blocked(quic::StreamId id) override;
   void on_stream_shut(quic::StreamId id) override;
+  Bytes padding_datagram() override;
   void on_max_datagram_payload(std::size_t bytes) override;
   void on_datagrams_writable() override;
   void on_closed(const quic::Closed& why) override;
@@ -178,10 +179,11 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
 
   H3StreamTable streams_;
   H3Scheduler scheduler_;
-  std::vector<H3Exchange*> waiting_;    // client: not yet opened, oldest first
-  H3Exchange* offering_ = nullptr;      // the last one that next_stream_data() gave
-  H3Exchange* last_tunnel_ = nullptr;   // the last one that got a datagram
-  quic::StreamId first_writable_ = -1;  // who was told first that datagrams may be sent again
+  std::vector<H3Exchange*> waiting_;        // client: not yet opened, oldest first
+  H3Exchange* offering_ = nullptr;          // the last one that next_stream_data() gave
+  std::array<std::uint8_t, 16> padding_{};  // padding_datagram()'s
+  H3Exchange* last_tunnel_ = nullptr;       // the last one that got a datagram
+  quic::StreamId first_writable_ = -1;      // who was told first that datagrams may be sent again
 
   OwnStream control_;
   std::unique_ptr<OwnStream> decoder_stream_;

@@ -75,6 +75,10 @@ class H3Exchange final : public ExchangeBase, public H3Sender {
   void on_shut();
 
   bool is_open() const { return open_; }
+  /// Datagrams can be sent on it.
+  bool is_open_tunnel() const {
+    return open_ && is_tunnel() && !is_ending() && !end_queued() && handler() != nullptr;
+  }
   bool has_request() const { return !is_server() || request_seen_; }
   /// A datagram was refused because the queue was full.
   bool take_datagram_refused() { return std::exchange(frame_refused_, false); }

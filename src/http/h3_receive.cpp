@@ -144,6 +144,22 @@ bool H3ConnectionImpl::deliver_early(quic::StreamId id, Bytes payload) {
   return true;
 }
 
+Bytes H3ConnectionImpl::padding_datagram() {
+  Bytes found;
+  if (!takes_datagrams().value_or(false)) return found;
+  exchanges_.for_each([&](ExchangeBase& base) {
+    auto& exchange = static_cast<H3Exchange&>(base);
+    if (!found.empty() || !exchange.is_open_tunnel()) return;
+    const Bytes prefix = exchange.handler()->padding_prefix();
+    if (prefix.empty()) return;
+    const std::size_t id_size = put_varint(padding_, static_cast<std::uint64_t>(exchange.id()) / 4);
+    assert(id_size + prefix.size() <= padding_.size());
+    copy_bytes(prefix, padding_.data() + id_size);
+    found = Bytes(padding_).first(id_size + prefix.size());
+  });
+  return found;
+}
+
 void H3ConnectionImpl::on_max_datagram_payload(std::size_t) {
   exchanges_.for_each([](ExchangeBase& exchange) {
     if (exchange.request().is_connect() && exchange.handler() != nullptr && !exchange.is_ending())

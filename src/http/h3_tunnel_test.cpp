@@ -104,6 +104,26 @@ TEST(H3Tunnel, ClientsDatagramsNameAQuarterOfTheStreamId) {
   EXPECT_EQ(pair.handlers[0].datagrams.size(), 1u);
 }
 
+/// What a connection that believes in a black hole sends is the handler's prefix behind the stream's ID.
+TEST(H3Tunnel, PaddingDatagramsAreOfAnOpenTunnel) {
+  H3Pair pair;
+  serve_echo(pair);
+  ASSERT_TRUE(pair.establish());
+  quic::Application& client = *pair.client;
+  EXPECT_TRUE(client.padding_datagram().empty()) << "no tunnel";
+  RecordingExchange& other = pair.handler();
+  pair.client->request(connect_udp(), other, false).use_capsules();
+  RecordingExchange& handler = pair.handler();
+  handler.padding = "pad";
+  Exchange& exchange = pair.client->request(connect_udp(), handler, false);
+  exchange.use_capsules();
+  EXPECT_TRUE(client.padding_datagram().empty()) << "the tunnel is not open yet";
+  ASSERT_TRUE(pair.run_until([&] { return handler.response.has_value(); }));
+  EXPECT_EQ(as_text(client.padding_datagram()), "\1pad");
+  exchange.finish();
+  EXPECT_TRUE(client.padding_datagram().empty()) << "the tunnel has ended";
+}
+
 TEST(H3Tunnel, LargestDatagramFitsAndOneMoreByteDoesNot) {
   H3Pair pair;
   serve_echo(pair);

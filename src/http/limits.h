@@ -17,8 +17,8 @@ struct Limits {
   Duration header_timeout = 10s;  ///< from the first byte of a request to its complete head
   Duration idle_timeout =
       60s;  ///< TCP: a connection without exchanges; an exchange without progress in either direction
-  /// A request whose response is whole: its body may stand still for so long, then it is not waited for (Firefox
-  /// neither goes on with it nor ends its stream).
+  /// A request whose response is whole: its body may stand still for so long, then it is not waited for
+  /// (Firefox neither goes on with it nor ends its stream).
   Duration answered_timeout = 2s;
   std::size_t max_concurrent_streams = 100;
   std::size_t max_capsule = 70'000;  ///< bytes of a capsule's value that are buffered

@@ -40,6 +40,7 @@ class RecordingExchange final : public ExchangeHandler {
     if (then_writable) then_writable(exchange);
   }
   void on_datagrams_writable(Exchange&) override { ++datagrams_writable; }
+  Bytes padding_prefix() const override { return as_bytes(padding); }
   void on_datagram(Exchange&, Bytes payload) override { datagrams.emplace_back(as_text(payload)); }
   Result<> on_capsule(Exchange& exchange, std::uint64_t type, Bytes value) override {
     capsules.emplace_back(type, as_text(value));
@@ -59,6 +60,7 @@ class RecordingExchange final : public ExchangeHandler {
   std::vector<unsigned> interim;
   std::optional<Response> response;
   std::string body;
+  std::string padding;  ///< padding_prefix()
   std::optional<Fields> trailers;
   bool ended = false;
   int writable = 0, datagrams_writable = 0;

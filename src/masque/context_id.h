@@ -15,6 +15,13 @@ namespace sallyport::masque {
 inline constexpr std::uint64_t udp_context = 0;
 inline constexpr std::array<std::uint8_t, 1> udp_context_prefix{0};
 
+/// Contexts that mean nothing, whose datagrams are dropped like those of any unknown context (RFC 9298 §4):
+/// a connection probes its path's MTU with them. The last of the client's (even) and of the server's (odd)
+/// IDs that take four bytes. Between our own ends they are not counted as strange.
+inline constexpr std::array<std::uint8_t, 4> client_padding_prefix{0xbf, 0xff, 0xff, 0xfe};
+inline constexpr std::array<std::uint8_t, 4> server_padding_prefix{0xbf, 0xff, 0xff, 0xff};
+inline constexpr std::uint64_t client_padding_context = 0x3fff'fffe, server_padding_context = 0x3fff'ffff;
+
 /// RFC 9298 §5: a longer one aborts the stream.
 inline constexpr std::size_t max_udp_payload = 65527;
 

@@ -90,6 +90,7 @@ void UdpFlow::on_refused() {
 void UdpFlow::on_datagram(http::Exchange& exchange, Bytes datagram) {
   if (done_) return;
   const auto parts = split_context(datagram);
+  if (parts && parts->context == client_padding_context) return;
   if (!parts || parts->context != udp_context) {
     ++context_.counters.dropped_context;
     return;
@@ -147,6 +148,10 @@ void UdpFlow::on_datagrams(const net::NetPath&, const net::DatagramRun& run, Tim
 void UdpFlow::on_datagrams_writable(http::Exchange& exchange) {
   if (done_ || path_ == nullptr || !sender_.blocked()) return;
   if (sender_.resume(exchange)) path_->set_reading(true);
+}
+
+Bytes UdpFlow::padding_prefix() const {
+  return server_padding_prefix;
 }
 
 void UdpFlow::on_unreachable(net::Unreachable kind, const Error& why) {

@@ -104,6 +104,7 @@ TEST_F(UdpProxyTest, OtherContextsAreDroppedAndCounted) {  // bad input 27
     exchange.receive_datagram(datagram);
   exchange.receive_datagram("\x40\0ok"s);  // 0 in two bytes is 0 all the same
   timers.run_deferred();
+  exchange.receive_datagram("\xbf\xff\xff\xfe" + std::string(1200, '\0'));  // a probe of the path's MTU
   EXPECT_EQ(proxy().counters().dropped_context, 6u);
   ASSERT_EQ(path().runs.size(), 1u);
   EXPECT_EQ(path().runs[0].bytes, "ok");

@@ -122,6 +122,7 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
   void on_datagram(http::Exchange& from, Bytes datagram) override {
     if (ended) return;
     const auto parts = split_context(datagram);
+    if (parts && parts->context == server_padding_context) return;
     if (!parts || parts->context != udp_context) {
       if (++counters.dropped_context > std::max(max_strange, counters.datagrams_in))
         break_off(from, http::ResetCode::datagram_error,
@@ -142,6 +143,8 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
     if (receiver != nullptr)
       receiver->on_datagrams(path, {parts->payload, parts->payload.size()}, timers.now());
   }
+
+  Bytes padding_prefix() const override { return client_padding_prefix; }
 
   void on_max_datagram_payload(http::Exchange& from) override {
     const std::size_t size = max_datagram_size();

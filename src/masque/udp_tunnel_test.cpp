@@ -116,6 +116,7 @@ TEST_F(UdpTunnelTest, DeliversPayloadsOfContextZero) {
   exchange->receive_datagram("\0hello"s);
   exchange->receive_datagram("\2other"s);
   exchange->receive_datagram(""s);
+  exchange->receive_datagram("\xbf\xff\xff\xff" + std::string(1200, '\0'));  // a probe of the path's MTU
   EXPECT_EQ(inner.datagrams, std::vector{"hello"s});
   EXPECT_EQ(inner.last_path, tunnel->net_path());
   EXPECT_EQ(tunnel->counters().dropped_context, 2u);

@@ -91,6 +91,9 @@ class Application {
   /// The stream takes no more (the peer stopped it).
   virtual void on_stream_shut(StreamId id) = 0;
 
+  /// How a DATAGRAM payload begins that the peer discards unread, whatever follows; valid until the next
+  /// call. A later search for the path's MTU probes with such payloads. Empty: there are none now.
+  virtual Bytes padding_datagram() { return {}; }
   /// max_datagram_payload() has changed.
   virtual void on_max_datagram_payload(std::size_t /*bytes*/) {}
   /// The datagram queue, full before, is half empty.

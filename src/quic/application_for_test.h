@@ -34,6 +34,7 @@ class TestApplication final : public Application {
   std::vector<std::size_t> payload_sizes;  ///< told by on_max_datagram_payload
   std::optional<Closed> closed;
   std::size_t established = 0, early_rejected = 0, streams_available = 0, writable = 0, early_bytes = 0;
+  std::string padding;   ///< padding_datagram()
   bool echo = false;     ///< a server that sends back each stream when it ended
   bool consumes = true;  ///< gives flow-control credit back at once
   std::optional<Error> answer_data_with;
@@ -49,6 +50,7 @@ class TestApplication final : public Application {
     connection->want_write();
   }
 
+  Bytes padding_datagram() override { return as_bytes(padding); }
   void on_established(Time) override {
     ++established;
     if (when_established) when_established();

@@ -120,6 +120,9 @@ struct Connection::Impl final : SendBatch::Sender {
   void pace(std::size_t written, bool more_waits, Time now);
   void wait_for_path();
   bool write_probe(SendBatch& batch, Time now);
+  bool write_padding(SendBatch& batch, Time now);
+  bool write_padding_packet(SendBatch& batch, std::size_t size, std::size_t payload, Bytes prefix, bool& sent,
+                            Time now);
   ngtcp2_ssize write_datagrams(SendBatch& batch, Time now);
   struct StreamWrite {
     bool dry = false;       ///< the application has no more

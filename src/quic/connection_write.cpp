@@ -30,6 +30,9 @@ constexpr Duration blocked_pause = 10ms;
 /// ngtcp2 takes as few bytes as it can; more than three would need 8 million packets in flight.
 constexpr std::size_t largest_packet_number_size = 3;
 
+/// What padding datagrams are filled with. ngtcp2 takes pieces that it could write to.
+std::array<std::uint8_t, DatagramQueue::max_payload> zeros{};
+
 }  // namespace
 
 std::size_t Impl::path_limit() const {
@@ -79,6 +82,7 @@ void Impl::write_packets(Time at) {
   // ngtcp2 asks for at most 64 KiB in one go; one call to the kernel takes a little less.
   const std::size_t quantum = std::min(ngtcp2_conn_get_send_quantum(conn.get()), SendBatch::max_run_bytes);
   if (mtu.wants_probe() && !write_probe(batch, at)) return;
+  if (mtu.welcomes_padding() && !write_padding(batch, at)) return;
 
   StreamWrite streams;
   // What ngtcp2 has to say goes ahead where a small packet is to show whether only large ones are lost.
@@ -152,6 +156,45 @@ bool Impl::write_probe(SendBatch& batch, Time at) {
     else if (written == 0)
       mtu.on_probe_not_taken(at, probe_timeout(), ngtcp2_conn_get_cwnd_left(conn.get()) >= room.size());
   }
+  if (written < 0) end_with_native_error(static_cast<int>(written));
+  return written >= 0;
+}
+
+/// Sends a packet of the size that PathMtu asks for, filled with a datagram that the peer discards, and where
+/// it is to verify a suspicion a small one. False when there was an error.
+bool Impl::write_padding(SendBatch& batch, Time at) {
+  const std::size_t size = mtu.padding_size();
+  const ngtcp2_transport_params* remote = ngtcp2_conn_get_remote_transport_params(conn.get());
+  const bool takes_it = remote != nullptr && size <= remote->max_datagram_frame_size && size <= zeros.size();
+  const Bytes prefix = takes_it ? app().padding_datagram() : Bytes{};
+  mtu.set_padding(!prefix.empty());
+  if (prefix.empty() || ngtcp2_conn_get_cwnd_left(conn.get()) < size) return true;
+  bool sent = false;
+  // The room for datagrams is reckoned with the longest packet number. An acknowledgement that ngtcp2 puts in
+  // front may leave too little: then it goes alone, and the datagram behind it.
+  for (std::size_t spare = largest_packet_number_size; spare-- > 0 && !sent && !batch.blocked();)
+    if (!write_padding_packet(batch, size, datagram_room(size) + spare, prefix, sent, at)) return false;
+  if (!sent) return true;
+  if (mtu.verifies() && !batch.blocked() &&
+      !write_padding_packet(batch, minimum_udp_payload, prefix.size() + 1, prefix, sent, at))
+    return false;
+  mtu.on_padding_sent(at);
+  return true;
+}
+
+/// One packet of at most `size` bytes with a padding datagram of `payload` bytes; `sent` says whether it
+/// fitted.
+bool Impl::write_padding_packet(SendBatch& batch, std::size_t size, std::size_t payload, Bytes prefix,
+                                bool& sent, Time at) {
+  const std::array<ngtcp2_vec, 2> pieces{ngtcp2_vec{const_cast<std::uint8_t*>(prefix.data()), prefix.size()},
+                                         ngtcp2_vec{zeros.data(), payload - prefix.size()}};
+  const MutableBytes room = batch.room(size);
+  int accepted = 0;
+  const ngtcp2_ssize written = ngtcp2_conn_writev_datagram(
+      conn.get(), batch.path(), batch.info(), room.data(), room.size(), &accepted,
+      NGTCP2_WRITE_DATAGRAM_FLAG_NONE, 0, pieces.data(), pieces.size(), to_native(at));
+  sent = accepted != 0;
+  if (written > 0) batch.add(static_cast<std::size_t>(written));
   if (written < 0) end_with_native_error(static_cast<int>(written));
   return written >= 0;
 }

@@ -7,8 +7,10 @@
 namespace sallyport::quic {
 namespace {
 
-/// A later search, which loses packets of data, ends when it is this near.
+/// A later search ends when it is this near.
 constexpr std::size_t granularity = 8;
+/// With padding datagrams, which cost nobody's data: connections inside this one need every byte.
+constexpr std::size_t fine_granularity = 3;
 /// RFC 8899 §5.1.1, PMTU_RAISE_TIMER.
 constexpr Duration retry_after = 600s;
 /// Between searches that refusals begin. Several connections inside each other have to search at the same
@@ -22,6 +24,10 @@ constexpr std::uint64_t reordering = 3;
 /// So much evidence, without any to the contrary, makes a black hole (RFC 8899 §4.3). One lost sample is one;
 /// small packets that pass where large ones do not are three.
 constexpr unsigned black_hole_evidence = 6;
+/// A padding datagram was lost of which the small one right behind it was acknowledged.
+constexpr unsigned verified_loss = 2;
+/// Searches with padding datagrams are thorough: what is refused after one is too large.
+constexpr Duration trust_in_search = 5s;
 
 }  // namespace
 
@@ -29,7 +35,7 @@ PathMtu::PathMtu(std::size_t limit, bool discover) : limit_(limit), discover_(di
 
 std::size_t PathMtu::stream_packet_size() const {
   if (suspect_) return minimum_udp_payload;
-  if (phase_ == Phase::later_search && !datagrams_only_ && candidate_.size == 0)
+  if (phase_ == Phase::later_search && !padding_ && !datagrams_only_ && candidate_.size == 0)
     return std::max(target_, minimum_udp_payload);
   return proven_;
 }
@@ -41,7 +47,8 @@ std::size_t PathMtu::datagram_packet_size() const {
     case Phase::first_search:
       return std::max(limit_, minimum_udp_payload);
     case Phase::later_search:
-      return std::max(target_, proven_);
+      if (!padding_) return std::max(target_, proven_);
+      break;
     case Phase::idle:
       break;
   }
@@ -88,7 +95,8 @@ void PathMtu::set_limit(std::size_t limit, Time now) {
 void PathMtu::restart(std::size_t limit, Time now) {
   limit_ = limit;
   proven_ = minimum_udp_payload;
-  suspect_ = limit_changed_ = false;
+  suspect_ = limit_changed_ = verifies_ = false;
+  small_ = 0;
   large_losses_ = test_losses_ = 0;
   candidate_ = witness_ = sample_ = {};
   retry_at_ = deadline_ = never;
@@ -145,8 +153,11 @@ void PathMtu::judge(const AckRanges& ack, Time now) {
   if (sample_.size != 0) {
     if (ack.covers(sample_.number)) {
       large_losses_ = 0;
-      suspect_ = false;
+      suspect_ = verifies_ = false;
+      small_ = 0;
       sample_ = {};
+    } else if (small_ != 0 && ack.covers(small_)) {
+      on_sample_lost(now, verified_loss);
     } else if (ack.largest() >= sample_.number + reordering || (suspect_ && ack.largest() > suspect_since_)) {
       on_sample_lost(now, suspect_ && ack.largest() > suspect_since_ ? 3 : 1);
     }
@@ -155,18 +166,33 @@ void PathMtu::judge(const AckRanges& ack, Time now) {
 
 void PathMtu::on_sample_lost(Time now, unsigned weight) {
   sample_ = {};
+  small_ = 0;
   suspect_ = false;
   large_losses_ = static_cast<std::uint8_t>(large_losses_ + weight);
+  verifies_ = large_losses_ < black_hole_evidence && phase_ == Phase::idle;
   if (large_losses_ < black_hole_evidence) return;
   const std::size_t failed = proven_;
   proven_ = minimum_udp_payload;
   search_again(std::midpoint(minimum_udp_payload, failed), failed, now);
 }
 
+void PathMtu::on_padding_sent(Time now) {
+  if (std::exchange(verifies_, false))
+    small_ = sample_.size != 0 ? last_sent_ : 0;
+  else if (candidate_.size == 0)
+    finish(now);  // it was no larger than what is proven: there is nothing between
+}
+
 void PathMtu::on_turn(Time now, Duration pto) {
   if (phase_ == Phase::later_search) {
     if (candidate_.size != 0 && now >= candidate_.sent + 3 * pto) on_test_failed(now);
-    if (phase_ == Phase::later_search && now >= deadline_) finish(now);
+    // With padding it is congestion control alone that keeps a test back.
+    if (phase_ == Phase::later_search && now >= deadline_) {
+      if (padding_)
+        deadline_ = now + test_patience;
+      else
+        finish(now);
+    }
   } else if (phase_ == Phase::idle && now >= retry_at_) {
     search_again(limit_, limit_ + 1, now);
   }
@@ -187,7 +213,8 @@ void PathMtu::on_refused(Time now) {
 void PathMtu::search_again(std::size_t first_target, std::size_t failed, Time now) {
   phase_ = Phase::later_search;
   candidate_ = witness_ = sample_ = {};
-  suspect_ = datagrams_only_ = false;
+  suspect_ = datagrams_only_ = verifies_ = false;
+  small_ = 0;
   large_losses_ = test_losses_ = 0;
   retry_at_ = never;
   failed_ = failed;
@@ -196,7 +223,7 @@ void PathMtu::search_again(std::size_t first_target, std::size_t failed, Time no
 }
 
 void PathMtu::test_next(Time now) {
-  if (failed_ <= proven_ + granularity) {
+  if (failed_ <= proven_ + (padding_ ? fine_granularity : granularity)) {
     finish(now);
     return;
   }
@@ -213,6 +240,8 @@ void PathMtu::on_test_failed(Time now) {
 }
 
 void PathMtu::finish(Time now) {
+  if (phase_ == Phase::later_search && padding_)
+    refusal_counts_from_ = std::max(refusal_counts_from_, now + trust_in_search);
   phase_ = Phase::idle;
   candidate_ = {};
   deadline_ = never;

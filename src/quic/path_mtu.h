@@ -10,8 +10,11 @@
 //    own.
 //  - The first search is ngtcp2's (probes of PING and PADDING, which congestion control does not mind
 //  losing). Later ones
-//    (the path grew, or turned out narrower) test with single packets of data, because ngtcp2 has no way to
-//    search again.
+//    (the path grew, or turned out narrower) test with DATAGRAM frames that the peer discards, where the
+//    application knows such, else with single packets of data, because ngtcp2 has no way to search again.
+//    Such frames also verify a suspicion that the path became narrower, a large one and a small one together.
+//    With frames of its own a hop's connection does not wait for those inside it, whose own searches and
+//    timeouts would starve its: it settles first, and they follow it within a round trip each.
 #pragma once
 
 #include "base/bytes.h"
@@ -45,6 +48,18 @@ class PathMtu {
   std::size_t probe_room() const { return limit_; }
   /// That offer was not taken. `could`: congestion control would have let it.
   void on_probe_not_taken(Time now, Duration pto, bool could);
+
+  /// A packet of padding_size() bytes, filled with a padding datagram (Application::padding_datagram()), is
+  /// welcome. Whether there can be one is to be said by set_padding() before it is sent.
+  bool welcomes_padding() const {
+    return verifies_ || (phase_ == Phase::later_search && candidate_.size == 0);
+  }
+  std::size_t padding_size() const { return verifies_ ? proven_ : target_; }
+  void set_padding(bool available) { padding_ = available; }
+  /// It is to be followed by a small one, which shows whether only large ones are lost.
+  bool verifies() const { return verifies_; }
+  /// It was sent (with the small one behind it). It may have been a few bytes shorter.
+  void on_padding_sent(Time now);
 
   /// The path below, or the peer, allows another size from now on. Smaller holds at once; larger begins a
   /// search.
@@ -106,12 +121,15 @@ class PathMtu {
   bool discover_;
   bool limit_changed_ = false;   // during ngtcp2's search, which does not know
   bool datagrams_only_ = false;  // later_search: streams keep to what is proven
+  bool padding_ = false;         // padding datagrams can be had: they test, and nothing else is at risk
+  bool verifies_ = false;        // a sample was lost: whether the path still carries what is proven
   bool suspect_ = false;         // nothing large is answered: send small, to see whether that is
   std::uint8_t test_losses_ = 0, large_losses_ = 0;
   Watched candidate_;  // the probe, or in a later search the packet of data, that tests a size
   Watched witness_;    // first search: the largest packet of data that is larger than is proven
   Watched sample_;     // one of those in flight that are larger than 1,200 bytes
   std::uint64_t last_sent_ = 0, suspect_since_ = 0;
+  std::uint64_t small_ = 0;  // the small packet behind the sample; 0: none
   Time last_probe_{}, deadline_ = never, retry_at_ = never;
   Duration longest_pto_{};  // of ngtcp2's search
   Time refusal_counts_from_{};

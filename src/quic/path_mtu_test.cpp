@@ -3,7 +3,9 @@
 
 #include "quic/application_for_test.h"
 
+#include <algorithm>
 #include <set>
+#include <string_view>
 
 #include <gtest/gtest.h>
 
@@ -182,6 +184,85 @@ TEST(PathMtuOnALink, OutageIsNoBlackHole) {
   pair.link.client.filter = pair.link.server.filter = nullptr;
   ASSERT_TRUE(pair.simulation.run_until([&] { return pair.client_application.streams[id].received_fin; }));
   EXPECT_EQ(pair.client->stats().max_udp_payload, 1472u);
+}
+
+/// Carries tunnels: datagrams that the peer discards can be had on both sides.
+struct Padded : Measured {
+  static constexpr std::string_view padding = "discard";
+  Padded() {
+    client_application.padding = padding;
+    on_accept = [](test::TestApplication& application) {
+      application.echo = true;
+      application.padding = padding;
+    };
+  }
+  static std::size_t count_padding(const test::TestApplication& application) {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        application.datagrams, [](const std::string& datagram) { return datagram.starts_with(padding); }));
+  }
+};
+
+TEST(PathMtuOnALink, PaddingDatagramsMeasureAPathThatNarrowed) {
+  Padded pair;
+  ASSERT_TRUE(pair.establish());
+  ASSERT_TRUE(pair.transfer());
+  ASSERT_EQ(pair.client->stats().max_udp_payload, 1472u);
+  EXPECT_EQ(Padded::count_padding(pair.server_application()), 0u) << "nothing was suspected";
+  pair.set_mtu(1330);
+  // A connection inside this one, which has next to nothing to send: one packet that is lost.
+  ASSERT_TRUE(pair.client->send_datagram({}, as_bytes(std::string(1400, 'd'))));
+  pair.simulation.run_for(100ms);
+  const std::string small = "a few bytes";
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(pair.client->send_datagram({}, as_bytes(small)));
+  pair.simulation.run_for(3s);
+  EXPECT_LE(pair.client->stats().max_udp_payload, 1330u);
+  EXPECT_GE(pair.client->stats().max_udp_payload, 1327u);
+  EXPECT_GT(Padded::count_padding(pair.server_application()), 2u);
+  for (const std::string& datagram : pair.server_application().datagrams)
+    EXPECT_TRUE(datagram == small || datagram.starts_with(Padded::padding));
+}
+
+TEST(PathMtuOnALink, NoDatagramIsLostToASearchWithPadding) {
+  Padded pair;
+  pair.link.client.max_size = 1300;
+  ASSERT_TRUE(pair.establish());
+  ASSERT_TRUE(pair.transfer());
+  // The path below promises more than it carries.
+  pair.set_mtu(1400);
+  pair.link.client.set_max_size(1472);
+  pair.simulation.run_for(1ms);
+  std::size_t sent = 0;
+  for (int i = 0; i < 300; ++i) {
+    if (pair.client->send_datagram({}, as_bytes(std::string(pair.client->max_datagram_payload(), 'd'))))
+      ++sent;
+    pair.simulation.run_for(10ms);
+  }
+  EXPECT_EQ(sent, 300u);
+  EXPECT_EQ(pair.server_application().datagrams.size() - Padded::count_padding(pair.server_application()),
+            sent);
+  EXPECT_LE(pair.client->stats().max_udp_payload, 1400u);
+  EXPECT_GE(pair.client->stats().max_udp_payload, 1397u);
+}
+
+TEST(PathMtuOnALink, LossAloneIsNoBlackHoleWithPaddingEither) {
+  Padded pair;
+  ASSERT_TRUE(pair.establish());
+  pair.link.client.loss = pair.link.server.loss = 0.1;
+  ASSERT_TRUE(pair.transfer(500'000));
+  pair.link.client.loss = pair.link.server.loss = 0;
+  EXPECT_EQ(pair.client->stats().max_udp_payload, 1472u);
+  EXPECT_GT(Padded::count_padding(pair.server_application()), 0u);
+}
+
+TEST(PathMtuOnALink, APeerThatTakesSmallDatagramsOnlyGetsNoLargePadding) {
+  Padded pair;
+  pair.server_options.config.max_datagram_frame_size = 600;
+  ASSERT_TRUE(pair.establish());
+  ASSERT_TRUE(pair.transfer());
+  pair.set_mtu(1330);
+  ASSERT_TRUE(pair.transfer());
+  EXPECT_LE(pair.client->stats().max_udp_payload, 1330u);
+  EXPECT_EQ(Padded::count_padding(pair.server_application()), 0u);
 }
 
 TEST(PathMtuOnALink, FollowsThePathBelowDownAtOnceAndUpBySearch) {

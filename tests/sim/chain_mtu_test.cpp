@@ -103,7 +103,7 @@ TEST_P(ChainThatDoesNotFit, SaysWhichHopIsTooNarrow) {
 
 class ChainOnAPathThatNarrows : public testing::TestWithParam<std::size_t> {};
 
-INSTANTIATE_TEST_SUITE_P(Hops, ChainOnAPathThatNarrows, testing::Values(0, 1, 2, 3),
+INSTANTIATE_TEST_SUITE_P(Hops, ChainOnAPathThatNarrows, testing::Values(0, 1, 2, 3, 4),
                          testing::PrintToStringParamName());
 
 TEST_P(ChainOnAPathThatNarrows, GoesOn) {
