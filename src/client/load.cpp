@@ -84,6 +84,8 @@ void Impl::begin_measuring() {
 }
 
 void Impl::arrive_until(Time now) {
+  // A turn that comes late may reach beyond the end; what would be due after it is not asked for.
+  if (options.duration.count() > 0) now = std::min(now, started + options.warm_up + options.duration);
   for (; arrivals_left() && next_due() <= now; ++arrived) due.push_back(next_due());
 }
 
@@ -115,9 +117,7 @@ void Impl::stop() {
 /// as it was before.
 void Impl::count_unanswered() {
   const Time now = context.timers().now();
-  // Of what was due while the deadline itself was late, nothing.
-  const Time end = options.duration.count() > 0 ? started + options.warm_up + options.duration : now;
-  if (options.rate > 0) arrive_until(std::min(now, end));
+  if (options.rate > 0) arrive_until(now);
   for (const Time since : due) count_unanswered(now - since);
   for (const auto& line : lines) {
     for (const auto& slot : line->slots)
