@@ -224,7 +224,7 @@ void ClientSession::hint_at_small_buffers() {
     std::error_code ignored;
     std::filesystem::create_directories(cache_folder_, ignored);
     // What cannot be remembered is said again.
-    (void)write_file(said, hint + "\n", 0600, IfExists::replace);
+    [[maybe_unused]] const auto noted = write_file(said, hint + "\n", 0600, IfExists::replace);
   }
   say(hint);
 }

@@ -22,10 +22,9 @@ class TokenFile : public testing::Test {
 
 TEST_F(TokenFile, IsItsFirstLineWithoutTheWhiteSpaceAroundItOrTheName) {
   for (const char* content :
-       {"\xef\xbb\xbf"
-        "abc.DEF-1~+/==",
-        "abc.DEF-1~+/==", "abc.DEF-1~+/==\n", "abc.DEF-1~+/==\r\n", " \tabc.DEF-1~+/== \r\nmore\n",
-        "alice abc.DEF-1~+/==\nbob more\n", "# whose\r\n\r\n \talice\t abc.DEF-1~+/== \r\n"}) {
+       {"\xef\xbb\xbf\tabc.DEF-1~+/==", "abc.DEF-1~+/==", "abc.DEF-1~+/==\n", "abc.DEF-1~+/==\r\n",
+        " \tabc.DEF-1~+/== \r\nmore\n", "alice abc.DEF-1~+/==\nbob more\n",
+        "# whose\r\n\r\n \talice\t abc.DEF-1~+/== \r\n"}) {
     const auto token = read(content);
     ASSERT_TRUE(token) << content << token.error().message;
     EXPECT_EQ(*token, "abc.DEF-1~+/==");

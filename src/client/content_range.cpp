@@ -23,7 +23,7 @@ std::optional<ContentRange> parse_content_range(std::string_view value) {
   if (value.substr(slash + 1) == "*") return ContentRange{range, std::nullopt};
   const auto size = http::parse_content_length(value.substr(slash + 1));
   if (!size || *last >= *size) return std::nullopt;
-  return ContentRange{range, *size};
+  return ContentRange{range, size};
 }
 
 }  // namespace sallyport::client
