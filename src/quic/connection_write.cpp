@@ -160,8 +160,8 @@ bool Impl::write_probe(SendBatch& batch, Time at) {
   return written >= 0;
 }
 
-/// Sends a packet of the size that PathMtu asks for, filled with a datagram that the peer discards, and where
-/// it is to verify a suspicion a small one. False when there was an error.
+/// Sends a packet of the size that PathMtu asks for, filled with a datagram that the peer discards, and a
+/// small one behind it. False when there was an error.
 bool Impl::write_padding(SendBatch& batch, Time at) {
   const std::size_t size = mtu.padding_size();
   const ngtcp2_transport_params* remote = ngtcp2_conn_get_remote_transport_params(conn.get());
@@ -175,7 +175,7 @@ bool Impl::write_padding(SendBatch& batch, Time at) {
   for (std::size_t spare = largest_packet_number_size; spare-- > 0 && !sent && !batch.blocked();)
     if (!write_padding_packet(batch, size, datagram_room(size) + spare, prefix, sent, at)) return false;
   if (!sent) return true;
-  if (mtu.verifies() && !batch.blocked() &&
+  if (!batch.blocked() &&
       !write_padding_packet(batch, minimum_udp_payload, prefix.size() + 1, prefix, sent, at))
     return false;
   mtu.on_padding_sent(at);

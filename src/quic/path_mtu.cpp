@@ -96,7 +96,6 @@ void PathMtu::restart(std::size_t limit, Time now) {
   limit_ = limit;
   proven_ = minimum_udp_payload;
   suspect_ = limit_changed_ = verifies_ = false;
-  small_ = 0;
   large_losses_ = test_losses_ = 0;
   candidate_ = witness_ = sample_ = {};
   retry_at_ = deadline_ = never;
@@ -143,7 +142,7 @@ void PathMtu::judge(const AckRanges& ack, Time now) {
         test_next(now);
       else if (phase_ == Phase::first_search && proven_ >= limit_)
         finish(now);
-    } else if (ack.largest() >= candidate_.number + reordering) {
+    } else if (ack.largest() >= candidate_.number + reordering || small_one_passed(candidate_, ack)) {
       if (phase_ == Phase::later_search)
         on_test_failed(now);
       else
@@ -154,9 +153,8 @@ void PathMtu::judge(const AckRanges& ack, Time now) {
     if (ack.covers(sample_.number)) {
       large_losses_ = 0;
       suspect_ = verifies_ = false;
-      small_ = 0;
       sample_ = {};
-    } else if (small_ != 0 && ack.covers(small_)) {
+    } else if (small_one_passed(sample_, ack)) {
       on_sample_lost(now, verified_loss);
     } else if (ack.largest() >= sample_.number + reordering || (suspect_ && ack.largest() > suspect_since_)) {
       on_sample_lost(now, suspect_ && ack.largest() > suspect_since_ ? 3 : 1);
@@ -166,7 +164,6 @@ void PathMtu::judge(const AckRanges& ack, Time now) {
 
 void PathMtu::on_sample_lost(Time now, unsigned weight) {
   sample_ = {};
-  small_ = 0;
   suspect_ = false;
   large_losses_ = static_cast<std::uint8_t>(large_losses_ + weight);
   verifies_ = large_losses_ < black_hole_evidence && phase_ == Phase::idle;
@@ -177,9 +174,8 @@ void PathMtu::on_sample_lost(Time now, unsigned weight) {
 }
 
 void PathMtu::on_padding_sent(Time now) {
-  if (std::exchange(verifies_, false))
-    small_ = sample_.size != 0 ? last_sent_ : 0;
-  else if (candidate_.size == 0)
+  small_ = last_sent_;
+  if (!std::exchange(verifies_, false) && candidate_.size == 0)
     finish(now);  // it was no larger than what is proven: there is nothing between
 }
 
@@ -214,7 +210,6 @@ void PathMtu::search_again(std::size_t first_target, std::size_t failed, Time no
   phase_ = Phase::later_search;
   candidate_ = witness_ = sample_ = {};
   suspect_ = datagrams_only_ = verifies_ = false;
-  small_ = 0;
   large_losses_ = test_losses_ = 0;
   retry_at_ = never;
   failed_ = failed;

@@ -56,9 +56,8 @@ class PathMtu {
   }
   std::size_t padding_size() const { return verifies_ ? proven_ : target_; }
   void set_padding(bool available) { padding_ = available; }
-  /// It is to be followed by a small one, which shows whether only large ones are lost.
-  bool verifies() const { return verifies_; }
-  /// It was sent (with the small one behind it). It may have been a few bytes shorter.
+  /// It was sent, and a small one right behind it, which shows whether only large ones are lost. It may have
+  /// been a few bytes shorter.
   void on_padding_sent(Time now);
 
   /// The path below, or the peer, allows another size from now on. Smaller holds at once; larger begins a
@@ -107,6 +106,10 @@ class PathMtu {
 
   void on_large_sent(std::uint64_t number, std::size_t size, Bytes frames, Time now);
   void judge(const AckRanges& ack, Time now);
+  /// The small packet sent behind `large` is acknowledged.
+  bool small_one_passed(const Watched& large, const AckRanges& ack) const {
+    return small_ > large.number && ack.covers(small_);
+  }
   void search_again(std::size_t first_target, std::size_t failed, Time now);
   void test_next(Time now);
   void on_test_failed(Time now);
@@ -129,7 +132,7 @@ class PathMtu {
   Watched witness_;    // first search: the largest packet of data that is larger than is proven
   Watched sample_;     // one of those in flight that are larger than 1,200 bytes
   std::uint64_t last_sent_ = 0, suspect_since_ = 0;
-  std::uint64_t small_ = 0;  // the small packet behind the sample; 0: none
+  std::uint64_t small_ = 0;  // the small packet behind the last padding
   Time last_probe_{}, deadline_ = never, retry_at_ = never;
   Duration longest_pto_{};  // of ngtcp2's search
   Time refusal_counts_from_{};
