@@ -212,6 +212,22 @@ TEST(Migration, TheSizeOfAnotherPathIsFoundAnew) {
   EXPECT_LE(too_large, 9u) << "three probes a size; no data";
 }
 
+TEST(Migration, TheServerFindsTheSizeOfAnotherPathAnew) {
+  Moving pair;
+  ASSERT_TRUE(pair.establish());
+  ASSERT_TRUE(pair.echo(300'000));
+  ASSERT_EQ(pair.server().stats().max_udp_payload, 1472u);
+  pair.link.client.rebind(elsewhere);
+  const StreamId id = *pair.client->open_bidirectional();
+  pair.client_application.send(id, "x", false);
+  ASSERT_TRUE(pair.simulation.run_until([&] { return pair.server().stats().path_changes == 1; }, 5s));
+  EXPECT_EQ(pair.server().stats().max_udp_payload, 1200u);
+  ASSERT_TRUE(pair.echo(300'000));
+  pair.simulation.run_for(3s);
+  ASSERT_TRUE(pair.echo(300'000)) << "the data of this one probes";
+  EXPECT_EQ(pair.server().stats().max_udp_payload, 1472u);
+}
+
 TEST(Migration, DeadPathIsNotMovedTo) {
   Moving pair;
   ASSERT_TRUE(pair.establish());

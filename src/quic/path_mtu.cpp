@@ -101,6 +101,7 @@ void PathMtu::restart(std::size_t limit, Time now) {
   retry_at_ = deadline_ = never;
   phase_ = Phase::handshake;
   start(now);
+  unprobed_ = true;
 }
 
 void PathMtu::on_large_sent(std::uint64_t number, std::size_t size, Bytes frames, Time now) {
@@ -114,6 +115,7 @@ void PathMtu::on_large_sent(std::uint64_t number, std::size_t size, Bytes frames
     // One that is not answered is followed by another of the same size or smaller, which is then the one to
     // wait for.
     last_probe_ = now;
+    unprobed_ = false;
     candidate_ = {number, size, now};
   } else if (size > witness_.size) {
     witness_ = {number, size, now};
@@ -241,7 +243,9 @@ void PathMtu::finish(Time now) {
   candidate_ = {};
   deadline_ = never;
   retry_at_ = discover_ && proven_ + granularity < limit_ ? now + retry_after : never;
-  if (std::exchange(limit_changed_, false) && proven_ < limit_) search_again(limit_, limit_ + 1, now);
+  const bool not_ended = limit_changed_ || unprobed_;
+  limit_changed_ = unprobed_ = false;
+  if (not_ended && discover_ && proven_ < limit_) search_again(limit_, limit_ + 1, now);
 }
 
 std::vector<std::uint16_t> PathMtu::make_probe_sizes(std::size_t limit) {

@@ -122,7 +122,8 @@ class PathMtu {
   std::size_t failed_ = 0;  // later_search: this size and larger ones do not fit
   Phase phase_ = Phase::handshake;
   bool discover_;
-  bool limit_changed_ = false;   // during ngtcp2's search, which does not know
+  bool limit_changed_ = false;  // during ngtcp2's search, which does not know
+  bool unprobed_ = false;  // another path, of which ngtcp2 has not sent a probe (on a server it does not)
   bool datagrams_only_ = false;  // later_search: streams keep to what is proven
   bool padding_ = false;         // padding datagrams can be had: they test, and nothing else is at risk
   bool verifies_ = false;        // a sample was lost: whether the path still carries what is proven
