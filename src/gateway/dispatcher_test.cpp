@@ -142,7 +142,7 @@ TEST_F(DispatcherTest, ProtocolsAreComparedAsTheyAre) {
     const auto status = masque::parse_proxy_status(fields.find("proxy-status").value_or(""));
     ASSERT_TRUE(status);
     EXPECT_EQ(status->error, "proxy_configuration_error");
-    EXPECT_NE(status->details.find("lower case"), std::string::npos) << status->details;
+    EXPECT_NE(status->details.find("lowercase"), std::string::npos) << status->details;
   }
   EXPECT_EQ(proxy.requests, 0);
 }
