@@ -210,7 +210,7 @@ bool Connection::send_datagram(Bytes prefix, Bytes payload) {
   Impl& impl = *impl_;
   if (impl.closed || impl.ending) return false;
   const std::size_t size = prefix.size() + payload.size();
-  if (size > max_datagram_payload()) impl.mtu.on_refused(impl.timers.now());
+  if (size > max_datagram_payload()) impl.mtu.on_refused(impl.packet_size_for(size), impl.timers.now());
   if (size > max_datagram_payload() || (size == 0 && !peer_takes_datagrams())) {
     ++impl.datagrams_dropped_size;
     return false;

@@ -155,8 +155,8 @@ int on_datagram(ngtcp2_conn*, std::uint32_t, const std::uint8_t* data, std::size
   return 0;
 }
 
-int on_lost_datagram(ngtcp2_conn*, std::uint64_t, void* user_data) {
-  ++impl_of(user_data).datagrams_lost;
+int on_lost_datagram(ngtcp2_conn*, std::uint64_t id, void* user_data) {
+  if (id != Impl::padding_id) ++impl_of(user_data).datagrams_lost;
   return 0;
 }
 

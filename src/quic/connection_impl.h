@@ -120,6 +120,8 @@ struct Connection::Impl final : SendBatch::Sender {
   void pace(std::size_t written, bool more_waits, Time now);
   void wait_for_path();
   bool write_probe(SendBatch& batch, Time now);
+  /// What ngtcp2 knows padding datagrams by; all others have 0.
+  static constexpr std::uint64_t padding_id = 1;
   bool write_padding(SendBatch& batch, Time now);
   bool write_padding_packet(SendBatch& batch, std::size_t size, std::size_t payload, Bytes prefix, bool& sent,
                             Time now);
@@ -134,6 +136,8 @@ struct Connection::Impl final : SendBatch::Sender {
   /// The largest DATAGRAM payload in a packet of `packet_size`.
   std::size_t datagram_room(std::size_t packet_size) const;
   std::size_t reckon_datagram_room(std::size_t packet_size) const;
+  /// The packet that a DATAGRAM frame with so much payload needs.
+  std::size_t packet_size_for(std::size_t datagram_payload) const;
   void report_max_datagram_payload();
   void arm_timer(Time now);
   void on_timer(Time now);

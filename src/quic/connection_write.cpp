@@ -30,8 +30,10 @@ constexpr Duration blocked_pause = 10ms;
 /// ngtcp2 takes as few bytes as it can; more than three would need 8 million packets in flight.
 constexpr std::size_t largest_packet_number_size = 3;
 
-/// What padding datagrams are filled with. ngtcp2 takes pieces that it could write to.
-std::array<std::uint8_t, DatagramQueue::max_payload> zeros{};
+/// A packet with a DATAGRAM frame of a few bytes is shorter.
+constexpr std::size_t small_packet = 128;
+/// What padding datagrams are filled with.
+constexpr std::array<std::uint8_t, DatagramQueue::max_payload> zeros{};
 
 }  // namespace
 
@@ -164,16 +166,21 @@ bool Impl::write_probe(SendBatch& batch, Time at) {
 /// small one behind it. False when there was an error.
 bool Impl::write_padding(SendBatch& batch, Time at) {
   const std::size_t size = mtu.padding_size();
+  if (ngtcp2_conn_get_cwnd_left(conn.get()) < size + small_packet) return true;
   const ngtcp2_transport_params* remote = ngtcp2_conn_get_remote_transport_params(conn.get());
   const bool takes_it = remote != nullptr && size <= remote->max_datagram_frame_size && size <= zeros.size();
   const Bytes prefix = takes_it ? app().padding_datagram() : Bytes{};
   mtu.set_padding(!prefix.empty());
-  if (prefix.empty() || ngtcp2_conn_get_cwnd_left(conn.get()) < size) return true;
+  if (prefix.empty()) return true;
   bool sent = false;
   // The room for datagrams is reckoned with the longest packet number. An acknowledgement that ngtcp2 puts in
   // front may leave too little: then it goes alone, and the datagram behind it.
-  for (std::size_t spare = largest_packet_number_size; spare-- > 0 && !sent && !batch.blocked();)
+  std::size_t spare = largest_packet_number_size - 1;
+  for (std::size_t tries = 0; tries <= largest_packet_number_size && !sent && !batch.blocked(); ++tries) {
+    const std::size_t before = batch.total();
     if (!write_padding_packet(batch, size, datagram_room(size) + spare, prefix, sent, at)) return false;
+    if (!sent && batch.total() == before && spare > 0) --spare;
+  }
   if (!sent) return true;
   if (!batch.blocked() &&
       !write_padding_packet(batch, minimum_udp_payload, prefix.size() + 1, prefix, sent, at))
@@ -186,13 +193,14 @@ bool Impl::write_padding(SendBatch& batch, Time at) {
 /// fitted.
 bool Impl::write_padding_packet(SendBatch& batch, std::size_t size, std::size_t payload, Bytes prefix,
                                 bool& sent, Time at) {
-  const std::array<ngtcp2_vec, 2> pieces{ngtcp2_vec{const_cast<std::uint8_t*>(prefix.data()), prefix.size()},
-                                         ngtcp2_vec{zeros.data(), payload - prefix.size()}};
+  const std::array<ngtcp2_vec, 2> pieces{
+      ngtcp2_vec{const_cast<std::uint8_t*>(prefix.data()), prefix.size()},
+      ngtcp2_vec{const_cast<std::uint8_t*>(zeros.data()), payload - prefix.size()}};
   const MutableBytes room = batch.room(size);
   int accepted = 0;
   const ngtcp2_ssize written = ngtcp2_conn_writev_datagram(
       conn.get(), batch.path(), batch.info(), room.data(), room.size(), &accepted,
-      NGTCP2_WRITE_DATAGRAM_FLAG_NONE, 0, pieces.data(), pieces.size(), to_native(at));
+      NGTCP2_WRITE_DATAGRAM_FLAG_NONE, padding_id, pieces.data(), pieces.size(), to_native(at));
   sent = accepted != 0;
   if (written > 0) batch.add(static_cast<std::size_t>(written));
   if (written < 0) end_with_native_error(static_cast<int>(written));
@@ -321,6 +329,11 @@ std::size_t Impl::reckon_datagram_room(std::size_t packet_size) const {
   if (const ngtcp2_transport_params* remote = ngtcp2_conn_get_remote_transport_params(conn.get()))
     frame = static_cast<std::size_t>(std::min<std::uint64_t>(frame, remote->max_datagram_frame_size));
   return std::min(largest_datagram_payload(frame), DatagramQueue::max_payload);
+}
+
+std::size_t Impl::packet_size_for(std::size_t payload) const {
+  const std::size_t header = 1 + ngtcp2_conn_get_dcid(conn.get())->datalen + largest_packet_number_size;
+  return header + 1 + varint_size(payload) + payload + aead_tag_size;
 }
 
 void Impl::report_max_datagram_payload() {

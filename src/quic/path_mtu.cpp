@@ -7,10 +7,9 @@
 namespace sallyport::quic {
 namespace {
 
-/// A later search ends when it is this near.
+/// A later search that tests with data ends when it is this near. With padding datagrams, which are nobody's
+/// data, it goes on to the byte: connections inside this one need each.
 constexpr std::size_t granularity = 8;
-/// With padding datagrams, which cost nobody's data: connections inside this one need every byte.
-constexpr std::size_t fine_granularity = 3;
 /// RFC 8899 §5.1.1, PMTU_RAISE_TIMER.
 constexpr Duration retry_after = 600s;
 /// Between searches that refusals begin. Several connections inside each other have to search at the same
@@ -33,9 +32,13 @@ constexpr Duration trust_in_search = 5s;
 
 PathMtu::PathMtu(std::size_t limit, bool discover) : limit_(limit), discover_(discover) {}
 
+std::size_t PathMtu::grain() const {
+  return padding_ ? 1 : granularity;
+}
+
 std::size_t PathMtu::stream_packet_size() const {
   if (suspect_) return minimum_udp_payload;
-  if (phase_ == Phase::later_search && !padding_ && !datagrams_only_ && candidate_.size == 0)
+  if (phase_ == Phase::later_search && !padding_ && !refused_ && candidate_.size == 0)
     return std::max(target_, minimum_udp_payload);
   return proven_;
 }
@@ -86,9 +89,9 @@ void PathMtu::set_limit(std::size_t limit, Time now) {
   } else if (limit > before) {
     search_again(limit, limit + 1, now);
   } else if (phase_ == Phase::later_search && failed_ > limit + 1) {
-    const bool datagrams_only = datagrams_only_;
+    const bool refused = refused_;
     search_again(limit, limit + 1, now);
-    datagrams_only_ = datagrams_only;
+    refused_ = refused;
   }
 }
 
@@ -105,6 +108,7 @@ void PathMtu::restart(std::size_t limit, Time now) {
 }
 
 void PathMtu::on_large_sent(std::uint64_t number, std::size_t size, Bytes frames, Time now) {
+  last_large_ = {number, size, now};
   if (size <= proven_) {
     if (sample_.size == 0 && phase_ != Phase::handshake) sample_ = {number, size, now};
     return;
@@ -130,6 +134,7 @@ void PathMtu::judge(const AckRanges& ack, Time now) {
     if (ack.covers(witness_.number)) {
       proven_ = std::max(proven_, std::min(witness_.size, limit_));
       witness_ = {};
+      large_losses_ = test_losses_ = 0;
       if (phase_ == Phase::first_search && proven_ >= limit_) finish(now);
     } else if (ack.largest() >= witness_.number + reordering) {
       witness_ = {};
@@ -145,6 +150,7 @@ void PathMtu::judge(const AckRanges& ack, Time now) {
       else if (phase_ == Phase::first_search && proven_ >= limit_)
         finish(now);
     } else if (ack.largest() >= candidate_.number + reordering || small_one_passed(candidate_, ack)) {
+      witness_ = candidate_;  // the small one may have overtaken it
       if (phase_ == Phase::later_search)
         on_test_failed(now);
       else
@@ -157,6 +163,7 @@ void PathMtu::judge(const AckRanges& ack, Time now) {
       suspect_ = verifies_ = false;
       sample_ = {};
     } else if (small_one_passed(sample_, ack)) {
+      witness_ = sample_;
       on_sample_lost(now, verified_loss);
     } else if (ack.largest() >= sample_.number + reordering || (suspect_ && ack.largest() > suspect_since_)) {
       on_sample_lost(now, suspect_ && ack.largest() > suspect_since_ ? 3 : 1);
@@ -170,14 +177,18 @@ void PathMtu::on_sample_lost(Time now, unsigned weight) {
   large_losses_ = static_cast<std::uint8_t>(large_losses_ + weight);
   verifies_ = large_losses_ < black_hole_evidence && phase_ == Phase::idle;
   if (large_losses_ < black_hole_evidence) return;
-  const std::size_t failed = proven_;
+  // Perhaps it was loss of another kind: what was proven may turn out to be right.
+  const std::size_t failed = proven_ + 1;
   proven_ = minimum_udp_payload;
   search_again(std::midpoint(minimum_udp_payload, failed), failed, now);
 }
 
 void PathMtu::on_padding_sent(Time now) {
+  padded_ = last_large_;
   small_ = last_sent_;
-  if (!std::exchange(verifies_, false) && candidate_.size == 0)
+  if (std::exchange(verifies_, false))
+    sample_ = padded_;
+  else if (candidate_.size == 0)
     finish(now);  // it was no larger than what is proven: there is nothing between
 }
 
@@ -200,10 +211,11 @@ void PathMtu::on_turn(Time now, Duration pto) {
   }
 }
 
-void PathMtu::on_refused(Time now) {
-  if (phase_ != Phase::idle || !discover_ || proven_ >= limit_ || now < refusal_counts_from_) return;
-  search_again(limit_, limit_ + 1, now);
-  datagrams_only_ = true;
+void PathMtu::on_refused(std::size_t size, Time now) {
+  if (phase_ != Phase::idle || !discover_ || size <= proven_ || size > limit_ || now < refusal_counts_from_)
+    return;
+  search_again(size, size + 1, now);
+  refused_ = true;
   refusal_counts_from_ = now + refusal_pause_;
   refusal_pause_ = std::min(2 * refusal_pause_, longest_refusal_pause);
 }
@@ -211,7 +223,7 @@ void PathMtu::on_refused(Time now) {
 void PathMtu::search_again(std::size_t first_target, std::size_t failed, Time now) {
   phase_ = Phase::later_search;
   candidate_ = witness_ = sample_ = {};
-  suspect_ = datagrams_only_ = verifies_ = false;
+  suspect_ = refused_ = verifies_ = false;
   large_losses_ = test_losses_ = 0;
   retry_at_ = never;
   failed_ = failed;
@@ -220,7 +232,7 @@ void PathMtu::search_again(std::size_t first_target, std::size_t failed, Time no
 }
 
 void PathMtu::test_next(Time now) {
-  if (failed_ <= proven_ + (padding_ ? fine_granularity : granularity)) {
+  if (refused_ || failed_ <= proven_ + grain()) {
     finish(now);
     return;
   }
@@ -242,7 +254,7 @@ void PathMtu::finish(Time now) {
   phase_ = Phase::idle;
   candidate_ = {};
   deadline_ = never;
-  retry_at_ = discover_ && proven_ + granularity < limit_ ? now + retry_after : never;
+  retry_at_ = discover_ && proven_ + grain() <= limit_ ? now + retry_after : never;
   const bool not_ended = limit_changed_ || unprobed_;
   limit_changed_ = unprobed_ = false;
   if (not_ended && discover_ && proven_ < limit_) search_again(limit_, limit_ + 1, now);

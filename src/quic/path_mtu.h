@@ -4,17 +4,17 @@
 // boundary.
 //
 //  - Stream and control packets keep to what is proven: 1,200 bytes at first.
-//  - While a search is on, packets with DATAGRAM frames may take the size under test: nested connections need
-//  more than 1,200
-//    bytes at once, nothing is retransmitted if it does not fit, and the payload's sender has a search of its
-//    own.
+//  - During the first search, and in later ones that test with data, packets with DATAGRAM frames may take
+//  the
+//    size under test: nested connections need more than 1,200 bytes at once, nothing is retransmitted if it
+//    does not fit, and the payload's sender has a search of its own.
 //  - The first search is ngtcp2's (probes of PING and PADDING, which congestion control does not mind
-//  losing). Later ones
-//    (the path grew, or turned out narrower) test with DATAGRAM frames that the peer discards, where the
-//    application knows such, else with single packets of data, because ngtcp2 has no way to search again.
-//    Such frames also verify a suspicion that the path became narrower, a large one and a small one together.
-//    With frames of its own a hop's connection does not wait for those inside it, whose own searches and
-//    timeouts would starve its: it settles first, and they follow it within a round trip each.
+//  losing).
+//    Later ones (the path grew, or turned out narrower) test with DATAGRAM frames that the peer discards,
+//    where the application knows such, else with single packets of data, because ngtcp2 has no way to search
+//    again. Such frames also verify a suspicion that the path became narrower, a large one and a small one
+//    together. With frames of its own a hop's connection does not wait for those inside it, whose own
+//    searches and timeouts would starve its: it settles first, and they follow it within a round trip each.
 #pragma once
 
 #include "base/bytes.h"
@@ -55,7 +55,10 @@ class PathMtu {
     return verifies_ || (phase_ == Phase::later_search && candidate_.size == 0);
   }
   std::size_t padding_size() const { return verifies_ ? proven_ : target_; }
-  void set_padding(bool available) { padding_ = available; }
+  void set_padding(bool available) {
+    padding_ = available;
+    verifies_ = verifies_ && available;
+  }
   /// It was sent, and a small one right behind it, which shows whether only large ones are lost. It may have
   /// been a few bytes shorter.
   void on_padding_sent(Time now);
@@ -63,10 +66,11 @@ class PathMtu {
   /// The path below, or the peer, allows another size from now on. Smaller holds at once; larger begins a
   /// search.
   void set_limit(std::size_t limit, Time now);
-  /// A datagram did not fit datagram_packet_size(). The search that settled on it may have been misled by
-  /// loss, and a connection inside this one that needs more would stand still for good: so datagrams may try
-  /// again, now and then.
-  void on_refused(Time now);
+  /// A datagram that needs a packet of `size` bytes did not fit datagram_packet_size(). The search that
+  /// settled on it may have been misled by loss, and a connection inside this one that needs more would stand
+  /// still for good: so that one size is tested again, now and then. Not more, as each test may cost
+  /// congestion window, and whoever sends through a tunnel can ask for it.
+  void on_refused(std::size_t size, Time now);
   /// Another network path: everything is to be proven anew, ngtcp2 searches by itself.
   void restart(std::size_t limit, Time now);
 
@@ -95,7 +99,7 @@ class PathMtu {
   enum class Phase : std::uint8_t {
     handshake,     // nothing known
     first_search,  // ngtcp2 probes
-    later_search,  // packets of data probe
+    later_search,  // padding datagrams probe, or packets of data
     idle,
   };
   struct Watched {
@@ -106,10 +110,12 @@ class PathMtu {
 
   void on_large_sent(std::uint64_t number, std::size_t size, Bytes frames, Time now);
   void judge(const AckRanges& ack, Time now);
-  /// The small packet sent behind `large` is acknowledged.
+  /// `large` is the padding sent last, and the small packet behind it is acknowledged.
   bool small_one_passed(const Watched& large, const AckRanges& ack) const {
-    return small_ > large.number && ack.covers(small_);
+    return large.number == padded_.number && small_ > large.number && ack.covers(small_);
   }
+  /// How near a later search goes.
+  std::size_t grain() const;
   void search_again(std::size_t first_target, std::size_t failed, Time now);
   void test_next(Time now);
   void on_test_failed(Time now);
@@ -124,16 +130,17 @@ class PathMtu {
   bool discover_;
   bool limit_changed_ = false;  // during ngtcp2's search, which does not know
   bool unprobed_ = false;  // another path, of which ngtcp2 has not sent a probe (on a server it does not)
-  bool datagrams_only_ = false;  // later_search: streams keep to what is proven
-  bool padding_ = false;         // padding datagrams can be had: they test, and nothing else is at risk
-  bool verifies_ = false;        // a sample was lost: whether the path still carries what is proven
-  bool suspect_ = false;         // nothing large is answered: send small, to see whether that is
+  bool refused_ = false;   // later_search: for one size that a datagram needs; streams keep to what is proven
+  bool padding_ = false;   // padding datagrams can be had: they test, and nothing else is at risk
+  bool verifies_ = false;  // a sample was lost: whether the path still carries what is proven
+  bool suspect_ = false;   // nothing large is answered: send small, to see whether that is
   std::uint8_t test_losses_ = 0, large_losses_ = 0;
   Watched candidate_;  // the probe, or in a later search the packet of data, that tests a size
-  Watched witness_;    // first search: the largest packet of data that is larger than is proven
-  Watched sample_;     // one of those in flight that are larger than 1,200 bytes
+  Watched witness_;  // one that is deemed lost, or waited for by nobody, and may be acknowledged all the same
+  Watched sample_;   // one of those in flight that are larger than 1,200 bytes
   std::uint64_t last_sent_ = 0, suspect_since_ = 0;
-  std::uint64_t small_ = 0;  // the small packet behind the last padding
+  Watched last_large_, padded_;  // the last one larger than 1,200 bytes; the last that padding filled
+  std::uint64_t small_ = 0;      // the small packet behind it
   Time last_probe_{}, deadline_ = never, retry_at_ = never;
   Duration longest_pto_{};  // of ngtcp2's search
   Time refusal_counts_from_{};

@@ -54,6 +54,61 @@ TEST(PathMtu, SwitchedOffItStaysAtTheMinimum) {
   EXPECT_FALSE(mtu.wants_probe());
 }
 
+AckRanges acknowledgement(std::uint64_t first, std::uint64_t last) {
+  AckRanges ack;
+  ack.ranges[0] = {first, last};
+  ack.count = 1;
+  return ack;
+}
+
+/// A connection that settled on 1,200 bytes, and tests 1,400 with padding.
+struct Testing {
+  PathMtu mtu{1472, true};
+  Time now{100s};
+  Testing() {
+    mtu.start(now);
+    mtu.on_probe_not_taken(now += 1s, 100ms, true);
+    mtu.on_refused(1400, now);
+    mtu.set_padding(true);
+  }
+  void probe(std::uint64_t number) {
+    EXPECT_TRUE(mtu.welcomes_padding());
+    EXPECT_EQ(mtu.padding_size(), 1400u);
+    mtu.on_sent(number, 1400, {}, now);
+    mtu.on_sent(number + 1, 60, {}, now);
+    mtu.on_padding_sent(now);
+    EXPECT_FALSE(mtu.welcomes_padding());
+  }
+};
+
+TEST(PathMtu, AProbeThatTheSmallPacketBehindItOvertookCounts) {
+  Testing testing;
+  PathMtu& mtu = testing.mtu;
+  testing.probe(10);
+  mtu.on_ack(acknowledgement(11, 11), testing.now);
+  EXPECT_EQ(mtu.proven(), 1200u);
+  testing.probe(12);
+  mtu.on_ack(acknowledgement(13, 13), testing.now);
+  EXPECT_FALSE(mtu.welcomes_padding()) << "two of one size are enough";
+  mtu.on_ack(acknowledgement(12, 13), testing.now);
+  EXPECT_EQ(mtu.proven(), 1400u);
+}
+
+TEST(PathMtu, ARefusalTestsTheSizeThatIsNeededAndNoOther) {
+  Testing testing;
+  PathMtu& mtu = testing.mtu;
+  EXPECT_EQ(mtu.datagram_packet_size(), 1200u) << "with padding nothing else is at risk";
+  testing.probe(10);
+  mtu.on_ack(acknowledgement(10, 11), testing.now);
+  EXPECT_EQ(mtu.proven(), 1400u);
+  EXPECT_FALSE(mtu.welcomes_padding());
+  testing.now += 60s;
+  mtu.on_refused(1473, testing.now);
+  EXPECT_FALSE(mtu.welcomes_padding()) << "more than the limit";
+  mtu.on_refused(1400, testing.now);
+  EXPECT_FALSE(mtu.welcomes_padding()) << "fits meanwhile";
+}
+
 /// The largest packet that passed each way in a while of transfers.
 struct Measured : Pair {
   std::size_t largest_up = 0, largest_down = 0;
@@ -220,6 +275,45 @@ TEST(PathMtuOnALink, PaddingDatagramsMeasureAPathThatNarrowed) {
   EXPECT_GT(Padded::count_padding(pair.server_application()), 2u);
   for (const std::string& datagram : pair.server_application().datagrams)
     EXPECT_TRUE(datagram == small || datagram.starts_with(Padded::padding));
+}
+
+/// Anybody may send through a tunnel what does not fit.
+TEST(PathMtuOnALink, DatagramsThatDoNotFitCostFewProbes) {
+  Padded pair;
+  pair.set_mtu(1400);
+  ASSERT_TRUE(pair.establish());
+  ASSERT_TRUE(pair.transfer());
+  pair.simulation.run_for(3s);
+  ASSERT_EQ(pair.client->stats().max_udp_payload, 1400u);
+  std::size_t too_large = 0;
+  pair.set_mtu(65'527);
+  pair.link.client.filter = [&](Bytes datagram) {
+    too_large += datagram.size() > 1400;
+    return datagram.size() <= 1400;
+  };
+  for (int i = 0; i < 200; ++i) {
+    pair.client->send_datagram({}, as_bytes(std::string(1410, 'd')));
+    EXPECT_FALSE(pair.client->send_datagram({}, as_bytes(std::string(2000, 'd'))));
+    pair.simulation.run_for(100ms);
+  }
+  EXPECT_GT(too_large, 0u) << "the search may have been misled";
+  EXPECT_LE(too_large, 10u) << "two after 0, 1, 3, 7 and 15 seconds";
+  EXPECT_EQ(pair.client->stats().max_udp_payload, 1400u);
+}
+
+/// Loss that looks like a black hole, for a moment.
+TEST(PathMtuOnALink, WhatWasProvenIsFoundAgain) {
+  Padded pair;
+  ASSERT_TRUE(pair.establish());
+  ASSERT_TRUE(pair.transfer());
+  pair.set_mtu(1471);
+  const StreamId id = *pair.client->open_bidirectional();
+  pair.client_application.send(id, std::string(4'000'000, 'x'), true);
+  ASSERT_TRUE(pair.simulation.run_until([&] { return pair.client->stats().max_udp_payload < 1472; }));
+  pair.set_mtu(1472);
+  ASSERT_TRUE(pair.simulation.run_until([&] { return pair.client_application.streams[id].received_fin; }));
+  pair.simulation.run_for(3s);
+  EXPECT_EQ(pair.client->stats().max_udp_payload, 1472u);
 }
 
 TEST(PathMtuOnALink, NoDatagramIsLostToASearchWithPadding) {
