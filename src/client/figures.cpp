@@ -86,15 +86,28 @@ json::object tunnel_json(const masque::TunnelCounters& tunnel) {
           {"dropped_queue", tunnel.dropped_queue}};
 }
 
+/// Without a sample there is none (zero, of which no path is).
+bool has_rtt(const quic::Stats& stats) {
+  return stats.latest_rtt != Duration::zero();
+}
+
+json::value rtt_json(const quic::Stats& stats, Duration value) {
+  return has_rtt(stats) ? json::value(to_ms(value)) : json::value(nullptr);
+}
+
+std::string rtt_text(const quic::Stats& stats, Duration value) {
+  return has_rtt(stats) ? fmt::format("{:.2f}", to_ms(value)) : std::string("-");
+}
+
 json::object quic_json(const LinkFigures& link) {
   const quic::Stats& q = link.quic;
   return {{"version", fmt::format("{:#010x}", q.version)},
           {"handshake_ms", milliseconds_json(q.started, q.established)},
           {"ttfb_ms", milliseconds_json(q.started, q.first_byte)},
-          {"smoothed_rtt_ms", to_ms(q.smoothed_rtt)},
-          {"min_rtt_ms", to_ms(q.min_rtt)},
-          {"latest_rtt_ms", to_ms(q.latest_rtt)},
-          {"rtt_variance_ms", to_ms(q.rtt_variance)},
+          {"smoothed_rtt_ms", rtt_json(q, q.smoothed_rtt)},
+          {"min_rtt_ms", rtt_json(q, q.min_rtt)},
+          {"latest_rtt_ms", rtt_json(q, q.latest_rtt)},
+          {"rtt_variance_ms", rtt_json(q, q.rtt_variance)},
           {"congestion_window", q.congestion_window},
           {"packets_sent", q.packets_sent},
           {"packets_received", q.packets_received},
@@ -214,9 +227,9 @@ std::string figures_table(const GetFigures& figures) {
         to, "{:<23} {:<4} {:>7}", shortened(escaped(l.title), 23), l.version,
         l.over_quic ? milliseconds_text(q.started, q.established) : milliseconds_text(l.started, l.ready));
     if (l.over_quic)
-      fmt::format_to(to, " {:>7} {:>8.2f} {:>7.2f} {:>6} {:>5} {:>5}",
-                     milliseconds_text(q.started, q.first_byte), to_ms(q.smoothed_rtt), to_ms(q.min_rtt),
-                     q.packets_lost, q.max_udp_payload, l.path_budget);
+      fmt::format_to(to, " {:>7} {:>8} {:>7} {:>6} {:>5} {:>5}", milliseconds_text(q.started, q.first_byte),
+                     rtt_text(q, q.smoothed_rtt), rtt_text(q, q.min_rtt), q.packets_lost, q.max_udp_payload,
+                     l.path_budget);
     out += '\n';
   }
   out +=

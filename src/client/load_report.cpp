@@ -25,6 +25,9 @@ double connections_a_second(const LoadFigures& f) {
 }
 
 json::object latency_json(const LatencyHistogram& h) {
+  if (h.count() == 0)
+    return {{"count", 0},        {"mean_ms", nullptr}, {"p50_ms", nullptr}, {"p90_ms", nullptr},
+            {"p99_ms", nullptr}, {"p999_ms", nullptr}, {"max_ms", nullptr}};
   return {{"count", h.count()},
           {"mean_ms", to_ms(h.mean())},
           {"p50_ms", to_ms(h.quantile(0.5))},
@@ -35,6 +38,10 @@ json::object latency_json(const LatencyHistogram& h) {
 }
 
 void latency_row(std::string& out, std::string_view name, const LatencyHistogram& h) {
+  if (h.count() == 0) {
+    fmt::format_to(std::back_inserter(out), "{0:<12} {1:>9} {1:>9} {1:>9} {1:>9} {1:>9} {1:>9}\n", name, "-");
+    return;
+  }
   fmt::format_to(std::back_inserter(out), "{:<12} {:>9.3f} {:>9.3f} {:>9.3f} {:>9.3f} {:>9.3f} {:>9.3f}\n",
                  name, to_ms(h.mean()), to_ms(h.quantile(0.5)), to_ms(h.quantile(0.9)),
                  to_ms(h.quantile(0.99)), to_ms(h.quantile(0.999)), to_ms(h.max()));

@@ -13,11 +13,23 @@
 namespace sallyport::gateway {
 namespace {
 
+/// What an earlier start wrote may be, a key or a token file that was named by mistake may not.
+bool may_be_replaced(const std::string& path) {
+  const auto content = read_file(path, 1024 * 1024);
+  if (!content) return !file_exists(path);
+  return content->empty() ||
+         (content->starts_with("-----BEGIN CERTIFICATE-----") && !content->contains("PRIVATE KEY"));
+}
+
 Result<tls::KeyPair> make_self_signed_pair(const Settings& settings) {
   auto pair = tls::make_self_signed(settings.self_signed);
   if (!pair) return pair;
   const auto fingerprint = tls::spki_fingerprint(pair->certificate_pem);
   if (!fingerprint) return std::unexpected(fingerprint.error());
+  if (!settings.write_certificate.empty() && !may_be_replaced(settings.write_certificate))
+    return fail(ErrorKind::file,
+                fmt::format("--write-cert: {} exists and is not a certificate; name another file",
+                            settings.write_certificate));
   if (!settings.write_certificate.empty())
     if (auto written = write_file(settings.write_certificate, pair->certificate_pem, 0644, IfExists::replace);
         !written)

@@ -371,12 +371,13 @@ void Impl::on_timer(Time at) {
 void Impl::record_metrics(Time at) {
   ngtcp2_conn_info info;
   ngtcp2_conn_get_conn_info(conn.get(), &info);
-  if (info.latest_rtt == UINT64_MAX) return;  // not measured yet
   trace::Metrics metrics;
-  metrics.min_rtt = Duration(info.min_rtt);
-  metrics.smoothed_rtt = Duration(info.smoothed_rtt);
-  metrics.latest_rtt = Duration(info.latest_rtt);
-  metrics.rtt_variance = Duration(info.rttvar);
+  if (info.latest_rtt != UINT64_MAX && info.min_rtt != UINT64_MAX) {  // else assumed, not measured
+    metrics.min_rtt = Duration(info.min_rtt);
+    metrics.smoothed_rtt = Duration(info.smoothed_rtt);
+    metrics.latest_rtt = Duration(info.latest_rtt);
+    metrics.rtt_variance = Duration(info.rttvar);
+  }
   metrics.congestion_window = info.cwnd;
   metrics.bytes_in_flight = info.bytes_in_flight;
   metrics.ssthresh = info.ssthresh;

@@ -67,6 +67,16 @@ class FirstSteps(unittest.TestCase):
         self.assertEqual(said, "")
         self.assertFalse(self.home.exists())
 
+    def test_a_key_is_not_replaced_by_a_certificate(self):
+        key = self.lab.folder / "precious.pem"
+        for content in ("-----BEGIN PRIVATE KEY-----\nMII\n", "-----BEGIN CERTIFICATE-----\nMII\n-----BEGIN PRIVATE KEY-----\n", "alice token\n"):
+            key.write_text(content)
+            done = subprocess.run([SALLYPORT, "gateway", "--self-signed", "localhost", "--write-cert", key, "--listen", "127.0.0.1:0", "--files", self.site],
+                                  capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn(f"--write-cert: {key} exists and is not a certificate; name another file", done.stderr)
+            self.assertEqual(key.read_text(), content)
+
     def test_install(self):
         prefix = self.lab.folder / "prefix"
         harness.run("cmake", "--install", SALLYPORT.parent, "--prefix", prefix)
