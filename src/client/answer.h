@@ -27,8 +27,9 @@ struct Answer {
     useless,        ///< a slice that was not asked for, or one of which nobody knows where it belongs
   };
   Is is = Is::useless;
-  ByteRange range;         ///< of a part
-  std::uint64_t size = 0;  ///< of a part: that of the whole
+  ByteRange range;  ///< of a part
+  std::uint64_t size =
+      0;  ///< of a part: that of the whole; of the whole, where a Content-Range tells it: 0: no
 };
 
 /// Judges the head of a response whose status is 2xx. A status other than 206 says that the body is the

@@ -13,6 +13,8 @@ namespace {
 /// A request that was not answered, because its connection was closed meanwhile or its 0-RTT never arrived,
 /// is made this often in all.
 constexpr unsigned most_tries = 2;
+/// No resource is larger: ranges beyond it could not be reckoned with.
+constexpr std::uint64_t largest_size = std::uint64_t{1} << 62;
 
 }  // namespace
 
@@ -55,6 +57,8 @@ void Fetch::Impl::start() {
   began = timers.now();
   output.set_drained_handler([this] { drained(); });
   state = output.earlier();
+  // Of nothing that is there, nothing is known: size and validator may be another version's by now.
+  if (state.done.empty() || state.size > largest_size) state = {};
   // Without a validator nobody can tell whether what is there belongs to what would come (RFC 9110
   // §15.3.7).
   if (!state.done.empty() && state.validator.empty())
@@ -112,7 +116,7 @@ void Fetch::Impl::start_over_whole() {
 
 /// The answer of `part` is not wanted any more.
 void Fetch::Impl::drop(Part& part) {
-  part.buffered = {};
+  part.buffered = std::vector<std::uint8_t>();
   if (std::exchange(part.dropped, true) || !part.exchange) return;
   part.accepted = false;
   part.exchange->reset(http::ResetCode::cancelled);
@@ -124,7 +128,7 @@ void Fetch::Impl::queue_missing() {
   std::uint64_t total = 0;
   const auto missing = missing_ranges(claimed_ranges(), state.size);
   for (const ByteRange& range : missing) total += range.size();
-  const std::uint64_t each = std::max(options.smallest_part, (total + options.parts - 1) / options.parts);
+  const std::uint64_t each = std::max(options.smallest_part, total / options.parts + 1);
   for (ByteRange range : missing)
     for (; range.begin < range.end; range.begin = std::min(range.begin + each, range.end))
       waiting.push_back({{range.begin, std::min(range.begin + each, range.end)}});
@@ -229,6 +233,7 @@ void Fetch::Impl::finish() {
 /// What had to wait for the end of a call.
 void Fetch::Impl::step() {
   if (finished) return conclude();
+  std::erase_if(parts, [](const auto& part) { return part->closed && part->exchange == nullptr; });
   if (std::exchange(start_again, false)) return begin();
   start_parts();
 }
@@ -241,6 +246,10 @@ void Fetch::Impl::conclude() {
   }
   if (output.queued_bytes() > 0) return;  // drained() comes back
   output.set_drained_handler(nullptr);    // another fetch may go on with it
+  // Whatever led here: what is not whole is not called so.
+  if (!error && output.seekable() && !sender.is_whole_only() &&
+      !missing_ranges(state.done, state.size).empty())
+    error = Error{ErrorKind::protocol, fmt::format("{} came in part only", url.to_string())};
   Result<> result;
   if (error) {
     if (figures.bytes + figures.resumed_bytes > 0) note_progress(true);

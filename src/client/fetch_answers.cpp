@@ -95,7 +95,7 @@ void Fetch::Impl::succeeded(Part& part, const http::Response& head) {
   const Answer answer = judge(part.question, head);
   switch (answer.is) {
     case Answer::Is::whole:
-      return whole_came(part, head);
+      return whole_came(part, head, answer.size);
     case Answer::Is::part:
       return range_came(part, head, answer);
     case Answer::Is::other_version:
@@ -177,7 +177,7 @@ void Fetch::Impl::other_version_came() {
 
 /// All of it, in one answer: that is true by itself, whatever came before. (If-Range did not match, or the
 /// server does not answer by ranges, or not always.)
-void Fetch::Impl::whole_came(Part& part, const http::Response& head) {
+void Fetch::Impl::whole_came(Part& part, const http::Response& head, std::uint64_t announced) {
   for (auto& other : parts)
     if (other.get() != &part) drop(*other);
   if ((resuming || state.size > 0) && !forget_earlier()) return;
@@ -185,9 +185,10 @@ void Fetch::Impl::whole_came(Part& part, const http::Response& head) {
   pause.disarm();
   part.accepted = true;
   part.by_range = false;
-  part.range = {0, 0};
+  part.range = {0, announced};
   part.at = 0;
   state.validator = range_validator(head);
+  if (announced > 0) state.size = figures.size = announced;
   if (const auto length = head.fields.find("content-length"))
     if (const auto size = http::parse_content_length(*length)) state.size = figures.size = *size;
   figures.resumable = state.size > 0 && !state.validator.empty() && !sender.is_whole_only();
@@ -252,7 +253,7 @@ void Fetch::Impl::part_closed(Part& part, const Error* why) {
   part.closed = true;
   if (part.content) part.content->stop();
   flush(part);
-  part.buffered = {};
+  part.buffered = std::vector<std::uint8_t>();
   if (finished || start_again) return;
   if (error) return finish();
   if (part.dropped) return maybe_conclude();

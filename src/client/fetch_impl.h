@@ -58,7 +58,8 @@ struct Fetch::Impl {
   void page_came(http::Exchange& from, std::size_t bytes);
   void range_came(Part& part, const http::Response& head, const Answer& answer);
   void other_version_came();
-  void whole_came(Part& part, const http::Response& head);
+  /// `announced`: its size by a Content-Range; 0: not told.
+  void whole_came(Part& part, const http::Response& head, std::uint64_t announced = 0);
   void body_came(Part& part, http::Exchange& from, Bytes body);
   void flush(Part& part);
   void consume(Part& part);

@@ -239,6 +239,56 @@ TEST_P(FetchTest, ResumesWithWhatIsMissing) {
   EXPECT_THAT(asked, testing::Contains(testing::StartsWith("bytes=3000-")));
 }
 
+/// As a power cut leaves it, or whoever removes the file but not what was noted of it.
+TEST_P(FetchTest, BelievesNothingOfAStateWithoutBytes) {
+  output.before = {tag, content.size(), {}};
+  run(2);
+  expect_whole();
+  output = {};
+  output.before = {tag, UINT64_MAX, {{0, 3000}}};
+  output.text = content.substr(0, 3000);
+  run(4);
+  expect_whole();
+}
+
+TEST_P(FetchTest, NoSizeMakesMoreRequestsThanParts) {
+  for (const char* size : {"18446744073709551615", "9223372036854775808", "4611686018427387904"}) {
+    SCOPED_TRACE(size);
+    asked.clear();
+    output = {};
+    answer = [&](Exchange& exchange) {
+      http::Response head{
+          .status = 206,
+          .fields = {{"content-length", "1"}, {"content-range", std::string("bytes 0-0/") + size}}};
+      add_validators(head);
+      exchange.respond(head);
+      exchange.write(as_bytes(content).first(1));
+      exchange.finish();
+    };
+    run(4);
+    expect_error(ErrorKind::protocol);
+    EXPECT_LE(asked.size(), 10u);
+  }
+}
+
+TEST_P(FetchTest, AWholeThatSaysItsSizeIsHeldToIt) {
+  for (const unsigned status : {200u, 206u}) {
+    for (const std::size_t sent : {std::size_t{5}, std::size_t{100}, std::size_t{200}}) {
+      SCOPED_TRACE(testing::Message() << status << " " << sent);
+      output = {};
+      result.reset();
+      answer = [&](Exchange& exchange) {
+        exchange.respond({.status = status, .fields = {{"content-range", "bytes 0-99/100"}}});
+        exchange.write(as_bytes(content).first(sent));
+        exchange.finish();
+      };
+      run(1);
+      ASSERT_TRUE(result.has_value());
+      EXPECT_EQ(result->has_value(), sent == 100);
+    }
+  }
+}
+
 TEST_P(FetchTest, StartsOverWhenTheResourceChanged) {
   had_before("\"0\"");
   answer = [this](Exchange& exchange) {

@@ -84,7 +84,7 @@ class StreamOutput final : public Output, private net::FdWatcher {
     const Bytes waiting = Bytes(queue_).subspan(written_);
     written_ += waiting.size() - write_some(waiting).size();
     if (queued_bytes() > 0 && !broken_) return watch_.want_writable();
-    queue_ = {};
+    queue_ = std::vector<std::uint8_t>();
     written_ = 0;
     if (drained_) drained_();
   }

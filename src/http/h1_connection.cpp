@@ -76,7 +76,7 @@ bool H1Connection::work_through_inbox() {
   const std::size_t used = work_through(Bytes(inbox_).subspan(inbox_used_));
   inbox_used_ += used;
   if (inbox_used_ == inbox_.size()) {
-    inbox_ = {};  // a burst's memory is not kept for an idle connection
+    inbox_ = std::vector<std::uint8_t>();  // a burst's memory is not kept for an idle connection (= {} would)
     inbox_used_ = 0;
   } else if (inbox_used_ > inbox_.size() / 2) {
     inbox_.erase(inbox_.begin(), inbox_.begin() + static_cast<std::ptrdiff_t>(inbox_used_));

@@ -32,7 +32,7 @@ void TcpFlow::on_connected(Result<std::unique_ptr<net::ByteStream>> stream) {
   stream_->set_receiver(this);
   accept_tunnel(stream_->net_path(), stream_->net_path().remote);
   for (Chunk& chunk : early_) stream_->write(std::move(chunk));
-  early_ = {};
+  early_ = std::vector<Chunk>();
   give_credit();
   if (client_ended_) stream_->finish();
   stream_->set_reading(true);
@@ -40,7 +40,7 @@ void TcpFlow::on_connected(Result<std::unique_ptr<net::ByteStream>> stream) {
 
 void TcpFlow::on_refused() {
   failed_ = true;
-  early_ = {};
+  early_ = std::vector<Chunk>();
   exchange()->consume(std::exchange(unconsumed_, 0));
 }
 

@@ -40,7 +40,7 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
   }
   void close() override {
     receiver_ = nullptr;
-    held_ = {};
+    held_ = std::vector<Chunk>();
     if (exchange_ == nullptr) return;
     http::Exchange& exchange = *std::exchange(exchange_, nullptr);
     exchange.set_handler(&exchange_sink());
@@ -119,7 +119,7 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
 
   void fail(const Error& why) {
     if (std::exchange(failed_, true)) return;
-    held_ = {};
+    held_ = std::vector<Chunk>();
     const std::weak_ptr<const char> watch = alive_;
     if (!accepted_ && refused_) refused_(why);
     if (!watch.expired() && receiver_ != nullptr) receiver_->on_stream_error(why);

@@ -27,7 +27,7 @@ void RecordChannel::settle() {
   if (!arriving_.empty()) held_.insert(held_.end(), arriving_.begin(), arriving_.end());
   arriving_ = {};
   if (held().empty() && !held_.empty()) {
-    held_ = {};
+    held_ = std::vector<std::uint8_t>();
     held_read_ = 0;
   }
 }

@@ -239,7 +239,7 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
 
   void release() {
     closed_ = true;
-    plain_ = {};
+    plain_ = std::vector<Chunk>();
     plain_bytes_ = 0;
   }
 
