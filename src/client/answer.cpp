@@ -19,9 +19,10 @@ Answer judge(const Question& question, const http::Response& head) {
   const auto field = head.fields.find("content-range");
   if (!field) return {head.status == 206 ? Answer::Is::useless : Answer::Is::whole, {}, 0};
   const auto said = parse_content_range(*field);
+  const bool is_all = said && said->range.begin == 0 && said->size == said->range.end;
+  if (head.status != 206) return !said || is_all ? Answer{Answer::Is::whole, {}, 0} : Answer{};
   if (!said || !fits(head, said->range)) return {};
-  const bool is_all = said->range.begin == 0 && said->size == said->range.end;
-  if (head.status != 206 || !question.range) return is_all ? Answer{Answer::Is::whole, {}, 0} : Answer{};
+  if (!question.range) return is_all ? Answer{Answer::Is::whole, {}, 0} : Answer{};
 
   const ByteRange& asked = *question.range;
   const std::uint64_t size = said->size.value_or(question.size);
