@@ -19,6 +19,7 @@ Answer judge(const Question& question, const http::Response& head) {
   const auto field = head.fields.joined("content-range");  // several say nothing
   if (!field) return {head.status == 206 ? Answer::Is::useless : Answer::Is::whole, {}, 0};
   const auto said = parse_content_range(*field);
+  if (!said && head.status != 206) return {Answer::Is::whole, {}, 0};
   if (!said || !fits(head, said->range)) return {};
   const bool is_all = said->range.begin == 0 && said->size == said->range.end;
   if (head.status != 206 || !question.range)

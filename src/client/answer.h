@@ -33,8 +33,8 @@ struct Answer {
 };
 
 /// Judges the head of a response whose status is 2xx. A status other than 206 says that the body is the
-/// whole, unless there is a Content-Range that says otherwise: what such a server sends is a slice all the
-/// same.
+/// whole. Content-Range has no meaning there (RFC 9110 §14.4), so one that makes no sense is ignored; but one
+/// that names a slice is believed, since what such servers send is a slice all the same.
 Answer judge(const Question& question, const http::Response& head);
 
 }  // namespace sallyport::client

@@ -46,7 +46,17 @@ TEST(Answer, ToAQuestionForAllOfIt) {
               {"a slice that calls itself all", 200, {{"content-range", "bytes 100-199/1000"}}, Is::useless},
               {"its beginning", 200, {{"content-range", "bytes 0-99/1000"}}, Is::useless},
               {"all of it, said twice", 200, {{"content-range", "bytes 0-999/1000"}}, Is::whole},
-              {"a range that makes no sense", 200, {{"content-range", "all"}}, Is::useless},
+              {"all of it, of another length",
+               200,
+               {{"content-range", "bytes 0-999/1000"}, {"content-length", "5"}},
+               Is::whole},
+              {"a range of an unknown whole", 200, {{"content-range", "bytes 0-99/*"}}, Is::useless},
+              {"no sense", 200, {{"content-range", "all"}}, Is::whole},
+              {"no range of it", 200, {{"content-range", "bytes */1000"}}, Is::whole},
+              {"another unit", 200, {{"content-range", "items 0-9/10"}}, Is::whole},
+              {"more than the size", 200, {{"content-range", "bytes 0-9/5"}}, Is::whole},
+              {"no sense in a range", 206, {{"content-range", "all"}}, Is::useless},
+              {"a range that is none", 206, {{"content-range", "bytes */1000"}}, Is::useless},
               {"a range of it", 206, {{"content-range", "bytes 0-99/1000"}}, Is::useless},
               {"all of it as a range", 206, {{"content-range", "bytes 0-999/1000"}}, Is::whole},
               {"no range", 206, {}, Is::useless},
@@ -96,6 +106,8 @@ TEST(Answer, ToAQuestionForWhatIsMissing) {
            200,
            {{"content-range", "bytes 300-599/1000"}, {"etag", tag}},
            Is::useless},
+          {"all of it, and no range", 200, {{"content-range", "bytes */1000"}, {"etag", tag}}, Is::whole},
+          {"no range", 206, {{"content-range", "bytes */1000"}, {"etag", tag}}, Is::useless},
       });
 }
 

@@ -152,12 +152,11 @@ std::size_t Fetch::Impl::running_parts() const {
 void Fetch::Impl::start_parts() {
   if (finished || opening || pause.armed()) return;
   std::size_t running = running_parts();
-  for (const auto& part : parts) {
-    if (part->closed || part->dropped) continue;
-    http::Connection& connection = part->exchange->connection();
+  const auto runs = std::ranges::find_if(parts, [](const auto& p) { return !p->closed && !p->dropped; });
+  if (runs != parts.end()) {  // all are on one connection
+    http::Connection& connection = (*runs)->exchange->connection();
     for (; running < options.parts && !waiting.empty() && connection.can_request(); ++running)
       begin_part(connection);
-    break;  // all are on one
   }
   if (running > 0 || waiting.empty()) return;
   opening = true;

@@ -9,7 +9,9 @@
 #include <cerrno>
 #include <chrono>
 #include <optional>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include <boost/json.hpp>
 #include <fcntl.h>
@@ -32,9 +34,17 @@ std::string state_text(const std::string& url, const PartState& state) {
       {"url", url}, {"validator", state.validator}, {"size", state.size}, {"done", std::move(done)}});
 }
 
-/// Nothing where the file is not there, makes no sense, or is of another URL.
+/// In a folder that others can write to, what stands under a name of ours may be anybody's.
+bool is_ours(const struct stat& info) {
+  return S_ISREG(info.st_mode) && info.st_uid == ::geteuid() && info.st_nlink <= 1;
+}
+
+/// Nothing where the file is not there, is not ours, makes no sense, or is of another URL.
 PartState parse_state(const std::string& path, const std::string& url) {
-  const auto text = read_file(path, largest_state);
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  struct stat info{};
+  if (!fd || ::fstat(fd.get(), &info) != 0 || !is_ours(info)) return {};
+  const auto text = read_file(fmt::format("/proc/self/fd/{}", fd.get()), largest_state);
   if (!text) return {};
   boost::system::error_code error;
   const json::value value = json::parse(*text, error);
@@ -63,6 +73,28 @@ PartState parse_state(const std::string& path, const std::string& url) {
 std::uint64_t file_size(int fd) {
   struct stat info{};
   return ::fstat(fd, &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
+}
+
+/// What of `promised` the file holds: after a crash of the system the state may say more. What was not
+/// written then lies behind the end, or is a hole.
+std::vector<ByteRange> held_ranges(int fd, const std::vector<ByteRange>& promised) {
+  std::vector<ByteRange> held;
+  const std::uint64_t size = file_size(fd);
+  for (const ByteRange& range : promised) {
+    const std::uint64_t end = std::min(range.end, size);
+    for (std::uint64_t at = range.begin; at < end;) {
+      const off_t data = ::lseek(fd, static_cast<off_t>(at), SEEK_DATA);
+      if (data < 0 && errno == ENXIO) break;  // nothing but a hole follows
+      const off_t hole = data < 0 ? -1 : ::lseek(fd, data, SEEK_HOLE);
+      if (data < 0 || hole <= data) {  // a file system that cannot tell
+        add_range(held, {at, end});
+        break;
+      }
+      at = static_cast<std::uint64_t>(hole);
+      add_range(held, {std::max(range.begin, static_cast<std::uint64_t>(data)), std::min(end, at)});
+    }
+  }
+  return held;
 }
 
 class FileOutput final : public Output {
@@ -139,10 +171,11 @@ class FileOutput final : public Output {
   void keep_mode() const {
     struct stat old{}, ours{};
     if (::stat(path_.c_str(), &old) != 0 || ::fstat(fd_.get(), &ours) != 0) return;
-    mode_t mode = old.st_mode & 07777;
     const bool same_owner = old.st_uid == ours.st_uid && old.st_gid == ours.st_gid;
-    if (!same_owner && ::fchown(fd_.get(), old.st_uid, old.st_gid) != 0) mode &= 0777;
-    (void)::fchmod(fd_.get(), mode);  // a file system without modes has none to keep
+    [[maybe_unused]] const bool has_owner = same_owner || ::fchown(fd_.get(), old.st_uid, old.st_gid) == 0;
+    // What runs with its owner's rights is what the owner put there, not what came from the network. A file
+    // system without modes has none to keep.
+    (void)::fchmod(fd_.get(), old.st_mode & 0777);
   }
 
   /// On a full disk there is no room for a second file, but in the first one's blocks. Blanks fill up what
@@ -151,7 +184,7 @@ class FileOutput final : public Output {
     const UniqueFd fd(::open(state_path().c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) return false;
     struct stat info{};
-    if (::fstat(fd.get(), &info) != 0) return false;
+    if (::fstat(fd.get(), &info) != 0 || !is_ours(info)) return false;
     text.resize(std::max(text.size(), static_cast<std::size_t>(info.st_size)), ' ');
     // Cut in the middle, neither state would be left.
     constexpr std::size_t block_unit = 512;
@@ -171,21 +204,32 @@ class FileOutput final : public Output {
   bool complete_ = false;
 };
 
-/// Opened without following a link that somebody put there, and locked.
+std::unexpected<Error> refused_part(const std::string& part, std::string_view why, int code = 0) {
+  return fail(ErrorKind::file, fmt::format("cannot write to '{}': it is {}; remove it", part, why),
+              static_cast<std::uint64_t>(code));
+}
+
+/// Opened, as a file that we made now or in an earlier run, without following a link that somebody put there,
+/// and locked.
 Result<UniqueFd> open_part(const std::string& part, mode_t mode) {
-  for (;;) {
-    UniqueFd fd(::open(part.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, mode));
-    if (!fd && errno == ELOOP)
-      return fail(
-          ErrorKind::file,
-          fmt::format("cannot write to '{}': it is a symbolic link, which is not followed; remove it", part),
-          ELOOP);
+  constexpr int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  constexpr int most_tries = 10;
+  for (int tries = 0; tries < most_tries; ++tries) {
+    UniqueFd fd(::open(part.c_str(), flags | O_CREAT | O_EXCL, mode));
+    const bool is_new = static_cast<bool>(fd);
+    if (!fd && errno == EEXIST) {
+      fd = UniqueFd(::open(part.c_str(), flags));
+      if (!fd && errno == ENOENT) continue;  // it has just got its final name, or was removed
+      if (!fd && errno == ELOOP) return refused_part(part, "a symbolic link, which is not followed", ELOOP);
+    }
     if (!fd) return file_error("write to", part);
     struct stat ours{}, named{};
     if (::fstat(fd.get(), &ours) != 0) return file_error("write to", part);
-    if (!S_ISREG(ours.st_mode))
-      return fail(ErrorKind::file,
-                  fmt::format("cannot write to '{}': it is no regular file; remove it", part));
+    if (!S_ISREG(ours.st_mode)) return refused_part(part, "no regular file");
+    // A network's file system may say that even what we made is another user's.
+    if (!is_new && !is_ours(ours))
+      return refused_part(part, ours.st_nlink > 1 ? "a hard link, of which the file has other names as well"
+                                                  : "another user's file");
     // Where a file system knows no locks, one download at a time is the user's care.
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
       return fail(ErrorKind::file,
@@ -197,6 +241,10 @@ Result<UniqueFd> open_part(const std::string& part, mode_t mode) {
     if (::lstat(part.c_str(), &named) == 0 && named.st_dev == ours.st_dev && named.st_ino == ours.st_ino)
       return fd;
   }
+  return fail(ErrorKind::file,
+              fmt::format("cannot write to '{}': whenever it is opened, another file takes its place; name "
+                          "another file with -o",
+                          part));
 }
 
 }  // namespace
@@ -213,8 +261,7 @@ Result<std::unique_ptr<Output>> open_file_output(const std::string& path, const 
   if (replaces) (void)::fchmod(fd->get(), (old.st_mode & 0777) | for_us);
   PartState earlier;
   if (resume) earlier = parse_state(names.state, url);
-  // The state may promise more than the file holds (a disk that filled up, a crash): believe the file.
-  std::erase_if(earlier.done, [size = file_size(fd->get())](const ByteRange& r) { return r.end > size; });
+  earlier.done = held_ranges(fd->get(), earlier.done);
   return std::make_unique<FileOutput>(std::move(*fd), path, url, std::move(earlier));
 }
 

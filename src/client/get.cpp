@@ -16,6 +16,9 @@ namespace {
 
 constexpr Duration shutdown_patience = 2s;
 constexpr unsigned redirects_followed = 10;
+// A FIFO that nobody reads yet is waited for so long, as one that nobody writes to; and looked at so often.
+constexpr Duration longest_wait_for_reader = 10s;
+constexpr Duration between_looks = 20ms;
 
 }  // namespace
 
@@ -100,13 +103,23 @@ struct Get::Impl {
     task.redirects = 0;
     task.fetch.reset();
     task.output.reset();  // before it is opened once more
+    open(task, resume, context.timers().now() + longest_wait_for_reader);
+  }
+
+  void open(Task& task, bool resume, Time give_up) {
+    auto output = open_output(task.job.output, task.job.url.to_string(), resume, options.loop);
+    const Time now = context.timers().now();
+    if (!output && lacks_reader(output.error()) && now < give_up) {
+      task.next_try = std::make_unique<net::Timer>(
+          context.timers(), [this, &task, resume, give_up](Time) { open(task, resume, give_up); });
+      return task.next_try->arm(now + between_looks);
+    }
+    if (!output) return finish(task, output.error());
     if (options.max_time > Duration::zero()) {
       task.max_time = std::make_unique<net::Timer>(
           context.timers(), [this, index = task.figures_index](Time) { out_of_time(index); });
-      task.max_time->arm(context.timers().now() + options.max_time);
+      task.max_time->arm(now + options.max_time);
     }
-    auto output = open_output(task.job.output, task.job.url.to_string(), resume, options.loop);
-    if (!output) return finish(task, output.error());
     task.output = std::move(*output);
     if (!task.job.may_be_binary) task.output = std::make_unique<TerminalGuard>(std::move(task.output));
     if (options.heads_in_output) {

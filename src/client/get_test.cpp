@@ -1,13 +1,18 @@
 #include "client/get.h"
 
 #include "base/folder_for_test.h"
+#include "base/unique_fd.h"
 #include "client/world_for_test.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace sallyport::client {
 namespace {
@@ -71,6 +76,7 @@ class GetTest : public testing::Test {
   std::vector<std::string> asked;
   std::optional<Get> get;
   std::optional<GetFigures> result;
+  std::unique_ptr<net::Timer> later;
   Time ended{};
 };
 
@@ -301,13 +307,111 @@ TEST_F(GetTest, ARefusedTemplateIsToldWhereConnectIsRefusedToo) {
 }
 
 TEST_F(GetTest, DoesNotAskTwiceForWhatIsRefusedForTheSameReason) {
-  for (const unsigned status : {401u, 403u, 407u, 429u, 508u}) {
+  struct Row {
+    unsigned status;
+    const char* proxy_status;
+    std::size_t asked;
+  };
+  for (const auto& [status, proxy_status, times] :
+       {Row{401, "", 1}, Row{407, "", 1}, Row{429, "", 1}, Row{508, "hop; error=proxy_loop_detected", 1},
+        Row{502, "hop; error=dns_error", 1}, Row{403, "", 2}, Row{502, "hop; error=connection_refused", 2}}) {
+    SCOPED_TRACE(std::to_string(status) + " " + proxy_status);
     asked.clear();
-    answer = [status](Exchange& exchange) { exchange.respond({.status = status}, true); };
+    answer = [status, proxy_status](Exchange& exchange) {
+      http::Response head{.status = status};
+      if (*proxy_status != 0) head.fields.add("proxy-status", proxy_status);
+      exchange.respond(head, true);
+    };
     run(through_a_hop(HttpChoice::automatic));
-    EXPECT_EQ(asked.size(), 1u) << status;
+    EXPECT_EQ(asked.size(), times);
     EXPECT_THAT(error(), AllOf(StartsWith("hop 1 (hop.test:443): "), HasSubstr(std::to_string(status))));
   }
+}
+
+// A firewall may forbid UDP alone.
+TEST_F(GetTest, AsksForConnectWhereConnectUdpIsForbidden) {
+  answer = [](Exchange& exchange) {
+    if (!exchange.request().protocol.empty()) return exchange.respond({.status = 403}, true);
+    exchange.respond({.status = 200});
+    exchange.write(as_bytes("HTTP/1.1 200 OK\r\n\r\nno TLS here"));
+  };
+  run(through_a_hop(HttpChoice::automatic));
+  EXPECT_EQ(asked.size(), 2u);
+  EXPECT_THAT(error(), AllOf(StartsWith("origin example.com:443"), HasSubstr("TLS")));
+}
+
+TEST_F(GetTest, ARefusalLeavesTheOtherTunnelToItsAnswer) {
+  for (const unsigned status : {401u, 403u, 429u}) {
+    SCOPED_TRACE(status);
+    asked.clear();
+    result.reset();
+    Exchange* connect_udp = nullptr;
+    answer = [&](Exchange& exchange) {
+      if (!exchange.request().protocol.empty()) {
+        connect_udp = &exchange;
+        return;
+      }
+      // Refused while CONNECT waits for its answer.
+      connect_udp->respond({.status = status}, true);
+      later = std::make_unique<net::Timer>(world.clock.timers, [this, &exchange](Time) {
+        if (result) return;  // it did not wait
+        exchange.respond({.status = 200});
+        exchange.write(as_bytes("HTTP/1.1 200 OK\r\n\r\nno TLS here"));
+      });
+      later->arm(world.clock.timers.now() + 100ms);
+    };
+    run(through_a_hop(HttpChoice::automatic));
+    EXPECT_EQ(asked.size(), 2u);
+    EXPECT_THAT(error(), AllOf(StartsWith("origin example.com:443"), HasSubstr("TLS")));
+  }
+}
+
+// A FIFO that nobody reads yet
+
+TEST_F(GetTest, WaitsForAFifosReaderAndHoldsUpNobody) {
+  const FolderForTest folder;
+  const std::string fifo = folder / "fifo";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  GetOptions given = options();
+  given.jobs = {{*parse_url("https://example.com/waits"), fifo},
+                {*parse_url("https://example.com/goes"), folder / "file"}};
+  given.streams = 2;
+  const Time began = world.clock.timers.now();
+  run(given, 9s);
+  EXPECT_THAT(asked, testing::ElementsAre("/goes"));
+  EXPECT_EQ(folder.content("file"), "hello");
+  EXPECT_FALSE(result.has_value());
+  world.clock.pass(2s);
+  ASSERT_TRUE(result.has_value());
+  EXPECT_THAT(result->transfers.at(0).error,
+              AllOf(HasSubstr(fifo), HasSubstr("nobody opened it for reading")));
+  EXPECT_EQ(result->transfers.at(1).error, "");
+  EXPECT_GE(ended - began, 10s);
+
+  asked.clear();
+  result.reset();
+  given.max_time = 3s;  // which is of the download, not of the reader
+  run(given, 5s);
+  const UniqueFd reader(::open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  ASSERT_TRUE(reader);
+  world.clock.pass(1s);
+  ASSERT_TRUE(result.has_value());
+  EXPECT_EQ(result->transfers.at(0).error, "");
+  std::string read(100, '\0');
+  EXPECT_EQ(::read(reader.get(), read.data(), read.size()), 5);
+}
+
+TEST_F(GetTest, AnInterruptEndsTheWaitForAReader) {
+  const FolderForTest folder;
+  ASSERT_EQ(::mkfifo((folder / "fifo").c_str(), 0600), 0);
+  GetOptions given = options();
+  given.jobs.at(0).output = folder / "fifo";
+  run(given, 1s);
+  EXPECT_FALSE(result.has_value());
+  get->interrupt();
+  world.clock.pass(3s);
+  EXPECT_EQ(error(), "interrupted");
+  EXPECT_TRUE(asked.empty());
 }
 
 }  // namespace

@@ -14,11 +14,12 @@ namespace {
 constexpr Duration next_address_delay = 250ms;        // RFC 8305 §5
 constexpr std::size_t smallest_quic_datagram = 1200;  // RFC 9000 §14
 
-/// A hop that refused one sort of tunnel so refuses every other one to that target: who asks (401, 407), what
-/// for (403, a name that has no address), how often (429), or that it leads back to the hop itself (508).
+/// A hop that refused one sort of tunnel so refuses every other one to that target, for it said what is the
+/// reason: who asks (401, 407), how often (429), a name that has no address, or that it leads back to the hop
+/// itself (508). A 403 may be of CONNECT-UDP alone, as where somebody forbids UDP.
 bool is_for_any_tunnel(const Error& refusal) {
-  return refusal.kind == ErrorKind::denied || refusal.kind == ErrorKind::resolve ||
-         refusal.kind == ErrorKind::resource || refusal.code == 508;
+  return refusal.kind == ErrorKind::resolve || refusal.code == 401 || refusal.code == 407 ||
+         refusal.code == 429 || refusal.code == 508;
 }
 
 std::string seconds(Duration duration) {
@@ -199,11 +200,13 @@ struct Link::Impl final : AttemptEvents {
     if (!error) error = Error{ErrorKind::closed, "the connection was closed"};
     const bool refused = attempt.tunnel_error() != nullptr && attempt.reach() == Reach::nothing;
     note_failure(*error, attempt.reach());
-    // The other sort of tunnel would be refused for the same reason, unless it was not.
-    if (refused && furthest() == Reach::nothing && is_for_any_tunnel(*attempt.tunnel_error()))
-      return fail_link(*error);
     if (refused && attempt.tunnel()) udp_refusal = error->message;
-    if (attempts.empty()) return next_or_fail();
+    if (attempts.empty()) {
+      // The other sort of tunnel would be refused for the same reason. One that is asked for already is left
+      // to its answer.
+      if (refused && is_for_any_tunnel(*attempt.tunnel_error())) return fail_link(failure->error);
+      return next_or_fail();
+    }
     // Whoever is told that it leads nowhere does not wait for its turn (RFC 8305 §5).
     const bool more = !outer && quic_started > 0 && quic_started < addresses.size();
     if (more && last_figures->over_quic) start_next_quic();

@@ -6,11 +6,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,19 +45,14 @@ std::uint64_t total_size(const std::vector<ByteRange>& ranges) {
 
 namespace {
 
-/// A FIFO that nobody reads yet is waited for, as read_file() waits for one that nobody writes to.
-UniqueFd open_for_writing(const std::string& path, bool fifo) {
-  constexpr std::chrono::seconds longest_wait{10};
-  constexpr int between_ms = 20;
-  const auto give_up = std::chrono::steady_clock::now() + longest_wait;
-  for (;;) {
-    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC | (fifo ? O_NONBLOCK : 0)));
-    if (fd || !fifo || errno != ENXIO || std::chrono::steady_clock::now() > give_up) return fd;
-    ::poll(nullptr, 0, between_ms);
-  }
-}
+/// No open() fails with it, so that it is a FIFO's alone: ENXIO is also told of sockets and devices.
+constexpr int nobody_reads = ENOTCONN;
 
 }  // namespace
+
+bool lacks_reader(const Error& error) {
+  return error.kind == ErrorKind::file && error.code == nobody_reads;
+}
 
 Result<std::unique_ptr<Output>> open_output(const std::string& path, const std::string& url, bool resume,
                                             net::EventLoop* loop) {
@@ -74,10 +67,11 @@ Result<std::unique_ptr<Output>> open_output(const std::string& path, const std::
   // What the kernel shows under /proc is never replaced.
   if (!place->path.starts_with("/proc/") && (!exists || S_ISREG(info.st_mode)))
     return open_file_output(place->path, url, resume);
-  UniqueFd fd = open_for_writing(place->path, S_ISFIFO(info.st_mode));
-  if (!fd && errno == ENXIO && S_ISFIFO(info.st_mode))
+  const bool fifo = S_ISFIFO(info.st_mode);
+  UniqueFd fd(::open(place->path.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC | (fifo ? O_NONBLOCK : 0)));
+  if (!fd && errno == ENXIO && fifo)
     return fail(ErrorKind::file, fmt::format("cannot write to '{}': nobody opened it for reading", path),
-                ENXIO);
+                nobody_reads);
   if (!fd) return file_error("open", path);
   const int raw = fd.get();
   return make_stream_output(std::move(fd), raw, path, loop);

@@ -72,8 +72,11 @@ class Output {
 /// "-" is standard output. Links are followed; open descriptors (/dev/stdout, /dev/fd/N), devices and pipes
 /// are written to and never replaced; a file keeps its mode. With `resume`, what an earlier run of the same
 /// URL (as the user named it) left is kept, else it is replaced. Pipes and terminals are waited for on
-/// `loop`; without one they hold up the caller.
+/// `loop`; without one they hold up the caller. A FIFO is opened only where somebody reads it.
 Result<std::unique_ptr<Output>> open_output(const std::string& path, const std::string& url, bool resume,
                                             net::EventLoop* loop = nullptr);
+
+/// Whether open_output() failed because nobody reads the FIFO yet: then it may be called again, later.
+bool lacks_reader(const Error& error);
 
 }  // namespace sallyport::client

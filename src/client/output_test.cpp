@@ -108,6 +108,24 @@ TEST(Output, DoesNotBelieveAStateThatPromisesMoreThanTheFileHolds) {
   EXPECT_THAT((*output)->earlier().done, ElementsAre(ByteRange{0, 3}));
 }
 
+// As a power cut leaves it: the size is there, some of the blocks are not.
+TEST(Output, DoesNotBelieveAStateThatPromisesWhatIsAHole) {
+  const FolderForTest folder;
+  constexpr std::uint64_t mib = 1 << 20;
+  const std::string block(mib, 'x');
+  {
+    auto output = open_output(folder / "file", "https://a/", false);
+    ASSERT_TRUE((*output)->write_at(mib, as_bytes(block)));
+    ASSERT_TRUE((*output)->write_at(4 * mib, as_bytes(block)));
+    (*output)->note_progress({"\"tag\"", 9 * mib, {{0, 3 * mib}, {3 * mib + 7, 6 * mib}}}, true);
+  }
+  ASSERT_EQ(::truncate((folder / "file.part").c_str(), 5 * mib - 5), 0);
+  auto output = open_output(folder / "file", "https://a/", true);
+  EXPECT_THAT((*output)->earlier().done,
+              ElementsAre(ByteRange{mib, 2 * mib}, ByteRange{4 * mib, 5 * mib - 5}));
+  EXPECT_EQ((*output)->kept_bytes(), 2 * mib - 5);
+}
+
 TEST(Output, TouchesWhatIsThereOnlyWhenSomethingComes) {
   const FolderForTest folder;
   {
@@ -310,6 +328,62 @@ TEST(Output, FollowsNoLinkThatStandsInThePartsPlace) {
   ASSERT_FALSE(output);
   EXPECT_THAT(output.error().message, testing::HasSubstr("symbolic link"));
   EXPECT_EQ(folder.content("victim"), "precious");
+}
+
+// Content from the network is not to run with the rights of the file's owner.
+TEST(Output, SetUserIdIsNotForWhatComes) {
+  const FolderForTest folder;
+  write(folder / "file", "old");
+  ASSERT_EQ(::chmod((folder / "file").c_str(), 06755), 0);
+  auto output = open_output(folder / "file", "https://a/", false);
+  ASSERT_TRUE((*output)->write_at(0, as_bytes("new")));
+  ASSERT_TRUE((*output)->complete());
+  struct stat info{};
+  ASSERT_EQ(::stat((folder / "file").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0755u);
+}
+
+TEST(Output, WritesToNoPartThatIsAlsoAnotherFile) {
+  const FolderForTest folder;
+  write(folder / "victim", "precious");
+  std::filesystem::create_hard_link(folder / "victim", folder / "file.part");
+  const auto output = open_output(folder / "file", "https://a/", false);
+  ASSERT_FALSE(output);
+  EXPECT_THAT(output.error().message,
+              testing::AllOf(testing::HasSubstr(folder / "file.part"), testing::HasSubstr("hard link"),
+                             testing::EndsWith("remove it")));
+  EXPECT_EQ(folder.content("victim"), "precious");
+}
+
+TEST(Output, WritesToNoPartOfAnotherUser) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root gives files away";
+  const FolderForTest folder;
+  write(folder / "file.part", "theirs");
+  constexpr uid_t somebody = 12345;
+  ASSERT_EQ(::chown((folder / "file.part").c_str(), somebody, static_cast<gid_t>(-1)), 0);
+  const auto output = open_output(folder / "file", "https://a/", false);
+  ASSERT_FALSE(output);
+  EXPECT_THAT(output.error().message,
+              testing::AllOf(testing::HasSubstr(folder / "file.part"), testing::HasSubstr("another user's"),
+                             testing::EndsWith("remove it")));
+  EXPECT_EQ(folder.content("file.part"), "theirs");
+}
+
+TEST(Output, BelievesOnlyAStateOfItsOwn) {
+  const FolderForTest folder;
+  {
+    auto output = open_output(folder / "file", "https://a/", false);
+    ASSERT_TRUE((*output)->write_at(0, as_bytes("abc")));
+    (*output)->note_progress({"\"tag\"", 6, {{0, 3}}}, true);
+  }
+  std::filesystem::rename(folder / "file.part.json", folder / "other");
+  std::filesystem::create_symlink("other", folder / "file.part.json");
+  EXPECT_EQ((*open_output(folder / "file", "https://a/", true))->kept_bytes(), 0u);
+  std::filesystem::remove(folder / "file.part.json");
+  std::filesystem::create_hard_link(folder / "other", folder / "file.part.json");
+  EXPECT_EQ((*open_output(folder / "file", "https://a/", true))->kept_bytes(), 0u);
+  std::filesystem::remove(folder / "other");
+  EXPECT_EQ((*open_output(folder / "file", "https://a/", true))->kept_bytes(), 3u);
 }
 
 TEST(Output, WritesToOpenDescriptorsAndReplacesNone) {
