@@ -128,7 +128,8 @@ void Fetch::Impl::queue_missing() {
   std::uint64_t total = 0;
   const auto missing = missing_ranges(claimed_ranges(), state.size);
   for (const ByteRange& range : missing) total += range.size();
-  const std::uint64_t each = std::max(options.smallest_part, total / options.parts + 1);
+  const std::uint64_t each =
+      std::max(options.smallest_part, total / options.parts + (total % options.parts != 0));
   for (ByteRange range : missing)
     for (; range.begin < range.end; range.begin = std::min(range.begin + each, range.end))
       waiting.push_back({{range.begin, std::min(range.begin + each, range.end)}});
