@@ -438,6 +438,8 @@ void ExchangeBase::received_body(Bytes body) {
 
 void ExchangeBase::received_trailers(const Fields& trailers, const Verdict& verdict) {
   if (ended_ || receive_done()) return;
+  // RFC 9113 §8.5: no frames but DATA, and those that manage the stream.
+  if (is_tunnel()) return fail(ResetCode::message_error, {ErrorKind::protocol, "HEADERS on an open tunnel"});
   if (!verdict.ok()) {
     return fail(verdict.fault == Fault::malformed ? ResetCode::message_error : ResetCode::excessive_load,
                 {ErrorKind::protocol, "the trailer section: " + std::string(verdict.reason)});
@@ -514,27 +516,36 @@ void ExchangeBase::give_up(ExchangeEnd how, ResetCode code, Error why) {
   set_.end_later(*this);
 }
 
-Time ExchangeBase::stall_deadline() const {
+bool ExchangeBase::may_time_out() const {
   // A tunnel has timeouts of its own, until both sides have ended it: what is left then is as any response.
-  if (ended_ || (is_tunnel() && !(end_queued() && receive_done()))) return never;
+  return !ended_ && !(is_tunnel() && !(end_queued() && receive_done()));
+}
+
+Time ExchangeBase::stall_deadline() const {
+  return std::min(receive_deadline(), send_deadline());
+}
+
+Time ExchangeBase::receive_deadline() const {
+  if (!may_time_out()) return never;
   if (server_ && receive_ == Receive::head) return moved_ + set_.limits().header_timeout;
   // Messages of one connection may wait for each other (RFC 9218 §10): a response that is not there yet may
   // stand behind another one that moves, and so may a request for which there is no stream yet.
   if (idle_timeout_ == Duration::zero()) return never;
   const bool peer_owes = !receive_done() && unconsumed_ == 0;
-  const Time owed_since = server_ ? moved_ : std::max(moved_, set_.moved_);
-  // So may what we send; only flow control of the stream's own is aimed at it.
-  const bool peer_holds = !queue_.empty() || send_ == Send::finished;
-  const Time held_since = peer_blocks() ? moved_ : std::max(moved_, set_.sent_);
   // A server's handler that takes its time (an upstream does) is not the peer's doing.
-  Time deadline = never;
-  if (peer_owes) {
-    const Duration patience =
-        is_answered() ? std::min(idle_timeout_, set_.limits().answered_timeout) : idle_timeout_;
-    deadline = owed_since + patience;
-  }
-  if (peer_holds) deadline = std::min(deadline, held_since + idle_timeout_);
-  return deadline;
+  if (!peer_owes) return never;
+  const Time owed_since = server_ ? moved_ : std::max(moved_, set_.moved_);
+  return owed_since +
+         (is_answered() ? std::min(idle_timeout_, set_.limits().answered_timeout) : idle_timeout_);
+}
+
+Time ExchangeBase::send_deadline() const {
+  if (!may_time_out() || idle_timeout_ == Duration::zero()) return never;
+  const bool peer_holds = !queue_.empty() || send_ == Send::finished;
+  if (!peer_holds) return never;
+  // What we send may wait for other messages, too; only flow control of the stream's own is aimed at it.
+  const Time held_since = peer_blocks() ? moved_ : std::max(moved_, set_.sent_);
+  return held_since + idle_timeout_;
 }
 
 }  // namespace sallyport::http

@@ -261,6 +261,10 @@ class ExchangeBase : public Exchange {
   void mismatch(std::string_view what);
   /// When it will have stood still for too long, or `never`.
   Time stall_deadline() const;
+  /// The earlier of these two: when the peer's message did, or ours, which the peer does not take.
+  Time receive_deadline() const;
+  Time send_deadline() const;
+  bool may_time_out() const;
   /// Server: the response is whole, and the request is not.
   bool is_answered() const { return server_ && !ended_ && end_queued() && !receive_done(); }
 

@@ -380,6 +380,20 @@ TEST(ExchangeBase, TunnelsAreOpenedByA2xx) {
   EXPECT_FALSE(other.is_tunnel());
 }
 
+TEST(ExchangeBase, TunnelsTakeNoHeaders) {  // RFC 9113 §8.5
+  Bench bench;
+  FakeExchange& exchange = bench.serve(test::connect("a.example:1"));
+  exchange.respond({.status = 200}, false);
+  exchange.received_trailers({}, {});
+  EXPECT_EQ(exchange.log.back(), reset_of(ResetCode::message_error));
+
+  Bench asking;
+  FakeExchange& asked = asking.ask(test::connect("a.example:1"), false);
+  asking.answer(200);
+  asked.received_trailers({}, {});
+  EXPECT_EQ(asked.log.back(), reset_of(ResetCode::message_error));
+}
+
 TEST(ExchangeBase, CapsulesBothWays) {
   Bench bench;
   FakeExchange& exchange = bench.serve(test::extended_connect("connect-udp", "/"));
@@ -534,6 +548,34 @@ TEST(ExchangeBase, ATunnelThatBothSidesEndedTimesOutWhenNobodyReadsTheRest) {
     bench.clock.pass(30s);
     EXPECT_EQ(bench.served().closed, 1);
   }
+}
+
+TEST(ExchangeBase, WhatStandsStillOfAnAnsweredRequestIsTold) {
+  // Its body does, at first: it is not waited for. Then the response does, too.
+  Bench bench;
+  bench.limits.idle_timeout = 12s;
+  bench.limits.answered_timeout = 10s;
+  FakeExchange& exchange = bench.serve(test::post("/"));
+  exchange.respond({.status = 200}, false);
+  exchange.write(as_bytes("never read"));
+  exchange.finish({});
+  bench.clock.pass(10s);
+  EXPECT_EQ(exchange.log.back(), "stop");
+  EXPECT_EQ(bench.served().closed, 0);
+  bench.clock.pass(2s);
+  EXPECT_EQ(bench.served().closed, 1);
+  EXPECT_EQ(bench.served().error->kind, ErrorKind::timeout);
+
+  // Both at once: that is no request served.
+  Bench both;
+  both.limits.idle_timeout = 5s;
+  both.limits.answered_timeout = 10s;
+  FakeExchange& stalled = both.serve(test::post("/"));
+  stalled.respond({.status = 200}, false);
+  stalled.write(as_bytes("never read"));
+  stalled.finish({});
+  both.clock.pass(5s);
+  EXPECT_EQ(both.served().closed, 1);
 }
 
 TEST(ExchangeSet, DestroyingItTellsEverybodyOnce) {

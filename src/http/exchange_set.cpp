@@ -110,10 +110,11 @@ void ExchangeSet::time_out(Time now) {
   }
   Time next = now + limits_.idle_timeout;
   for_each([&](ExchangeBase& exchange) {
-    const Time deadline = exchange.stall_deadline();
-    if (deadline <= now && exchange.is_answered())
+    // Of a request that is answered only its body is given up, unless the response stands still as well.
+    if (exchange.is_answered() && exchange.receive_deadline() <= now && exchange.send_deadline() > now)
       exchange.stop_reading(ResetCode::no_error);
-    else if (deadline <= now)
+    const Time deadline = exchange.stall_deadline();
+    if (deadline <= now)
       exchange.fail(ResetCode::cancelled, {ErrorKind::timeout, "stream idle timeout"});
     else
       next = std::min(next, deadline);

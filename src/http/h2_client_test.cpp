@@ -96,6 +96,20 @@ TEST_F(H2ClientTest, ExtendedConnectFailsWhereTheServerDoesNotDoIt) {
   EXPECT_EQ(count(say(""), h2_headers), 1u);
 }
 
+TEST_F(H2ClientTest, HeadersOnAnOpenTunnelEndTheStream) {  // RFC 9113 §8.5
+  begin();
+  client->request(connect("a.example:1"), first, false);
+  say("");
+  say(h2_frame(h2_headers, end_headers, 1, ok_head));
+  EXPECT_EQ(first.closed, 0);
+  const auto frames = say(h2_frame(h2_headers, end_stream | end_headers, 1, hpack({{"x", "1"}})));
+  const auto reset = std::ranges::find(frames, h2_rst_stream, &H2Frame::type);
+  ASSERT_NE(reset, frames.end());
+  EXPECT_EQ(reset->number(), 1u);  // PROTOCOL_ERROR
+  EXPECT_EQ(first.closed, 1);
+  EXPECT_TRUE(first.error);
+}
+
 TEST_F(H2ClientTest, WaitingExtendedConnectCanBeGivenUp) {
   client->request(extended_connect("connect-udp", "/"), first, false).reset(ResetCode::cancelled);
   clock.settle();

@@ -155,6 +155,17 @@ TEST_F(H2ServerTest, BombInTrailersEndsTheStream) {
   EXPECT_TRUE(requests.last().handler.error);
 }
 
+TEST_F(H2ServerTest, HeadersOnAnOpenTunnelEndTheStream) {  // RFC 9113 §8.5
+  begin();
+  requests.then = [](Exchange& exchange, RecordingExchange&) { exchange.respond(status(200), false); };
+  say(h2_frame(h2_headers, end_headers, 1, hpack({{":method", "CONNECT"}, {":authority", "a.example:1"}})));
+  const auto frames = say(h2_frame(h2_headers, end_stream | end_headers, 1, hpack({{"x", "1"}})));
+  ASSERT_TRUE(find(frames, h2_rst_stream, 1));
+  EXPECT_EQ(find(frames, h2_rst_stream, 1)->number(), protocol_error);
+  EXPECT_TRUE(requests.last().handler.error);
+  EXPECT_TRUE(find(say(h2_get(3)), h2_headers, 3)) << "the connection goes on";
+}
+
 // Bodies that nobody reads, and those of streams that are gone, hold up no other stream.
 TEST_F(H2ServerTest, CreditOfAnUnwantedBodyReturnsToTheConnection) {
   for (const bool resets : {false, true}) {

@@ -18,7 +18,8 @@
 
 namespace sallyport::masque {
 
-/// Bytes of datagrams that may be held for one client that does not read, and for all of them together.
+/// Bytes of datagrams that may be held for one client, be it that it does not read or that its targets did
+/// not answer yet, and for all of them together.
 inline constexpr std::size_t client_hold = 2 * 1024 * 1024;
 inline constexpr std::size_t group_hold = 32 * 1024 * 1024;
 
@@ -26,7 +27,7 @@ inline constexpr std::size_t group_hold = 32 * 1024 * 1024;
 struct ClientAccount {
   explicit ClientAccount(ByteBudget& all) : held(client_hold, &all) {}
   std::atomic<std::size_t> tunnels = 0;
-  ByteBudget held;  ///< what DatagramSenders hold
+  ByteBudget held;  ///< what its DatagramSenders hold and, until targets answer, its UdpFlows
 };
 
 class ProxyGroup {

@@ -19,7 +19,8 @@ constexpr std::size_t max_large_buffers = 16;
 
 UdpFlow::UdpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& client, Identity identity)
     : Flow(context, exchange, client, std::move(identity), true),
-      sender_(client.downlink, client.account->held) {
+      sender_(client.downlink, client.account->held),
+      others_end_(context.timers, [this](Time) { forget_others(); }) {
   exchange.use_capsules();
 }
 
@@ -38,9 +39,9 @@ void UdpFlow::close_path() {
 
 void UdpFlow::on_targets(const std::vector<net::SocketAddress>& targets) {
   others_ = {targets.begin(), targets.end()};
-  others_until_ = context_.timers.now() + context_.options.connect_timeout;
   const auto target = open_path();
   if (!target) return refuse_tunnel(refusal_for(target.error()));
+  if (!others_.empty()) others_end_.arm(context_.timers.now() + context_.options.connect_timeout);
   accept_tunnel(path_->net_path(), *target);
   send_held();
 }
@@ -68,14 +69,9 @@ Result<net::SocketAddress> UdpFlow::open_path() {
   return std::unexpected(std::move(why));
 }
 
-/// As long as a connection attempt may take: after that, what was sent first is of no more use.
-bool UdpFlow::has_others() {
-  if (!others_.empty() && context_.timers.now() > others_until_) forget_others();
-  return !others_.empty();
-}
-
 void UdpFlow::forget_others() {
   if (path_ == nullptr) return;  // what is held still waits for the first
+  others_end_.disarm();
   others_.clear();
   drop_held();
 }
@@ -104,7 +100,7 @@ void UdpFlow::on_datagram(http::Exchange& exchange, Bytes datagram) {
     if (!hold(parts->payload)) ++context_.counters.dropped_early;
     return;
   }
-  if (has_others()) hold(parts->payload);
+  if (!others_.empty()) hold(parts->payload);
   send_up(parts->payload);
   touch();
 }
@@ -158,11 +154,13 @@ void UdpFlow::on_unreachable(net::Unreachable kind, const Error& why) {
   if (done_) return;
   // Nothing came from the target yet, so another of its addresses may serve as well. What was sent goes
   // again: QUIC would come back to it after a second, DNS after five.
-  if (has_others()) {
+  if (!others_.empty()) {
     context_.uplink.flush(lane_);
     auto before = std::move(path_);
     if (open_path()) {
       before->set_receiver(nullptr);
+      // Proxy-Status named the first as next hop, in a response that went long ago: RFC 9209 §2.1.2 has no
+      // way to correct it.
       change_exit(path_->net_path());
       return send_held();
     }

@@ -40,14 +40,16 @@ class UdpFlow final : public Flow, net::DatagramReceiver {
   void send_up(Bytes payload);
   /// Opens a socket towards the first of `others_` that there is a route to, and takes off all up to it.
   Result<net::SocketAddress> open_path();
-  bool has_others();
+  /// As if the target had one address only.
   void forget_others();
 
   std::unique_ptr<net::DatagramPath> path_;
   RunGatherer::Lane lane_;
   DatagramSender sender_;
   std::deque<net::SocketAddress> others_;  // addresses of the target to go on with; until something comes
-  Time others_until_{};
+  /// As long as a connection attempt may take: after that, what was sent first is of no more use, and holds
+  /// what the client's downlink may need.
+  net::Timer others_end_;
   // What waits for the target to be found; then, for as long as there are others, what was sent to it.
   std::vector<Chunk> held_;
   std::size_t held_bytes_ = 0;

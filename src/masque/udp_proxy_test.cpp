@@ -423,6 +423,22 @@ TEST_F(UdpProxyTest, KeepsToAnAddressThatAnsweredOrWasTriedForLong) {
   EXPECT_EQ(outbound.opened_udp.size(), 2u) << "one each";
 }
 
+TEST_F(UdpProxyTest, WhatMayGoAgainIsGivenBackInTimeThoughNothingPasses) {
+  outbound.names["a.example"] = {"2606:4700::1", "8.8.8.8"};
+  options.group = std::make_shared<ProxyGroup>();
+  const auto account = options.group->account_of({"", client_block(*net::IpAddress::parse("9.9.9.9"))});
+  ExchangeForTest& exchange = ask("a.example");
+  timers.run_deferred();
+  exchange.receive_datagram("\0once"s);
+  pass(options.connect_timeout - 1ms);
+  EXPECT_EQ(account->held.taken(), 4u);
+  pass(1ms);
+  EXPECT_EQ(account->held.taken(), 0u);
+  exchange.receive_datagram("\0again"s);
+  EXPECT_EQ(account->held.taken(), 0u);
+  EXPECT_TRUE(exchange.resets.empty());
+}
+
 TEST_F(UdpProxyTest, WhatMayGoAgainIsBoundedAndGivenBack) {
   outbound.names["a.example"] = {"2606:4700::1", "8.8.8.8"};
   options.group = std::make_shared<ProxyGroup>();

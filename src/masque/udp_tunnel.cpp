@@ -16,7 +16,7 @@
 namespace sallyport::masque {
 namespace {
 
-/// Datagrams of contexts unregistered context IDs are dropped (RFC 9298 §4), but a hop that sends little else
+/// Datagrams with unregistered context IDs are dropped (RFC 9298 §4), but a hop that sends little else
 /// is none (bad input 32).
 constexpr std::uint64_t max_strange = 1000;
 

@@ -15,6 +15,9 @@
 namespace sallyport::net {
 namespace {
 
+/// Anybody may send ICMP messages as fast as they are read; what is left is for another turn.
+constexpr unsigned max_errors_at_once = 64;
+
 std::optional<Unreachable> unreachable_of(const sock_extended_err& error) {
   if (error.ee_origin == SO_EE_ORIGIN_ICMP) return unreachable_of_icmp(error.ee_type, error.ee_code);
   if (error.ee_origin == SO_EE_ORIGIN_ICMP6) return unreachable_of_icmp6(error.ee_type, error.ee_code);
@@ -38,7 +41,7 @@ std::optional<Unreachable> unreachable_of_icmp6(std::uint8_t type, std::uint8_t 
 
 std::optional<ReportedUnreachable> take_unreachable(int fd) {
   std::optional<ReportedUnreachable> found;
-  while (true) {
+  for (unsigned taken = 0; taken < max_errors_at_once; ++taken) {
     std::array<std::uint8_t, 1> byte{};
     iovec part{byte.data(), byte.size()};
     alignas(cmsghdr) std::array<std::uint8_t, 512> control;
@@ -59,6 +62,7 @@ std::optional<ReportedUnreachable> take_unreachable(int fd) {
         found = ReportedUnreachable{*kind, static_cast<int>(error.ee_errno)};
     }
   }
+  return found;
 }
 
 Error unreachable_error(const SocketAddress& remote, const ReportedUnreachable& reported) {

@@ -20,7 +20,8 @@ struct ReportedUnreachable {
 std::optional<Unreachable> unreachable_of_icmp(std::uint8_t type, std::uint8_t code);
 std::optional<Unreachable> unreachable_of_icmp6(std::uint8_t type, std::uint8_t code);
 
-/// Empties the socket's error queue. The most definite of what said that the far end cannot be reached.
+/// Takes what is in the socket's error queue, but no more than 64 messages. The most definite of those that
+/// said that the far end cannot be reached.
 std::optional<ReportedUnreachable> take_unreachable(int fd);
 
 /// "UDP to REMOTE failed: ..."

@@ -6,11 +6,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <optional>
 #include <span>
 
+#include <net/if.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
+#include <sys/ioctl.h>
 
 namespace sallyport::net {
 namespace {
@@ -142,6 +145,45 @@ TEST(UdpErrors, TheReceiverMayDestroyTheSocketWhenItHears) {
   socket->set_receiver(&receiver);
   EXPECT_EQ(socket->send({}, {as_bytes("x"), 1}), SendStatus::sent);
   run_until(loop, [&] { return socket == nullptr; });
+}
+
+TEST(UdpErrors, WhereTheRouteIsGoneTheReceiverMayDestroyTheSocket) {
+  const bool ran = in_narrow_namespace(1500, [] {
+    EventLoop loop;
+    auto socket = connected(loop, nobody(loop, "::1"), reporting());
+    Receiver receiver;
+    std::optional<Unreachable> told;
+    receiver.unreachable = [&](Unreachable kind, const Error& why) {
+      socket.reset();
+      told = kind;
+      EXPECT_EQ(why.kind, ErrorKind::unreachable);
+      EXPECT_TRUE(why.message.ends_with("failed: Network is unreachable")) << why.message;
+    };
+    socket->set_receiver(&receiver);
+    const UniqueFd control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ifreq down{};
+    std::strcpy(down.ifr_name, "lo");
+    ASSERT_EQ(::ioctl(control.get(), SIOCSIFFLAGS, &down), 0);
+    EXPECT_EQ(socket->send({}, {as_bytes("x"), 1}), SendStatus::dropped);
+    run_until(loop, [&] { return socket == nullptr; });
+    EXPECT_EQ(told, Unreachable::hint);
+  });
+  if (!ran) GTEST_SKIP() << "needs CAP_SYS_ADMIN for a network namespace";
+}
+
+TEST(UdpErrors, OnlySoManyMessagesAreTakenAtOnce) {
+  const bool ran = in_narrow_namespace(1500, [] {
+    EventLoop loop;
+    const auto server = bound(loop, "127.0.0.1");
+    const auto client = connected(loop, server->net_path().local, reporting());
+    for (int i = 0; i < 65; ++i)
+      forge_icmp(client->net_path().local, server->net_path().local, ICMP_DEST_UNREACH,
+                 i < 64 ? ICMP_NET_UNREACH : ICMP_PORT_UNREACH);
+    EXPECT_EQ(take_unreachable(client->fd())->kind, Unreachable::hint);
+    EXPECT_EQ(take_unreachable(client->fd())->kind, Unreachable::definite);
+    EXPECT_FALSE(take_unreachable(client->fd()));
+  });
+  if (!ran) GTEST_SKIP() << "needs CAP_SYS_ADMIN for a network namespace";
 }
 
 TEST(UdpErrors, AForgedMessageIsWhatItSays) {

@@ -75,7 +75,7 @@ struct UdpSocket::Impl final : FdWatcher {
   /// Gives the batch's message to the receiver; says how many bytes it was.
   std::size_t hand_over(std::size_t index);
   void notify();
-  void tell_unreachable(const ReportedUnreachable& reported);
+  void tell_unreachable(ReportedUnreachable reported);
   void close();
 
   EventLoop& loop;
@@ -167,7 +167,7 @@ void UdpSocket::Impl::take_errors() {
   if (const auto reported = take_unreachable(watch.fd())) tell_unreachable(*reported);
 }
 
-void UdpSocket::Impl::tell_unreachable(const ReportedUnreachable& reported) {
+void UdpSocket::Impl::tell_unreachable(ReportedUnreachable reported) {
   unreachable.reset();
   if (receiver != nullptr) receiver->on_unreachable(reported.kind, unreachable_error(path.remote, reported));
 }

@@ -38,6 +38,8 @@ struct Closed {
   bool application = false;  ///< `code` is an application error (HTTP/3), not a transport error
   std::uint64_t code = 0;    ///< RFC 9000 §20, RFC 9114 §8.1; TLS alerts are 0x100 + alert
   std::string reason;        ///< for a person; the peer's words as they came, cut
+  bool by_server = false;    ///< the peer that closed is the server
+  bool established = false;  ///< the handshake was complete when the peer closed
   /// A TLS alert is `code` less the first of these (RFC 9001 §4.8).
   static constexpr std::uint64_t crypto_error_first = 0x100, crypto_error_last = 0x1ff;
   bool is_tls_alert() const {

@@ -73,7 +73,9 @@ Error Closed::to_error() const {
                                                       : ErrorKind::protocol;
   if (is_tls && by == By::peer) {
     const auto alert = static_cast<unsigned>(code - crypto_error_first);
-    return {kind, tls::peer_alert_text(alert, tls::AlertTime::in_handshake) + words, code};
+    const auto when = established ? tls::AlertTime::later : tls::AlertTime::in_handshake;
+    const auto sender = by_server ? tls::AlertSender::server : tls::AlertSender::client;
+    return {kind, tls::peer_alert_text(alert, when, sender) + words, code};
   }
   // Verification failures already are whole sentences.
   if (is_tls && by == By::us && !reason.empty()) return {kind, reason, code};

@@ -93,7 +93,7 @@ void Impl::end_with_native_error(int error) {
 
 void Impl::end_closed_by_peer() {
   const ngtcp2_ccerr* native = ngtcp2_conn_get_ccerr(conn.get());
-  Closed why{.by = Closed::By::peer};
+  Closed why{.by = Closed::By::peer, .by_server = !is_server, .established = handshake_completed};
   why.application = native->type == NGTCP2_CCERR_TYPE_APPLICATION;
   why.code = native->error_code;
   // As it came: who prints it escapes it.

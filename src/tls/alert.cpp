@@ -7,13 +7,15 @@ namespace sallyport::tls {
 namespace {
 
 constexpr std::uint8_t alert_record = 21;  // RFC 8446 §5.1
+constexpr std::uint8_t fatal_level = 2;    // RFC 8446 §6
+constexpr unsigned close_notify = 0, user_canceled = 90;
 constexpr unsigned bad_certificate = 42, certificate_unknown = 46, unknown_ca = 48,
                    certificate_required = 116;
 
 /// RFC 8446 §6.1, §6.2; decompression_failure and others of its past are as good as nameless.
 std::string_view name_of(unsigned alert) {
   switch (alert) {
-    case 0:
+    case close_notify:
       return "close notify";
     case 10:
       return "unexpected message";
@@ -50,7 +52,7 @@ std::string_view name_of(unsigned alert) {
       return "internal error";
     case 86:
       return "inappropriate fallback";
-    case 90:
+    case user_canceled:
       return "user canceled";
     case 100:
       return "no renegotiation";
@@ -84,12 +86,14 @@ std::string alert_text(unsigned alert) {
   return name.empty() ? "alert " + std::to_string(alert) : std::string(name);
 }
 
-std::string peer_alert_text(unsigned alert, AlertTime when) {
+std::string peer_alert_text(unsigned alert, AlertTime when, AlertSender by) {
   std::string words = alert_text(alert);
   if (!name_of(alert).empty()) words += " (alert " + std::to_string(alert) + ")";
-  // Certificates are shown by servers only: who refuses one is a client, and who wants one is a server.
-  if (is_about_certificate(alert)) return "the client refused the certificate: " + words;
-  if (alert == certificate_required) return "the server requires a client certificate: " + words;
+  // Certificates are shown by servers only: a server that speaks of one means none that it saw.
+  if (by == AlertSender::client && is_about_certificate(alert))
+    return "the client refused the certificate: " + words;
+  if (by == AlertSender::server && alert == certificate_required)
+    return "the server requires a client certificate: " + words;
   return (when == AlertTime::in_handshake ? "the peer refused the TLS handshake: "
                                           : "the peer closed the connection with a TLS alert: ") +
          words;
@@ -111,7 +115,9 @@ void AlertWatch::feed(Bytes bytes) {
       bytes = bytes.subspan(count);
     }
     if (left_ > 0) continue;
-    if (is_alert_) alert_ = body_[1];
+    // A warning, or the word that no more follows, is not why a handshake failed.
+    if (is_alert_ && body_[0] == fatal_level && body_[1] != close_notify && body_[1] != user_canceled)
+      alert_ = body_[1];
     header_used_ = 0;
     is_alert_ = false;
   }

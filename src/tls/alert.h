@@ -18,12 +18,13 @@ namespace sallyport::tls {
 std::string alert_text(unsigned alert);
 
 enum class AlertTime : std::uint8_t { in_handshake, later };
+enum class AlertSender : std::uint8_t { client, server };
 /// The sentence for a fatal alert that the peer sent: "the client refused the certificate: unknown CA (alert
 /// 48)".
-std::string peer_alert_text(unsigned alert, AlertTime when);
+std::string peer_alert_text(unsigned alert, AlertTime when, AlertSender by);
 
-/// Follows the records that a peer sends and finds an alert that is not encrypted. OpenSSL's clients refuse a
-/// certificate so in TLS 1.3, before they switch to the keys that the server expects already.
+/// Follows the records that a peer sends and finds a fatal alert that is not encrypted. OpenSSL's clients
+/// refuse a certificate so in TLS 1.3, before they switch to the keys that the server expects already.
 class AlertWatch {
  public:
   /// The stream's bytes, from its first on, in any pieces.

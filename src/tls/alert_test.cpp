@@ -11,15 +11,22 @@ using namespace std::string_view_literals;
 
 TEST(AlertText, NamesTheAlertAndWhoRefusedWhat) {
   using enum AlertTime;
-  EXPECT_EQ(peer_alert_text(48, in_handshake), "the client refused the certificate: unknown CA (alert 48)");
-  EXPECT_EQ(peer_alert_text(42, later), "the client refused the certificate: bad certificate (alert 42)");
-  EXPECT_EQ(peer_alert_text(120, in_handshake),
+  using enum AlertSender;
+  EXPECT_EQ(peer_alert_text(48, in_handshake, client),
+            "the client refused the certificate: unknown CA (alert 48)");
+  EXPECT_EQ(peer_alert_text(42, later, client),
+            "the client refused the certificate: bad certificate (alert 42)");
+  EXPECT_EQ(peer_alert_text(120, in_handshake, client),
             "the peer refused the TLS handshake: no ALPN protocol in common (alert 120)");
-  EXPECT_EQ(peer_alert_text(80, later),
+  EXPECT_EQ(peer_alert_text(80, later, server),
             "the peer closed the connection with a TLS alert: internal error (alert 80)");
-  EXPECT_EQ(peer_alert_text(116, later),
+  EXPECT_EQ(peer_alert_text(116, later, server),
             "the server requires a client certificate: certificate required (alert 116)");
-  EXPECT_EQ(peer_alert_text(200, in_handshake), "the peer refused the TLS handshake: alert 200");
+  EXPECT_EQ(peer_alert_text(200, in_handshake, server), "the peer refused the TLS handshake: alert 200");
+  EXPECT_EQ(peer_alert_text(42, in_handshake, server),
+            "the peer refused the TLS handshake: bad certificate (alert 42)");
+  EXPECT_EQ(peer_alert_text(116, later, client),
+            "the peer closed the connection with a TLS alert: certificate required (alert 116)");
   EXPECT_EQ(alert_text(45), "certificate expired");
 }
 
@@ -37,6 +44,17 @@ TEST(AlertWatch, FindsAnAlertInClearInAnyPieces) {
       EXPECT_EQ(watch.alert().has_value(), at + piece >= records.size() - 7) << piece;
     }
     EXPECT_EQ(watch.alert(), 48u) << piece;
+  }
+}
+
+TEST(AlertWatch, TakesNoWarningForTheCause) {
+  for (const std::string_view alert : {"\1\x70"sv, "\1\0"sv, "\2\0"sv, "\2\x5a"sv}) {
+    AlertWatch watch;
+    watch.feed(as_bytes("\x15\x03\x03\x00\x02"sv));
+    watch.feed(as_bytes(alert));
+    EXPECT_FALSE(watch.alert()) << int{alert[0]} << ' ' << int{alert[1]};
+    watch.feed(as_bytes("\x15\x03\x03\x00\x02\x02\x30"sv));
+    EXPECT_EQ(watch.alert(), 48u);
   }
 }
 

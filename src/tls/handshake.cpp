@@ -105,11 +105,15 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
       gnutls_alert_send_appropriate(channel_->native(), code);
   }
 
+  AlertSender peer() const {
+    return channel_->server_credentials() != nullptr ? AlertSender::client : AlertSender::server;
+  }
+
   Error explain(int code) const {
     if (channel_->verify_error()) return *channel_->verify_error();
     std::optional<unsigned> alert = alerts_.alert();
     if (code == GNUTLS_E_FATAL_ALERT_RECEIVED) alert = gnutls_alert_get(channel_->native());
-    if (alert) return {ErrorKind::tls, peer_alert_text(*alert, AlertTime::in_handshake), *alert};
+    if (alert) return {ErrorKind::tls, peer_alert_text(*alert, AlertTime::in_handshake, peer()), *alert};
     if (not_tls_) return {ErrorKind::tls, "the peer does not speak TLS on this port"};
     return {ErrorKind::tls, "the TLS handshake failed: " + error_words(code)};
   }

@@ -204,7 +204,8 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
   void on_read_failure(int code) {
     if (code == GNUTLS_E_FATAL_ALERT_RECEIVED) {
       const unsigned alert = gnutls_alert_get(channel_->native());
-      return fail_with(Error{ErrorKind::closed, peer_alert_text(alert, AlertTime::later), alert});
+      const auto by = channel_->server_credentials() != nullptr ? AlertSender::client : AlertSender::server;
+      return fail_with(Error{ErrorKind::closed, peer_alert_text(alert, AlertTime::later, by), alert});
     }
     if (code == GNUTLS_E_REHANDSHAKE) {  // RFC 9113 §9.2.1 forbids it, and nobody else needs it
       gnutls_alert_send(channel_->native(), GNUTLS_AL_FATAL, GNUTLS_A_NO_RENEGOTIATION);
