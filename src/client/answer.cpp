@@ -19,11 +19,11 @@ Answer judge(const Question& question, const http::Response& head) {
   const auto field = head.fields.joined("content-range");  // several say nothing
   if (!field) return {head.status == 206 ? Answer::Is::useless : Answer::Is::whole, {}, 0};
   const auto said = parse_content_range(*field);
-  if (!said && head.status != 206) return {Answer::Is::whole, {}, 0};
+  const bool is_all = said && said->range.begin == 0 && said->size == said->range.end;
+  // It has no meaning there (RFC 9110 §14.4), but names what came all the same where it is a slice.
+  if (head.status != 206) return !said || is_all ? Answer{Answer::Is::whole, {}, 0} : Answer{};
   if (!said || !fits(head, said->range)) return {};
-  const bool is_all = said->range.begin == 0 && said->size == said->range.end;
-  if (head.status != 206 || !question.range)
-    return is_all ? Answer{Answer::Is::whole, {}, said->range.size()} : Answer{};
+  if (!question.range) return is_all ? Answer{Answer::Is::whole, {}, said->range.size()} : Answer{};
 
   const ByteRange& asked = *question.range;
   const std::uint64_t size = said->size.value_or(question.size);

@@ -56,20 +56,18 @@ TEST_P(FetchVersionsTest, NoSizeMakesMoreRequestsThanParts) {
 }
 
 TEST_P(FetchVersionsTest, AWholeThatSaysItsSizeIsHeldToIt) {
-  for (const unsigned status : {200u, 206u}) {
-    for (const std::size_t sent : {std::size_t{5}, std::size_t{100}, std::size_t{200}}) {
-      SCOPED_TRACE(testing::Message() << status << " " << sent);
-      output = {};
-      result.reset();
-      answer = [&](Exchange& exchange) {
-        exchange.respond({.status = status, .fields = {{"content-range", "bytes 0-99/100"}}});
-        exchange.write(as_bytes(content).first(sent));
-        exchange.finish();
-      };
-      run(1);
-      ASSERT_TRUE(result.has_value());
-      EXPECT_EQ(result->has_value(), sent == 100);
-    }
+  for (const std::size_t sent : {std::size_t{5}, std::size_t{100}, std::size_t{200}}) {
+    SCOPED_TRACE(sent);
+    output = {};
+    result.reset();
+    answer = [&](Exchange& exchange) {
+      exchange.respond({.status = 206, .fields = {{"content-range", "bytes 0-99/100"}}});
+      exchange.write(as_bytes(content).first(sent));
+      exchange.finish();
+    };
+    run(1);
+    ASSERT_TRUE(result.has_value());
+    EXPECT_EQ(result->has_value(), sent == 100);
   }
 }
 
