@@ -73,6 +73,7 @@ quic::ServerOptions Worker::quic_options() const {
   quic::ServerOptions options;
   options.config.congestion_control = settings.congestion_control;
   options.config.idle_timeout = quic_idle_timeout_;
+  options.config.silence_timeout = settings.idle_timeout;
   options.credentials = credentials_;
   options.secret = setup_->secret;
   options.owner = {settings.server_id, static_cast<std::uint8_t>(number_)};

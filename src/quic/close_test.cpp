@@ -80,6 +80,42 @@ TEST(Close, IdleTimeoutIsSilent) {
   ASSERT_TRUE(pair.simulation.run_until([&] { return pair.endpoint->stats().connections == 0; }, 10s));
 }
 
+// A peer that is gone, where the idle timeout is long
+TEST(Close, SilenceTimeoutEndsWhatNobodyAcknowledges) {
+  Pair pair;
+  pair.server_options.config.idle_timeout = pair.client_options.config.idle_timeout = 600s;
+  pair.server_options.config.silence_timeout = 20s;
+  ASSERT_TRUE(pair.establish());
+  pair.simulation.run_for(100s);
+  EXPECT_FALSE(pair.server_closed) << "a client that has nothing to say";
+  pair.server().send_datagram({}, as_bytes("are you there?"));
+  pair.simulation.run_for(100s);
+  EXPECT_FALSE(pair.server_closed) << "it was";
+  pair.link.client.filter = [](Bytes) { return false; };
+  pair.simulation.run_for(100s);
+  EXPECT_FALSE(pair.server_closed) << "nothing was asked of it";
+  for (int i = 0; i < 19; ++i) {
+    pair.server().send_datagram({}, as_bytes("are you there?"));
+    pair.simulation.run_for(1s);
+    ASSERT_FALSE(pair.server_closed);
+  }
+  pair.simulation.run_for(2s);
+  ASSERT_TRUE(pair.server_closed);
+  EXPECT_EQ(pair.server_closed->by, Closed::By::idle_timeout);
+  EXPECT_EQ(pair.endpoint->stats().connections, 0u);
+  EXPECT_TRUE(pair.client_application.closed) << "it was told, should it live (RFC 9000 §10.1)";
+}
+
+TEST(Close, AlertsSayWhenAndFromWhomTheyCame) {
+  Closed closed{.by = Closed::By::peer, .code = Closed::crypto_error_first + 42};
+  EXPECT_EQ(closed.to_error().message, "the client refused the certificate: bad certificate (alert 42)");
+  closed.by_server = true;
+  EXPECT_EQ(closed.to_error().message, "the peer refused the TLS handshake: bad certificate (alert 42)");
+  closed.established = true;
+  EXPECT_EQ(closed.to_error().message,
+            "the peer closed the connection with a TLS alert: bad certificate (alert 42)");
+}
+
 TEST(Close, KeepAliveHoldsAnIdleConnectionOpen) {
   Pair pair;
   pair.client_options.config.idle_timeout = 5s;

@@ -20,6 +20,10 @@ enum class CongestionControl : std::uint8_t { cubic, bbr, reno };
 struct Config {
   CongestionControl congestion_control = CongestionControl::cubic;
   Duration idle_timeout = 30s;
+  /// The connection is closed when something that the peer has to acknowledge was sent and no packet came
+  /// from it for this long (three probe timeouts at least) since: for those whose idle timeout is longer than
+  /// they would wait for a peer that is gone. Zero: only the idle timeout counts.
+  Duration silence_timeout{};
   Duration handshake_timeout = 10s;
   /// PINGs are sent when nothing else was for this long; zero: never.
   Duration keep_alive{};

@@ -142,9 +142,13 @@ struct Connection::Impl final : SendBatch::Sender {
   void arm_timer(Time now);
   void on_timer(Time now);
   // connection_silence.cpp
-  /// When a client that waits for answers and hears nothing is to make itself heard.
+  /// When something is to be done about hearing nothing from the peer.
   Time silence_deadline() const;
   void end_silence(Time now);
+  /// When a client that waits for answers and hears nothing is to make itself heard.
+  Time ping_deadline() const;
+  /// When the peer is taken to be gone, as it does not acknowledge what was sent.
+  Time gone_deadline() const;
   /// It was sent with what was just written, or could not be.
   void end_ping();
   void on_heard() { silence.pings = 0; }

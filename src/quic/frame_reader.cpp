@@ -194,6 +194,22 @@ void scan_frames(Bytes frames, ScannedFrames& found) {
   }
 }
 
+bool is_ack_eliciting(Bytes frames) {
+  while (!frames.empty()) {
+    const std::uint8_t type = frames[0];
+    frames = frames.subspan(1);
+    if (type == ack || type == ack_ecn) {
+      AckRanges ranges;
+      if (!take_ack(type, frames, ranges)) return false;
+    } else if (type == padding) {
+      skip_padding(frames);
+    } else {
+      return type != connection_close && type != connection_close_application;
+    }
+  }
+  return false;
+}
+
 bool is_path_size_probe(Bytes frames) {
   return frames.size() > 1 && frames[0] == ping &&
          std::all_of(frames.begin() + 1, frames.end(), [](std::uint8_t byte) { return byte == padding; });

@@ -52,6 +52,9 @@ struct ScannedFrames {
 /// Goes through `frames`; what `found` held before is gone.
 void scan_frames(Bytes frames, ScannedFrames& found);
 
+/// Whether a packet with these frames has to be acknowledged (RFC 9002 §2).
+bool is_ack_eliciting(Bytes frames);
+
 /// PING, then nothing but PADDING: what ngtcp2 sends to probe the path's size.
 bool is_path_size_probe(Bytes frames);
 

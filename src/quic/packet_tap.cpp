@@ -44,6 +44,7 @@ void PacketTap::on_seal(Bytes header, Bytes frames) {
   const std::uint64_t number =
       restore_packet_number(next_sent_[space], truncated_packet_number(header, number_size), number_size);
   next_sent_[space] = number + 1;
+  if (unanswered_since_ == never && is_ack_eliciting(frames)) unanswered_since_ = now_;
   if (space == application_space) {
     acks_.on_sent(number);
     mtu_.on_sent(number, header.size() + frames.size() + aead_tag_size, frames, now_);
@@ -79,6 +80,7 @@ bool PacketTap::on_open(Bytes header, Bytes frames) {
   next_received_[space] = std::max(next_received_[space], number + 1);
   ++packets_received_;
   last_opened_ = now_;
+  unanswered_since_ = never;
   if (recorder_ != nullptr) record(trace::Direction::received, type, number, header, frames);
   if (space != application_space) return true;
   if (type == trace::PacketType::one_rtt && first_one_rtt_ == Time{}) first_one_rtt_ = now_;

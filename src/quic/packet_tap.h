@@ -45,6 +45,10 @@ class PacketTap {
   /// When the first 1-RTT packet was received; the epoch when none was.
   Time first_one_rtt() const { return first_one_rtt_; }
   Time last_opened() const { return last_opened_; }
+  /// When the first packet that is to be acknowledged was sent since the last was opened; `never`: none was.
+  Time unanswered_since() const { return unanswered_since_; }
+  /// None of what was sent waits for an acknowledgement any more.
+  void expect_no_answer() { unanswered_since_ = never; }
 
  private:
   /// Initial, Handshake, and 0-RTT with 1-RTT (RFC 9000 §12.3).
@@ -59,7 +63,7 @@ class PacketTap {
   PathMtu& mtu_;
   InboundGuard guard_;
   trace::Recorder* recorder_ = nullptr;
-  Time now_{}, first_one_rtt_{}, last_opened_{};
+  Time now_{}, first_one_rtt_{}, last_opened_{}, unanswered_since_ = never;
   AckWatch acks_;
   std::vector<StopSending> stops_;
   std::array<std::uint64_t, space_count> next_sent_{}, next_received_{};

@@ -125,6 +125,24 @@ TEST(FrameReader, KeepsTheNewestOfManyRanges) {
   EXPECT_EQ(result.stops.size(), 1u);
 }
 
+TEST(FrameReader, KnowsWhatIsToBeAcknowledged) {
+  const Octets ack = frame({0x02, 100, 7, 1, 10, 3, 4}), ack_ecn = frame({0x03, 100, 7, 0, 10, 1, 2, 3});
+  for (const Octets& only : {Octets{}, Octets{0, 0, 0}, ack, ack_ecn}) {
+    EXPECT_FALSE(is_ack_eliciting(only));
+    for (const std::uint8_t type : {0x01, 0x06, 0x08, 0x1a, 0x1e, 0x30}) {
+      Octets more = only;
+      more.push_back(type);
+      EXPECT_TRUE(is_ack_eliciting(more)) << int{type};
+    }
+    for (const std::uint8_t type : {0x1c, 0x1d}) {
+      Octets more = only;
+      more.push_back(type);
+      EXPECT_FALSE(is_ack_eliciting(more)) << int{type};
+    }
+  }
+  EXPECT_FALSE(is_ack_eliciting(Octets{0x02, 100})) << "cut";
+}
+
 TEST(FrameReader, KnowsAPathSizeProbe) {
   EXPECT_TRUE(is_path_size_probe(Octets{1, 0, 0, 0}));
   EXPECT_FALSE(is_path_size_probe(Octets{1}));

@@ -141,5 +141,21 @@ TEST(Idle, AConnectionWhoseClientVanishedEndsWithoutRequests) {
   EXPECT_EQ(scene.gateway.open_connections(), 0u);
 }
 
+/// Not only once the longest tunnel could have been idle.
+TEST(Idle, AClientThatVanishedIsGoneThoughItsTargetGoesOn) {
+  SimGateway::Options options;
+  options.limits.idle_timeout = 45s;
+  Silence scene(std::move(options));
+  ASSERT_NO_FATAL_FAILURE(scene.open_tunnel());
+  scene.network.run_for(5s);
+  scene.client_host.set_down(true);
+  for (int i = 0; i < 44; ++i) scene.answer("and more");
+  EXPECT_EQ(scene.gateway.open_connections(), 1u);
+  for (int i = 0; i < 3; ++i) scene.answer("and more");
+  EXPECT_EQ(scene.gateway.open_connections(), 0u);
+  scene.network.run_for(1s);
+  EXPECT_TRUE(scene.gateway.is_idle());
+}
+
 }  // namespace
 }  // namespace sallyport::sim

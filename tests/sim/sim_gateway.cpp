@@ -20,7 +20,9 @@ masque::ProxyOptions proxy_options(masque::ProxyOptions options, const Host& hos
   return options;
 }
 
-quic::ServerOptions server_options(quic::ServerOptions options, const masque::ProxyOptions& proxy) {
+quic::ServerOptions server_options(quic::ServerOptions options, const masque::ProxyOptions& proxy,
+                                   const http::Limits& limits) {
+  options.config.silence_timeout = limits.idle_timeout;
   options.config.idle_timeout = masque::quic_idle_timeout(proxy, options.config.idle_timeout);
   if (options.credentials == nullptr) options.credentials = server_credentials();
   return options;
@@ -91,7 +93,7 @@ SimGateway::SimGateway(Network& network, Host& host, Options options)
       dispatcher_(replies_, nullptr, &proxy_, nullptr) {
   const quic::Environment environment{network.timers(), network.random()};
   endpoint_ = std::make_unique<quic::Endpoint>(
-      environment, *socket_, server_options(std::move(options.quic), options.proxy),
+      environment, *socket_, server_options(std::move(options.quic), options.proxy, options.limits),
       [this, limits = options.limits](quic::Connection& quic) {
         auto connection = http::make_h3_server(quic, *this, this, limits);
         connections_.insert(connection.get());
