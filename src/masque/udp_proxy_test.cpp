@@ -381,19 +381,19 @@ TEST_F(UdpProxyTest, AHintThatTheTargetIsUnreachableEndsNothing) {  // RFC 1122 
 
 TEST_F(UdpProxyTest, GoesOnWithTheNextAddressWhereIcmpComesBeforeAnyAnswer) {
   for (const auto kind : {net::Unreachable::hint, net::Unreachable::definite}) {
-    outbound.opened_udp.clear();
+    const std::size_t before = outbound.opened_udp.size();  // of the flow before, which is still open
     outbound.names["a.example"] = {"2606:4700::1", "2606:4700::2", "8.8.8.8"};
     ExchangeForTest& exchange = ask("a.example");
     exchange.receive_datagram("\0early"s);
     timers.run_deferred();
-    ASSERT_EQ(outbound.opened_udp.size(), 1u);
+    ASSERT_EQ(outbound.opened_udp.size(), before + 1);
     exchange.receive_datagram("\0later"s);                           // in the turn in which ICMP comes
     outbound.udp_error = Error{ErrorKind::unreachable, "no route"};  // to the second
     path().receiver->on_unreachable(kind, {ErrorKind::unreachable, "it leads nowhere"});
     timers.run_deferred();
-    ASSERT_EQ(outbound.opened_udp.size(), 2u);
-    EXPECT_FALSE(outbound.opened_udp[0].second->open);
-    EXPECT_EQ(outbound.opened_udp[1].first, "[2606:4700::2]:443") << "the families take turns";
+    ASSERT_EQ(outbound.opened_udp.size(), before + 2);
+    EXPECT_FALSE(outbound.opened_udp[before].second->open);
+    EXPECT_EQ(outbound.opened_udp[before + 1].first, "[2606:4700::2]:443") << "the families take turns";
     ASSERT_EQ(path().runs.size(), 1u) << "what was sent goes again";
     EXPECT_EQ(path().runs[0].bytes, "earlylater");
     path().receive("answer", 6);
@@ -402,7 +402,7 @@ TEST_F(UdpProxyTest, GoesOnWithTheNextAddressWhereIcmpComesBeforeAnyAnswer) {
     // It was the last one.
     path().receiver->on_unreachable(kind, {ErrorKind::unreachable, "it leads nowhere"});
     EXPECT_EQ(exchange.resets.size(), kind == net::Unreachable::definite ? 1u : 0u);
-    EXPECT_EQ(outbound.opened_udp.size(), 2u);
+    EXPECT_EQ(outbound.opened_udp.size(), before + 2);
   }
 }
 
