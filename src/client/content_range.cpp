@@ -1,29 +1,24 @@
 #include "client/content_range.h"
 
 #include "http/message.h"
-
-#include <algorithm>
+#include "http/validation.h"
 
 namespace sallyport::client {
 
 std::optional<ContentRange> parse_content_range(std::string_view value) {
   constexpr std::string_view unit = "bytes ";
-  constexpr std::uint64_t largest = std::uint64_t{1} << 62;  // no resource is; sums of two do not overflow
-  const auto same_letter = [](char a, char b) { return a == b || (a >= 'A' && a <= 'Z' && (a | 0x20) == b); };
-  if (value.size() < unit.size() ||
-      !std::equal(unit.begin(), unit.end(), value.begin(), [&](char b, char a) { return same_letter(a, b); }))
-    return std::nullopt;
+  if (!http::equal_ignoring_case(value.substr(0, unit.size()), unit)) return std::nullopt;
   value.remove_prefix(unit.size());
   const std::size_t dash = value.find('-'), slash = value.find('/');
   if (dash == value.npos || slash == value.npos || dash > slash) return std::nullopt;
   // A content length is digits alone, as these three numbers are.
   const auto first = http::parse_content_length(value.substr(0, dash));
   const auto last = http::parse_content_length(value.substr(dash + 1, slash - dash - 1));
-  if (!first || !last || *first > *last || *last >= largest) return std::nullopt;
+  if (!first || !last || *first > *last || *last >= largest_resource) return std::nullopt;
   const ByteRange range{*first, *last + 1};
   if (value.substr(slash + 1) == "*") return ContentRange{range, std::nullopt};
   const auto size = http::parse_content_length(value.substr(slash + 1));
-  if (!size || *last >= *size || *size > largest) return std::nullopt;
+  if (!size || *last >= *size || *size > largest_resource) return std::nullopt;
   return ContentRange{range, size};
 }
 

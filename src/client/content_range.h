@@ -9,6 +9,9 @@
 
 namespace sallyport::client {
 
+/// No resource is larger: sums of two sizes do not overflow.
+inline constexpr std::uint64_t largest_resource = std::uint64_t{1} << 62;
+
 struct ContentRange {
   ByteRange range;
   std::optional<std::uint64_t> size;  ///< of the whole; nullopt where the server says "*"

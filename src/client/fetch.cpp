@@ -1,5 +1,6 @@
 #include "client/fetch.h"
 
+#include "client/content_range.h"
 #include "client/fetch_impl.h"
 
 #include <algorithm>
@@ -13,8 +14,6 @@ namespace {
 /// A request that was not answered, because its connection was closed meanwhile or its 0-RTT never arrived,
 /// is made this often in all.
 constexpr unsigned most_tries = 2;
-/// No resource is larger: ranges beyond it could not be reckoned with.
-constexpr std::uint64_t largest_size = std::uint64_t{1} << 62;
 
 }  // namespace
 
@@ -57,12 +56,14 @@ void Fetch::Impl::start() {
   began = timers.now();
   output.set_drained_handler([this] { drained(); });
   state = output.earlier();
-  // Of nothing that is there, nothing is known: size and validator may be another version's by now.
-  if (state.done.empty() || state.size > largest_size) state = {};
   // Without a validator nobody can tell whether what is there belongs to what would come (RFC 9110
   // §15.3.7).
-  if (!state.done.empty() && state.validator.empty())
-    if (!forget_earlier()) return;
+  const bool usable = !state.validator.empty() && state.size <= largest_resource;
+  // Of nothing that is there, nothing is known: size and validator may be another version's by now.
+  if (state.done.empty())
+    state = {};
+  else if (!usable && !forget_earlier())
+    return;
   begin();
 }
 

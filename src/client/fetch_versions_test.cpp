@@ -10,7 +10,6 @@ namespace {
 
 using http::Exchange;
 using http::test::Pair;
-using http::test::RecordingExchange;
 
 class FetchVersionsTest : public test::FetchTest {};
 
@@ -31,6 +30,7 @@ TEST_P(FetchVersionsTest, BelievesNothingOfAStateWithoutBytes) {
   output = {};
   output.before = {tag, UINT64_MAX, {{0, 3000}}};
   output.text = content.substr(0, 3000);
+  content.resize(2000);  // shorter than what is there
   run(4);
   expect_whole();
 }
@@ -146,10 +146,7 @@ TEST_P(FetchVersionsTest, StartsOverWhereTheAnswerIsNotTheOneAskedFor) {
       if (field(exchange, "range").empty()) return whole(exchange);
       http::Response head{.status = given.status, .fields = {{"content-length", "7000"}}};
       if (!given.content_range.empty()) head.fields.add("content-range", given.content_range);
-      add_validators(head);
-      exchange.respond(head);
-      exchange.write(as_bytes(content).subspan(3000));
-      exchange.finish();
+      rest(exchange, head);
     };
     run(1);
     expect_whole();
@@ -161,11 +158,7 @@ TEST_P(FetchVersionsTest, StartsOverWhereTheAnswerIsNotTheOneAskedFor) {
 TEST_P(FetchVersionsTest, TakesARangeOfASizeThatIsKnownOtherwise) {
   had_before(tag);
   answer = [this](Exchange& exchange) {
-    http::Response head{.status = 206, .fields = {{"content-range", "BYTES 3000-9999/*"}}};
-    add_validators(head);
-    exchange.respond(head);
-    exchange.write(as_bytes(content).subspan(3000));
-    exchange.finish();
+    rest(exchange, {.status = 206, .fields = {{"content-range", "BYTES 3000-9999/*"}}});
   };
   run(1);
   expect_whole();
