@@ -5,6 +5,7 @@
 #include "gateway/folder_for_test.h"
 #include "http/h3_connection.h"
 #include "http/tcp_for_test.h"
+#include "net/run_until_for_test.h"
 #include "net/tcp.h"
 #include "net/udp_socket.h"
 #include "tls/certificate.h"
@@ -26,19 +27,8 @@ using http::test::get;
 using http::test::RecordingConnection;
 using http::test::RecordingExchange;
 
-/// Runs turns until `done`; a guard against hanging only.
 void run_until(net::EventLoop& loop, const std::function<bool()>& done) {
-  const Time end = std::chrono::steady_clock::now() + 60s;
-  net::Timer timer(loop.timers(), [&](Time now) {
-    if (done()) return loop.stop();
-    if (now > end) {
-      ADD_FAILURE() << "nothing came in time";
-      return loop.stop();
-    }
-    timer.arm(now + 200us);
-  });
-  timer.arm(Time{});
-  loop.run();
+  net::run_until(loop, done, 60s);
 }
 
 /// Lets everything that is due happen.

@@ -1,6 +1,7 @@
 #include "net/tcp.h"
 
 #include "base/unique_fd.h"
+#include "net/run_until_for_test.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -18,17 +19,7 @@ namespace sallyport::net {
 namespace {
 
 void run_until(EventLoop& loop, const std::function<bool()>& done) {
-  const Time end = std::chrono::steady_clock::now() + 60s;
-  Timer timer(loop.timers(), [&](Time now) {
-    if (done()) return loop.stop();
-    if (now > end) {
-      ADD_FAILURE() << "nothing came in time";
-      return loop.stop();
-    }
-    timer.arm(now + 200us);
-  });
-  timer.arm(Time{});
-  loop.run();
+  run_until(loop, done, 60s);
 }
 
 struct Receiver final : ByteStreamReceiver {

@@ -2,6 +2,7 @@
 // namespace of the test's own.
 #pragma once
 
+#include "net/run_until_for_test.h"
 #include "net/udp_socket.h"
 
 #include <chrono>
@@ -57,17 +58,7 @@ struct Receiver final : DatagramReceiver {
 
 /// Runs the loop until `done`, at most five seconds.
 inline void run_until(EventLoop& loop, const std::function<bool()>& done) {
-  const Time end = std::chrono::steady_clock::now() + 5s;
-  Timer timer(loop.timers(), [&](Time now) {
-    if (done()) return loop.stop();
-    if (now > end) {
-      ADD_FAILURE() << "nothing came in time";
-      return loop.stop();
-    }
-    timer.arm(now + 200us);
-  });
-  timer.arm(Time{});
-  loop.run();
+  run_until(loop, done, 5s);
 }
 
 inline SocketAddress any_port(const char* ip) {

@@ -1,13 +1,11 @@
 """`sallyport bench` as a process: what it reports is what the gateway counted, and its exit status tells whether all went well."""
 
-import http.server
 import json
 import os
 import pty
 import re
 import signal
 import socket
-import ssl
 import subprocess
 import threading
 import unittest
@@ -15,11 +13,12 @@ import urllib.request
 
 import harness
 from harness import SALLYPORT, Lab, Namespace
+from tls_server import Handler, TlsServer
 
 VERSIONS = ("h3", "h2", "h1")
 
 
-class Listener:
+class Listener(TlsServer):
     """HTTP/1.1 over TLS that keeps what it is asked, (method, path, fields, body), and answers the first `answers` requests only."""
 
     def __init__(self, lab, answers=1 << 30):
@@ -27,12 +26,7 @@ class Listener:
         self.over = threading.Event()
         listener = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
+        class Listening(Handler):
             def do_GET(self):
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 listener.asked.append((self.command, self.path, self.headers, body))
@@ -45,20 +39,11 @@ class Listener:
 
             do_POST = do_GET
 
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.http.handle_error = lambda *_: None  # clients leave when they have what they want
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*lab.certificate())
-        context.set_alpn_protocols(["http/1.1"])
-        self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-        self.url = f"https://127.0.0.1:{self.http.server_port}"
+        super().__init__(lab, Listening)
 
     def close(self):
         self.over.set()
-        self.http.shutdown()
-        self.http.server_close()
+        super().close()
 
 
 class Bench(unittest.TestCase):

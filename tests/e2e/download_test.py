@@ -1,13 +1,11 @@
 """What `sallyport get` makes of crooked answers, of odd places for its bytes, and of its own end: it never says that it has what it has not."""
 
 import contextlib
-import http.server
 import json
 import os
 import re
 import signal
 import socket
-import ssl
 import stat
 import subprocess
 import threading
@@ -16,26 +14,21 @@ from pathlib import Path
 
 import harness
 from harness import SALLYPORT, Lab
+from tls_server import Handler, TlsServer
 
 KEPT = 100_000
 
 
-class Crooked:
+class Crooked(TlsServer):
     """HTTP/1.1 over TLS, of one resource. .crook, asked with the handler, the first and the last byte that a Range asks for (None: all of it),
     returns status, fields and body, or None to have it answered well."""
 
     def __init__(self, lab, content):
         crooked = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
+        class Crook(Handler):
             def do_GET(self):
-                wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("range", ""))
-                first, last = (int(wanted[1]), min(int(wanted[2]), len(content) - 1)) if wanted else (None, None)
+                first, last = self.asked_range(len(content))
                 with crooked.lock:
                     crooked.asked.append(self.headers.get("range"))
                     answer = crooked.crook(self, first, last)
@@ -46,28 +39,15 @@ class Crooked:
                 self.end_headers()
                 self.wfile.write(body)
 
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-
         self.content, self.asked, self.lock = content, [], threading.Lock()
         self.crook = lambda *_: None
-        self.http = Server(("127.0.0.1", 0), Handler)
-        self.http.handle_error = lambda *_: None  # a client that leaves is what is tested
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*lab.certificate())
-        context.set_alpn_protocols(["http/1.1"])
-        self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-        self.url = f"https://127.0.0.1:{self.http.server_port}/file"
+        super().__init__(lab, Crook)
+        self.url += "/file"
 
     def well(self, first, last):
         if first is None:
             return 200, {}, self.content
         return 206, {"content-range": f"bytes {first}-{last}/{len(self.content)}"}, self.content[first:last + 1]
-
-    def close(self):
-        self.http.shutdown()
-        self.http.server_close()
 
 
 class Case(unittest.TestCase):

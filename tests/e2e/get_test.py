@@ -1,13 +1,11 @@
 """`sallyport get` and `sallyport gateway` as processes: downloads on every version, direct and through hops, and what goes wrong."""
 
-import http.server
 import json
 import os
 import pty
 import re
 import select
 import signal
-import ssl
 import subprocess
 import threading
 import unittest
@@ -15,6 +13,7 @@ from pathlib import Path
 
 import harness
 from harness import SALLYPORT, Lab, sha256
+from tls_server import Handler, TlsServer
 
 SIZE = 24 << 20
 
@@ -23,28 +22,25 @@ def sallyport(*arguments, timeout=60, prefix=()):
     return subprocess.run([*prefix, SALLYPORT, *map(str, arguments)], capture_output=True, text=True, timeout=timeout)
 
 
-class PoorServer:
+class PoorServer(TlsServer):
     """HTTP/1.1 over TLS that ends the connection after every answer, and answers slowly in pieces until .whole is set."""
 
     def __init__(self, lab, content, redirect=False):
         server = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
+        class Poor(Handler):
             def do_GET(self):
                 if redirect and self.path != "/target":
                     self.send_response(302)
                     self.send_header("location", "/target")
                     self.send_header("content-length", "0")
                     return self.end_headers()
-                wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("range", ""))
-                first, last = (int(wanted[1]), min(int(wanted[2]), len(content) - 1)) if wanted else (0, len(content) - 1)
-                self.send_response(206 if wanted else 200)
-                if wanted:
+                first, last = self.asked_range(len(content))
+                ranged = first is not None
+                if not ranged:
+                    first, last = 0, len(content) - 1
+                self.send_response(206 if ranged else 200)
+                if ranged:
                     self.send_header("content-range", f"bytes {first}-{last}/{len(content)}")
                 self.send_header("etag", '"1"')
                 self.send_header("content-length", str(last - first + 1))
@@ -60,19 +56,11 @@ class PoorServer:
 
         self.whole = threading.Event()
         self.whole.set()
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.handle_error = lambda *_: None  # a client that leaves is what is tested
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*lab.certificate())
-        context.set_alpn_protocols(["http/1.1"])
-        self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-        self.url = f"https://127.0.0.1:{self.http.server_port}"
+        super().__init__(lab, Poor)
 
     def close(self):
         self.whole.set()
-        self.http.shutdown()
-        self.http.server_close()
+        super().close()
 
 
 class Downloads(unittest.TestCase):

@@ -1,12 +1,10 @@
 """What `sallyport get` asks for and shows, as a process: URLs as people write them, heads, fields, content, limits, tries, and what a terminal
 and the environment change."""
 
-import http.server
 import json
 import os
 import pty
 import socket
-import ssl
 import subprocess
 import threading
 import time
@@ -14,11 +12,12 @@ import unittest
 import urllib.parse
 
 from harness import SALLYPORT, Lab
+from tls_server import Handler, TlsServer
 
 VERSIONS = {"h3": "HTTP/3", "h2": "HTTP/2", "h1": "HTTP/1.1"}
 
 
-class Echo:
+class Echo(TlsServer):
     """HTTP/1.1 over TLS that answers with what it was asked, as JSON. /status/N answers so, /to?URL redirects there (308), /flaky is
     unavailable the first time, /hang never answers."""
 
@@ -26,12 +25,7 @@ class Echo:
         echo = self
         echo.asked = []
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
+        class Echoing(Handler):
             def body(self):
                 if self.headers.get("transfer-encoding") == "chunked":
                     whole = b""
@@ -75,27 +69,12 @@ class Echo:
 
             do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer
 
-        class Server(http.server.ThreadingHTTPServer):
-            address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            daemon_threads = True
-
         self.over = threading.Event()
-        self.http = Server((host, 0), Handler)
-        self.http.handle_error = lambda *_: None  # a client that leaves is what is tested
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*lab.certificate())
-        context.set_alpn_protocols(["http/1.1"])
-        self.names = []
-        context.sni_callback = lambda _socket, name, _context: self.names.append(name)
-        self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-        self.port = self.http.server_port
-        self.url = f"https://{'[' + host + ']' if ':' in host else host}:{self.port}"
+        super().__init__(lab, Echoing, host)
 
     def close(self):
         self.over.set()
-        self.http.shutdown()
-        self.http.server_close()
+        super().close()
 
 
 class RequestCase(unittest.TestCase):
