@@ -42,7 +42,10 @@ void try_date(std::string_view text) {
 
 void try_content_range(std::string_view text) {
   const auto range = client::parse_content_range(text);
-  if (range) require(range->range.begin < range->range.end && range->range.end <= range->size);
+  if (!range) return;
+  require(range->range.begin < range->range.end && range->range.end <= client::largest_resource);
+  // "*" says no size at all, which compares as less than any number.
+  if (range->size) require(range->range.end <= *range->size);
 }
 
 }  // namespace

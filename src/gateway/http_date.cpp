@@ -77,7 +77,9 @@ std::optional<std::int64_t> to_seconds(const Parts& parts) {
   // 60 is a leap second, which POSIX time folds into the next one.
   if (!date.ok() || parts.hour > 23 || parts.minute > 59 || parts.second > 60) return std::nullopt;
   const std::int64_t days = std::chrono::sys_days{date}.time_since_epoch().count();
-  return ((days * 24 + parts.hour) * 60 + parts.minute) * 60 + parts.second;
+  const std::int64_t seconds = ((days * 24 + parts.hour) * 60 + parts.minute) * 60 + parts.second;
+  // A leap second at the end of the year 9999 would fold into a year of five digits.
+  return seconds <= last_http_date ? std::optional(seconds) : std::nullopt;
 }
 
 std::optional<std::int64_t> parse_imf_fixdate(std::string_view text) {

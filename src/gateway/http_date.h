@@ -12,6 +12,8 @@ namespace sallyport::gateway {
 
 /// The first second of the year 1: before it there is no HTTP date.
 inline constexpr std::int64_t first_http_date = -62'135'596'800;
+/// The last second of the year 9999: years have four digits, so after it there is none either.
+inline constexpr std::int64_t last_http_date = 253'402'300'799;
 
 /// Seconds since 1970-01-01 UTC as "Sun, 06 Nov 1994 08:49:37 GMT". Years 1 to 9999.
 std::string format_http_date(std::int64_t seconds);

@@ -38,6 +38,12 @@ TEST(HttpDate, RefusesWhatIsNone) {
     EXPECT_FALSE(parse_http_date(text, now)) << text;
 }
 
+TEST(HttpDate, TheLeapSecondFoldsIntoTheNextButNotBeyondTheYear9999) {
+  EXPECT_EQ(parse_http_date("Sat, 31 Dec 2016 23:59:60 GMT", now), 1483228800);
+  EXPECT_EQ(parse_http_date("Fri, 31 Dec 9999 23:59:59 GMT", now), last_http_date);
+  EXPECT_EQ(parse_http_date("Fri, 31 Dec 9999 23:59:60 GMT", now), std::nullopt);
+}
+
 TEST(HttpDate, RoundTripsOverManyDays) {
   for (std::int64_t day = -30000; day < 60000; day += 17) {
     const auto seconds = day * 86400 + 12345;
