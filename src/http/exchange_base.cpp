@@ -409,6 +409,8 @@ void ExchangeBase::received_response(Response& head, const Verdict& verdict,
     expected_ = 0;
   else if (content_length)
     expected_ = static_cast<std::int64_t>(*content_length);
+  // RFC 9297 §3.2: the content of a refusal is no data stream.
+  if (!is_tunnel()) capsules_.reset();
   handler_->on_response(*this, head);
   if (is_tunnel() && !ended_) tunnel_opened();
 }

@@ -241,8 +241,8 @@ TEST_F(H1ClientTest, IgnoredUpgradeIsNoTunnel) {
   EXPECT_EQ(answer.error->kind, ErrorKind::protocol);
 }
 
-TEST_F(H1ClientTest, RefusedUpgradeIsAResponse) {
-  ask(extended_connect("connect-udp", "/"), false);
+TEST_F(H1ClientTest, RefusedUpgradeIsAResponseWhoseContentIsNoCapsules) {
+  ask(extended_connect("connect-udp", "/"), false).use_capsules();
   say("HTTP/1.1 403 Forbidden\r\nProxy-Status: p\r\nContent-Length: 2\r\n\r\nno");
   EXPECT_EQ(answer.response->status, 403u);
   EXPECT_EQ(answer.body, "no");

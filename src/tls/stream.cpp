@@ -231,7 +231,10 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
   }
 
   void on_stream_writable() override {
-    if (!closed_ && plain_.empty()) tell_writable();
+    if (closed_) return;
+    // Records are longer than what they carry: the transport may have passed the mark where no write had.
+    was_above_ = true;
+    if (plain_.empty()) tell_writable();
   }
 
   void on_stream_error(const Error& why) override { fail_with(why); }

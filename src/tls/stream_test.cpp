@@ -125,6 +125,18 @@ TEST_F(TlsStream, HoldsTheWriterBackWhileThePeerDoesNotRead) {
   EXPECT_EQ(link.client_inbox.writables, 1);
 }
 
+TEST_F(TlsStream, TellsTheWriterAlsoWhenOnlyTheRecordsWereOverTheMark) {
+  link.server->set_reading(false);
+  link.client->write(Chunk::copy_of(as_bytes(noise(net::ByteStream::high_water - 100))));
+  EXPECT_LE(link.client->queued_bytes(), net::ByteStream::high_water);
+  link.run();
+  ASSERT_GT(link.client->queued_bytes(), net::ByteStream::high_water);
+  EXPECT_EQ(link.client_inbox.writables, 0);
+  link.server->set_reading(true);
+  link.run();
+  EXPECT_EQ(link.client_inbox.writables, 1);
+}
+
 TEST_F(TlsStream, StopsInTheMiddleOfWhatCameAndGoesOnWhenAsked) {
   // The receiver stops at every record; what came with it is kept.
   link.server_inbox.when_bytes = [this] { link.server->set_reading(false); };
