@@ -54,7 +54,7 @@ void end_by_signals(net::EventLoop& loop, ExitStatus& status, std::function<void
     if (std::exchange(status.signal, signal) != 0) loop.stop();
     interrupt();
   };
-  for (const int signal : {SIGINT, SIGTERM}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction before{};
     if (::sigaction(signal, nullptr, &before) == 0 && before.sa_handler == SIG_IGN) continue;
     loop.on_signals({signal}, handle);

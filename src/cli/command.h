@@ -36,8 +36,8 @@ std::unexpected<Error> of_flag(std::string_view flag, const Error& error);
 /// called at the end.
 void flush_output(ExitStatus& status);
 
-/// On SIGINT and SIGTERM, unless whoever started us has them ignored, `interrupt` is called and the program
-/// dies by the signal when the work has ended; the second one ends it at once.
+/// On SIGINT, SIGTERM and SIGHUP, unless whoever started us has them ignored, `interrupt` is called and the
+/// program dies by the signal when the work has ended; the second one ends it at once.
 void end_by_signals(net::EventLoop& loop, ExitStatus& status, std::function<void()> interrupt);
 
 /// Takes the status that the work ended with, or fails with its error.

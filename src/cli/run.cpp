@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/gateway.h"
 #include "cli/get.h"
+#include "cli/help.h"
 #include "cli/trace.h"
 #include "cli/usage.h"
 #include "cli/version.h"
@@ -13,6 +14,7 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -49,6 +51,7 @@ void parse_and_run(int argc, char** argv, ExitStatus& status) {
   CLI::App app("HTTP/3 out of a network (MASQUE) and into one", "sallyport");
   app.set_version_flag("-V,--version", version_text(), "Print the version and those of the libraries");
   app.set_help_flag("-h,--help", "Print this help");
+  app.formatter(std::make_shared<HelpFormatter>());
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::simple);
   add_gateway(app, status);

@@ -1,6 +1,8 @@
 #include "cli/usage.h"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -74,13 +76,43 @@ std::string one_too_many(const CLI::App& app, const std::string& word) {
   return text;
 }
 
+/// What curl, Wget and other servers call a flag, and what it is called here.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 16> known_elsewhere{{
+    {"--cacert", "--ca FILE"},
+    {"-x", "--via PROXY"},
+    {"--proxy", "--via PROXY"},
+    {"-s", "-q"},
+    {"--silent", "-q"},
+    {"--port", "--listen HOST:PORT"},
+    {"-p", "--listen HOST:PORT"},
+    {"--root", "--files DIR"},
+    {"--http3", "--http h3"},
+    {"--http3-only", "--http h3"},
+    {"--http2", "--http h2"},
+    {"--http1.1", "--http h1"},
+    {"--connect-timeout", "--timeout S"},
+    {"--continue", "--resume"},
+    {"--no-check-certificate", "--insecure"},
+    {"--duration", "--seconds S"},
+}};
+
+std::optional<std::string> name_here(const CLI::App& app, std::string_view flag) {
+  const auto found = std::ranges::find(known_elsewhere, flag, [](const auto& names) { return names.first; });
+  if (found == known_elsewhere.end()) return std::nullopt;
+  const std::string here(found->second);
+  const auto flags = flags_of(app);
+  if (std::ranges::find(flags, here.substr(0, here.find(' '))) == flags.end()) return std::nullopt;
+  return here;
+}
+
 /// Of a word that no command knows.
 std::string unknown_word(const Command& command, const std::string& word) {
   const std::vector<std::string> commands = subcommands_of(*command.app);
   const bool is_flag = word.size() > 1 && word.front() == '-';
   if (!is_flag && commands.empty()) return one_too_many(*command.app, word);
-  const auto nearest =
-      nearest_word(word.substr(0, word.find('=')), is_flag ? flags_of(*command.app) : commands);
+  const std::string name = word.substr(0, word.find('='));
+  auto nearest = is_flag ? name_here(*command.app, name) : std::nullopt;
+  if (!nearest) nearest = nearest_word(name, is_flag ? flags_of(*command.app) : commands);
   std::string text = fmt::format("{} has no {} '{}'", command.name, is_flag ? "flag" : "command", word);
   if (nearest)
     text += fmt::format("; did you mean {}?", *nearest);

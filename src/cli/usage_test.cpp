@@ -59,6 +59,18 @@ TEST(Usage, NamesTheUnknownFlagAndTheOneThatWasMeant) {
                  "sallyport gateway --help)");
 }
 
+TEST(Usage, NamesTheFlagThatIsCalledOtherwiseElsewhere) {
+  expect_refused({"get", "--cacert", "f", "https://localhost/"},
+                 "sallyport get has no flag '--cacert'; did you mean --ca FILE? (see sallyport get --help)");
+  expect_refused(
+      {"gateway", "--port=443"},
+      "sallyport gateway has no flag '--port=443'; did you mean --listen HOST:PORT? (see sallyport "
+      "gateway --help)");
+  // Only where the command has it.
+  expect_refused({"get", "--root", "x", "https://localhost/"},
+                 "sallyport get has no flag '--root' (see sallyport get --help)");
+}
+
 TEST(Usage, AFlagIsNotTakenForTheValueOfTheOneBeforeIt) {
   const Outcome refused = sallyport({"gateway", "--self-signed", "--files", "/tmp"});
   EXPECT_EQ(refused.status, 2);

@@ -328,6 +328,29 @@ TEST_F(GetTest, DoesNotAskTwiceForWhatIsRefusedForTheSameReason) {
   }
 }
 
+// The hop of an open UDP tunnel has no way to say why it ends: what it says of CONNECT tells more.
+TEST_F(GetTest, TellsTheReasonOfARefusalRatherThanTheEndOfAnOpenTunnel) {
+  Exchange* udp = nullptr;
+  for (const bool refusal_first : {false, true}) {
+    SCOPED_TRACE(refusal_first);
+    answer = [&](Exchange& exchange) {
+      if (!exchange.request().protocol.empty()) {
+        udp = &exchange;
+        return exchange.respond({.status = 200});
+      }
+      const auto refuse = [&] {
+        exchange.respond({.status = 502, .fields = {{"proxy-status", "hop; error=connection_refused"}}},
+                         true);
+      };
+      if (refusal_first) refuse();
+      udp->reset(http::ResetCode::connect_error);
+      if (!refusal_first) refuse();
+    };
+    run(through_a_hop(HttpChoice::automatic));
+    EXPECT_THAT(error(), AllOf(StartsWith("hop 1 (hop.test:443): "), HasSubstr("502, connection_refused")));
+  }
+}
+
 // A firewall may forbid UDP alone.
 TEST_F(GetTest, AsksForConnectWhereConnectUdpIsForbidden) {
   answer = [](Exchange& exchange) {

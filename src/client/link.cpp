@@ -199,7 +199,7 @@ struct Link::Impl final : AttemptEvents {
     }
     if (!error) error = Error{ErrorKind::closed, "the connection was closed"};
     const bool refused = attempt.tunnel_error() != nullptr && attempt.reach() == Reach::nothing;
-    note_failure(*error, attempt.reach());
+    note_failure(attempt, *error, refused);
     if (refused && attempt.tunnel()) udp_refusal = error->message;
     if (attempts.empty()) {
       // The other sort of tunnel would be refused for the same reason. One that is asked for already is left
@@ -214,10 +214,15 @@ struct Link::Impl final : AttemptEvents {
     if (refused && wants_tcp() && !tcp_started) start_tcp();
   }
 
-  /// Of several failures the one is told that got furthest, or, of those, was first.
-  void note_failure(const Error& error, Reach reach) {
-    if (failure && failure->reach >= reach) return;
-    failure = {error, reach};
+  /// Of several failures the one is told that got furthest; of those a refusal, which has a reason; of those
+  /// the first.
+  void note_failure(const Attempt& attempt, const Error& error, bool refused) {
+    // UDP has no handshake: a hop opens a tunnel to a target that is not there, and ends it without a reason.
+    const bool opened_only =
+        attempt.tunnel() && attempt.tunnel_error() != nullptr && attempt.reach() == Reach::path;
+    const Reach reach = opened_only ? Reach::nothing : attempt.reach();
+    if (failure && std::pair(failure->reach, failure->refused) >= std::pair(reach, refused)) return;
+    failure = {error, reach, refused};
   }
 
   /// Of the attempts that run.
@@ -356,6 +361,7 @@ struct Link::Impl final : AttemptEvents {
   struct Failure {
     Error error;
     Reach reach;
+    bool refused;  // by the hop
   };
   std::optional<Failure> failure;  // that is told when all fail
   std::string udp_refusal;         // of CONNECT-UDP

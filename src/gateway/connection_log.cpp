@@ -2,6 +2,7 @@
 
 #include "base/hex.h"
 #include "base/log.h"
+#include "http/h3_error.h"
 
 #include <chrono>
 #include <string>
@@ -60,9 +61,9 @@ void ConnectionLog::on_moved(const quic::Connection& connection) {
 
 void ConnectionLog::on_ended(const quic::Connection& connection, const quic::Closed& why, bool established) {
   if (established)
-    say("{}: closed: {}", named(connection), why.to_error().message);
+    say("{}: closed: {}", named(connection), why.to_error(http::name_of_h3).message);
   else
-    say("{}: handshake failed: {}", named(connection), why.to_error().message);
+    say("{}: handshake failed: {}", named(connection), why.to_error(http::name_of_h3).message);
 }
 
 void ConnectionLog::accepted(std::string_view id, const net::SocketAddress& client) {

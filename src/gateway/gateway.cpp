@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "gateway/access.h"
 #include "gateway/addresses.h"
+#include "gateway/exposed_secrets.h"
 #include "gateway/process_figures.h"
 #include "net/descriptor_limit.h"
 #include "trace/qlog.h"
@@ -101,6 +102,7 @@ Result<> Gateway::set_up(Settings settings) {
     auto folder = ServedFolder::open(settings.files);
     if (!folder) return std::unexpected(std::move(folder.error()));
     setup->folder = std::move(*folder);
+    for (const std::string& warning : exposed_secrets(settings)) log_warn("{}", warning);
   }
   auto addresses = claim_ports(loop_, settings.listen, settings.tcp);
   if (!addresses) return std::unexpected(std::move(addresses.error()));

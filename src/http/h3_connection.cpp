@@ -234,7 +234,7 @@ void H3ConnectionImpl::close_for_abuse() {
 
 void H3ConnectionImpl::on_closed(const quic::Closed& why) {
   closing_ = true;
-  const Error error = why.to_error();
+  const Error error = why.to_error(name_of_h3);
   drain_timer_.reset();
   early_datagrams_.reset();
   // Nobody's call is on the stack: QUIC ends connections at the end of a turn.

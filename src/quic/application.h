@@ -45,8 +45,9 @@ struct Closed {
   bool is_tls_alert() const {
     return !application && code >= crypto_error_first && code <= crypto_error_last;
   }
-  /// The same as an Error with a sentence that says what happened.
-  Error to_error() const;
+  /// The same as an Error with a sentence that says what happened. `name` names the application's error
+  /// codes; null: they are told as numbers.
+  Error to_error(std::string (*name)(std::uint64_t code) = nullptr) const;
   /// Closed in order, nothing went wrong.
   bool clean() const;
 };

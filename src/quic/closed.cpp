@@ -45,7 +45,7 @@ bool Closed::clean() const {
   return application ? code == h3_no_error || code == no_error : code == no_error;
 }
 
-Error Closed::to_error() const {
+Error Closed::to_error(std::string (*name)(std::uint64_t)) const {
   switch (by) {
     case By::idle_timeout:
       return {ErrorKind::timeout, "idle timeout: no packet from the peer"};
@@ -65,7 +65,10 @@ Error Closed::to_error() const {
   const std::string who = by == By::us ? "we closed the connection" : "the peer closed the connection";
   const std::string words = reason.empty() ? std::string{} : ": " + reason;
   if (application)
-    return {ErrorKind::closed, fmt::format("{} (application error {:#x}){}", who, code, words), code};
+    return {ErrorKind::closed,
+            fmt::format("{} ({}){}", who,
+                        name != nullptr ? name(code) : fmt::format("application error {:#x}", code), words),
+            code};
   const bool is_tls = is_tls_alert();
   const ErrorKind kind = is_tls                       ? ErrorKind::tls
                          : code == connection_refused ? ErrorKind::refused

@@ -208,16 +208,16 @@ class Downloads(unittest.TestCase):
             self.assertGreater(connection["received"]["packets"], 0)
 
     def interrupted(self, server, target, *arguments):
-        """Runs `get`, stops it when a part of the file is there, and returns its words."""
+        """Runs `get`, hangs up on it when a part of the file is there, and returns its words."""
         server.whole.clear()
         command = [SALLYPORT, "get", "--no-cache", "--ca", self.lab.certificate()[0], "--http", "h1", "-o", target, *arguments]
         child = subprocess.Popen([str(c) for c in command], stderr=subprocess.PIPE, text=True)
         state = Path(f"{target}.part.json")
         harness.wait_until(state.exists, "a part is there")
-        child.send_signal(signal.SIGINT)
+        child.send_signal(signal.SIGHUP)
         words = child.communicate(timeout=20)[1]
         server.whole.set()
-        self.assertEqual(child.returncode, -signal.SIGINT, words)
+        self.assertEqual(child.returncode, -signal.SIGHUP, words)
         return words
 
     def test_resumes_through_a_redirect(self):

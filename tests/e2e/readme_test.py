@@ -55,6 +55,7 @@ class Readme(unittest.TestCase):
         self.assertIn("BEGIN CERTIFICATE", (self.folder / "site.pem").read_text())
         self.places = {"localhost:8443": f"localhost:{site}", "-t 10": "-t 1"}
         self.assertEqual(self.run_once(take("sallyport get --ca site.pem"), "--no-cache"), "hello\n")
+        self.assertIn("client", self.run_once(take("sallyport trace")))
         self.assertIn("no errors", self.run_once(take("sallyport bench")))
 
         self.assertIn("cert.pem", self.run_once(take("sallyport cert self-signed")))
@@ -69,11 +70,28 @@ class Readme(unittest.TestCase):
         self.places = {"gw-a.example": f"localhost:{hops[0]}", "gw-b.example": f"localhost:{hops[1]}", "example.org": f"localhost:{site}"}
         self.assertIn("hop 2", self.run_once(take("sallyport get --token-file"), "--no-cache", "--ca all.pem"))
         self.assertEqual((self.folder / "file").read_text(), "hello\n")
-        self.assertIn("client", self.run_once(take("sallyport trace")))
         self.assertEqual(todo, [])
 
 
+def names_in(figures):
+    """Of all objects in it, but for response headers, whose names are the server's."""
+    if isinstance(figures, list):
+        return set().union(*map(names_in, figures))
+    if not isinstance(figures, dict):
+        return set()
+    return set(figures).union(*(names_in(value) for name, value in figures.items() if name != "headers"))
+
+
 class Pages(unittest.TestCase):
+    def test_json_fields_are_explained(self):
+        with Lab() as lab:
+            (lab.folder / "file").write_text("hello\n")
+            origin = lab.gateway("--files", lab.folder)
+            hop = lab.gateway("--masque", "udp", "--allow", "127.0.0.0/8")
+            figures = lab.get_json("-o", "/dev/null", "--http", "h3", "--via", hop.url, f"{origin.url}/file")
+        explained = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "get.md").read_text()))
+        self.assertEqual(names_in(figures) - explained, set())
+
     def test_flags_exist(self):
         """Of every command line in docs/ and the README, and every flag in the text of a command's own page."""
         known = {}

@@ -291,7 +291,7 @@ class Debug(Running):
         log = gateway.log_path.read_text()
         for what in (r"connection [0-9a-f]+ from 127\.0\.0\.1:\d+: accepted over QUIC",
                      r"connection [0-9a-f]+ from 127\.0\.0\.1:\d+: handshake complete: ALPN h3, TLS1\.3, TLS_\w+, SNI 'localhost'",
-                     r"connection [0-9a-f]+ from 127\.0\.0\.1:\d+: closed: the peer closed the connection \(application error 0x100\)",
+                     r"connection [0-9a-f]+ from 127\.0\.0\.1:\d+: closed: the peer closed the connection \(H3_NO_ERROR\)",
                      r"connection tcp-\w+ from 127\.0\.0\.1:\d+: handshake complete: ALPN h2, TLS1\.3, TLS_\w+, SNI 'localhost'",
                      r"connection tcp-\w+ from 127\.0\.0\.1:\d+: closed: ",
                      r"connection [0-9a-f]+ from \S+: handshake failed: the client refused the certificate: [\w ]+ \(alert \d+\)",

@@ -1,0 +1,16 @@
+// The help of all commands: how a flag's value, its default and its bounds are written. Used by cli::run()
+// when it makes the program's CLI::App, whose subcommands inherit it.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace sallyport::cli {
+
+/// CLI11's, but for what follows a flag's name: "S=30 (0.1 to 86400)" instead of
+/// "S:FLOAT in [0.1 - 86400]=30", and "auto|h3|h2|h1=auto" instead of "TEXT:{auto,h3,h2,h1}=auto".
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_option_opts(const CLI::Option* option) const override;
+};
+
+}  // namespace sallyport::cli

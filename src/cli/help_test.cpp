@@ -1,0 +1,24 @@
+#include "cli/run_for_test.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sallyport::cli {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+TEST(Help, WritesValuesDefaultsAndBoundsForPeople) {
+  EXPECT_THAT(test::sallyport({"get", "--help"}).out,
+              AllOf(HasSubstr("  --stall-timeout S=30 (0.1 to 86400)\n"),
+                    HasSubstr("  -n,--streams N=1 (1 to 1000)"), HasSubstr("  --mode auto|udp|tcp=auto "),
+                    HasSubstr("  --retry N (0 to 1000000)"), HasSubstr("  --resolve HOST:PORT:ADDRESS")));
+  for (const char* command : {"gateway", "get", "bench"})
+    EXPECT_THAT(test::sallyport({command, "--help"}).out,
+                AllOf(Not(HasSubstr("INT")), Not(HasSubstr("FLOAT")), Not(HasSubstr("TEXT:"))));
+}
+
+}  // namespace
+}  // namespace sallyport::cli
