@@ -51,6 +51,8 @@ void fail_with(const Error& error, ExitStatus& status) {
 
 void end_by_signals(net::EventLoop& loop, ExitStatus& status, std::function<void()> interrupt) {
   const auto handle = [&loop, &status, interrupt = std::move(interrupt)](int signal) {
+    // A closed terminal is told of twice, by the shell and by the kernel: nobody grew impatient.
+    if (signal == SIGHUP && status.signal != 0) return;
     if (std::exchange(status.signal, signal) != 0) loop.stop();
     interrupt();
   };

@@ -1,8 +1,11 @@
 #include "cli/help.h"
 
 #include <algorithm>
-#include <string>
+#include <cstdlib>
 #include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
 
 namespace sallyport::cli {
 namespace {
@@ -11,6 +14,12 @@ struct Value {
   std::string name;
   std::string bounds;  ///< " (1 to 10)", or nothing
 };
+
+/// "1e+09" as CLI11 writes it, in digits.
+std::string in_digits(const std::string& number) {
+  if (number.find('e') == std::string::npos) return number;
+  return fmt::format("{:.0f}", std::strtod(number.c_str(), nullptr));
+}
 
 /// CLI11 puts the names of the type and of its check together: "S:FLOAT in [0.1 - 86400]", "INT:INT in [1 -
 /// 10]", "TEXT:{a,b}".
@@ -21,25 +30,33 @@ Value value_of(const std::string& type) {
     std::ranges::replace(words, ',', '|');
     return {std::move(words), {}};
   }
-  const auto at = type.find(range);
-  if (at == std::string::npos || !type.ends_with(']')) return {type, {}};
+  const auto at = type.find(range), middle = type.find(to);
+  if (at == std::string::npos || middle == std::string::npos || !type.ends_with(']')) return {type, {}};
   std::string name = type.substr(0, type.rfind(':', at));
   if (name == "INT" || name == "UINT" || name == "FLOAT") name = "N";
-  std::string bounds = type.substr(at + range.size(), type.size() - at - range.size() - 1);
-  if (const auto middle = bounds.find(to); middle != std::string::npos)
-    bounds.replace(middle, to.size(), " to ");
-  return {std::move(name), " (" + bounds + ")"};
+  const std::string least = type.substr(at + range.size(), middle - at - range.size());
+  const std::string most = type.substr(middle + to.size(), type.size() - middle - to.size() - 1);
+  return {std::move(name), fmt::format(" ({} to {})", in_digits(least), in_digits(most))};
 }
 
 }  // namespace
 
+std::string value_text(const CLI::Option& option) {
+  const auto [name, bounds] = value_of(option.get_type_name());
+  return name + bounds;
+}
+
 std::string HelpFormatter::make_option_opts(const CLI::Option* option) const {
-  const std::string type = option->get_type_name();
+  // What CLI11 writes begins with the type and the default; what follows them stays.
+  const std::string text = CLI::Formatter::make_option_opts(option), type = option->get_type_name();
   const auto [name, bounds] = value_of(type);
-  if (option->get_type_size() == 0 || name == type) return CLI::Formatter::make_option_opts(option);
-  std::string text = " " + name;
-  if (!option->get_default_str().empty()) text += "=" + option->get_default_str();
-  return text + bounds;
+  std::string written = " " + type, ours = " " + name;
+  if (const std::string value = option->get_default_str(); !value.empty()) {
+    written += "=" + value;
+    ours += "=" + value;
+  }
+  if (!text.starts_with(written)) return text;
+  return ours + bounds + text.substr(written.size());
 }
 
 }  // namespace sallyport::cli

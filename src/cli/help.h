@@ -2,9 +2,14 @@
 // when it makes the program's CLI::App, whose subcommands inherit it.
 #pragma once
 
+#include <string>
+
 #include <CLI/CLI.hpp>
 
 namespace sallyport::cli {
+
+/// What a flag takes, for people: "S (0.1 to 86400)", "auto|h3|h2|h1", "FILE".
+std::string value_text(const CLI::Option& option);
 
 /// CLI11's, but for what follows a flag's name: "S=30 (0.1 to 86400)" instead of
 /// "S:FLOAT in [0.1 - 86400]=30", and "auto|h3|h2|h1=auto" instead of "TEXT:{auto,h3,h2,h1}=auto".

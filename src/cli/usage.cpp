@@ -1,5 +1,7 @@
 #include "cli/usage.h"
 
+#include "cli/help.h"
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -174,11 +176,10 @@ Result<> check_flag_values(CLI::App& app, const std::vector<std::string>& words)
     if (value.size() > 1 && value.front() == '-' && command->get_option_no_throw(value))
       return fail(
           ErrorKind::usage,
-          fmt::format(
-              "{0} needs a value ({1}), and the flag {2} follows it; where {2} is meant as the value, "
-              "write {3}{2} (see {4} --help)",
-              words[i - 1], option->get_type_name(), value,
-              words[i - 1].starts_with("--") ? words[i - 1] + "=" : words[i - 1], name));
+          fmt::format("{0} needs a value, {1}, and the flag {2} follows it; where {2} is meant as the value, "
+                      "write {3}{2} (see {4} --help)",
+                      words[i - 1], value_text(*option), value,
+                      words[i - 1].starts_with("--") ? words[i - 1] + "=" : words[i - 1], name));
   }
   return {};
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -60,12 +61,21 @@ TEST(Usage, NamesTheUnknownFlagAndTheOneThatWasMeant) {
 }
 
 TEST(Usage, NamesTheFlagThatIsCalledOtherwiseElsewhere) {
-  expect_refused({"get", "--cacert", "f", "https://localhost/"},
-                 "sallyport get has no flag '--cacert'; did you mean --ca FILE? (see sallyport get --help)");
-  expect_refused(
-      {"gateway", "--port=443"},
-      "sallyport gateway has no flag '--port=443'; did you mean --listen HOST:PORT? (see sallyport "
-      "gateway --help)");
+  struct Row {
+    const char *command, *flag, *ours;
+  };
+  for (const auto& [command, flag, ours] :
+       {Row{"get", "--cacert", "--ca FILE"}, Row{"get", "-x", "--via PROXY"},
+        Row{"get", "--proxy", "--via PROXY"}, Row{"get", "-s", "-q"}, Row{"get", "--silent", "-q"},
+        Row{"gateway", "--port=443", "--listen HOST:PORT"}, Row{"gateway", "-p", "--listen HOST:PORT"},
+        Row{"gateway", "--root", "--files DIR"}, Row{"get", "--http3", "--http h3"},
+        Row{"get", "--http3-only", "--http h3"}, Row{"bench", "--http2", "--http h2"},
+        Row{"get", "--http1.1", "--http h1"}, Row{"get", "--connect-timeout", "--timeout S"},
+        Row{"get", "--continue", "--resume"}, Row{"get", "--no-check-certificate", "--insecure"},
+        Row{"bench", "--duration", "--seconds S"}})
+    expect_refused({command, flag}, fmt::format("sallyport {0} has no flag '{1}'; did you mean {2}? (see "
+                                                "sallyport {0} --help)",
+                                                command, flag, ours));
   // Only where the command has it.
   expect_refused({"get", "--root", "x", "https://localhost/"},
                  "sallyport get has no flag '--root' (see sallyport get --help)");
@@ -75,9 +85,11 @@ TEST(Usage, AFlagIsNotTakenForTheValueOfTheOneBeforeIt) {
   const Outcome refused = sallyport({"gateway", "--self-signed", "--files", "/tmp"});
   EXPECT_EQ(refused.status, 2);
   EXPECT_THAT(refused.err,
-              StartsWith("sallyport: --self-signed needs a value (NAME), and the flag --files follows it"));
+              StartsWith("sallyport: --self-signed needs a value, NAME, and the flag --files follows it"));
   EXPECT_THAT(sallyport({"get", "-o", "-k", "https://localhost/"}).err,
-              StartsWith("sallyport: -o needs a value (FILE), and the flag -k follows it"));
+              StartsWith("sallyport: -o needs a value, FILE, and the flag -k follows it"));
+  EXPECT_THAT(sallyport({"get", "--stall-timeout", "--json", "https://localhost/"}).err,
+              StartsWith("sallyport: --stall-timeout needs a value, S (0.1 to 86400), and the flag --json"));
   // A lone dash is standard output.
   EXPECT_THAT(sallyport({"gateway", "--access-log", "-"}).err, HasSubstr("there is nothing to do"));
   EXPECT_THAT(sallyport({"gateway", "--cert=--key"}).err, HasSubstr("there is nothing to do"));

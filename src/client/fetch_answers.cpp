@@ -73,10 +73,12 @@ void Fetch::Impl::head_came(Part& part, http::Exchange& from, const http::Respon
   if (auto shown = sender.show(from, head); !shown) return fail_fetch(shown.error());
   if (figures.status == 0) {
     figures.first_byte = last_byte;
-    figures.fields = head.fields;
     if (const auto offered = head.fields.find("alt-svc")) figures.alt_svc = std::string(*offered);
   }
-  if (figures.status / 100 != 2) figures.status = head.status;
+  if (figures.status / 100 != 2) {
+    figures.status = head.status;
+    figures.fields = head.fields;
+  }
   if (sender.takes(head)) {
     if (head.status / 100 == 2 && sender.wants_whole()) return succeeded(part, head);
     return whole_came(part, head);

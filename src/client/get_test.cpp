@@ -328,27 +328,39 @@ TEST_F(GetTest, DoesNotAskTwiceForWhatIsRefusedForTheSameReason) {
   }
 }
 
-// The hop of an open UDP tunnel has no way to say why it ends: what it says of CONNECT tells more.
+// The hop of an open UDP tunnel has no way to say why it ends: its refusal of CONNECT tells more, where it is
+// of the target.
 TEST_F(GetTest, TellsTheReasonOfARefusalRatherThanTheEndOfAnOpenTunnel) {
-  Exchange* udp = nullptr;
-  for (const bool refusal_first : {false, true}) {
-    SCOPED_TRACE(refusal_first);
-    answer = [&](Exchange& exchange) {
-      if (!exchange.request().protocol.empty()) {
-        udp = &exchange;
-        return exchange.respond({.status = 200});
-      }
-      const auto refuse = [&] {
-        exchange.respond({.status = 502, .fields = {{"proxy-status", "hop; error=connection_refused"}}},
-                         true);
+  struct Row {
+    unsigned status;
+    const char* proxy_status;
+    http::ResetCode end;
+    const char* told;
+  };
+  constexpr auto lost = http::ResetCode::connect_error;
+  const char* const tunnel_end = "the tunnel to example.com:443 ended: ";
+  for (const bool refusal_first : {false, true})
+    for (const auto& [status, proxy_status, end, told] :
+         {Row{502, "hop; error=connection_refused", lost, "502, connection_refused"},
+          Row{504, "hop; error=connection_timeout", lost, "504, connection_timeout"},
+          Row{501, "hop; error=proxy_configuration_error", lost, tunnel_end}, Row{405, "", lost, tunnel_end},
+          Row{502, "hop; error=connection_refused", http::ResetCode::internal_error, tunnel_end}}) {
+      SCOPED_TRACE(std::to_string(status) + (refusal_first ? " first" : " last"));
+      Exchange* udp = nullptr;
+      answer = [&, status, proxy_status, end](Exchange& exchange) {
+        if (!exchange.request().protocol.empty()) {
+          udp = &exchange;
+          return exchange.respond({.status = 200});
+        }
+        http::Response refusal{.status = status};
+        if (*proxy_status != 0) refusal.fields.add("proxy-status", proxy_status);
+        if (refusal_first) exchange.respond(refusal, true);
+        udp->reset(end);
+        if (!refusal_first) exchange.respond(refusal, true);
       };
-      if (refusal_first) refuse();
-      udp->reset(http::ResetCode::connect_error);
-      if (!refusal_first) refuse();
-    };
-    run(through_a_hop(HttpChoice::automatic));
-    EXPECT_THAT(error(), AllOf(StartsWith("hop 1 (hop.test:443): "), HasSubstr("502, connection_refused")));
-  }
+      run(through_a_hop(HttpChoice::automatic));
+      EXPECT_THAT(error(), AllOf(StartsWith("hop 1 (hop.test:443): "), HasSubstr(told)));
+    }
 }
 
 // A firewall may forbid UDP alone.

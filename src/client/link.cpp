@@ -1,6 +1,7 @@
 #include "client/link.h"
 
 #include "client/attempt.h"
+#include "masque/refusal_error.h"
 
 #include <algorithm>
 #include <optional>
@@ -20,6 +21,29 @@ constexpr std::size_t smallest_quic_datagram = 1200;  // RFC 9000 §14
 bool is_for_any_tunnel(const Error& refusal) {
   return refusal.kind == ErrorKind::resolve || refusal.code == 401 || refusal.code == 407 ||
          refusal.code == 429 || refusal.code == 508;
+}
+
+/// What is to be learned from an attempt that failed. It is mostly how far it got (Reach); but UDP has no
+/// handshake, so that a hop opens a tunnel to a target that is not there, and can give no reason when it ends
+/// it. Its refusal of CONNECT has one.
+enum class Tells : std::uint8_t { nothing, target_lost, reason, path, answered };
+
+Tells told_by(const Attempt& attempt) {
+  const Error* hop_says = attempt.tunnel_error();
+  switch (attempt.reach()) {
+    case Reach::answered:
+      return Tells::answered;
+    case Reach::path:
+      return attempt.tunnel() && hop_says && hop_says->code == masque::target_lost ? Tells::target_lost
+                                                                                   : Tells::path;
+    case Reach::nothing:
+      break;
+  }
+  if (!hop_says) return Tells::nothing;
+  // Other refusals are of the method or of who asks, and say nothing of the target.
+  const bool of_target = hop_says->kind == ErrorKind::refused || hop_says->kind == ErrorKind::unreachable ||
+                         hop_says->kind == ErrorKind::resolve || hop_says->kind == ErrorKind::timeout;
+  return of_target ? Tells::reason : Tells::nothing;
 }
 
 std::string seconds(Duration duration) {
@@ -199,7 +223,7 @@ struct Link::Impl final : AttemptEvents {
     }
     if (!error) error = Error{ErrorKind::closed, "the connection was closed"};
     const bool refused = attempt.tunnel_error() != nullptr && attempt.reach() == Reach::nothing;
-    note_failure(attempt, *error, refused);
+    note_failure(attempt, *error);
     if (refused && attempt.tunnel()) udp_refusal = error->message;
     if (attempts.empty()) {
       // The other sort of tunnel would be refused for the same reason. One that is asked for already is left
@@ -214,15 +238,11 @@ struct Link::Impl final : AttemptEvents {
     if (refused && wants_tcp() && !tcp_started) start_tcp();
   }
 
-  /// Of several failures the one is told that got furthest; of those a refusal, which has a reason; of those
-  /// the first.
-  void note_failure(const Attempt& attempt, const Error& error, bool refused) {
-    // UDP has no handshake: a hop opens a tunnel to a target that is not there, and ends it without a reason.
-    const bool opened_only =
-        attempt.tunnel() && attempt.tunnel_error() != nullptr && attempt.reach() == Reach::path;
-    const Reach reach = opened_only ? Reach::nothing : attempt.reach();
-    if (failure && std::pair(failure->reach, failure->refused) >= std::pair(reach, refused)) return;
-    failure = {error, reach, refused};
+  /// Of several failures the one is told that tells most or, of those, was first.
+  void note_failure(const Attempt& attempt, const Error& error) {
+    const Tells tells = told_by(attempt);
+    if (failure && failure->tells >= tells) return;
+    failure = {error, attempt.reach(), tells};
   }
 
   /// Of the attempts that run.
@@ -361,7 +381,7 @@ struct Link::Impl final : AttemptEvents {
   struct Failure {
     Error error;
     Reach reach;
-    bool refused;  // by the hop
+    Tells tells;
   };
   std::optional<Failure> failure;  // that is told when all fail
   std::string udp_refusal;         // of CONNECT-UDP

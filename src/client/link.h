@@ -1,6 +1,7 @@
 // Link: one connection of a chain, to a hop or to the origin, over the kernel's sockets or inside the link
 // before it. Finds the address, races the versions that are allowed (HTTP/3 first, TCP 300 ms later), and
-// says in words why it could not: why the attempt could not that got furthest.
+// says in words why it could not: why the attempt could not that tells most, mostly the one that got
+// furthest.
 #pragma once
 
 #include "client/context.h"

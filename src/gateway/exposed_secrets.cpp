@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -14,14 +15,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What a client would ask for to get `path`; empty where `folder` does not hold it or its name is hidden.
-fs::path below(const fs::path& folder, const fs::path& path) {
-  fs::path relative = path.lexically_relative(folder);
-  if (relative == "." || std::ranges::any_of(relative, [](const fs::path& name) {
-        return name == ".." || is_hidden_name(name.string());
-      }))
-    return {};
-  return relative;
+/// Where a client finds `path`: "/key.pem". Nothing where `folder` does not hold it or hides it.
+std::optional<std::string> path_in(const fs::path& folder, const fs::path& path) {
+  const fs::path relative = path.lexically_relative(folder);
+  if (relative == ".") return "/";
+  // ".." is such a name, too.
+  if (std::ranges::any_of(relative, [](const fs::path& name) { return is_hidden_name(name.string()); }))
+    return std::nullopt;
+  return "/" + encode_path(relative.string());
 }
 
 }  // namespace
@@ -38,13 +39,13 @@ std::vector<std::string> exposed_secrets(const Settings& settings) {
         std::pair{"--secret-file", settings.secret_file}, std::pair{"--keylog", settings.key_log},
         std::pair{"--qlog", settings.qlog}, std::pair{"--access-log", settings.access_log}}) {
     if (path.empty() || path == "-") continue;
-    const fs::path real = fs::weakly_canonical(fs::absolute(path, error), error);
+    const fs::path real = fs::canonical(path, error);
     if (error) continue;
-    if (const fs::path asked_for = below(folder, real); !asked_for.empty())
+    if (const auto found = path_in(folder, real))
       warnings.push_back(
-          fmt::format("{} {} lies in the folder of --files, where anybody can download it as /{}; move it "
+          fmt::format("{} {} lies in the folder of --files, where anybody can download {} {}; move it "
                       "elsewhere",
-                      flag, path, asked_for.string()));
+                      flag, path, fs::is_directory(real, error) ? "what is in it, below" : "it as", *found));
   }
   return warnings;
 }

@@ -9,8 +9,9 @@
 
 namespace sallyport::gateway {
 
-/// Each as a sentence to warn by, with the flag, the path and the mend. Empty where no folder is served.
-/// Symbolic links are followed; names that the file server hides are no finding.
+/// Each as a sentence to warn by, with the flag, the path and the mend. Empty where no folder is served. The
+/// files must be there by now; they are looked for by their real paths, so a link inside the folder to one
+/// that lies elsewhere or in a hidden place of it is not seen.
 std::vector<std::string> exposed_secrets(const Settings& settings);
 
 }  // namespace sallyport::gateway

@@ -14,37 +14,78 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::SizeIs;
 
-TEST(ExposedSecrets, AreThoseThatTheServedFolderHolds) {
-  const FolderForTest base;
-  const std::string site = base.path() + "/site";
-  std::filesystem::create_directories(site + "/logs");
-  std::filesystem::create_directories(site + "/.private");
-  for (const std::string& path : {site + "/key.pem", base.path() + "/tokens", site + "/.private/secret"})
-    ASSERT_TRUE(write_file(path, "x", 0600, IfExists::refuse));
-  std::filesystem::create_symlink(site, base.path() + "/current");
-
-  Settings settings;
-  settings.key_file = site + "/key.pem";
-  settings.token_file = base.path() + "/tokens";
-  settings.secret_file = site + "/.private/secret";
-  settings.access_log = "-";
-  settings.qlog = site + "/logs/not/there/yet";
-  EXPECT_THAT(exposed_secrets(settings), IsEmpty()) << "no files are served";
-  for (const std::string& served : {site, base.path() + "/current", site + "/logs/.."}) {
-    settings.files = served;
-    EXPECT_THAT(exposed_secrets(settings),
-                ElementsAre("--key " + settings.key_file +
-                                " lies in the folder of --files, where anybody can download it as /key.pem; "
-                                "move it elsewhere",
-                            HasSubstr("as /logs/not/there/yet;")));
+class ExposedSecrets : public testing::Test {
+ protected:
+  ExposedSecrets() {
+    std::filesystem::create_directories(site_ + "/.private");
+    std::filesystem::create_directories(site_ + "/.well-known");
+    std::filesystem::create_directories(base_ / "sit");
+    settings_.files = site_;
   }
-  settings.files = base.path() + "/elsewhere";
-  EXPECT_THAT(exposed_secrets(settings), IsEmpty());
+  static std::string write(const std::string& path) {
+    EXPECT_TRUE(write_file(path, "x", 0600, IfExists::refuse));
+    return path;
+  }
+
+  const FolderForTest base_;
+  const std::string site_ = base_ / "site";
+  Settings settings_;
+};
+
+TEST_F(ExposedSecrets, AreOfEveryFlagThatNamesOne) {
+  struct Row {
+    const char* flag;
+    std::string Settings::* path;
+  };
+  const std::string path = write(site_ + "/key #1.pem");
+  for (const auto& [flag, member] :
+       {Row{"--key", &Settings::key_file}, Row{"--token-file", &Settings::token_file},
+        Row{"--admin-token-file", &Settings::admin_token_file}, Row{"--secret-file", &Settings::secret_file},
+        Row{"--keylog", &Settings::key_log}, Row{"--access-log", &Settings::access_log}}) {
+    Settings settings = settings_;
+    settings.*member = path;
+    EXPECT_THAT(exposed_secrets(settings),
+                ElementsAre(std::string(flag) + " " + path +
+                            " lies in the folder of --files, where anybody can download it as "
+                            "/key%20%231.pem; move it elsewhere"));
+  }
+  settings_.qlog = site_;
+  EXPECT_THAT(exposed_secrets(settings_), ElementsAre("--qlog " + site_ +
+                                                      " lies in the folder of --files, where anybody can "
+                                                      "download what is in it, below /; move it elsewhere"));
+}
+
+TEST_F(ExposedSecrets, AreFoundByTheirRealPaths) {
+  settings_.key_file = write(site_ + "/key");
+  std::filesystem::create_symlink(site_, base_ / "current");
+  std::filesystem::create_symlink(site_ + "/key", base_ / "link");
+  for (const std::string& served : {base_ / "current", site_ + "/.well-known/..", site_ + "/"}) {
+    settings_.files = served;
+    EXPECT_THAT(exposed_secrets(settings_), ElementsAre(HasSubstr("as /key;"))) << served;
+  }
+  settings_.key_file = base_ / "link";
+  EXPECT_THAT(exposed_secrets(settings_), ElementsAre(HasSubstr("as /key;")));
+  settings_.key_file = std::filesystem::relative(site_ + "/key").string();
+  EXPECT_THAT(exposed_secrets(settings_), ElementsAre(HasSubstr("as /key;")));
+  settings_.key_file = write(site_ + "/.well-known/key");
+  EXPECT_THAT(exposed_secrets(settings_), ElementsAre(HasSubstr("as /.well-known/key;")));
+}
+
+TEST_F(ExposedSecrets, AreNotThoseThatNobodyGets) {
+  settings_.token_file = write(base_ / "tokens");
+  settings_.secret_file = write(site_ + "/.private/secret");
+  settings_.key_file = site_ + "/not there";
+  settings_.access_log = "-";
+  EXPECT_THAT(exposed_secrets(settings_), IsEmpty());
+  settings_.key_file = write(site_ + "/key");
+  EXPECT_THAT(exposed_secrets(settings_), SizeIs(1));
   // A name that only begins alike is another folder.
-  std::filesystem::create_directory(base.path() + "/sit");
-  settings.files = base.path() + "/sit";
-  EXPECT_THAT(exposed_secrets(settings), IsEmpty());
+  for (const std::string& served : {std::string(), base_ / "elsewhere", base_ / "sit"}) {
+    settings_.files = served;
+    EXPECT_THAT(exposed_secrets(settings_), IsEmpty()) << served;
+  }
 }
 
 }  // namespace

@@ -102,7 +102,6 @@ Result<> Gateway::set_up(Settings settings) {
     auto folder = ServedFolder::open(settings.files);
     if (!folder) return std::unexpected(std::move(folder.error()));
     setup->folder = std::move(*folder);
-    for (const std::string& warning : exposed_secrets(settings)) log_warn("{}", warning);
   }
   auto addresses = claim_ports(loop_, settings.listen, settings.tcp);
   if (!addresses) return std::unexpected(std::move(addresses.error()));
@@ -133,6 +132,7 @@ Result<> Gateway::set_up(Settings settings) {
     if (!log) return std::unexpected(std::move(log.error()));
     setup->access_log = std::move(*log);
   }
+  for (const std::string& warning : exposed_secrets(settings)) log_warn("{}", warning);
   net::raise_descriptor_limit();
   setup->max_tunnels_all = tunnels_that_fit();
   setup->leave_descriptors = descriptors_for_operator();

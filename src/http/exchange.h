@@ -31,9 +31,6 @@ enum class ResetCode : std::uint8_t {
   datagram_error,  ///< RFC 9297: a malformed datagram or capsule
 };
 
-/// What connect_error says, to a person.
-inline constexpr std::string_view target_failed = "the tunnel's target reset it or cannot be reached";
-
 /// Who uses an exchange. Not owned by it; lives until on_closed, which also comes when the connection is
 /// destroyed. Any call may lead to Exchange::reset(), and so to on_closed in a later turn.
 class ExchangeHandler {

@@ -39,7 +39,7 @@ Error h2_stream_error(std::uint32_t code) {
     case NGHTTP2_CANCEL:
       return because(ErrorKind::closed, "the peer cancelled the request");
     case NGHTTP2_CONNECT_ERROR:
-      return because(ErrorKind::closed, target_failed);
+      return because(ErrorKind::closed, "the connection behind the tunnel was reset");
     case NGHTTP2_ENHANCE_YOUR_CALM:
       return because(ErrorKind::resource, "the peer reports excessive load");
     case NGHTTP2_INTERNAL_ERROR:

@@ -76,7 +76,6 @@ std::string name_of_h3(std::uint64_t code) {
 
 Error h3_stream_error(std::string_view what, std::uint64_t code) {
   const bool refused = code == static_cast<std::uint64_t>(H3Code::request_rejected);
-  if (code == static_cast<std::uint64_t>(H3Code::connect_error)) what = target_failed;
   return {refused ? ErrorKind::refused : ErrorKind::closed, fmt::format("{} ({})", what, name_of_h3(code)),
           code};
 }

@@ -38,7 +38,7 @@ H3Code to_h3(ResetCode code);
 /// "H3_REQUEST_CANCELLED", or "error 0x1234".
 std::string name_of_h3(std::uint64_t code);
 /// A peer's stream error as a sentence: `what` ("the peer reset the stream") and the code's name.
-/// Request_rejected is kind refused; connect_error says of itself what happened.
+/// Request_rejected is kind refused.
 Error h3_stream_error(std::string_view what, std::uint64_t code);
 /// What ends the connection.
 std::unexpected<Error> h3_failure(H3Code code, std::string message);

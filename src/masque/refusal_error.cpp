@@ -83,4 +83,14 @@ Error refusal_error(const Target& target, const http::Response& response, const 
           fmt::format("the hop refused the tunnel to {}: {}", where, why), response.status};
 }
 
+Error tunnel_end_error(const Target& target, http::Version version, const Error& why) {
+  constexpr std::uint64_t http2_connect_error = 0xa;
+  const bool lost = (version == http::Version::http3 && why.code == target_lost) ||
+                    (version == http::Version::http2 && why.code == http2_connect_error);
+  const std::string_view what =
+      lost ? "its target reset it or cannot be reached (CONNECT_ERROR)" : std::string_view(why.message);
+  return {why.kind, fmt::format("the tunnel to {} ended: {}", target.to_string(), what),
+          lost ? target_lost : why.code};
+}
+
 }  // namespace sallyport::masque

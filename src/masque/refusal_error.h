@@ -1,5 +1,5 @@
-// The sentence that tells a client's user why a hop gave no tunnel, from the response's status and its
-// Proxy-Status (RFC 9209).
+// The sentences that tell a client's user why a hop gave no tunnel, from the response's status and its
+// Proxy-Status (RFC 9209), or why it ended one.
 #pragma once
 
 #include "base/result.h"
@@ -11,5 +11,12 @@ namespace sallyport::masque {
 /// For a response that is not 2xx. The Error's kind says what would help, its code is the status. `request`:
 /// the fields that the hop was asked with.
 Error refusal_error(const Target& target, const http::Response& response, const http::Fields& request);
+
+/// The code of a tunnel_end_error() that says that the hop lost the target: H3_CONNECT_ERROR, also where it
+/// was HTTP/2's CONNECT_ERROR.
+inline constexpr std::uint64_t target_lost = 0x10f;
+
+/// For a tunnel whose stream ended because of `why`, over a connection of this version.
+Error tunnel_end_error(const Target& target, http::Version version, const Error& why);
 
 }  // namespace sallyport::masque

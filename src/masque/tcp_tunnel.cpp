@@ -16,6 +16,7 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
   TcpTunnel(http::Connection& connection, Target target, const http::Fields& extra_fields,
             std::function<void(const Error&)> refused)
       : target_(std::move(target)),
+        version_(connection.info().version),
         refused_(std::move(refused)),
         deliver_(connection.timers(), [this](Time) { deliver_held(); }),
         exchange_(&connection.request(tunnel_request(target_, extra_fields), *this, false)) {}
@@ -94,9 +95,7 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
   }
   void on_closed(http::Exchange&, const Error* why) override {
     exchange_ = nullptr;
-    if (why != nullptr)
-      fail({why->kind, fmt::format("the tunnel to {} ended: {}", target_.to_string(), why->message),
-            why->code});
+    if (why != nullptr) fail(tunnel_end_error(target_, version_, *why));
   }
 
   bool writable() const { return exchange_ != nullptr && !failed_ && !finished_; }
@@ -126,6 +125,7 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
   }
 
   const Target target_;
+  const http::Version version_;
   const std::function<void(const Error&)> refused_;
   net::Deferred deliver_;
   net::ByteStreamReceiver* receiver_ = nullptr;

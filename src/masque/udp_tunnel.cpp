@@ -55,6 +55,7 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
       : target(std::move(to)),
         events(std::move(their_events)),
         timers(over.timers()),
+        version(over.info().version),
         path(synthetic_path(target.port)) {
     // Calls back before it returns when the request can leave at once, so all members stand by now.
     exchange = &over.request(tunnel_request(proxy, target, extra_fields), *this, false);
@@ -164,9 +165,8 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
   void on_closed(http::Exchange&, const Error* why) override {
     last_max = max_datagram_size();
     exchange = nullptr;
-    const std::string what = "the tunnel to " + target.to_string() + " ended";
-    end(why == nullptr ? Error{ErrorKind::closed, what}
-                       : Error{why->kind, what + ": " + why->message, why->code});
+    end(why == nullptr ? Error{ErrorKind::closed, "the tunnel to " + target.to_string() + " ended"}
+                       : tunnel_end_error(target, version, *why));
   }
 
   Error wrong_answer(const std::string& answer) const {
@@ -192,6 +192,7 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
   const Target target;
   TunnelEvents events;
   net::Timers& timers;
+  const http::Version version;
   const net::NetPath path;
   net::DatagramReceiver* receiver = nullptr;
   TunnelCounters counters;  // of what comes in

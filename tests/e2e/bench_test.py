@@ -131,8 +131,10 @@ class Bench(unittest.TestCase):
                 first.stop()
                 second = self.lab.gateway(*flags, listen=f"127.0.0.1:{first.port}", name="second")
                 harness.wait_until(lambda: self.counted(http, admin) > 20, "the second server was asked", process=second)
-                child.send_signal(signal.SIGINT)
+                for _ in range(2):  # as a terminal does that is closed
+                    child.send_signal(signal.SIGHUP)
                 figures = json.loads(child.communicate(timeout=harness.PATIENCE)[0])
+                self.assertEqual(child.returncode, -signal.SIGHUP)
                 self.assertGreater(figures["requests"], 40)
                 self.assertGreaterEqual(figures["connections"], 4)
 

@@ -49,6 +49,12 @@ class Folders(Served):
         (folder / "name").write_text(name)
         return folder
 
+    def test_a_key_in_the_folder_is_warned_of(self):
+        key = self.lab.certificate()[1]
+        words = f"--key {key} lies in the folder of --files, where anybody can download it as /key.pem; move it elsewhere"
+        self.assertIn(words, self.gateway(files=self.lab.folder).log_path.read_text())
+        self.assertNotIn("lies in the folder", self.gateway().log_path.read_text())
+
     def test_a_release_that_is_switched_is_seen(self):
         one, two, three = (self.release(name) for name in ("one", "two", "three"))
         current, following = self.lab.folder / "current", self.lab.folder / "following"

@@ -6,6 +6,7 @@ import unittest
 
 import harness
 from harness import ROOT, SALLYPORT, Lab
+from tls_server import Handler, TlsServer
 
 
 def commands(page):
@@ -82,15 +83,35 @@ def names_in(figures):
     return set(figures).union(*(names_in(value) for name, value in figures.items() if name != "headers"))
 
 
+class BreaksOff(Handler):
+    """Its body never comes whole, and could be gone on with."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("content-length", "10")
+        self.send_header("etag", '"1"')
+        self.end_headers()
+        self.wfile.write(b"hello")
+        self.close_connection = True
+
+
 class Pages(unittest.TestCase):
     def test_json_fields_are_explained(self):
         with Lab() as lab:
             (lab.folder / "file").write_text("hello\n")
             origin = lab.gateway("--files", lab.folder)
             hop = lab.gateway("--masque", "udp", "--allow", "127.0.0.0/8")
-            figures = lab.get_json("-o", "/dev/null", "--http", "h3", "--via", hop.url, f"{origin.url}/file")
-        explained = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "get.md").read_text()))
-        self.assertEqual(names_in(figures) - explained, set())
+            fields = names_in(lab.get_json("-o", "/dev/null", "--http", "h3", "--via", hop.url, "--qlog", lab.folder / "qlog", f"{origin.url}/file"))
+            server = TlsServer(lab, BreaksOff)
+            self.addCleanup(server.close)
+            fields |= names_in(lab.get_json("-o", lab.folder / "got", "--http", "h1", "--retry", "1", "--retry-delay", "0", server.url, expect=1))
+        page = (ROOT / "docs" / "get.md").read_text()
+        section = page[page.index("### Fields of --json"):page.index("`--qlog DIR` and `--keylog FILE` record")]
+        explained = set()
+        for row in re.findall(r"^\| (`.*)", section, re.MULTILINE):
+            names, words = row.split("|", 1)
+            explained |= set(re.findall(r"`(\w+)`", row if names.strip() in ("`process`", "`tunnel`") else names))
+        self.assertEqual(fields, explained)
 
     def test_flags_exist(self):
         """Of every command line in docs/ and the README, and every flag in the text of a command's own page."""
