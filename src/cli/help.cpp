@@ -48,7 +48,8 @@ std::string value_text(const CLI::Option& option) {
 
 std::string HelpFormatter::make_option_opts(const CLI::Option* option) const {
   // What CLI11 writes begins with the type and the default; what follows them stays.
-  const std::string text = CLI::Formatter::make_option_opts(option), type = option->get_type_name();
+  std::string text = CLI::Formatter::make_option_opts(option);
+  const std::string type = option->get_type_name();
   const auto [name, bounds] = value_of(type);
   std::string written = " " + type, ours = " " + name;
   if (const std::string value = option->get_default_str(); !value.empty()) {

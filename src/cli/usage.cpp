@@ -101,7 +101,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 16> known_el
 std::optional<std::string> name_here(const CLI::App& app, std::string_view flag) {
   const auto found = std::ranges::find(known_elsewhere, flag, [](const auto& names) { return names.first; });
   if (found == known_elsewhere.end()) return std::nullopt;
-  const std::string here(found->second);
+  std::string here(found->second);
   const auto flags = flags_of(app);
   if (std::ranges::find(flags, here.substr(0, here.find(' '))) == flags.end()) return std::nullopt;
   return here;
