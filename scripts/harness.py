@@ -21,9 +21,10 @@ QLOGS = os.environ.get("SALLYPORT_QLOGS")
 # Seconds after which a program that should have ended hangs; the longest ones take a tenth of it.
 PATIENCE = 300
 
-# The background jobs of a script have SIGINT ignored, and so would the programs that are started here and respect that.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# The background jobs of a script have SIGINT ignored, those of nohup SIGHUP, and so would the programs that are started here and respect that.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 class Failure(Exception):

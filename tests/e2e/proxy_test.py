@@ -36,7 +36,10 @@ class Tunnel:
         return found
 
     def fill(self):
-        data = self.socket.recv(65536)
+        try:
+            data = self.socket.recv(65536)
+        except ConnectionResetError:  # it waited for ours, and closed its socket by now
+            data = b""
         if not data:
             raise EOFError(f"the gateway ended the connection after {self.rest!r}")
         self.rest += data
