@@ -113,6 +113,22 @@ class Pages(unittest.TestCase):
             explained |= set(re.findall(r"`(\w+)`", row if names.strip() in ("`process`", "`tunnel`") else names))
         self.assertEqual(fields, explained)
 
+    def test_the_threat_model_names_tests_that_exist(self):
+        """In the last column of its tables: unit and simulated tests, Python's, and fuzz targets."""
+        known = {path.stem for path in (ROOT / "fuzz").glob("*_fuzz.cpp")}
+        for path in [*(ROOT / "src").rglob("*_test.cpp"), *(ROOT / "tests" / "sim").glob("*_test.cpp")]:
+            known |= {f"{suite}.{name}" for suite, name in re.findall(r"^TEST(?:_F|_P)?\((\w+),\s*(\w+)\)", path.read_text(), re.MULTILINE)}
+        for path in (ROOT / "tests").glob("*/*_test.py"):
+            for suite, methods in re.findall(r"^class (\w+).*?:\n(.*?)(?=^\S|\Z)", path.read_text(), re.MULTILINE | re.DOTALL):
+                known |= {f"{path.stem}.{suite}.{name}" for name in re.findall(r"^    def (test_\w+)", methods, re.MULTILINE)}
+        tables, _ = (ROOT / "docs" / "threat-model.md").read_text().split("## For what is still to be built")
+        rows = [line.split(" | ") for line in tables.splitlines() if line.startswith("| `") and line.count(" | ") == 3]
+        named = {name.partition("/")[0] for row in rows for name in re.findall(r"`([^`]+)`", row[3])}
+        self.assertGreater(len(rows), 100)
+        self.assertEqual(named - known, set())
+        identifiers = [row[0] for row in rows]
+        self.assertEqual(len(identifiers), len(set(identifiers)))
+
     def test_flags_exist(self):
         """Of every command line in docs/ and the README, and every flag in the text of a command's own page."""
         known = {}
