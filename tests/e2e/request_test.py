@@ -251,11 +251,11 @@ class Asking(RequestCase):
 
     def test_a_slow_pipe_is_waited_for(self):
         echo = self.echo()
-        command = [SALLYPORT, "get", "--no-cache", "-q", "--ca", self.cert, "--http", "h1", "--stall-timeout", "0.3", "-T", "-", f"{echo.url}/x"]
+        command = [SALLYPORT, "get", "--no-cache", "-q", "--ca", self.cert, "--http", "h1", "--stall-timeout", "3", "-T", "-", f"{echo.url}/x"]
         child = subprocess.Popen([str(c) for c in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         child.stdin.write(b"one")
         child.stdin.flush()
-        time.sleep(1)  # far over the stall timeout
+        time.sleep(5)  # well over the stall timeout, which has to be enough for the answer of a slow machine
         body, words = child.communicate(b"two", timeout=60)
         self.assertEqual((child.returncode, words), (0, b""))
         self.assertEqual(json.loads(body)["body"], "onetwo")
