@@ -49,15 +49,14 @@ std::string value_text(const CLI::Option& option) {
 std::string HelpFormatter::make_option_opts(const CLI::Option* option) const {
   // What CLI11 writes begins with the type and the default; what follows them stays.
   std::string text = CLI::Formatter::make_option_opts(option);
-  const std::string type = option->get_type_name();
-  const auto [name, bounds] = value_of(type);
-  std::string written = " " + type, ours = " " + name;
-  if (const std::string value = option->get_default_str(); !value.empty()) {
-    written += "=" + value;
-    ours += "=" + value;
-  }
-  if (!text.starts_with(written)) return text;
-  return ours + bounds + text.substr(written.size());
+  const std::string type = " " + option->get_type_name(), value = option->get_default_str();
+  if (!text.starts_with(type)) return text;
+  std::string_view rest = std::string_view(text).substr(type.size());
+  // As CLI11 2.3 and as 2.4 write a default.
+  for (const std::string& written : {"=" + value, " [" + value + "] "})
+    if (!value.empty() && rest.starts_with(written)) rest.remove_prefix(written.size());
+  const auto [name, bounds] = value_of(option->get_type_name());
+  return fmt::format(" {}{}{}{}{}", name, value.empty() ? "" : "=", value, bounds, rest);
 }
 
 }  // namespace sallyport::cli
