@@ -1,5 +1,6 @@
 #include "masque/refusal_error.h"
 
+#include "http/h2_error.h"
 #include "masque/proxy_status.h"
 
 #include <algorithm>
@@ -84,9 +85,9 @@ Error refusal_error(const Target& target, const http::Response& response, const 
 }
 
 Error tunnel_end_error(const Target& target, http::Version version, const Error& why) {
-  constexpr std::uint64_t http2_connect_error = 0xa;
-  const bool lost = (version == http::Version::http3 && why.code == target_lost) ||
-                    (version == http::Version::http2 && why.code == http2_connect_error);
+  const bool lost =
+      (version == http::Version::http3 && why.code == target_lost) ||
+      (version == http::Version::http2 && why.code == http::h2_code(http::ResetCode::connect_error));
   const std::string_view what =
       lost ? "its target reset it or cannot be reached (CONNECT_ERROR)" : std::string_view(why.message);
   return {why.kind, fmt::format("the tunnel to {} ended: {}", target.to_string(), what),

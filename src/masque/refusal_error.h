@@ -3,8 +3,11 @@
 #pragma once
 
 #include "base/result.h"
+#include "http/h3_error.h"
 #include "http/message.h"
 #include "masque/uri_template.h"
+
+#include <cstdint>
 
 namespace sallyport::masque {
 
@@ -14,7 +17,7 @@ Error refusal_error(const Target& target, const http::Response& response, const 
 
 /// The code of a tunnel_end_error() that says that the hop lost the target: H3_CONNECT_ERROR, also where it
 /// was HTTP/2's CONNECT_ERROR.
-inline constexpr std::uint64_t target_lost = 0x10f;
+inline constexpr auto target_lost = static_cast<std::uint64_t>(http::H3Code::connect_error);
 
 /// For a tunnel whose stream ended because of `why`, over a connection of this version.
 Error tunnel_end_error(const Target& target, http::Version version, const Error& why);
