@@ -155,6 +155,18 @@ TEST_P(FetchVersionsTest, StartsOverWhereTheAnswerIsNotTheOneAskedFor) {
   }
 }
 
+TEST_P(FetchVersionsTest, HeadersAreThoseOfTheResponseThatTheStatusIsOf) {
+  had_before(tag);
+  answer = [this](Exchange& exchange) {
+    if (field(exchange, "range").empty()) return whole(exchange);
+    exchange.respond({.status = 416, .fields = {{"content-length", "0"}, {"x-which", "refused"}}}, true);
+  };
+  run(1);
+  expect_whole();
+  EXPECT_EQ(figures.status, 200u);
+  EXPECT_EQ(figures.fields.find("x-which"), std::nullopt);
+}
+
 TEST_P(FetchVersionsTest, TakesARangeOfASizeThatIsKnownOtherwise) {
   had_before(tag);
   answer = [this](Exchange& exchange) {
