@@ -3,7 +3,7 @@
 // looks at the gateway's memory meanwhile.
 
 #include "cli/client_options.h"
-#include "client/link.h"
+#include "dial/link.h"
 #include "masque/udp_tunnel.h"
 
 #include <cstdio>
@@ -35,13 +35,13 @@ class Holder {
  private:
   void open_next() {
     if (links_.size() == connections_wanted_) return;
-    client::LinkEvents events;
+    dial::LinkEvents events;
     const std::size_t index = links_.size();
     events.failed = [this](const Error& why) { fail_with(why); };
     events.ready = [this, index] { ready(index); };
-    links_.push_back(std::make_unique<client::Link>(
-        session_.context(), nullptr, nullptr, client::Peer{hop_.host(), hop_.port(), "gateway"},
-        session_.chain().hop_http, client::TunnelMode::udp, std::move(events)));
+    links_.push_back(std::make_unique<dial::Link>(
+        session_.context(), nullptr, nullptr, dial::Peer{hop_.host(), hop_.port(), "gateway"},
+        session_.chain().hop_http, dial::TunnelMode::udp, std::move(events)));
     links_.back()->start();
   }
 
@@ -80,7 +80,7 @@ class Holder {
   std::uint16_t target_port_;
   std::size_t connections_wanted_ = 0, tunnels_wanted_ = 0, ready_ = 0, opened_ = 0;
   int status_ = 0;
-  std::vector<std::unique_ptr<client::Link>> links_;
+  std::vector<std::unique_ptr<dial::Link>> links_;
   std::vector<std::unique_ptr<masque::UdpTunnel>> tunnels_;  // destroyed before the links under them
 };
 

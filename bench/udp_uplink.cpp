@@ -3,7 +3,7 @@
 // through. Prints one line of JSON.
 
 #include "cli/client_options.h"
-#include "client/link.h"
+#include "dial/link.h"
 #include "masque/udp_tunnel.h"
 #include "net/udp_socket.h"
 
@@ -155,8 +155,8 @@ int run(int argc, char** argv) {
     status = 1;
     loop.stop();
   };
-  std::unique_ptr<client::Link> link;
-  client::LinkEvents events;
+  std::unique_ptr<dial::Link> link;
+  dial::LinkEvents events;
   events.failed = stop_with;
   events.ready = [&] {
     masque::TunnelEvents tunnel_events;
@@ -172,9 +172,9 @@ int run(int argc, char** argv) {
         link->connection(), hop, masque::Target{"127.0.0.1", (*target)->net_path().local.port()},
         http::Fields{}, std::move(tunnel_events));
   };
-  link = std::make_unique<client::Link>(
-      (*session)->context(), nullptr, nullptr, client::Peer{hop.host(), hop.port(), "hop 1"},
-      (*session)->chain().hop_http, client::TunnelMode::udp, std::move(events));
+  link = std::make_unique<dial::Link>((*session)->context(), nullptr, nullptr,
+                                      dial::Peer{hop.host(), hop.port(), "hop 1"},
+                                      (*session)->chain().hop_http, dial::TunnelMode::udp, std::move(events));
   loop.post([&] { link->start(); });
   loop.run();
   if (status == 0)

@@ -1,8 +1,8 @@
 // What a client finds of its earlier runs, damaged or made by somebody else, by the first byte: the memory of
 // origins, the state of a download that was cut, and an Alt-Svc field on its way to the memory.
 #include "base/bytes.h"
-#include "client/origin_memory.h"
 #include "client/output.h"
+#include "dial/origin_memory.h"
 #include "memory_file.h"
 
 #include <cstdlib>
@@ -22,24 +22,24 @@ void require(bool condition) {
 
 void try_origins(const std::uint8_t* data, std::size_t size) {
   static MemoryFile file;
-  client::OriginMemory memory;
+  dial::OriginMemory memory;
   const auto loaded = memory.load(file.with(data, size));
   require(loaded || loaded.error().message.find('\n') == std::string::npos);
   memory.http3("a.test:443", 1000);
   memory.note("a.test:443", false, 1000);
-  require(memory.http3("a.test:443", 1000 + client::OriginMemory::broken_for - 1) == false);
-  require(!memory.http3("a.test:443", 1000 + client::OriginMemory::broken_for));
+  require(memory.http3("a.test:443", 1000 + dial::OriginMemory::broken_for - 1) == false);
+  require(!memory.http3("a.test:443", 1000 + dial::OriginMemory::broken_for));
 }
 
 void try_alt_svc(const std::uint8_t* data, std::size_t size) {
-  client::OriginMemory memory;
+  dial::OriginMemory memory;
   memory.note("blocked.test:443", false, 1000);
   for (const char* origin : {"a.test:443", "blocked.test:443"})
     memory.note_alt_svc(origin, 443, as_text({data, size}), 1000);
   // Whatever a server says, an attempt that failed counts, or is forgotten; and nothing is kept for longer
   // than that.
   require(memory.http3("blocked.test:443", 1000) != true);
-  require(!memory.http3("a.test:443", 1000 + client::OriginMemory::works_for));
+  require(!memory.http3("a.test:443", 1000 + dial::OriginMemory::works_for));
 }
 
 /// A folder of this process, removed at its end.

@@ -1,9 +1,9 @@
 // What a file server reads of a request, chosen by the first byte: a path, a Range field, a date; and what a
 // client reads of a response, a Content-Range.
 #include "client/content_range.h"
-#include "gateway/byte_ranges.h"
-#include "gateway/http_date.h"
-#include "gateway/request_path.h"
+#include "files/byte_ranges.h"
+#include "files/request_path.h"
+#include "http/http_date.h"
 
 #include <cstdlib>
 
@@ -18,7 +18,7 @@ void require(bool condition) {
 }
 
 void try_path(std::string_view text) {
-  const auto path = gateway::parse_request_path(text);
+  const auto path = files::parse_request_path(text);
   if (!path) return;
   // Nothing that was let through leads out of the folder, or ends a C string early.
   require(!path->relative.starts_with('/') && path->relative.find('\0') == std::string::npos);
@@ -26,18 +26,18 @@ void try_path(std::string_view text) {
 }
 
 void try_range(std::string_view text) {
-  const auto selection = gateway::select_ranges(text, file_size);
-  if (selection.outcome != gateway::RangeSelection::Outcome::partial) return;
-  require(!selection.ranges.empty() && selection.ranges.size() <= gateway::max_ranges);
+  const auto selection = files::select_ranges(text, file_size);
+  if (selection.outcome != files::RangeSelection::Outcome::partial) return;
+  require(!selection.ranges.empty() && selection.ranges.size() <= files::max_ranges);
   for (const gateway::ByteRange& range : selection.ranges)
     require(range.size != 0 && range.first < file_size && range.size <= file_size - range.first);
 }
 
 void try_date(std::string_view text) {
   constexpr std::int64_t now = 1'800'000'000;
-  const auto date = gateway::parse_http_date(text, now);
+  const auto date = http::parse_http_date(text, now);
   // What we read, we write, and read again as the same second.
-  if (date && *date >= 0) require(gateway::parse_http_date(gateway::format_http_date(*date), now) == date);
+  if (date && *date >= 0) require(http::parse_http_date(http::format_http_date(*date), now) == date);
 }
 
 void try_content_range(std::string_view text) {

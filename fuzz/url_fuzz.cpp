@@ -1,6 +1,6 @@
 // A URL as a person types it, or as a server's Location field has it.
 #include "base/bytes.h"
-#include "client/url.h"
+#include "dial/url.h"
 
 #include <cstdlib>
 
@@ -12,7 +12,7 @@ void require(bool condition) {
   if (!condition) std::abort();
 }
 
-void check(const Result<client::Url>& url) {
+void check(const Result<dial::Url>& url) {
   if (!url) return;
   require(!url->host.empty() && url->port != 0);
   // What goes on the wire is one word, in the characters of RFC 3986.
@@ -26,7 +26,7 @@ void check(const Result<client::Url>& url) {
   const std::string name = url->file_name();
   require(!name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos &&
           name.find('\0') == std::string::npos);
-  const auto again = client::parse_url(url->to_string());
+  const auto again = dial::parse_url(url->to_string());
   require(again && again->origin() == url->origin() && again->target == url->target);
 }
 
@@ -34,7 +34,7 @@ void check(const Result<client::Url>& url) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text = as_text({data, size});
-  check(client::parse_url(text));
-  check(client::resolve_reference({.host = "h", .port = 8443, .target = "/a/b?c/d"}, text));
+  check(dial::parse_url(text));
+  check(dial::resolve_reference({.host = "h", .port = 8443, .target = "/a/b?c/d"}, text));
   return 0;
 }

@@ -36,7 +36,7 @@ PATIENCE_PYTHON = 600
 # What a machine may lack that no setup can give it; with --ci any other skip is a failure.
 OF_THE_MACHINE = ("this processor has no", "the sanitizers' own")
 # The layers that start threads of their own, or whose objects are handed between threads.
-THREADED = ("net_test", "trace_test", "tls_test", "gateway_test")
+THREADED = ("base_test", "net_test", "trace_test", "tls_test", "files_test", "gateway_test")
 SANITIZERS = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
 TSAN = {"TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1"}
 

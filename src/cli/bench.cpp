@@ -30,11 +30,11 @@ struct BenchFlags {
   bool new_connections = false, json = false;
 };
 
-Result<std::vector<client::Url>> urls_of(const BenchFlags& flags) {
-  std::vector<client::Url> urls;
+Result<std::vector<dial::Url>> urls_of(const BenchFlags& flags) {
+  std::vector<dial::Url> urls;
   std::set<std::string> hosts;
   for (const std::string& text : flags.urls) {
-    auto url = client::parse_url(text);
+    auto url = dial::parse_url(text);
     if (!url) return std::unexpected(url.error());
     hosts.insert(url->origin());
     urls.push_back(std::move(*url));

@@ -20,11 +20,11 @@
 namespace sallyport::cli {
 namespace {
 
-client::HttpChoice http_choice(const std::string& name) {
-  return name == "h3"   ? client::HttpChoice::h3
-         : name == "h2" ? client::HttpChoice::h2
-         : name == "h1" ? client::HttpChoice::h1
-                        : client::HttpChoice::automatic;
+dial::HttpChoice http_choice(const std::string& name) {
+  return name == "h3"   ? dial::HttpChoice::h3
+         : name == "h2" ? dial::HttpChoice::h2
+         : name == "h1" ? dial::HttpChoice::h1
+                        : dial::HttpChoice::automatic;
 }
 
 /// Empty for users without a home, as services and containers have them: nothing is kept then.
@@ -142,19 +142,19 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
   }
   chain_.http = http_choice(flags.http);
   chain_.hop_http = http_choice(flags.hop_http);
-  chain_.mode = flags.mode == "tcp"   ? client::TunnelMode::tcp
-                : flags.mode == "udp" ? client::TunnelMode::udp
-                                      : client::TunnelMode::automatic;
-  if (chain_.mode == client::TunnelMode::tcp && chain_.http == client::HttpChoice::h3)
+  chain_.mode = flags.mode == "tcp"   ? dial::TunnelMode::tcp
+                : flags.mode == "udp" ? dial::TunnelMode::udp
+                                      : dial::TunnelMode::automatic;
+  if (chain_.mode == dial::TunnelMode::tcp && chain_.http == dial::HttpChoice::h3)
     return fail(ErrorKind::usage, "--mode tcp carries no HTTP/3; use --http h2, h1 or auto, or --mode udp");
-  const bool over_tcp = chain_.http == client::HttpChoice::h2 || chain_.http == client::HttpChoice::h1;
-  if (!flags.via.empty() && chain_.mode == client::TunnelMode::udp && over_tcp)
+  const bool over_tcp = chain_.http == dial::HttpChoice::h2 || chain_.http == dial::HttpChoice::h1;
+  if (!flags.via.empty() && chain_.mode == dial::TunnelMode::udp && over_tcp)
     return fail(ErrorKind::usage,
                 fmt::format("--mode udp carries HTTP/3 only; use --mode tcp for --http {}, or --http h3",
                             flags.http));
   if (!flags.quiet) chain_.note = [](std::string_view sentence) { say(sentence); };
 
-  client::PinnedAddresses pinned;
+  dial::PinnedAddresses pinned;
   for (const std::string& text : flags.resolve)
     if (auto added = pinned.add(text); !added) return added;
 
@@ -184,16 +184,16 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
   }
   outbound_ =
       net::make_kernel_outbound(loop_, {.warn_small_buffers = false, .remember_names = flags.remember_names});
-  context_ = std::make_unique<client::Context>(client::Context{
+  context_ = std::make_unique<dial::Context>(dial::Context{
       *outbound_, {loop_.timers(), system_random(), recorders_.get(), key_log}, {}, {}, std::move(*trust)});
   context_->config.congestion_control = congestion_control(flags.congestion);
   context_->config.keep_alive = seconds(flags.keep_alive.value_or(0));
   if (flags.max_udp_payload) context_->config.max_udp_payload = flags.max_udp_payload;
   context_->connect_timeout = seconds(flags.timeout);
   context_->pinned = std::move(pinned);
-  context_->family = flags.ipv4   ? client::AddressFamily::ipv4
-                     : flags.ipv6 ? client::AddressFamily::ipv6
-                                  : client::AddressFamily::any;
+  context_->family = flags.ipv4   ? dial::AddressFamily::ipv4
+                     : flags.ipv6 ? dial::AddressFamily::ipv6
+                                  : dial::AddressFamily::any;
   context_->early_data = flags.early_data;
   context_->unix_time = std::time(nullptr);
   if (!flags.token_file.empty()) {

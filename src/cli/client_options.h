@@ -2,9 +2,9 @@
 // describe: event loop, trust, caches and traces, alive for as long as the command runs.
 #pragma once
 
-#include "client/chain.h"
-#include "client/context.h"
-#include "client/origin_memory.h"
+#include "dial/chain.h"
+#include "dial/context.h"
+#include "dial/origin_memory.h"
 #include "net/event_loop.h"
 
 #include <memory>
@@ -46,8 +46,8 @@ class ClientSession {
   ~ClientSession();
 
   net::EventLoop& loop() { return loop_; }
-  client::Context& context() { return *context_; }
-  const client::ChainOptions& chain() const { return chain_; }
+  dial::Context& context() { return *context_; }
+  const dial::ChainOptions& chain() const { return chain_; }
   /// Keeps tickets and what was learned about origins; says so when it cannot.
   void save_caches();
 
@@ -61,10 +61,10 @@ class ClientSession {
   std::unique_ptr<net::Outbound> outbound_;
   std::shared_ptr<trace::RecorderFactory> recorders_;
   tls::SessionCache sessions_;
-  client::OriginMemory memory_;
+  dial::OriginMemory memory_;
   std::string cache_folder_;
-  std::unique_ptr<client::Context> context_;
-  client::ChainOptions chain_;
+  std::unique_ptr<dial::Context> context_;
+  dial::ChainOptions chain_;
 };
 
 }  // namespace sallyport::cli

@@ -121,7 +121,7 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   settings.access_format =
       flags.access_format == "common" ? gateway::AccessFormat::common : gateway::AccessFormat::json;
   settings.etag =
-      flags.etag == "size-mtime" ? gateway::EtagParts::size_mtime : gateway::EtagParts::size_mtime_ctime;
+      flags.etag == "size-mtime" ? files::EtagParts::size_mtime : files::EtagParts::size_mtime_ctime;
   settings.idle_timeout = seconds(flags.idle_timeout);
   settings.udp_tunnel_idle = seconds(flags.udp_tunnel_idle);
   settings.tcp_tunnel_idle = seconds(flags.tcp_tunnel_idle);

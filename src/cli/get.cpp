@@ -36,7 +36,7 @@ struct GetFlags {
 };
 
 /// Where the body of the URL with this number goes: a path, or "-".
-std::string output_of(const GetFlags& flags, const client::Url& url, std::size_t index) {
+std::string output_of(const GetFlags& flags, const dial::Url& url, std::size_t index) {
   if (!flags.remote_name)
     return flags.outputs.empty() ? "-" : flags.outputs[flags.outputs.size() == 1 ? 0 : index];
   const std::string name = url.file_name();
@@ -70,7 +70,7 @@ Result<std::vector<client::GetJob>> jobs_of(const GetFlags& flags) {
   std::vector<client::GetJob> jobs;
   TakenNames taken;
   for (std::size_t i = 0; i < flags.urls.size(); ++i) {
-    auto url = client::parse_url(flags.urls[i]);
+    auto url = dial::parse_url(flags.urls[i]);
     if (!url) return std::unexpected(url.error());
     std::string output = output_of(flags, *url, i);
     const auto place = client::find_place(output);
@@ -93,14 +93,14 @@ Result<std::vector<client::GetJob>> jobs_of(const GetFlags& flags) {
 
 /// Nothing below a response may end it earlier than the user said. PINGs tell a server that has nothing to
 /// say, or may not, from one that is gone, and show which hop is to blame.
-void allow_silence(client::Context& context, Duration stall_timeout, bool keep_alive_chosen) {
+void allow_silence(dial::Context& context, Duration stall_timeout, bool keep_alive_chosen) {
   context.config.idle_timeout = std::max(context.config.idle_timeout, stall_timeout);
   context.limits.idle_timeout = std::max(context.limits.idle_timeout, stall_timeout);
   if (!keep_alive_chosen) context.config.keep_alive = std::min<Duration>(10s, stall_timeout / 3);
 }
 
 /// A server may send at once what fits into the windows; with a rate that is no more than a second's worth.
-void limit_windows(client::Context& context, std::uint64_t rate) {
+void limit_windows(dial::Context& context, std::uint64_t rate) {
   if (rate == 0) return;
   constexpr std::uint64_t smallest = 64 * 1024;
   quic::Config& config = context.config;
@@ -111,7 +111,7 @@ void limit_windows(client::Context& context, std::uint64_t rate) {
 }
 
 void note_unused_proxy(const client::GetOptions& options) {
-  std::vector<client::Url> urls;
+  std::vector<dial::Url> urls;
   urls.reserve(options.jobs.size());
   for (const client::GetJob& job : options.jobs) urls.push_back(job.url);
   if (const auto note = unused_proxy_note(urls, [](const char* name) { return std::getenv(name); }))

@@ -25,7 +25,7 @@ bool excludes(std::string_view list, std::string_view host) {
 
 }  // namespace
 
-std::optional<std::string> unused_proxy_note(std::span<const client::Url> urls,
+std::optional<std::string> unused_proxy_note(std::span<const dial::Url> urls,
                                              const std::function<const char*(const char*)>& variable) {
   const auto value = [&variable](const char* name) {
     const char* const text = variable(name);
@@ -34,7 +34,7 @@ std::optional<std::string> unused_proxy_note(std::span<const client::Url> urls,
   std::string_view no_proxy = value("no_proxy");
   if (no_proxy.empty()) no_proxy = value("NO_PROXY");
   if (std::all_of(urls.begin(), urls.end(),
-                  [&](const client::Url& url) { return excludes(no_proxy, url.host); }))
+                  [&](const dial::Url& url) { return excludes(no_proxy, url.host); }))
     return std::nullopt;
   for (const char* const name : {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})
     if (!value(name).empty())

@@ -90,7 +90,7 @@ Result<> set_content(const RequestFlags& flags, client::GetOptions& options) {
     for (client::GetJob& job : options.jobs)
       if (job.url.target.ends_with('/') && flags.upload != "-")
         job.url.target +=
-            client::encoded_segment(std::string_view(flags.upload).substr(flags.upload.rfind('/') + 1));
+            dial::encoded_segment(std::string_view(flags.upload).substr(flags.upload.rfind('/') + 1));
   }
   if (flags.head) plan.method = "HEAD";
   if (flags.method.empty()) return {};

@@ -17,7 +17,7 @@ using testing::HasSubstr;
 
 client::GetOptions options_for(const std::string& url = "https://h/dir/") {
   client::GetOptions options;
-  options.jobs = {{*client::parse_url(url), "-"}};
+  options.jobs = {{*dial::parse_url(url), "-"}};
   return options;
 }
 
@@ -114,7 +114,7 @@ TEST(RequestFlags, SizesHaveUnits) {
 TEST(ProxyEnvironment, IsNotIgnoredInSilence) {
   std::map<std::string, std::string> variables;
   const auto note = [&](const std::string& url) {
-    const std::vector urls{*client::parse_url(url)};
+    const std::vector urls{*dial::parse_url(url)};
     return unused_proxy_note(urls, [&](const char* name) {
       const auto found = variables.find(name);
       return found == variables.end() ? nullptr : found->second.c_str();

@@ -1,7 +1,7 @@
 #include "cli/trace.h"
 
 #include "cli/command.h"
-#include "trace/summary.h"
+#include "inspect/summary.h"
 
 #include <iterator>
 #include <memory>
@@ -20,20 +20,20 @@ struct SummaryFlags {
 
 /// A file that cannot be read costs the exit status, not the figures of the others.
 void run_summary(const SummaryFlags& flags, ExitStatus& status) {
-  std::vector<trace::TraceSummary> all;
+  std::vector<inspect::TraceSummary> all;
   for (const std::string& file : flags.files) {
-    auto summaries = trace::summarize_qlog(file);
+    auto summaries = inspect::summarize_qlog(file);
     if (!summaries) {
       fail_with(summaries.error(), status);
       continue;
     }
     std::move(summaries->begin(), summaries->end(), std::back_inserter(all));
   }
-  trace::sort_by_start(all);
+  inspect::sort_by_start(all);
   if (flags.json)
-    print(stdout, trace::summaries_as_json(all));
+    print(stdout, inspect::summaries_as_json(all));
   else if (!all.empty())
-    print(stdout, trace::summaries_as_table(all));
+    print(stdout, inspect::summaries_as_table(all));
 }
 
 }  // namespace

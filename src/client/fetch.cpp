@@ -22,7 +22,7 @@ bool is_of_connection(ErrorKind kind) {
          kind == ErrorKind::refused;
 }
 
-Fetch::Impl::Impl(net::Timers& time, Open finds, Url what, Output& into, FetchOptions fetch_options,
+Fetch::Impl::Impl(net::Timers& time, Open finds, dial::Url what, Output& into, FetchOptions fetch_options,
                   Done when_done)
     : timers(time),
       open(std::move(finds)),
@@ -275,11 +275,12 @@ void Fetch::Impl::check_stall(Time now) {
                           std::chrono::duration_cast<std::chrono::seconds>(options.stall_timeout).count())});
 }
 
-Fetch::Fetch(net::Timers& timers, Open open, Url url, Output& output, FetchOptions options, Done done)
+Fetch::Fetch(net::Timers& timers, Open open, dial::Url url, Output& output, FetchOptions options, Done done)
     : impl_(std::make_unique<Impl>(timers, std::move(open), std::move(url), output, std::move(options),
                                    std::move(done))) {}
 
-Fetch::Fetch(http::Connection& connection, const Url& url, Output& output, FetchOptions options, Done done)
+Fetch::Fetch(http::Connection& connection, const dial::Url& url, Output& output, FetchOptions options,
+             Done done)
     : Fetch(
           connection.timers(),
           [&connection, host = url.host](const Opened& opened) {

@@ -6,7 +6,7 @@
 
 #include "client/output.h"
 #include "client/request_sender.h"
-#include "client/url.h"
+#include "dial/url.h"
 #include "http/connection.h"
 
 #include <cstdint>
@@ -51,9 +51,9 @@ class Fetch {
   using Open = std::function<void(Opened)>;
   /// `timers` and `output` must outlive it. `done` is called once, in a later turn than start(); destroying
   /// the Fetch before that cancels.
-  Fetch(net::Timers& timers, Open open, Url url, Output& output, FetchOptions options, Done done);
+  Fetch(net::Timers& timers, Open open, dial::Url url, Output& output, FetchOptions options, Done done);
   /// Over this connection alone, which must outlive it.
-  Fetch(http::Connection& connection, const Url& url, Output& output, FetchOptions options, Done done);
+  Fetch(http::Connection& connection, const dial::Url& url, Output& output, FetchOptions options, Done done);
   ~Fetch();
   void start();
   const FetchFigures& figures() const;

@@ -132,7 +132,7 @@ class FetchTest : public testing::TestWithParam<Pair::Speaks> {
   std::unique_ptr<Fetch> start(std::size_t parts) {
     auto fetch = std::make_unique<Fetch>(
         clock.timers, [this](const Fetch::Opened& opened) { open(opened); },
-        *parse_url("https://example.com/x"), output,
+        *dial::parse_url("https://example.com/x"), output,
         FetchOptions{.parts = parts, .smallest_part = 1000, .stall_timeout = 5s},
         [this](Result<> verdict) { result = std::move(verdict); });
     fetch->start();

@@ -24,7 +24,8 @@ struct Fetch::Impl {
     unsigned refusals = 0;  ///< for the moment: 503 and its kind
   };
 
-  Impl(net::Timers& time, Open finds, Url what, Output& into, FetchOptions fetch_options, Done when_done);
+  Impl(net::Timers& time, Open finds, dial::Url what, Output& into, FetchOptions fetch_options,
+       Done when_done);
   ~Impl();
 
   // Its course
@@ -70,7 +71,7 @@ struct Fetch::Impl {
 
   net::Timers& timers;
   Open open;
-  Url url;
+  dial::Url url;
   Output& output;
   FetchOptions options;
   Done done;

@@ -99,7 +99,7 @@ std::string rtt_text(const quic::Stats& stats, Duration value) {
   return has_rtt(stats) ? fmt::format("{:.2f}", to_ms(value)) : std::string("-");
 }
 
-json::object quic_json(const LinkFigures& link) {
+json::object quic_json(const dial::LinkFigures& link) {
   const quic::Stats& q = link.quic;
   return {{"version", fmt::format("{:#010x}", q.version)},
           {"handshake_ms", milliseconds_json(q.started, q.established)},
@@ -129,7 +129,7 @@ json::object quic_json(const LinkFigures& link) {
           {"key_updates", q.key_updates}};
 }
 
-json::object link_json(const LinkFigures& link) {
+json::object link_json(const dial::LinkFigures& link) {
   json::object object{{"title", link.title},
                       {"http_version", link.version},
                       {"address", link.address},
@@ -194,7 +194,7 @@ ProcessFigures measure_process(double wall_seconds) {
 std::string figures_json(const GetFigures& figures) {
   json::array transfers, links;
   for (const TransferFigures& transfer : figures.transfers) transfers.push_back(transfer_json(transfer));
-  for (const LinkFigures& link : figures.links) links.push_back(link_json(link));
+  for (const dial::LinkFigures& link : figures.links) links.push_back(link_json(link));
   const ProcessFigures& p = figures.process;
   json::object object{{"transfers", std::move(transfers)},
                       {"links", std::move(links)},
@@ -221,7 +221,7 @@ std::string figures_table(const GetFigures& figures) {
   }
   fmt::format_to(to, "\n{:<23} {:<4} {:>7} {:>7} {:>8} {:>7} {:>6} {:>5} {:>5}\n", "connection", "HTTP",
                  "ready", "TTFB", "sRTT", "minRTT", "lost", "UDP", "inner");
-  for (const LinkFigures& l : figures.links) {
+  for (const dial::LinkFigures& l : figures.links) {
     const quic::Stats& q = l.quic;
     fmt::format_to(
         to, "{:<23} {:<4} {:>7}", shortened(escaped(l.title), 23), l.version,

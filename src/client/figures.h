@@ -3,7 +3,7 @@
 #pragma once
 
 #include "client/fetch.h"
-#include "client/link.h"
+#include "dial/link.h"
 
 #include <optional>
 #include <string>
@@ -30,7 +30,7 @@ struct GetFigures {
   std::vector<TransferFigures> transfers;
   std::size_t not_started = 0;  ///< downloads that were left out when a hop broke or the user interrupted
   bool reader_gone = false;     ///< who read the body from a pipe wanted no more of it
-  std::vector<LinkFigures> links;
+  std::vector<dial::LinkFigures> links;
   ProcessFigures process;
   std::string qlog_folder;
 };

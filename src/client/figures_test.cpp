@@ -25,7 +25,7 @@ GetFigures figures_of(std::uint64_t bytes) {
   transfer.fetch.first_byte = transfer.fetch.started + 1234ms;
   transfer.fetch.ended = transfer.fetch.started + 98'765'432ms;
   figures.transfers.push_back(transfer);
-  LinkFigures link;
+  dial::LinkFigures link;
   link.title = "hop 12 (a-host-with-a-long-name.example.org:8443)";
   link.version = "h3";
   link.over_quic = true;

@@ -39,7 +39,7 @@ struct Get::Impl {
     bool finished = false;
   };
 
-  Impl(Context& shared, GetOptions get_options, Done when_done)
+  Impl(dial::Context& shared, GetOptions get_options, Done when_done)
       : context(shared),
         options(std::move(get_options)),
         done(std::move(when_done)),
@@ -156,9 +156,9 @@ struct Get::Impl {
   }
 
   /// The hops, and the newest connection to the origin.
-  std::vector<LinkFigures> links_to(const std::string& origin) const {
-    std::vector<LinkFigures> all = chain->figures(), found;
-    for (LinkFigures& link : all) {
+  std::vector<dial::LinkFigures> links_to(const std::string& origin) const {
+    std::vector<dial::LinkFigures> all = chain->figures(), found;
+    for (dial::LinkFigures& link : all) {
       const bool is_hop = found.size() < options.chain.hops.size();
       if (!is_hop && !link.title.ends_with(" " + origin)) continue;
       if (found.size() > options.chain.hops.size()) found.pop_back();
@@ -172,7 +172,7 @@ struct Get::Impl {
       chain->set_broken_handler([](const Error&) {});
       ended_chains.push_back(std::move(chain));
     }
-    chain = std::make_unique<Chain>(context, options.chain);
+    chain = std::make_unique<dial::Chain>(context, options.chain);
     chain->set_broken_handler([this](const Error& why) { broken(why); });
     broken_error.reset();
     broken_transfers.clear();
@@ -191,7 +191,7 @@ struct Get::Impl {
       if (task.redirects == redirects_followed)
         return finish(task, Error{ErrorKind::http, fmt::format("more than {} redirects, the last to {}",
                                                                redirects_followed, transfer.fetch.location)});
-      auto target = resolve_reference(task.job.url, transfer.fetch.location);
+      auto target = dial::resolve_reference(task.job.url, transfer.fetch.location);
       if (!target)
         return finish(task, Error{ErrorKind::protocol, fmt::format("{} redirects to {}", task.job.url.host,
                                                                    target.error().message)});
@@ -259,7 +259,7 @@ struct Get::Impl {
 
   /// Another request takes the task's place in the figures. What is kept of it belongs to the URL that the
   /// user named, so the output goes along.
-  void follow(Task& task, Url target, unsigned status) {
+  void follow(Task& task, dial::Url target, unsigned status) {
     auto next = std::make_unique<Task>();
     next->job = task.job;
     next->job.url = std::move(target);
@@ -361,12 +361,12 @@ struct Get::Impl {
     return p;
   }
 
-  Context& context;
+  dial::Context& context;
   GetOptions options;
   Done done;
   GetFigures figures;
-  std::vector<std::unique_ptr<Chain>> ended_chains;  // whose hop failed
-  std::unique_ptr<Chain> chain;
+  std::vector<std::unique_ptr<dial::Chain>> ended_chains;  // whose hop failed
+  std::unique_ptr<dial::Chain> chain;
   std::deque<GetJob> queue;
   std::vector<std::unique_ptr<Task>> tasks;  // destroyed before the chain whose connections they use
   ProgressBar bar;
@@ -378,7 +378,7 @@ struct Get::Impl {
   Time started{};
 };
 
-Get::Get(Context& context, GetOptions options, Done done)
+Get::Get(dial::Context& context, GetOptions options, Done done)
     : impl_(std::make_unique<Impl>(context, std::move(options), std::move(done))) {}
 
 Get::~Get() = default;

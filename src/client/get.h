@@ -2,10 +2,10 @@
 // connection, and gathers the figures of all that took part.
 #pragma once
 
-#include "client/chain.h"
 #include "client/fetch.h"
 #include "client/figures.h"
 #include "client/transcript.h"
+#include "dial/chain.h"
 
 #include <functional>
 #include <memory>
@@ -16,14 +16,14 @@
 namespace sallyport::client {
 
 struct GetJob {
-  Url url;
+  dial::Url url;
   std::string output;         ///< a path, or "-"
   bool may_be_binary = true;  ///< false: a binary body is refused (a terminal)
 };
 
 struct GetOptions {
   std::vector<GetJob> jobs;
-  ChainOptions chain;
+  dial::ChainOptions chain;
   /// Requests at once: one URL is split by ranges, several URLs run beside each other.
   std::size_t streams = 1;
   unsigned repeat = 1;
@@ -52,7 +52,7 @@ class Get {
   /// Called once when all is done and said; transfers that failed hold their error.
   using Done = std::function<void(GetFigures)>;
   /// `context` must outlive it.
-  Get(Context& context, GetOptions options, Done done);
+  Get(dial::Context& context, GetOptions options, Done done);
   ~Get();
   void start();
   /// Stops what runs, keeping what came (SIGINT). Not before start().

@@ -22,7 +22,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-class GetRequest : public testing::TestWithParam<HttpChoice> {
+class GetRequest : public testing::TestWithParam<dial::HttpChoice> {
  protected:
   GetRequest() {
     world.answer = [this](Exchange& exchange, RecordingExchange& body) {
@@ -44,7 +44,7 @@ class GetRequest : public testing::TestWithParam<HttpChoice> {
 
   GetOptions options(const std::string& url = "https://example.com/start") const {
     GetOptions made;
-    made.jobs = {{*parse_url(url), folder / "f"}};
+    made.jobs = {{*dial::parse_url(url), folder / "f"}};
     made.chain.http = GetParam();
     made.progress = false;
     made.verbose = [this](std::string_view lines) { said += lines; };
@@ -66,7 +66,7 @@ class GetRequest : public testing::TestWithParam<HttpChoice> {
 
   const FolderForTest folder;
   test::World world;
-  Context context = world.context();
+  dial::Context context = world.context();
   std::function<void(Exchange&, RecordingExchange&)> answer = [](Exchange& exchange, RecordingExchange&) {
     say(exchange, "hello");
   };
@@ -157,7 +157,7 @@ TEST_P(GetRequest, WritesHeadsBeforeTheBody) {
   run(given);
   EXPECT_EQ(transfer().error, "");
   EXPECT_EQ(transfer().fetch.bytes, 5u);
-  const std::string version = GetParam() == HttpChoice::h1 ? "HTTP/1.1" : "HTTP/2";
+  const std::string version = GetParam() == dial::HttpChoice::h1 ? "HTTP/1.1" : "HTTP/2";
   EXPECT_THAT(folder.content("f"),
               AllOf(testing::StartsWith(version + " 103 \r\nlink: <a>\r\n\r\n" + version + " 200 \r\n"),
                     HasSubstr("set-cookie: a=b\r\n"), testing::EndsWith("\r\n\r\nhello")));
@@ -372,7 +372,7 @@ TEST_P(GetRequest, KeepsToItsRateWhenItSends) {
 }
 
 TEST_P(GetRequest, AnAddressFamilyThatANameHasNotIsSaid) {
-  context.family = AddressFamily::ipv6;
+  context.family = dial::AddressFamily::ipv6;
   run(options());
   EXPECT_THAT(transfer().error, AllOf(HasSubstr("example.com"), HasSubstr("-6")));
   ASSERT_TRUE(context.pinned.add("example.com:443:192.0.2.7,2001:db8::7"));
@@ -380,8 +380,8 @@ TEST_P(GetRequest, AnAddressFamilyThatANameHasNotIsSaid) {
   EXPECT_EQ(transfer().error, "");
 }
 
-INSTANTIATE_TEST_SUITE_P(Versions, GetRequest, testing::Values(HttpChoice::h1, HttpChoice::h2),
-                         [](const auto& given) { return given.param == HttpChoice::h1 ? "h1" : "h2"; });
+INSTANTIATE_TEST_SUITE_P(Versions, GetRequest, testing::Values(dial::HttpChoice::h1, dial::HttpChoice::h2),
+                         [](const auto& given) { return given.param == dial::HttpChoice::h1 ? "h1" : "h2"; });
 
 }  // namespace
 }  // namespace sallyport::client

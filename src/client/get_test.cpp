@@ -41,16 +41,16 @@ class GetTest : public testing::Test {
 
   static GetOptions options(const std::string& http = "h2") {
     GetOptions made;
-    made.jobs = {{*parse_url("https://example.com/start"), "/dev/null"}};
-    made.chain.http = http == "h1" ? HttpChoice::h1 : HttpChoice::h2;
+    made.jobs = {{*dial::parse_url("https://example.com/start"), "/dev/null"}};
+    made.chain.http = http == "h1" ? dial::HttpChoice::h1 : dial::HttpChoice::h2;
     made.progress = false;
     return made;
   }
 
-  static GetOptions through_a_hop(HttpChoice origin) {
+  static GetOptions through_a_hop(dial::HttpChoice origin) {
     GetOptions made = options();
     made.chain.hops = {*masque::ProxyTemplate::parse("https://hop.test")};
-    made.chain.hop_http = HttpChoice::h2;
+    made.chain.hop_http = dial::HttpChoice::h2;
     made.chain.http = origin;
     return made;
   }
@@ -71,7 +71,7 @@ class GetTest : public testing::Test {
   }
 
   test::World world;
-  Context context = world.context();
+  dial::Context context = world.context();
   std::function<void(Exchange&)> answer = [](Exchange& exchange) { say(exchange, "hello"); };
   std::vector<std::string> asked;
   std::optional<Get> get;
@@ -106,8 +106,8 @@ TEST_F(GetTest, WritesAFileOnceAtATime) {
   std::vector<Exchange*> waiting;
   answer = [&](Exchange& exchange) { waiting.push_back(&exchange); };
   GetOptions given = options();
-  given.jobs = {{*parse_url("https://example.com/a"), folder / "a"},
-                {*parse_url("https://example.com/b"), folder / "b"}};
+  given.jobs = {{*dial::parse_url("https://example.com/a"), folder / "a"},
+                {*dial::parse_url("https://example.com/b"), folder / "b"}};
   given.streams = 4;
   given.repeat = 2;
   run(given, 1s);
@@ -149,11 +149,11 @@ TEST_F(GetTest, GoesOnOverAnotherConnectionWhereHttp1Closes) {
 // --http auto: HTTP/3 first, TCP 300 ms later, and what was learned
 
 TEST_F(GetTest, RacesTcpAfter300MsAndRemembersWhoAnswered) {
-  OriginMemory memory;
+  dial::OriginMemory memory;
   context.memory = &memory;
   context.unix_time = 1'000'000;
   GetOptions given = options();
-  given.chain.http = HttpChoice::automatic;
+  given.chain.http = dial::HttpChoice::automatic;
   const auto wait_for_tcp = [&] {
     const Time began = world.clock.timers.now();
     run(given);
@@ -161,15 +161,15 @@ TEST_F(GetTest, RacesTcpAfter300MsAndRemembersWhoAnswered) {
     EXPECT_EQ(result->links.at(0).version, "HTTP/2");
     return world.connected_at - began;
   };
-  EXPECT_EQ(wait_for_tcp(), Link::race_delay);
+  EXPECT_EQ(wait_for_tcp(), dial::Link::race_delay);
   EXPECT_EQ(world.udp_sockets, 1u);
   EXPECT_EQ(memory.http3("example.com:443", context.unix_time), false);
 
   EXPECT_EQ(wait_for_tcp(), Duration::zero()) << "HTTP/3 did not answer the last time";
   EXPECT_EQ(world.udp_sockets, 1u) << "TCP stood before its turn came";
 
-  context.unix_time += OriginMemory::broken_for;
-  EXPECT_EQ(wait_for_tcp(), Link::race_delay) << "after five minutes it may have changed";
+  context.unix_time += dial::OriginMemory::broken_for;
+  EXPECT_EQ(wait_for_tcp(), dial::Link::race_delay) << "after five minutes it may have changed";
 }
 
 TEST_F(GetTest, AnIcmpErrorBeforeAnyAnswerLeadsToTheNextAddressAtOnce) {
@@ -178,7 +178,7 @@ TEST_F(GetTest, AnIcmpErrorBeforeAnyAnswerLeadsToTheNextAddressAtOnce) {
     world.addresses = {"2001:db8::1", "192.0.2.1", "192.0.2.3"};
     world.udp_targets.clear();
     GetOptions given = options();
-    given.chain.http = HttpChoice::h3;
+    given.chain.http = dial::HttpChoice::h3;
     const Time began = world.clock.timers.now();
     run(given);
     EXPECT_EQ(world.udp_targets,
@@ -191,7 +191,7 @@ TEST_F(GetTest, AnIcmpErrorBeforeAnyAnswerLeadsToTheNextAddressAtOnce) {
 TEST_F(GetTest, AnIcmpErrorStartsTheNextAddressThoughAnotherIsStillTried) {
   world.addresses = {"2001:db8::1", "2001:db8::2", "192.0.2.1"};
   GetOptions given = options();
-  given.chain.http = HttpChoice::h3;
+  given.chain.http = dial::HttpChoice::h3;
   world.icmp_for = "192.0.2.1:443";
   world.icmp = net::Unreachable::definite;
   run(given, 251ms);
@@ -203,7 +203,7 @@ TEST_F(GetTest, AnIcmpErrorStartsTheNextAddressThoughAnotherIsStillTried) {
 TEST_F(GetTest, TcpIsTriedAtOnceWhereIcmpSaysThatUdpLeadsNowhere) {
   world.icmp = net::Unreachable::hint;
   GetOptions given = options();
-  given.chain.http = HttpChoice::automatic;
+  given.chain.http = dial::HttpChoice::automatic;
   const Time began = world.clock.timers.now();
   run(given);
   EXPECT_EQ(error(), "");
@@ -211,7 +211,7 @@ TEST_F(GetTest, TcpIsTriedAtOnceWhereIcmpSaysThatUdpLeadsNowhere) {
 }
 
 TEST_F(GetTest, TriesHttp3FirstWhereAServerOfferedIt) {
-  OriginMemory memory;
+  dial::OriginMemory memory;
   context.memory = &memory;
   context.unix_time = 1'000'000;
   answer = [](Exchange& exchange) { say(exchange, "hello", {{"alt-svc", "h3=\":443\"; ma=86400"}}); };
@@ -226,7 +226,7 @@ TEST_F(GetTest, TriesHttp3FirstWhereAServerOfferedIt) {
 
 TEST_F(GetTest, NamesAHopThatAnswersWithABody) {
   answer = [](Exchange& exchange) { say(exchange, "I am a web server", {{"content-type", "text/plain"}}); };
-  run(through_a_hop(HttpChoice::h3));
+  run(through_a_hop(dial::HttpChoice::h3));
   EXPECT_THAT(error(), AllOf(StartsWith("hop 1 (hop.test:443): "), HasSubstr("does not speak CONNECT-UDP"),
                              Not(HasSubstr("\n"))));
 }
@@ -238,7 +238,7 @@ TEST_F(GetTest, NamesAHopThatCutsItsCapsules) {
     exchange.write(Bytes(cut));
     exchange.finish();
   };
-  run(through_a_hop(HttpChoice::h3));
+  run(through_a_hop(dial::HttpChoice::h3));
   EXPECT_THAT(error(), AllOf(StartsWith("hop 1 (hop.test:443): "), HasSubstr("inside a capsule"),
                              Not(HasSubstr("\n"))));
 }
@@ -248,8 +248,8 @@ TEST_F(GetTest, NamesAHopThatIsNoTunnel) {
     exchange.respond({.status = 200});
     exchange.write(as_bytes("HTTP/1.1 200 OK\r\n\r\nno TLS here"));
   };
-  GetOptions given = through_a_hop(HttpChoice::h2);
-  given.chain.mode = TunnelMode::tcp;
+  GetOptions given = through_a_hop(dial::HttpChoice::h2);
+  given.chain.mode = dial::TunnelMode::tcp;
   run(given);
   EXPECT_THAT(error(), AllOf(HasSubstr("origin example.com:443"), HasSubstr("TLS"), Not(HasSubstr("\n"))));
 }
@@ -261,7 +261,7 @@ TEST_F(GetTest, DoesNotWaitForAHopThatKeepsItsSideOpen) {
     exchange.respond({.status = 200, .fields = {{"capsule-protocol", "?1"}}});
   };
   context.connect_timeout = 3s;
-  run(through_a_hop(HttpChoice::h3), 3100ms);
+  run(through_a_hop(dial::HttpChoice::h3), 3100ms);
   EXPECT_EQ(tunnels.size(), 1u);
   EXPECT_TRUE(result) << "it waits for the other end of a stream that nobody needs";
 }
@@ -274,7 +274,7 @@ TEST_F(GetTest, ASilentOriginIsNotTheFaultOfAHopWithoutConnect) {
     exchange.respond({.status = 200, .fields = {{"capsule-protocol", "?1"}}});
   };
   context.connect_timeout = 3s;
-  run(through_a_hop(HttpChoice::automatic));
+  run(through_a_hop(dial::HttpChoice::automatic));
   EXPECT_EQ(asked.size(), 2u);
   EXPECT_THAT(error(), AllOf(StartsWith("origin example.com:443: "), HasSubstr("no answer within 3 s")));
 }
@@ -282,8 +282,8 @@ TEST_F(GetTest, ASilentOriginIsNotTheFaultOfAHopWithoutConnect) {
 TEST_F(GetTest, ASilentHopIsNotTheFaultOfTheOrigin) {
   answer = [](Exchange&) {};
   context.connect_timeout = 3s;
-  GetOptions given = through_a_hop(HttpChoice::automatic);
-  given.chain.mode = TunnelMode::udp;
+  GetOptions given = through_a_hop(dial::HttpChoice::automatic);
+  given.chain.mode = dial::TunnelMode::udp;
   run(given);
   EXPECT_THAT(error(),
               AllOf(StartsWith("hop 1 (hop.test:443): "),
@@ -294,13 +294,13 @@ TEST_F(GetTest, ARefusedTemplateIsToldWhereConnectIsRefusedToo) {
   answer = [](Exchange& exchange) {
     exchange.respond({.status = exchange.request().protocol.empty() ? 405u : 404u}, true);
   };
-  run(through_a_hop(HttpChoice::automatic));
+  run(through_a_hop(dial::HttpChoice::automatic));
   EXPECT_EQ(asked.size(), 2u);
   EXPECT_THAT(error(), AllOf(StartsWith("hop 1 (hop.test:443): "), HasSubstr("404")));
 
   asked.clear();
-  GetOptions given = through_a_hop(HttpChoice::automatic);
-  given.chain.mode = TunnelMode::udp;
+  GetOptions given = through_a_hop(dial::HttpChoice::automatic);
+  given.chain.mode = dial::TunnelMode::udp;
   run(given);
   EXPECT_EQ(asked.size(), 1u) << "CONNECT-UDP was insisted on";
   EXPECT_THAT(error(), HasSubstr("404"));
@@ -322,7 +322,7 @@ TEST_F(GetTest, DoesNotAskTwiceForWhatIsRefusedForTheSameReason) {
       if (*proxy_status != 0) head.fields.add("proxy-status", proxy_status);
       exchange.respond(head, true);
     };
-    run(through_a_hop(HttpChoice::automatic));
+    run(through_a_hop(dial::HttpChoice::automatic));
     EXPECT_EQ(asked.size(), times);
     EXPECT_THAT(error(), AllOf(StartsWith("hop 1 (hop.test:443): "), HasSubstr(std::to_string(status))));
   }
@@ -358,7 +358,7 @@ TEST_F(GetTest, TellsTheReasonOfARefusalRatherThanTheEndOfAnOpenTunnel) {
         udp->reset(end);
         if (!refusal_first) exchange.respond(refusal, true);
       };
-      run(through_a_hop(HttpChoice::automatic));
+      run(through_a_hop(dial::HttpChoice::automatic));
       EXPECT_THAT(error(), AllOf(StartsWith("hop 1 (hop.test:443): "), HasSubstr(told)));
     }
 }
@@ -370,7 +370,7 @@ TEST_F(GetTest, AsksForConnectWhereConnectUdpIsForbidden) {
     exchange.respond({.status = 200});
     exchange.write(as_bytes("HTTP/1.1 200 OK\r\n\r\nno TLS here"));
   };
-  run(through_a_hop(HttpChoice::automatic));
+  run(through_a_hop(dial::HttpChoice::automatic));
   EXPECT_EQ(asked.size(), 2u);
   EXPECT_THAT(error(), AllOf(StartsWith("origin example.com:443"), HasSubstr("TLS")));
 }
@@ -395,7 +395,7 @@ TEST_F(GetTest, ARefusalLeavesTheOtherTunnelToItsAnswer) {
       });
       later->arm(world.clock.timers.now() + 100ms);
     };
-    run(through_a_hop(HttpChoice::automatic));
+    run(through_a_hop(dial::HttpChoice::automatic));
     EXPECT_EQ(asked.size(), 2u);
     EXPECT_THAT(error(), AllOf(StartsWith("origin example.com:443"), HasSubstr("TLS")));
   }
@@ -408,8 +408,8 @@ TEST_F(GetTest, WaitsForAFifosReaderAndHoldsUpNobody) {
   const std::string fifo = folder / "fifo";
   ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
   GetOptions given = options();
-  given.jobs = {{*parse_url("https://example.com/waits"), fifo},
-                {*parse_url("https://example.com/goes"), folder / "file"}};
+  given.jobs = {{*dial::parse_url("https://example.com/waits"), fifo},
+                {*dial::parse_url("https://example.com/goes"), folder / "file"}};
   given.streams = 2;
   const Time began = world.clock.timers.now();
   run(given, 9s);

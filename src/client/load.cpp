@@ -19,7 +19,7 @@ double in_seconds(Duration duration) {
 
 using Impl = Load::Impl;
 
-Impl::Impl(Context& shared, LoadOptions load_options, Done when_done)
+Impl::Impl(dial::Context& shared, LoadOptions load_options, Done when_done)
     : context(shared),
       options(std::move(load_options)),
       done(std::move(when_done)),
@@ -58,7 +58,7 @@ void Impl::start() {
 }
 
 void Impl::make_hosts() {
-  for (const Url& url : options.urls) {
+  for (const dial::Url& url : options.urls) {
     const auto same =
         std::ranges::find_if(hosts, [&](const auto& host) { return host->url.origin() == url.origin(); });
     if (same != hosts.end())
@@ -169,7 +169,7 @@ void Impl::finish() {
   if (auto call = std::exchange(done, nullptr)) call(std::move(figures));
 }
 
-Load::Load(Context& context, LoadOptions options, Done done)
+Load::Load(dial::Context& context, LoadOptions options, Done done)
     : impl_(std::make_unique<Impl>(context, std::move(options), std::move(done))) {}
 
 Load::~Load() = default;

@@ -4,9 +4,9 @@
 // omission).
 #pragma once
 
-#include "client/chain.h"
 #include "client/figures.h"
 #include "client/latency_histogram.h"
+#include "dial/chain.h"
 #include "http/fields.h"
 
 #include <cstdint>
@@ -21,8 +21,8 @@ namespace sallyport::client {
 
 struct LoadOptions {
   /// At least one; asked for in turn. Connections are shared out among their hosts.
-  std::vector<Url> urls;
-  ChainOptions chain;
+  std::vector<dial::Url> urls;
+  dial::ChainOptions chain;
   std::size_t connections = 1;      ///< at least as many as there are hosts
   std::size_t streams = 1;          ///< requests at once on each connection
   std::uint64_t requests = 0;       ///< in all; 0: until `duration` is over
@@ -65,7 +65,7 @@ struct LoadProgress {
 class Load {
  public:
   using Done = std::function<void(LoadFigures)>;
-  Load(Context& context, LoadOptions options, Done done);
+  Load(dial::Context& context, LoadOptions options, Done done);
   ~Load();
   void start();
   void interrupt();

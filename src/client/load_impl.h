@@ -38,7 +38,7 @@ struct Load::Impl {
 
   /// A host, and what is asked of it, in turn.
   struct Host {
-    Url url;
+    dial::Url url;
     std::string authority;
     std::vector<std::string> targets;
     std::size_t next = 0;
@@ -47,7 +47,7 @@ struct Load::Impl {
   /// One connection's place: the chain that is open there now, and its streams.
   struct Line {
     Host* host = nullptr;
-    std::unique_ptr<Chain> chain;
+    std::unique_ptr<dial::Chain> chain;
     http::Connection* connection = nullptr;
     std::vector<std::unique_ptr<Slot>> slots;
     Time opened{};
@@ -59,11 +59,11 @@ struct Load::Impl {
 
   /// A connection that ends in order while its place is taken by the next.
   struct Ending {
-    std::unique_ptr<Chain> chain;
+    std::unique_ptr<dial::Chain> chain;
     bool gone = false;
   };
 
-  Impl(Context& shared, LoadOptions load_options, Done when_done);
+  Impl(dial::Context& shared, LoadOptions load_options, Done when_done);
   ~Impl();
 
   // Its time
@@ -103,7 +103,7 @@ struct Load::Impl {
   void tidy();
   void retire(Line& line);
 
-  Context& context;
+  dial::Context& context;
   LoadOptions options;
   Done done;
   LoadFigures figures;

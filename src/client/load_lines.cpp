@@ -132,7 +132,7 @@ bool Impl::may_open() const {
 }
 
 void Impl::open(Line& line) {
-  line.chain = std::make_unique<Chain>(context, options.chain);
+  line.chain = std::make_unique<dial::Chain>(context, options.chain);
   line.opening = true;
   ++opening;
   ++attempts;

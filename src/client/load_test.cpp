@@ -32,8 +32,8 @@ class LoadTest : public testing::Test {
 
   LoadOptions options() {
     LoadOptions made;
-    made.urls = {*parse_url("https://example.com/")};
-    made.chain.http = HttpChoice::h2;
+    made.urls = {*dial::parse_url("https://example.com/")};
+    made.chain.http = dial::HttpChoice::h2;
     return made;
   }
 
@@ -48,7 +48,7 @@ class LoadTest : public testing::Test {
   }
 
   test::World world;
-  Context context = world.context();
+  dial::Context context = world.context();
   bool pausing = false;
   std::vector<http::Exchange*> held;
   std::map<std::string, int> asked;  ///< by path
@@ -223,8 +223,8 @@ TEST_F(LoadTest, WhatIsAskedInTheWarmUpIsNotCounted) {
 
 TEST_F(LoadTest, AsksForSeveralUrlsInTurn) {
   LoadOptions given = options();
-  given.urls = {*parse_url("https://example.com/a"), *parse_url("https://example.com/b?c"),
-                *parse_url("https://other.example.com/d")};
+  given.urls = {*dial::parse_url("https://example.com/a"), *dial::parse_url("https://example.com/b?c"),
+                *dial::parse_url("https://other.example.com/d")};
   given.connections = 2;
   given.rate = 100;
   given.requests = 200;
@@ -237,10 +237,10 @@ TEST_F(LoadTest, AsksForSeveralUrlsInTurn) {
   EXPECT_EQ(asked["/a"] + asked["/b?c"] + asked["/d"], 200);
 }
 
-class LoadOver : public LoadTest, public testing::WithParamInterface<HttpChoice> {};
+class LoadOver : public LoadTest, public testing::WithParamInterface<dial::HttpChoice> {};
 
-INSTANTIATE_TEST_SUITE_P(Tcp, LoadOver, testing::Values(HttpChoice::h2, HttpChoice::h1),
-                         [](const auto& p) { return p.param == HttpChoice::h1 ? "Http1" : "Http2"; });
+INSTANTIATE_TEST_SUITE_P(Tcp, LoadOver, testing::Values(dial::HttpChoice::h2, dial::HttpChoice::h1),
+                         [](const auto& p) { return p.param == dial::HttpChoice::h1 ? "Http1" : "Http2"; });
 
 /// However large; the server reads as it likes.
 TEST_P(LoadOver, SendsFieldsAndABody) {

@@ -76,7 +76,7 @@ Result<> add_field(RequestPlan& plan, std::string_view text) {
   return {};
 }
 
-http::Request make_request(const RequestPlan& plan, const Url& url) {
+http::Request make_request(const RequestPlan& plan, const dial::Url& url) {
   http::Request request;
   request.method = plan.method;
   request.authority = plan.authority.empty() ? url.authority() : plan.authority;

@@ -4,7 +4,7 @@
 
 #include "base/result.h"
 #include "client/content.h"
-#include "client/url.h"
+#include "dial/url.h"
 #include "http/message.h"
 
 #include <memory>
@@ -36,7 +36,7 @@ struct RequestPlan {
 Result<> add_field(RequestPlan& plan, std::string_view text);
 
 /// Without Range and If-Range.
-http::Request make_request(const RequestPlan& plan, const Url& url);
+http::Request make_request(const RequestPlan& plan, const dial::Url& url);
 
 /// What is asked for next after a redirect of this status.
 RequestPlan redirected(RequestPlan plan, unsigned status);

@@ -20,8 +20,8 @@ RequestPlan plan_with(std::initializer_list<std::string_view> fields) {
   return plan;
 }
 
-const Url& url() {
-  static const Url parsed = *parse_url("https://h:8443/p?q");
+const dial::Url& url() {
+  static const dial::Url parsed = *dial::parse_url("https://h:8443/p?q");
   return parsed;
 }
 

@@ -39,7 +39,7 @@ bool RequestSender::may_repeat(const Error& why) const {
          (why.kind == ErrorKind::refused && options_.plan.is_content_repeatable());
 }
 
-Error status_error(const Url& url, unsigned status, const std::string& location) {
+Error status_error(const dial::Url& url, unsigned status, const std::string& location) {
   std::string message = fmt::format("{} answered HTTP status {} for {}", url.host, status, url.to_string());
   if (!location.empty()) message += fmt::format(", a redirect to {} (follow it with --location)", location);
   return {ErrorKind::http, std::move(message), status};

@@ -47,7 +47,7 @@ class RequestSender {
   RequestSender(net::Timers& timers, RequestOptions options, std::function<void()> go_on);
 
   /// For the caller's fields to be added.
-  http::Request request(const Url& url) const { return make_request(options_.plan, url); }
+  http::Request request(const dial::Url& url) const { return make_request(options_.plan, url); }
   /// `content` gets who sends the content; null where there is none.
   http::Exchange& send(http::Connection& connection, http::Request request, http::ExchangeHandler& handler,
                        std::unique_ptr<BodySender>& content);
@@ -72,6 +72,6 @@ class RequestSender {
 };
 
 /// The error for a response whose status means failure.
-Error status_error(const Url& url, unsigned status, const std::string& location);
+Error status_error(const dial::Url& url, unsigned status, const std::string& location);
 
 }  // namespace sallyport::client

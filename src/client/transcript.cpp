@@ -38,9 +38,9 @@ std::string response_lines(http::Version version, const http::Response& head) {
   return out;
 }
 
-std::string link_lines(std::span<const LinkFigures> links) {
+std::string link_lines(std::span<const dial::LinkFigures> links) {
   std::string out;
-  for (const LinkFigures& link : links) {
+  for (const dial::LinkFigures& link : links) {
     fmt::format_to(std::back_inserter(out), "* {}: {}", link.title, link.version);
     for (const std::string& more : {link.address, link.tls})
       if (!more.empty()) out.append(", ").append(more);

@@ -3,8 +3,8 @@
 // head as it is.
 #pragma once
 
-#include "client/link.h"
 #include "client/request_sender.h"
+#include "dial/link.h"
 #include "http/exchange.h"
 
 #include <functional>
@@ -29,13 +29,13 @@ std::string request_lines(const http::Exchange& exchange);
 /// "< HTTP/3 200", "< content-type: ...".
 std::string response_lines(http::Version version, const http::Response& head);
 /// "* origin example.org:443: HTTP/3, 192.0.2.1:443, TLS1.3", of each link that a request goes through.
-std::string link_lines(std::span<const LinkFigures> links);
+std::string link_lines(std::span<const dial::LinkFigures> links);
 
 /// Watches one download.
 class Transcript final : public RequestWatcher {
  public:
   using Say = std::function<void(std::string_view lines)>;
-  using Links = std::function<std::vector<LinkFigures>()>;
+  using Links = std::function<std::vector<dial::LinkFigures>()>;
   /// `say` (null: nobody listens) is called with whole lines; `heads` (null: nowhere) gets the heads of
   /// responses. `links`: the hops and the origin's connection.
   Transcript(Say say, Links links, HeadedOutput* heads);

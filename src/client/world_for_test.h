@@ -2,7 +2,7 @@
 // leads nowhere, so HTTP/2 and HTTP/1.1 are what is spoken.
 #pragma once
 
-#include "client/context.h"
+#include "dial/context.h"
 #include "http/tcp_for_test.h"
 #include "net/memory_stream.h"
 #include "tls/stream.h"
@@ -27,7 +27,7 @@ class World final : public net::Outbound, private net::Resolver, private http::R
   }
 
   /// A client's context in this world, which trusts everybody.
-  Context context() {
+  dial::Context context() {
     return {.outbound = *this,
             .quic = {clock.timers, system_random()},
             .config = {},

@@ -26,7 +26,7 @@ class Admin::Scrape final : public http::ExchangeHandler {
   /// The last call on a scrape that is still awaited: the exchange gets another handler.
   void answer(const std::string& text) {
     if (exchange_ == nullptr) return;
-    const Incoming in{*std::exchange(exchange_, nullptr), {}};
+    const http::Incoming in{*std::exchange(exchange_, nullptr), {}};
     if (text.empty()) {
       admin_.replies_.sentence(in, 503, "the workers did not answer in time");
     } else {
@@ -72,7 +72,7 @@ Result<std::unique_ptr<Admin>> Admin::listen_unix(net::EventLoop& loop, const st
 Admin::~Admin() = default;
 
 void Admin::on_request(http::Exchange& exchange) {
-  const Incoming in{exchange, {}};
+  const http::Incoming in{exchange, {}};
   const auto& request = exchange.request();
   const std::string_view path = std::string_view(request.path).substr(0, request.path.find('?'));
   if (path != "/healthz" && path != "/readyz" && path != "/metrics")

@@ -3,8 +3,8 @@
 // kubelet asks for them without credentials; /metrics may want a token.
 #pragma once
 
-#include "gateway/replies.h"
 #include "gateway/tcp_front.h"
+#include "http/replies.h"
 #include "masque/authenticator.h"
 
 #include <functional>
@@ -53,7 +53,7 @@ class Admin final : private http::RequestHandler {
   net::Timers& timers_;
   Source& source_;
   masque::Authenticator authenticator_;
-  Replies replies_;
+  http::Replies replies_;
   std::list<std::shared_ptr<Scrape>> scrapes_;
   std::unique_ptr<TcpFront> front_;  // goes first: its exchanges refer to the scrapes
 };

@@ -1,6 +1,6 @@
 #include "gateway/dispatcher.h"
 
-#include "gateway/file_server.h"
+#include "files/file_server.h"
 #include "http/validation.h"
 #include "masque/proxy.h"
 #include "masque/proxy_status.h"
@@ -38,7 +38,7 @@ std::string_view host_of(std::string_view authority) {
   return authority.substr(0, authority.find(':'));
 }
 
-Dispatcher::Dispatcher(Replies& replies, FileServer* files, http::RequestHandler* proxy,
+Dispatcher::Dispatcher(http::Replies& replies, files::FileServer* files, http::RequestHandler* proxy,
                        std::shared_ptr<const tls::ServerCredentials> credentials)
     : replies_(replies), files_(files), proxy_(proxy), credentials_(std::move(credentials)) {}
 
@@ -62,9 +62,9 @@ bool Dispatcher::covers(std::string_view authority) {
          });
 }
 
-void Dispatcher::dispatch(const Incoming& in) {
+void Dispatcher::dispatch(const http::Incoming& in) {
   const auto& request = in.exchange.request();
-  ++counters_.requests[ReplyCounters::index(in.exchange.version())];
+  ++counters_.requests[http::ReplyCounters::index(in.exchange.version())];
   if (request.early_data && !is_safe(request.method)) {
     ++counters_.too_early;
     constexpr std::string_view why =
@@ -88,7 +88,7 @@ void Dispatcher::dispatch(const Incoming& in) {
   files_->serve(in);
 }
 
-void Dispatcher::answer_connect(const Incoming& in) {
+void Dispatcher::answer_connect(const http::Incoming& in) {
   const auto& request = in.exchange.request();
   if (proxy_ != nullptr && masque::Proxy::wants(request)) return proxy_->on_request(in.exchange);
   // RFC 9220 §3, RFC 8441 §4: a protocol that is not known.
@@ -102,7 +102,7 @@ void Dispatcher::answer_connect(const Incoming& in) {
   refuse_to_proxy(in, {501, "proxy_configuration_error", std::string(why)});
 }
 
-void Dispatcher::refuse_to_proxy(const Incoming& in, const masque::Refusal& refusal) {
+void Dispatcher::refuse_to_proxy(const http::Incoming& in, const masque::Refusal& refusal) {
   http::Response head{.status = refusal.status};
   head.fields.add("proxy-status", masque::format_proxy_status(masque::ProxyOptions{}.name, refusal));
   replies_.sentence(in, std::move(head), refusal.details);

@@ -4,8 +4,8 @@
 // worker.
 #pragma once
 
-#include "gateway/replies.h"
 #include "http/connection.h"
+#include "http/replies.h"
 #include "masque/proxy_status.h"
 #include "tls/credentials.h"
 
@@ -16,32 +16,34 @@
 #include <string_view>
 #include <vector>
 
+namespace sallyport::files {
+class FileServer;
+}
+
 namespace sallyport::gateway {
 
-class FileServer;
-
 struct DispatchCounters {
-  std::array<std::uint64_t, ReplyCounters::versions> requests{};  ///< tunnels included
+  std::array<std::uint64_t, http::ReplyCounters::versions> requests{};  ///< tunnels included
   std::uint64_t misdirected = 0, too_early = 0;
 };
 
 class Dispatcher {
  public:
   /// `files` and `proxy` may be null; they are not owned. So may `credentials`: then every host is served.
-  Dispatcher(Replies& replies, FileServer* files, http::RequestHandler* proxy,
+  Dispatcher(http::Replies& replies, files::FileServer* files, http::RequestHandler* proxy,
              std::shared_ptr<const tls::ServerCredentials> credentials);
   /// For requests from now on; those of open connections may go on to ask for what the earlier ones cover.
   void set_credentials(std::shared_ptr<const tls::ServerCredentials> credentials);
-  void dispatch(const Incoming& in);
+  void dispatch(const http::Incoming& in);
   const DispatchCounters& counters() const { return counters_; }
 
  private:
   bool covers(std::string_view authority);
-  void answer_connect(const Incoming& in);
-  void refuse_to_proxy(const Incoming& in, const masque::Refusal& refusal);
+  void answer_connect(const http::Incoming& in);
+  void refuse_to_proxy(const http::Incoming& in, const masque::Refusal& refusal);
 
-  Replies& replies_;
-  FileServer* const files_;
+  http::Replies& replies_;
+  files::FileServer* const files_;
   http::RequestHandler* const proxy_;
   std::shared_ptr<const tls::ServerCredentials> credentials_;
   // Those before; a connection's TLS session holds the ones that it was opened with.

@@ -1,7 +1,7 @@
 #include "gateway/dispatcher.h"
 
-#include "gateway/file_server.h"
-#include "gateway/folder_for_test.h"
+#include "files/file_server.h"
+#include "files/folder_for_test.h"
 #include "masque/doubles_for_test.h"
 
 #include <gtest/gtest.h>
@@ -16,7 +16,7 @@ class ProxyForTest final : public http::RequestHandler {
  public:
   void on_request(http::Exchange& exchange) override {
     ++requests;
-    exchange.set_handler(&answered());
+    exchange.set_handler(&http::answered());
   }
   int requests = 0;
 };
@@ -34,11 +34,11 @@ class DispatcherTest : public testing::Test {
     return exchange.responses.empty() ? 0 : exchange.responses[0].status;
   }
 
-  FolderForTest folder;
+  files::FolderForTest folder;
   net::Timers timers{Time(100s)};
   ConnectionForTest connection{timers};
-  Replies replies;
-  FileServer files{ServedFolder::open(folder.path()).value(), replies};
+  http::Replies replies;
+  files::FileServer files{files::ServedFolder::open(folder.path()).value(), replies};
   ProxyForTest proxy;
   Dispatcher dispatcher{replies, &files, &proxy, credentials_for({"a.test", "*.b.test", "127.0.0.1", "::1"})};
   Entrance entrance{dispatcher, ""};

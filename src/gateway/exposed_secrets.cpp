@@ -1,6 +1,6 @@
 #include "gateway/exposed_secrets.h"
 
-#include "gateway/request_path.h"
+#include "files/request_path.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -20,9 +20,10 @@ std::optional<std::string> path_in(const fs::path& folder, const fs::path& path)
   const fs::path relative = path.lexically_relative(folder);
   if (relative == ".") return "/";
   // ".." is such a name, too.
-  if (std::ranges::any_of(relative, [](const fs::path& name) { return is_hidden_name(name.string()); }))
+  if (std::ranges::any_of(relative,
+                          [](const fs::path& name) { return files::is_hidden_name(name.string()); }))
     return std::nullopt;
-  return "/" + encode_path(relative.string());
+  return "/" + files::encode_path(relative.string());
 }
 
 }  // namespace

@@ -99,7 +99,7 @@ Result<> Gateway::set_up(Settings settings) {
   if (settings.workers == 0) settings.workers = available_cores();
 
   if (!settings.files.empty()) {
-    auto folder = ServedFolder::open(settings.files);
+    auto folder = files::ServedFolder::open(settings.files);
     if (!folder) return std::unexpected(std::move(folder.error()));
     setup->folder = std::move(*folder);
   }
@@ -251,9 +251,9 @@ void Gateway::look_at_token_files(Time now) {
 
 void Gateway::watch_folder() {
   if (!setup_->folder) return;
-  folder_ = std::make_unique<FolderWatch>(
+  folder_ = std::make_unique<files::FolderWatch>(
       net::make_file_reader(loop_), loop_.timers(), setup_->settings.files, setup_->folder,
-      [this](const std::shared_ptr<const ServedFolder>& folder) {
+      [this](const std::shared_ptr<const files::ServedFolder>& folder) {
         for (const auto& worker : workers_)
           worker->post([folder](Worker& target) { target.set_folder(folder); });
       });

@@ -2,9 +2,9 @@
 // the caller's thread, which serves the admin port and the signals.
 #pragma once
 
+#include "files/folder_watch.h"
 #include "gateway/admin.h"
 #include "gateway/certificates.h"
-#include "gateway/folder_watch.h"
 #include "gateway/metric_set.h"
 #include "gateway/settings.h"
 #include "gateway/token_file.h"
@@ -71,7 +71,7 @@ class Gateway final : private Admin::Source {
   std::unique_ptr<Admin> admin_;
   std::optional<TokenFile> tokens_, admin_tokens_;
   std::string tokens_said_, admin_tokens_said_;  // the error that was logged last, of each
-  std::unique_ptr<FolderWatch> folder_;          // null: no --files
+  std::unique_ptr<files::FolderWatch> folder_;   // null: no --files
   net::Timer look_;
 };
 

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "base/time.h"
+#include "files/entity_tag.h"
 #include "gateway/access_format.h"
-#include "gateway/entity_tag.h"
 #include "net/address.h"
 #include "quic/config.h"
 #include "quic/endpoint.h"
@@ -37,8 +37,8 @@ struct Settings {
   std::string token_file;                  ///< who may use the proxy; empty: everybody
   bool open_proxy = false;                 ///< "everybody" is meant
 
-  std::string files;                             ///< folder to serve; empty: none
-  EtagParts etag = EtagParts::size_mtime_ctime;  ///< of its larger files
+  std::string files;                                           ///< folder to serve; empty: none
+  files::EtagParts etag = files::EtagParts::size_mtime_ctime;  ///< of its larger files
 
   std::optional<net::SocketAddress> admin;
   std::string admin_socket;      ///< path of a Unix socket in place of `admin`; empty: none

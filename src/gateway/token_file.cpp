@@ -12,9 +12,9 @@
 namespace sallyport::gateway {
 namespace {
 
-FileIdentity identity_of(const std::string& path) {
+files::FileIdentity identity_of(const std::string& path) {
   struct stat status{};
-  return ::stat(path.c_str(), &status) == 0 ? FileIdentity(status) : FileIdentity{};
+  return ::stat(path.c_str(), &status) == 0 ? files::FileIdentity(status) : files::FileIdentity{};
 }
 
 void warn_of_readers(const std::string& flag, const std::string& path) {
@@ -42,7 +42,7 @@ Result<> TokenFile::load() {
   struct stat status{};
   is_pipe_ = ::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
   // What is there may only lack a descriptor or memory to be read with; it is tried again.
-  unread_ = !content && read_ != FileIdentity{};
+  unread_ = !content && read_ != files::FileIdentity{};
   if (!content) return fail(content.error().kind, flag_ + ": " + content.error().message);
   auto tokens = masque::TokenTable::parse(*content, path_);
   if (!tokens) return fail(tokens.error().kind, flag_ + ": " + tokens.error().message);
@@ -80,7 +80,7 @@ Result<> TokenFile::read() {
 bool TokenFile::has_changed() {
   if (is_pipe_ && !check_is_file()) return false;
   if (unread_) return true;
-  const FileIdentity now = identity_of(path_);
+  const files::FileIdentity now = identity_of(path_);
   if (now == read_) {
     changed_.reset();
     return false;

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/result.h"
-#include "gateway/served_folder.h"
+#include "files/served_folder.h"
 #include "masque/token_table.h"
 
 #include <cstdint>
@@ -43,10 +43,10 @@ class TokenFile {
 
   std::string flag_, path_;
   std::shared_ptr<const masque::TokenTable> tokens_;
-  FileIdentity read_;  // what it was when it was last read; the default where it was not there
-  std::optional<FileIdentity> changed_;  // what it was at the last look, when that is another one
-  bool is_pipe_ = false;                 // or a terminal: read once
-  bool unread_ = false;                  // it is there, and could not be read
+  files::FileIdentity read_;  // what it was when it was last read; the default where it was not there
+  std::optional<files::FileIdentity> changed_;  // what it was at the last look, when that is another one
+  bool is_pipe_ = false;                        // or a terminal: read once
+  bool unread_ = false;                         // it is there, and could not be read
   Counters counters_;
 };
 

@@ -1,6 +1,6 @@
 #include "gateway/token_file.h"
 
-#include "gateway/folder_for_test.h"
+#include "files/folder_for_test.h"
 
 #include <thread>
 
@@ -23,7 +23,7 @@ class TokenFileTest : public testing::Test {
     return file.tokens()->find(masque::TokenTable::credential_of(token)) != nullptr;
   }
 
-  const FolderForTest folder_;
+  const files::FolderForTest folder_;
   const std::string path_ = folder_ / "tokens";
 };
 

@@ -52,9 +52,9 @@ Worker::Worker(net::EventLoop& loop, std::shared_ptr<const WorkerSetup> setup, u
   }
   if (setup_->folder) {
     file_reader_ = net::make_file_reader(loop);
-    files_ = std::make_unique<FileServer>(
+    files_ = std::make_unique<files::FileServer>(
         setup_->folder, replies_,
-        FileServerOptions{.load = {.etag = settings.etag}, .reader = file_reader_.get()});
+        files::FileServerOptions{.load = {.etag = settings.etag}, .reader = file_reader_.get()});
   }
   dispatcher_ = std::make_unique<Dispatcher>(replies_, files_.get(), proxy_.get(), credentials_);
   if (setup_->access_log) access_log_ = setup_->access_log->for_worker();
@@ -147,7 +147,7 @@ void Worker::set_tokens(std::shared_ptr<const masque::TokenTable> tokens) {
   if (proxy_) proxy_->set_tokens(std::move(tokens));
 }
 
-void Worker::set_folder(std::shared_ptr<const ServedFolder> folder) {
+void Worker::set_folder(std::shared_ptr<const files::ServedFolder> folder) {
   if (files_) files_->set_folder(std::move(folder));
 }
 

@@ -2,10 +2,10 @@
 // which another thread touches.
 #pragma once
 
+#include "files/file_server.h"
 #include "gateway/access_log.h"
 #include "gateway/connection_log.h"
 #include "gateway/dispatcher.h"
-#include "gateway/file_server.h"
 #include "gateway/metric_set.h"
 #include "gateway/quic_front.h"
 #include "gateway/settings.h"
@@ -48,8 +48,8 @@ struct WorkerSetup {
   std::size_t max_tunnels_all = 0;  ///< of all clients, in all workers
   std::shared_ptr<trace::KeyLog> key_log;
   std::shared_ptr<trace::RecorderFactory> recorders;
-  std::shared_ptr<AccessLog> access_log;       ///< null: none
-  std::shared_ptr<const ServedFolder> folder;  ///< likewise, by set_folder(); null: no files
+  std::shared_ptr<AccessLog> access_log;              ///< null: none
+  std::shared_ptr<const files::ServedFolder> folder;  ///< likewise, by set_folder(); null: no files
   unsigned leave_descriptors = 0;  ///< so many of the last ones are not for clients, but for the operator
   std::function<void(unsigned worker, Stray)> hand_over;  ///< from any thread
 };
@@ -63,7 +63,7 @@ class Worker {
   void set_credentials(const std::shared_ptr<const tls::ServerCredentials>& credentials);
   void set_tokens(std::shared_ptr<const masque::TokenTable> tokens);
   /// What --files leads to now.
-  void set_folder(std::shared_ptr<const ServedFolder> folder);
+  void set_folder(std::shared_ptr<const files::ServedFolder> folder);
   void receive_stray(const Stray& stray);
   /// Refuses the new, says GOAWAY on the rest; `drained` comes when all of it has ended.
   void drain(std::function<void()> drained);
@@ -98,12 +98,12 @@ class Worker {
   const unsigned number_;
   std::shared_ptr<const tls::ServerCredentials> credentials_;
   Duration quic_idle_timeout_;  // longer than that of a connection without requests where tunnels may idle
-  Replies replies_;
+  http::Replies replies_;
   std::unique_ptr<net::Outbound> outbound_;
   net::OwnAddresses own_addresses_;
   std::unique_ptr<masque::Proxy> proxy_;
   std::unique_ptr<net::FileReader> file_reader_;
-  std::unique_ptr<FileServer> files_;
+  std::unique_ptr<files::FileServer> files_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<WorkerAccessLog>
       access_log_;  // null: none; outlives the listeners, whose exchanges it records

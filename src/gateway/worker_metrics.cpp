@@ -4,7 +4,8 @@
 namespace sallyport::gateway {
 namespace {
 
-constexpr std::array<std::string_view, ReplyCounters::versions> version_names{"http/1", "http/2", "http/3"};
+constexpr std::array<std::string_view, http::ReplyCounters::versions> version_names{"http/1", "http/2",
+                                                                                    "http/3"};
 constexpr std::array<std::string_view, 6> class_names{"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
 constexpr std::string_view shortages = "Refusals because file descriptors or memory ran out.";

@@ -1,8 +1,8 @@
 // A worker on real sockets: when it says that all of its listeners have drained.
 #include "gateway/worker.h"
 
+#include "files/folder_for_test.h"
 #include "gateway/addresses.h"
-#include "gateway/folder_for_test.h"
 #include "http/h3_connection.h"
 #include "http/tcp_for_test.h"
 #include "net/run_until_for_test.h"
@@ -116,7 +116,7 @@ struct WorkerTest : testing::Test {
     made->settings.listen = claim_ports(loop, {any, any}, tcp).value();
     made->credentials = tls::ServerCredentials::make({tls::make_self_signed({"a.test"}).value()}).value();
     made->secret = tls::ServerSecret::random();
-    made->folder = ServedFolder::open(folder.path()).value();
+    made->folder = files::ServedFolder::open(folder.path()).value();
     setup = std::move(made);
     worker = Worker::make(loop, setup, 0).value();
   }
@@ -126,7 +126,7 @@ struct WorkerTest : testing::Test {
     run_turns(loop, 20);
   }
 
-  FolderForTest folder;
+  files::FolderForTest folder;
   net::EventLoop loop;
   std::shared_ptr<const WorkerSetup> setup;
   std::unique_ptr<Worker> worker;

@@ -4,8 +4,8 @@
 #pragma once
 
 #include "base/log.h"
+#include "base/ring.h"
 #include "trace/line_sink.h"
-#include "trace/ring.h"
 #include "trace/writer_thread.h"
 
 #include <atomic>

@@ -2,10 +2,10 @@
 // rest.
 #pragma once
 
+#include "base/ring.h"
 #include "trace/qlog_record.h"
 #include "trace/qlog_serializer.h"
 #include "trace/recorder.h"
-#include "trace/ring.h"
 #include "trace/writer_thread.h"
 
 #include <atomic>

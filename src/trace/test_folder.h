@@ -1,4 +1,4 @@
-// For trace's tests only: a folder of their own that goes with them, and the samples beside the sources.
+// For the tests of what was recorded: a folder that goes with the test, and what a file holds.
 #pragma once
 
 #include "base/folder_for_test.h"
@@ -17,10 +17,6 @@ inline std::string content_of(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   EXPECT_TRUE(in.is_open()) << path;
   return {std::istreambuf_iterator<char>(in), {}};
-}
-
-inline std::string sample(const std::string& name) {
-  return std::string(SALLYPORT_TRACE_SAMPLES "/") + name;
 }
 
 }  // namespace sallyport::trace::test

@@ -124,7 +124,7 @@ TEST_P(ChainOnAPathThatNarrows, GoesOn) {
   expect_intact(up, 3'000'000);
   // All connections of the chain, not the nearest alone.
   std::size_t carried = 1400 - headers;
-  for (const client::LinkFigures& link : scene.client().figures()) {
+  for (const dial::LinkFigures& link : scene.client().figures()) {
     EXPECT_LE(link.quic.max_udp_payload, carried) << link.title;
     EXPECT_GE(link.quic.max_udp_payload, quic_minimum) << link.title;
     carried = link.path_budget;

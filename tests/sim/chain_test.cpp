@@ -63,7 +63,7 @@ TEST_P(Chain, NothingIsLostOnAGoodNetwork) {
   const Transfer& transfer = scene.download(100'000);
   ASSERT_TRUE(scene.run());
   expect_intact(transfer, 100'000);
-  for (const client::LinkFigures& link : scene.client().figures()) {
+  for (const dial::LinkFigures& link : scene.client().figures()) {
     EXPECT_EQ(link.tunnel.dropped_queue, 0u) << link.title;
     EXPECT_EQ(link.tunnel.dropped_context, 0u) << link.title;
   }

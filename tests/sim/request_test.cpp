@@ -30,12 +30,12 @@ class Request : public testing::TestWithParam<std::size_t> {
   static Duration round_trip() { return 20ms * static_cast<int>(GetParam() + 1); }
 
   client::LoadFigures run() {
-    client::Context context{.outbound = scene_->client_host(),
-                            .quic = {scene_->network.timers(), scene_->network.random()},
-                            .trust = client_trust()};
+    dial::Context context{.outbound = scene_->client_host(),
+                          .quic = {scene_->network.timers(), scene_->network.random()},
+                          .trust = client_trust()};
     client::LoadOptions options;
-    options.urls = {*client::parse_url(std::string("https://") + ChainScene::origin_name + "/bytes/1000")};
-    options.chain.http = client::HttpChoice::h3;
+    options.urls = {*dial::parse_url(std::string("https://") + ChainScene::origin_name + "/bytes/1000")};
+    options.chain.http = dial::HttpChoice::h3;
     for (std::size_t hop = 1; hop <= GetParam(); ++hop)
       options.chain.hops.push_back(*masque::ProxyTemplate::parse("https://" + ChainScene::hop_name(hop)));
     options.requests = requests;

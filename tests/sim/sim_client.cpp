@@ -15,9 +15,9 @@ namespace {
 
 constexpr Duration shutdown_patience = 20s;
 
-client::ChainOptions chain_options(const std::vector<std::string>& hops) {
-  client::ChainOptions options;
-  options.http = client::HttpChoice::h3;  // there is no TCP here
+dial::ChainOptions chain_options(const std::vector<std::string>& hops) {
+  dial::ChainOptions options;
+  options.http = dial::HttpChoice::h3;  // there is no TCP here
   for (const std::string& hop : hops) options.hops.push_back(*masque::ProxyTemplate::parse("https://" + hop));
   return options;
 }
@@ -43,7 +43,7 @@ class CheckingOutput final : public client::Output {
 class SimClient::Work {
  public:
   virtual ~Work() = default;
-  virtual void start(http::Connection& connection, const client::Url& url) = 0;
+  virtual void start(http::Connection& connection, const dial::Url& url) = 0;
 
   void end(Time now, std::optional<Error> error) {
     if (std::exchange(transfer.done, true)) return;
@@ -57,7 +57,7 @@ class SimClient::Download final : public Work {
  public:
   Download(std::uint64_t size, Duration stall_timeout) : size_(size), stall_timeout_(stall_timeout) {}
 
-  void start(http::Connection& connection, const client::Url& url) override {
+  void start(http::Connection& connection, const dial::Url& url) override {
     const client::FetchOptions options{.stall_timeout = stall_timeout_};
     fetch_.emplace(connection, url, output_, options, [this](Result<> result) {
       const client::FetchFigures& figures = fetch_->figures();
@@ -84,7 +84,7 @@ class SimClient::Upload final : public Work, private http::ExchangeHandler {
     exchange_->reset(http::ResetCode::cancelled);
   }
 
-  void start(http::Connection& connection, const client::Url& url) override {
+  void start(http::Connection& connection, const dial::Url& url) override {
     http::Request request;
     request.method = "POST";
     request.authority = url.authority();
@@ -135,7 +135,7 @@ SimClient::SimClient(Network& network, Host& host, Options options)
                .early_data = options.early_data,
                .connect_timeout = options.connect_timeout},
       stall_timeout_(options.stall_timeout),
-      chain_(std::make_unique<client::Chain>(context_, chain_options(options.hops))) {
+      chain_(std::make_unique<dial::Chain>(context_, chain_options(options.hops))) {
   chain_->set_broken_handler([this](const Error& why) { broken_ = why; });
 }
 
@@ -146,7 +146,7 @@ const Transfer& SimClient::begin(const std::string& origin, const std::string& p
   Work& work = *owned;
   works_.push_back(std::move(owned));
   work.transfer.started = network_.now();
-  const client::Url url = *client::parse_url("https://" + origin + path);
+  const dial::Url url = *dial::parse_url("https://" + origin + path);
   chain_->open(url, [this, &work, url](Result<http::Connection*> connection) {
     if (!connection) return work.end(network_.now(), connection.error());
     work.start(**connection, url);

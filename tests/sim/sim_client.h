@@ -1,9 +1,9 @@
-// SimClient: a client of the simulated network, on one Host: a client::Chain of hops, and downloads and
+// SimClient: a client of the simulated network, on one Host: a dial::Chain of hops, and downloads and
 // uploads over it.
 #pragma once
 
-#include "client/chain.h"
 #include "client/fetch.h"
+#include "dial/chain.h"
 #include "network.h"
 
 #include <cstdint>
@@ -46,7 +46,7 @@ class SimClient {
   /// All of them are done.
   bool done() const;
   /// Hops first, then origins.
-  std::vector<client::LinkFigures> figures() const { return chain_->figures(); }
+  std::vector<dial::LinkFigures> figures() const { return chain_->figures(); }
   /// Why a connection broke that had stood, hop named.
   const std::optional<Error>& broken() const { return broken_; }
 
@@ -61,9 +61,9 @@ class SimClient {
   const Transfer& begin(const std::string& origin, const std::string& path, std::unique_ptr<Work> work);
 
   Network& network_;
-  client::Context context_;
+  dial::Context context_;
   const Duration stall_timeout_;
-  std::unique_ptr<client::Chain> chain_;
+  std::unique_ptr<dial::Chain> chain_;
   std::vector<std::unique_ptr<Work>> works_;  // go before the chain
   std::optional<Error> broken_;
   bool shut_ = false;

@@ -55,7 +55,7 @@ class SimGateway final : private http::RequestHandler, private http::ConnectionH
   Host& host_;
   std::unique_ptr<Socket> socket_;
   masque::Proxy proxy_;
-  gateway::Replies replies_;
+  http::Replies replies_;
   gateway::Dispatcher dispatcher_;
   std::map<const http::Exchange*, std::unique_ptr<Answer>> answers_;
   std::set<const http::Connection*> connections_;

@@ -94,7 +94,7 @@ TEST_P(TimeToFirstByte, WithTicketsTheRequestToTheOriginIsZeroRtt) {
   EXPECT_LT(taken, bound(legs_resumed(GetParam())));
   record("with tickets", legs_resumed(GetParam()), taken);
   const auto links = scene.client().figures();
-  for (const client::LinkFigures& link : links) EXPECT_TRUE(link.quic.resumed) << link.title;
+  for (const dial::LinkFigures& link : links) EXPECT_TRUE(link.quic.resumed) << link.title;
   EXPECT_TRUE(links.back().quic.early_data_accepted);
 }
 

@@ -1,0 +1,168 @@
+#include "dial/attempt.h"
+#include "dial/link.h"
+#include "http/h3_connection.h"
+
+#include <optional>
+#include <utility>
+
+namespace sallyport::dial {
+namespace {
+
+/// What a packet adds to the one datagram in it, at most: header with a connection ID of 20 bytes, tag,
+/// frame, quarter stream ID, context ID.
+constexpr std::size_t largest_overhead = 45;
+
+quic::ClientOptions quic_options(const Context& context, const Peer& peer) {
+  quic::ClientOptions options;
+  options.config = context.config;
+  options.config.handshake_timeout = context.connect_timeout;
+  options.config.first_datagram_size += peer.carries * largest_overhead;
+  options.host = peer.host;
+  options.origin = masque::Target{peer.host, peer.port}.to_string();
+  options.trust = context.trust;
+  options.sessions = context.sessions;
+  options.early_data = context.early_data;
+  options.title = peer.title;
+  return options;
+}
+
+http::Fields proxy_fields(const Context& context) {
+  http::Fields fields;
+  if (!context.proxy_token.empty()) fields.add("authorization", "Bearer " + context.proxy_token);
+  return fields;
+}
+
+class QuicAttempt : public Attempt, protected http::ConnectionHandler {
+ public:
+  QuicAttempt(Context& context, const Peer& peer, AttemptEvents& events)
+      : context_(context), peer_(peer), events_(&events) {}
+
+  void abandon() override {
+    events_ = nullptr;
+    if (connection_) connection_->close({ErrorKind::cancelled, "no longer needed"});
+  }
+
+  http::Connection& connection() override { return *connection_; }
+
+  Reach reach() const override {
+    const quic::Connection* quic = connection_ ? connection_->quic() : nullptr;
+    if (quic && quic->stats().last_received != Time{}) return Reach::answered;
+    return has_path_ ? Reach::path : Reach::nothing;
+  }
+
+  void measure(LinkFigures& figures) const override {
+    figures.over_quic = true;
+    if (!connection_) return;
+    const http::ConnectionInfo info = connection_->info();
+    figures.version = http::to_string(info.version);
+    figures.tls = info.tls;
+    figures.address = address_text(info);
+    figures.http = connection_->counters();
+    if (const quic::Connection* quic = connection_->quic()) {
+      figures.quic = quic->stats();
+      // Quarter stream ID of the first request and context ID 0: one byte each.
+      const std::size_t payload = quic->max_datagram_payload();
+      figures.path_budget = payload > 2 ? payload - 2 : 0;
+    }
+  }
+
+ protected:
+  virtual std::string address_text(const http::ConnectionInfo& info) const {
+    return info.path.remote.to_string();
+  }
+
+  void connect_over(net::DatagramPath& path) {
+    auto made =
+        http::make_h3_client(context_.quic, path, quic_options(context_, peer_), *this, context_.limits);
+    if (!made) return end(&made.error());
+    connection_ = std::move(*made);
+    if (peer_.ready_early && events_ && connection_->quic()->can_send_early())
+      events_->on_attempt_ready(*this);
+  }
+
+  void end(const Error* why) {
+    if (AttemptEvents* events = std::exchange(events_, nullptr)) events->on_attempt_ended(*this, why);
+  }
+
+  void on_ready(http::Connection&) override {
+    if (events_) events_->on_attempt_ready(*this);
+  }
+  void on_connection_closed(http::Connection&, const Error* why) override { end(why); }
+
+  Context& context_;
+  const Peer& peer_;
+  AttemptEvents* events_;
+  std::unique_ptr<http::H3Connection> connection_;
+  bool has_path_ = false;
+};
+
+/// Over a UDP socket of its own.
+class DirectQuicAttempt final : public QuicAttempt {
+ public:
+  DirectQuicAttempt(Context& context, const net::SocketAddress& address, const Peer& peer,
+                    AttemptEvents& events)
+      : QuicAttempt(context, peer, events), address_(address) {}
+  ~DirectQuicAttempt() override { connection_.reset(); }  // before the path under it
+
+  void start() override {
+    auto path = context_.outbound.open_udp(address_);
+    if (!path) return end(&path.error());
+    path_ = std::move(*path);
+    connect_over(*path_);
+  }
+
+ private:
+  net::SocketAddress address_;
+  std::unique_ptr<net::DatagramPath> path_;
+};
+
+/// Inside a CONNECT-UDP flow of a hop. The hop's connection is ready, so the inner handshake starts right
+/// behind the request.
+class TunnelledQuicAttempt final : public QuicAttempt {
+ public:
+  TunnelledQuicAttempt(Context& context, http::Connection& hop, const masque::ProxyTemplate& proxy,
+                       const Peer& peer, AttemptEvents& events)
+      : QuicAttempt(context, peer, events), hop_(hop), proxy_(proxy) {}
+  ~TunnelledQuicAttempt() override { connection_.reset(); }
+
+  void start() override {
+    masque::TunnelEvents events;
+    events.opened = [this](const std::string&) { has_path_ = true; };
+    events.closed = [this](const Error& why) { tunnel_error_ = why; };
+    tunnel_ = std::make_unique<masque::UdpTunnel>(hop_, proxy_, peer_.target(), proxy_fields(context_),
+                                                  std::move(events));
+    connect_over(*tunnel_);
+  }
+
+  const masque::UdpTunnel* tunnel() const override { return tunnel_.get(); }
+  const Error* tunnel_error() const override { return tunnel_error_ ? &*tunnel_error_ : nullptr; }
+
+  void measure(LinkFigures& figures) const override {
+    QuicAttempt::measure(figures);
+    if (tunnel_) figures.tunnel = tunnel_->counters();
+  }
+
+ protected:
+  std::string address_text(const http::ConnectionInfo&) const override { return peer_.target().to_string(); }
+
+ private:
+  http::Connection& hop_;
+  const masque::ProxyTemplate& proxy_;
+  std::unique_ptr<masque::UdpTunnel> tunnel_;
+  std::optional<Error> tunnel_error_;
+};
+
+}  // namespace
+
+std::unique_ptr<Attempt> make_quic_attempt(Context& context, const net::SocketAddress& address,
+                                           const Peer& peer, AttemptEvents& events) {
+  return std::make_unique<DirectQuicAttempt>(context, address, peer, events);
+}
+
+std::unique_ptr<Attempt> make_tunnelled_quic_attempt(Context& context, http::Connection& hop,
+                                                     const masque::ProxyTemplate& proxy, const Peer& peer,
+                                                     AttemptEvents& events) {
+  return std::make_unique<TunnelledQuicAttempt>(context, hop, proxy, peer, events);
+}
+
+}  // namespace sallyport::dial

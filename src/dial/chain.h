@@ -1,0 +1,59 @@
+// Chain: the hops of a client, one link inside the other, and the links to the origins at their end. Hops are
+// shared by all origins and by all that runs over them. Owned by a command; one a chain of proxies.
+#pragma once
+
+#include "dial/link.h"
+#include "dial/url.h"
+#include "masque/uri_template.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sallyport::dial {
+
+struct ChainOptions {
+  std::vector<masque::ProxyTemplate> hops;  ///< the first is the nearest
+  HttpChoice http = HttpChoice::automatic;  ///< with the origin
+  HttpChoice hop_http = HttpChoice::h3;     ///< with the hops
+  TunnelMode mode = TunnelMode::automatic;
+  std::function<void(std::string_view)> note;  ///< gets sentences about what was done in place of what; null
+};
+
+class Chain {
+ public:
+  /// `context` must outlive the chain.
+  Chain(Context& context, ChainOptions options);
+  ~Chain();
+
+  using Opened = std::function<void(Result<http::Connection*>)>;
+  /// A connection to the origin of `url` that takes a request now: one that is open, or a new one through all
+  /// hops. The callback may run inside this call, and should make its request before it returns: over
+  /// HTTP/1.1 the next caller gets a connection of its own. A second call while one is being made waits for
+  /// it. An origin that could not be reached is not tried again.
+  void open(const Url& url, Opened opened);
+  /// An origin that could not be reached is tried again by the next open().
+  void forgive(const Url& url);
+  /// Called when a connection that was opened breaks or is closed by the server (the origin's or a hop's),
+  /// with the hop named in the error. After an origin's, the next open() makes a new one; after a hop's
+  /// nothing more works.
+  void set_broken_handler(std::function<void(const Error&)> broken);
+  bool hop_failed() const;
+  /// Nothing came of a response for `silence`, as `why` says. Where a hop was silent itself about as long,
+  /// though its connection is kept alive by PINGs, the error is the hop's.
+  Error blame_silence(const Error& why, Duration silence) const;
+  /// Ends everything in order, innermost first; `closed` is called when all is said, or after `patience`. A
+  /// peer that does not end its side gets about as long as its connection took to stand.
+  void shutdown(Duration patience, std::function<void()> closed);
+  /// Hops first, then origins.
+  std::vector<LinkFigures> figures() const;
+
+  struct Impl;
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sallyport::dial

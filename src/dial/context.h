@@ -1,0 +1,40 @@
+// Context: what every connection of a client command shares, made once by the command (or by a simulation).
+#pragma once
+
+#include "dial/origin_memory.h"
+#include "dial/pinned_addresses.h"
+#include "http/limits.h"
+#include "net/outbound.h"
+#include "quic/connection.h"
+#include "tls/credentials.h"
+
+#include <memory>
+
+namespace sallyport::dial {
+
+/// Which HTTP version to speak. `automatic` races HTTP/3 against TCP after 300 ms.
+enum class HttpChoice : std::uint8_t { automatic, h3, h2, h1 };
+
+/// What the last hop carries to the origin: QUIC in CONNECT-UDP, TLS in CONNECT, or whichever stands first.
+enum class TunnelMode : std::uint8_t { automatic, udp, tcp };
+
+struct Context {
+  net::Outbound& outbound;
+  quic::Environment quic;
+  quic::Config config;
+  http::Limits limits;
+  std::shared_ptr<const tls::Trust> trust;
+  tls::SessionCache* sessions = nullptr;
+  OriginMemory* memory = nullptr;  ///< of which origins speak HTTP/3; null: none
+  std::int64_t unix_time = 0;      ///< seconds, when the command started; for `memory`
+  bool early_data = false;
+  Duration connect_timeout = 10s;  ///< for each connection of a chain, name resolution included
+  std::string proxy_token;         ///< a bearer token for the hops: in Authorization for CONNECT-UDP, in
+                                   ///< Proxy-Authorization for CONNECT; empty: none
+  PinnedAddresses pinned;
+  AddressFamily family = AddressFamily::any;  ///< of what this machine connects to
+
+  net::Timers& timers() const { return quic.timers; }
+};
+
+}  // namespace sallyport::dial

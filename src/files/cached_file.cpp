@@ -1,0 +1,49 @@
+#include "files/cached_file.h"
+
+#include "http/connection.h"
+#include "http/http_date.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace sallyport::files {
+
+void CachedFile::seen_at(const FileTime& now) {
+  const std::int64_t date = identity.modified.seconds;
+  validators.modified = date;
+  // Within the second that the date names the file may change again under the same one; and a date later than
+  // that of the answer is none (RFC 9110 §8.8.2.1).
+  const bool past = date < now.seconds && date >= http::first_http_date;
+  if (last_modified.empty() && past) last_modified = http::format_http_date(date);
+  if (!past) last_modified.clear();
+  // A strong one (RFC 9110 §8.8.2.2) only where nobody can have set it back: where the file has not changed
+  // in any way since.
+  validators.date_is_strong = past && identity.changed.seconds == date;
+}
+
+void CachedFile::add_metadata(http::Fields& fields) const {
+  if (generated) return fields.add("cache-control", "no-cache");
+  if (!last_modified.empty()) fields.add("last-modified", last_modified);
+  if (!validators.etag.empty()) fields.add("etag", validators.etag);
+  fields.add("accept-ranges", "bytes");
+}
+
+const http::Response& CachedFile::ok_head(http::Replies& replies, const http::Incoming& in) {
+  auto& clock = replies.clock();
+  clock.text(in.exchange.connection().timers().now());
+  auto found = std::ranges::find(prepared_, in.alt_svc.data(), &Prepared::alt_svc);
+  if (found != prepared_.end() && found->tick == clock.tick()) return found->head;
+  if (found == prepared_.end())
+    found = prepared_.insert(prepared_.end(), Prepared{.alt_svc = in.alt_svc.data()});
+  found->tick = clock.tick();
+  found->head = http::Response{};
+  auto& fields = found->head.fields;
+  fields.add("content-type", type);
+  fields.add("content-length", fmt::format_int(size).c_str());
+  add_metadata(fields);
+  replies.complete(in, found->head);
+  return found->head;
+}
+
+}  // namespace sallyport::files

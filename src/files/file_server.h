@@ -1,0 +1,59 @@
+// FileServer: answers GET, HEAD and OPTIONS from a folder: types, validators, conditional requests, ranges,
+// redirects and listings of folders (RFC 9110 §8, §13, §14). One a worker.
+#pragma once
+
+#include "files/file_cache.h"
+#include "files/file_transfer.h"
+#include "http/replies.h"
+
+#include <cstddef>
+#include <list>
+#include <memory>
+#include <utility>
+
+namespace sallyport::files {
+
+struct FileServerOptions {
+  FileCacheLimits cache;
+  LoadOptions load;
+  /// Bytes read from files that wait for slow peers; above it requests for large files get 503.
+  std::size_t max_queued = 512 * 1024 * 1024;
+  /// Reads what has to wait for a disk. Not owned; null: the caller's thread waits itself.
+  net::FileReader* reader = nullptr;
+};
+
+class FileServer {
+ public:
+  FileServer(std::shared_ptr<const ServedFolder> folder, http::Replies& replies,
+             const FileServerOptions& options = {});
+  ~FileServer();
+  void serve(const http::Incoming& in);
+  /// From now on files are those of `folder`; what is being sent goes on.
+  void set_folder(std::shared_ptr<const ServedFolder> folder) { cache_.set_folder(std::move(folder)); }
+  const TransferCounters& transfers() const { return transfers_.counters; }
+  std::size_t cached() const { return cache_.size(); }
+  /// Files and folders that are being read elsewhere, for requests that wait.
+  std::size_t loading() const { return cache_.loading(); }
+  /// Requests that got 503 for want of a descriptor or memory.
+  std::uint64_t shortages() const { return shortages_; }
+
+ private:
+  class Waiting;
+
+  void answer(const http::Incoming& in, std::shared_ptr<CachedFile> file);
+  void answer_missing(const http::Incoming& in, const MissingFile& missing);
+  void note_shortage();
+  void send_whole(const http::Incoming& in, std::shared_ptr<CachedFile> file);
+  void send_ranges(const http::Incoming& in, std::shared_ptr<CachedFile> file, std::vector<ByteRange> ranges);
+  void transfer(const http::Incoming& in, const http::Response& head, std::shared_ptr<CachedFile> file,
+                std::vector<TransferPiece> pieces);
+
+  http::Replies& replies_;
+  const FileServerOptions options_;
+  FileCache cache_;
+  std::list<Waiting> waiting_;
+  FileTransfers transfers_;
+  std::uint64_t shortages_ = 0;
+};
+
+}  // namespace sallyport::files

@@ -1,0 +1,204 @@
+#include "files/file_transfer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <sys/stat.h>
+
+namespace sallyport::files {
+namespace {
+
+/// Whether nothing was written, or the file was given its old date after that.
+bool has_same_date(const FileIdentity& now, const FileIdentity& before) {
+  return now.size == before.size && now.modified == before.modified;
+}
+
+/// Whether something else than writing changed it: it has more names, or fewer, as after it was replaced, or
+/// another mode or owner.
+bool has_other_attributes(const FileIdentity& now, const FileIdentity& before) {
+  return now.links != before.links || now.mode != before.mode || now.owner != before.owner ||
+         now.group != before.group;
+}
+
+/// Bytes that one fill reads at most. An exchange that takes them and holds fewer than its high water drops
+/// them, whatever it says; reading on would hold up the worker until the end of the file.
+constexpr std::size_t most_a_fill = http::Exchange::high_water + Chunk::pooled_size;
+
+std::optional<FileIdentity> state_of(const net::ReadableFile& file) {
+  struct stat status{};
+  if (::fstat(file.fd(), &status) != 0) return std::nullopt;
+  return FileIdentity(status);
+}
+
+}  // namespace
+
+struct FileTransfer::Elsewhere {
+  std::shared_ptr<const net::ReadableFile> file;
+  std::uint64_t at = 0;
+  Chunk chunk;
+  std::expected<std::size_t, int> count;
+  std::optional<FileIdentity> now;
+};
+
+void FileTransfer::start(FileTransfers& owner, http::Exchange& exchange, const http::Response& head,
+                         std::shared_ptr<const CachedFile> file, std::vector<TransferPiece> pieces) {
+  const auto self = owner.open.emplace(owner.open.end(), owner, std::move(file), std::move(pieces));
+  self->self_ = self;
+  exchange.set_handler(&*self);
+  exchange.respond(head);
+  http::decline_body(exchange);
+  self->fill(exchange);
+}
+
+FileTransfer::FileTransfer(FileTransfers& owner, std::shared_ptr<const CachedFile> file,
+                           std::vector<TransferPiece> pieces)
+    : owner_(owner), file_(std::move(file)), pieces_(std::move(pieces)), seen_(file_->identity) {
+  ++owner_.counters.open;
+}
+
+FileTransfer::~FileTransfer() {
+  --owner_.counters.open;
+  owner_.counters.queued_bytes -= queued_;
+}
+
+void FileTransfer::on_body(http::Exchange& exchange, Bytes body) {
+  http::answered().on_body(exchange, body);
+}
+
+void FileTransfer::on_closed(http::Exchange&, const Error*) {
+  owner_.open.erase(self_);
+}
+
+void FileTransfer::fill(http::Exchange& exchange) {
+  if (ended_ || reading_) return;
+  std::size_t left = most_a_fill;
+  while (at_ < pieces_.size() && exchange.can_write()) {
+    const auto piece = exchange.room();
+    if (piece == 0 || left == 0) break;
+    const auto queued = std::min(exchange.queued_bytes(), http::Exchange::high_water);
+    const auto wanted = piece < Chunk::pooled_size ? piece : http::Exchange::high_water - queued + 1;
+    Batch batch;
+    const auto outcome = read_some(batch, std::min(left, wanted), piece);
+    // Asked after the reading: what was read before the file changed is as promised.
+    const bool good =
+        outcome != Outcome::failed && (batch.last.empty() || is_as_promised(state_of(*file_->on_disk)));
+    if (!good) return cut(exchange);
+    left -= std::min(left, batch.bytes);
+    send(exchange, batch);
+    if (outcome == Outcome::waits) {
+      read_elsewhere(exchange);
+      break;
+    }
+  }
+  account(exchange);
+  if (at_ == pieces_.size()) {
+    ended_ = true;
+    sent_ = {};
+    exchange.finish();
+  }
+}
+
+FileTransfer::Outcome FileTransfer::read_some(Batch& batch, std::size_t wanted, std::size_t piece) {
+  while (batch.count < batch.chunks.size() && batch.bytes < wanted && at_ < pieces_.size()) {
+    auto& [head, range] = pieces_[at_];
+    if (!head.empty()) {
+      batch.add(Chunk::copy_of(as_bytes(head)));
+      head.clear();
+    } else if (range.size > 0) {
+      auto chunk = Chunk::allocate(std::min<std::uint64_t>(range.size, piece));
+      const auto count = read_here(chunk.mutable_bytes(), range.first);
+      if (!count && count.error() == EAGAIN && owner_.reader != nullptr) return Outcome::waits;
+      if (!count || *count == 0) return Outcome::failed;
+      chunk.truncate(*count);
+      take(batch, std::move(chunk));
+    }
+    if (head.empty() && range.size == 0) ++at_;
+  }
+  return Outcome::read;
+}
+
+std::expected<std::size_t, int> FileTransfer::read_here(MutableBytes out, std::uint64_t at) const {
+  return owner_.reader != nullptr ? owner_.reader->read_now(*file_->on_disk, out, at)
+                                  : file_->on_disk->read(out, at);
+}
+
+void FileTransfer::take(Batch& batch, Chunk chunk) {
+  auto& range = pieces_[at_].range;
+  batch.last = chunk;
+  batch.last_at = range.first;
+  range.first += chunk.size(), range.size -= chunk.size();
+  batch.add(std::move(chunk));
+}
+
+void FileTransfer::read_elsewhere(http::Exchange& exchange) {
+  const auto& range = pieces_[at_].range;
+  auto read = std::make_shared<Elsewhere>();
+  read->file = file_->on_disk;
+  read->at = range.first;
+  read->chunk = Chunk::allocate(std::min<std::uint64_t>(range.size, Chunk::pooled_size));
+  reading_ = owner_.reader->run(
+      [read] {
+        read->count = read->file->read(read->chunk.mutable_bytes(), read->at);
+        read->now = state_of(*read->file);
+      },
+      [this, &exchange, read] { on_read(exchange, *read); });
+}
+
+void FileTransfer::on_read(http::Exchange& exchange, Elsewhere& read) {
+  reading_.reset();
+  if (ended_ || !exchange.can_write()) return;
+  if (!read.count || *read.count == 0 || !is_as_promised(read.now)) return cut(exchange);
+  read.chunk.truncate(*read.count);
+  Batch batch;
+  take(batch, std::move(read.chunk));
+  if (pieces_[at_].range.size == 0) ++at_;
+  send(exchange, batch);
+  fill(exchange);
+}
+
+void FileTransfer::send(http::Exchange& exchange, Batch& batch) {
+  for (std::size_t i = 0; i < batch.count; ++i) {
+    owner_.replies.count_body(exchange.version(), batch.chunks[i].size());
+    exchange.write(std::move(batch.chunks[i]));
+  }
+  if (batch.last.empty()) return;
+  sent_ = std::move(batch.last);
+  sent_at_ = batch.last_at;
+}
+
+void FileTransfer::account(const http::Exchange& exchange) {
+  const auto queued = exchange.queued_bytes();
+  owner_.counters.queued_bytes += queued - queued_;
+  queued_ = queued;
+}
+
+void FileTransfer::cut(http::Exchange& exchange) {
+  ended_ = true;
+  ++owner_.counters.cut;
+  exchange.reset(http::ResetCode::internal_error);
+}
+
+bool FileTransfer::is_as_promised(const std::optional<FileIdentity>& now) {
+  if (!now) return false;
+  if (*now == seen_) return true;
+  // Longer is fine where it was appended to, and the same length and date where it was replaced or moved.
+  // What was written over by something longer, or given its old date, looks the same from here, but holds
+  // other bytes where we read last.
+  if (now->size <= seen_.size) {
+    if (!has_same_date(*now, seen_)) return false;
+    if (sent_.empty() && !has_other_attributes(*now, seen_)) return false;
+  }
+  const auto holds = holds_what_was_sent();
+  if (holds == true) seen_ = *now;
+  return holds != false;
+}
+
+std::optional<bool> FileTransfer::holds_what_was_sent() const {
+  if (sent_.empty()) return true;
+  auto now = Chunk::allocate(sent_.size());
+  const auto count = read_here(now.mutable_bytes(), sent_at_);
+  if (!count && count.error() == EAGAIN) return std::nullopt;
+  return count == now.size() && std::ranges::equal(now.bytes(), sent_.bytes());
+}
+
+}  // namespace sallyport::files

@@ -1,0 +1,125 @@
+#include "files/served_folder.h"
+
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace sallyport::files {
+namespace {
+
+// O_NONBLOCK: a FIFO must not hold up the worker until somebody writes to it.
+constexpr int reading = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+
+// A name and what bears it, without anything's content.
+constexpr int naming = O_PATH | O_CLOEXEC;
+
+/// For kernels and sandboxes without openat2: one segment after the other, following no links.
+std::expected<UniqueFd, int> open_by_segments(int root, std::string_view relative, int how) {
+  UniqueFd folder;
+  while (true) {
+    const auto slash = relative.find('/');
+    const bool last = slash == std::string_view::npos;
+    const std::string segment(relative.substr(0, slash));
+    const int flags = last ? how | O_NOFOLLOW : naming | O_DIRECTORY | O_NOFOLLOW;
+    UniqueFd next(::openat(folder ? folder.get() : root, segment.c_str(), flags));
+    if (!next) return std::unexpected(errno);
+    if (last) return next;
+    folder = std::move(next);
+    relative.remove_prefix(slash + 1);
+  }
+}
+
+/// As openat2; ENOSYS where sandboxes say EPERM for it.
+std::expected<UniqueFd, int> open_beneath(int root, const std::string& relative, int flags,
+                                          std::uint64_t resolve) {
+  open_how how{};
+  how.flags = static_cast<std::uint64_t>(flags);
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | resolve;
+  const long fd = ::syscall(SYS_openat2, root, relative.c_str(), &how, sizeof how);
+  if (fd >= 0) return UniqueFd(static_cast<int>(fd));
+  return std::unexpected(errno == EPERM ? ENOSYS : errno);
+}
+
+/// Only by what the kernel has in memory. EAGAIN too where it cannot tell.
+std::expected<UniqueFd, int> open_cached(int root, const std::string& relative, int flags) {
+  auto fd = open_beneath(root, relative, flags, RESOLVE_CACHED);
+  if (!fd && (fd.error() == EINVAL || fd.error() == ENOSYS || fd.error() == EINTR))
+    return std::unexpected(EAGAIN);
+  return fd;
+}
+
+std::expected<UniqueFd, int> open_waiting(int root, const std::string& relative, int flags) {
+  // EAGAIN: something was renamed meanwhile, so that the kernel cannot tell whether we stayed inside.
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    auto fd = open_beneath(root, relative, flags, 0);
+    if (fd) return fd;
+    if (fd.error() == ENOSYS) return open_by_segments(root, relative, flags);
+    if (fd.error() != EAGAIN && fd.error() != EINTR) return fd;
+  }
+  return std::unexpected(EAGAIN);
+}
+
+std::expected<UniqueFd, int> open_as(int root, const std::string& relative, int flags, MayWait may_wait) {
+  const std::string path = relative.empty() ? "." : relative;
+  return may_wait == MayWait::yes ? open_waiting(root, path, flags) : open_cached(root, path, flags);
+}
+
+std::expected<FileIdentity, int> identity_of(int fd) {
+  struct stat status{};
+  if (::fstat(fd, &status) != 0) return std::unexpected(errno);
+  return FileIdentity(status);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const ServedFolder>> ServedFolder::open(const std::string& path) {
+  UniqueFd root(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!root)
+    return fail(ErrorKind::file,
+                errno == ENOTDIR
+                    ? fmt::format("--files {} is not a folder; name the folder that holds the files", path)
+                    : fmt::format("cannot serve --files {}: {}", path, std::strerror(errno)),
+                static_cast<std::uint64_t>(errno));
+  return std::shared_ptr<const ServedFolder>(new ServedFolder(std::move(root)));
+}
+
+std::expected<OpenedFile, int> ServedFolder::open_file(const std::string& relative, MayWait may_wait) const {
+  auto fd = open_as(root_.get(), relative, reading, may_wait);
+  if (!fd) return std::unexpected(fd.error());
+  const auto identity = identity_of(fd->get());
+  if (!identity) return std::unexpected(identity.error());
+  if (!S_ISREG(identity->mode) && !identity->is_folder()) return std::unexpected(EACCES);
+  return OpenedFile{std::move(*fd), *identity};
+}
+
+std::expected<FileIdentity, int> ServedFolder::identify(const std::string& relative, MayWait may_wait) const {
+  if (may_wait == MayWait::yes) {
+    struct stat status{};
+    if (::fstatat(root_.get(), relative.empty() ? "." : relative.c_str(), &status, 0) != 0)
+      return std::unexpected(errno);
+    return FileIdentity(status);
+  }
+  const auto fd = open_as(root_.get(), relative, naming, may_wait);
+  if (!fd) return std::unexpected(fd.error());
+  return identity_of(fd->get());
+}
+
+std::expected<FileIdentity, int> ServedFolder::identify_itself(const std::string& relative,
+                                                               MayWait may_wait) const {
+  const auto fd = open_as(root_.get(), relative, naming | O_NOFOLLOW, may_wait);
+  if (!fd) return std::unexpected(fd.error());
+  return identity_of(fd->get());
+}
+
+bool ServedFolder::is_same(const ServedFolder& other) const {
+  const auto one = identity_of(root_.get()), two = identity_of(other.root_.get());
+  return one && two && one->device == two->device && one->inode == two->inode;
+}
+
+}  // namespace sallyport::files

@@ -1,0 +1,21 @@
+// Reads qlog files of any writer: current and older drafts, JSON-SEQ (RFC 7464), newline-delimited and
+// contained JSON, events as objects or as arrays. Record by record, so that the size of a file does not
+// matter; any bytes may come in.
+#pragma once
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "inspect/qlog_event.h"
+
+#include <string>
+
+namespace sallyport::inspect {
+
+/// Reads all of the file. An Error names the file and the record (JSON-SEQ, newline-delimited) or line
+/// (contained).
+Result<> read_qlog(const std::string& path, QlogSink& sink);
+
+/// The same of bytes at hand; `name` stands for the file in errors.
+Result<> read_qlog(Bytes bytes, const std::string& name, QlogSink& sink);
+
+}  // namespace sallyport::inspect
