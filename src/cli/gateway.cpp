@@ -22,21 +22,21 @@ namespace sallyport::cli {
 namespace {
 
 struct GatewayFlags {
-  std::vector<std::string> listen{":443"}, masque, allow;
+  std::vector<std::string> listen{":443"}, masque, allow, certificates, keys;
   std::vector<unsigned> allow_ports;
   std::string admin, congestion = "cubic", retry = "auto", log_level = "info", access_format = "json",
                      etag = "size-mtime-ctime";
   double idle_timeout = 60, udp_tunnel_idle = 120, tcp_tunnel_idle = 600, grace = 10;
-  bool no_tcp = false;
+  bool no_tcp = false, check = false;
   gateway::Settings settings;
 };
 
 Result<> read_masque(const GatewayFlags& flags, gateway::Settings& settings) {
   for (const auto& protocol : flags.masque) {
     if (protocol == "udp")
-      settings.masque_udp = true;
+      settings.masque.insert(masque::Protocol::udp);
     else if (protocol == "tcp")
-      settings.masque_tcp = true;
+      settings.masque.insert(masque::Protocol::tcp);
     else if (protocol == "ip")
       return fail(ErrorKind::usage, "--masque ip (CONNECT-IP) is not available yet; udp and tcp are");
     else
@@ -64,18 +64,45 @@ Result<> read_masque(const GatewayFlags& flags, gateway::Settings& settings) {
   return {};
 }
 
-Result<> read_certificate(const gateway::Settings& settings) {
-  const bool files = !settings.certificate_file.empty() || !settings.key_file.empty();
-  if (files && (settings.certificate_file.empty() || settings.key_file.empty()))
-    return fail(ErrorKind::usage, "--cert and --key go together; one of them is missing");
-  if (files && !settings.self_signed.empty())
-    return fail(ErrorKind::usage, "give --cert and --key, or --self-signed, not both");
-  if (!files && settings.self_signed.empty())
-    return fail(
-        ErrorKind::usage,
-        "a gateway needs a certificate; give --cert FILE --key FILE, or --self-signed NAME to try it out");
-  if (!settings.write_certificate.empty() && settings.self_signed.empty())
-    return fail(ErrorKind::usage, "--write-cert is for the certificate that --self-signed makes");
+/// A file, and the --listen that it is for, as it stands before a "=": the IDs of the listeners that it makes.
+struct ListenerFile {
+  std::vector<std::string> listeners{""};  // all of them
+  std::string file;
+};
+
+ListenerFile read_listener_file(const GatewayFlags& flags, const gateway::Settings& settings,
+                                std::string_view text) {
+  for (const std::string& listen : flags.listen) {
+    if (!text.starts_with(listen + "=")) continue;
+    ListenerFile found{{}, std::string(text.substr(listen.size() + 1))};
+    const auto addresses = gateway::parse_listen(listen);
+    for (std::size_t i = 0; addresses && i < settings.listen.size(); ++i)
+      if (std::ranges::find(*addresses, settings.listen[i]) != addresses->end())
+        found.listeners.push_back(config::listener_id(settings, i));
+    return found;
+  }
+  return {.file = std::string(text)};
+}
+
+Result<> read_certificates(const GatewayFlags& flags, gateway::Settings& settings) {
+  if (flags.certificates.size() != flags.keys.size())
+    return fail(ErrorKind::usage,
+                flags.certificates.size() + flags.keys.size() == 1
+                    ? "--cert and --key go together; one of them is missing"
+                    : fmt::format("--cert and --key go together, the first with the first and so on; there "
+                                  "are {} of --cert and {} of --key",
+                                  flags.certificates.size(), flags.keys.size()));
+  for (std::size_t i = 0; i < flags.certificates.size(); ++i) {
+    const auto certificate = read_listener_file(flags, settings, flags.certificates[i]);
+    const auto key = read_listener_file(flags, settings, flags.keys[i]);
+    if (key.listeners.front() != "" && key.listeners != certificate.listeners)
+      return fail(ErrorKind::usage,
+                  fmt::format("--key {} is for another listener than its --cert {}; name the listener with "
+                              "--cert",
+                              flags.keys[i], flags.certificates[i]));
+    for (const std::string& listener : certificate.listeners)
+      settings.certificates.push_back({certificate.file, key.file, listener});
+  }
   return {};
 }
 
@@ -102,18 +129,11 @@ Result<> read_addresses(const GatewayFlags& flags, gateway::Settings& settings) 
 Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   gateway::Settings settings = flags.settings;
   if (auto done = read_masque(flags, settings); !done) return std::unexpected(std::move(done.error()));
-  if (settings.files.empty() && !settings.masque_udp && !settings.masque_tcp)
-    return fail(ErrorKind::usage, "there is nothing to do; give --files DIR, --masque udp,tcp, or both");
-  if (auto done = read_certificate(settings); !done) return std::unexpected(std::move(done.error()));
   if (auto done = read_addresses(flags, settings); !done) return std::unexpected(std::move(done.error()));
+  if (auto done = read_certificates(flags, settings); !done) return std::unexpected(std::move(done.error()));
   settings.tcp = !flags.no_tcp;
-  if (!settings.tcp && settings.alt_svc_port != 0)
-    return fail(ErrorKind::usage,
-                "--alt-svc-port is advertised over TCP, which --no-tcp disables; give one of the two");
   if (flags.access_format != "json" && settings.access_log.empty())
     return fail(ErrorKind::usage, "--access-log-format is for --access-log, which is not given");
-  if (flags.etag == "size-mtime" && settings.files.empty())
-    return fail(ErrorKind::usage, "--etag is for --files, which is not given");
   settings.congestion_control = congestion_control(flags.congestion);
   settings.retry = flags.retry == "always"  ? quic::RetryPolicy::always
                    : flags.retry == "never" ? quic::RetryPolicy::never
@@ -121,11 +141,12 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   settings.access_format =
       flags.access_format == "common" ? gateway::AccessFormat::common : gateway::AccessFormat::json;
   settings.etag =
-      flags.etag == "size-mtime" ? files::EtagParts::size_mtime : files::EtagParts::size_mtime_ctime;
+      flags.etag == "size-mtime" ? config::EtagParts::size_mtime : config::EtagParts::size_mtime_ctime;
   settings.idle_timeout = seconds(flags.idle_timeout);
   settings.udp_tunnel_idle = seconds(flags.udp_tunnel_idle);
   settings.tcp_tunnel_idle = seconds(flags.tcp_tunnel_idle);
   settings.grace = seconds(flags.grace);
+  if (auto done = config::check_flags(settings); !done) return std::unexpected(std::move(done.error()));
   return settings;
 }
 
@@ -136,6 +157,12 @@ Result<int> run_gateway(const GatewayFlags& flags) {
   set_log_level(*parse_log_level(flags.log_level));
   auto settings = read_settings(flags);
   if (!settings) return std::unexpected(std::move(settings.error()));
+  if (flags.check) {
+    const auto text = gateway::Gateway::check(*settings);
+    if (!text) return std::unexpected(text.error());
+    print(stdout, *text);
+    return 0;
+  }
   auto gateway = gateway::Gateway::start(std::move(*settings));
   if (!gateway) return std::unexpected(std::move(gateway.error()));
   (*gateway)->run();
@@ -163,8 +190,15 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
           "The UDP port to advertise in Alt-Svc, where clients reach HTTP/3 on another than --listen's")
       ->type_name("PORT")
       ->check(CLI::Range(1, 65535));
-  gateway->add_option("--cert", settings.certificate_file, "The certificate chain, PEM")->type_name("FILE");
-  gateway->add_option("--key", settings.key_file, "Its key, PEM")->type_name("FILE");
+  gateway
+      ->add_option("--cert", flags->certificates,
+                   "A certificate chain, PEM; repeat it for more: the server name that a client asks for "
+                   "chooses; with a --listen before it, for that one only")
+      ->type_name("[HOST:PORT=]FILE")
+      ->allow_extra_args(false);
+  gateway->add_option("--key", flags->keys, "Its key, PEM; the first for the first --cert, and so on")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
   gateway
       ->add_option("--self-signed", settings.self_signed,
                    "Make a certificate for these names or addresses, valid 13 days")
@@ -251,6 +285,8 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
                    "Write the addresses here, one a line, once all of them listen")
       ->type_name("FILE");
 
+  gateway->add_flag("--check", flags->check,
+                    "Read the flags and the files that they name, print what they mean, and exit");
   gateway->add_option("--workers", settings.workers, "Threads; 0: one for each core")
       ->type_name("N")
       ->check(CLI::Range(0, 256))

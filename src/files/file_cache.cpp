@@ -30,8 +30,9 @@ FileCache::FileCache(std::shared_ptr<const ServedFolder> folder, const FileCache
                      const LoadOptions& load_options, net::FileReader* reader)
     : folder_(std::move(folder)), limits_(limits), load_options_(load_options), reader_(reader) {}
 
-void FileCache::set_folder(std::shared_ptr<const ServedFolder> folder) {
+void FileCache::set_folder(std::shared_ptr<const ServedFolder> folder, EtagParts etag) {
   folder_ = std::move(folder);
+  load_options_.etag = etag;
   while (!entries_.empty()) erase(entries_.begin());
   for (auto& [key, load] : loads_) outdated_.push_back(std::move(load));
   loads_.clear();

@@ -35,7 +35,7 @@ class FileCache {
   FileCache(std::shared_ptr<const ServedFolder> folder, const FileCacheLimits& limits,
             const LoadOptions& load_options, net::FileReader* reader);
   /// From now on files are those of `folder`. What is being read still comes from the one before.
-  void set_folder(std::shared_ptr<const ServedFolder> folder);
+  void set_folder(std::shared_ptr<const ServedFolder> folder, EtagParts etag);
 
   /// Who waits for a file that is being read.
   class Waiter {
@@ -82,7 +82,7 @@ class FileCache {
 
   std::shared_ptr<const ServedFolder> folder_;
   const FileCacheLimits limits_;
-  const LoadOptions load_options_;
+  LoadOptions load_options_;
   net::FileReader* const reader_;
   Entries entries_;                                                    // latest used first
   std::unordered_map<std::string_view, Entries::iterator> by_key_;     // keys lie in the entries

@@ -265,7 +265,7 @@ TEST_F(FileServerTest, AnotherFolderTakesThePlaceOfTheOneThatWasServed) {
   EXPECT_EQ(get("/both").body, "old");
   EXPECT_EQ(get("/gone").body, "old");
   auto& sending = get("/large");
-  files->set_folder(ServedFolder::open(other.path()).value());
+  files->set_folder(ServedFolder::open(other.path()).value(), EtagParts::size_mtime_ctime);
   EXPECT_EQ(files->cached(), 0u);
   EXPECT_EQ(get("/both").body, "new");
   EXPECT_EQ(status(get("/gone")), 404u);
@@ -281,7 +281,7 @@ TEST_F(FileServerTest, WhatIsReadOfTheFolderBeforeIsNotKept) {
   other.write("sub/new", "");
   auto& left = get("/sub/");
   const auto& before = get("/sub/");
-  files->set_folder(ServedFolder::open(other.path()).value());
+  files->set_folder(ServedFolder::open(other.path()).value(), EtagParts::size_mtime_ctime);
   const auto& after = get("/sub/");
   EXPECT_EQ(files->loading(), 2u);
   ASSERT_EQ(reader.jobs.size(), 2u);

@@ -22,14 +22,16 @@ struct FileServerOptions {
   net::FileReader* reader = nullptr;
 };
 
-class FileServer {
+class FileServer final : public http::Content {
  public:
   FileServer(std::shared_ptr<const ServedFolder> folder, http::Replies& replies,
              const FileServerOptions& options = {});
-  ~FileServer();
-  void serve(const http::Incoming& in);
-  /// From now on files are those of `folder`; what is being sent goes on.
-  void set_folder(std::shared_ptr<const ServedFolder> folder) { cache_.set_folder(std::move(folder)); }
+  ~FileServer() override;
+  void serve(const http::Incoming& in) override;
+  /// From now on files are those of `folder`, with such tags; what is being sent goes on.
+  void set_folder(std::shared_ptr<const ServedFolder> folder, EtagParts etag) {
+    cache_.set_folder(std::move(folder), etag);
+  }
   const TransferCounters& transfers() const { return transfers_.counters; }
   std::size_t cached() const { return cache_.size(); }
   /// Files and folders that are being read elsewhere, for requests that wait.

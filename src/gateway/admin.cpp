@@ -44,26 +44,26 @@ class Admin::Scrape final : public http::ExchangeHandler {
   http::Exchange* exchange_;
 };
 
-Admin::Admin(net::EventLoop& loop, Source& source, std::shared_ptr<const masque::TokenTable> tokens)
-    : timers_(loop.timers()),
+Admin::Admin(net::Timers& timers, Source& source, std::shared_ptr<const masque::TokenTable> tokens)
+    : timers_(timers),
       source_(source),
       authenticator_(std::move(tokens), std::make_shared<masque::FailedAttempts>()) {}
 
-Result<std::unique_ptr<Admin>> Admin::listen(net::EventLoop& loop, const net::SocketAddress& local,
+Result<std::unique_ptr<Admin>> Admin::listen(net::Inbound& inbound, net::Timers& timers, const net::SocketAddress& local,
                                              Source& source,
                                              std::shared_ptr<const masque::TokenTable> tokens) {
-  std::unique_ptr<Admin> admin(new Admin(loop, source, std::move(tokens)));
-  auto front = TcpFront::listen(loop, local, *admin, {.most_connections = most_connections});
+  std::unique_ptr<Admin> admin(new Admin(timers, source, std::move(tokens)));
+  auto front = TcpFront::listen(inbound, timers, local, *admin, {.most_connections = most_connections});
   if (!front) return std::unexpected(std::move(front.error()));
   admin->front_ = std::move(*front);
   return admin;
 }
 
-Result<std::unique_ptr<Admin>> Admin::listen_unix(net::EventLoop& loop, const std::string& path,
+Result<std::unique_ptr<Admin>> Admin::listen_unix(net::Inbound& inbound, net::Timers& timers, const std::string& path,
                                                   Source& source,
                                                   std::shared_ptr<const masque::TokenTable> tokens) {
-  std::unique_ptr<Admin> admin(new Admin(loop, source, std::move(tokens)));
-  auto front = TcpFront::listen_unix(loop, path, *admin, {.most_connections = most_connections});
+  std::unique_ptr<Admin> admin(new Admin(timers, source, std::move(tokens)));
+  auto front = TcpFront::listen_unix(inbound, timers, path, *admin, {.most_connections = most_connections});
   if (!front) return std::unexpected(std::move(front.error()));
   admin->front_ = std::move(*front);
   return admin;

@@ -30,10 +30,10 @@ class Admin final : private http::RequestHandler {
   };
 
   /// `source` is not owned and must outlive the result. `tokens`: who may see /metrics; null: everybody.
-  static Result<std::unique_ptr<Admin>> listen(net::EventLoop& loop, const net::SocketAddress& local,
+  static Result<std::unique_ptr<Admin>> listen(net::Inbound& inbound, net::Timers& timers, const net::SocketAddress& local,
                                                Source& source,
                                                std::shared_ptr<const masque::TokenTable> tokens);
-  static Result<std::unique_ptr<Admin>> listen_unix(net::EventLoop& loop, const std::string& path,
+  static Result<std::unique_ptr<Admin>> listen_unix(net::Inbound& inbound, net::Timers& timers, const std::string& path,
                                                     Source& source,
                                                     std::shared_ptr<const masque::TokenTable> tokens);
   ~Admin();
@@ -47,7 +47,7 @@ class Admin final : private http::RequestHandler {
  private:
   class Scrape;
 
-  Admin(net::EventLoop& loop, Source& source, std::shared_ptr<const masque::TokenTable> tokens);
+  Admin(net::Timers& timers, Source& source, std::shared_ptr<const masque::TokenTable> tokens);
   void on_request(http::Exchange& exchange) override;
 
   net::Timers& timers_;

@@ -21,61 +21,93 @@ bool may_be_replaced(const std::string& path) {
          (content->starts_with("-----BEGIN CERTIFICATE-----") && !content->contains("PRIVATE KEY"));
 }
 
-Result<tls::KeyPair> make_self_signed_pair(const Settings& settings) {
-  auto pair = tls::make_self_signed(settings.self_signed);
+Result<tls::KeyPair> make_self_signed_pair(const config::ServingFlags& flags) {
+  auto pair = tls::make_self_signed(flags.self_signed);
   if (!pair) return pair;
   const auto fingerprint = tls::spki_fingerprint(pair->certificate_pem);
   if (!fingerprint) return std::unexpected(fingerprint.error());
-  if (!settings.write_certificate.empty() && !may_be_replaced(settings.write_certificate))
+  if (!flags.write_certificate.empty() && !may_be_replaced(flags.write_certificate))
     return fail(ErrorKind::file,
                 fmt::format("--write-cert: {} exists and is not a certificate; name another file",
-                            settings.write_certificate));
-  if (!settings.write_certificate.empty())
-    if (auto written = write_file(settings.write_certificate, pair->certificate_pem, 0644, IfExists::replace);
+                            flags.write_certificate));
+  if (!flags.write_certificate.empty())
+    if (auto written = write_file(flags.write_certificate, pair->certificate_pem, 0644, IfExists::replace);
         !written)
       return fail(written.error().kind, "--write-cert: " + written.error().message);
   log_info("self-signed certificate for {}, SPKI fingerprint {}; clients trust it with {}",
-           fmt::join(settings.self_signed, ", "), *fingerprint,
-           settings.write_certificate.empty() ? std::string("-k, or with --ca and a file from --write-cert")
-                                              : "--ca " + settings.write_certificate);
+           fmt::join(flags.self_signed, ", "), *fingerprint,
+           flags.write_certificate.empty() ? std::string("-k, or with --ca and a file from --write-cert")
+                                              : "--ca " + flags.write_certificate);
   return pair;
 }
 
 }  // namespace
 
-Certificates::Certificates(Settings settings)
-    : settings_(std::move(settings)),
-      label_(is_self_signed() ? "self-signed" : escaped(settings_.certificate_file)) {}
+Certificates::Certificates(config::ServingFlags flags) : flags_(std::move(flags)) {
+  for (const config::CertificateFiles& pair : flags_.certificates) {
+    files_.emplace_back(pair.certificate);
+    files_.emplace_back(pair.key);
+  }
+}
 
 Result<> Certificates::load() {
-  auto pair = is_self_signed() ? make_self_signed_pair(settings_)
-                               : tls::load_key_pair(settings_.certificate_file, settings_.key_file);
-  if (!pair)
-    return fail(pair.error().kind, (is_self_signed() ? "" : "--cert and --key: ") + pair.error().message);
-  auto chain = tls::validity_of(pair->certificate_pem);
-  if (!chain) return std::unexpected(std::move(chain.error()));
-  auto credentials = tls::ServerCredentials::make({std::move(*pair)});
-  if (!credentials) return std::unexpected(std::move(credentials.error()));
-  credentials_ = std::move(*credentials);
-  chain_ = std::move(*chain);
+  if (is_self_signed() && !credentials_.empty()) return {};
+  for (WatchedFile& file : files_) file.note();
+  std::map<std::string, std::vector<tls::KeyPair>> pairs;
+  std::vector<Chain> chains;
+  const auto take = [&](Result<tls::KeyPair> pair, const std::string& listener, std::string label,
+                        std::string place) -> Result<> {
+    if (!pair) return std::unexpected(std::move(pair.error()));
+    auto validity = tls::validity_of(pair->certificate_pem);
+    if (!validity) return std::unexpected(std::move(validity.error()));
+    chains.push_back({std::move(label), std::move(place), std::move(*validity)});
+    pairs[listener].push_back(std::move(*pair));
+    return {};
+  };
+  if (is_self_signed())
+    if (auto done = take(make_self_signed_pair(flags_), {}, "self-signed", "made for --self-signed"); !done)
+      return done;
+  for (const config::CertificateFiles& files : flags_.certificates)
+    if (auto done = take(tls::load_key_pair(files.certificate, files.key), files.listener,
+                         escaped(files.certificate), "in " + files.certificate);
+        !done)
+      return fail(done.error().kind, "--cert and --key: " + done.error().message);
+
+  ByListener credentials;
+  for (auto& [listener, own] : pairs) {
+    // A listener with certificates of its own shows those that are for all after them.
+    std::vector<tls::KeyPair> all = own;
+    if (!listener.empty() && pairs.contains("")) all.insert(all.end(), pairs[""].begin(), pairs[""].end());
+    auto made = tls::ServerCredentials::make(all);
+    if (!made) return std::unexpected(std::move(made.error()));
+    credentials.emplace(listener, std::move(*made));
+  }
+  credentials_ = std::move(credentials);
+  chains_ = std::move(chains);
   return {};
 }
 
+bool Certificates::has_changed() {
+  bool changed = false;
+  for (WatchedFile& file : files_) changed = file.has_changed() || changed;
+  return changed;
+}
+
 void Certificates::warn_of_dates() const {
-  const std::string place = is_self_signed() ? "made for --self-signed" : "in " + settings_.certificate_file;
   const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-  if (const auto concern = tls::concern_about(chain_, place, now))
-    log_warn("{}; {}", *concern,
-             is_self_signed() ? "start the gateway again for another one"
-                              : "put a new one there, with its key, and send SIGHUP");
+  for (const Chain& chain : chains_)
+    if (const auto concern = tls::concern_about(chain.validity, chain.place, now))
+      log_warn("{}; {}", *concern,
+               is_self_signed() ? "start the gateway again for another one"
+                                : "put a new one there, with its key; it is taken up by itself");
 }
 
 void Certificates::collect(MetricSet& out) const {
-  if (chain_.empty()) return;
-  out.gauge("certificate_not_after_seconds",
-            "When the first certificate of the chain expires, in seconds since 1970.",
-            static_cast<double>(tls::end_of(chain_).time_since_epoch().count()),
-            {{"certificate", std::string_view(label_)}});
+  for (const Chain& chain : chains_)
+    out.gauge("certificate_not_after_seconds",
+              "When the first certificate of the chain expires, in seconds since 1970.",
+              static_cast<double>(tls::end_of(chain.validity).time_since_epoch().count()),
+              {{"certificate", std::string_view(chain.label)}});
 }
 
 }  // namespace sallyport::gateway

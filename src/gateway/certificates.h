@@ -1,13 +1,15 @@
-// Certificates: what the gateway shows to its clients: read from the files that the settings name, or made,
-// at the start; read again on SIGHUP. Their dates are told to the operator, by a warning and by a metric.
-// Owned by the Gateway, on its thread.
+// Certificates: what a gateway shows to its clients: read from the files that the flags name, or made, at the
+// start; read again when the files changed or the operator asks. Their dates are told to the operator, by a
+// warning and by a metric. Owned by the ConfigurationSource, on the Gateway's thread.
 #pragma once
 
+#include "config/serving_flags.h"
 #include "gateway/metric_set.h"
-#include "gateway/settings.h"
+#include "gateway/watched_file.h"
 #include "tls/credentials.h"
 #include "tls/validity.h"
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,24 +18,34 @@ namespace sallyport::gateway {
 
 class Certificates {
  public:
-  explicit Certificates(Settings settings);
+  /// By the ID of the listener that shows them, as in config::Material.
+  using ByListener = std::map<std::string, std::shared_ptr<const tls::ServerCredentials>>;
 
-  /// Reads the files, or makes a self-signed certificate. On an error, which names the file and what is wrong
-  /// with it, what was there before stays.
+  explicit Certificates(config::ServingFlags flags);
+
+  /// Reads the files, or, the first time, makes a self-signed certificate. On an error, which names the file
+  /// and what is wrong with it, all that was there before stays.
   Result<> load();
+  /// Whether a file changed since load(), as WatchedFile sees it. To be called every second or so.
+  bool has_changed();
   /// Says that a certificate expired, is not valid yet or expires soon, if one did.
   void warn_of_dates() const;
-  /// Of what was loaded last; null before.
-  const std::shared_ptr<const tls::ServerCredentials>& credentials() const { return credentials_; }
+  /// Of what was loaded last; empty before.
+  const ByListener& credentials() const { return credentials_; }
+  bool is_self_signed() const { return !flags_.self_signed.empty(); }
   void collect(MetricSet& out) const;
 
  private:
-  bool is_self_signed() const { return !settings_.self_signed.empty(); }
+  struct Chain {
+    std::string label;  ///< for metrics
+    std::string place;  ///< for a sentence
+    std::vector<tls::Validity> validity;
+  };
 
-  const Settings settings_;
-  const std::string label_;
-  std::shared_ptr<const tls::ServerCredentials> credentials_;
-  std::vector<tls::Validity> chain_;
+  const config::ServingFlags flags_;
+  std::vector<WatchedFile> files_;
+  ByListener credentials_;
+  std::vector<Chain> chains_;
 };
 
 }  // namespace sallyport::gateway

@@ -4,6 +4,8 @@
 #include "base/folder_for_test.h"
 #include "tls/pairs_for_test.h"
 
+#include <filesystem>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -32,27 +34,25 @@ class CertificatesOfFiles : public testing::Test {
 };
 
 TEST_F(CertificatesOfFiles, TellTheEarliestEndOfTheChain) {
-  Settings settings;
-  settings.certificate_file =
-      write("chain.pem", tls::dated(pair_, 1'600'000'000, 1'900'000'000).certificate_pem +
-                             tls::dated(pair_, 1'600'000'000, 1'800'000'000).certificate_pem);
-  settings.key_file = write("key.pem", pair_.key_pem);
+  config::ServingFlags settings;
+  settings.certificates = {{.certificate = write("chain.pem", tls::dated(pair_, 1'600'000'000, 1'900'000'000).certificate_pem +
+                             tls::dated(pair_, 1'600'000'000, 1'800'000'000).certificate_pem),
+                         .key = write("key.pem", pair_.key_pem)}};
   Certificates certificates(settings);
   EXPECT_EQ(metrics(certificates), "");
   ASSERT_TRUE(certificates.load());
-  EXPECT_THAT(metrics(certificates), HasSubstr(line(settings.certificate_file, "1800000000")));
+  EXPECT_THAT(metrics(certificates), HasSubstr(line(settings.certificates[0].certificate, "1800000000")));
 }
 
 TEST_F(CertificatesOfFiles, StayWhenTheNewOnesCannotBeUsed) {
-  Settings settings;
-  settings.certificate_file =
-      write("chain.pem", tls::dated(pair_, 1'600'000'000, 1'900'000'000).certificate_pem);
-  settings.key_file = write("key.pem", pair_.key_pem);
+  config::ServingFlags settings;
+  settings.certificates = {{.certificate = write("chain.pem", tls::dated(pair_, 1'600'000'000, 1'900'000'000).certificate_pem),
+                         .key = write("key.pem", pair_.key_pem)}};
   Certificates certificates(settings);
   ASSERT_TRUE(certificates.load());
   const auto before = certificates.credentials();
   write("chain.pem", "no certificate");
-  EXPECT_THAT(certificates.load().error().message, HasSubstr(settings.certificate_file));
+  EXPECT_THAT(certificates.load().error().message, HasSubstr(settings.certificates[0].certificate));
   EXPECT_EQ(certificates.credentials(), before);
   EXPECT_THAT(metrics(certificates), HasSubstr(" 1900000000\n"));
   write("chain.pem", tls::dated(pair_, 1'600'000'000, 2'000'000'000).certificate_pem);
@@ -67,17 +67,62 @@ TEST_F(CertificatesOfFiles, HaveALabelThatSpoilsNoPage) {
                                                        {"a\nb\x1b[m\x7f.pem", R"(a\\nb\\x1b[m\\x7f.pem)"},
                                                        {R"("\.pem)", R"(\"\\.pem)"}};
   for (const auto& [name, shown] : names) {
-    Settings settings;
-    settings.certificate_file = write(name, tls::dated(pair_, 1'600'000'000, 1'900'000'000).certificate_pem);
-    settings.key_file = write("key.pem", pair_.key_pem);
+    config::ServingFlags settings;
+    settings.certificates = {{.certificate = write(name, tls::dated(pair_, 1'600'000'000, 1'900'000'000).certificate_pem),
+                           .key = write("key.pem", pair_.key_pem)}};
     Certificates certificates(settings);
     ASSERT_TRUE(certificates.load());
     EXPECT_THAT(metrics(certificates), HasSubstr(line(folder_.path() + "/" + shown, "1900000000")));
   }
 }
 
+TEST_F(CertificatesOfFiles, BelongToAllListenersOrToOne) {
+  const tls::KeyPair other = *tls::make_self_signed({"b.test"});
+  config::ServingFlags settings;
+  settings.certificates = {
+      {.certificate = write("a.pem", pair_.certificate_pem), .key = write("a.key", pair_.key_pem)},
+      {.certificate = write("b.pem", other.certificate_pem),
+       .key = write("b.key", other.key_pem),
+       .listener = "127.0.0.1:8443"}};
+  Certificates certificates(settings);
+  ASSERT_TRUE(certificates.load());
+  const auto& made = certificates.credentials();
+  ASSERT_EQ(made.size(), 2u);
+  EXPECT_TRUE(made.at("")->same_as(*tls::ServerCredentials::make({pair_}).value()));
+  EXPECT_TRUE(made.at("127.0.0.1:8443")->same_as(*tls::ServerCredentials::make({other, pair_}).value()));
+  EXPECT_THAT(metrics(certificates), HasSubstr("b.pem"));
+}
+
+TEST_F(CertificatesOfFiles, AreSeenToChange) {
+  config::ServingFlags settings;
+  settings.certificates = {
+      {.certificate = write("a.pem", pair_.certificate_pem), .key = write("a.key", pair_.key_pem)}};
+  Certificates certificates(settings);
+  ASSERT_TRUE(certificates.load());
+  EXPECT_FALSE(certificates.has_changed());
+  for (const char* name : {"a.pem", "a.key"}) {
+    write(std::string("new ") + name, "another length");
+    std::filesystem::rename(folder_ / (std::string("new ") + name), folder_ / name);
+    EXPECT_FALSE(certificates.has_changed()) << "it may still be written to";
+    EXPECT_TRUE(certificates.has_changed()) << name;
+    EXPECT_FALSE(certificates.load()) << "that is none";
+    EXPECT_FALSE(certificates.has_changed()) << "read, and the same since";
+    EXPECT_EQ(certificates.credentials().size(), 1u) << "the old ones stay";
+  }
+}
+
+TEST(SelfSignedCertificates, AreMadeOnce) {
+  config::ServingFlags settings;
+  settings.self_signed = {"a.test"};
+  Certificates certificates(settings);
+  ASSERT_TRUE(certificates.load());
+  const auto before = certificates.credentials();
+  ASSERT_TRUE(certificates.load());
+  EXPECT_EQ(certificates.credentials(), before);
+}
+
 TEST(SelfSignedCertificates, HaveAnEndToo) {
-  Settings settings;
+  config::ServingFlags settings;
   settings.self_signed = {"a.test"};
   Certificates certificates(settings);
   ASSERT_TRUE(certificates.load());

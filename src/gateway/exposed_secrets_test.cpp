@@ -41,7 +41,7 @@ TEST_F(ExposedSecrets, AreOfEveryFlagThatNamesOne) {
   };
   const std::string path = write(site_ + "/key #1.pem");
   for (const auto& [flag, member] :
-       {Row{"--key", &Settings::key_file}, Row{"--token-file", &Settings::token_file},
+       {Row{"--token-file", &Settings::token_file},
         Row{"--admin-token-file", &Settings::admin_token_file}, Row{"--secret-file", &Settings::secret_file},
         Row{"--keylog", &Settings::key_log}, Row{"--access-log", &Settings::access_log}}) {
     Settings settings = settings_;
@@ -51,6 +51,9 @@ TEST_F(ExposedSecrets, AreOfEveryFlagThatNamesOne) {
                             " lies in the folder of --files, where anybody can download it as "
                             "/key%20%231.pem; move it elsewhere"));
   }
+  Settings with_key = settings_;
+  with_key.certificates = {{.certificate = "cert.pem", .key = path}};
+  EXPECT_THAT(exposed_secrets(with_key), ElementsAre(HasSubstr("--key " + path + " lies in")));
   settings_.qlog = site_;
   EXPECT_THAT(exposed_secrets(settings_), ElementsAre("--qlog " + site_ +
                                                       " lies in the folder of --files, where anybody can "
@@ -58,28 +61,28 @@ TEST_F(ExposedSecrets, AreOfEveryFlagThatNamesOne) {
 }
 
 TEST_F(ExposedSecrets, AreFoundByTheirRealPaths) {
-  settings_.key_file = write(site_ + "/key");
+  settings_.certificates = {{.certificate = {}, .key = write(site_ + "/key")}};
   std::filesystem::create_symlink(site_, base_ / "current");
   std::filesystem::create_symlink(site_ + "/key", base_ / "link");
   for (const std::string& served : {base_ / "current", site_ + "/.well-known/..", site_ + "/"}) {
     settings_.files = served;
     EXPECT_THAT(exposed_secrets(settings_), ElementsAre(HasSubstr("as /key;"))) << served;
   }
-  settings_.key_file = base_ / "link";
+  settings_.certificates = {{.certificate = {}, .key = base_ / "link"}};
   EXPECT_THAT(exposed_secrets(settings_), ElementsAre(HasSubstr("as /key;")));
-  settings_.key_file = std::filesystem::relative(site_ + "/key").string();
+  settings_.certificates = {{.certificate = {}, .key = std::filesystem::relative(site_ + "/key").string()}};
   EXPECT_THAT(exposed_secrets(settings_), ElementsAre(HasSubstr("as /key;")));
-  settings_.key_file = write(site_ + "/.well-known/key");
+  settings_.certificates = {{.certificate = {}, .key = write(site_ + "/.well-known/key")}};
   EXPECT_THAT(exposed_secrets(settings_), ElementsAre(HasSubstr("as /.well-known/key;")));
 }
 
 TEST_F(ExposedSecrets, AreNotThoseThatNobodyGets) {
   settings_.token_file = write(base_ / "tokens");
   settings_.secret_file = write(site_ + "/.private/secret");
-  settings_.key_file = site_ + "/not there";
+  settings_.certificates = {{.certificate = {}, .key = site_ + "/not there"}};
   settings_.access_log = "-";
   EXPECT_THAT(exposed_secrets(settings_), IsEmpty());
-  settings_.key_file = write(site_ + "/key");
+  settings_.certificates = {{.certificate = {}, .key = write(site_ + "/key")}};
   EXPECT_THAT(exposed_secrets(settings_), SizeIs(1));
   // A name that only begins alike is another folder.
   for (const std::string& served : {std::string(), base_ / "elsewhere", base_ / "sit"}) {

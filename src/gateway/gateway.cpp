@@ -2,8 +2,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "gateway/access.h"
 #include "gateway/addresses.h"
+#include "gateway/admin_access.h"
 #include "gateway/exposed_secrets.h"
 #include "gateway/process_figures.h"
 #include "net/descriptor_limit.h"
@@ -22,7 +22,7 @@ namespace sallyport::gateway {
 namespace {
 
 constexpr Duration scrape_timeout = 5s;
-constexpr Duration look_interval = 1s;  // at token files
+constexpr Duration look_interval = 1s;  // at the token file of the admin port
 
 unsigned available_cores() {
   cpu_set_t set;
@@ -63,10 +63,12 @@ struct Gateway::Scrape {
   net::Timer late;
 };
 
-Gateway::Gateway()
-    : grace_(loop_.timers(),
+Gateway::Gateway(Settings settings)
+    : settings_(std::move(settings)),
+      inbound_(net::make_kernel_inbound(loop_)),
+      grace_(loop_.timers(),
              [this](Time) { end("the grace period is over (--grace), what was open is closed"); }),
-      look_(loop_.timers(), [this](Time now) { look_at_token_files(now); }) {}
+      look_(loop_.timers(), [this](Time now) { look(now); }) {}
 
 Gateway::~Gateway() {
   for (const auto& worker : workers_) worker->stop();
@@ -74,15 +76,15 @@ Gateway::~Gateway() {
 }
 
 Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
-  std::unique_ptr<Gateway> gateway(new Gateway);
+  std::unique_ptr<Gateway> gateway(new Gateway(std::move(settings)));
   gateway->loop_.on_signals({SIGINT, SIGTERM, SIGHUP, SIGUSR1},
                             [raw = gateway.get()](int signal) { raw->on_signal(signal); });
-  if (auto done = gateway->set_up(std::move(settings)); !done)
-    return std::unexpected(std::move(done.error()));
+  if (auto done = gateway->set_up(); !done) return std::unexpected(std::move(done.error()));
   if (auto done = gateway->start_workers(); !done) return std::unexpected(std::move(done.error()));
-  gateway->watch_folder();
+  gateway->source_->watch(gateway->loop_);
+  gateway->look_.arm(gateway->loop_.timers().now() + look_interval);
   gateway->announce();
-  if (const auto& file = gateway->setup_->settings.ready_file; !file.empty()) {
+  if (const auto& file = gateway->settings_.ready_file; !file.empty()) {
     std::string lines;
     for (const auto& address : gateway->addresses()) lines += address.to_string() + "\n";
     if (auto done = write_file(file, lines, 0644, IfExists::replace); !done)
@@ -91,114 +93,112 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
   return gateway;
 }
 
-Result<> Gateway::set_up(Settings settings) {
-  auto setup = std::make_shared<WorkerSetup>();
-  if (auto allowed = check_access(settings); !allowed) return allowed;
-  if (auto done = open_token_files(settings); !done) return done;
-  if (tokens_) setup->tokens = tokens_->tokens();
-  if (settings.workers == 0) settings.workers = available_cores();
+Result<std::string> Gateway::check(const Settings& settings) {
+  if (auto allowed = check_admin(settings); !allowed) return std::unexpected(std::move(allowed.error()));
+  auto source = ConfigurationSource::open(settings, nullptr);
+  if (!source) return std::unexpected(std::move(source.error()));
+  return config::to_text(*(*source)->current());
+}
 
-  if (!settings.files.empty()) {
-    auto folder = files::ServedFolder::open(settings.files);
-    if (!folder) return std::unexpected(std::move(folder.error()));
-    setup->folder = std::move(*folder);
+Result<> Gateway::set_up() {
+  auto setup = std::make_shared<WorkerSetup>();
+  if (auto allowed = check_admin(settings_); !allowed) return allowed;
+  auto source = ConfigurationSource::open(
+      settings_, [this](const std::shared_ptr<const config::Configuration>& next) { apply(next, 0); });
+  if (!source) return std::unexpected(std::move(source.error()));
+  source_ = std::move(*source);
+  if (!settings_.admin_token_file.empty()) {
+    auto file = TokenFile::open("--admin-token-file", settings_.admin_token_file);
+    if (!file) return std::unexpected(std::move(file.error()));
+    admin_tokens_ = std::move(*file);
   }
-  auto addresses = claim_ports(loop_, settings.listen, settings.tcp);
+  auto addresses = claim_ports(loop_, settings_.listen, settings_.tcp);
   if (!addresses) return std::unexpected(std::move(addresses.error()));
-  settings.listen = std::move(*addresses);
-  certificates_ = std::make_unique<Certificates>(settings);
-  if (auto done = certificates_->load(); !done) return done;
-  certificates_->warn_of_dates();
-  setup->credentials = certificates_->credentials();
-  if (settings.secret_file.empty()) {
-    setup->secret = tls::ServerSecret::random();
-  } else {
-    auto secret = tls::ServerSecret::from_file(settings.secret_file);
+  settings_.listen = *addresses;
+  source_->set_addresses(std::move(*addresses));
+  if (settings_.workers == 0) settings_.workers = available_cores();
+  setup->workers = settings_.workers;
+  setup->server_id = settings_.server_id;
+  if (!settings_.secret_file.empty()) {
+    auto secret = tls::ServerSecret::from_file(settings_.secret_file);
     if (!secret) return fail(secret.error().kind, "--secret-file: " + secret.error().message);
     setup->secret = *secret;
   }
-  if (!settings.key_log.empty()) {
-    auto log = trace::open_key_log(settings.key_log);
-    if (!log) return fail(log.error().kind, "--keylog: " + log.error().message);
-    setup->key_log = std::move(*log);
-  }
-  if (!settings.qlog.empty()) {
-    auto recorders = trace::make_qlog_factory({.folder = settings.qlog});
-    if (!recorders) return fail(recorders.error().kind, "--qlog: " + recorders.error().message);
-    setup->recorders = std::move(*recorders);
-  }
-  if (!settings.access_log.empty()) {
-    auto log = AccessLog::open(settings.access_log, settings.access_format);
-    if (!log) return std::unexpected(std::move(log.error()));
-    setup->access_log = std::move(*log);
-  }
-  for (const std::string& warning : exposed_secrets(settings)) log_warn("{}", warning);
+  if (auto done = open_logs(*setup); !done) return done;
+  for (const std::string& warning : exposed_secrets(settings_)) log_warn("{}", warning);
   net::raise_descriptor_limit();
   setup->max_tunnels_all = tunnels_that_fit();
   setup->leave_descriptors = descriptors_for_operator();
-  // Before the workers: they keep their clients away from the port that it gets.
-  if (auto done = start_admin(settings); !done) return done;
-  setup->hand_over = [this](unsigned worker, Stray stray) { workers_[worker]->post_stray(std::move(stray)); };
-  setup->settings = std::move(settings);
+  if (setup->workers > 1) setup->strays = std::make_shared<StrayExchange>(setup->workers);
   setup_ = std::move(setup);
+  // Before the workers: they keep their clients away from the port that it gets.
+  return start_admin();
+}
+
+Result<> Gateway::open_logs(WorkerSetup& setup) {
+  if (!settings_.key_log.empty()) {
+    auto log = trace::open_key_log(settings_.key_log);
+    if (!log) return fail(log.error().kind, "--keylog: " + log.error().message);
+    setup.key_log = std::move(*log);
+  }
+  if (!settings_.qlog.empty()) {
+    auto recorders = trace::make_qlog_factory({.folder = settings_.qlog});
+    if (!recorders) return fail(recorders.error().kind, "--qlog: " + recorders.error().message);
+    setup.recorders = std::move(*recorders);
+  }
+  if (!settings_.access_log.empty()) {
+    auto log = AccessLog::open(settings_.access_log, settings_.access_format);
+    if (!log) return std::unexpected(std::move(log.error()));
+    setup.access_log = std::move(*log);
+  }
   return {};
 }
 
 Result<> Gateway::start_workers() {
   // All exist before the first runs, as it may have something for the others; they bind one after the other,
   // as steering counts.
-  for (unsigned i = 0; i < setup_->settings.workers; ++i)
+  for (unsigned i = 0; i < setup_->workers; ++i) {
     workers_.push_back(std::make_unique<WorkerThread>());
+    if (setup_->strays)
+      setup_->strays->set_wake(i, [thread = workers_.back().get()] {
+        thread->post([](Worker& worker) { worker.receive_strays(); });
+      });
+  }
   for (unsigned i = 0; i < workers_.size(); ++i)
-    if (auto started = workers_[i]->start(setup_, i); !started) return started;
+    if (auto started = workers_[i]->start(setup_, i, source_->current()); !started) return started;
   return {};
 }
 
-Result<> Gateway::open_token_files(const Settings& settings) {
-  const auto open = [](std::string_view flag, const std::string& path,
-                       std::optional<TokenFile>& to) -> Result<> {
-    if (path.empty()) return {};
-    auto file = TokenFile::open(std::string(flag), path);
-    if (!file) return std::unexpected(std::move(file.error()));
-    to = std::move(*file);
-    return {};
-  };
-  if (auto done = open("--token-file", settings.token_file, tokens_); !done) return done;
-  if (auto done = open("--admin-token-file", settings.admin_token_file, admin_tokens_); !done) return done;
-  if (tokens_ || admin_tokens_) look_.arm(loop_.timers().now() + look_interval);
-  return {};
-}
-
-Result<> Gateway::start_admin(Settings& settings) {
+Result<> Gateway::start_admin() {
   auto tokens = admin_tokens_ ? admin_tokens_->tokens() : nullptr;
-  if (!settings.admin_socket.empty()) {
-    auto admin = Admin::listen_unix(loop_, settings.admin_socket, *this, std::move(tokens));
+  if (!settings_.admin_socket.empty()) {
+    auto admin = Admin::listen_unix(*inbound_, loop_.timers(), settings_.admin_socket, *this, tokens);
     if (!admin) return fail(admin.error().kind, "--admin unix: " + admin.error().message);
     admin_ = std::move(*admin);
-  } else if (settings.admin) {
-    auto admin = Admin::listen(loop_, *settings.admin, *this, std::move(tokens));
-    if (!admin) return std::unexpected(explain_bind("--admin", *settings.admin, "TCP", admin.error()));
+  } else if (settings_.admin) {
+    auto admin = Admin::listen(*inbound_, loop_.timers(), *settings_.admin, *this, tokens);
+    if (!admin) return std::unexpected(explain_bind("--admin", *settings_.admin, "TCP", admin.error()));
     admin_ = std::move(*admin);
-    settings.admin = admin_->local();
+    settings_.admin = admin_->local();
+    source_->set_admin(*settings_.admin);
   }
   return {};
 }
 
 void Gateway::announce() const {
-  if (admin_ && setup_->settings.admin && !setup_->settings.admin->ip().is_loopback())
+  if (admin_ && settings_.admin && !settings_.admin->ip().is_loopback())
     log_warn(
         "--admin {} is not encrypted: anyone on the network path can read its tokens; put TLS in front of it",
-        setup_->settings.admin->to_string());
+        settings_.admin->to_string());
   for (const auto& address : addresses())
-    log_info("listening on {} ({})", address.to_string(), setup_->settings.tcp ? "UDP and TCP" : "UDP");
-  const auto& settings = setup_->settings;
-  if (tokens_)
-    log_info("proxy clients need a bearer token of {}, tokens: {}", tokens_->path(),
-             tokens_->tokens()->size());
-  else if (settings.open_proxy)
+    log_info("listening on {} ({})", address.to_string(), settings_.tcp ? "UDP and TCP" : "UDP");
+  if (const auto& tokens = source_->tokens())
+    log_info("proxy clients need a bearer token of {}, tokens: {}", tokens->path(),
+             tokens->tokens()->size());
+  else if (settings_.open_proxy)
     log_warn("open proxy: everybody who can reach it may use it (--open-proxy)");
-  if (!settings.admin_socket.empty())
-    log_info("admin pages on unix:{}", settings.admin_socket);
+  if (!settings_.admin_socket.empty())
+    log_info("admin pages on unix:{}", settings_.admin_socket);
   else if (admin_)
     log_info("admin pages on http://{}/metrics", admin_->local().to_string());
 }
@@ -209,10 +209,8 @@ void Gateway::run() {
 
 void Gateway::on_signal(int signal) {
   if (signal == SIGHUP) {
-    reload_certificate();
-    if (folder_) folder_->open_again();
-    reload(tokens_, "SIGHUP: ");
-    return reload(admin_tokens_, "SIGHUP: ");
+    source_->reload("SIGHUP: ", loop_.timers().now());
+    return reload_admin_tokens("SIGHUP: ");
   }
   if (signal == SIGUSR1) return reopen();
   if (state_ == State::serving)
@@ -221,58 +219,25 @@ void Gateway::on_signal(int signal) {
     end("second signal");
 }
 
-void Gateway::reload(std::optional<TokenFile>& file, std::string_view why) {
-  if (!file) return;
-  std::string& said = &file == &admin_tokens_ ? admin_tokens_said_ : tokens_said_;
-  if (auto done = file->read(); !done) {
-    // What cannot be read is looked at again every second.
-    static LogLimit limit(30s);
-    const bool known = said == done.error().message;
-    said = std::move(done.error().message);
-    if (why.empty() && known && !limit.allow(loop_.timers().now())) return;
-    return log_error("{}{}; the old tokens stay in use", why, said);
-  }
-  said.clear();
-  const auto tokens = file->tokens();
-  if (tokens->size() == 0)
-    log_warn("{}{} was reloaded and has no token: every client is refused", why, file->path());
-  else
-    log_info("{}{} was reloaded, tokens: {}", why, file->path(), tokens->size());
-  if (&file == &admin_tokens_) return admin_->set_tokens(tokens);
-  for (const auto& worker : workers_) worker->post([tokens](Worker& target) { target.set_tokens(tokens); });
+void Gateway::apply(const std::shared_ptr<const config::Configuration>& configuration, std::size_t first) {
+  // Another one came meanwhile, whose turn with this worker comes.
+  if (first >= workers_.size() || configuration != source_->current()) return;
+  workers_[first]->post([this, configuration, first](Worker& worker) {
+    if (auto done = worker.apply(configuration); !done)
+      log_error("the configuration stays as it was in worker {}: {}", first, done.error().message);
+    loop_.post([this, configuration, first] { apply(configuration, first + 1); });
+  });
 }
 
-void Gateway::look_at_token_files(Time now) {
+void Gateway::reload_admin_tokens(std::string_view why) {
+  if (!admin_tokens_ || !admin_tokens_->reload(why, loop_.timers().now())) return;
+  if (admin_) admin_->set_tokens(admin_tokens_->tokens());
+}
+
+void Gateway::look(Time now) {
   setup_->proxies->failures->forget(now);
-  for (auto* file : {&tokens_, &admin_tokens_})
-    if (*file && (*file)->has_changed()) reload(*file, "");
+  if (admin_tokens_ && admin_tokens_->has_changed()) reload_admin_tokens("");
   look_.arm(now + look_interval);
-}
-
-void Gateway::watch_folder() {
-  if (!setup_->folder) return;
-  folder_ = std::make_unique<files::FolderWatch>(
-      net::make_file_reader(loop_), loop_.timers(), setup_->settings.files, setup_->folder,
-      [this](const std::shared_ptr<const files::ServedFolder>& folder) {
-        for (const auto& worker : workers_)
-          worker->post([folder](Worker& target) { target.set_folder(folder); });
-      });
-}
-
-void Gateway::reload_certificate() {
-  const auto& settings = setup_->settings;
-  if (!settings.self_signed.empty()) {
-    certificates_->warn_of_dates();
-    return log_info("SIGHUP: the certificate is self-signed, there is no file to reload");
-  }
-  if (const auto done = certificates_->load(); !done)
-    return log_error("SIGHUP: {}; the old certificate stays in use", done.error().message);
-  certificates_->warn_of_dates();
-  for (const auto& worker : workers_)
-    worker->post([credentials = certificates_->credentials()](Worker& target) {
-      target.set_credentials(credentials);
-    });
-  log_info("SIGHUP: {} was reloaded, for new connections", settings.certificate_file);
 }
 
 void Gateway::reopen() {
@@ -283,7 +248,7 @@ void Gateway::reopen() {
 void Gateway::drain(int signal) {
   state_ = State::draining;
   end_signal_ = signal == SIGINT ? "SIGINT" : "SIGTERM";
-  const auto grace = setup_->settings.grace;
+  const auto grace = settings_.grace;
   log_info(
       "{}: graceful shutdown, no new connections, up to {:g} s for open requests and tunnels; a second "
       "signal ends at once",
@@ -345,31 +310,15 @@ void Gateway::collect(MetricSet& out) const {
   }
   constexpr std::string_view strays =
       "QUIC packets that the kernel gave to another worker than their connection's.";
-  for (const auto& worker : workers_) {
-    out.counter("quic_strays_total", strays, static_cast<double>(worker->strays_taken()),
+  for (unsigned i = 0; i < setup_->workers; ++i) {
+    const auto counters = setup_->strays ? setup_->strays->counters(i) : StrayExchange::Counters{};
+    out.counter("quic_strays_total", strays, static_cast<double>(counters.taken),
                 {{"result", "handed_over"}});
-    out.counter("quic_strays_total", strays, static_cast<double>(worker->strays_dropped()),
-                {{"result", "dropped"}});
+    out.counter("quic_strays_total", strays, static_cast<double>(counters.dropped), {{"result", "dropped"}});
   }
-  certificates_->collect(out);
-  const auto count_reads = [&out](const std::optional<TokenFile>& file, std::string_view flag) {
-    if (!file) return;
-    constexpr std::string_view reads = "Reloads of token files.";
-    out.counter("token_file_reads_total", reads, static_cast<double>(file->counters().read),
-                {{"file", flag}, {"result", "used"}});
-    out.counter("token_file_reads_total", reads, static_cast<double>(file->counters().failed),
-                {{"file", flag}, {"result", "failed"}});
-  };
-  if (folder_) {
-    constexpr std::string_view opened = "Times that --files was found to be another folder, or none.";
-    out.counter("files_folder_changes_total", opened, static_cast<double>(folder_->counters().used),
-                {{"result", "used"}});
-    out.counter("files_folder_changes_total", opened, static_cast<double>(folder_->counters().failed),
-                {{"result", "failed"}});
-  }
-  count_reads(tokens_, "token-file");
-  count_reads(admin_tokens_, "admin-token-file");
-  if (tokens_)
+  source_->collect(out);
+  if (admin_tokens_) admin_tokens_->collect(out);
+  if (source_->tokens())
     out.gauge("masque_failing_clients", "Client addresses with recent failed authentications.",
               static_cast<double>(setup_->proxies->failures->size()));
   if (admin_tokens_) {

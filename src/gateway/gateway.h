@@ -1,10 +1,9 @@
-// Gateway: a listening server: its workers, its certificate, its admin port, and its end in order. Runs on
+// Gateway: a listening server: its workers, its Configuration, its admin port, and its end in order. Runs on
 // the caller's thread, which serves the admin port and the signals.
 #pragma once
 
-#include "files/folder_watch.h"
 #include "gateway/admin.h"
-#include "gateway/certificates.h"
+#include "gateway/configuration_source.h"
 #include "gateway/metric_set.h"
 #include "gateway/settings.h"
 #include "gateway/token_file.h"
@@ -26,9 +25,12 @@ class Gateway final : private Admin::Source {
   /// Returns when all workers listen, and signals wait for run(). Errors name the flag or file and the mend.
   static Result<std::unique_ptr<Gateway>> start(Settings settings);
   ~Gateway();
+  /// What `settings` mean, without anything secret, as config::to_text() has it; or what is wrong with them.
+  /// Reads the files, and opens no port.
+  static Result<std::string> check(const Settings& settings);
 
   /// Where it listens, with the ports that were chosen.
-  const std::vector<net::SocketAddress>& addresses() const { return setup_->settings.listen; }
+  const std::vector<net::SocketAddress>& addresses() const { return settings_.listen; }
   /// Serves until SIGINT or SIGTERM and the drain that they start, or a second one. SIGHUP reads the
   /// certificate and token files again and opens the served folder, SIGUSR1 opens the access log again.
   void run();
@@ -37,19 +39,19 @@ class Gateway final : private Admin::Source {
   struct Scrape;
   enum class State : std::uint8_t { serving, draining, ended };
 
-  Gateway();
-  Result<> set_up(Settings settings);
+  explicit Gateway(Settings settings);
+  Result<> set_up();
+  Result<> open_logs(WorkerSetup& setup);
   Result<> start_workers();
-  /// Puts the port that was chosen into `settings`.
-  Result<> start_admin(Settings& settings);
-  Result<> open_token_files(const Settings& settings);
+  /// Puts the port that was chosen into the settings.
+  Result<> start_admin();
   void announce() const;
   void on_signal(int signal);
-  void reload_certificate();
-  /// Reads `file`, if there is one, again, for all who ask for its tokens. `why`: begins the line in the log.
-  void reload(std::optional<TokenFile>& file, std::string_view why);
-  void look_at_token_files(Time now);
-  void watch_folder();
+  /// Hands `configuration` to one worker after the other, from the `first` on: the sockets of a listener
+  /// belong to the workers in the order in which they are bound.
+  void apply(const std::shared_ptr<const config::Configuration>& configuration, std::size_t first);
+  void look(Time now);
+  void reload_admin_tokens(std::string_view why);
   void reopen();
   void drain(int signal);
   /// `why`: for the last line of the log.
@@ -63,15 +65,15 @@ class Gateway final : private Admin::Source {
   net::EventLoop loop_;
   State state_ = State::serving;
   std::string_view end_signal_;  // "SIGTERM", the first one to end
-  std::unique_ptr<Certificates> certificates_;
+  Settings settings_;
+  std::unique_ptr<ConfigurationSource> source_;
+  std::unique_ptr<net::Inbound> inbound_;  // of the admin port
   std::shared_ptr<const WorkerSetup> setup_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   std::size_t undrained_ = 0;
   net::Timer grace_;
   std::unique_ptr<Admin> admin_;
-  std::optional<TokenFile> tokens_, admin_tokens_;
-  std::string tokens_said_, admin_tokens_said_;  // the error that was logged last, of each
-  std::unique_ptr<files::FolderWatch> folder_;   // null: no --files
+  std::optional<TokenFile> admin_tokens_;
   net::Timer look_;
 };
 

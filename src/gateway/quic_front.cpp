@@ -36,25 +36,25 @@ void QuicTotals::add(const quic::Stats& stats) {
   key_updates += stats.key_updates;
 }
 
-Result<std::unique_ptr<QuicFront>> QuicFront::listen(net::EventLoop& loop, const net::SocketAddress& local,
+Result<std::unique_ptr<QuicFront>> QuicFront::listen(net::Inbound& inbound, const net::SocketAddress& local,
                                                      const net::UdpSocketOptions& socket,
                                                      const quic::Environment& environment,
                                                      quic::ServerOptions options,
                                                      http::RequestHandler& requests,
                                                      const http::Limits& limits) {
-  auto bound = net::UdpSocket::bind(loop, local, socket);
+  auto bound = inbound.listen_udp(local, socket);
   if (!bound) return std::unexpected(std::move(bound.error()));
   return std::unique_ptr<QuicFront>(
-      new QuicFront(loop, std::move(*bound), environment, std::move(options), requests, limits));
+      new QuicFront(std::move(*bound), environment, std::move(options), requests, limits));
 }
 
-QuicFront::QuicFront(net::EventLoop& loop, std::unique_ptr<net::UdpSocket> socket,
+QuicFront::QuicFront(std::unique_ptr<net::UdpListener> socket,
                      const quic::Environment& environment, quic::ServerOptions options,
                      http::RequestHandler& requests, const http::Limits& limits)
     : socket_(std::move(socket)),
       rtt_(rtt_bounds),
       loss_(loss_bounds),
-      report_drained_(loop.timers(), [this](Time) { report_drained(); }) {
+      report_drained_(environment.timers, [this](Time) { report_drained(); }) {
   auto accept = [this, &requests, limits](quic::Connection& quic) -> std::unique_ptr<quic::Application> {
     auto connection = http::make_h3_server(quic, requests, this, limits);
     connections_.insert(connection.get());

@@ -4,8 +4,8 @@
 #include "gateway/metric_set.h"
 #include "http/connection.h"
 #include "http/h3_connection.h"
-#include "net/event_loop.h"
-#include "net/udp_socket.h"
+#include "net/inbound.h"
+#include "net/timers.h"
 #include "quic/endpoint.h"
 
 #include <cstdint>
@@ -30,7 +30,7 @@ struct QuicTotals {
 class QuicFront final : private http::ConnectionHandler {
  public:
   /// `requests` is not owned and must outlive the result.
-  static Result<std::unique_ptr<QuicFront>> listen(net::EventLoop& loop, const net::SocketAddress& local,
+  static Result<std::unique_ptr<QuicFront>> listen(net::Inbound& inbound, const net::SocketAddress& local,
                                                    const net::UdpSocketOptions& socket,
                                                    const quic::Environment& environment,
                                                    quic::ServerOptions options,
@@ -38,7 +38,9 @@ class QuicFront final : private http::ConnectionHandler {
                                                    const http::Limits& limits);
 
   quic::Endpoint& endpoint() { return *endpoint_; }
-  net::UdpSocket& socket() { return *socket_; }
+  const quic::Endpoint& endpoint() const { return *endpoint_; }
+  net::UdpListener& socket() { return *socket_; }
+  const net::UdpListener& socket() const { return *socket_; }
   /// No new connections; GOAWAY on those that are open. `drained` comes when all are gone, perhaps at once.
   void drain(std::function<void()> drained);
 
@@ -52,13 +54,12 @@ class QuicFront final : private http::ConnectionHandler {
   const Histogram& loss() const { return loss_; }
 
  private:
-  QuicFront(net::EventLoop& loop, std::unique_ptr<net::UdpSocket> socket,
-            const quic::Environment& environment, quic::ServerOptions options, http::RequestHandler& requests,
+  QuicFront(std::unique_ptr<net::UdpListener> socket, const quic::Environment& environment, quic::ServerOptions options, http::RequestHandler& requests,
             const http::Limits& limits);
   void on_connection_closed(http::Connection& connection, const Error* why) override;
   void report_drained();
 
-  std::unique_ptr<net::UdpSocket> socket_;
+  std::unique_ptr<net::UdpListener> socket_;
   std::unordered_set<http::Connection*> connections_;  // owned by the endpoint
   QuicTotals closed_;
   std::uint64_t total_ = 0;

@@ -47,24 +47,29 @@ void add_counters(http::ConnectionCounters& to, const http::ConnectionCounters& 
   to.budget_exceeded += from.budget_exceeded;
 }
 
-Result<std::unique_ptr<TcpFront>> TcpFront::listen(net::EventLoop& loop, const net::SocketAddress& local,
+Result<std::unique_ptr<TcpFront>> TcpFront::listen(net::Inbound& inbound, net::Timers& timers,
+                                                   const net::SocketAddress& local,
                                                    http::RequestHandler& requests, TcpFrontOptions options) {
-  std::unique_ptr<TcpFront> front(new TcpFront(loop, requests, std::move(options)));
-  auto listener = net::TcpListener::listen(
-      loop, local, front->tcp_options(),
-      [raw = front.get()](std::unique_ptr<net::ByteStream> stream) { raw->accept(std::move(stream)); });
-  if (!listener) return std::unexpected(std::move(listener.error()));
-  front->listener_ = std::move(*listener);
-  return front;
+  return make(timers, requests, std::move(options), [&](const net::TcpOptions& tcp, auto accepted) {
+    return inbound.listen_tcp(local, tcp, std::move(accepted));
+  });
 }
 
-Result<std::unique_ptr<TcpFront>> TcpFront::listen_unix(net::EventLoop& loop, const std::string& path,
+Result<std::unique_ptr<TcpFront>> TcpFront::listen_unix(net::Inbound& inbound, net::Timers& timers,
+                                                        const std::string& path,
                                                         http::RequestHandler& requests,
                                                         TcpFrontOptions options) {
-  std::unique_ptr<TcpFront> front(new TcpFront(loop, requests, std::move(options)));
-  auto listener = net::TcpListener::listen_unix(
-      loop, path, front->tcp_options(),
-      [raw = front.get()](std::unique_ptr<net::ByteStream> stream) { raw->accept(std::move(stream)); });
+  return make(timers, requests, std::move(options), [&](const net::TcpOptions& tcp, auto accepted) {
+    return inbound.listen_unix(path, tcp, std::move(accepted));
+  });
+}
+
+Result<std::unique_ptr<TcpFront>> TcpFront::make(net::Timers& timers, http::RequestHandler& requests,
+                                                 TcpFrontOptions options, const auto& listen) {
+  std::unique_ptr<TcpFront> front(new TcpFront(timers, requests, std::move(options)));
+  auto listener = listen(front->tcp_options(), [raw = front.get()](std::unique_ptr<net::ByteStream> stream) {
+    raw->accept(std::move(stream));
+  });
   if (!listener) return std::unexpected(std::move(listener.error()));
   front->listener_ = std::move(*listener);
   return front;
@@ -75,11 +80,11 @@ net::TcpOptions TcpFront::tcp_options() {
       .reuse_port = options_.reuse_port, .leave_descriptors = options_.leave_descriptors, .counters = &tcp_};
 }
 
-TcpFront::TcpFront(net::EventLoop& loop, http::RequestHandler& requests, TcpFrontOptions options)
-    : loop_(loop),
+TcpFront::TcpFront(net::Timers& timers, http::RequestHandler& requests, TcpFrontOptions options)
+    : timers_(timers),
       requests_(requests),
       options_(std::move(options)),
-      clean_up_(loop.timers(), [this](Time) { clean_up(); }) {}
+      clean_up_(timers, [this](Time) { clean_up(); }) {}
 
 TcpFront::~TcpFront() = default;
 
@@ -95,7 +100,7 @@ void TcpFront::accept(std::unique_ptr<net::ByteStream> stream) {
   const net::SocketAddress client = stream->net_path().remote;
   if (options_.log != nullptr) options_.log->accepted(session->id, client);
   session->handshake =
-      tls::accept(loop_.timers(), std::move(stream), *options_.tls,
+      tls::accept(timers_, std::move(stream), *options_.tls,
                   [this, session, client](Result<std::unique_ptr<tls::Stream>> result) {
                     if (!result) {
                       ++counters_.handshakes_failed;
@@ -120,7 +125,7 @@ void TcpFront::put_away(std::unique_ptr<tls::Handshake> handshake) {
 
 void TcpFront::refuse(Sessions::iterator session, std::unique_ptr<net::ByteStream> clear_text) {
   put_away(std::move(session->handshake));
-  session->refusal = std::make_unique<ClearTextRefusal>(loop_.timers(), std::move(clear_text),
+  session->refusal = std::make_unique<ClearTextRefusal>(timers_, std::move(clear_text),
                                                         [this, session] { retire(session); });
 }
 
@@ -132,7 +137,7 @@ void TcpFront::serve(Sessions::iterator session, std::unique_ptr<net::ByteStream
   ++(http2 ? counters_.http2_open : counters_.http1_open);
   const auto make = http2 ? http::make_h2_server : http::make_h1_server;
   session->connection =
-      make(loop_.timers(), std::move(stream), security, requests_, &*session, options_.limits);
+      make(timers_, std::move(stream), security, requests_, &*session, options_.limits);
 }
 
 void TcpFront::retire(Sessions::iterator session) {

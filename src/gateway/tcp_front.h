@@ -5,8 +5,8 @@
 #include "gateway/connection_log.h"
 #include "http/connection.h"
 #include "http/tcp_connection.h"
-#include "net/event_loop.h"
-#include "net/tcp.h"
+#include "net/inbound.h"
+#include "net/timers.h"
 #include "tls/stream.h"
 
 #include <cstdint>
@@ -40,10 +40,12 @@ struct TcpFrontCounters {
 class TcpFront {
  public:
   /// `requests` is not owned and must outlive the result.
-  static Result<std::unique_ptr<TcpFront>> listen(net::EventLoop& loop, const net::SocketAddress& local,
+  static Result<std::unique_ptr<TcpFront>> listen(net::Inbound& inbound, net::Timers& timers,
+                                                  const net::SocketAddress& local,
                                                   http::RequestHandler& requests, TcpFrontOptions options);
   /// On a Unix socket at `path`.
-  static Result<std::unique_ptr<TcpFront>> listen_unix(net::EventLoop& loop, const std::string& path,
+  static Result<std::unique_ptr<TcpFront>> listen_unix(net::Inbound& inbound, net::Timers& timers,
+                                                       const std::string& path,
                                                        http::RequestHandler& requests,
                                                        TcpFrontOptions options);
   ~TcpFront();
@@ -56,13 +58,17 @@ class TcpFront {
   void drain(std::function<void()> drained);
   const TcpFrontCounters& counters() const { return counters_; }
   const net::TcpCounters& tcp() const { return tcp_; }
+  /// Connections that are open, those in their handshake too.
+  std::size_t sessions() const { return sessions_.size(); }
   void for_each(const std::function<void(http::Connection&)>& visit) const;
 
  private:
   struct Session;
   using Sessions = std::list<Session>;
 
-  TcpFront(net::EventLoop& loop, http::RequestHandler& requests, TcpFrontOptions options);
+  TcpFront(net::Timers& timers, http::RequestHandler& requests, TcpFrontOptions options);
+  static Result<std::unique_ptr<TcpFront>> make(net::Timers& timers, http::RequestHandler& requests,
+                                                TcpFrontOptions options, const auto& listen);
   net::TcpOptions tcp_options();
   void accept(std::unique_ptr<net::ByteStream> stream);
   void put_away(std::unique_ptr<tls::Handshake> handshake);
@@ -73,7 +79,7 @@ class TcpFront {
   void close_oldest();
   void clean_up();
 
-  net::EventLoop& loop_;
+  net::Timers& timers_;
   http::RequestHandler& requests_;
   TcpFrontOptions options_;
   net::TcpCounters tcp_;  // outlives what follows

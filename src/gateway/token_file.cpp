@@ -12,11 +12,6 @@
 namespace sallyport::gateway {
 namespace {
 
-files::FileIdentity identity_of(const std::string& path) {
-  struct stat status{};
-  return ::stat(path.c_str(), &status) == 0 ? files::FileIdentity(status) : files::FileIdentity{};
-}
-
 void warn_of_readers(const std::string& flag, const std::string& path) {
   struct stat status{};
   if (::stat(path.c_str(), &status) == 0 && (status.st_mode & S_IROTH) != 0)
@@ -30,39 +25,38 @@ Result<TokenFile> TokenFile::open(std::string flag, std::string path) {
   if (auto done = file.load(); !done) return std::unexpected(std::move(done.error()));
   if (file.tokens_->size() == 0)
     return fail(ErrorKind::file, fmt::format("{}: {} has no token in it; write one a line: NAME TOKEN",
-                                             file.flag_, file.path_));
+                                             file.flag_, file.path()));
   return file;
 }
 
 Result<> TokenFile::load() {
-  changed_.reset();
-  // Before it is read: what is written while we read is then a change.
-  read_ = identity_of(path_);
-  const auto content = read_file(path_, masque::TokenLines::max_file);
+  file_.note();
+  const auto content = read_file(path(), masque::TokenLines::max_file);
   struct stat status{};
-  is_pipe_ = ::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
+  const bool exists = ::stat(path().c_str(), &status) == 0;
+  is_pipe_ = exists && !S_ISREG(status.st_mode);
   // What is there may only lack a descriptor or memory to be read with; it is tried again.
-  unread_ = !content && read_ != files::FileIdentity{};
+  unread_ = !content && exists;
   if (!content) return fail(content.error().kind, flag_ + ": " + content.error().message);
-  auto tokens = masque::TokenTable::parse(*content, path_);
+  auto tokens = masque::TokenTable::parse(*content, path());
   if (!tokens) return fail(tokens.error().kind, flag_ + ": " + tokens.error().message);
   tokens_ = std::move(*tokens);
-  warn_of_readers(flag_, path_);
+  warn_of_readers(flag_, path());
   if (const auto& weak = tokens_->weak_lines(); !weak.empty())
     log_warn(
         "{}: the token in line {} of {} has fewer than {} characters and can be guessed; head -c 24 "
         "/dev/urandom | base64 makes a good one",
-        flag_, weak.front(), path_, masque::TokenTable::short_token);
+        flag_, weak.front(), path(), masque::TokenTable::short_token);
   return {};
 }
 
 Result<> TokenFile::check_is_file() const {
   struct stat status{};
-  if (::stat(path_.c_str(), &status) != 0 || S_ISREG(status.st_mode)) return {};
+  if (::stat(path().c_str(), &status) != 0 || S_ISREG(status.st_mode)) return {};
   return fail(ErrorKind::file,
               fmt::format("{}: {} is no regular file; it is read once, at the start, and its tokens stay as "
                           "they are; put them in a file to change them",
-                          flag_, path_));
+                          flag_, path()));
 }
 
 Result<> TokenFile::read() {
@@ -70,8 +64,7 @@ Result<> TokenFile::read() {
   if (done) {
     done = load();
   } else {
-    read_ = identity_of(path_);  // said once
-    changed_.reset();
+    file_.note();  // said once
   }
   ++(done ? counters_.read : counters_.failed);
   return done;
@@ -79,13 +72,32 @@ Result<> TokenFile::read() {
 
 bool TokenFile::has_changed() {
   if (is_pipe_ && !check_is_file()) return false;
-  if (unread_) return true;
-  const files::FileIdentity now = identity_of(path_);
-  if (now == read_) {
-    changed_.reset();
+  return unread_ || file_.has_changed();
+}
+
+bool TokenFile::reload(std::string_view why, Time now) {
+  if (auto done = read(); !done) {
+    static LogLimit limit(30s);
+    const bool known = said_ == done.error().message;
+    said_ = std::move(done.error().message);
+    if (!why.empty() || !known || limit.allow(now)) log_error("{}{}; the old tokens stay in use", why, said_);
     return false;
   }
-  return std::exchange(changed_, now) == now;
+  said_.clear();
+  if (tokens_->size() == 0)
+    log_warn("{}{} was reloaded and has no token: every client is refused", why, path());
+  else
+    log_info("{}{} was reloaded, tokens: {}", why, path(), tokens_->size());
+  return true;
+}
+
+void TokenFile::collect(MetricSet& out) const {
+  constexpr std::string_view reads = "Reloads of token files.";
+  const std::string_view flag = std::string_view(flag_).substr(2);  // without its hyphens
+  out.counter("token_file_reads_total", reads, static_cast<double>(counters_.read),
+              {{"file", flag}, {"result", "used"}});
+  out.counter("token_file_reads_total", reads, static_cast<double>(counters_.failed),
+              {{"file", flag}, {"result", "failed"}});
 }
 
 }  // namespace sallyport::gateway

@@ -3,13 +3,15 @@
 #pragma once
 
 #include "base/result.h"
-#include "files/served_folder.h"
+#include "base/time.h"
+#include "gateway/metric_set.h"
+#include "gateway/watched_file.h"
 #include "masque/token_table.h"
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
+#include <string_view>
 
 namespace sallyport::gateway {
 
@@ -27,26 +29,28 @@ class TokenFile {
   /// Reads it again; when that fails, tokens() stays what it was. A file that has no token any more is one
   /// that lets nobody in.
   Result<> read();
-  /// Whether it was replaced, written to or removed since it was last read, and then left alone from one call
-  /// to the next: half of a file that is being written is not to be taken for all of it. To be called every
-  /// second or so.
+  /// read(), told in the log; whether it succeeded. `why` begins the line; where it is empty, an error is not
+  /// repeated every second.
+  bool reload(std::string_view why, Time now);
+  /// As WatchedFile::has_changed(), and while it is there and cannot be read. To be called every second or so.
   bool has_changed();
   const std::shared_ptr<const masque::TokenTable>& tokens() const { return tokens_; }
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return file_.path(); }
   const Counters& counters() const { return counters_; }
+  void collect(MetricSet& out) const;
 
  private:
-  TokenFile(std::string flag, std::string path) : flag_(std::move(flag)), path_(std::move(path)) {}
+  TokenFile(std::string flag, std::string path) : flag_(std::move(flag)), file_(std::move(path)) {}
   Result<> load();
   /// Whoever writes to a pipe again may never come: it is not waited for while we serve.
   Result<> check_is_file() const;
 
-  std::string flag_, path_;
+  std::string flag_;
+  WatchedFile file_;
   std::shared_ptr<const masque::TokenTable> tokens_;
-  files::FileIdentity read_;  // what it was when it was last read; the default where it was not there
-  std::optional<files::FileIdentity> changed_;  // what it was at the last look, when that is another one
-  bool is_pipe_ = false;                        // or a terminal: read once
-  bool unread_ = false;                         // it is there, and could not be read
+  bool is_pipe_ = false;  // or a terminal: read once
+  bool unread_ = false;   // it is there, and could not be read
+  std::string said_;      // the error that was logged last
   Counters counters_;
 };
 

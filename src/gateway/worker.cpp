@@ -1,185 +1,222 @@
 #include "gateway/worker.h"
 
 #include "base/log.h"
-#include "http/alt_svc.h"
-#include "net/steering.h"
 
-#include <chrono>
+#include <algorithm>
 #include <utility>
 
 namespace sallyport::gateway {
 namespace {
 
 constexpr Duration sampling_interval = 10s;
-constexpr std::uint64_t h3_no_error = 0x100;  // RFC 9114 §8.1
+
+/// Whether the socket of `open` serves `wanted` as well.
+bool continues(const config::Listener& open, const config::Listener& wanted) {
+  return open.id == wanted.id && open.address == wanted.address && open.tcp == wanted.tcp;
+}
 
 }  // namespace
 
-Result<std::unique_ptr<Worker>> Worker::make(net::EventLoop& loop, std::shared_ptr<const WorkerSetup> setup,
-                                             unsigned number) {
-  std::unique_ptr<Worker> worker(new Worker(loop, std::move(setup), number));
-  for (const auto& address : worker->setup_->settings.listen)
-    if (auto done = worker->listen(address); !done) return std::unexpected(std::move(done.error()));
-  return worker;
-}
-
-Worker::Worker(net::EventLoop& loop, std::shared_ptr<const WorkerSetup> setup, unsigned number)
-    : loop_(loop),
+Worker::Worker(net::Inbound& inbound, net::Outbound& outbound, net::Timers& timers,
+               std::shared_ptr<const WorkerSetup> setup, unsigned number, WorkerExtras extras)
+    : inbound_(inbound),
+      outbound_(outbound),
+      timers_(timers),
       setup_(std::move(setup)),
       number_(number),
-      credentials_(setup_->credentials),
-      quic_idle_timeout_(setup_->settings.idle_timeout),
-      sampling_(loop.timers(), [this](Time now) { sample(now); }) {
-  const auto& settings = setup_->settings;
-  if (settings.masque_udp || settings.masque_tcp) {
-    // Thousands of flows may have a socket each: smaller buffers than the listener's, still a few
-    // milliseconds at 10 Gbit/s.
-    outbound_ = net::make_kernel_outbound(loop, {.udp_receive_buffer = 2 * 1024 * 1024,
-                                                 .udp_send_buffer = 2 * 1024 * 1024,
-                                                 .leave_descriptors = setup_->leave_descriptors});
-    masque::ProxyOptions options{.udp = settings.masque_udp, .tcp = settings.masque_tcp};
-    options.policy = masque::TargetPolicy(
-        settings.allow, [this](const net::IpAddress& address) { return own_addresses_.contains(address); },
-        settings.admin);
-    options.policy.allow_ports(settings.allow_ports);
-    options.tokens = setup_->tokens;
-    options.limits = {.tunnels = settings.max_tunnels, .tunnels_all = setup_->max_tunnels_all};
-    options.group = setup_->proxies;
-    options.udp_idle = settings.udp_tunnel_idle;
-    options.tcp_idle = settings.tcp_tunnel_idle;
-    quic_idle_timeout_ = masque::quic_idle_timeout(options, quic_idle_timeout_);
-    proxy_ = std::make_unique<masque::Proxy>(loop.timers(), *outbound_, std::move(options));
-  }
-  if (setup_->folder) {
-    file_reader_ = net::make_file_reader(loop);
-    files_ = std::make_unique<files::FileServer>(
-        setup_->folder, replies_,
-        files::FileServerOptions{.load = {.etag = settings.etag}, .reader = file_reader_.get()});
-  }
-  dispatcher_ = std::make_unique<Dispatcher>(replies_, files_.get(), proxy_.get(), credentials_);
+      extras_(extras),
+      sampling_(timers, [this](Time now) { sample(now); }),
+      bury_(timers, [this](Time) { bury(); }) {
+  router_.set_content(extras_.content);
   if (setup_->access_log) access_log_ = setup_->access_log->for_worker();
   if (log_enabled(LogLevel::debug)) connection_log_ = std::make_unique<ConnectionLog>();
-  sampling_.arm(loop.timers().now() + sampling_interval);
+  sampling_.arm(timers_.now() + sampling_interval);
 }
 
-http::Limits Worker::limits() const {
-  http::Limits limits;
-  limits.idle_timeout = setup_->settings.idle_timeout;
-  return limits;
+Worker::~Worker() = default;
+
+Result<> Worker::apply(std::shared_ptr<const config::Configuration> next) {
+  if (configuration_ && *configuration_ == *next) return {};
+  // First what can fail.
+  std::shared_ptr<const files::ServedFolder> folder;
+  if (next->files && (!configuration_ || configuration_->files != next->files)) {
+    auto opened = files::ServedFolder::open(next->files->folder);
+    if (!opened) return std::unexpected(std::move(opened.error()));
+    folder = std::move(*opened);
+  }
+  Listeners opened;
+  for (const config::Listener& wanted : next->listeners) {
+    const bool open = std::ranges::any_of(
+        listeners_, [&](const auto& listener) { return continues(listener->configuration(), wanted); });
+    if (open) continue;
+    if (auto done = listen(wanted, *next, opened); !done) return done;
+  }
+  apply_masque(*next);
+  apply_files(*next, std::move(folder));
+  apply_listeners(*next, std::move(opened));
+  configuration_ = std::move(next);
+  return {};
 }
 
-quic::ServerOptions Worker::quic_options() const {
-  const auto& settings = setup_->settings;
-  quic::ServerOptions options;
-  options.config.congestion_control = settings.congestion_control;
-  options.config.idle_timeout = quic_idle_timeout_;
-  options.config.silence_timeout = settings.idle_timeout;
-  options.credentials = credentials_;
-  options.secret = setup_->secret;
-  options.owner = {settings.server_id, static_cast<std::uint8_t>(number_)};
-  options.retry = settings.retry;
-  options.watcher = connection_log_.get();
-  options.replay_record = setup_->replay_record;
-  options.used_tokens = setup_->used_tokens;
-  options.wall_clock = std::chrono::system_clock::now;
+void Worker::apply_listeners(const config::Configuration& next, Listeners opened) {
+  for (auto at = listeners_.begin(); at != listeners_.end();) {
+    const auto listener = at++;
+    const auto wanted = std::ranges::find_if(next.listeners, [&](const config::Listener& each) {
+      return continues((*listener)->configuration(), each);
+    });
+    if (wanted == next.listeners.end())
+      retire(listener);
+    else
+      (*listener)->apply(*wanted);
+  }
+  listeners_.splice(listeners_.end(), opened);
+}
+
+void Worker::retire(Listeners::iterator listener) {
+  leaving_.splice(leaving_.end(), listeners_, listener);
+  (*listener)->drain([this, listener] {
+    gone_.push_back(std::move(*listener));
+    leaving_.erase(listener);
+    bury_.request();
+    report_drained();
+  });
+}
+
+void Worker::bury() {
+  // Counters never go back.
+  for (const auto& listener : gone_) {
+    const auto totals = listener->quic().totals();
+    collect_connections(past_, *listener, totals);
+    collect_quic(past_, *listener, totals);
+  }
+  gone_.clear();
+}
+
+void Worker::apply_masque(const config::Configuration& next) {
+  if (!next.masque) return router_.set_proxy(nullptr);
+  if (proxy_)
+    proxy_->apply(proxy_options(*next.masque));
+  else
+    proxy_ = std::make_unique<masque::Proxy>(timers_, outbound_, proxy_options(*next.masque));
+  router_.set_proxy(proxy_.get());
+}
+
+void Worker::apply_files(const config::Configuration& next,
+                         std::shared_ptr<const files::ServedFolder> folder) {
+  if (extras_.content != nullptr) return;
+  if (!next.files) return router_.set_content(nullptr);
+  if (!files_)
+    files_ = std::make_unique<files::FileServer>(
+        std::move(folder), replies_,
+        files::FileServerOptions{.load = {.etag = next.files->etag}, .reader = extras_.file_reader});
+  else if (folder)
+    files_->set_folder(std::move(folder), next.files->etag);
+  router_.set_content(files_.get());
+}
+
+masque::ProxyOptions Worker::proxy_options(const config::Masque& masque) {
+  masque::ProxyOptions options{.protocols = masque.protocols};
+  options.policy = masque::TargetPolicy(
+      masque.allow, [this](const net::IpAddress& address) { return outbound_.is_own(address); },
+      masque.never);
+  options.policy.allow_ports(masque.allow_ports);
+  options.tokens = masque.tokens;
+  options.limits = {.tunnels = masque.max_tunnels, .tunnels_all = setup_->max_tunnels_all};
+  options.group = setup_->proxies;
+  options.udp_idle = masque.udp_idle;
+  options.tcp_idle = masque.tcp_idle;
   return options;
 }
 
-tls::ServerOptions Worker::tls_options() const {
-  return {.credentials = credentials_,
-          .alpn = {"h2", "http/1.1"},
-          .ticket_key = setup_->secret.derive("tls tickets over tcp"),
-          .key_log = setup_->key_log};
+ListenerOptions Worker::listener_options(const config::Configuration& configuration) {
+  quic::ServerOptions quic;
+  quic.config = configuration.quic;
+  quic.config.idle_timeout = quic.config.silence_timeout = configuration.limits.idle_timeout;
+  if (configuration.masque)  // its tunnels may idle for longer than a connection without requests
+    quic.config.idle_timeout =
+        masque::quic_idle_timeout(proxy_options(*configuration.masque), quic.config.idle_timeout);
+  quic.secret = setup_->secret;
+  quic.owner = {setup_->server_id, static_cast<std::uint8_t>(number_)};
+  quic.retry = configuration.retry;
+  quic.watcher = connection_log_.get();
+  quic.replay_record = setup_->replay_record;
+  quic.used_tokens = setup_->used_tokens;
+  quic.wall_clock = extras_.wall_clock;
+  return {.environment = {timers_, extras_.random, setup_->recorders.get(), setup_->key_log},
+          .quic = std::move(quic),
+          .tls = {.alpn = {"h2", "http/1.1"},
+                  .ticket_key = setup_->secret.derive("tls tickets over tcp"),
+                  .key_log = setup_->key_log},
+          .limits = configuration.limits,
+          .reuse_port = setup_->workers > 1,
+          .leave_descriptors = setup_->leave_descriptors};
 }
 
-Result<> Worker::listen(const net::SocketAddress& address) {
-  const auto& settings = setup_->settings;
-  const bool group = settings.workers > 1;
-  const std::uint16_t http3_port = settings.alt_svc_port != 0 ? settings.alt_svc_port : address.port();
-  auto listener = std::make_unique<Listener>(
-      *dispatcher_, http::format_alt_svc({.protocol = "h3", .port = http3_port}), access_log_.get());
-
-  const quic::Environment environment{loop_.timers(), system_random(), setup_->recorders.get(),
-                                      setup_->key_log};
-  auto quic = QuicFront::listen(loop_, address, {.reuse_port = group, .packet_info = true}, environment,
-                                quic_options(), listener->quic_entrance, limits());
-  if (!quic) return std::unexpected(std::move(quic.error()));
-  listener->quic = std::move(*quic);
-  listener->quic->endpoint().set_stray_handler(
-      [this, at = listeners_.size()](const quic::ConnectionIdOwner& owner, const net::NetPath& path,
-                                     Bytes datagram, net::Ecn ecn) {
-        if (owner.server != setup_->settings.server_id || owner.worker >= setup_->settings.workers) return;
-        setup_->hand_over(owner.worker, {at, path, {datagram.begin(), datagram.end()}, ecn});
-      });
+Result<> Worker::listen(const config::Listener& what, const config::Configuration& by, Listeners& to) {
+  auto made =
+      Listener::open({inbound_, timers_, router_, access_log_.get(), connection_log_.get()}, what,
+                     listener_options(by));
+  if (!made) return std::unexpected(std::move(made.error()));
+  QuicFront& quic = (*made)->quic();
+  if (setup_->strays) {
+    quic.endpoint().set_stray_handler(
+        [this, address = what.address](const quic::ConnectionIdOwner& owner, const net::NetPath& path,
+                                       Bytes datagram, net::Ecn ecn) {
+          if (owner.server != setup_->server_id || owner.worker >= setup_->workers) return;
+          setup_->strays->send(number_, owner.worker, {address, path, datagram, ecn});
+        });
+  }
   // The last to bind makes the group complete.
-  if (group && number_ + 1 == settings.workers) {
+  if (setup_->workers > 1 && number_ + 1 == setup_->workers) {
     using Layout = quic::ConnectionIdLayout;
-    const auto steered = net::attach_connection_id_steering(listener->quic->socket().fd(), settings.workers,
-                                                            Layout::worker_offset, Layout::length);
+    const auto steered = quic.socket().steer({.workers = setup_->workers,
+                                              .worker_offset = Layout::worker_offset,
+                                              .connection_id_length = Layout::length});
     if (!steered)
       log_warn("packets of other workers' connections are forwarded in user space: {}",
                steered.error().message);
   }
-  if (settings.tcp) {
-    auto tcp = TcpFront::listen(loop_, address, listener->tcp_entrance,
-                                {.tls = tls_options(),
-                                 .limits = limits(),
-                                 .reuse_port = group,
-                                 .leave_descriptors = setup_->leave_descriptors,
-                                 .log = connection_log_.get()});
-    if (!tcp) return std::unexpected(std::move(tcp.error()));
-    listener->tcp = std::move(*tcp);
-  }
-  listeners_.push_back(std::move(listener));
+  to.push_back(std::move(*made));
   return {};
 }
 
-void Worker::set_credentials(const std::shared_ptr<const tls::ServerCredentials>& credentials) {
-  credentials_ = credentials;
-  dispatcher_->set_credentials(credentials);
-  for (const auto& listener : listeners_) {
-    listener->quic->endpoint().set_credentials(credentials);
-    if (listener->tcp) listener->tcp->set_credentials(credentials);
-  }
+Listener* Worker::find(const net::SocketAddress& address) const {
+  for (const auto* all : {&listeners_, &leaving_})
+    for (const auto& listener : *all)
+      if (listener->configuration().address == address) return listener.get();
+  return nullptr;
 }
 
-void Worker::set_tokens(std::shared_ptr<const masque::TokenTable> tokens) {
-  if (proxy_) proxy_->set_tokens(std::move(tokens));
-}
-
-void Worker::set_folder(std::shared_ptr<const files::ServedFolder> folder) {
-  if (files_) files_->set_folder(std::move(folder));
-}
-
-void Worker::receive_stray(const Stray& stray) {
-  const net::DatagramRun run{stray.datagram, stray.datagram.size(), stray.ecn};
-  listeners_.at(stray.listener)->quic->endpoint().on_datagrams(stray.path, run, loop_.timers().now());
+void Worker::receive_strays() {
+  setup_->strays->receive(number_, [this](const Stray& stray) {
+    const net::DatagramRun run{stray.datagram, stray.datagram.size(), stray.ecn};
+    if (Listener* const listener = find(stray.listener))
+      listener->quic().endpoint().on_datagrams(stray.path, run, timers_.now());
+  });
 }
 
 void Worker::drain(std::function<void()> drained) {
   drained_ = std::move(drained);
-  const auto one_less = [this] {
-    if (--draining_ == 0) drained_();
-  };
-  for (const auto& listener : listeners_) draining_ += listener->tcp ? 2 : 1;
-  for (const auto& listener : listeners_) {
-    listener->quic->drain(one_less);
-    if (listener->tcp) listener->tcp->drain(one_less);
-  }
+  draining_ = listeners_.size();
+  for (const auto& listener : listeners_)
+    listener->drain([this] {
+      --draining_;
+      report_drained();
+    });
+  report_drained();
+}
+
+void Worker::report_drained() {
+  if (draining_ == 0 && leaving_.empty() && drained_) std::exchange(drained_, nullptr)();
 }
 
 void Worker::close_all() {
-  for (const auto& listener : listeners_) {
-    listener->quic->endpoint().close_all(h3_no_error);
-    if (!listener->tcp) continue;
-    listener->tcp->for_each([](http::Connection& connection) {
-      connection.close({ErrorKind::closed, "the server is shutting down"});
-    });
-  }
+  for (auto* all : {&listeners_, &leaving_})
+    for (const auto& listener : *all) listener->close_all();
 }
 
 void Worker::sample(Time now) {
-  for (const auto& listener : listeners_) listener->quic->sample();
+  for (const auto& listener : listeners_) listener->quic().sample();
   sampling_.arm(now + sampling_interval);
 }
 

@@ -1,70 +1,70 @@
-// Worker: one thread's share of a gateway: its loop, sockets, connections, proxy and file server, none of
-// which another thread touches.
+// Worker: one thread's share of a gateway: its listeners, connections, proxy and file server, none of which
+// another thread touches. Built over Inbound, Outbound and Timers, so that a simulation runs the same one. Of
+// the Configuration nothing comes in by another way than apply().
 #pragma once
 
+#include "base/random.h"
+#include "config/configuration.h"
 #include "files/file_server.h"
 #include "gateway/access_log.h"
 #include "gateway/connection_log.h"
-#include "gateway/dispatcher.h"
+#include "gateway/listener.h"
 #include "gateway/metric_set.h"
-#include "gateway/quic_front.h"
-#include "gateway/settings.h"
-#include "gateway/tcp_front.h"
+#include "gateway/router.h"
+#include "gateway/stray_exchange.h"
 #include "masque/proxy.h"
 #include "masque/proxy_group.h"
-#include "net/event_loop.h"
 #include "net/file_reader.h"
+#include "net/inbound.h"
 #include "net/outbound.h"
-#include "net/own_addresses.h"
 #include "tls/replay_guard.h"
 
-#include <array>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <memory>
-#include <string>
 #include <vector>
 
 namespace sallyport::gateway {
 
-/// A datagram that reached the wrong worker of this process.
-struct Stray {
-  std::size_t listener = 0;
-  net::NetPath path;
-  std::vector<std::uint8_t> datagram;
-  net::Ecn ecn = net::Ecn::not_ect;
-};
-
-/// What the workers of a gateway share; immutable while they run, but for what says otherwise of itself.
+/// What the workers of a process share; immutable while they run, but for what says otherwise of itself.
 struct WorkerSetup {
-  Settings settings;  ///< listen: with the ports that were chosen; workers: how many there are
-  std::shared_ptr<const tls::ServerCredentials>
-      credentials;                                   ///< at the start; later ones come by set_credentials()
-  std::shared_ptr<const masque::TokenTable> tokens;  ///< likewise, by set_tokens(); null: everybody may proxy
-  tls::ServerSecret secret;
+  unsigned workers = 1;
+  std::uint16_t server_id = 0;  ///< of this gateway among those of a deployment
+  tls::ServerSecret secret = tls::ServerSecret::random();
   std::shared_ptr<tls::ReplayRecord> replay_record = std::make_shared<tls::ReplayRecord>();
   std::shared_ptr<tls::ReplayRecord> used_tokens = std::make_shared<tls::ReplayRecord>();
   std::shared_ptr<masque::ProxyGroup> proxies = std::make_shared<masque::ProxyGroup>();
-  std::size_t max_tunnels_all = 0;  ///< of all clients, in all workers
+  std::size_t max_tunnels_all = 65536;  ///< of all clients, in all workers
   std::shared_ptr<trace::KeyLog> key_log;
   std::shared_ptr<trace::RecorderFactory> recorders;
-  std::shared_ptr<AccessLog> access_log;              ///< null: none
-  std::shared_ptr<const files::ServedFolder> folder;  ///< likewise, by set_folder(); null: no files
-  unsigned leave_descriptors = 0;  ///< so many of the last ones are not for clients, but for the operator
-  std::function<void(unsigned worker, Stray)> hand_over;  ///< from any thread
+  std::shared_ptr<AccessLog> access_log;  ///< null: none
+  unsigned leave_descriptors = 0;         ///< so many of the last ones are for the operator, not for clients
+  std::shared_ptr<StrayExchange> strays;  ///< null: there is one worker
+};
+
+/// What a worker may do without, or find elsewhere in a simulation. Outlives it.
+struct WorkerExtras {
+  Random& random = system_random();  ///< of its thread
+  net::FileReader* file_reader = nullptr;  ///< null: files are read on the worker's own thread
+  http::Content* content = nullptr;        ///< answers in place of files; null: the files answer
+  WallTime (*wall_clock)() = nullptr;      ///< dates address tokens; null: the timers' time does
 };
 
 class Worker {
  public:
-  /// Listens. `number`: from 0, in the order in which workers start, as steering counts them.
-  static Result<std::unique_ptr<Worker>> make(net::EventLoop& loop, std::shared_ptr<const WorkerSetup> setup,
-                                              unsigned number);
+  /// Listens nowhere yet. `number`: from 0, in the order in which workers apply the first configuration, as
+  /// steering counts them.
+  Worker(net::Inbound& inbound, net::Outbound& outbound, net::Timers& timers,
+         std::shared_ptr<const WorkerSetup> setup, unsigned number, WorkerExtras extras = {});
+  ~Worker();
 
-  void set_credentials(const std::shared_ptr<const tls::ServerCredentials>& credentials);
-  void set_tokens(std::shared_ptr<const masque::TokenTable> tokens);
-  /// What --files leads to now.
-  void set_folder(std::shared_ptr<const files::ServedFolder> folder);
-  void receive_stray(const Stray& stray);
+  /// Serves by `next` from now on. Listeners that it does not have any more are drained; connections and
+  /// tunnels that are open go on, under the certificate that they were given, but for tunnels whose token is
+  /// gone. On an error, which names what cannot be had, nothing has changed.
+  Result<> apply(std::shared_ptr<const config::Configuration> next);
+  /// Takes what other workers received for this one's connections.
+  void receive_strays();
   /// Refuses the new, says GOAWAY on the rest; `drained` comes when all of it has ended.
   void drain(std::function<void()> drained);
   /// Closes what is left; to be followed by a turn of the loop, so that the closes leave.
@@ -72,20 +72,24 @@ class Worker {
   /// Adds this worker's figures.
   void collect(MetricSet& out) const;
 
- private:
-  struct Listener {
-    Listener(Dispatcher& dispatcher, std::string alt_svc, http::ExchangeLog* log)
-        : quic_entrance(dispatcher, {}, log), tcp_entrance(dispatcher, std::move(alt_svc), log) {}
-    Entrance quic_entrance, tcp_entrance;
-    std::unique_ptr<QuicFront> quic;
-    std::unique_ptr<TcpFront> tcp;  // null: --no-tcp
-  };
+  const std::list<std::unique_ptr<Listener>>& listeners() const { return listeners_; }
+  /// Null before there was one.
+  masque::Proxy* proxy() { return proxy_.get(); }
+  const RouterCounters& requests() const { return router_.counters(); }
 
-  Worker(net::EventLoop& loop, std::shared_ptr<const WorkerSetup> setup, unsigned number);
-  Result<> listen(const net::SocketAddress& address);
-  quic::ServerOptions quic_options() const;
-  tls::ServerOptions tls_options() const;
-  http::Limits limits() const;
+ private:
+  using Listeners = std::list<std::unique_ptr<Listener>>;
+
+  Result<> listen(const config::Listener& what, const config::Configuration& by, Listeners& to);
+  void apply_listeners(const config::Configuration& next, Listeners opened);
+  void apply_masque(const config::Configuration& next);
+  void apply_files(const config::Configuration& next, std::shared_ptr<const files::ServedFolder> folder);
+  masque::ProxyOptions proxy_options(const config::Masque& masque);
+  ListenerOptions listener_options(const config::Configuration& configuration);
+  Listener* find(const net::SocketAddress& address) const;
+  void retire(Listeners::iterator listener);
+  void bury();
+  void report_drained();
   void sample(Time now);
   // worker_metrics.cpp
   void collect_requests(MetricSet& out) const;
@@ -93,24 +97,27 @@ class Worker {
   void collect_quic(MetricSet& out, const Listener& listener, const QuicTotals& totals) const;
   void collect_masque(MetricSet& out) const;
 
-  net::EventLoop& loop_;
+  net::Inbound& inbound_;
+  net::Outbound& outbound_;
+  net::Timers& timers_;
   const std::shared_ptr<const WorkerSetup> setup_;
   const unsigned number_;
-  std::shared_ptr<const tls::ServerCredentials> credentials_;
-  Duration quic_idle_timeout_;  // longer than that of a connection without requests where tunnels may idle
+  const WorkerExtras extras_;
+  std::shared_ptr<const config::Configuration> configuration_;
   http::Replies replies_;
-  std::unique_ptr<net::Outbound> outbound_;
-  net::OwnAddresses own_addresses_;
+  Router router_{replies_};
   std::unique_ptr<masque::Proxy> proxy_;
-  std::unique_ptr<net::FileReader> file_reader_;
   std::unique_ptr<files::FileServer> files_;
-  std::unique_ptr<Dispatcher> dispatcher_;
-  std::unique_ptr<WorkerAccessLog>
-      access_log_;  // null: none; outlives the listeners, whose exchanges it records
+  std::unique_ptr<WorkerAccessLog> access_log_;    // null: none
   std::unique_ptr<ConnectionLog> connection_log_;  // null: the log's level is above debug
-  std::vector<std::unique_ptr<Listener>> listeners_;
+  // These go first: their exchanges refer to what is above.
+  Listeners listeners_;
+  Listeners leaving_;  // not in the configuration any more, until their last connection is gone
+  std::vector<std::unique_ptr<Listener>> gone_;
+  MetricSet past_;  // of listeners that are gone
   net::Timer sampling_;
-  std::size_t draining_ = 0;  // fronts that are not empty yet
+  net::Deferred bury_;
+  std::size_t draining_ = 0;  // listeners that are not empty yet
   std::function<void()> drained_;
 };
 

@@ -19,16 +19,18 @@ double figure(auto value) {
 void Worker::collect(MetricSet& out) const {
   out.gauge("workers", "Worker threads.", 1);
   collect_requests(out);
-  for (const auto& listener : listeners_) {
-    const auto totals = listener->quic->totals();
-    collect_connections(out, *listener, totals);
-    collect_quic(out, *listener, totals);
-  }
+  out.add(past_);
+  for (const auto* all : {&listeners_, &leaving_})
+    for (const auto& listener : *all) {
+      const auto totals = listener->quic().totals();
+      collect_connections(out, *listener, totals);
+      collect_quic(out, *listener, totals);
+    }
   collect_masque(out);
 }
 
 void Worker::collect_requests(MetricSet& out) const {
-  const auto& requests = dispatcher_->counters();
+  const auto& requests = router_.counters();
   for (std::size_t version = 0; version < version_names.size(); ++version) {
     const auto name = version_names[version];
     out.counter("requests_total", "Requests received, tunnels included.", figure(requests.requests[version]),
@@ -62,8 +64,8 @@ void Worker::collect_connections(MetricSet& out, const Listener& listener, const
                              handshakes = "TLS handshakes by result.", resets = "Streams reset.",
                              abusive = "Connections closed because the abuse limit was exceeded.",
                              datagrams = "HTTP datagrams (RFC 9297).", dropped = "HTTP datagrams dropped.";
-  const auto& quic = *listener.quic;
-  const auto endpoint = listener.quic->endpoint().stats();
+  const auto& quic = listener.quic();
+  const auto endpoint = listener.quic().endpoint().stats();
   out.gauge("connections_open", open, figure(quic.open()), {{"version", "http/3"}});
   out.counter("connections_total", total, figure(quic.total()), {{"version", "http/3"}});
   out.gauge("requests_open", exchanges, figure(totals.exchanges_open), {{"transport", "quic"}});
@@ -73,11 +75,11 @@ void Worker::collect_connections(MetricSet& out, const Listener& listener, const
               {{"transport", "quic"}, {"result", "failed"}});
 
   auto http = totals.http;
-  if (listener.tcp) {
-    const auto& tcp = listener.tcp->counters();
+  if (listener.tcp() != nullptr) {
+    const auto& tcp = listener.tcp()->counters();
     std::size_t requests_open = 0;
     add_counters(http, tcp.closed);
-    listener.tcp->for_each([&](http::Connection& connection) {
+    listener.tcp()->for_each([&](http::Connection& connection) {
       requests_open += connection.open_exchanges();
       add_counters(http, connection.counters());
     });
@@ -91,9 +93,9 @@ void Worker::collect_connections(MetricSet& out, const Listener& listener, const
     out.counter("handshakes_total", handshakes, figure(tcp.handshakes_failed),
                 {{"transport", "tcp"}, {"result", "failed"}});
     constexpr std::string_view bytes = "TCP bytes of the listening ports, TLS included.";
-    out.counter("tcp_bytes_total", bytes, figure(listener.tcp->tcp().bytes_in), {{"direction", "in"}});
-    out.counter("tcp_bytes_total", bytes, figure(listener.tcp->tcp().bytes_out), {{"direction", "out"}});
-    out.counter("resource_shortages_total", shortages, figure(listener.tcp->tcp().shortages),
+    out.counter("tcp_bytes_total", bytes, figure(listener.tcp()->tcp().bytes_in), {{"direction", "in"}});
+    out.counter("tcp_bytes_total", bytes, figure(listener.tcp()->tcp().bytes_out), {{"direction", "out"}});
+    out.counter("resource_shortages_total", shortages, figure(listener.tcp()->tcp().shortages),
                 {{"what", "accept"}});
   }
   out.counter("stream_resets_total", resets, figure(http.resets_in), {{"direction", "in"}});
@@ -112,7 +114,7 @@ void Worker::collect_connections(MetricSet& out, const Listener& listener, const
 }
 
 void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTotals& totals) const {
-  const auto& front = *listener.quic;
+  const auto& front = listener.quic();
   constexpr std::string_view packets = "QUIC packets.", bytes = "UDP payload bytes of QUIC connections.",
                              datagrams = "DATAGRAM frames (RFC 9221).",
                              gone = "DATAGRAM frames dropped or lost.";
@@ -144,7 +146,7 @@ void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTo
   out.histogram("quic_loss_ratio", "Packets lost of packets sent, taken when a connection ends.",
                 front.loss());
 
-  const auto endpoint = listener.quic->endpoint().stats();
+  const auto endpoint = listener.quic().endpoint().stats();
   constexpr std::string_view unanswered = "Datagrams that belong to no connection and were dropped.";
   out.counter("quic_unmatched_total", unanswered, figure(endpoint.dropped_short_initial),
               {{"reason", "short_initial"}});
@@ -161,7 +163,7 @@ void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTo
               figure(endpoint.stateless_resets_sent));
   out.gauge("quic_half_open", "Handshakes in progress.", figure(endpoint.half_open));
 
-  const auto& socket = listener.quic->socket().stats();
+  const auto socket = listener.quic().socket().stats();
   constexpr std::string_view udp = "UDP datagrams of the listening sockets.",
                              udp_bytes = "UDP payload bytes of the listening sockets.",
                              calls =
@@ -188,10 +190,11 @@ void Worker::collect_masque(MetricSet& out) const {
                              datagrams = "UDP datagrams through tunnels: up to targets, down to clients.",
                              bytes = "Bytes through tunnels: up to targets, down to clients.",
                              dropped = "Datagrams of tunnels that were dropped.";
-  out.gauge("masque_tunnels_open", open, figure(counters.udp_open), {{"protocol", "udp"}});
-  out.gauge("masque_tunnels_open", open, figure(counters.tcp_open), {{"protocol", "tcp"}});
-  out.counter("masque_tunnels_total", total, figure(counters.udp_tunnels), {{"protocol", "udp"}});
-  out.counter("masque_tunnels_total", total, figure(counters.tcp_tunnels), {{"protocol", "tcp"}});
+  for (const auto protocol : {masque::Protocol::udp, masque::Protocol::tcp}) {
+    const MetricSet::Labels labels{{"protocol", to_string(protocol)}};
+    out.gauge("masque_tunnels_open", open, figure(counters.open[protocol]), labels);
+    out.counter("masque_tunnels_total", total, figure(counters.tunnels[protocol]), labels);
+  }
   out.counter("masque_refused_total", refused, figure(counters.refused_policy), {{"reason", "policy"}});
   out.counter("masque_refused_total", refused, figure(counters.refused_limit), {{"reason", "limit"}});
   const auto& denied = counters.authentication;
@@ -225,7 +228,7 @@ void Worker::collect_masque(MetricSet& out) const {
                 {{"identity", std::string_view(name)}, {"direction", "down"}});
   }
 
-  const auto outbound = outbound_->stats();
+  const auto outbound = outbound_.stats();
   constexpr std::string_view lost = "UDP datagrams that the sockets of tunnels dropped.",
                              calls = "System calls for the UDP sockets of tunnels.";
   out.counter("masque_socket_dropped_total", lost, figure(outbound.udp.dropped_kernel),

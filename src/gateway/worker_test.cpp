@@ -109,18 +109,18 @@ struct WorkerTest : testing::Test {
   }
   /// With two listeners.
   void start(bool tcp) {
-    auto made = std::make_shared<WorkerSetup>();
-    made->settings.tcp = tcp;
-    made->settings.workers = 1;
+    auto made = std::make_shared<config::Configuration>();
     const auto any = net::SocketAddress::parse("127.0.0.1:0").value();
-    made->settings.listen = claim_ports(loop, {any, any}, tcp).value();
-    made->credentials = tls::ServerCredentials::make({tls::make_self_signed({"a.test"}).value()}).value();
-    made->secret = tls::ServerSecret::random();
-    made->folder = files::ServedFolder::open(folder.path()).value();
-    setup = std::move(made);
-    worker = Worker::make(loop, setup, 0).value();
+    const auto credentials = tls::ServerCredentials::make({tls::make_self_signed({"a.test"}).value()}).value();
+    for (const char* id : {"one", "other"})
+      made->listeners.push_back({.id = id, .address = any, .tcp = tcp, .credentials = credentials});
+    made->files = config::Files{.folder = folder.path()};
+    worker = std::make_unique<Worker>(*inbound, *outbound, loop.timers(), setup, 0);
+    ASSERT_TRUE(worker->apply(std::move(made)));
   }
-  const net::SocketAddress& listener(std::size_t index) const { return setup->settings.listen.at(index); }
+  net::SocketAddress listener(std::size_t index) const {
+    return (*std::next(worker->listeners().begin(), static_cast<std::ptrdiff_t>(index)))->address();
+  }
   void drain() {
     worker->drain([this] { ++drained; });
     run_turns(loop, 20);
@@ -128,7 +128,9 @@ struct WorkerTest : testing::Test {
 
   files::FolderForTest folder;
   net::EventLoop loop;
-  std::shared_ptr<const WorkerSetup> setup;
+  const std::unique_ptr<net::Inbound> inbound = net::make_kernel_inbound(loop);
+  const std::unique_ptr<net::Outbound> outbound = net::make_kernel_outbound(loop, {});
+  const std::shared_ptr<const WorkerSetup> setup = std::make_shared<WorkerSetup>();
   std::unique_ptr<Worker> worker;
   int drained = 0;
 };

@@ -1,55 +1,56 @@
 #include "gateway/worker_thread.h"
 
-#include <future>
+#include "net/file_reader.h"
+#include "net/inbound.h"
+#include "net/outbound.h"
+
+#include <chrono>
+#include <string>
 #include <utility>
 
 #include <pthread.h>
 
 namespace sallyport::gateway {
-namespace {
-
-constexpr unsigned max_strays_waiting = 1024;
-
-}  // namespace
 
 WorkerThread::~WorkerThread() {
   join();
 }
 
-Result<> WorkerThread::start(std::shared_ptr<const WorkerSetup> setup, unsigned number) {
+Result<> WorkerThread::start(std::shared_ptr<const WorkerSetup> setup, unsigned number,
+                             std::shared_ptr<const config::Configuration> configuration) {
   std::promise<Result<>> listening;
   auto outcome = listening.get_future();
-  thread_ = std::thread([this, setup = std::move(setup), number, &listening] {
-    ::pthread_setname_np(::pthread_self(), ("worker " + std::to_string(number)).c_str());
-    auto worker = Worker::make(loop_, setup, number);
-    if (!worker) {
-      listening.set_value(std::unexpected(std::move(worker.error())));
-      return;
-    }
-    worker_ = worker->get();
-    listening.set_value({});  // the promise is gone after this
-    loop_.run();
-    worker_ = nullptr;
-  });
+  thread_ = std::thread([this, setup = std::move(setup), number, configuration = std::move(configuration),
+                         &listening] { run(setup, number, configuration, listening); });
   return outcome.get();
+}
+
+void WorkerThread::run(const std::shared_ptr<const WorkerSetup>& setup, unsigned number,
+                       const std::shared_ptr<const config::Configuration>& configuration,
+                       std::promise<Result<>>& listening) {
+  ::pthread_setname_np(::pthread_self(), ("worker " + std::to_string(number)).c_str());
+  const auto inbound = net::make_kernel_inbound(loop_);
+  // Thousands of flows may have a socket each: smaller buffers than the listener's, still a few milliseconds
+  // at 10 Gbit/s.
+  const auto outbound = net::make_kernel_outbound(loop_, {.udp_receive_buffer = 2 * 1024 * 1024,
+                                                          .udp_send_buffer = 2 * 1024 * 1024,
+                                                          .leave_descriptors = setup->leave_descriptors});
+  const auto file_reader = net::make_file_reader(loop_);
+  Worker worker(*inbound, *outbound, loop_.timers(), setup, number,
+                {.file_reader = file_reader.get(), .wall_clock = std::chrono::system_clock::now});
+  if (auto done = worker.apply(configuration); !done) {
+    listening.set_value(std::unexpected(std::move(done.error())));
+    return;
+  }
+  worker_ = &worker;
+  listening.set_value({});  // the promise is gone after this
+  loop_.run();
+  worker_ = nullptr;
 }
 
 void WorkerThread::post(std::function<void(Worker&)> work) {
   loop_.post([this, work = std::move(work)] {
     if (worker_ != nullptr) work(*worker_);
-  });
-}
-
-void WorkerThread::post_stray(Stray stray) {
-  if (strays_waiting_.fetch_add(1, std::memory_order_relaxed) >= max_strays_waiting) {
-    strays_waiting_.fetch_sub(1, std::memory_order_relaxed);
-    strays_dropped_.fetch_add(1, std::memory_order_relaxed);
-    return;
-  }
-  strays_taken_.fetch_add(1, std::memory_order_relaxed);
-  post([this, stray = std::move(stray)](Worker& worker) {
-    strays_waiting_.fetch_sub(1, std::memory_order_relaxed);
-    worker.receive_stray(stray);
   });
 }
 

@@ -18,6 +18,10 @@ namespace sallyport::quic {
 class Connection;
 }
 
+namespace sallyport::tls {
+class ServedCertificate;
+}
+
 namespace sallyport::http {
 
 /// A server's way to what was asked. Called when a request's head is complete and valid; must call
@@ -61,6 +65,10 @@ struct ConnectionInfo {
   std::string tls;          ///< "TLS1.3", or empty over plain text
   std::string cipher;       ///< the IANA name of the cipher suite, where it is known
   std::string id;           ///< names the connection in logs; over QUIC also its qlog file
+  /// A server: the certificate that this connection was given, by which it is known whether a host may be
+  /// asked for on it (RFC 9110 §7.4: answer 421 when not). Null over plain text and where it is not known;
+  /// then there is nothing to check.
+  std::shared_ptr<const tls::ServedCertificate> certificate;
 };
 
 /// Counted since the start, for metrics and for `get --json`.
@@ -99,7 +107,8 @@ class Connection {
   virtual void shutdown() = 0;
   /// At once; open exchanges get on_closed.
   virtual void close(const Error& why) = 0;
-  virtual ConnectionInfo info() const = 0;
+  /// As it is now; a peer over QUIC may move, so what is kept of it may age. Valid as long as the connection.
+  virtual const ConnectionInfo& info() const = 0;
   virtual ConnectionCounters counters() const = 0;
   virtual net::Timers& timers() const = 0;
   /// The QUIC connection below HTTP/3; null for the others.

@@ -124,6 +124,12 @@ class Exchange {
 
   // Receiving
   virtual void consume(std::size_t bytes) = 0;
+  /// Bounds what the peer may have sent of its message, and on_body's handler not consumed, about: where that
+  /// may grow with the data rate, up to 16 MiB, without it. What a stream is granted from its start stays
+  /// granted (HTTP/2: 512 KiB; HTTP/3: quic::Config::initial_stream_window, which is the least as well), and
+  /// so does what was granted before this is called. Only lowers the limit. A capsule always has room, where
+  /// use_capsules() is called before a body comes.
+  virtual void set_receive_limit(std::size_t /*bytes*/) {}
 
   // Datagrams and capsules. After use_capsules() the body in both directions is a capsule sequence (RFC 9297
   // §3): on_body is no longer called, on_datagram and on_capsule are.

@@ -114,6 +114,7 @@ class ExchangeBase : public Exchange {
   void reset(ResetCode code, const Error& why) override;
   void stop_reading(ResetCode code) override;
   void consume(std::size_t bytes) override;
+  void set_receive_limit(std::size_t bytes) override;
   void set_idle_timeout(Duration timeout) override;
   void set_identity(std::string_view identity) override;
   void use_capsules() override;
@@ -169,8 +170,10 @@ class ExchangeBase : public Exchange {
 
   /// Server, for the record: what the connection answered in place of respond(), or said in other words than
   /// it.
-  void note_status(unsigned status) {
-    if (record_) record_->status = status;
+  void note_status(unsigned status);
+  /// Server, for the record: the first byte of the request came before this was made.
+  void note_started(Time when) {
+    if (record_) record_->started = when;
   }
 
   /// on_closed is due or done; nothing more is delivered.
@@ -192,6 +195,9 @@ class ExchangeBase : public Exchange {
     return !ended_ && ((is_tunnel() && knows_datagrams()) || (server_ && capsules_ && status_ == 0));
   }
   ExchangeHandler* handler() const { return handler_; }
+  static constexpr std::size_t no_receive_limit = SIZE_MAX;
+  /// As set_receive_limit() said, and a capsule asks for.
+  std::size_t receive_limit() const;
   /// Something moved: puts off the idle timeout.
   void touch() {
     moved_ = set_.timers().now();
@@ -228,6 +234,8 @@ class ExchangeBase : public Exchange {
   virtual bool peer_blocks() const = 0;
   /// A tunnel came to stand (see is_tunnel()).
   virtual void tunnel_opened() {}
+  /// receive_limit() is another one.
+  virtual void submit_limit() = 0;
   /// A capsule passed, for traces.
   virtual void capsule_seen(bool /*sent*/, std::uint64_t /*type*/, std::size_t /*length*/) {}
 
@@ -281,6 +289,7 @@ class ExchangeBase : public Exchange {
   std::int64_t expected_ = -1;  // bytes of body to come; -1: not known
   std::int64_t declared_ = -1;  // bytes of body that we said we would send
   std::size_t head_size_ = 0;   // as ExchangeSet holds it
+  std::size_t receive_limit_ = no_receive_limit;
   std::size_t unconsumed_ = 0;
   std::size_t uncredited_ = 0;  // of a capsule that is not all there
   unsigned status_ = 0;

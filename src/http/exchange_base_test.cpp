@@ -40,6 +40,7 @@ class FakeExchange final : public ExchangeBase {
   void submit_credit(std::size_t bytes) override { credit += bytes; }
   bool peer_blocks() const override { return true; }
   void tunnel_opened() override { log.push_back("tunnel"); }
+  void submit_limit() override { log.push_back("limit " + std::to_string(receive_limit())); }
 };
 
 std::string reset_of(ResetCode code) {
@@ -54,6 +55,7 @@ struct Bench final : Connection, ExchangeOwner {
   std::size_t credit_at_end = 0;
   RecordingExchange handler;
   test::RecordingServer server;
+  ConnectionInfo connection_info;
   FakeExchange* exchange = nullptr;
   ExchangeSet set{clock.timers, limits, *this};
 
@@ -88,7 +90,7 @@ struct Bench final : Connection, ExchangeOwner {
   std::size_t open_exchanges() const override { return set.size(); }
   void shutdown() override {}
   void close(const Error&) override {}
-  ConnectionInfo info() const override { return {}; }
+  const ConnectionInfo& info() const override { return connection_info; }
   ConnectionCounters counters() const override { return set.counters; }
   net::Timers& timers() const override { return set.timers(); }
 };

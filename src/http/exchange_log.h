@@ -7,6 +7,7 @@
 #include "http/message.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace sallyport::http {
@@ -24,7 +25,11 @@ struct ExchangeRecord {
   const Request* request = nullptr;  ///< null where nothing of it could be read; else as far as it could
   Version version{};
   std::int64_t stream_id = 0;
-  Time started{}, ended{};
+  Time started{};                      ///< the first byte of the request came
+  std::optional<Time> request_head{};  ///< all of its head was there; nullopt: it never was
+  /// The head of the final response was handed to the transport; nullopt: there was none.
+  std::optional<Time> response_head{};
+  Time ended{};
   unsigned status = 0;  ///< final; 0: there was none
   /// Content as it came, and as it was handed to the transport. Of a tunnel its payload: bytes of the stream,
   /// or of HTTP datagrams without their context ID.

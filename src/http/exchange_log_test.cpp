@@ -56,6 +56,7 @@ class Recorded : public testing::TestWithParam<Version> {
         .request(std::move(request), *client, end);
   }
   void settle() { h3 ? h3->run_for(1s) : tcp->clock.settle(); }
+  void pass(Duration time) { h3 ? h3->run_for(time) : tcp->clock.pass(time); }
   void close_server() {
     Connection& server = h3 ? static_cast<Connection&>(h3->server()) : *tcp->server;
     server.close({ErrorKind::closed, "the server is shutting down"});
@@ -252,6 +253,25 @@ TEST_P(Recorded, ATcpTunnelCountsItsBytes) {
   EXPECT_EQ(told().request->authority, "target.test:25");
 }
 
+TEST_P(Recorded, WhenItsPartsPassed) {
+  requests().then = [](Exchange&, RecordingExchange&) {};
+  Exchange& asking = ask(post("/"), false);
+  settle();
+  pass(2s);
+  Exchange& answering = *requests().last().exchange;
+  answering.respond(status(200));
+  pass(3s);
+  answering.finish({});
+  asking.finish({});
+  const auto& record = told().record;
+  ASSERT_TRUE(record.request_head && record.response_head);
+  EXPECT_EQ(record.started, *record.request_head) << "in one piece";
+  EXPECT_GE(*record.response_head - *record.request_head, 2s);
+  EXPECT_LT(*record.response_head - *record.request_head, 4s);
+  EXPECT_GE(record.ended - *record.response_head, 3s);
+  EXPECT_LT(record.ended - *record.response_head, 4s);
+}
+
 TEST_P(Recorded, AConnectionWithoutALogAsksForNone) {
   if (h3) h3->requests.record_to = nullptr;  // is asked once a connection
   requests().then = [](Exchange& exchange, RecordingExchange&) { exchange.respond(status(200), true); };
@@ -300,6 +320,29 @@ TEST(RecordedMalformed, Http1ThatIsTooSlow) {
   world.clock.pass(11s);
   ASSERT_EQ(world.log.all.size(), 1u);
   EXPECT_EQ(world.log.all[0].record.status, 408u);
+}
+
+TEST(RecordedTimes, Http1BeginsWithTheFirstByteOfTheHead) {
+  RawH1 world("GET / HT");
+  world.clock.pass(3s);
+  world.peer->say("TP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\nhost: a\r\n\r\n");
+  world.clock.settle();
+  ASSERT_EQ(world.log.all.size(), 2u);
+  const ExchangeRecord& slow = world.log.all[0].record;
+  EXPECT_EQ(*slow.request_head - slow.started, 3s);
+  EXPECT_EQ(slow.response_head, slow.request_head);
+  const ExchangeRecord& quick = world.log.all[1].record;
+  EXPECT_EQ(quick.request_head, quick.started);
+}
+
+TEST(RecordedTimes, AHeadThatNeverCameHasNoTime) {
+  RawH1 world("GET / HT");
+  world.clock.pass(11s);
+  ASSERT_EQ(world.log.all.size(), 1u);
+  const ExchangeRecord& record = world.log.all[0].record;
+  EXPECT_FALSE(record.request_head);
+  EXPECT_EQ(record.ended - record.started, 10s);
+  EXPECT_EQ(record.response_head, record.ended);
 }
 
 TEST(RecordedMalformed, Http1WhoseBodyBreaks) {

@@ -10,7 +10,7 @@ namespace sallyport::http {
 namespace {
 
 // What a handler may leave unconsumed before the peer is held back.
-constexpr std::size_t window = 256 * 1024;
+constexpr std::size_t largest_window = 256 * 1024;
 
 H1Parser::Side parsed_side(bool server) {
   return server ? H1Parser::Side::requests : H1Parser::Side::responses;
@@ -107,10 +107,14 @@ std::size_t H1Connection::parse(Bytes bytes) {
   return step->consumed;
 }
 
+std::size_t H1Connection::window() const {
+  return std::min(largest_window, current_->receive_limit());
+}
+
 void H1Connection::deliver(Bytes body) {
   if (dropping_) return;
   unconsumed_ += body.size();
-  paused_ = unconsumed_ > window;
+  paused_ = unconsumed_ > window();
   current_->received_body(body);
 }
 
@@ -196,7 +200,7 @@ void H1Connection::stop(H1Exchange& exchange) {
 void H1Connection::credit(H1Exchange& exchange, std::size_t bytes) {
   if (&exchange != current_) return;
   unconsumed_ -= std::min(bytes, unconsumed_);
-  if (!paused_ || unconsumed_ > window / 2) return;
+  if (!paused_ || unconsumed_ > window() / 2) return;
   paused_ = false;
   send_soon();  // works through the inbox as well
 }

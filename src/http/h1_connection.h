@@ -101,6 +101,7 @@ class H1Connection : public StreamConnection {
   std::size_t work_through(Bytes bytes);
   bool work_through_inbox();
   std::size_t parse(Bytes bytes);
+  std::size_t window() const;
   void deliver(Bytes body);
   void work_off_end();
   void settle_head();

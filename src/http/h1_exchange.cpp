@@ -22,6 +22,9 @@ void H1Exchange::submit_stop(ResetCode) {
 void H1Exchange::submit_credit(std::size_t bytes) {
   h1_.credit(*this, bytes);
 }
+void H1Exchange::submit_limit() {
+  h1_.credit(*this, 0);
+}
 void H1Exchange::tunnel_opened() {
   h1_.open_tunnel(*this);
 }

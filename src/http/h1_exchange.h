@@ -26,6 +26,7 @@ class H1Exchange final : public ExchangeBase {
   void submit_credit(std::size_t bytes) override;
   bool peer_blocks() const override { return true; }  // there is no other
   void tunnel_opened() override;
+  void submit_limit() override;
 
   H1Connection& h1_;
 };

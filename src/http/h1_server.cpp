@@ -82,10 +82,13 @@ void H1Server::idled() {
 
 void H1Server::worked() {
   // What we do not read, because responses before it are not read, is not late.
-  if (current() != nullptr || !has_partial() || is_full())
+  if (current() != nullptr || !has_partial() || is_full()) {
     slow_head_.disarm();
-  else if (!slow_head_.armed())
-    slow_head_.arm(timers().now() + limits().header_timeout);
+    head_began_.reset();
+  } else if (!slow_head_.armed()) {
+    head_began_ = timers().now();
+    slow_head_.arm(*head_began_ + limits().header_timeout);
+  }
 }
 
 /// The head as HeadBuilder takes it: as if it had come over HTTP/2.
@@ -108,6 +111,7 @@ void H1Server::head_received(bool done) {
   auto owned = std::make_unique<H1Exchange>(exchanges(), *this, head.version, true);
   H1Exchange& exchange = *owned;
   exchanges().add(std::move(owned));
+  exchange.note_started(std::exchange(head_began_, {}).value_or(timers().now()));
   set_current(exchange, Framing::held);
   const Verdict verdict = build(exchange, head);
   if (verdict.ok() && exchange.request().protocol == "websocket" && !take_websocket_key(exchange)) return;
@@ -159,7 +163,9 @@ void H1Server::record_refusal(unsigned status, const Error& why) {
   if (exchanges().log() == nullptr) return;
   ExchangeRecord record{
       .version = Version::http1_1, .status = status, .end = ExchangeEnd::reset, .why = &why};
-  record.started = record.ended = timers().now();
+  record.ended = timers().now();
+  record.started = head_began_.value_or(record.ended);
+  record.response_head = record.ended;
   exchanges().log()->on_exchange_ended(*this, record);
 }
 

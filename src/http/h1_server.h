@@ -40,6 +40,7 @@ class H1Server final : public H1Connection {
 
   RequestHandler& requests_;
   net::Timer slow_head_;
+  std::optional<Time> head_began_;  // the first byte of a head that is not complete came
   bool draining_ = false;
   bool head_is_open_ = false;  // a response's head was written up to what put_end_of_head() writes
 };

@@ -57,7 +57,7 @@ void H2Connection::submit_settings() {
     add(NGHTTP2_SETTINGS_ENABLE_PUSH, 0);
   }
   nghttp2_submit_settings(session_.get(), NGHTTP2_FLAG_NONE, settings.data(), count);
-  nghttp2_session_set_local_window_size(session_.get(), NGHTTP2_FLAG_NONE, 0, window_.size());
+  resize_window(0, window_);
   settings_sent_ = timers().now();
 }
 
@@ -164,20 +164,23 @@ void H2Connection::schedule(H2Exchange& exchange) {
 
 // Credit
 
-void H2Connection::credit(H2Exchange& exchange, H2Window& window, std::size_t bytes) {
+void H2Connection::credit(H2Exchange& exchange, quic::ReceiveWindow& window, std::size_t bytes) {
   const auto id = static_cast<std::int32_t>(exchange.stream_id());
   nghttp2_session_consume_stream(session_.get(), id, bytes);
-  if (window.consumed(bytes, timers().now(), round_trip_))
-    nghttp2_session_set_local_window_size(session_.get(), NGHTTP2_FLAG_NONE, id, window.size());
+  if (window.consumed(bytes, timers().now(), round_trip_)) resize_window(id, window);
   credit_connection(bytes);
 }
 
 void H2Connection::credit_connection(std::size_t bytes) {
   if (bytes == 0) return;
   nghttp2_session_consume_connection(session_.get(), bytes);
-  if (window_.consumed(bytes, timers().now(), round_trip_))
-    nghttp2_session_set_local_window_size(session_.get(), NGHTTP2_FLAG_NONE, 0, window_.size());
+  if (window_.consumed(bytes, timers().now(), round_trip_)) resize_window(0, window_);
   send_soon();
+}
+
+void H2Connection::resize_window(std::int32_t id, const quic::ReceiveWindow& window) {
+  nghttp2_session_set_local_window_size(session_.get(), NGHTTP2_FLAG_NONE, id,
+                                        static_cast<std::int32_t>(window.size()));
 }
 
 // What comes in

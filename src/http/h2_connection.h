@@ -42,7 +42,9 @@ class H2Connection final : public StreamConnection {
   /// From now on the streams share what there is. nghttp2 lets those that are not incremental go first, all
   /// the way, and a tunnel has no end that others could wait for, nor can it wait for others.
   void tunnel_opened(H2Exchange& exchange);
-  void credit(H2Exchange& exchange, H2Window& window, std::size_t bytes);
+  void credit(H2Exchange& exchange, quic::ReceiveWindow& window, std::size_t bytes);
+  /// Tells nghttp2 of the size of a window; 0 stands for the connection's.
+  void resize_window(std::int32_t id, const quic::ReceiveWindow& window);
   void credit_connection(std::size_t bytes);
   /// The peer gives this stream no credit.
   bool is_stream_blocked(std::int32_t id) const {
@@ -91,7 +93,7 @@ class H2Connection final : public StreamConnection {
   Response response_;  // what builder_ builds on a client
   Fields trailers_;
   H2FieldList fields_;  // of the section that is being submitted
-  H2Window window_;
+  quic::ReceiveWindow window_;
   H2PriorityUpdateReader priority_update_;
   EarlyPriorities early_priorities_;  // server
   std::vector<H2Exchange*> waiting_;  // extended CONNECT, until the peer's SETTINGS tell whether it does them

@@ -14,6 +14,7 @@ H2Exchange::H2Exchange(ExchangeSet& set, H2Connection& connection, bool server)
 void H2Exchange::receive(Bytes body) {
   // What nobody wants any more costs the connection nothing, but the stream gets no more credit.
   if (is_ending() || receive_done()) return h2_.credit_connection(body.size());
+  apply_limit();
   unreturned_ += body.size();
   received_body(body);
 }
@@ -46,8 +47,22 @@ void H2Exchange::submit_stop(ResetCode code) {
 
 void H2Exchange::submit_credit(std::size_t bytes) {
   if (!attached_) return;
+  apply_limit();
   unreturned_ -= std::min(bytes, unreturned_);
-  h2_.credit(*this, window_, bytes);
+  const std::size_t withheld = std::min(bytes, withheld_);
+  withheld_ -= withheld;
+  if (withheld > 0) h2_.credit_connection(withheld);
+  if (bytes > withheld) h2_.credit(*this, window_, bytes - withheld);
+}
+
+// Not before there is something to hold back: nghttp2 has no window for a request that it has not sent yet.
+void H2Exchange::apply_limit() {
+  if (!std::exchange(limit_due_, false)) return;
+  const std::size_t shrunk = window_.lower(receive_limit());
+  if (shrunk == 0) return;
+  // nghttp2 takes off the window what is yet to come, but not the credit for it.
+  withheld_ += shrunk;
+  h2_.resize_window(id_, window_);
 }
 
 void H2Exchange::tunnel_opened() {

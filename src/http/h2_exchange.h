@@ -48,13 +48,17 @@ class H2Exchange final : public ExchangeBase {
   void submit_credit(std::size_t bytes) override;
   bool peer_blocks() const override;
   void tunnel_opened() override;
+  void submit_limit() override { limit_due_ = true; }
+  void apply_limit();
 
   H2Connection& h2_;
-  H2Window window_;
+  quic::ReceiveWindow window_;
   std::size_t unreturned_ = 0;
+  std::size_t withheld_ = 0;  // bytes for which the stream gets no credit, as its window shrank
   std::int32_t id_ = -1;
   bool attached_ = false;
   bool resting_ = false;
+  bool limit_due_ = false;  // receive_limit() is another one than nghttp2 knows
   bool stop_ = false;
   ResetCode stop_code_ = ResetCode::no_error;
 };

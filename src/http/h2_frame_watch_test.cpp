@@ -64,12 +64,12 @@ TEST(H2FrameWatch, ServersMayReset) {
   EXPECT_EQ(watch.feed(as_bytes(h2_frame(h2_settings, 0, 0))), 1u);
 }
 
-TEST(H2Window, DoublesWhileItIsEmptiedWithinTwoRoundTrips) {
-  H2Window window(1000, 3000);
+TEST(ReceiveWindow, DoublesWhileItIsEmptiedWithinTwoRoundTrips) {
+  quic::ReceiveWindow window(1000, 3000);
   const Time start{};
   EXPECT_FALSE(window.consumed(600, start, 100ms));
   EXPECT_TRUE(window.consumed(600, start + 150ms, 100ms));
-  EXPECT_EQ(window.size(), 2000);
+  EXPECT_EQ(window.size(), 2000u);
   EXPECT_FALSE(window.consumed(1000, start + 200ms, 100ms));
   EXPECT_FALSE(window.consumed(1000, start + 500ms, 100ms)) << "too slow to be held back by it";
   EXPECT_EQ(window.size(), 2000);

@@ -25,13 +25,19 @@ H3ConnectionImpl::H3ConnectionImpl(quic::Connection& quic, RequestHandler& reque
       requests_(&requests),
       handler_(handler),
       quic_(&quic),
-      exchanges_(quic.timers(), limits_, *this) {
+      exchanges_(quic.timers(), limits_, *this),
+      info_{.version = Version::http3, .server = true, .tls = "TLS1.3"} {
   exchanges_.set_log(requests.log());
   exchanges_.watch_idle();
+  note_session();
 }
 
 H3ConnectionImpl::H3ConnectionImpl(net::Timers& timers, ConnectionHandler& handler, const Limits& limits)
-    : limits_(limits), requests_(nullptr), handler_(&handler), exchanges_(timers, limits_, *this) {}
+    : limits_(limits),
+      requests_(nullptr),
+      handler_(&handler),
+      exchanges_(timers, limits_, *this),
+      info_{.version = Version::http3, .tls = "TLS1.3"} {}
 
 H3ConnectionImpl::~H3ConnectionImpl() {
   closing_ = true;
@@ -41,26 +47,29 @@ H3ConnectionImpl::~H3ConnectionImpl() {
 void H3ConnectionImpl::start(std::unique_ptr<quic::Connection> quic) {
   owned_quic_ = std::move(quic);
   quic_ = owned_quic_.get();
+  note_session();
 }
 
-ConnectionInfo H3ConnectionImpl::info() const {
-  ConnectionInfo info;
-  info.version = Version::http3;
-  info.server = is_server();
+const ConnectionInfo& H3ConnectionImpl::info() const {
+  // Once it is closed, what it was last.
   if (quic_ != nullptr) {
-    info.path = quic_->path();
-    info.address_validated = quic_->is_address_validated();
-    info.server_name = quic_->server_name();
-    info.cipher = quic_->cipher();
-    info.id = to_hex(quic_->original_destination_id());
+    info_.path = quic_->path();
+    info_.address_validated = quic_->is_address_validated();
   }
-  info.tls = "TLS1.3";
-  return info;
+  return info_;
+}
+
+/// Known from the start, or by the handshake.
+void H3ConnectionImpl::note_session() {
+  info_.id = to_hex(quic_->original_destination_id());
+  info_.server_name = quic_->server_name();
+  info_.cipher = quic_->cipher();
+  info_.certificate = quic_->certificate();
 }
 
 std::optional<bool> H3ConnectionImpl::takes_datagrams() const {
-  if (!peer_settings_) return std::nullopt;
-  return peer_settings_->datagrams && quic_->peer_takes_datagrams();
+  if (peer_settings() == nullptr) return std::nullopt;
+  return peer_settings()->datagrams && quic_->peer_takes_datagrams();
 }
 
 // Requests of ours
@@ -92,8 +101,8 @@ H3ConnectionImpl::Opening H3ConnectionImpl::try_open(H3Exchange& exchange) {
   if (!streams_open_ && !(quic_->can_send_early() && exchange.may_go_early())) return Opening::not_yet;
   open_control();
   if (exchange.is_extended_connect()) {
-    if (!peer_settings_) return Opening::not_yet;
-    if (!peer_settings_->extended_connect) {
+    if (peer_settings() == nullptr) return Opening::not_yet;
+    if (!peer_settings()->extended_connect) {
       exchange.fail(ResetCode::cancelled,
                     {ErrorKind::protocol, "the server does not support extended CONNECT (RFC 9220)"});
       return Opening::done;
@@ -123,6 +132,7 @@ void H3ConnectionImpl::open_waiting() {
 
 void H3ConnectionImpl::on_established(Time) {
   streams_open_ = true;
+  note_session();
   open_control();
   open_waiting();
 }

@@ -10,9 +10,9 @@
 #include "http/early_priorities.h"
 #include "http/exchange_base.h"
 #include "http/h3_connection.h"
+#include "http/h3_control_reader.h"
 #include "http/h3_datagrams.h"
 #include "http/h3_exchange.h"
-#include "http/h3_settings.h"
 #include "http/h3_stream_table.h"
 
 #include <array>
@@ -23,7 +23,10 @@
 
 namespace sallyport::http {
 
-class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, private EarlyDatagrams::Receiver {
+class H3ConnectionImpl final : public H3Connection,
+                               private ExchangeOwner,
+                               private EarlyDatagrams::Receiver,
+                               private H3ControlReader::Receiver {
  public:
   /// Server.
   H3ConnectionImpl(quic::Connection& quic, RequestHandler& requests, ConnectionHandler* handler,
@@ -40,7 +43,7 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   std::size_t open_exchanges() const override { return exchanges_.size(); }
   void shutdown() override;
   void close(const Error& why) override;
-  ConnectionInfo info() const override;
+  const ConnectionInfo& info() const override;
   ConnectionCounters counters() const override { return exchanges_.counters; }
   net::Timers& timers() const override { return exchanges_.timers(); }
   quic::Connection* quic() const override { return quic_; }
@@ -73,7 +76,7 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   QpackDecoder& decoder() { return decoder_; }
   bool is_server() const { return requests_ != nullptr; }
   /// Null until SETTINGS came.
-  const H3Settings* peer_settings() const { return peer_settings_ ? &*peer_settings_ : nullptr; }
+  const H3Settings* peer_settings() const { return peer_control_reader_.settings(); }
   /// HTTP datagrams go as DATAGRAM frames; nullopt while the peer has not said.
   std::optional<bool> takes_datagrams() const;
   void want_write() { quic_->want_write(); }
@@ -142,6 +145,7 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   void send_goaway(std::uint64_t id);
   void end_drain();
   void close_when_idle();
+  void note_session();
   void close_with(H3Code code, const Error& why);
 
   // h3_receive.cpp
@@ -157,13 +161,13 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   bool is_critical(quic::StreamId id) const {
     return id == peer_control_ || id == peer_encoder_ || id == peer_decoder_;
   }
-  Result<> read_control(Bytes data);
-  Result<> begin_control_frame();
-  Result<> end_control_frame();
-  Result<> on_settings(Bytes payload);
-  Result<> on_goaway(std::uint64_t id);
-  Result<> on_priority_update(Bytes payload);
   Result<> resume_blocked();
+  // H3ControlReader::Receiver
+  Result<> on_settings(const H3Settings& settings) override;
+  Result<> on_goaway(std::uint64_t id) override;
+  Result<> on_priority_update(quic::StreamId stream, const Priority& priority) override;
+  Result<> on_control_frame() override { return spend(); }
+  void saw_control_frame(std::uint64_t type, std::uint64_t length, Bytes payload) override;
 
   // h3_send.cpp
   OwnStream* own_stream(quic::StreamId id);
@@ -176,6 +180,7 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
   quic::Connection* quic_ = nullptr;
   std::unique_ptr<quic::Connection> owned_quic_;
   ExchangeSet exchanges_;
+  mutable ConnectionInfo info_;  // what may change is looked up when it is asked for
 
   H3StreamTable streams_;
   H3Scheduler scheduler_;
@@ -193,11 +198,7 @@ class H3ConnectionImpl final : public H3Connection, private ExchangeOwner, priva
 
   quic::StreamId peer_control_ = -1, peer_encoder_ = -1, peer_decoder_ = -1;
   std::vector<PeerStream> peer_streams_;
-  H3FrameHead control_frame_;
-  std::vector<std::uint8_t> control_payload_;
-  std::optional<H3Settings> peer_settings_;
-  std::uint64_t peer_goaway_ = varint_max;
-  std::uint64_t peer_max_push_id_ = 0;
+  H3ControlReader peer_control_reader_{is_server()};
   EarlyPriorities early_priorities_;
 
   std::unique_ptr<EarlyDatagrams> early_datagrams_;

@@ -1,8 +1,7 @@
-// The unidirectional streams: control (RFC 9114 §6.2.1, §7.2), QPACK's two (RFC 9204 §4.2), and those we do
-// not know.
+// The unidirectional streams: control (RFC 9114 §6.2.1), whose peer's frames H3ControlReader reads, QPACK's
+// two (RFC 9204 §4.2), and those we do not know.
 #include "base/varint.h"
 #include "http/h3_connection_impl.h"
-#include "http/priority.h"
 
 #include <algorithm>
 
@@ -10,34 +9,8 @@ namespace sallyport::http {
 
 namespace {
 
-constexpr std::size_t max_settings = 4096;
-constexpr std::size_t max_priority_update = 8 + max_priority_value;
 /// Instructions of the decoder that the peer does not take.
 constexpr std::size_t max_unsent_instructions = 64 * 1024;
-
-/// The length limit of a control frame that means something to us; nullopt for those that do not.
-std::optional<std::size_t> payload_limit(std::uint64_t type) {
-  switch (static_cast<H3Frame>(type)) {
-    case H3Frame::settings:
-      return max_settings;
-    case H3Frame::goaway:
-    case H3Frame::max_push_id:
-    case H3Frame::cancel_push:
-      return 8;
-    case H3Frame::priority_update:
-      return max_priority_update;
-    default:
-      return std::nullopt;
-  }
-}
-
-/// A payload that is one integer and no more.
-Result<std::uint64_t> parse_only(Bytes payload) {
-  const auto value = take_varint(payload);
-  if (!value || !payload.empty())
-    return h3_failure(H3Code::frame_error, "wrong frame length on the control stream");
-  return *value;
-}
 
 }  // namespace
 
@@ -141,7 +114,7 @@ Result<> H3ConnectionImpl::set_peer_stream_type(quic::StreamId id, std::uint64_t
 Result<> H3ConnectionImpl::read_critical(quic::StreamId id, Bytes data, bool fin) {
   Result<> result;
   if (id == peer_control_) {
-    result = read_control(data);
+    result = peer_control_reader_.read(data, *this);
   } else if (id == peer_encoder_) {
     const std::uint64_t before = decoder_.insertions();
     result = decoder_.read_encoder_stream(data);
@@ -180,114 +153,20 @@ Result<> H3ConnectionImpl::resume_blocked() {
   return {};
 }
 
-Result<> H3ConnectionImpl::read_control(Bytes data) {
-  while (!data.empty()) {
-    if (!control_frame_.known()) {
-      if (!control_frame_.take(data)) return {};
-      control_payload_.clear();
-      if (auto result = begin_control_frame(); !result) return result;
-    }
-    const Bytes piece = control_frame_.take_payload(data);
-    if (payload_limit(control_frame_.type()))
-      control_payload_.insert(control_payload_.end(), piece.begin(), piece.end());
-    if (control_frame_.left() > 0) return {};
-    if (auto result = end_control_frame(); !result) return result;
-    control_frame_.next();
-  }
-  return {};
-}
+// What its control stream says
 
-Result<> H3ConnectionImpl::begin_control_frame() {
-  const std::uint64_t type = control_frame_.type();
-  const auto unexpected = [] {
-    return h3_failure(H3Code::frame_unexpected, "frame not allowed on the control stream");
-  };
-  const auto frame = static_cast<H3Frame>(type);
-  if (frame == H3Frame::settings && peer_settings_) return unexpected();
-  if (frame != H3Frame::settings && !peer_settings_)
-    return h3_failure(H3Code::missing_settings, "the control stream does not begin with SETTINGS");
-  switch (frame) {
-    case H3Frame::data:
-    case H3Frame::headers:
-    case H3Frame::push_promise:
-      return unexpected();
-    case H3Frame::max_push_id:
-      if (!is_server()) return unexpected();
-      break;
-    case H3Frame::priority_update:
-    case H3Frame::priority_update_push:
-      if (!is_server()) return unexpected();
-      if (frame == H3Frame::priority_update_push)
-        return h3_failure(H3Code::id_error, "PRIORITY_UPDATE for an unknown push ID");
-      break;
-    default:
-      if (is_http2_frame(type)) return unexpected();
-  }
-  // Those with an ID are told of when it is known.
-  if (!payload_limit(type))
-    trace_frame(trace::Direction::received, peer_control_, type, control_frame_.left());
-  if (const auto limit = payload_limit(type); limit && control_frame_.left() > *limit) {
-    if (frame == H3Frame::settings || frame == H3Frame::priority_update)
-      return h3_failure(H3Code::excessive_load, "frame too long on the control stream");
-    return h3_failure(H3Code::frame_error, "wrong frame length on the control stream");
-  }
-  // Of SETTINGS there is one, and it is needed.
-  return frame == H3Frame::settings ? Result<>{} : spend();
-}
-
-Result<> H3ConnectionImpl::end_control_frame() {
-  const auto frame = static_cast<H3Frame>(control_frame_.type());
-  if (recorder() != nullptr && frame == H3Frame::settings) {
-    trace_settings(trace::Direction::received, peer_control_, control_payload_);
-  } else if (recorder() != nullptr && payload_limit(control_frame_.type())) {
-    Bytes payload = control_payload_;
-    const std::uint64_t id = take_varint(payload).value_or(0);
-    trace_frame(trace::Direction::received, peer_control_, control_frame_.type(), control_payload_.size(), id,
-                frame == H3Frame::priority_update ? as_text(payload) : std::string_view{});
-  }
-  switch (frame) {
-    case H3Frame::settings:
-      return on_settings(control_payload_);
-    case H3Frame::priority_update:
-      return on_priority_update(control_payload_);
-    case H3Frame::goaway: {
-      const auto id = parse_only(control_payload_);
-      return id ? on_goaway(*id) : std::unexpected(id.error());
-    }
-    case H3Frame::max_push_id: {
-      // Legal, and of no use: we never push.
-      const auto id = parse_only(control_payload_);
-      if (!id) return std::unexpected(id.error());
-      if (*id < peer_max_push_id_) return h3_failure(H3Code::id_error, "MAX_PUSH_ID was reduced");
-      peer_max_push_id_ = *id;
-      return {};
-    }
-    case H3Frame::cancel_push:
-      return h3_failure(H3Code::id_error, "CANCEL_PUSH for an unknown push ID");
-    default:
-      return {};
-  }
-}
-
-Result<> H3ConnectionImpl::on_settings(Bytes payload) {
-  auto settings = parse_settings(payload);
-  if (!settings) return std::unexpected(std::move(settings.error()));
-  if (settings->datagrams && !quic_->peer_takes_datagrams())
+Result<> H3ConnectionImpl::on_settings(const H3Settings& settings) {
+  if (settings.datagrams && !quic_->peer_takes_datagrams())
     return h3_failure(H3Code::settings_error, "SETTINGS_H3_DATAGRAM without max_datagram_frame_size");
-  peer_settings_ = *settings;
-  std::vector<std::uint8_t>().swap(control_payload_);
   exchanges_.for_each([](ExchangeBase& exchange) { static_cast<H3Exchange&>(exchange).settings_known(); });
   if (is_server()) return {};
-  quic_->remember_settings(encode_settings(*peer_settings_));
+  quic_->remember_settings(encode_settings(settings));
   open_waiting();
   handler_->on_ready(*this);
   return {};
 }
 
 Result<> H3ConnectionImpl::on_goaway(std::uint64_t id) {
-  if (id > peer_goaway_ || (!is_server() && id % 4 != 0))
-    return h3_failure(H3Code::id_error, "invalid ID in GOAWAY");
-  peer_goaway_ = id;
   if (is_server()) return {};  // it speaks of pushes
   const bool first = !std::exchange(peer_drains_, true);
   refuse_from(static_cast<quic::StreamId>(id));
@@ -304,29 +183,30 @@ void H3ConnectionImpl::refuse_from(quic::StreamId first) {
   });
 }
 
-Result<> H3ConnectionImpl::on_priority_update(Bytes payload) {
-  const auto id = take_varint(payload);
-  if (!id) return h3_failure(H3Code::frame_error, "truncated PRIORITY_UPDATE");
-  if (*id % 4 != 0)
-    return h3_failure(H3Code::id_error, "PRIORITY_UPDATE for a stream that is no request stream");
-  const auto priority = parse_priority(as_text(payload));
-  if (!priority)
-    return h3_failure(H3Code::general_protocol_error, "malformed Priority Field Value in PRIORITY_UPDATE");
-  const auto stream = static_cast<quic::StreamId>(*id);
+Result<> H3ConnectionImpl::on_priority_update(quic::StreamId stream, const Priority& priority) {
   if (stream >= quic_->request_stream_limit())
     return h3_failure(H3Code::id_error, "PRIORITY_UPDATE for a stream beyond the stream limit");
   if (H3Exchange* const exchange = find(stream)) {
     if (exchange->has_request()) {
       // A tunnel keeps its turns.
-      const bool incremental = priority->incremental || exchange->is_tunnel();
-      scheduler_.set_priority(*exchange, {priority->urgency, incremental});
+      const bool incremental = priority.incremental || exchange->is_tunnel();
+      scheduler_.set_priority(*exchange, {priority.urgency, incremental});
       return {};
     }
   } else if (stream < next_request_) {
     return {};  // it is over
   }
-  early_priorities_.put(stream, *priority);
+  early_priorities_.put(stream, priority);
   return {};
+}
+
+void H3ConnectionImpl::saw_control_frame(std::uint64_t type, std::uint64_t length, Bytes payload) {
+  if (recorder() == nullptr) return;
+  const auto frame = static_cast<H3Frame>(type);
+  if (frame == H3Frame::settings) return trace_settings(trace::Direction::received, peer_control_, payload);
+  const std::uint64_t id = take_varint(payload).value_or(0);
+  trace_frame(trace::Direction::received, peer_control_, type, length, id,
+              frame == H3Frame::priority_update ? as_text(payload) : std::string_view{});
 }
 
 }  // namespace sallyport::http

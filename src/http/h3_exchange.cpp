@@ -98,6 +98,7 @@ void H3Exchange::open(quic::StreamId id) {
   id_ = id;
   open_ = true;
   touch();
+  submit_limit();
   submit_request();
   if (is_ending()) return;
   send_waiting_datagrams();
@@ -288,6 +289,10 @@ void H3Exchange::on_stream_closed(const Error* why) {
 
 void H3Exchange::submit_credit(std::size_t bytes) {
   h3_.quic()->consume(id_, bytes);
+}
+
+void H3Exchange::submit_limit() {
+  if (open_ && receive_limit() != no_receive_limit) h3_.quic()->lower_receive_limit(id_, receive_limit());
 }
 
 // Datagrams

@@ -31,6 +31,8 @@ struct Limits {
   /// ENHANCE_YOUR_CALM.
   std::uint32_t abuse_burst = 400;
   std::uint32_t abuse_per_second = 100;
+
+  bool operator==(const Limits&) const = default;
 };
 
 }  // namespace sallyport::http

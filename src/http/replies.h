@@ -29,6 +29,14 @@ struct ReplyCounters {
   }
 };
 
+/// What answers requests that are neither for a proxy nor refused: a folder of files, for one. Outlives the
+/// exchanges that it was given.
+class Content {
+ public:
+  virtual ~Content() = default;
+  virtual void serve(const Incoming& in) = 0;
+};
+
 class Replies {
  public:
   /// Adds Date and Alt-Svc to `head`.

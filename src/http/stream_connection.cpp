@@ -17,9 +17,13 @@ StreamConnection::StreamConnection(StreamSetup setup, Version version, bool serv
       limits_(setup.limits),
       stream_(std::move(setup.stream)),
       handler_(setup.handler),
-      version_(version),
-      server_(server),
-      security_(setup.security),
+      info_{.version = version,
+            .server = server,
+            .server_name = setup.security.server_name,
+            .tls = setup.security.tls,
+            .cipher = setup.security.cipher,
+            .id = setup.security.id,
+            .certificate = setup.security.certificate},
       gather_(*stream_),
       exchanges_(timers_, limits_, *this),
       linger_(timers_, [this](Time now) { linger(now); }),
@@ -40,14 +44,9 @@ void StreamConnection::start() {
   exchanges_.watch_idle();
 }
 
-ConnectionInfo StreamConnection::info() const {
-  return {.version = version_,
-          .server = server_,
-          .path = stream_->net_path(),
-          .server_name = security_.server_name,
-          .tls = security_.tls,
-          .cipher = security_.cipher,
-          .id = security_.id};
+const ConnectionInfo& StreamConnection::info() const {
+  info_.path = stream_->net_path();
+  return info_;
 }
 
 void StreamConnection::on_idle() {

@@ -29,7 +29,7 @@ class StreamConnection : public Connection, protected net::ByteStreamReceiver, p
  public:
   // Connection
   std::size_t open_exchanges() const override { return exchanges_.size(); }
-  ConnectionInfo info() const override;
+  const ConnectionInfo& info() const override;
   ConnectionCounters counters() const override { return exchanges_.counters; }
   net::Timers& timers() const override { return timers_; }
 
@@ -70,10 +70,10 @@ class StreamConnection : public Connection, protected net::ByteStreamReceiver, p
   StreamGather& gather() { return gather_; }
   /// The stream has enough for now; its on_stream_writable leads to send().
   bool is_full() const { return gather_.queued_bytes() > net::ByteStream::high_water; }
-  bool is_server() const { return server_; }
+  bool is_server() const { return info_.server; }
   ExchangeSet& exchanges() { return exchanges_; }
   const Limits& limits() const { return limits_; }
-  bool has_tls() const { return !security_.tls.empty(); }
+  bool has_tls() const { return !info_.tls.empty(); }
   bool spend(std::uint32_t events) { return exchanges_.budget.spend(timers_.now(), events); }
 
  private:
@@ -95,9 +95,7 @@ class StreamConnection : public Connection, protected net::ByteStreamReceiver, p
   const Limits limits_;
   std::unique_ptr<net::ByteStream> stream_;
   ConnectionHandler* const handler_;
-  const Version version_;
-  const bool server_;
-  const StreamSecurity security_;
+  mutable ConnectionInfo info_;  // the path is looked up when it is asked for
   StreamGather gather_;
   Phase phase_ = Phase::open;
   bool peer_ended_ = false;

@@ -15,6 +15,7 @@ struct StreamSecurity {
   std::string tls;
   std::string cipher;
   std::string id;
+  std::shared_ptr<const tls::ServedCertificate> certificate = nullptr;
 };
 
 // All own `stream`. `handler` may be null on a server.

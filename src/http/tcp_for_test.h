@@ -6,6 +6,7 @@
 #include "http/tcp_connection.h"
 #include "net/memory_stream.h"
 #include "net/timers.h"
+#include "tls/served_certificate.h"
 
 #include <functional>
 #include <memory>
@@ -189,6 +190,8 @@ class Pair {
  public:
   enum class Speaks : std::uint8_t { h1, h2 };
   Clock clock;
+  const std::shared_ptr<const tls::ServedCertificate> certificate =
+      std::make_shared<const tls::ServedCertificate>(std::vector<std::string>{"example.com"}, "ab01");
   explicit Pair(Speaks speaks, std::size_t piece = 64 * 1024, const Limits& limits = {},
                 ExchangeLog* log = nullptr) {
     requests.record_to = log;
@@ -209,7 +212,7 @@ class Pair {
  private:
   void join(Speaks speaks, std::unique_ptr<net::ByteStream> near, std::unique_ptr<net::ByteStream> far,
             const Limits& limits) {
-    const StreamSecurity security{"example.com", "TLS1.3 AES-128-GCM"};
+    const StreamSecurity security{.server_name = "example.com", .tls = "TLS1.3", .certificate = certificate};
     if (speaks == Speaks::h1) {
       client = make_h1_client(clock.timers, std::move(near), security, client_events, limits);
       server = make_h1_server(clock.timers, std::move(far), security, requests, &server_events, limits);

@@ -16,12 +16,12 @@ std::shared_ptr<const TokenTable> table(std::string_view content) {
   return TokenTable::parse(content, "tokens").value();
 }
 
-http::Request request_for(bool udp, const http::Fields& fields, std::string_view host = "8.8.8.8",
+http::Request request_for(Protocol protocol, const http::Fields& fields, std::string_view host = "8.8.8.8",
                           int port = 443) {
   http::Request request;
   request.method = "CONNECT";
   request.authority = std::string(host) + ":" + std::to_string(port);
-  if (udp) {
+  if (protocol == Protocol::udp) {
     request.protocol = "connect-udp";
     request.authority = "proxy.example";
     request.path = "/.well-known/masque/udp/" + std::string(host) + "/" + std::to_string(port) + "/";
@@ -34,13 +34,13 @@ http::Fields with(std::string_view token, std::string_view field = "authorizatio
   return http::Fields{{field, "Bearer " + std::string(token)}};
 }
 
-class AuthenticationTest : public testing::TestWithParam<bool> {
+class AuthenticationTest : public testing::TestWithParam<Protocol> {
  protected:
   AuthenticationTest() {
     options.tokens = table("alice token-of-alice-01\nbob token-of-bob-0001\n");
     outbound.names["a.example"] = {"8.8.8.8"};
   }
-  static bool udp() { return GetParam(); }
+  static bool udp() { return GetParam() == Protocol::udp; }
   static unsigned unauthorized() { return udp() ? 401 : 407; }
   static const char* challenge_field() { return udp() ? "www-authenticate" : "proxy-authenticate"; }
 
@@ -57,7 +57,7 @@ class AuthenticationTest : public testing::TestWithParam<bool> {
     return exchange;
   }
   ExchangeForTest& ask(const http::Fields& fields, std::string_view host = "8.8.8.8") {
-    return ask(connect_from("9.9.9.9:1000"), request_for(udp(), fields, host));
+    return ask(connect_from("9.9.9.9:1000"), request_for(GetParam(), fields, host));
   }
   static unsigned status(const ExchangeForTest& exchange) {
     return exchange.responses.empty() ? 0 : exchange.responses[0].status;
@@ -107,7 +107,7 @@ TEST_P(AuthenticationTest, WithAWrongTokenNothingIsResolvedOrOpened) {
 }
 
 TEST_P(AuthenticationTest, AMalformedTargetIsNotLookedAtBefore) {
-  http::Request request = request_for(udp(), {});
+  http::Request request = request_for(GetParam(), {});
   request.authority = request.path = "%%%";
   EXPECT_EQ(status(ask(connect_from("9.9.9.9:1"), request)), unauthorized());
   request.fields = with(alice);
@@ -136,7 +136,7 @@ TEST_P(AuthenticationTest, AProxyWithoutTokensAsksNobody) {
 TEST_P(AuthenticationTest, LimitsAreOfTheIdentityWhereverItComesFrom) {
   options.limits.tunnels = 2;
   const auto from = [&](std::string_view client, const char* token) {
-    return status(ask(connect_from(client), request_for(udp(), with(token))));
+    return status(ask(connect_from(client), request_for(GetParam(), with(token))));
   };
   EXPECT_EQ(from("9.9.9.1:1", alice), 200u);
   EXPECT_EQ(from("9.9.9.2:1", alice), 200u);
@@ -150,7 +150,8 @@ TEST_P(AuthenticationTest, GuessingIsSlowHoweverManyConnectionsItTakes) {
   int looked_at = 0;
   const auto guess = [&](int number) {
     ConnectionForTest& over = connect_from("9.9.9.9:" + std::to_string(1 + number % 60000));
-    ExchangeForTest& exchange = over.receive(request_for(udp(), with("guess-" + std::to_string(number))));
+    ExchangeForTest& exchange =
+        over.receive(request_for(GetParam(), with("guess-" + std::to_string(number))));
     (number % 2 == 0 ? proxy() : other).on_request(exchange);
     if (status(exchange) == unauthorized()) return ++looked_at, void();
     EXPECT_EQ(status(exchange), 429u);
@@ -161,7 +162,7 @@ TEST_P(AuthenticationTest, GuessingIsSlowHoweverManyConnectionsItTakes) {
   EXPECT_EQ(looked_at, 10);
   // A good token is not told from a bad one, or guesses would be answered after all.
   EXPECT_EQ(status(ask(with(alice))), 429u);
-  EXPECT_EQ(status(ask(connect_from("9.9.9.8:1"), request_for(udp(), with(alice)))), 200u)
+  EXPECT_EQ(status(ask(connect_from("9.9.9.8:1"), request_for(GetParam(), with(alice)))), 200u)
       << "another address";
   timers.advance(start + 2s);
   EXPECT_EQ(status(ask(with(alice))), 200u) << "there is room for an attempt";
@@ -171,11 +172,11 @@ TEST_P(AuthenticationTest, GuessingIsSlowHoweverManyConnectionsItTakes) {
 
 TEST_P(AuthenticationTest, AConnectionThatShowedAGoodTokenGoesOnWithIt) {
   ConnectionForTest& known = connect_from("9.9.9.9:5");
-  ExchangeForTest& open = ask(known, request_for(udp(), with(alice)));
+  ExchangeForTest& open = ask(known, request_for(GetParam(), with(alice)));
   ASSERT_EQ(status(open), 200u);
   for (int i = 0; i < 20; ++i) ask(with("guess-" + std::to_string(i)));
-  EXPECT_EQ(status(ask(known, request_for(udp(), with(alice)))), 200u);
-  EXPECT_EQ(status(ask(known, request_for(udp(), with(bob)))), 429u) << "that would be a guess";
+  EXPECT_EQ(status(ask(known, request_for(GetParam(), with(alice)))), 200u);
+  EXPECT_EQ(status(ask(known, request_for(GetParam(), with(bob)))), 429u) << "that would be a guess";
   EXPECT_TRUE(open.resets.empty()) << "open tunnels are untouched";
   EXPECT_FALSE(open.finished);
 }
@@ -234,13 +235,14 @@ TEST_P(AuthenticationTest, FiguresOfAnIdentityStayWhenItsTunnelsEnd) {
 }
 
 TEST_P(AuthenticationTest, PortsThatAreRefusedAreNotAskedFor) {
-  EXPECT_EQ(status(ask(connect_from("9.9.9.9:1"), request_for(udp(), with(alice), "a.example", 25))), 403u);
+  EXPECT_EQ(status(ask(connect_from("9.9.9.9:1"), request_for(GetParam(), with(alice), "a.example", 25))),
+            403u);
   EXPECT_TRUE(untouched());
   EXPECT_EQ(proxy().counters().refused_policy, 1u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Protocols, AuthenticationTest, testing::Bool(),
-                         [](const auto& tested) { return tested.param ? "connect_udp" : "connect"; });
+INSTANTIATE_TEST_SUITE_P(Protocols, AuthenticationTest, testing::Values(Protocol::udp, Protocol::tcp),
+                         [](const auto& tested) { return std::string(to_string(tested.param)); });
 
 }  // namespace
 }  // namespace sallyport::masque

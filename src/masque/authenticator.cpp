@@ -65,7 +65,7 @@ std::expected<Identity, Denial> Authenticator::authenticate(http::Exchange& exch
     return std::unexpected(challenge(as, false, "a bearer token is required"));
   }
   http::Connection& connection = exchange.connection();
-  const net::IpAddress client = connection.info().path.remote.ip();
+  const ClientKey client(connection.info().path.remote.ip());
   const CredentialId credential = TokenTable::credential_of(offer.token);
   const bool known = is_known_on(connection, credential);
   const Duration wait = known ? Duration{} : failures_->wait(client, now);

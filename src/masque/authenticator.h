@@ -39,7 +39,7 @@ class Authenticator {
   /// others that guard the same tokens.
   Authenticator(std::shared_ptr<const TokenTable> tokens, std::shared_ptr<FailedAttempts> failures);
 
-  /// From the next request on. Null only where it was null before.
+  /// From the next request on.
   void set_tokens(std::shared_ptr<const TokenTable> tokens) { tokens_ = std::move(tokens); }
   const TokenTable* tokens() const { return tokens_.get(); }
 

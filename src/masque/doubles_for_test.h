@@ -28,6 +28,7 @@ class ExchangeForTest final : public http::Exchange {
   http::ExchangeHandler* handler() const { return handler_; }
 
   std::int64_t stream_id() const override { return 0; }
+  void set_identity(std::string_view name) override { identity = name; }
   void inform(const http::Response&) override {}
   void respond(const http::Response& head, bool end) override {
     responses.push_back(head);
@@ -75,6 +76,7 @@ class ExchangeForTest final : public http::Exchange {
   std::vector<http::ResetCode> resets;
   std::optional<Error> reset_why;  ///< of the last one that said so
   std::string body;
+  std::string identity;  ///< whom the record is told
   std::size_t queued = 0, consumed = 0;
   std::size_t datagram_room = 1'000'000, max_payload = 1300;
   bool finished = false, stopped = false, capsules = false;
@@ -104,10 +106,13 @@ class ConnectionForTest final : public http::Connection {
   std::size_t open_exchanges() const override { return exchanges_.size(); }
   void shutdown() override {}
   void close(const Error&) override {}
-  http::ConnectionInfo info() const override { return info_; }
+  const http::ConnectionInfo& info() const override { return info_; }
   http::ConnectionCounters counters() const override { return {}; }
   net::Timers& timers() const override { return timers_; }
   ExchangeForTest& last() { return *exchanges_.back(); }
+  void set_certificate(std::shared_ptr<const tls::ServedCertificate> certificate) {
+    info_.certificate = std::move(certificate);
+  }
 
  private:
   net::Timers& timers_;

@@ -1,7 +1,5 @@
 #include "masque/failed_attempts.h"
 
-#include "masque/client_key.h"
-
 #include <algorithm>
 #include <utility>
 
@@ -12,26 +10,25 @@ Duration FailedAttempts::wait_until(Time forgiven, Duration interval, Time now) 
   return std::max(Duration{}, forgiven - (limits_.burst - 1) * interval - now);
 }
 
-Duration FailedAttempts::wait(const net::IpAddress& client, Time now) {
+Duration FailedAttempts::wait(const ClientKey& client, Time now) {
   if (size() == 0) return {};
   const std::scoped_lock lock(mutex_);
-  if (const auto found = clients_.find(client_block(client)); found != clients_.end())
+  if (const auto found = clients_.find(client); found != clients_.end())
     return wait_until(found->second.forgiven, limits_.interval, now);
   if (clients_.size() < limits_.clients) return {};
   return wait_until(crowd_forgiven_, limits_.interval / limits_.crowd, now);
 }
 
-void FailedAttempts::add(const net::IpAddress& client, std::uint64_t attempt, Time now) {
+void FailedAttempts::add(const ClientKey& client, std::uint64_t attempt, Time now) {
   const std::scoped_lock lock(mutex_);
-  const net::IpAddress block = client_block(client);
-  auto found = clients_.find(block);
+  auto found = clients_.find(client);
   if (found == clients_.end()) {
     sweep(now);
     if (clients_.size() >= limits_.clients) {
       crowd_forgiven_ = std::max(crowd_forgiven_, now) + limits_.interval / limits_.crowd;
       return;
     }
-    found = clients_.emplace(block, Client{now, ~attempt}).first;
+    found = clients_.emplace(client, Client{now, ~attempt}).first;
     size_.store(clients_.size(), std::memory_order_relaxed);
   }
   if (std::exchange(found->second.last_attempt, attempt) == attempt) return;

@@ -2,14 +2,14 @@
 // minute, with however many requests, connections and workers. Shared by all threads; asked for requests that
 // carry a token, never for a packet.
 //
-// A client (an IPv4 address, an IPv6 /64) may fail `burst` times at once, and once more each `interval` after
-// that. Beyond it a token is not looked at, whether it is good or not: an answer would be the guesser's. A
-// good one costs nothing, so whoever shares an address with a guesser gets in whenever there is room for an
-// attempt.
+// A client (a ClientKey: before it has shown who it is, its address) may fail `burst` times at once, and once
+// more each `interval` after that. Beyond it a token is not looked at, whether it is good or not: an answer
+// would be the guesser's. A good one costs nothing, so whoever shares an address with a guesser gets in
+// whenever there is room for an attempt.
 #pragma once
 
 #include "base/time.h"
-#include "net/address.h"
+#include "masque/client_key.h"
 
 #include <atomic>
 #include <cstddef>
@@ -32,12 +32,11 @@ class FailedAttempts {
   FailedAttempts() = default;
   explicit FailedAttempts(const Limits& limits) : limits_(limits) {}
 
-  /// Nothing: another attempt of `client`'s may be looked at. Otherwise how long until that is so. `client`:
-  /// any address; it is counted by its client_block().
-  Duration wait(const net::IpAddress& client, Time now);
+  /// Nothing: another attempt of `client`'s may be looked at. Otherwise how long until that is so.
+  Duration wait(const ClientKey& client, Time now);
   /// `attempt`: what was tried, or a digest of it. The same one again and again guesses nothing, so it counts
   /// once: a client with an old token does not shut others out of an address that they share.
-  void add(const net::IpAddress& client, std::uint64_t attempt, Time now);
+  void add(const ClientKey& client, std::uint64_t attempt, Time now);
   /// Clients of whom failures are remembered.
   std::size_t size() const { return size_.load(std::memory_order_relaxed); }
   /// Forgets those whose failures are forgiven; add() does so as well.
@@ -53,7 +52,7 @@ class FailedAttempts {
     Time forgiven{};  // when all failures will be; each moves it on by one interval
     std::uint64_t last_attempt = 0;
   };
-  std::map<net::IpAddress, Client> clients_;
+  std::map<ClientKey, Client> clients_;
   Time crowd_forgiven_{};
   Time sweep_at_{};
   std::atomic<std::size_t> size_ = 0;

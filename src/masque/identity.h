@@ -17,6 +17,7 @@ struct Identity {
   CredentialId credential{};
 
   bool is_known() const { return !name.empty(); }
+  bool operator==(const Identity&) const = default;
 };
 
 }  // namespace sallyport::masque

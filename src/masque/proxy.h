@@ -11,12 +11,11 @@
 #pragma once
 
 #include "http/connection.h"
-#include "masque/authenticator.h"
 #include "masque/policy.h"
+#include "masque/protocol.h"
+#include "masque/proxy_counters.h"
 #include "net/outbound.h"
 
-#include <functional>
-#include <map>
 #include <memory>
 #include <string>
 
@@ -27,12 +26,12 @@ using net::Outbound;
 class ProxyGroup;
 
 struct ProxyOptions {
-  bool udp = true, tcp = true;
-  std::string name = "sallyport";  ///< in Proxy-Status
+  Protocols protocols{Protocol::udp, Protocol::tcp};  ///< what it opens tunnels for
+  std::string name = "sallyport";                     ///< in Proxy-Status
   TargetPolicy policy;
   ClientLimits limits;
   std::shared_ptr<ProxyGroup> group;         ///< with whom `limits` are shared; null: a group of its own
-  std::shared_ptr<const TokenTable> tokens;  ///< who may use it, at first; null: everybody
+  std::shared_ptr<const TokenTable> tokens;  ///< who may use it; null: everybody
   Duration udp_idle = 120s;                  ///< RFC 9298 §3.1 asks for two minutes at least
   Duration tcp_idle = 600s;
   Duration connect_timeout = 10s;
@@ -43,23 +42,6 @@ struct ProxyOptions {
 /// requests ends earlier, by http::Limits.)
 Duration quic_idle_timeout(const ProxyOptions& options, Duration plain);
 
-/// What the tunnels of one identity did.
-struct IdentityCounters {
-  std::size_t open = 0;
-  std::uint64_t tunnels = 0, bytes_up = 0, bytes_down = 0;
-};
-
-struct ProxyCounters {
-  std::uint64_t udp_tunnels = 0, tcp_tunnels = 0, refused_policy = 0, refused_limit = 0,
-                refused_malformed = 0, refused_loop = 0, failed = 0;
-  std::size_t udp_open = 0, tcp_open = 0;
-  std::uint64_t datagrams_up = 0, datagrams_down = 0, bytes_up = 0, bytes_down = 0;
-  std::uint64_t dropped_context = 0, dropped_size = 0, dropped_queue = 0, dropped_early = 0;
-  AuthenticationCounters authentication;
-  std::map<std::string, IdentityCounters>
-      identities;  ///< of those that had a tunnel, and are in the token file
-};
-
 class Proxy final : public http::RequestHandler {
  public:
   Proxy(net::Timers& timers, Outbound& outbound, ProxyOptions options);
@@ -67,8 +49,11 @@ class Proxy final : public http::RequestHandler {
   /// Whether this request is ours: CONNECT, or extended CONNECT with protocol connect-udp.
   static bool wants(const http::Request& request);
   void on_request(http::Exchange& exchange) override;
-  /// Who may use it from now on; only where the options named `tokens`. Tunnels that were opened by a token
-  /// that is no longer there are ended.
+  /// Replaces the options, but not their `group`, for requests from now on. Tunnels that are open go on as
+  /// they are, with the idle timeout that they had, except those of a token that is no longer there, which
+  /// are ended. A target's name that is being resolved is checked by the new policy.
+  void apply(ProxyOptions options);
+  /// The same for the tokens alone.
   void set_tokens(std::shared_ptr<const TokenTable> tokens);
   ProxyCounters counters() const;
 

@@ -6,11 +6,13 @@
 #include "masque/byte_budget.h"
 #include "masque/client_key.h"
 #include "masque/failed_attempts.h"
+#include "masque/protocol.h"
 #include "net/address.h"
 
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -38,8 +40,9 @@ class ProxyGroup {
   /// By which guessing of tokens is slowed down, whichever worker is asked.
   const std::shared_ptr<FailedAttempts> failures = std::make_shared<FailedAttempts>();
 
-  /// Whether a connection that has come in by `path` came out of a tunnel of the group's.
-  bool came_out_here(bool udp, const net::NetPath& path);
+  /// Whether a connection that has come in by `path`, over UDP (QUIC) or TCP, came out of a tunnel of the
+  /// group's that carries that.
+  bool came_out_here(Protocol over, const net::NetPath& path);
 
  private:
   friend class TunnelExit;
@@ -56,7 +59,7 @@ class ProxyGroup {
   struct alignas(64) Exits {
     std::mutex mutex;
     std::unordered_set<net::NetPath, LocalHash> udp, tcp;
-    auto& of(bool is_udp) { return is_udp ? udp : tcp; }
+    auto& of(Protocol carried) { return carried == Protocol::udp ? udp : tcp; }
   };
   Exits& exits_at(const net::NetPath& exit) { return exits_[exit.local.port() % shards]; }
 
@@ -69,7 +72,8 @@ class ProxyGroup {
 class TunnelExit {
  public:
   TunnelExit() = default;
-  TunnelExit(ProxyGroup& group, bool udp, const net::NetPath& socket);
+  /// `carried`: UDP or TCP. What carries IP has no socket.
+  TunnelExit(ProxyGroup& group, Protocol carried, const net::NetPath& socket);
   TunnelExit(TunnelExit&& other) noexcept;
   TunnelExit& operator=(TunnelExit&& other) noexcept;
   ~TunnelExit();
@@ -77,7 +81,7 @@ class TunnelExit {
  private:
   ProxyGroup* group_ = nullptr;
   net::NetPath exit_;
-  bool udp_ = false;
+  Protocol carried_ = Protocol::udp;
 };
 
 }  // namespace sallyport::masque

@@ -26,8 +26,9 @@ using ReachableTargets = std::expected<std::vector<net::SocketAddress>, Refusal>
 ReachableTargets reachable_targets(const TargetPolicy& policy, const std::vector<net::IpAddress>& addresses,
                                    std::uint16_t port);
 
-/// Asks for a name's addresses on behalf of `client`. Calls back once, never from inside the constructor; it
-/// must not be destroyed from inside the callback.
+/// Asks for a name's addresses on behalf of `client`, a client_block(). `policy` must outlive this; it is
+/// asked when the addresses are there. Calls back once, never from inside the constructor; it must not be
+/// destroyed from inside the callback.
 class TargetResolution {
  public:
   using Done = std::function<void(ReachableTargets)>;

@@ -11,8 +11,8 @@ constexpr Duration linger_most = 30s;
 
 }  // namespace
 
-TcpFlow::TcpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& client, Identity identity)
-    : Flow(context, exchange, client, std::move(identity), false),
+TcpFlow::TcpFlow(FlowContext& context, http::Exchange& exchange, TunnelAccount account)
+    : TargetFlow(context, exchange, std::move(account), context.options.tcp_idle),
       linger_(context.timers, [this](Time now) { on_linger(now); }) {}
 
 TcpFlow::~TcpFlow() {
@@ -27,10 +27,10 @@ void TcpFlow::on_targets(const std::vector<net::SocketAddress>& targets) {
 
 void TcpFlow::on_connected(Result<std::unique_ptr<net::ByteStream>> stream) {
   if (failed_ || exchange() == nullptr) return;
-  if (!stream) return refuse_tunnel(refusal_for(stream.error()));
+  if (!stream) return refuse_target(refusal_for(stream.error()));
   stream_ = std::move(*stream);
   stream_->set_receiver(this);
-  accept_tunnel(stream_->net_path(), stream_->net_path().remote);
+  accept_target(stream_->net_path(), stream_->net_path().remote);
   for (Chunk& chunk : early_) stream_->write(std::move(chunk));
   early_ = std::vector<Chunk>();
   give_credit();

@@ -3,7 +3,7 @@
 // alone.
 #pragma once
 
-#include "masque/flow.h"
+#include "masque/target_flow.h"
 #include "net/byte_stream.h"
 #include "net/tcp.h"
 
@@ -12,9 +12,9 @@
 
 namespace sallyport::masque {
 
-class TcpFlow final : public Flow, net::ByteStreamReceiver {
+class TcpFlow final : public TargetFlow, net::ByteStreamReceiver {
  public:
-  TcpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& client, Identity identity);
+  TcpFlow(FlowContext& context, http::Exchange& exchange, TunnelAccount account);
   ~TcpFlow() override;
 
  private:
@@ -27,11 +27,10 @@ class TcpFlow final : public Flow, net::ByteStreamReceiver {
   void on_end() override;
   void on_stream_writable() override;
   void on_stream_error(const Error& why) override;
-  // From Flow
+  // From TargetFlow
   void on_targets(const std::vector<net::SocketAddress>& targets) override;
   void on_refused() override;
   void end_tunnel(const Error& why) override;
-  Duration idle_after() const override { return context_.options.tcp_idle; }
   bool lingers(const Error* why) override;
 
   void on_connected(Result<std::unique_ptr<net::ByteStream>> stream);

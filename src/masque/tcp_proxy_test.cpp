@@ -77,7 +77,7 @@ TEST_F(TcpProxyTest, BytesPassBothWays) {
   EXPECT_EQ(exchange.body, "down");
   EXPECT_EQ(proxy().counters().bytes_up, 2u);
   EXPECT_EQ(proxy().counters().bytes_down, 4u);
-  EXPECT_EQ(proxy().counters().tcp_open, 1u);
+  EXPECT_EQ(proxy().counters().open[Protocol::tcp], 1u);
 }
 
 TEST_F(TcpProxyTest, WhatComesBeforeTheTargetAnsweredWaitsForIt) {
@@ -108,7 +108,7 @@ TEST_F(TcpProxyTest, EachSideEndsItsDirectionAlone) {
   ConnectionForTest::close_exchange(exchange);
   timers.run_deferred();
   EXPECT_FALSE(peer.broken);
-  EXPECT_EQ(proxy().counters().tcp_open, 0u);
+  EXPECT_EQ(proxy().counters().open[Protocol::tcp], 0u);
 }
 
 TEST_F(TcpProxyTest, ATargetThatDoesNotReadHoldsTheClientBack) {
@@ -162,13 +162,13 @@ TEST_F(TcpProxyTest, LastBytesReachASlowTargetAfterTheExchange) {
   timers.run_deferred();
   ConnectionForTest::close_exchange(exchange);
   pass(1s);
-  EXPECT_EQ(proxy().counters().tcp_open, 1u);
+  EXPECT_EQ(proxy().counters().open[Protocol::tcp], 1u);
   outbound.tcp_peer->set_reading(true);
   timers.run_deferred();
   EXPECT_EQ(peer.received, "last");
   EXPECT_TRUE(peer.ended);
   pass(1s);
-  EXPECT_EQ(proxy().counters().tcp_open, 0u);
+  EXPECT_EQ(proxy().counters().open[Protocol::tcp], 0u);
   EXPECT_FALSE(peer.broken);
 }
 
@@ -179,7 +179,7 @@ TEST_F(TcpProxyTest, ATargetThatNeverReadsIsLeftAfterAWhile) {
   exchange.handler()->on_end(exchange);
   ConnectionForTest::close_exchange(exchange);
   for (int i = 0; i < 40; ++i) pass(1s);
-  EXPECT_EQ(proxy().counters().tcp_open, 0u);
+  EXPECT_EQ(proxy().counters().open[Protocol::tcp], 0u);
 }
 
 TEST_F(TcpProxyTest, TellsWhyATargetCannotBeReached) {
@@ -209,7 +209,7 @@ TEST_F(TcpProxyTest, TriesOnlyAllowedAddressesInTurnOfFamilies) {
 }
 
 TEST_F(TcpProxyTest, SwitchedOff) {
-  options.tcp = false;
+  options.protocols.erase(Protocol::tcp);
   EXPECT_EQ(status(ask("8.8.8.8:443")), 501u);
 }
 

@@ -27,6 +27,8 @@ class TokenTable {
   /// tokens that are good.
   const Identity* find(const CredentialId& credential) const;
   bool has_name(std::string_view name) const;
+  /// The same tokens for the same names.
+  bool same_as(const TokenTable& other) const { return entries_ == other.entries_; }
   std::size_t size() const { return entries_.size(); }
   /// Lines whose token is shorter than short_token.
   const std::vector<std::size_t>& weak_lines() const { return weak_lines_; }

@@ -122,7 +122,7 @@ TEST_P(TunnelsTest, DatagramsPassBothWays) {
   tunnel.reset();
   settle();
   EXPECT_FALSE(path().open);
-  EXPECT_EQ(proxy.counters().udp_open, 0u);
+  EXPECT_EQ(proxy.counters().open[Protocol::udp], 0u);
 }
 
 TEST_P(TunnelsTest, DatagramsWaitForAsLongAsTheNameIsAskedFor) {  // RFC 9298 §5
@@ -272,7 +272,7 @@ TEST_P(TunnelsTest, TheProxysIdleTimeoutEndsTheClientsPath) {
   settle(ProxyOptions{}.udp_idle + 1s);
   ASSERT_TRUE(closed);
   EXPECT_EQ(closed->message, "the hop ended the tunnel to 8.8.8.8:443");
-  EXPECT_EQ(proxy.counters().udp_open, 0u);
+  EXPECT_EQ(proxy.counters().open[Protocol::udp], 0u);
 }
 
 TEST_P(TunnelsTest, ALostConnectionEndsBothSides) {
@@ -282,7 +282,7 @@ TEST_P(TunnelsTest, ALostConnectionEndsBothSides) {
   settle();
   EXPECT_TRUE(closed);
   EXPECT_FALSE(path().open);
-  EXPECT_EQ(proxy.counters().udp_open, 0u);
+  EXPECT_EQ(proxy.counters().open[Protocol::udp], 0u);
 }
 
 TEST_P(TunnelsTest, ATcpTunnelCarriesMuchBothWaysAndEndsInOrder) {
@@ -307,7 +307,7 @@ TEST_P(TunnelsTest, ATcpTunnelCarriesMuchBothWaysAndEndsInOrder) {
   EXPECT_TRUE(reader.received == down);
   EXPECT_TRUE(reader.ended);
   EXPECT_FALSE(reader.error);
-  EXPECT_EQ(proxy.counters().tcp_open, 0u);
+  EXPECT_EQ(proxy.counters().open[Protocol::tcp], 0u);
 }
 
 TEST_P(TunnelsTest, AClientThatDoesNotReadHoldsTheTargetBack) {

@@ -17,9 +17,9 @@ constexpr std::size_t max_large_buffers = 16;
 
 }  // namespace
 
-UdpFlow::UdpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& client, Identity identity)
-    : Flow(context, exchange, client, std::move(identity), true),
-      sender_(client.downlink, client.account->held),
+UdpFlow::UdpFlow(FlowContext& context, http::Exchange& exchange, TunnelAccount account)
+    : TargetFlow(context, exchange, std::move(account), context.options.udp_idle),
+      sender_(client().downlink, client().account->held),
       others_end_(context.timers, [this](Time) { forget_others(); }) {
   exchange.use_capsules();
 }
@@ -40,9 +40,9 @@ void UdpFlow::close_path() {
 void UdpFlow::on_targets(const std::vector<net::SocketAddress>& targets) {
   others_ = {targets.begin(), targets.end()};
   const auto target = open_path();
-  if (!target) return refuse_tunnel(refusal_for(target.error()));
+  if (!target) return refuse_target(refusal_for(target.error()));
   if (!others_.empty()) others_end_.arm(context_.timers.now() + context_.options.connect_timeout);
-  accept_tunnel(path_->net_path(), *target);
+  accept_target(path_->net_path(), *target);
   send_held();
 }
 

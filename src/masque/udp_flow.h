@@ -2,7 +2,7 @@
 // socket on the other.
 #pragma once
 
-#include "masque/flow.h"
+#include "masque/target_flow.h"
 
 #include <deque>
 #include <memory>
@@ -10,9 +10,9 @@
 
 namespace sallyport::masque {
 
-class UdpFlow final : public Flow, net::DatagramReceiver {
+class UdpFlow final : public TargetFlow, net::DatagramReceiver {
  public:
-  UdpFlow(FlowContext& context, http::Exchange& exchange, FlowClient& client, Identity identity);
+  UdpFlow(FlowContext& context, http::Exchange& exchange, TunnelAccount account);
   ~UdpFlow() override;
 
  private:
@@ -25,11 +25,10 @@ class UdpFlow final : public Flow, net::DatagramReceiver {
   // From the target
   void on_datagrams(const net::NetPath& from, const net::DatagramRun& run, Time now) override;
   void on_unreachable(net::Unreachable kind, const Error& why) override;
-  // From Flow
+  // From TargetFlow
   void on_targets(const std::vector<net::SocketAddress>& targets) override;
   void on_refused() override;
   void end_tunnel(const Error& why) override;
-  Duration idle_after() const override { return context_.options.udp_idle; }
 
   /// Sends what waits for the target and gives the socket back. Not from inside a call of the path.
   void close_path();

@@ -78,7 +78,7 @@ TEST_F(UdpProxyTest, AnAddressIsAnsweredAtOnce) {
   EXPECT_EQ(exchange.responses[0].fields.find("proxy-status"), "sallyport; next-hop=\"8.8.8.8:443\"");
   EXPECT_TRUE(exchange.capsules);
   EXPECT_FALSE(exchange.finished);
-  EXPECT_EQ(proxy().counters().udp_open, 1u);
+  EXPECT_EQ(proxy().counters().open[Protocol::udp], 1u);
 }
 
 TEST_F(UdpProxyTest, DatagramsPassBothWays) {
@@ -187,7 +187,7 @@ TEST_F(UdpProxyTest, RefusesMalformedRequests) {  // bad input 26
   EXPECT_FALSE(Proxy::wants(other));
   EXPECT_EQ(refusal(ask(other)), "501 sallyport; error=proxy_configuration_error");
   EXPECT_EQ(proxy().counters().refused_malformed, 3u);
-  EXPECT_EQ(proxy().counters().udp_open, 0u);
+  EXPECT_EQ(proxy().counters().open[Protocol::udp], 0u);
 }
 
 TEST_F(UdpProxyTest, OpensNothingIn0Rtt) {
@@ -198,7 +198,7 @@ TEST_F(UdpProxyTest, OpensNothingIn0Rtt) {
 }
 
 TEST_F(UdpProxyTest, SwitchedOff) {
-  options.udp = false;
+  options.protocols.erase(Protocol::udp);
   EXPECT_EQ(refusal(ask("8.8.8.8")), "501 sallyport; error=proxy_configuration_error");
 }
 
@@ -235,7 +235,6 @@ TEST_F(UdpProxyTest, NamesAreAskedForOnBehalfOfTheClient) {  // bad input 31
 
 TEST_F(UdpProxyTest, ANameWithManyAddressesOpensOnlyAFew) {  // bad input 31
   for (int i = 0; i < 100; ++i) outbound.names["many.example"].push_back("8.8.8." + std::to_string(i));
-  options.tcp = true;
   ExchangeForTest& tcp = ask(tcp_request("many.example:443"));
   timers.run_deferred();
   EXPECT_EQ(tcp.responses.at(0).status, 200u);
@@ -343,7 +342,7 @@ TEST_F(UdpProxyTest, IdleTunnelsEnd) {
   EXPECT_FALSE(path().open);
   exchange.receive_datagram("\0late"s);
   ConnectionForTest::close_exchange(exchange);
-  EXPECT_EQ(proxy().counters().udp_open, 0u);
+  EXPECT_EQ(proxy().counters().open[Protocol::udp], 0u);
 }
 
 TEST_F(UdpProxyTest, TheClientsEndEndsTheTunnel) {
@@ -355,7 +354,7 @@ TEST_F(UdpProxyTest, TheClientsEndEndsTheTunnel) {
   EXPECT_FALSE(path().open) << "a client that never reads the end keeps no socket";
   exchange.receive_datagram("\0late"s);
   ConnectionForTest::close_exchange(exchange);
-  EXPECT_EQ(proxy().counters().udp_open, 0u);
+  EXPECT_EQ(proxy().counters().open[Protocol::udp], 0u);
 }
 
 TEST_F(UdpProxyTest, ATargetThatDoesNotListenResetsTheTunnel) {
@@ -426,7 +425,7 @@ TEST_F(UdpProxyTest, KeepsToAnAddressThatAnsweredOrWasTriedForLong) {
 TEST_F(UdpProxyTest, WhatMayGoAgainIsGivenBackInTimeThoughNothingPasses) {
   outbound.names["a.example"] = {"2606:4700::1", "8.8.8.8"};
   options.group = std::make_shared<ProxyGroup>();
-  const auto account = options.group->account_of({"", client_block(*net::IpAddress::parse("9.9.9.9"))});
+  const auto account = options.group->account_of(ClientKey(*net::IpAddress::parse("9.9.9.9")));
   ExchangeForTest& exchange = ask("a.example");
   timers.run_deferred();
   exchange.receive_datagram("\0once"s);
@@ -442,7 +441,7 @@ TEST_F(UdpProxyTest, WhatMayGoAgainIsGivenBackInTimeThoughNothingPasses) {
 TEST_F(UdpProxyTest, WhatMayGoAgainIsBoundedAndGivenBack) {
   outbound.names["a.example"] = {"2606:4700::1", "8.8.8.8"};
   options.group = std::make_shared<ProxyGroup>();
-  const auto account = options.group->account_of({"", client_block(*net::IpAddress::parse("9.9.9.9"))});
+  const auto account = options.group->account_of(ClientKey(*net::IpAddress::parse("9.9.9.9")));
   ExchangeForTest& exchange = ask("a.example");
   timers.run_deferred();
   for (int i = 0; i < 20; ++i) exchange.receive_datagram("\0"s + static_cast<char>('a' + i));
@@ -473,7 +472,7 @@ TEST_F(UdpProxyTest, AnExchangeThatEndsWhileTheNameIsAskedForLeavesNothing) {
   timers.run_deferred();
   pass(1h);
   EXPECT_TRUE(outbound.opened_udp.empty());
-  EXPECT_EQ(proxy().counters().udp_open, 0u);
+  EXPECT_EQ(proxy().counters().open[Protocol::udp], 0u);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "net/outbound.h"
 
 #include "base/log.h"
+#include "net/own_addresses.h"
 #include "net/remembering_resolver.h"
 #include "net/socket_calls.h"
 
@@ -113,6 +114,8 @@ class KernelOutbound final : public Outbound {
         });
   }
 
+  bool is_own(const IpAddress& address) override { return own_addresses_.contains(address); }
+
   OutboundStats stats() const override {
     OutboundStats stats = tally_->gone;
     for (const auto* socket = tally_->first; socket != nullptr; socket = socket->next())
@@ -124,6 +127,7 @@ class KernelOutbound final : public Outbound {
   EventLoop& loop_;
   OutboundOptions options_;
   std::unique_ptr<Resolver> resolver_;
+  OwnAddresses own_addresses_;
   std::shared_ptr<Tally> tally_ = std::make_shared<Tally>();
 };
 

@@ -38,6 +38,8 @@ class Outbound {
   /// this call.
   virtual std::unique_ptr<TcpConnecting> open_tcp(const std::vector<SocketAddress>& targets, Duration timeout,
                                                   TcpConnected connected) = 0;
+  /// Whether `address` is this machine's own at this moment: what is sent there never leaves it.
+  virtual bool is_own(const IpAddress& /*address*/) { return false; }
   /// A simulated network has no sockets, and so counts nothing.
   virtual OutboundStats stats() const { return {}; }
 };

@@ -60,6 +60,8 @@ struct Config {
   std::size_t ack_threshold = 1;
   /// A client's own connection IDs; zero length would lose the means to tell connections on one socket apart.
   std::size_t connection_id_length = 8;
+
+  bool operator==(const Config&) const = default;
 };
 
 }  // namespace sallyport::quic

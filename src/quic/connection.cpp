@@ -20,6 +20,7 @@ Impl::Impl(const Environment& environment, net::DatagramPath& below, std::shared
       mtu(config->max_udp_payload, config->path_mtu_discovery),
       tap(mtu, server),
       queue(config->datagram_queue_bytes),
+      windows(config->initial_stream_window, config->maximum_stream_window),
       timer(environment.timers, [this](Time at) { on_timer(at); }),
       flush_work(environment.timers, [this](Time at) { flush(at); }),
       now(environment.timers.now()),
@@ -63,6 +64,9 @@ const std::string& Connection::alpn() const {
 }
 const std::string& Connection::cipher() const {
   return impl_->session_info.cipher;
+}
+const std::shared_ptr<const tls::ServedCertificate>& Connection::certificate() const {
+  return impl_->session_info.certificate;
 }
 Bytes Connection::original_destination_id() const {
   return id_bytes(impl_->first_destination);
@@ -167,9 +171,16 @@ void Connection::want_write() {
 
 void Connection::consume(StreamId id, std::size_t count) {
   if (impl_->closed) return;
-  ngtcp2_conn_extend_max_stream_offset(impl_->conn.get(), id, count);
-  ngtcp2_conn_extend_max_offset(impl_->conn.get(), count);
+  ngtcp2_conn* const conn = impl_->conn.get();
+  const auto round_trip = Duration(impl_->native_info().smoothed_rtt);
+  const std::size_t credit = impl_->windows.consumed(id, count, impl_->timers.now(), round_trip);
+  if (ngtcp2_conn_extend_max_stream_offset(conn, id, credit) != 0) impl_->windows.forget(id);
+  ngtcp2_conn_extend_max_offset(conn, count);
   impl_->want_flush();
+}
+
+void Connection::lower_receive_limit(StreamId id, std::size_t bytes) {
+  if (!impl_->closed) impl_->windows.lower_limit(id, bytes);
 }
 
 void Connection::reset_stream(StreamId id, std::uint64_t code) {

@@ -18,6 +18,10 @@
 #include <string>
 #include <vector>
 
+namespace sallyport::tls {
+class ServedCertificate;
+}
+
 namespace sallyport::quic {
 
 /// What a connection counted; cheap to take at any time.
@@ -77,6 +81,8 @@ class Connection final : public net::DatagramReceiver {
   const std::string& alpn() const;
   const std::string& server_name() const;
   const std::string& cipher() const;  ///< the IANA name of the cipher suite; empty before the handshake's end
+  /// A server, from on_established() on: what tls::SessionInfo says of it. Null in a client.
+  const std::shared_ptr<const tls::ServedCertificate>& certificate() const;
   /// Of the client's first Initial: what the connection's qlog file is named by.
   Bytes original_destination_id() const;
   /// Whether the peer showed that it is at path().remote: by a handshake or by a Retry token.
@@ -102,6 +108,10 @@ class Connection final : public net::DatagramReceiver {
   void want_write();
   /// Gives back `count` bytes of flow-control credit of a stream (and of the connection).
   void consume(StreamId id, std::size_t count);
+  /// Bounds what the peer may have sent on a stream, not yet closed, and we not consumed, in place of
+  /// Config::maximum_stream_window. No less than Config::initial_stream_window; what was granted before stays
+  /// granted.
+  void lower_receive_limit(StreamId id, std::size_t bytes);
   void reset_stream(StreamId id, std::uint64_t code);
   void stop_sending(StreamId id, std::uint64_t code);
   /// Lets the peer open one more, for a peer-initiated stream that is done.

@@ -102,6 +102,7 @@ int on_early_data_rejected(ngtcp2_conn*, void* user_data) {
   Impl& impl = impl_of(user_data);
   if (impl.recorder) impl.recorder->note(impl.now, "0-RTT rejected by the server");
   impl.silence.requests = 0;
+  impl.windows.clear();
   impl.app().on_early_data_rejected(impl.now);
   return 0;
 }
@@ -126,6 +127,7 @@ int on_stream_close(ngtcp2_conn*, std::uint32_t flags, std::int64_t id, std::uin
   Impl& impl = impl_of(user_data);
   if (is_bidirectional(id) && impl.silence.requests > 0) --impl.silence.requests;
   impl.app().on_stream_closed(id, was_reset ? code : 0, was_reset);
+  impl.windows.forget(id);
   return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "quic/path_mtu.h"
 #include "quic/rate_limit.h"
 #include "quic/send_batch.h"
+#include "quic/stream_windows.h"
 #include "tls/quic_session.h"
 
 #include <memory>
@@ -223,6 +224,7 @@ struct Connection::Impl final : SendBatch::Sender {
   PathMtu mtu;
   PacketTap tap;
   DatagramQueue queue;
+  StreamWindows windows;
   net::Timer timer;
   net::Deferred flush_work;
 

@@ -43,7 +43,7 @@ void Impl::fill(ngtcp2_settings& settings, ngtcp2_transport_params& parameters,
   settings.pmtud_probes = probe_sizes.data();
   settings.pmtud_probeslen = probe_sizes.size();
   settings.max_window = config->maximum_connection_window;
-  settings.max_stream_window = config->maximum_stream_window;
+  settings.max_stream_window = 0;  // StreamWindows does it
   settings.ack_thresh = config->ack_threshold;
   settings.handshake_timeout = quic::to_native(config->handshake_timeout);
   settings.preferred_versions = config->versions.data();

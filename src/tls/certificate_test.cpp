@@ -5,6 +5,7 @@
 #include "tls/credentials.h"
 #include "tls/gnutls_handles.h"
 #include "tls/names.h"
+#include "tls/pairs_for_test.h"
 
 #include <ctime>
 
@@ -122,19 +123,29 @@ TEST_F(Certificates, LoadsAPairAndSaysWhatIsWrongWithOthers) {
             "the key in " + other + " does not match the first certificate in " + certificate);
 }
 
-TEST_F(Certificates, AreCoveredByNameWildcardAndAddress) {
-  const auto credentials =
-      ServerCredentials::make({*make_self_signed({"a.test", "*.b.test", "192.0.2.7", "2001:db8::1"})});
-  ASSERT_TRUE(credentials) << credentials.error().message;
-  for (const std::string_view host :
-       {"a.test", "A.TEST", "a.test.", "x.b.test", "192.0.2.7", "[2001:DB8::1]", "2001:db8:0::1"}) {
-    EXPECT_TRUE((*credentials)->covers(host)) << host;
-  }
-  for (const std::string_view host : {"", ".", "b.test", "x.y.b.test", ".b.test", "xa.test", "test",
-                                      "192.0.2.8", "[::1]", "a.test..", "[", "]"}) {
-    EXPECT_FALSE((*credentials)->covers(host)) << host;
-  }
-  EXPECT_FALSE((*credentials)->covers(std::string(300, 'a') + ".b.test"));
+TEST(Credentials, AreTheSameWithTheSamePairsInTheSameOrder) {
+  const KeyPair a = *make_self_signed({"a.test"}), b = *make_self_signed({"b.test"});
+  const auto made = *ServerCredentials::make({a, b});
+  const auto same_as = [&made](const std::vector<KeyPair>& pairs) {
+    return made->same_as(**ServerCredentials::make(pairs));
+  };
+  EXPECT_TRUE(same_as({a, b}));
+  EXPECT_FALSE(same_as({b, a})) << "another one answers without SNI";
+  EXPECT_FALSE(same_as({a}));
+  EXPECT_FALSE(same_as({a, *make_self_signed({"b.test"})}));
+  EXPECT_FALSE(same_as({{a.certificate_pem + b.certificate_pem, a.key_pem}, b})) << "a longer chain";
+  EXPECT_FALSE(same_as({{a.certificate_pem, b.key_pem}, b}));
+}
+
+TEST(Credentials, AreDescribedWithoutTheirKeys) {
+  constexpr std::time_t until = 1893456000;
+  const KeyPair pair = dated(*make_self_signed({"a.test", "*.b.test", "192.0.2.7"}), 1600000000, until);
+  const auto credentials = *ServerCredentials::make({pair, signed_by_another({"c.test"}, "ca.test")});
+  const auto lines = credentials->describe();
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_THAT(lines[0], testing::MatchesRegex("a\\.test, \\*\\.b\\.test, 192\\.0\\.2\\.7; self-signed; "
+                                              "valid until 2030-01-01 00:00 UTC; SHA-256 [0-9a-f]{64}"));
+  EXPECT_THAT(lines[1], testing::StartsWith("c.test; issued by CN=ca.test; valid until "));
 }
 
 TEST_F(Certificates, ServersRefuseToStartWithoutOne) {

@@ -29,9 +29,11 @@ class ServerCredentials {
   /// Only for sessions of this layer: the choice by SNI looks for its context behind the session's transport
   /// pointer.
   gnutls_certificate_credentials_st* native() const;
-  /// Whether a certificate here covers `host`, a name or an address without its port (RFC 9110 §7.4: answer
-  /// 421 when not). Quick enough to ask for each request.
-  bool covers(std::string_view host) const;
+  /// The same chains and keys in the same order: whoever has these need not take `other` in their place.
+  bool same_as(const ServerCredentials& other) const;
+  /// For people, a line for each pair: names, who issued the certificate or that it signed itself, until when
+  /// it is valid, and its SHA-256 fingerprint. Nothing of the key.
+  std::vector<std::string> describe() const;
 
   struct Impl;  ///< for this layer's own files
   const Impl& impl() const { return *impl_; }

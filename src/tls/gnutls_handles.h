@@ -25,6 +25,7 @@ struct Deinit {
 using X509Certificate = std::unique_ptr<gnutls_x509_crt_int, Deinit<gnutls_x509_crt_deinit>>;
 using X509Key = std::unique_ptr<gnutls_x509_privkey_int, Deinit<gnutls_x509_privkey_deinit>>;
 using PrivateKey = std::unique_ptr<gnutls_privkey_st, Deinit<gnutls_privkey_deinit>>;
+using PublicKey = std::unique_ptr<gnutls_pubkey_st, Deinit<gnutls_pubkey_deinit>>;
 using CredentialsHandle =
     std::unique_ptr<gnutls_certificate_credentials_st, Deinit<gnutls_certificate_free_credentials>>;
 using SessionHandle = std::unique_ptr<gnutls_session_int, Deinit<gnutls_deinit>>;

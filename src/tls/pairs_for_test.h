@@ -6,6 +6,7 @@
 
 #include <ctime>
 #include <string>
+#include <vector>
 
 namespace sallyport::tls {
 
@@ -31,6 +32,17 @@ inline KeyPair dated(const KeyPair& pair, std::time_t from, std::time_t until) {
   gnutls_x509_crt_set_activation_time(chain[0].get(), from);
   gnutls_x509_crt_set_expiration_time(chain[0].get(), until);
   return {sign(chain[0].get(), read_key(pair).get()), pair.key_pem};
+}
+
+/// A certificate for `names` that an authority of this common name signed.
+inline KeyPair signed_by_another(const std::vector<std::string>& names, const std::string& authority) {
+  const KeyPair pair = *make_self_signed(names), issuer = *make_self_signed({authority});
+  const auto chain = parse_certificates(pair.certificate_pem);
+  const auto above = parse_certificates(issuer.certificate_pem);
+  gnutls_x509_crt_sign2(chain[0].get(), above[0].get(), read_key(issuer).get(), GNUTLS_DIG_SHA256, 0);
+  Datum pem;
+  gnutls_x509_crt_export2(chain[0].get(), GNUTLS_X509_FMT_PEM, &pem.value);
+  return {std::string(pem.text()), pair.key_pem};
 }
 
 /// `pair` with an RSA key of 2,048 bits.

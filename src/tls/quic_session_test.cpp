@@ -1,6 +1,7 @@
 #include "tls/quic_session.h"
 
 #include "base/file.h"
+#include "tls/served_certificate.h"
 
 #include <filesystem>
 #include <utility>
@@ -129,6 +130,25 @@ TEST_F(Quic, ShakesHandsAndThenResumesWithEarlyData) {
     EXPECT_TRUE(side->session->info().early_data_accepted);
   }
   EXPECT_EQ(tickets.size(), 2u) << "a resumed session brings a new ticket";
+}
+
+TEST_F(Quic, TellsWhichCertificateWasShownAndWouldHaveBeen) {
+  const KeyPair a = *make_self_signed({"a.test"}), b = *make_self_signed({"b.test"});
+  client_options.trust = *Trust::make({.insecure = true});
+  client_options.host = "b.test";
+  server_options.credentials = *ServerCredentials::make({a, b});
+  for (const bool resumed : {false, true}) {
+    Side client(QuicSession::client(client_options)), server(QuicSession::server(server_options));
+    meet(client, server);
+    ASSERT_TRUE(client.done && server.done);
+    const SessionInfo info = server.session->info();
+    EXPECT_EQ(info.resumed, resumed);
+    ASSERT_TRUE(info.certificate);
+    EXPECT_TRUE(info.certificate->covers("b.test"));
+    EXPECT_FALSE(info.certificate->covers("a.test"));
+    EXPECT_FALSE(client.session->info().certificate);
+    client_options.ticket = tickets.back();
+  }
 }
 
 TEST_F(Quic, RefusesReplayedEarlyDataAlsoAtAnotherWorker) {

@@ -4,6 +4,7 @@
 #include "net/address.h"
 #include "net/host_name.h"
 #include "tls/priorities.h"
+#include "tls/server_credentials.h"
 #include "tls/ticket.h"
 
 #include <algorithm>
@@ -132,6 +133,7 @@ SessionInfo Session::info() const {
   if (const char* cipher = gnutls_ciphersuite_get(native())) info.cipher = cipher;
   info.resumed = gnutls_session_is_resumed(native()) != 0;
   info.early_data_accepted = (gnutls_session_get_flags(native()) & GNUTLS_SFLAGS_EARLY_DATA) != 0;
+  if (credentials_) info.certificate = shown_ ? shown_ : credentials_->impl().choose(native()).served;
   return info;
 }
 

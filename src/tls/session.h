@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace sallyport::tls {
@@ -59,6 +60,8 @@ class Session {
 
   gnutls_session_t native() const { return handle_.get(); }
   const ServerCredentials* server_credentials() const { return credentials_.get(); }
+  /// A server: the certificate that the handshake shows.
+  void set_shown(std::shared_ptr<const ServedCertificate> certificate) { shown_ = std::move(certificate); }
   /// A client: the ticket was taken and will be offered.
   bool offers_ticket() const { return offers_ticket_; }
   SessionInfo info() const;
@@ -79,6 +82,7 @@ class Session {
 
   SessionHandle handle_;
   std::shared_ptr<const ServerCredentials> credentials_;  // null in a client
+  std::shared_ptr<const ServedCertificate> shown_;        // null while none was
   std::shared_ptr<const Trust> trust_;                    // null in a server
   std::string host_;
   std::function<void(std::vector<std::uint8_t>)> on_ticket_;

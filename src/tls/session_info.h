@@ -2,9 +2,12 @@
 // over QUIC.
 #pragma once
 
+#include <memory>
 #include <string>
 
 namespace sallyport::tls {
+
+class ServedCertificate;
 
 struct SessionInfo {
   std::string alpn;         ///< empty for none
@@ -13,6 +16,9 @@ struct SessionInfo {
   std::string cipher;       ///< the IANA name of the cipher suite
   bool resumed = false;
   bool early_data_accepted = false;  ///< 0-RTT; QUIC only
+  /// A server: the certificate that was shown; where the session was resumed, which shows none, the one that
+  /// would have been. Null in a client.
+  std::shared_ptr<const ServedCertificate> certificate;
 };
 
 }  // namespace sallyport::tls

@@ -83,7 +83,7 @@ class Dates(unittest.TestCase):
         gateway = self.start()
         (line,) = self.warnings(gateway)
         self.assertTrue(line.endswith(f"the certificate in {self.folder}/chain.pem expired on 2020-04-01 00:00 UTC, so clients refuse it; "
-                                      "put a new one there, with its key, and send SIGHUP"), line)
+                                      "put a new one there, with its key; it is taken up by itself"), line)
         self.assertEqual(self.end(), end)
         good = self.now + 80 * DAY
         self.write(self.certificate(self.now - 10 * DAY, good))

@@ -149,7 +149,7 @@ class Operation(Running):
         old.write_bytes(certificate.read_bytes())
         certificate.write_bytes(b"no certificate")
         gateway.child.send_signal(signal.SIGHUP)
-        self.wait_until(lambda: "the old certificate stays" in gateway.last_words(), "a bad certificate is reported")
+        self.wait_until(lambda: "the old certificates stay" in gateway.last_words(), "a bad certificate is reported")
         self.connect(gateway, old).close()
         os.replace(self.lab.folder / "new-key.pem", key)
         os.replace(new, certificate)

@@ -115,7 +115,7 @@ TEST(ChainFailure, OriginThatPolicyForbids) {
 
 TEST(ChainFailure, HopThatIsNoProxy) {
   ChainScene::Options options{.hops = 2};
-  options.gateway.proxy.udp = false;
+  options.gateway.masque->protocols.erase(masque::Protocol::udp);
   ChainScene scene(std::move(options));
   const Transfer& transfer = scene.download(1'000);
   EXPECT_TRUE(scene.run(60s));
@@ -127,7 +127,7 @@ TEST(ChainFailure, HopThatIsNoProxy) {
 
 TEST(ChainFailure, CertificateOfAnother) {
   ChainScene::Options options{.hops = 2};
-  options.gateway.quic.credentials =
+  options.gateway.credentials =
       *tls::ServerCredentials::make({*tls::make_self_signed({"somebody.else.test"})});
   ChainScene scene(std::move(options));
   const Transfer& transfer = scene.download(1'000);

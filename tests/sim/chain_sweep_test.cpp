@@ -50,7 +50,7 @@ class Course {
     }
     // An address may not change before the handshake is over (RFC 9000 §9), so what happens happens when the
     // whole chain stands.
-    scene.network.run_until([&] { return scene.origin().endpoint().stats().handshakes_completed > 0; },
+    scene.network.run_until([&] { return scene.origin().endpoint_stats().handshakes_completed > 0; },
                             time_limit);
     plan_event(scene);
     EXPECT_TRUE(scene.run(time_limit)) << "not done in time";
@@ -72,7 +72,7 @@ class Course {
     options.client.stall_timeout = options.client.limits.idle_timeout = options.gateway.limits.idle_timeout =
         time_limit;
     quic::Config& client = options.client.config;
-    quic::Config& server = options.gateway.quic.config;
+    quic::Config& server = options.gateway.quic;
     client.keep_alive = 2s;
     client.idle_timeout = server.idle_timeout = 60s;
     server.handshake_timeout = 60s;
@@ -81,9 +81,9 @@ class Course {
     client.congestion_control = algorithms[dice_.below(algorithms.size())];
     server.congestion_control = algorithms[dice_.below(algorithms.size())];
     if (dice_.happens(0.2)) client.versions = server.versions = {quic::version_2, quic::version_1};
-    if (dice_.happens(0.2)) options.gateway.quic.retry = quic::RetryPolicy::always;
+    if (dice_.happens(0.2)) options.gateway.retry = quic::RetryPolicy::always;
     // A token that was changed on the way ends the connection, as RFC 9000 §8.1.2 asks.
-    corrupts_ = options.gateway.quic.retry != quic::RetryPolicy::always;
+    corrupts_ = options.gateway.retry != quic::RetryPolicy::always;
     describe("cc {}/{}, v{:x}, {}", static_cast<int>(client.congestion_control),
              static_cast<int>(server.congestion_control), client.versions.front(),
              corrupts_ ? "no retry" : "retry");

@@ -21,8 +21,8 @@ TEST_P(Chain, Download) {
   EXPECT_EQ(scene.origin().requests(), 1u);
   // Each hop sees one client, and asks for one tunnel.
   for (std::size_t hop = 1; hop <= GetParam(); ++hop) {
-    EXPECT_EQ(scene.gateway(hop).endpoint().stats().accepted, 1u);
-    EXPECT_EQ(scene.gateway(hop).proxy().udp_tunnels, 1u);
+    EXPECT_EQ(scene.gateway(hop).endpoint_stats().accepted, 1u);
+    EXPECT_EQ(scene.gateway(hop).proxy().tunnels[masque::Protocol::udp], 1u);
     EXPECT_GT(scene.gateway(hop).proxy().bytes_down, 1'000'000u);
   }
   scene.expect_clean_end();
@@ -43,7 +43,7 @@ TEST_P(Chain, ManyTransfersAtOnce) {
   }
   ASSERT_TRUE(scene.run());
   for (const auto& [transfer, bytes] : transfers) expect_intact(*transfer, bytes);
-  EXPECT_EQ(scene.origin().endpoint().stats().accepted, 1u);
+  EXPECT_EQ(scene.origin().endpoint_stats().accepted, 1u);
   EXPECT_EQ(scene.origin().requests(), 40u);
   scene.expect_clean_end();
 }
@@ -55,7 +55,7 @@ TEST_P(Chain, TransfersOneAfterAnother) {
     expect_intact(transfer, 20'000);
     scene.network.run_for(5s);
   }
-  EXPECT_EQ(scene.origin().endpoint().stats().accepted, 1u);
+  EXPECT_EQ(scene.origin().endpoint_stats().accepted, 1u);
   scene.expect_clean_end();
 }
 

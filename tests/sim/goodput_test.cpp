@@ -54,7 +54,7 @@ TEST_P(Goodput, FillsTheLink) {
   if (sanitized && corner.megabits > slow_enough)
     GTEST_SKIP() << "the sanitizers' own cost at this rate is minutes; the release build measures it";
   ChainScene::Options options{.hops = corner.hops};
-  options.client.config.congestion_control = options.gateway.quic.config.congestion_control = corner.control;
+  options.client.config.congestion_control = options.gateway.quic.congestion_control = corner.control;
   ChainScene scene(std::move(options));
   const Duration round_trip = std::chrono::milliseconds(corner.round_trip_ms);
   const double rate = corner.megabits * 1e6;

@@ -1,15 +1,22 @@
 #include "host.h"
 
+#include "binding.h"
+#include "net/socket_calls.h"
 #include "network.h"
+#include "tcp_host.h"
+#include "tcp_race.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 namespace sallyport::sim {
 namespace {
 
+constexpr std::uint16_t first_free_port = 40000;
+
 /// A question that is answered in a later turn, unless it is dropped first.
-class Pending final : public net::Resolution, public net::TcpConnecting {
+class Pending final : public net::Resolution {
  public:
   Pending(net::Timers& timers, std::function<void()> action)
       : action_(std::move(action)), timer_(timers, [this](Time) { std::exchange(action_, nullptr)(); }) {
@@ -23,52 +30,20 @@ class Pending final : public net::Resolution, public net::TcpConnecting {
 
 }  // namespace
 
-Socket::Socket(Host& host, net::SocketAddress local, net::SocketAddress remote)
-    : host_(host), local_(local), remote_(remote), seen_as_(local) {
-  host_.sockets_.push_back(this);
-}
-
-Socket::~Socket() {
-  std::erase(host_.sockets_, this);
-  std::erase(host_.network_.readable_, this);
-}
-
-net::SendStatus Socket::send(const net::NetPath& to, const net::DatagramRun& run) {
-  Packet packet{{seen_as_, is_connected() ? remote_ : to.remote}, {}, run.ecn};
-  const auto transmit = [&](Bytes datagram) {
-    packet.bytes.assign(datagram.begin(), datagram.end());
-    host_.network_.transmit(host_, packet);
-  };
-  if (run.bytes.empty()) transmit({});
-  run.for_each(transmit);
-  return net::SendStatus::sent;
-}
-
-void Socket::deliver(Time now) {
-  const std::vector<Packet> packets = std::exchange(arrived_, {});
-  const Lifetime::Guard guard(lifetime_);
-  std::vector<std::uint8_t> joined;
-  for (std::size_t first = 0, next = 0; first < packets.size(); first = next) {
-    const Packet& packet = packets[first];
-    joined = packet.bytes;
-    const auto joins = [&](const Packet& other) {
-      return other.path == packet.path && other.ecn == packet.ecn &&
-             other.bytes.size() == packet.bytes.size() && !packet.bytes.empty() &&
-             joined.size() + other.bytes.size() <= 65'535;
-    };
-    for (next = first + 1; next < packets.size() && joins(packets[next]); ++next)
-      joined.insert(joined.end(), packets[next].bytes.begin(), packets[next].bytes.end());
-    const net::NetPath path{local_, packet.path.local};
-    if (receiver_ != nullptr) receiver_->on_datagrams(path, {joined, packet.bytes.size(), packet.ecn}, now);
-    if (guard.gone()) return;
-  }
-}
-
 Host::Host(Network& network, std::string name, const net::IpAddress& address)
-    : network_(network), name_(std::move(name)), addresses_{address} {}
+    : network_(network),
+      name_(std::move(name)),
+      addresses_{address},
+      tcp_(std::make_unique<TcpHost>(*this)) {}
+
+Host::~Host() = default;
 
 bool Host::has(const net::IpAddress& address) const {
   return std::find(addresses_.begin(), addresses_.end(), address) != addresses_.end();
+}
+
+bool Host::is_own(const net::IpAddress& address) {
+  return address.is_loopback() || has(address.unmapped());
 }
 
 std::unique_ptr<Socket> Host::listen(std::uint16_t port) {
@@ -77,34 +52,122 @@ std::unique_ptr<Socket> Host::listen(std::uint16_t port) {
 
 void Host::rebind_ports() {
   behind_nat_ = true;
-  for (Socket* socket : sockets_) socket->seen_as_.set_port(next_port_++);
+  for (Socket* socket : sockets_) socket->seen_as_.set_port(free_port());
+  tcp_->move(nullptr);
 }
 
 void Host::move_to(const net::IpAddress& address) {
   behind_nat_ = true;
   addresses_ = {address};
-  for (Socket* socket : sockets_) socket->seen_as_ = net::SocketAddress(address, next_port_++);
+  for (Socket* socket : sockets_) socket->seen_as_ = net::SocketAddress(address, free_port());
+  tcp_->move(&address);
 }
 
-Socket* Host::find(const net::NetPath& as_sent) const {
+void Host::reset_tcp_connections() {
+  tcp_->reset_all();
+}
+
+std::size_t Host::open_connections() const {
+  return tcp_->held_connections();
+}
+
+std::optional<net::IpAddress> Host::source_for(const net::IpAddress& target) const {
+  const auto found = std::find_if(addresses_.rbegin(), addresses_.rend(),
+                                  [&](const auto& own) { return own.is_v4() == target.is_v4(); });
+  return found == addresses_.rend() ? std::nullopt : std::optional(*found);
+}
+
+std::uint16_t Host::free_port() {
+  const auto is_used = [this](std::uint16_t port) {
+    return tcp_->uses_port(port) || std::ranges::any_of(sockets_, [&](const Socket* socket) {
+             return socket->local_.port() == port || socket->seen_as_.port() == port;
+           });
+  };
+  std::uint16_t port = 0;
+  do {
+    port = next_port_++;
+    if (next_port_ == 0) next_port_ = first_free_port;
+  } while (is_used(port));
+  return port;
+}
+
+Result<net::SocketAddress> Host::bind(const net::SocketAddress& local, const std::string& what) {
+  const net::IpAddress ip = local.ip();
+  if (!ip.is_unspecified() && !has(ip)) return std::unexpected(net::socket_error(what, EADDRNOTAVAIL));
+  return local.port() != 0 ? local : net::SocketAddress(ip, free_port());
+}
+
+Socket* Host::find_connected(const net::NetPath& as_sent) const {
   for (Socket* socket : sockets_)
-    if (socket->seen_as_ == as_sent.remote && (!socket->is_connected() || socket->remote_ == as_sent.local))
+    if (socket->is_connected() && socket->seen_as_ == as_sent.remote && socket->remote_ == as_sent.local)
       return socket;
   return nullptr;
 }
 
-Result<std::unique_ptr<net::DatagramPath>> Host::open_udp(const net::SocketAddress& target, net::UdpBuffers) {
-  if (target.ip().is_v4() != address().is_v4())
-    return fail(ErrorKind::unreachable, "no route to " + target.to_string());
-  return std::unique_ptr<net::DatagramPath>(
-      std::make_unique<Socket>(*this, net::SocketAddress(address(), next_port_++), target));
+Socket* Host::receiver_of(const Packet& packet) const {
+  if (Socket* const connected = find_connected(packet.path)) return connected;
+  std::vector<Socket*> group;
+  for (Socket* socket : sockets_)
+    if (!socket->is_connected() && takes(socket->seen_as_, packet.path.remote)) group.push_back(socket);
+  if (group.empty()) return nullptr;
+  std::optional<std::size_t> worker;
+  if (group.front()->steering_) worker = steered_worker(packet.bytes, *group.front()->steering_);
+  if (!worker || *worker >= group.size()) return group[hash_of(packet.path) % group.size()];
+  return group[(*worker + (misroutes_ ? 1 : 0)) % group.size()];
 }
 
-std::unique_ptr<net::TcpConnecting> Host::open_tcp(const std::vector<net::SocketAddress>&, Duration,
-                                                   net::TcpConnected connected) {
-  return std::make_unique<Pending>(network_.timers(), [connected = std::move(connected)] {
-    connected(fail(ErrorKind::unreachable, "the simulated network carries no TCP"));
-  });
+std::vector<Socket*> Host::group_of(const Socket& socket) const {
+  std::vector<Socket*> group;
+  for (Socket* other : sockets_)
+    if (!other->is_connected() && !socket.is_connected() && other->local_ == socket.local_)
+      group.push_back(other);
+  return group;
+}
+
+/// The last of a group takes the number of the one that goes, as in the kernel.
+void Host::forget(Socket& socket) {
+  const auto group = group_of(socket);
+  if (group.empty()) {
+    std::erase(sockets_, &socket);
+    return;
+  }
+  std::erase(sockets_, group.back());
+  std::replace(sockets_.begin(), sockets_.end(), &socket, group.back());
+}
+
+Result<std::unique_ptr<net::UdpListener>> Host::listen_udp(const net::SocketAddress& local,
+                                                           const net::UdpSocketOptions& options) {
+  const std::string what = "cannot bind UDP " + local.to_string();
+  const auto bound = bind(local, what);
+  if (!bound) return std::unexpected(bound.error());
+  for (const Socket* other : sockets_)
+    if (overlap(other->local_, *bound) && !(other->reuse_port_ && options.reuse_port))
+      return std::unexpected(net::socket_error(what, EADDRINUSE));
+  return std::make_unique<Socket>(*this, *bound, net::SocketAddress(), options.reuse_port);
+}
+
+Result<std::unique_ptr<net::TcpListener>> Host::listen_tcp(const net::SocketAddress& local,
+                                                           const net::TcpOptions& options,
+                                                           net::TcpListener::Accepted accepted) {
+  return tcp_->listen(local, options, std::move(accepted));
+}
+
+Result<std::unique_ptr<net::TcpListener>> Host::listen_unix(const std::string& path, const net::TcpOptions&,
+                                                            net::TcpListener::Accepted) {
+  return fail(ErrorKind::usage,
+              "cannot listen on " + path + ": the simulated network has no Unix-domain sockets");
+}
+
+Result<std::unique_ptr<net::DatagramPath>> Host::open_udp(const net::SocketAddress& target, net::UdpBuffers) {
+  const auto source = source_for(target.ip());
+  if (!source) return fail(ErrorKind::unreachable, "no route to " + target.to_string());
+  return std::unique_ptr<net::DatagramPath>(
+      std::make_unique<Socket>(*this, net::SocketAddress(*source, free_port()), target));
+}
+
+std::unique_ptr<net::TcpConnecting> Host::open_tcp(const std::vector<net::SocketAddress>& targets,
+                                                   Duration timeout, net::TcpConnected connected) {
+  return std::make_unique<TcpRace>(*tcp_, targets, timeout, std::move(connected));
 }
 
 std::unique_ptr<net::Resolution> Host::resolve(const std::string& name, const net::IpAddress&,

@@ -99,7 +99,7 @@ TEST(Idle, ATunnelLivesTwoMinutesThoughItsClientIsSilent) {
 TEST(Idle, ATunnelEndsByItsOwnTimeAndTheConnectionByThatWithoutRequests) {
   SimGateway::Options options;
   options.limits.idle_timeout = 45s;
-  options.proxy.udp_idle = 200s;
+  options.masque->udp_idle = 200s;
   Silence scene(std::move(options));
   ASSERT_NO_FATAL_FAILURE(scene.open_tunnel());
   scene.network.run_for(195s);

@@ -7,7 +7,7 @@ namespace sallyport::sim {
 namespace {
 
 std::size_t headers_of(const Packet& packet) {
-  return packet.path.remote.family() == AF_INET6 ? 40 + 8 : 20 + 8;
+  return ip_header_size(packet.path.remote) + (packet.protocol == Protocol::udp ? 8 : 0);
 }
 
 bool takes_marks(net::Ecn ecn) {

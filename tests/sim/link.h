@@ -1,6 +1,6 @@
-// Link: one direction of a host's access link. It takes time over datagrams, loses, reorders, corrupts,
-// duplicates and marks them, and swallows those that are too large; all as its profile says, and by the dice
-// of its network.
+// Link: one direction of a host's access link. It takes time over packets, be they UDP's or TCP's, loses,
+// reorders, corrupts, duplicates and marks them, and swallows those that are too large; all as its profile
+// says, and by the dice of its network.
 #pragma once
 
 #include "base/random.h"
@@ -13,28 +13,39 @@
 
 namespace sallyport::sim {
 
-/// May be changed at any time; it holds for datagrams that enter the link from then on.
+/// May be changed at any time; it holds for packets that enter the link from then on.
 struct LinkProfile {
   Duration delay = 5ms;
   Duration jitter{};               ///< uniform in [0, jitter) on top of the delay, keeping the order
   double bits_per_second = 100e6;  ///< 0: unlimited
   std::size_t queue_bytes = 256 * 1024;
-  double loss = 0, reorder = 0, corrupt = 0, duplicate = 0;  ///< probability for a datagram
-  Duration reorder_delay = 10ms;  ///< how much later a reordered datagram comes out
-  /// Datagrams come out at multiples of this, several at once, as from a card that spares interrupts; 0: each
+  double loss = 0, reorder = 0, corrupt = 0, duplicate = 0;  ///< probability for a packet
+  Duration reorder_delay = 10ms;                             ///< how much later a reordered packet comes out
+  /// Packets come out at multiples of this, several at once, as from a card that spares interrupts; 0: each
   /// by itself.
   Duration batching{};
   std::size_t mtu = 1500;      ///< IP; larger packets vanish without a word (a black hole)
-  std::size_t mark_above = 0;  ///< ECT datagrams are marked CE while this many bytes queue; 0: never
+  std::size_t mark_above = 0;  ///< ECT packets are marked CE while this many bytes queue; 0: never
   bool down = false;           ///< nothing passes
+  /// Of the link up: probability that a run finds a UDP socket's send queue full, and for how long it is.
+  double blocked = 0;
+  Duration blocked_for = 2ms;
 };
 
-/// A datagram on its way.
+enum class Protocol : std::uint8_t { udp, tcp };
+
+/// On its way.
 struct Packet {
-  net::NetPath path;  ///< as its sender is seen from outside
-  std::vector<std::uint8_t> bytes;
+  net::NetPath path;                ///< as its sender is seen from outside
+  std::vector<std::uint8_t> bytes;  ///< UDP's payload; a TcpSegment, its header too
   net::Ecn ecn = net::Ecn::not_ect;
+  Protocol protocol = Protocol::udp;
 };
+
+/// In bytes; of packets to or from `address`.
+inline std::size_t ip_header_size(const net::SocketAddress& address) {
+  return address.family() == AF_INET6 ? 40 : 20;
+}
 
 struct LinkCounters {
   std::uint64_t entered = 0, lost = 0, too_large = 0, queue_full = 0;

@@ -1,5 +1,7 @@
 #include "network.h"
 
+#include "tcp_host.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -52,6 +54,7 @@ void Network::after(Duration span, std::function<void()> action) {
 
 void Network::transmit(Host& from, const Packet& packet) {
   if (filter_ && !filter_(packet)) return;
+  if (from.is_blocked(packet.protocol)) return;
   from.up.pass(packet, now(), dice_, [this](Time when, Packet sent) {
     at(when, [this, sent = std::move(sent)] {
       Host* const to = find(sent.path.remote.ip());
@@ -65,8 +68,9 @@ void Network::transmit(Host& from, const Packet& packet) {
 
 void Network::arrive(Packet packet) {
   Host* const host = find(packet.path.remote.ip());
-  if (host == nullptr) return;  // it has moved meanwhile
-  Socket* const socket = host->find(packet.path);
+  if (host == nullptr || host->is_blocked(packet.protocol)) return;  // null: it has moved meanwhile
+  if (packet.protocol == Protocol::tcp) return host->tcp_->arrive(packet);
+  Socket* const socket = host->receiver_of(packet);
   if (socket == nullptr) return report_closed_port(*host, packet.path);
   if (socket->arrived_.empty()) readable_.push_back(socket);
   socket->arrived_.push_back(std::move(packet));
@@ -79,8 +83,8 @@ void Network::report_closed_port(Host& by, const net::NetPath& path) {
     Host* const host = find(path.local.ip());
     if (host == nullptr || host->down.profile.down) return;
     at(now() + host->down.profile.delay, [host, path] {
-      Socket* const socket = host->find({path.remote, path.local});
-      if (socket == nullptr || !socket->is_connected() || socket->receiver_ == nullptr) return;
+      Socket* const socket = host->find_connected({path.remote, path.local});
+      if (socket == nullptr || socket->receiver_ == nullptr) return;
       socket->receiver_->on_unreachable(
           net::Unreachable::definite,
           {ErrorKind::refused, "UDP to " + path.remote.to_string() + " failed: Connection refused"});

@@ -1,5 +1,5 @@
 // A deterministic network in one process: hosts with an access link each, joined by a core that is never in
-// the way, and a clock that jumps from event to event. The same seed gives the same run: the same datagrams,
+// the way, and a clock that jumps from event to event. The same seed gives the same run: the same packets,
 // of the same sizes, at the same times.
 #pragma once
 
@@ -44,12 +44,13 @@ class Network {
   void run_for(Duration span);
   /// Calls `action` when `span` has passed.
   void after(Duration span, std::function<void()> action);
-  /// Sees every packet as it is sent; false drops it.
+  /// Sees every packet, UDP's and TCP's, as it is sent; false drops it.
   void set_filter(std::function<bool(const Packet&)> filter) { filter_ = std::move(filter); }
 
  private:
   friend class Socket;
   friend class Host;
+  friend class TcpHost;
   struct Event {
     Time when;
     std::uint64_t order;  // of events at the same time: first come, first served

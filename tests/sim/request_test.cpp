@@ -18,7 +18,7 @@ class Request : public testing::TestWithParam<std::size_t> {
   /// Makes the scene; `ack_threshold` is that of the servers.
   void set_up(std::size_t ack_threshold) {
     ChainScene::Options options{.hops = GetParam()};
-    options.gateway.quic.config.ack_threshold = ack_threshold;
+    options.gateway.quic.ack_threshold = ack_threshold;
     scene_.emplace(std::move(options));
     scene_->each_link([](LinkProfile& link) {
       link.delay = 5ms;

@@ -15,10 +15,12 @@ namespace {
 
 constexpr Duration shutdown_patience = 20s;
 
-dial::ChainOptions chain_options(const std::vector<std::string>& hops) {
+dial::ChainOptions chain_options(const SimClient::Options& from) {
   dial::ChainOptions options;
-  options.http = dial::HttpChoice::h3;  // there is no TCP here
-  for (const std::string& hop : hops) options.hops.push_back(*masque::ProxyTemplate::parse("https://" + hop));
+  options.http = from.http;
+  options.hop_http = from.hop_http;
+  options.mode = from.mode;
+  for (const std::string& hop : from.hops) options.hops.push_back(*masque::ProxyTemplate::parse("https://" + hop));
   return options;
 }
 
@@ -133,9 +135,10 @@ SimClient::SimClient(Network& network, Host& host, Options options)
                .trust = client_trust(),
                .sessions = options.sessions,
                .early_data = options.early_data,
-               .connect_timeout = options.connect_timeout},
+               .connect_timeout = options.connect_timeout,
+               .proxy_token = options.token},
       stall_timeout_(options.stall_timeout),
-      chain_(std::make_unique<dial::Chain>(context_, chain_options(options.hops))) {
+      chain_(std::make_unique<dial::Chain>(context_, chain_options(options))) {
   chain_->set_broken_handler([this](const Error& why) { broken_ = why; });
 }
 

@@ -33,6 +33,9 @@ class SimClient {
     Duration stall_timeout = 30s;
     tls::SessionCache* sessions = nullptr;
     bool early_data = false;
+    dial::HttpChoice http = dial::HttpChoice::h3, hop_http = dial::HttpChoice::h3;
+    dial::TunnelMode mode = dial::TunnelMode::automatic;
+    std::string token;  ///< for the hops; empty: none
   };
 
   SimClient(Network& network, Host& host, Options options);

@@ -7,26 +7,12 @@
 #include <string_view>
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 namespace sallyport::sim {
 namespace {
 
 constexpr std::string_view bytes_path = "/bytes/", sink_path = "/sink";
-
-masque::ProxyOptions proxy_options(masque::ProxyOptions options, const Host& host) {
-  options.name = host.name();
-  options.policy =
-      masque::TargetPolicy({*net::IpPrefix::parse("203.0.113.0/24"), *net::IpPrefix::parse("2001:db8::/32")});
-  return options;
-}
-
-quic::ServerOptions server_options(quic::ServerOptions options, const masque::ProxyOptions& proxy,
-                                   const http::Limits& limits) {
-  options.config.silence_timeout = limits.idle_timeout;
-  options.config.idle_timeout = masque::quic_idle_timeout(proxy, options.config.idle_timeout);
-  if (options.credentials == nullptr) options.credentials = server_credentials();
-  return options;
-}
 
 }  // namespace
 
@@ -85,52 +71,126 @@ class SimGateway::Upload final : public Answer {
   ContentCheck check_;
 };
 
-SimGateway::SimGateway(Network& network, Host& host, Options options)
-    : network_(network),
-      host_(host),
-      socket_(host.listen(port)),
-      proxy_(network.timers(), host, proxy_options(options.proxy, host)),
-      dispatcher_(replies_, nullptr, &proxy_, nullptr) {
-  const quic::Environment environment{network.timers(), network.random()};
-  endpoint_ = std::make_unique<quic::Endpoint>(
-      environment, *socket_, server_options(std::move(options.quic), options.proxy, options.limits),
-      [this, limits = options.limits](quic::Connection& quic) {
-        auto connection = http::make_h3_server(quic, *this, this, limits);
-        connections_.insert(connection.get());
-        return connection;
-      });
+SimGateway::Options::Options() {
+  masque = config::Masque{.protocols = {masque::Protocol::udp, masque::Protocol::tcp}};
+  masque->allow = {*net::IpPrefix::parse("203.0.113.0/24"), *net::IpPrefix::parse("2001:db8::/32")};
+  masque->open = true;
+  limits.idle_timeout = 30s;
+}
+
+SimGateway::SimGateway(Network& network, Host& host, Options options) : network_(network), host_(host) {
+  setup_->workers = options.workers;
+  if (options.workers > 1) setup_->strays = std::make_shared<gateway::StrayExchange>(options.workers);
+  for (unsigned i = 0; i < options.workers; ++i) {
+    workers_.push_back(std::make_unique<gateway::Worker>(
+        host, host, network.timers(), setup_, i,
+        gateway::WorkerExtras{.random = network.random(), .content = this}));
+    if (!setup_->strays) continue;
+    wakes_.push_back(std::make_unique<net::Deferred>(
+        network.timers(), [worker = workers_.back().get()](Time) { worker->receive_strays(); }));
+    setup_->strays->set_wake(i, [wake = wakes_.back().get()] { wake->request(); });
+  }
+  if (options.listeners.empty())
+    options.listeners.push_back(
+        {.id = "main",
+         .address = {host.address(), port},
+         .credentials = options.credentials ? options.credentials : server_credentials()});
+  const auto applied = apply(std::make_shared<const config::Configuration>(std::move(options)));
+  EXPECT_TRUE(applied) << applied.error().message;
 }
 
 SimGateway::~SimGateway() {
-  endpoint_.reset();
+  workers_.clear();
+}
+
+Result<> SimGateway::apply(std::shared_ptr<const config::Configuration> next) {
+  for (const auto& worker : workers_)
+    if (auto done = worker->apply(next); !done) return done;
+  configuration_ = std::move(next);
+  return {};
+}
+
+void SimGateway::drain(std::function<void()> drained) {
+  drained_ = std::move(drained);
+  undrained_ = workers_.size();
+  for (const auto& worker : workers_)
+    worker->drain([this] {
+      if (--undrained_ == 0) drained_();
+    });
+}
+
+masque::ProxyCounters SimGateway::proxy() const {
+  masque::ProxyCounters all;
+  for (const auto& worker : workers_) {
+    if (worker->proxy() == nullptr) continue;
+    const masque::ProxyCounters one = worker->proxy()->counters();
+    for (const auto protocol : masque::all_protocols) {
+      all.tunnels[protocol] += one.tunnels[protocol];
+      all.open[protocol] += one.open[protocol];
+    }
+    all.refused_policy += one.refused_policy;
+    all.bytes_up += one.bytes_up;
+    all.bytes_down += one.bytes_down;
+    all.dropped_early += one.dropped_early;
+    all.dropped_queue += one.dropped_queue;
+  }
+  return all;
+}
+
+quic::EndpointStats SimGateway::endpoint_stats() const {
+  quic::EndpointStats all;
+  for (const auto& worker : workers_)
+    for (const auto& listener : worker->listeners()) {
+      const quic::EndpointStats one = listener->quic().endpoint().stats();
+      all.accepted += one.accepted;
+      all.connections += one.connections;
+      all.half_open += one.half_open;
+      all.handshakes_completed += one.handshakes_completed;
+    }
+  return all;
+}
+
+std::uint64_t SimGateway::requests() const {
+  std::uint64_t all = 0;
+  for (const auto& worker : workers_)
+    for (const std::uint64_t of_version : worker->requests().requests) all += of_version;
+  return all;
+}
+
+std::size_t SimGateway::open_connections() const {
+  std::size_t all = 0;
+  for (const auto& worker : workers_)
+    for (const auto& listener : worker->listeners()) {
+      all += listener->quic().open();
+      if (listener->tcp() != nullptr) all += listener->tcp()->sessions();
+    }
+  return all;
 }
 
 bool SimGateway::is_idle() const {
-  const masque::ProxyCounters proxy = proxy_.counters();
-  return connections_.empty() && endpoint_->stats().connections == 0 && endpoint_->stats().half_open == 0 &&
-         answers_.empty() && proxy.udp_open == 0 && proxy.tcp_open == 0 && host_.open_sockets() == 1;
+  const masque::ProxyCounters tunnels = proxy();
+  const quic::EndpointStats quic = endpoint_stats();
+  std::size_t listening = 0;
+  for (const auto& worker : workers_) listening += worker->listeners().size();
+  return open_connections() == 0 && quic.connections == 0 && quic.half_open == 0 && answers_.empty() &&
+         tunnels.open[masque::Protocol::udp] == 0 && tunnels.open[masque::Protocol::tcp] == 0 && host_.open_sockets() == listening && host_.open_connections() == 0;
 }
 
-void SimGateway::answer_by(http::Exchange& exchange, std::unique_ptr<Answer> answer) {
+void SimGateway::answer_by(http::Exchange& exchange, SimGateway& gateway, std::unique_ptr<Answer> answer) {
   exchange.set_handler(answer.get());
-  answers_.emplace(&exchange, std::move(answer));
+  gateway.answers_.emplace(&exchange, std::move(answer));
 }
 
-void SimGateway::on_request(http::Exchange& exchange) {
-  ++requests_;
-  const http::Request& request = exchange.request();
+void SimGateway::serve(const http::Incoming& in) {
+  const http::Request& request = in.exchange.request();
   if (request.method == "GET" && request.path.starts_with(bytes_path)) {
     if (const auto size =
             http::parse_content_length(std::string_view(request.path).substr(bytes_path.size())))
-      return answer_by(exchange, std::make_unique<Download>(*this, exchange, *size));
+      return answer_by(in.exchange, *this, std::make_unique<Download>(*this, in.exchange, *size));
   }
   if (request.method == "POST" && request.path == sink_path)
-    return answer_by(exchange, std::make_unique<Upload>(*this));
-  dispatcher_.dispatch({exchange, {}});
-}
-
-void SimGateway::on_connection_closed(http::Connection& connection, const Error*) {
-  connections_.erase(&connection);
+    return answer_by(in.exchange, *this, std::make_unique<Upload>(*this));
+  replies_.sentence(in, 404, "not found: there are /bytes/N and /sink");
 }
 
 }  // namespace sallyport::sim

@@ -1,44 +1,54 @@
-// SimGateway: a server of the simulated network, on one Host: QUIC, HTTP/3 and the MASQUE proxy as `sallyport
-// gateway` runs them, with content that is made up in place of files. GET /bytes/N answers with N bytes; POST
-// /sink takes a body and tells what came of it. Serves as hop and as origin.
+// SimGateway: the gateway's own workers on a Host of the simulated network, with content that is made up in
+// place of files. GET /bytes/N answers with N bytes; POST /sink takes a body and tells what came of it. Serves
+// as hop and as origin.
 #pragma once
 
-#include "gateway/dispatcher.h"
-#include "http/h3_connection.h"
-#include "masque/proxy.h"
+#include "gateway/worker.h"
 #include "network.h"
-#include "quic/endpoint.h"
 
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <set>
+#include <vector>
 
 namespace sallyport::sim {
 
-class SimGateway final : private http::RequestHandler, private http::ConnectionHandler {
+class SimGateway final : private http::Content {
  public:
   static constexpr std::uint16_t port = 443;
   /// Fields of the answer to POST /sink.
   static constexpr const char* received_field = "sim-received";  ///< bytes
   static constexpr const char* intact_field = "sim-intact";  ///< "yes" when they were the content, in order
 
-  struct Options {
-    quic::ServerOptions quic;  ///< without credentials: they are filled in
-    http::Limits limits;
-    masque::ProxyOptions proxy;  ///< without policy: the simulation's addresses are allowed
+  /// What it serves; the listener is made from `credentials` where there is none.
+  struct Options : config::Configuration {
+    /// A proxy for UDP and TCP that reaches the simulation's addresses.
+    Options();
+    std::shared_ptr<const tls::ServerCredentials> credentials;  ///< null: server_credentials()
+    unsigned workers = 1;
   };
 
   SimGateway(Network& network, Host& host, Options options);
-  ~SimGateway();
+  ~SimGateway() override;
 
   Host& host() { return host_; }
-  quic::Endpoint& endpoint() { return *endpoint_; }
-  masque::ProxyCounters proxy() const { return proxy_.counters(); }
+  /// As Gateway does it: all workers, one after the other.
+  Result<> apply(std::shared_ptr<const config::Configuration> next);
+  std::shared_ptr<const config::Configuration> configuration() const { return configuration_; }
+  /// `drained` comes when all workers have.
+  void drain(std::function<void()> drained);
+
+  gateway::Worker& worker(std::size_t number = 0) { return *workers_.at(number); }
+  /// Of the first worker's first listener.
+  quic::Endpoint& endpoint() { return workers_[0]->listeners().front()->quic().endpoint(); }
+  /// Of all workers.
+  masque::ProxyCounters proxy() const;
+  quic::EndpointStats endpoint_stats() const;
+  const gateway::StrayExchange* strays() const { return setup_->strays.get(); }
   /// Answers, from the moment the request came until all of it was said.
   std::size_t open_answers() const { return answers_.size(); }
-  std::uint64_t requests() const { return requests_; }
-  std::size_t open_connections() const { return connections_.size(); }
+  std::uint64_t requests() const;
+  std::size_t open_connections() const;
   /// Nothing is left of what clients did: no connection, tunnel, answer or socket of a tunnel.
   bool is_idle() const;
 
@@ -47,20 +57,19 @@ class SimGateway final : private http::RequestHandler, private http::ConnectionH
   class Download;
   class Upload;
 
-  void on_request(http::Exchange& exchange) override;
-  void on_connection_closed(http::Connection& connection, const Error* why) override;
-  void answer_by(http::Exchange& exchange, std::unique_ptr<Answer> answer);
+  void serve(const http::Incoming& in) override;
+  static void answer_by(http::Exchange& exchange, SimGateway& gateway, std::unique_ptr<Answer> answer);
 
   Network& network_;
   Host& host_;
-  std::unique_ptr<Socket> socket_;
-  masque::Proxy proxy_;
   http::Replies replies_;
-  gateway::Dispatcher dispatcher_;
   std::map<const http::Exchange*, std::unique_ptr<Answer>> answers_;
-  std::set<const http::Connection*> connections_;
-  std::uint64_t requests_ = 0;
-  std::unique_ptr<quic::Endpoint> endpoint_;  // goes first: its connections tell this
+  std::shared_ptr<gateway::WorkerSetup> setup_ = std::make_shared<gateway::WorkerSetup>();
+  std::shared_ptr<const config::Configuration> configuration_;
+  std::vector<std::unique_ptr<net::Deferred>> wakes_;
+  std::size_t undrained_ = 0;
+  std::function<void()> drained_;
+  std::vector<std::unique_ptr<gateway::Worker>> workers_;  // go first: their connections tell this
 };
 
 }  // namespace sallyport::sim

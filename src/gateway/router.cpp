@@ -1,8 +1,8 @@
-#include "gateway/dispatcher.h"
+#include "gateway/router.h"
 
-#include "files/file_server.h"
 #include "http/validation.h"
 #include "masque/proxy.h"
+#include "tls/served_certificate.h"
 #include "masque/proxy_status.h"
 
 #include <algorithm>
@@ -28,6 +28,14 @@ bool is_served_here(const http::Exchange& exchange) {
   return request.authority.ends_with(fmt::format(":{}", exchange.connection().info().path.local.port()));
 }
 
+/// Whether the certificate that the connection was given covers the host that is asked for.
+bool is_covered(const http::Exchange& exchange) {
+  const auto& authority = exchange.request().authority;
+  const auto& certificate = exchange.connection().info().certificate;
+  // HTTP/1.0 may do without a host; for all others it was found to be there before.
+  return authority.empty() || certificate == nullptr || certificate->covers(host_of(authority));
+}
+
 }  // namespace
 
 std::string_view host_of(std::string_view authority) {
@@ -38,31 +46,7 @@ std::string_view host_of(std::string_view authority) {
   return authority.substr(0, authority.find(':'));
 }
 
-Dispatcher::Dispatcher(http::Replies& replies, files::FileServer* files, http::RequestHandler* proxy,
-                       std::shared_ptr<const tls::ServerCredentials> credentials)
-    : replies_(replies), files_(files), proxy_(proxy), credentials_(std::move(credentials)) {}
-
-void Dispatcher::set_credentials(std::shared_ptr<const tls::ServerCredentials> credentials) {
-  std::erase_if(earlier_, [](const auto& earlier) { return earlier.expired(); });
-  if (credentials_) earlier_.push_back(credentials_);
-  credentials_ = std::move(credentials);
-  last_authority_.clear();
-}
-
-bool Dispatcher::covers(std::string_view authority) {
-  // HTTP/1.0 may do without; for all others it was found to be there before.
-  if (authority.empty() || !credentials_) return true;
-  if (authority != last_authority_) {
-    last_covered_ = credentials_->covers(host_of(authority));
-    last_authority_ = authority;
-  }
-  return last_covered_ || std::ranges::any_of(earlier_, [&](const auto& earlier) {
-           const auto credentials = earlier.lock();
-           return credentials && credentials->covers(host_of(authority));
-         });
-}
-
-void Dispatcher::dispatch(const http::Incoming& in) {
+void Router::route(const http::Incoming& in) {
   const auto& request = in.exchange.request();
   ++counters_.requests[http::ReplyCounters::index(in.exchange.version())];
   if (request.early_data && !is_safe(request.method)) {
@@ -79,16 +63,16 @@ void Dispatcher::dispatch(const http::Incoming& in) {
                                 "requests for http:// and other schemes are not forwarded; this server has "
                                 "https:// only, and proxies "
                                 "by CONNECT"});
-  if (!covers(request.authority)) {
+  if (!is_covered(in.exchange)) {
     ++counters_.misdirected;
     return replies_.sentence(
-        in, 421, "misdirected request: the certificate of this server does not cover the requested host");
+        in, 421, "misdirected request: the certificate of this connection does not cover the requested host");
   }
-  if (files_ == nullptr) return replies_.sentence(in, 404, "not found: this server has no files");
-  files_->serve(in);
+  if (content_ == nullptr) return replies_.sentence(in, 404, "not found: this server has no files");
+  content_->serve(in);
 }
 
-void Dispatcher::answer_connect(const http::Incoming& in) {
+void Router::answer_connect(const http::Incoming& in) {
   const auto& request = in.exchange.request();
   if (proxy_ != nullptr && masque::Proxy::wants(request)) return proxy_->on_request(in.exchange);
   // RFC 9220 §3, RFC 8441 §4: a protocol that is not known.
@@ -102,7 +86,7 @@ void Dispatcher::answer_connect(const http::Incoming& in) {
   refuse_to_proxy(in, {501, "proxy_configuration_error", std::string(why)});
 }
 
-void Dispatcher::refuse_to_proxy(const http::Incoming& in, const masque::Refusal& refusal) {
+void Router::refuse_to_proxy(const http::Incoming& in, const masque::Refusal& refusal) {
   http::Response head{.status = refusal.status};
   head.fields.add("proxy-status", masque::format_proxy_status(masque::ProxyOptions{}.name, refusal));
   replies_.sentence(in, std::move(head), refusal.details);

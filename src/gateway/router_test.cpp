@@ -1,8 +1,9 @@
-#include "gateway/dispatcher.h"
+#include "gateway/router.h"
 
 #include "files/file_server.h"
 #include "files/folder_for_test.h"
 #include "masque/doubles_for_test.h"
+#include "tls/served_certificate.h"
 
 #include <gtest/gtest.h>
 
@@ -21,13 +22,18 @@ class ProxyForTest final : public http::RequestHandler {
   int requests = 0;
 };
 
-std::shared_ptr<const tls::ServerCredentials> credentials_for(const std::vector<std::string>& names) {
-  return tls::ServerCredentials::make({tls::make_self_signed(names).value()}).value();
+std::shared_ptr<const tls::ServedCertificate> certificate_for(const std::vector<std::string>& names) {
+  return std::make_shared<const tls::ServedCertificate>(names, "");
 }
 
-class DispatcherTest : public testing::Test {
+class RouterTest : public testing::Test {
  protected:
-  DispatcherTest() { folder.write("a", "hello"); }
+  RouterTest() {
+    folder.write("a", "hello");
+    router.set_content(&files);
+    router.set_proxy(&proxy);
+    connection.set_certificate(certificate_for({"a.test", "*.b.test", "127.0.0.1", "::1"}));
+  }
   unsigned ask(const http::Request& request) {
     auto& exchange = connection.receive(request);
     entrance.on_request(exchange);
@@ -40,21 +46,21 @@ class DispatcherTest : public testing::Test {
   http::Replies replies;
   files::FileServer files{files::ServedFolder::open(folder.path()).value(), replies};
   ProxyForTest proxy;
-  Dispatcher dispatcher{replies, &files, &proxy, credentials_for({"a.test", "*.b.test", "127.0.0.1", "::1"})};
-  Entrance entrance{dispatcher, ""};
+  Router router{replies};
+  Entrance entrance{router, ""};
 };
 
-TEST_F(DispatcherTest, ServesTheHostsThatTheCertificateCovers) {
+TEST_F(RouterTest, ServesTheHostsThatTheCertificateCovers) {
   for (const auto* authority :
        {"a.test", "A.test:8443", "x.b.test", "127.0.0.1", "127.0.0.1:443", "[::1]:443", "[::1]", ""})
     EXPECT_EQ(ask({.authority = authority, .path = "/a"}), 200u) << authority;
   for (const auto* authority : {"b.test", "a.test.evil", "127.0.0.2", "[::2]:443", "[::1", "::1"})
     EXPECT_EQ(ask({.authority = authority, .path = "/a"}), 421u) << authority;
-  EXPECT_EQ(dispatcher.counters().misdirected, 6u);
+  EXPECT_EQ(router.counters().misdirected, 6u);
 }
 
 // RFC 9112 §3.2.2: whoever takes the gateway for an HTTP proxy gets no file of its own.
-TEST_F(DispatcherTest, RequestsToForwardAreRefusedWithAReason) {
+TEST_F(RouterTest, RequestsToForwardAreRefusedWithAReason) {
   // The port of ConnectionForTest is 0.
   for (const auto& [scheme, authority] :
        {std::pair("http", "a.test"), std::pair("http", "a.test:80"), std::pair("http", "a.test:8443"),
@@ -69,48 +75,46 @@ TEST_F(DispatcherTest, RequestsToForwardAreRefusedWithAReason) {
     EXPECT_EQ(connection.last().body.find("hello"), std::string::npos);
   }
   EXPECT_EQ(ask({.scheme = "http", .authority = "a.test:0", .path = "/a"}), 200u);
-  EXPECT_EQ(dispatcher.counters().misdirected, 0u);
+  EXPECT_EQ(router.counters().misdirected, 0u);
 }
 
-TEST_F(DispatcherTest, NewCredentialsCountAtOnce) {
+TEST_F(RouterTest, EachConnectionGoesByItsOwnCertificate) {
+  ConnectionForTest other{timers};
+  other.set_certificate(certificate_for({"c.test"}));
+  const auto ask_other = [&](const char* authority) {
+    auto& exchange = other.receive({.authority = authority, .path = "/a"});
+    entrance.on_request(exchange);
+    return exchange.responses.at(0).status;
+  };
   EXPECT_EQ(ask({.authority = "a.test", .path = "/a"}), 200u);
-  dispatcher.set_credentials(credentials_for({"c.test"}));
-  EXPECT_EQ(ask({.authority = "a.test", .path = "/a"}), 421u);
-  EXPECT_EQ(ask({.authority = "c.test", .path = "/a"}), 200u);
+  EXPECT_EQ(ask_other("a.test"), 421u);
+  EXPECT_EQ(ask_other("c.test"), 200u);
+  EXPECT_EQ(ask({.authority = "c.test", .path = "/a"}), 421u);
+  other.set_certificate(nullptr);  // nothing is known of it
+  EXPECT_EQ(ask_other("a.test"), 200u);
 }
 
-TEST_F(DispatcherTest, OpenConnectionsGoOnUnderTheOldCredentials) {
-  auto old = credentials_for({"old.test"});
-  dispatcher.set_credentials(old);
-  dispatcher.set_credentials(credentials_for({"new.test"}));
-  EXPECT_EQ(ask({.authority = "new.test", .path = "/a"}), 200u);
-  EXPECT_EQ(ask({.authority = "old.test", .path = "/a"}), 200u);
-  old.reset();  // the last connection that was opened with them is gone
-  EXPECT_EQ(ask({.authority = "old.test", .path = "/a"}), 421u);
-  EXPECT_EQ(ask({.authority = "new.test", .path = "/a"}), 200u);
-}
-
-TEST_F(DispatcherTest, RefusedTunnelsSayWhyInProxyStatus) {
-  Dispatcher bare(replies, nullptr, nullptr, nullptr);
-  const auto error_of = [&](Dispatcher& asked, const http::Request& request) {
+TEST_F(RouterTest, RefusedTunnelsSayWhyInProxyStatus) {
+  Router bare(replies);
+  const auto error_of = [&](Router& asked, const http::Request& request) {
     auto& exchange = connection.receive(request);
-    asked.dispatch({exchange, {}});
+    asked.route({exchange, {}});
     const auto value = exchange.responses.at(0).fields.find("proxy-status");
     const auto parsed = masque::parse_proxy_status(value.value_or(""));
     return parsed ? parsed->proxy + ": " + parsed->error : std::string();
   };
-  EXPECT_EQ(error_of(dispatcher, {.method = "CONNECT", .authority = "c.test:443", .early_data = true}),
+  EXPECT_EQ(error_of(router, {.method = "CONNECT", .authority = "c.test:443", .early_data = true}),
             "sallyport: http_request_error");
   for (const auto* protocol : {"connect-ip", "websocket"})
-    EXPECT_EQ(error_of(dispatcher, {.method = "CONNECT", .path = "/", .protocol = protocol}),
+    EXPECT_EQ(error_of(router, {.method = "CONNECT", .path = "/", .protocol = protocol}),
               "sallyport: proxy_configuration_error");
   EXPECT_EQ(error_of(bare, {.method = "CONNECT", .authority = "c.test:443"}),
             "sallyport: proxy_configuration_error");
-  EXPECT_EQ(error_of(dispatcher, {.method = "POST", .authority = "a.test", .path = "/a", .early_data = true}),
+  EXPECT_EQ(error_of(router, {.method = "POST", .authority = "a.test", .path = "/a", .early_data = true}),
             "");
 }
 
-TEST_F(DispatcherTest, OnlySafeMethodsInEarlyData) {
+TEST_F(RouterTest, OnlySafeMethodsInEarlyData) {
   EXPECT_EQ(ask({.method = "GET", .authority = "a.test", .path = "/a", .early_data = true}), 200u);
   EXPECT_EQ(ask({.method = "POST", .authority = "a.test", .path = "/a", .early_data = true}), 425u);
   EXPECT_EQ(ask({.method = "CONNECT", .authority = "c.test:443", .early_data = true}), 425u);
@@ -118,7 +122,7 @@ TEST_F(DispatcherTest, OnlySafeMethodsInEarlyData) {
   EXPECT_EQ(proxy.requests, 0);
 }
 
-TEST_F(DispatcherTest, TunnelsGoToTheProxyUnderAnyName) {
+TEST_F(RouterTest, TunnelsGoToTheProxyUnderAnyName) {
   ask({.method = "CONNECT", .authority = "elsewhere.test:443", .path = ""});
   ask({.method = "CONNECT",
        .authority = "elsewhere.test",
@@ -127,11 +131,11 @@ TEST_F(DispatcherTest, TunnelsGoToTheProxyUnderAnyName) {
   EXPECT_EQ(proxy.requests, 2);
   EXPECT_EQ(ask({.method = "CONNECT", .authority = "a.test", .path = "/", .protocol = "connect-ip"}), 501u);
   EXPECT_EQ(ask({.method = "CONNECT", .authority = "a.test", .path = "/", .protocol = "websocket"}), 501u);
-  EXPECT_EQ(dispatcher.counters().requests[2], 4u);
+  EXPECT_EQ(router.counters().requests[2], 4u);
 }
 
 /// Over HTTP/1.1 the Upgrade token is compared without regard to case, and comes here in lower case.
-TEST_F(DispatcherTest, ProtocolsAreComparedAsTheyAre) {
+TEST_F(RouterTest, ProtocolsAreComparedAsTheyAre) {
   for (const auto* protocol : {"CONNECT-UDP", "Connect-Udp"}) {
     EXPECT_EQ(ask({.method = "CONNECT",
                    .authority = "a.test",
@@ -147,8 +151,8 @@ TEST_F(DispatcherTest, ProtocolsAreComparedAsTheyAre) {
   EXPECT_EQ(proxy.requests, 0);
 }
 
-TEST_F(DispatcherTest, WhatIsOffIsOff) {
-  Dispatcher bare(replies, nullptr, nullptr, nullptr);
+TEST_F(RouterTest, WhatIsOffIsOff) {
+  Router bare(replies);
   Entrance door(bare, "");
   for (const auto& [request, status] :
        {std::pair(http::Request{.authority = "any.test", .path = "/a"}, 404u),

@@ -1,0 +1,231 @@
+#include "config/serving_flags.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sallyport::config {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+net::SocketAddress at(std::string_view text) {
+  return net::SocketAddress::parse(text).value();
+}
+
+const tls::KeyPair& pair() {
+  static const tls::KeyPair made = tls::make_self_signed({"a.test"}).value();
+  return made;
+}
+
+std::shared_ptr<const tls::ServerCredentials> credentials(const tls::KeyPair& from = pair()) {
+  return tls::ServerCredentials::make({from}).value();
+}
+
+std::shared_ptr<const masque::TokenTable> tokens(std::string_view lines) {
+  return masque::TokenTable::parse(lines, "tokens").value();
+}
+
+struct ConfigurationTest : testing::Test {
+  ConfigurationTest() {
+    flags.listen = {at("127.0.0.1:443"), at("[::1]:8443")};
+    flags.self_signed = {"a.test"};
+    flags.files = "/srv";
+    flags.masque = {masque::Protocol::udp};
+    material.credentials[""] = credentials();
+  }
+  Configuration made() const { return make_configuration(flags, material); }
+  void expect_invalid(const std::string& words) const {
+    const auto checked = validate(made());
+    ASSERT_FALSE(checked) << words;
+    EXPECT_EQ(checked.error().kind, ErrorKind::usage);
+    EXPECT_THAT(checked.error().message, HasSubstr(words));
+  }
+  void expect_refused(const std::string& words) const {
+    const auto checked = check_flags(flags);
+    ASSERT_FALSE(checked) << words;
+    EXPECT_EQ(checked.error().kind, ErrorKind::usage);
+    EXPECT_THAT(checked.error().message, HasSubstr(words));
+  }
+
+  ServingFlags flags;
+  Material material;
+};
+
+TEST_F(ConfigurationTest, HasWhatTheFlagsSay) {
+  flags.allow = {*net::IpPrefix::parse("10.0.0.0/8")};
+  flags.allow_ports = {25};
+  flags.max_tunnels = 7;
+  flags.udp_tunnel_idle = 130s;
+  flags.tcp_tunnel_idle = 140s;
+  flags.etag = EtagParts::size_mtime;
+  flags.alt_svc_port = 444;
+  flags.congestion_control = quic::CongestionControl::bbr;
+  flags.retry = quic::RetryPolicy::always;
+  flags.idle_timeout = 33s;
+  material.admin = at("127.0.0.1:9090");
+  material.files_revision = 5;
+  const Configuration all = made();
+  ASSERT_TRUE(validate(all)) << validate(all).error().message;
+  ASSERT_EQ(all.listeners.size(), 2u);
+  EXPECT_EQ(all.listeners[1].id, "[::1]:8443");
+  EXPECT_EQ(all.listeners[1].address, at("[::1]:8443"));
+  EXPECT_EQ(all.listeners[1].alt_svc_port, 444);
+  EXPECT_EQ(all.listeners[1].credentials, material.credentials[""]);
+  EXPECT_EQ(all.files, (Files{"/srv", EtagParts::size_mtime, 5}));
+  ASSERT_TRUE(all.masque);
+  EXPECT_EQ(all.masque->protocols, masque::Protocols{masque::Protocol::udp});
+  EXPECT_EQ(all.masque->allow, flags.allow);
+  EXPECT_EQ(all.masque->allow_ports, flags.allow_ports);
+  EXPECT_EQ(all.masque->never, material.admin);
+  EXPECT_EQ(all.masque->max_tunnels, 7u);
+  EXPECT_EQ(all.masque->udp_idle, Duration(130s));
+  EXPECT_EQ(all.masque->tcp_idle, Duration(140s));
+  EXPECT_EQ(all.quic.congestion_control, quic::CongestionControl::bbr);
+  EXPECT_EQ(all.retry, quic::RetryPolicy::always);
+  EXPECT_EQ(all.limits.idle_timeout, Duration(33s));
+  flags.files.clear();
+  EXPECT_FALSE(made().files);
+  flags.masque = {};
+  EXPECT_FALSE(made().masque);
+}
+
+TEST_F(ConfigurationTest, ListenersKeepTheirIdsWhateverPortsAreChosen) {
+  flags.listen = {at("127.0.0.1:0"), at("127.0.0.1:0"), at("127.0.0.1:443")};
+  const Configuration before = made();
+  ASSERT_TRUE(validate(before)) << validate(before).error().message;
+  material.addresses = {at("127.0.0.1:5001"), at("127.0.0.1:5002"), at("127.0.0.1:443")};
+  const Configuration after = made();
+  ASSERT_TRUE(validate(after));
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(before.listeners[i].id, after.listeners[i].id);
+    EXPECT_EQ(after.listeners[i].address, material.addresses[i]);
+  }
+  EXPECT_EQ(after.listeners[2].id, "127.0.0.1:443");
+}
+
+TEST_F(ConfigurationTest, AListenerShowsItsOwnCertificatesOrThoseOfAll) {
+  const auto own = credentials(tls::make_self_signed({"b.test"}).value());
+  material.credentials["[::1]:8443"] = own;
+  EXPECT_EQ(made().listeners[0].credentials, material.credentials[""]);
+  EXPECT_EQ(made().listeners[1].credentials, own);
+  material.credentials.erase("");
+  expect_invalid("the listener 127.0.0.1:443 has no certificate");
+}
+
+TEST_F(ConfigurationTest, IsEqualByWhatItMeans) {
+  material.tokens = tokens("alice token-of-alice-01\n");
+  const Configuration before = made();
+  EXPECT_EQ(before, made());
+  material.credentials[""] = credentials();  // read again
+  material.tokens = tokens("alice token-of-alice-01\n");
+  EXPECT_EQ(before, made());
+  material.tokens = tokens("alice token-of-alice-02\n");
+  EXPECT_NE(before, made());
+  material.tokens.reset();
+  EXPECT_NE(before, made());
+  material.tokens = tokens("alice token-of-alice-01\n");
+  material.credentials[""] = credentials(tls::make_self_signed({"a.test"}).value());
+  EXPECT_NE(before, made()) << "another key";
+  material.credentials[""] = credentials();
+  ++material.files_revision;
+  EXPECT_NE(before, made());
+  --material.files_revision;
+  flags.listen.pop_back();
+  EXPECT_NE(before, made());
+}
+
+TEST_F(ConfigurationTest, WhatCannotBeMeantIsInvalid) {
+  auto bare = made();
+  bare.files.reset();
+  bare.masque.reset();
+  ASSERT_FALSE(validate(bare));
+  EXPECT_THAT(validate(bare).error().message, HasSubstr("nothing to do"));
+  flags.listen.push_back(flags.listen[0]);
+  expect_invalid("'127.0.0.1:443'");
+  flags.listen.pop_back();
+  auto twice = made();
+  twice.listeners[1].address = twice.listeners[0].address;
+  EXPECT_THAT(validate(twice).error().message, HasSubstr("given twice"));
+  flags.alt_svc_port = 444;
+  flags.tcp = false;
+  expect_invalid("--no-tcp");
+  flags.alt_svc_port = 0;
+  EXPECT_TRUE(validate(made()));
+  flags.listen.clear();
+  expect_invalid("no listener");
+}
+
+TEST_F(ConfigurationTest, AProxyElsewhereThanOnLoopbackHasToSayForWhom) {
+  for (const char* address : {"0.0.0.0:443", ":443", "192.168.1.1:443", "8.8.8.8:443", "[fe80::1]:443"}) {
+    flags.listen = {at("127.0.0.1:443"), at(address)};
+    expect_invalid("--token-file FILE");
+    expect_invalid(address == std::string(":443") ? "[::]:443" : address);
+    flags.open_proxy = true;
+    EXPECT_TRUE(validate(made())) << address;
+    flags.open_proxy = false;
+    material.tokens = tokens("alice token-of-alice-01\n");
+    EXPECT_TRUE(validate(made())) << address;
+    flags.open_proxy = true;
+    expect_invalid("contradict");
+    flags.open_proxy = false;
+    material.tokens.reset();
+  }
+  flags.listen = {at("127.0.0.1:443"), at("[::1]:443"), at("127.9.9.9:1"), at("[::ffff:127.0.0.1]:444")};
+  EXPECT_TRUE(validate(made()));
+  flags.listen = {at(":443")};
+  flags.masque = {};
+  EXPECT_TRUE(validate(made())) << "no proxy";
+}
+
+TEST_F(ConfigurationTest, FlagsWithoutAPurposeAreRefused) {
+  EXPECT_TRUE(check_flags(flags));
+  flags.certificates = {{.certificate = "c", .key = "k"}};
+  expect_refused("not both");
+  flags.self_signed.clear();
+  EXPECT_TRUE(check_flags(flags));
+  flags.write_certificate = "w";
+  expect_refused("--write-cert");
+  flags.write_certificate.clear();
+  flags.certificates[0].key.clear();
+  expect_refused("go together");
+  flags.certificates.clear();
+  expect_refused("needs a certificate");
+  flags.self_signed = {"a.test"};
+  flags.masque = {};
+  for (const auto& [name, change] :
+       {std::pair<const char*, void (*)(ServingFlags&)>{"--token-file", [](auto& f) { f.token_file = "t"; }},
+        {"--open-proxy", [](auto& f) { f.open_proxy = true; }},
+        {"--allow ", [](auto& f) { f.allow = {*net::IpPrefix::parse("10.0.0.0/8")}; }},
+        {"--allow-port", [](auto& f) { f.allow_ports = {25}; }}}) {
+    const ServingFlags before = flags;
+    change(flags);
+    expect_refused(name);
+    expect_refused("--masque, which is not given");
+    flags = before;
+  }
+  flags.etag = EtagParts::size_mtime;
+  flags.files.clear();
+  flags.masque.insert(masque::Protocol::tcp);
+  expect_refused("--etag");
+  flags.etag = EtagParts::size_mtime_ctime;
+  flags.masque = {};
+  expect_refused("nothing to do");
+}
+
+TEST_F(ConfigurationTest, ItsTextTellsEverythingButSecrets) {
+  material.tokens = tokens("alice token-of-alice-01\n");
+  flags.allow = {*net::IpPrefix::parse("10.0.0.0/8")};
+  flags.allow_ports = {25};
+  flags.masque.insert(masque::Protocol::tcp);
+  const std::string text = to_text(made());
+  for (const char* shown : {"listener 127.0.0.1:443", "a.test", "files /srv", "proxy udp,tcp", "tokens: 1",
+                            "allow 10.0.0.0/8", "allow port 25", "cubic", "idle timeout 60 s"})
+    EXPECT_THAT(text, HasSubstr(shown));
+  for (const char* secret : {"alice", "token-of-alice", "PRIVATE"}) EXPECT_THAT(text, Not(HasSubstr(secret)));
+  material.tokens.reset();
+  EXPECT_THAT(to_text(made()), HasSubstr("for everybody"));
+}
+
+}  // namespace
+}  // namespace sallyport::config

@@ -1,0 +1,100 @@
+// to_text(): a Configuration for people.
+#include "config/configuration.h"
+
+#include <chrono>
+#include <iterator>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace sallyport::config {
+namespace {
+
+double seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+std::string_view name_of(quic::CongestionControl control) {
+  switch (control) {
+    case quic::CongestionControl::cubic:
+      return "cubic";
+    case quic::CongestionControl::bbr:
+      return "bbr";
+    case quic::CongestionControl::reno:
+      return "reno";
+  }
+  return "";
+}
+
+std::string_view name_of(quic::RetryPolicy policy) {
+  switch (policy) {
+    case quic::RetryPolicy::under_load:
+      return "auto";
+    case quic::RetryPolicy::always:
+      return "always";
+    case quic::RetryPolicy::never:
+      return "never";
+  }
+  return "";
+}
+
+class Text {
+ public:
+  template <class... Args>
+  void line(int depth, fmt::format_string<Args...> format, Args&&... args) {
+    text_.append(static_cast<std::size_t>(depth) * 2, ' ');
+    fmt::format_to(std::back_inserter(text_), format, std::forward<Args>(args)...);
+    text_ += '\n';
+  }
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
+
+void write(Text& text, const Listener& listener) {
+  text.line(0, "listener {}", listener.id);
+  text.line(1, "address {} ({})", listener.address.to_string(), listener.tcp ? "UDP and TCP" : "UDP");
+  if (listener.alt_svc_port != 0) text.line(1, "Alt-Svc port {}", listener.alt_svc_port);
+  if (!listener.credentials) return;
+  for (const std::string& certificate : listener.credentials->describe())
+    text.line(1, "certificate {}", certificate);
+}
+
+void write(Text& text, const Files& files) {
+  text.line(0, "files {}", files.folder);
+  text.line(1, "ETag of larger files from {}",
+            files.etag == EtagParts::size_mtime ? "size and mtime" : "size, mtime and ctime");
+}
+
+void write(Text& text, const Masque& masque) {
+  std::vector<std::string_view> protocols;
+  for (const auto protocol : masque::all_protocols)
+    if (masque.protocols.contains(protocol)) protocols.push_back(to_string(protocol));
+  text.line(0, "proxy {}", fmt::join(protocols, ","));
+  if (masque.tokens)
+    text.line(1, "for those with a bearer token; tokens: {}", masque.tokens->size());
+  else
+    text.line(1, "for everybody who can reach it");
+  for (const net::IpPrefix& prefix : masque.allow) text.line(1, "allow {}", prefix.to_string());
+  for (const std::uint16_t port : masque.allow_ports) text.line(1, "allow port {}", port);
+  if (masque.never) text.line(1, "never {}", masque.never->to_string());
+  text.line(1, "tunnels of one client {}", masque.max_tunnels);
+  text.line(1, "idle timeout of UDP tunnels {:g} s, of TCP tunnels {:g} s", seconds(masque.udp_idle),
+            seconds(masque.tcp_idle));
+}
+
+}  // namespace
+
+std::string to_text(const Configuration& configuration) {
+  Text text;
+  for (const Listener& listener : configuration.listeners) write(text, listener);
+  if (configuration.files) write(text, *configuration.files);
+  if (configuration.masque) write(text, *configuration.masque);
+  text.line(0, "congestion control {}, Retry {}, idle timeout {:g} s",
+            name_of(configuration.quic.congestion_control), name_of(configuration.retry),
+            seconds(configuration.limits.idle_timeout));
+  return text.take();
+}
+
+}  // namespace sallyport::config

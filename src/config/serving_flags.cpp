@@ -1,0 +1,92 @@
+#include "config/serving_flags.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace sallyport::config {
+namespace {
+
+Result<> check_certificates(const ServingFlags& flags) {
+  for (const CertificateFiles& pair : flags.certificates)
+    if (pair.certificate.empty() || pair.key.empty())
+      return fail(ErrorKind::usage, "--cert and --key go together; one of them is missing");
+  if (!flags.certificates.empty() && !flags.self_signed.empty())
+    return fail(ErrorKind::usage, "give --cert and --key, or --self-signed, not both");
+  if (flags.certificates.empty() && flags.self_signed.empty())
+    return fail(
+        ErrorKind::usage,
+        "a gateway needs a certificate; give --cert FILE --key FILE, or --self-signed NAME to try it out");
+  if (!flags.write_certificate.empty() && flags.self_signed.empty())
+    return fail(ErrorKind::usage, "--write-cert is for the certificate that --self-signed makes");
+  return {};
+}
+
+Result<> check_proxy(const ServingFlags& flags) {
+  if (!flags.masque.empty()) return {};
+  if (!flags.token_file.empty())
+    return fail(ErrorKind::usage,
+                "--token-file says who may use --masque, which is not given; it guards no files");
+  if (!flags.allow.empty()) return fail(ErrorKind::usage, "--allow is for --masque, which is not given");
+  if (!flags.allow_ports.empty())
+    return fail(ErrorKind::usage, "--allow-port is for --masque, which is not given");
+  if (flags.open_proxy) return fail(ErrorKind::usage, "--open-proxy is for --masque, which is not given");
+  return {};
+}
+
+std::shared_ptr<const tls::ServerCredentials> credentials_of(const Material& material,
+                                                             const std::string& id) {
+  for (const std::string& key : {id, std::string()})
+    if (const auto found = material.credentials.find(key); found != material.credentials.end())
+      return found->second;
+  return nullptr;
+}
+
+Masque make_masque(const ServingFlags& flags, const Material& material) {
+  return {.protocols = flags.masque,
+          .allow = flags.allow,
+          .allow_ports = flags.allow_ports,
+          .never = material.admin,
+          .tokens = material.tokens,
+          .open = flags.open_proxy,
+          .max_tunnels = flags.max_tunnels,
+          .udp_idle = flags.udp_tunnel_idle,
+          .tcp_idle = flags.tcp_tunnel_idle};
+}
+
+}  // namespace
+
+Result<> check_flags(const ServingFlags& flags) {
+  if (flags.files.empty() && flags.masque.empty())
+    return fail(ErrorKind::usage, "there is nothing to do; give --files DIR, --masque udp,tcp, or both");
+  if (flags.etag != EtagParts::size_mtime_ctime && flags.files.empty())
+    return fail(ErrorKind::usage, "--etag is for --files, which is not given");
+  if (auto done = check_certificates(flags); !done) return done;
+  return check_proxy(flags);
+}
+
+std::string listener_id(const ServingFlags& flags, std::size_t index) {
+  const net::SocketAddress& address = flags.listen[index];
+  return address.port() != 0 ? address.to_string() : fmt::format("{}#{}", address.to_string(), index + 1);
+}
+
+Configuration make_configuration(const ServingFlags& flags, const Material& material) {
+  Configuration made;
+  for (std::size_t i = 0; i < flags.listen.size(); ++i) {
+    const std::string id = listener_id(flags, i);
+    made.listeners.push_back({.id = id,
+                              .address = material.addresses.empty() ? flags.listen[i] : material.addresses[i],
+                              .tcp = flags.tcp,
+                              .alt_svc_port = flags.alt_svc_port,
+                              .credentials = credentials_of(material, id)});
+  }
+  if (!flags.files.empty())
+    made.files = Files{.folder = flags.files, .etag = flags.etag, .revision = material.files_revision};
+  if (!flags.masque.empty()) made.masque = make_masque(flags, material);
+  made.quic.congestion_control = flags.congestion_control;
+  made.retry = flags.retry;
+  made.limits.idle_timeout = flags.idle_timeout;
+  return made;
+}
+
+}  // namespace sallyport::config

@@ -1,0 +1,20 @@
+#include "gateway/admin_access.h"
+
+#include <fmt/format.h>
+
+namespace sallyport::gateway {
+
+Result<> check_admin(const Settings& settings) {
+  if (!settings.admin && settings.admin_socket.empty() && !settings.admin_token_file.empty())
+    return fail(ErrorKind::usage,
+                "--admin-token-file says who may see the pages of --admin, which is not given");
+  if (!settings.admin || settings.admin->ip().is_loopback() || !settings.admin_token_file.empty()) return {};
+  return fail(
+      ErrorKind::usage,
+      fmt::format("--admin {}, which other machines reach, would show its pages to everybody; give "
+                  "--admin-token-file FILE with a line NAME TOKEN for each reader, or a loopback address, or "
+                  "--admin unix:PATH",
+                  settings.admin->to_string()));
+}
+
+}  // namespace sallyport::gateway

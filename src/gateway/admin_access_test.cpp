@@ -1,0 +1,46 @@
+#include "gateway/admin_access.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sallyport::gateway {
+namespace {
+
+using testing::HasSubstr;
+
+net::SocketAddress at(std::string_view text) {
+  return net::SocketAddress::parse(text).value();
+}
+
+void expect_refused(const Settings& settings, const std::string& words) {
+  const auto checked = check_admin(settings);
+  ASSERT_FALSE(checked) << words;
+  EXPECT_EQ(checked.error().kind, ErrorKind::usage);
+  EXPECT_THAT(checked.error().message, HasSubstr(words));
+}
+
+TEST(AdminAccess, TokensWithoutPagesAreAMistake) {
+  Settings settings;
+  settings.admin_token_file = "tokens";
+  expect_refused(settings, "--admin, which is not given");
+  settings.admin_socket = "admin.sock";
+  EXPECT_TRUE(check_admin(settings));
+}
+
+TEST(AdminAccess, PagesElsewhereNeedTokens) {
+  Settings settings;
+  for (const char* address : {"127.0.0.1:9090", "[::1]:9090"}) {
+    settings.admin = at(address);
+    EXPECT_TRUE(check_admin(settings)) << address;
+  }
+  for (const char* address : {":9090", "10.0.0.1:9090"}) {
+    settings.admin = at(address);
+    settings.admin_token_file.clear();
+    expect_refused(settings, "--admin-token-file FILE");
+    settings.admin_token_file = "tokens";
+    EXPECT_TRUE(check_admin(settings)) << address;
+  }
+}
+
+}  // namespace
+}  // namespace sallyport::gateway

@@ -1,0 +1,180 @@
+// Exchange::set_receive_limit(): how much a peer is let send that nobody consumes, in all versions.
+#include "http/h3_for_test.h"
+
+#include <gtest/gtest.h>
+
+namespace sallyport::http {
+namespace {
+
+using test::post;
+using test::RecordingExchange;
+using test::RecordingServer;
+
+constexpr std::size_t limit = 600'000;
+constexpr std::size_t total = 32 * 1024 * 1024;
+
+/// Writes `total` bytes as fast as they are taken.
+void upload(Connection& client, RecordingExchange& handler) {
+  const Chunk block = Chunk::copy_of(as_bytes(std::string(64 * 1024, 'x')));
+  handler.then_writable = [block, written = std::size_t{0}](Exchange& exchange) mutable {
+    while (written < total && exchange.queued_bytes() <= Exchange::high_water) {
+      exchange.write(block);
+      written += block.size();
+    }
+  };
+  handler.then_writable(client.request(post("/"), handler, false));
+}
+
+/// What arrives more when all that did is consumed; `settle` lets everything arrive that may.
+template <class Settle>
+std::size_t next_burst(RecordingServer::Taken& taken, Settle settle) {
+  taken.exchange->consume(std::exchange(taken.handler.unconsumed, 0));
+  settle();
+  return taken.handler.unconsumed;
+}
+
+class OverTcp : public testing::TestWithParam<test::Pair::Speaks> {
+ protected:
+  static constexpr std::size_t piece = 16 * 1024;
+  bool is_h1() const { return GetParam() == test::Pair::Speaks::h1; }
+  RecordingServer::Taken& taken() { return pair.requests.last(); }
+  std::size_t next_burst() {
+    return http::next_burst(taken(), [this] { pair.clock.settle(); });
+  }
+
+  RecordingExchange handler;  // outlives its exchange
+  test::Pair pair{GetParam(), piece};
+};
+
+TEST_P(OverTcp, BoundsWhatIsNotConsumed) {
+  pair.requests.then = [this](Exchange& exchange, RecordingExchange& its) {
+    its.consumes = false;
+    exchange.set_receive_limit(is_h1() ? 100'000 : limit);
+  };
+  upload(*pair.client, handler);
+  pair.clock.settle();
+  const std::size_t bound = is_h1() ? 100'000 : limit;
+  EXPECT_LE(taken().handler.unconsumed, bound + piece);
+  std::size_t burst = 0;
+  for (int i = 0; i < 8; ++i) {
+    burst = next_burst();
+    EXPECT_LE(burst, bound + piece);
+  }
+  EXPECT_GT(burst, bound - piece) << "as much as it may";
+}
+
+TEST_P(OverTcp, CanBeSetWhileTheBodyArrives) {
+  pair.requests.then = [](Exchange&, RecordingExchange& its) { its.consumes = false; };
+  upload(*pair.client, handler);
+  pair.clock.settle();
+  for (int i = 0; i < 3; ++i) next_burst();
+  EXPECT_GT(taken().handler.unconsumed, 200'000u);
+  taken().exchange->set_receive_limit(50'000);
+  taken().exchange->set_receive_limit(5'000'000);  // it is only lowered
+  std::size_t burst = 0;
+  for (int i = 0; i < 30; ++i) burst = next_burst();
+  EXPECT_LE(burst, 50'000 + piece);
+  EXPECT_GT(burst, 0u);
+}
+
+TEST_P(OverTcp, CountsWhatWasConsumedAloneAfterItWasLowered) {
+  pair.requests.then = [](Exchange&, RecordingExchange& its) { its.consumes = false; };
+  upload(*pair.client, handler);
+  pair.clock.settle();
+  for (int i = 0; i < 3; ++i) next_burst();
+  taken().exchange->set_receive_limit(50'000);
+  next_burst();
+  const std::size_t before = taken().handler.unconsumed;
+  taken().exchange->consume(1);
+  pair.clock.settle();
+  EXPECT_LE(taken().handler.unconsumed, before + 1);
+}
+
+TEST_P(OverTcp, ACapsuleAlwaysHasRoom) {
+  pair.requests.then = [](Exchange& exchange, RecordingExchange& its) {
+    exchange.set_receive_limit(1000);
+    exchange.use_capsules();
+    exchange.respond({.status = 200});
+    its.consumes = true;
+  };
+  Exchange& exchange = pair.client->request(test::extended_connect("connect-udp", "/"), handler, false);
+  exchange.use_capsules();
+  pair.clock.settle();
+  for (int i = 0; i < 20; ++i) exchange.send_capsule(0x1234, as_bytes(std::string(60'000, 'c')));
+  pair.clock.settle();
+  EXPECT_EQ(taken().handler.capsules.size(), 20u);
+}
+
+INSTANTIATE_TEST_SUITE_P(ReceiveLimit, OverTcp,
+                         testing::Values(test::Pair::Speaks::h1, test::Pair::Speaks::h2));
+
+TEST(ReceiveLimit, WithoutItTheWindowOfHttp2Grows) {
+  RecordingExchange handler;
+  test::Pair pair(test::Pair::Speaks::h2);
+  pair.requests.then = [](Exchange&, RecordingExchange& its) { its.consumes = false; };
+  upload(*pair.client, handler);
+  pair.clock.settle();
+  std::size_t burst = 0;
+  for (int i = 0; i < 3; ++i) burst = next_burst(pair.requests.last(), [&pair] { pair.clock.settle(); });
+  EXPECT_GT(burst, 2 * limit);
+}
+
+struct OverQuic : testing::Test {
+  std::size_t next_burst() {
+    return http::next_burst(pair.requests.last(), [this] { pair.run_for(2s); });
+  }
+  void serve(std::size_t bound) {
+    pair.requests.then = [bound](Exchange& exchange, RecordingExchange& its) {
+      its.consumes = false;
+      if (bound > 0) exchange.set_receive_limit(bound);
+    };
+    ASSERT_TRUE(pair.establish());
+    upload(*pair.client, pair.handler());
+    pair.run_for(2s);
+  }
+  test::H3Pair pair;
+};
+
+TEST_F(OverQuic, BoundsWhatIsNotConsumed) {
+  serve(limit);
+  EXPECT_LE(pair.requests.last().handler.unconsumed, limit);
+  std::size_t burst = 0;
+  for (int i = 0; i < 8; ++i) {
+    burst = next_burst();
+    EXPECT_LE(burst, limit);
+  }
+  EXPECT_GT(burst, limit / 2) << "as much as it may";
+}
+
+TEST_F(OverQuic, CanBeSetWhileTheBodyArrives) {
+  serve(0);
+  std::size_t burst = 0;
+  for (int i = 0; i < 3; ++i) burst = next_burst();
+  EXPECT_GT(burst, limit);
+  pair.requests.last().exchange->set_receive_limit(1);
+  for (int i = 0; i < 20; ++i) burst = next_burst();
+  EXPECT_LE(burst, pair.server_options.config.initial_stream_window) << "the least there is";
+  EXPECT_GT(burst, 0u);
+}
+
+TEST_F(OverQuic, CanBeSetOnARequestThatHasNotLeft) {
+  pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
+    exchange.respond({.status = 200});
+    exchange.write(Chunk::allocate(8 * 1024 * 1024));
+  };
+  pair.serve();
+  pair.connect();
+  RecordingExchange& handler = pair.handler();
+  handler.consumes = false;
+  Exchange& exchange = pair.client->request(test::get("/"), handler, true);
+  exchange.set_receive_limit(limit);
+  for (int i = 0; i < 8; ++i) {
+    pair.run_for(2s);
+    EXPECT_LE(handler.unconsumed, limit);
+    EXPECT_GT(handler.unconsumed, 0u);
+    exchange.consume(std::exchange(handler.unconsumed, 0));
+  }
+}
+
+}  // namespace
+}  // namespace sallyport::http

@@ -1,0 +1,59 @@
+#include "quic/stream_windows.h"
+
+#include <gtest/gtest.h>
+
+namespace sallyport::quic {
+namespace {
+
+constexpr Time start{};
+constexpr Duration round_trip = 100ms;
+
+TEST(StreamWindows, GrowWhileAQuarterIsEmptiedWithinTwoRoundTrips) {
+  StreamWindows windows(1000, 3000);
+  EXPECT_EQ(windows.consumed(0, 100, start, round_trip), 100u);
+  EXPECT_EQ(windows.consumed(0, 150, start + 150ms, round_trip), 150u + 1000);
+  EXPECT_EQ(windows.consumed(0, 400, start + 200ms, round_trip), 400u);
+  EXPECT_EQ(windows.consumed(0, 100, start + 500ms, round_trip), 100u) << "too slow to be held back by it";
+  EXPECT_EQ(windows.consumed(0, 500, start + 600ms, round_trip), 500u + 1000) << "the bound";
+  EXPECT_EQ(windows.consumed(0, 3000, start + 600ms, round_trip), 3000u);
+  EXPECT_EQ(windows.consumed(4, 100, start, round_trip), 100u) << "each stream for itself";
+}
+
+TEST(StreamWindows, StayAsTheyAreWithoutABoundAndOnUnidirectionalStreams) {
+  StreamWindows fixed(1000, 0), windows(1000, 3000);
+  EXPECT_EQ(fixed.consumed(0, 1000, start, round_trip), 1000u);
+  EXPECT_EQ(windows.consumed(2, 1000, start, round_trip), 1000u);
+  EXPECT_EQ(windows.size(), 0u);
+}
+
+TEST(StreamWindows, DoNotGrowBeyondTheLimitOfTheirStream) {
+  StreamWindows windows(1000, 100'000);
+  windows.lower_limit(4, 1500);
+  EXPECT_EQ(windows.consumed(4, 1000, start, round_trip), 1500u);
+  EXPECT_EQ(windows.consumed(4, 1500, start, round_trip), 1500u);
+  EXPECT_EQ(windows.consumed(0, 1000, start, round_trip), 2000u) << "another stream's do";
+}
+
+TEST(StreamWindows, ThatAreTooLargeShrinkAsTheyAreEmptied) {
+  StreamWindows windows(1000, 100'000);
+  EXPECT_EQ(windows.consumed(0, 1000, start, round_trip), 2000u);
+  EXPECT_EQ(windows.consumed(0, 2000, start, round_trip), 4000u);
+  windows.lower_limit(0, 10);  // which is less than the least
+  EXPECT_EQ(windows.consumed(0, 2500, start, round_trip), 0u);
+  EXPECT_EQ(windows.consumed(0, 1000, start, round_trip), 500u);
+  EXPECT_EQ(windows.consumed(0, 1000, start, round_trip), 1000u);
+}
+
+TEST(StreamWindows, ForgetClosedStreams) {
+  StreamWindows windows(1000, 3000);
+  for (const StreamId id : {8, 0, 4, 12}) windows.consumed(id, 1, start, round_trip);
+  EXPECT_EQ(windows.size(), 4u);
+  windows.forget(4);
+  windows.forget(4);
+  EXPECT_EQ(windows.size(), 3u);
+  windows.clear();
+  EXPECT_EQ(windows.size(), 0u);
+}
+
+}  // namespace
+}  // namespace sallyport::quic
