@@ -23,6 +23,12 @@ namespace {
 
 constexpr Duration scrape_timeout = 5s;
 constexpr Duration look_interval = 1s;  // at token files
+constexpr Duration hangup_time = 1s;    // in which a terminal follows the shell that it belonged to
+
+std::string_view name_of_end(int signal) {
+  if (signal == SIGHUP) return "SIGHUP of a closed terminal";
+  return signal == SIGINT ? "SIGINT" : "SIGTERM";
+}
 
 unsigned available_cores() {
   cpu_set_t set;
@@ -64,7 +70,8 @@ struct Gateway::Scrape {
 };
 
 Gateway::Gateway()
-    : grace_(loop_.timers(),
+    : terminal_look_(loop_.timers(), [this](Time) { end_with_terminal(); }),
+      grace_(loop_.timers(),
              [this](Time) { end("the grace period is over (--grace), what was open is closed"); }),
       look_(loop_.timers(), [this](Time now) { look_at_token_files(now); }) {}
 
@@ -75,7 +82,7 @@ Gateway::~Gateway() {
 
 Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
   std::unique_ptr<Gateway> gateway(new Gateway);
-  gateway->loop_.on_signals({SIGINT, SIGTERM, SIGHUP, SIGUSR1},
+  gateway->loop_.on_signals({SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2},
                             [raw = gateway.get()](int signal) { raw->on_signal(signal); });
   if (auto done = gateway->set_up(std::move(settings)); !done)
     return std::unexpected(std::move(done.error()));
@@ -208,17 +215,29 @@ void Gateway::run() {
 }
 
 void Gateway::on_signal(int signal) {
-  if (signal == SIGHUP) {
-    reload_certificate();
-    if (folder_) folder_->open_again();
-    reload(tokens_, "SIGHUP: ");
-    return reload(admin_tokens_, "SIGHUP: ");
-  }
+  if (signal == SIGHUP) return on_hangup();
   if (signal == SIGUSR1) return reopen();
+  if (signal == SIGUSR2)
+    return log_info("SIGUSR2 is of no use here: SIGHUP reloads, SIGUSR1 opens the access log again");
   if (state_ == State::serving)
     drain(signal);
   else
     end("second signal");
+}
+
+void Gateway::on_hangup() {
+  if (terminal_.is_gone()) return end_with_terminal();
+  // A shell that ends tells those that it started, and gives its terminal back after that.
+  if (terminal_.matters()) terminal_look_.arm(loop_.timers().now() + hangup_time);
+  reload_certificate();
+  if (folder_) folder_->open_again();
+  reload(tokens_, "SIGHUP: ");
+  reload(admin_tokens_, "SIGHUP: ");
+}
+
+void Gateway::end_with_terminal() {
+  // A closed terminal is told of twice, by the shell and by the kernel: nobody grew impatient.
+  if (terminal_.is_gone() && state_ == State::serving) drain(SIGHUP);
 }
 
 void Gateway::reload(std::optional<TokenFile>& file, std::string_view why) {
@@ -282,7 +301,7 @@ void Gateway::reopen() {
 
 void Gateway::drain(int signal) {
   state_ = State::draining;
-  end_signal_ = signal == SIGINT ? "SIGINT" : "SIGTERM";
+  end_signal_ = name_of_end(signal);
   const auto grace = setup_->settings.grace;
   log_info(
       "{}: graceful shutdown, no new connections, up to {:g} s for open requests and tunnels; a second "

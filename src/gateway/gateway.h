@@ -7,6 +7,7 @@
 #include "gateway/folder_watch.h"
 #include "gateway/metric_set.h"
 #include "gateway/settings.h"
+#include "gateway/terminal.h"
 #include "gateway/token_file.h"
 #include "gateway/worker_thread.h"
 #include "net/event_loop.h"
@@ -30,7 +31,8 @@ class Gateway final : private Admin::Source {
   /// Where it listens, with the ports that were chosen.
   const std::vector<net::SocketAddress>& addresses() const { return setup_->settings.listen; }
   /// Serves until SIGINT or SIGTERM and the drain that they start, or a second one. SIGHUP reads the
-  /// certificate and token files again and opens the served folder, SIGUSR1 opens the access log again.
+  /// certificate and token files again and opens the served folder, unless it came of a terminal that was
+  /// closed, which is an end as well; SIGUSR1 opens the access log again.
   void run();
 
  private:
@@ -45,6 +47,8 @@ class Gateway final : private Admin::Source {
   Result<> open_token_files(const Settings& settings);
   void announce() const;
   void on_signal(int signal);
+  void on_hangup();
+  void end_with_terminal();
   void reload_certificate();
   /// Reads `file`, if there is one, again, for all who ask for its tokens. `why`: begins the line in the log.
   void reload(std::optional<TokenFile>& file, std::string_view why);
@@ -63,6 +67,8 @@ class Gateway final : private Admin::Source {
   net::EventLoop loop_;
   State state_ = State::serving;
   std::string_view end_signal_;  // "SIGTERM", the first one to end
+  const Terminal terminal_;
+  net::Timer terminal_look_;
   std::unique_ptr<Certificates> certificates_;
   std::shared_ptr<const WorkerSetup> setup_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
