@@ -12,7 +12,8 @@ namespace sallyport::http {
 
 namespace {
 
-// A server that sends more interim responses than this is up to something (bad input 45).
+// A server that sends more interim responses than this is up to something
+// (docs/threat-model.md, "endless interim responses").
 constexpr std::uint8_t max_informational = 64;
 // RFC 9298 §5: no UDP payload, and so no datagram of ours, is longer.
 constexpr std::size_t max_capsule_datagram = 65'535;
@@ -172,7 +173,7 @@ std::size_t ExchangeBase::room() {
 void ExchangeBase::finish(const Fields& trailers) {
   assert(ended_ || send_ != Send::head);
   if (ended_ || send_ != Send::body) return;
-  // A body that was cut short must never look complete (bad input 45).
+  // A body that was cut short must never look complete (docs/threat-model.md, "incomplete response").
   if (declared_ > 0) return mismatch("a body shorter than its content-length");
   trailers_ = trailers;
   send_ = Send::finished;
