@@ -8,14 +8,13 @@
 #include <system_error>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 namespace sallyport {
 namespace {
-
-constexpr std::chrono::seconds longest_wait{10};
 
 std::unexpected<Error> failed(const char* verb, const std::string& path, int code) {
   return fail(ErrorKind::file,
@@ -37,11 +36,11 @@ Result<> write_all(int fd, const std::string& path, std::string_view content) {
 
 }  // namespace
 
-Result<std::string> read_file(const std::string& path, std::size_t limit) {
+Result<std::string> read_file(const std::string& path, std::size_t limit, Duration patience) {
   // Not blocking: whoever reads a file again and again must not hang on a FIFO that took its place.
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (fd.get() < 0) return failed("read", path, errno);
-  const auto give_up = std::chrono::steady_clock::now() + longest_wait;
+  const auto give_up = std::chrono::steady_clock::now() + patience;
   std::string content;
   char buffer[16 * 1024];
   for (;;) {
@@ -53,7 +52,12 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
           std::chrono::ceil<std::chrono::milliseconds>(give_up - std::chrono::steady_clock::now());
       pollfd ready{.fd = fd.get(), .events = POLLIN, .revents = 0};
       if (left.count() <= 0 || ::poll(&ready, 1, static_cast<int>(left.count())) == 0)
-        return failed("read", path, ETIMEDOUT);
+        return fail(
+            ErrorKind::file,
+            fmt::format("cannot read {}: it has not ended after {:g} s; whoever writes into it has to "
+                        "close it, as a command in <(...) does when it ends",
+                        path, std::chrono::duration<double>(patience).count()),
+            ETIMEDOUT);
       continue;
     }
     if (count == 0) return content;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "base/time.h"
 
 #include <cstddef>
 #include <string>
@@ -11,9 +12,9 @@
 
 namespace sallyport {
 
-/// All of `path`; the error names it and says why. More than `limit` bytes are refused. A pipe, or whatever
-/// else may have nothing to say, is waited for at most ten seconds.
-Result<std::string> read_file(const std::string& path, std::size_t limit);
+/// All of `path`; the error names it and says why. More than `limit` bytes are refused. The end of a pipe, or
+/// of whatever else may have nothing to say, is waited for no longer than `patience`.
+Result<std::string> read_file(const std::string& path, std::size_t limit, Duration patience = 10s);
 
 /// Whether there is anything under that name.
 bool file_exists(const std::string& path);

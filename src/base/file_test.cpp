@@ -1,8 +1,11 @@
 #include "base/file.h"
 
+#include "base/unique_fd.h"
+
 #include <filesystem>
 #include <thread>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -50,6 +53,17 @@ TEST_F(Files, APipeIsReadToItsEnd) {
   EXPECT_EQ(*read_file("/dev/fd/" + std::to_string(ends[0]), 100), "abcabcabc");
   writer.join();
   ::close(ends[0]);
+}
+
+TEST_F(Files, APipeThatDoesNotEndIsGivenUpWithTheReason) {
+  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+  const UniqueFd writer(::open(path_.c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(::write(writer.get(), "part", 4), 4);
+  const auto content = read_file(path_, 100, 10ms);
+  ASSERT_FALSE(content);
+  EXPECT_EQ(content.error().message, "cannot read " + path_ +
+                                         ": it has not ended after 0.01 s; whoever writes into it has to "
+                                         "close it, as a command in <(...) does when it ends");
 }
 
 TEST_F(Files, AreReplacedOnlyWhenThatIsWanted) {

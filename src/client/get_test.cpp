@@ -222,7 +222,7 @@ TEST_F(GetTest, TriesHttp3FirstWhereAServerOfferedIt) {
   EXPECT_EQ(memory.http3("example.com:443", context.unix_time + 86400), std::nullopt);
 }
 
-// Bad input 32: a hop that lies. Each ends with one sentence that names it.
+// A hop that lies (docs/threat-model.md, "lying hop"). Each ends with one sentence that names it.
 
 TEST_F(GetTest, NamesAHopThatAnswersWithABody) {
   answer = [](Exchange& exchange) { say(exchange, "I am a web server", {{"content-type", "text/plain"}}); };

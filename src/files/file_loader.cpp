@@ -20,7 +20,7 @@ MissingFile missing_for(int error) {
     case ENOTDIR:
     case ELOOP:
     case ENAMETOOLONG:
-    case EXDEV:   // outside
+    case EXDEV:   // outside, or hidden
     case ENXIO:   // a socket
     case ENODEV:  // a device that is not there
     case EINVAL:

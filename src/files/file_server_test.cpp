@@ -175,6 +175,33 @@ TEST_F(FileServerTest, StaysInItsFolder) {
   EXPECT_EQ(status(get("/%")), 400u);
 }
 
+TEST_F(FileServerTest, LinksDoNotLeadToHiddenNames) {
+  folder.write(".env", "secret");
+  folder.write(".git/config", "secret");
+  folder.write("in/.cache/deep/file", "secret");
+  folder.write(".well-known/file", "public");
+  folder.write("..2026_01_01/file", "public");
+  const auto link = [&](const char* target, const char* name) {
+    std::filesystem::create_symlink(target, folder / name);
+  };
+  link(".env", "env");
+  link(".git", "git");
+  link("in/.cache/deep", "deep");
+  link("git", "twice");
+  std::filesystem::create_directory(folder / "index");
+  link("../.env", "index/index.html");
+  link(".well-known", "known");
+  link("..2026_01_01", "..data");  // as Kubernetes lays out a volume
+  link("..data/file", "file");
+  if (kernel_keeps_us_beneath()) {
+    EXPECT_EQ(get("/known/file").body, "public");
+    EXPECT_EQ(get("/file").body, "public");
+  }
+  for (const auto* path :
+       {"/env", "/git/config", "/git/", "/git", "/deep/file", "/twice/config", "/index/", "/..data/file"})
+    EXPECT_EQ(status(get(path)), 404u) << path;
+}
+
 TEST_F(FileServerTest, OnlyReads) {
   folder.write("a", "0123456789");
   const auto& options = ask("OPTIONS", "*");

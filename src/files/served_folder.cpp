@@ -1,6 +1,10 @@
 #include "files/served_folder.h"
 
+#include "gateway/request_path.h"
+
+#include <array>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <string_view>
 
@@ -47,17 +51,19 @@ std::expected<UniqueFd, int> open_beneath(int root, const std::string& relative,
 }
 
 /// Only by what the kernel has in memory. EAGAIN too where it cannot tell.
-std::expected<UniqueFd, int> open_cached(int root, const std::string& relative, int flags) {
-  auto fd = open_beneath(root, relative, flags, RESOLVE_CACHED);
+std::expected<UniqueFd, int> open_cached(int root, const std::string& relative, int flags,
+                                         std::uint64_t resolve) {
+  auto fd = open_beneath(root, relative, flags, RESOLVE_CACHED | resolve);
   if (!fd && (fd.error() == EINVAL || fd.error() == ENOSYS || fd.error() == EINTR))
     return std::unexpected(EAGAIN);
   return fd;
 }
 
-std::expected<UniqueFd, int> open_waiting(int root, const std::string& relative, int flags) {
+std::expected<UniqueFd, int> open_waiting(int root, const std::string& relative, int flags,
+                                          std::uint64_t resolve) {
   // EAGAIN: something was renamed meanwhile, so that the kernel cannot tell whether we stayed inside.
   for (int attempt = 0; attempt < 4; ++attempt) {
-    auto fd = open_beneath(root, relative, flags, 0);
+    auto fd = open_beneath(root, relative, flags, resolve);
     if (fd) return fd;
     if (fd.error() == ENOSYS) return open_by_segments(root, relative, flags);
     if (fd.error() != EAGAIN && fd.error() != EINTR) return fd;
@@ -65,9 +71,33 @@ std::expected<UniqueFd, int> open_waiting(int root, const std::string& relative,
   return std::unexpected(EAGAIN);
 }
 
-std::expected<UniqueFd, int> open_as(int root, const std::string& relative, int flags, MayWait may_wait) {
+std::expected<UniqueFd, int> open_as(int root, const std::string& relative, int flags, MayWait may_wait,
+                                     std::uint64_t resolve = 0) {
   const std::string path = relative.empty() ? "." : relative;
-  return may_wait == MayWait::yes ? open_waiting(root, path, flags) : open_cached(root, path, flags);
+  return may_wait == MayWait::yes ? open_waiting(root, path, flags, resolve)
+                                  : open_cached(root, path, flags, resolve);
+}
+
+/// Where it lies now, as the kernel has it. Empty where that cannot be told (no /proc).
+std::string place_of(int fd) {
+  std::array<char, PATH_MAX> place;
+  const ssize_t size = ::readlink(fmt::format("/proc/self/fd/{}", fd).c_str(), place.data(), place.size());
+  return size > 0 ? std::string(place.data(), static_cast<std::size_t>(size)) : std::string();
+}
+
+/// Whether `fd`, which was found below `root` by way of symbolic links, has a name there that is not served.
+/// Names that begin with two dots are those of Kubernetes, whose volumes consist of such links.
+bool is_hidden_below(int root, int fd) {
+  const std::string folder = place_of(root), place = place_of(fd);
+  if (folder.empty() || !place.starts_with(folder)) return true;
+  std::string_view rest = std::string_view(place).substr(folder.size());
+  while (!rest.empty()) {
+    const auto slash = rest.find('/');
+    const auto name = rest.substr(0, slash);
+    if (is_hidden_name(name) && !name.starts_with("..")) return true;
+    rest = slash == std::string_view::npos ? std::string_view() : rest.substr(slash + 1);
+  }
+  return false;
 }
 
 std::expected<FileIdentity, int> identity_of(int fd) {
@@ -90,7 +120,12 @@ Result<std::shared_ptr<const ServedFolder>> ServedFolder::open(const std::string
 }
 
 std::expected<OpenedFile, int> ServedFolder::open_file(const std::string& relative, MayWait may_wait) const {
-  auto fd = open_as(root_.get(), relative, reading, may_wait);
+  // Without links its names are those that the client asked for.
+  auto fd = open_as(root_.get(), relative, reading, may_wait, RESOLVE_NO_SYMLINKS);
+  if (!fd && fd.error() == ELOOP) {
+    fd = open_as(root_.get(), relative, reading, may_wait);
+    if (fd && is_hidden_below(root_.get(), fd->get())) return std::unexpected(EXDEV);
+  }
   if (!fd) return std::unexpected(fd.error());
   const auto identity = identity_of(fd->get());
   if (!identity) return std::unexpected(identity.error());

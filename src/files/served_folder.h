@@ -28,7 +28,8 @@ class ServedFolder {
 
   /// A regular file or a folder, for reading; `relative` as in RequestPath. The errno of what is missing,
   /// forbidden, outside, or neither file nor folder. Symbolic links are followed as long as they stay inside
-  /// (kernels before 5.6: not at all). Without waiting: on kernels from 5.12 on.
+  /// and do not lead to a hidden name (kernels before 5.6: not at all). Without waiting: on kernels from 5.12
+  /// on.
   std::expected<OpenedFile, int> open_file(const std::string& relative, MayWait may_wait) const;
 
   /// The state of what `relative` leads to now: good for noticing changes of something that open_file() gave,

@@ -23,6 +23,12 @@ namespace {
 
 constexpr Duration scrape_timeout = 5s;
 constexpr Duration look_interval = 1s;  // at the token file of the admin port
+constexpr Duration hangup_time = 1s;    // in which a terminal follows the shell that it belonged to
+
+std::string_view name_of_end(int signal) {
+  if (signal == SIGHUP) return "SIGHUP of a closed terminal";
+  return signal == SIGINT ? "SIGINT" : "SIGTERM";
+}
 
 unsigned available_cores() {
   cpu_set_t set;
@@ -64,7 +70,8 @@ struct Gateway::Scrape {
 };
 
 Gateway::Gateway(Settings settings)
-    : settings_(std::move(settings)),
+    : terminal_look_(loop_.timers(), [this](Time) { end_with_terminal(); }),
+      settings_(std::move(settings)),
       inbound_(net::make_kernel_inbound(loop_)),
       grace_(loop_.timers(),
              [this](Time) { end("the grace period is over (--grace), what was open is closed"); }),
@@ -77,7 +84,7 @@ Gateway::~Gateway() {
 
 Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
   std::unique_ptr<Gateway> gateway(new Gateway(std::move(settings)));
-  gateway->loop_.on_signals({SIGINT, SIGTERM, SIGHUP, SIGUSR1},
+  gateway->loop_.on_signals({SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2},
                             [raw = gateway.get()](int signal) { raw->on_signal(signal); });
   if (auto done = gateway->set_up(); !done) return std::unexpected(std::move(done.error()));
   if (auto done = gateway->start_workers(); !done) return std::unexpected(std::move(done.error()));
@@ -208,15 +215,29 @@ void Gateway::run() {
 }
 
 void Gateway::on_signal(int signal) {
-  if (signal == SIGHUP) {
-    source_->reload("SIGHUP: ", loop_.timers().now());
-    return reload_admin_tokens("SIGHUP: ");
-  }
+  if (signal == SIGHUP) return on_hangup();
   if (signal == SIGUSR1) return reopen();
+  if (signal == SIGUSR2)
+    return log_info("SIGUSR2 is of no use here: SIGHUP reloads, SIGUSR1 opens the access log again");
+  if (signal == SIGUSR2)
+    return log_info("SIGUSR2 is of no use here: SIGHUP reloads, SIGUSR1 opens the access log again");
   if (state_ == State::serving)
     drain(signal);
   else
     end("second signal");
+}
+
+void Gateway::on_hangup() {
+  if (terminal_.is_gone()) return end_with_terminal();
+  // A shell that ends tells those that it started, and gives its terminal back after that.
+  if (terminal_.matters()) terminal_look_.arm(loop_.timers().now() + hangup_time);
+  source_->reload("SIGHUP: ", loop_.timers().now());
+  reload_admin_tokens("SIGHUP: ");
+}
+
+void Gateway::end_with_terminal() {
+  // A closed terminal is told of twice, by the shell and by the kernel: nobody grew impatient.
+  if (terminal_.is_gone() && state_ == State::serving) drain(SIGHUP);
 }
 
 void Gateway::apply(const std::shared_ptr<const config::Configuration>& configuration, std::size_t first) {
@@ -247,7 +268,7 @@ void Gateway::reopen() {
 
 void Gateway::drain(int signal) {
   state_ = State::draining;
-  end_signal_ = signal == SIGINT ? "SIGINT" : "SIGTERM";
+  end_signal_ = name_of_end(signal);
   const auto grace = settings_.grace;
   log_info(
       "{}: graceful shutdown, no new connections, up to {:g} s for open requests and tunnels; a second "

@@ -6,6 +6,7 @@
 #include "gateway/configuration_source.h"
 #include "gateway/metric_set.h"
 #include "gateway/settings.h"
+#include "gateway/terminal.h"
 #include "gateway/token_file.h"
 #include "gateway/worker_thread.h"
 #include "net/event_loop.h"
@@ -32,7 +33,8 @@ class Gateway final : private Admin::Source {
   /// Where it listens, with the ports that were chosen.
   const std::vector<net::SocketAddress>& addresses() const { return settings_.listen; }
   /// Serves until SIGINT or SIGTERM and the drain that they start, or a second one. SIGHUP reads the
-  /// certificate and token files again and opens the served folder, SIGUSR1 opens the access log again.
+  /// certificate and token files again and opens the served folder, unless it came of a terminal that was
+  /// closed, which is an end as well; SIGUSR1 opens the access log again.
   void run();
 
  private:
@@ -50,6 +52,8 @@ class Gateway final : private Admin::Source {
   /// Hands `configuration` to one worker after the other, from the `first` on: the sockets of a listener
   /// belong to the workers in the order in which they are bound.
   void apply(const std::shared_ptr<const config::Configuration>& configuration, std::size_t first);
+  void on_hangup();
+  void end_with_terminal();
   void look(Time now);
   void reload_admin_tokens(std::string_view why);
   void reopen();
@@ -65,6 +69,8 @@ class Gateway final : private Admin::Source {
   net::EventLoop loop_;
   State state_ = State::serving;
   std::string_view end_signal_;  // "SIGTERM", the first one to end
+  const Terminal terminal_;
+  net::Timer terminal_look_;
   Settings settings_;
   std::unique_ptr<ConfigurationSource> source_;
   std::unique_ptr<net::Inbound> inbound_;  // of the admin port

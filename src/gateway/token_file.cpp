@@ -23,6 +23,11 @@ void warn_of_readers(const std::string& flag, const std::string& path) {
 Result<TokenFile> TokenFile::open(std::string flag, std::string path) {
   TokenFile file(std::move(flag), std::move(path));
   if (auto done = file.load(); !done) return std::unexpected(std::move(done.error()));
+  if (file.tokens_->size() == 0 && file.is_pipe_)
+    return fail(ErrorKind::file,
+                fmt::format("{}: no token came out of {}; what is no file is read once, at the start, when "
+                            "somebody has to be writing into it",
+                            file.flag_, file.path()));
   if (file.tokens_->size() == 0)
     return fail(ErrorKind::file, fmt::format("{}: {} has no token in it; write one a line: NAME TOKEN",
                                              file.flag_, file.path()));

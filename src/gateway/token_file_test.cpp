@@ -76,6 +76,13 @@ TEST_F(TokenFileTest, APipeIsReadAtTheStartOnly) {
   EXPECT_TRUE(knows(*file, "token-of-alice-01"));
 }
 
+TEST_F(TokenFileTest, APipeOutOfWhichNothingComesIsRefused) {
+  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+  const auto file = TokenFile::open("--token-file", path_);
+  ASSERT_FALSE(file);
+  EXPECT_THAT(file.error().message, HasSubstr("no token came out of " + path_));
+}
+
 // Else whoever has the only token could not be kept out.
 TEST_F(TokenFileTest, AnEmptiedOneLetsNobodyInAndAnEmptyOneIsRefusedAtTheStart) {
   for (const char* nothing : {"", "\n# nothing\r\n \t\n"}) {

@@ -31,14 +31,6 @@ void run_until(net::EventLoop& loop, const std::function<bool()>& done) {
   net::run_until(loop, done, 60s);
 }
 
-/// Lets everything that is due happen.
-void run_turns(net::EventLoop& loop, int count) {
-  for (int i = 0; i < count; ++i) {
-    loop.post([&loop] { loop.stop(); });
-    loop.run();
-  }
-}
-
 /// A client that asks for a file and never takes all of it.
 class Holder {
  public:

@@ -1,4 +1,5 @@
-// AbuseBudget: a token bucket for events that cost us more than they cost the peer (bad inputs 18 and 19).
+// AbuseBudget: a token bucket for events that cost us more than they cost the peer
+// (docs/threat-model.md, "Rapid Reset" and "frame flood").
 // One a connection.
 #pragma once
 

@@ -116,7 +116,7 @@ std::size_t ExchangeBase::room() {
 void ExchangeBase::finish(const Fields& trailers) {
   assert(ended_ || send_ != Send::head);
   if (ended_ || send_ != Send::body) return;
-  // A body that was cut short must never look complete (bad input 45).
+  // A body that was cut short must never look complete (docs/threat-model.md, "incomplete response").
   if (declared_ > 0) return mismatch("a body shorter than its content-length");
   trailers_ = trailers;
   send_ = Send::finished;

@@ -1,6 +1,6 @@
 // H1Parser: HTTP/1.1 messages out of bytes (RFC 9112). Beast's parser does the grammar, without its I/O; what
-// RFC 9112 lets a receiver tolerate and smugglers use (bad inputs 39) is refused on top of it; of responses,
-// all that clients commonly take is taken. Used by H1Server and H1Client.
+// RFC 9112 lets a receiver tolerate and smugglers use is refused on top of it (docs/threat-model.md, "request
+// smuggling"); of responses, all that clients commonly take is taken. Used by H1Server and H1Client.
 #pragma once
 
 #include "base/bytes.h"

@@ -431,7 +431,8 @@ void PrintTo(const Bad& one, std::ostream* out) {
   *out << one.name;
 }
 
-/// Bad inputs 34-39: refused, never seen by a handler, and nothing behind them is taken for a request.
+/// Refused (docs/threat-model.md, "request smuggling" and "field injection"), never seen by a handler, and
+/// nothing behind them is taken for a request.
 class H1Refuses : public H1ServerTest, public testing::WithParamInterface<Bad> {};
 
 const std::string smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -514,8 +515,8 @@ TEST_P(H1Refuses, WithStatusAndClose) {
   EXPECT_EQ(events.closed, 1);
 }
 
-/// Bad input 39 inside a body: the handler sees an error, not an end, and nothing behind it is taken for a
-/// request.
+/// Inside a body (docs/threat-model.md, "request smuggling"): the handler sees an error, not an end, and
+/// nothing behind it is taken for a request.
 class H1RefusesBody : public H1ServerTest, public testing::WithParamInterface<Bad> {};
 
 INSTANTIATE_TEST_SUITE_P(, H1RefusesBody,

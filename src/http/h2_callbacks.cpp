@@ -227,7 +227,8 @@ struct H2Callbacks {
         }
         break;
       case NGHTTP2_RST_STREAM:
-        // Ours detach the exchange: this is nghttp2's, for what the peer did.
+        // Ours detach the exchange: this is nghttp2's, for what the peer did
+        // (docs/threat-model.md, "Rapid Reset").
         ++connection.exchanges().counters.resets_out;
         connection.count_abuse(1);
         break;

@@ -1,7 +1,7 @@
-// H2FrameWatch: counts the frames that cost us more than the peer (bad inputs 18, 19) by walking the frame
-// heads in what a peer sends. nghttp2 reports neither unknown frames nor those of streams that are gone, so
-// its callbacks cannot count them. It also sees what nghttp2 lets pass on streams that cannot have it. Used
-// by H2Connection.
+// H2FrameWatch: counts the frames that cost us more than the peer (docs/threat-model.md, "Rapid Reset" and
+// "frame flood") by walking the frame heads in what a peer sends. nghttp2 reports neither unknown frames nor
+// those of streams that are gone, so its callbacks cannot count them. It also sees what nghttp2 lets pass on
+// streams that cannot have it. Used by H2Connection.
 #pragma once
 
 #include "base/bytes.h"

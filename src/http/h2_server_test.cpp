@@ -132,7 +132,8 @@ TEST_F(H2ServerTest, SectionThatDoesNotEndTimesOut) {
 
 TEST_F(H2ServerTest, HpackBombGets431) {
   begin();
-  // One large entry put into the table, then thousands of references to it (bad input 15).
+  // One large entry put into the table, then thousands of references to it
+  // (docs/threat-model.md, "header bomb").
   std::string block = "\x40\x01x\x7f\xa1\x1e" + std::string(4000, 'v');
   block += std::string(12'000, '\xbe');
   const std::string pseudo =
@@ -246,7 +247,7 @@ TEST_F(H2ServerTest, GracefulShutdownDoesNotWaitForAPingForever) {
   EXPECT_EQ(find(say(""), h2_goaway)->number(), 1u);
 }
 
-// Floods (bad inputs 18 and 19)
+// Floods (docs/threat-model.md, "Rapid Reset" and "frame flood")
 
 struct Flood {
   const char* name;
@@ -361,7 +362,8 @@ TEST_F(H2ServerTest, FloodOfSettingsEntries) {
   EXPECT_EQ(goaway_code(say(h2_frame(h2_settings, 0, 0, entries))), enhance_your_calm);
 }
 
-// Malformed requests (bad inputs 34-37): the stream is reset, the connection goes on.
+// Malformed requests (docs/threat-model.md, "content-length", "field injection",
+// "connection-specific field" and "pseudo-header"): the stream is reset, the connection goes on.
 
 struct BadRequest {
   const char* name;
@@ -452,7 +454,7 @@ TEST_P(H2Malformed, ResetsTheStreamOnly) {
   EXPECT_EQ(server->open_exchanges(), 0u);
 }
 
-// What breaks the connection (bad inputs 16, 20, 21)
+// What breaks the connection (docs/threat-model.md, "compression error" and "unexpected frame")
 
 struct Breaking {
   const char* name;

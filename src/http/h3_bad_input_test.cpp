@@ -1,5 +1,5 @@
-// HTTP/3 against a peer that breaks the rules: bad inputs 15, 16, 20, 21, 23 and 34-37. A test's peer says
-// raw bytes on QUIC streams of its own.
+// HTTP/3 against a peer that breaks the rules (docs/threat-model.md, "compression error", "critical stream",
+// "unexpected frame" and "pseudo-header"). A test's peer says raw bytes on QUIC streams of its own.
 #include "http/h3_for_test.h"
 
 #include <gtest/gtest.h>

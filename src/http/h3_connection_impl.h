@@ -84,8 +84,8 @@ class H3ConnectionImpl final : public H3Connection,
   Result<> add_blocked(H3Exchange& exchange);
   /// Sends what the decoder has to say, on a stream that is opened for it when there is a first word.
   Result<> send_decoder_instructions();
-  /// Counts events of bad inputs 18 and 19. The Error, or close_for_abuse() where none can be returned,
-  /// ends the connection.
+  /// Counts events (docs/threat-model.md, "Rapid Reset" and "frame flood"). The Error, or close_for_abuse()
+  /// where none can be returned, ends the connection.
   Result<> spend(std::uint32_t events = 1);
   void close_for_abuse();
   /// QUIC's queue refused a datagram, and on_datagrams_writable() has yet to come: until then it takes none

@@ -1,5 +1,6 @@
 // HTTP/3 against a peer that costs more than it should: sections that wait for QPACK, floods, slow readers
-// and writers (bad inputs 15-19 and 22). A test's peer says raw bytes on QUIC streams of its own.
+// and writers (docs/threat-model.md, "blocked stream", "header bomb", "frame flood" and "slow peer"). A
+// test's peer says raw bytes on QUIC streams of its own.
 #include "http/h3_for_test.h"
 
 #include <gtest/gtest.h>
@@ -121,7 +122,7 @@ TEST(H3BadInput, TooLargeTrailersEndTheStream) {
   EXPECT_FALSE(pair.raw.closed);
 }
 
-// Bad input 23.
+// docs/threat-model.md, "sudden end".
 TEST(H3BadInput, EverythingEndsInOneDatagram) {
   RawClient pair;
   pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
@@ -149,7 +150,7 @@ TEST(H3BadInput, BlockedSectionTimesOut) {
   EXPECT_EQ(pair.server().open_exchanges(), 0u);
 }
 
-// Budgets (bad inputs 18 and 19)
+// Budgets (docs/threat-model.md, "Rapid Reset" and "frame flood")
 
 struct Flood {
   const char* name;
@@ -246,7 +247,7 @@ TEST(H3BadInput, FewResetsAreFine) {
   EXPECT_EQ(pair.requests.requests.size(), 300u);
 }
 
-// Slow peers (bad input 22)
+// Slow peers (docs/threat-model.md, "slow peer")
 
 TEST(H3BadInput, SlowBodyTimesOut) {
   RawClient pair;

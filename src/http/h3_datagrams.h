@@ -1,5 +1,6 @@
 // EarlyDatagrams: HTTP datagrams that came before the tunnel they belong to stood (RFC 9298 §5), held for a
-// moment and within a bound (bad input 24). Made by an H3Connection when there is a first one.
+// moment and within a bound (docs/threat-model.md, "early datagram"). Made by an H3Connection when there is a
+// first one.
 #pragma once
 
 #include "base/chunk.h"

@@ -264,7 +264,8 @@ void H3Exchange::submit_reset(ResetCode code) {
     h3_.quic()->stop_sending(id_, static_cast<std::uint64_t>(h3_code));
     abandon_reading();
   }
-  // Making us reset streams is as cheap for a peer as resetting them itself.
+  // Making us reset streams is as cheap for a peer as resetting them itself
+  // (docs/threat-model.md, "Rapid Reset").
   const bool by_peer = code == ResetCode::message_error || code == ResetCode::datagram_error;
   if (is_server() && by_peer && !h3_.spend()) h3_.close_for_abuse();
 }

@@ -134,7 +134,8 @@ Result<> H3Exchange::begin_frame() {
   return h3_.spend();
 }
 
-/// One that is too large even encoded is not read at all (bad input 15).
+/// One that is too large even encoded is not read at all
+/// (docs/threat-model.md, "header bomb").
 Result<> H3Exchange::refuse_large_section() {
   const Verdict verdict{Fault::section_too_large, "the field section is too large"};
   const bool head_seen = is_server() ? request_seen_ : has_response();

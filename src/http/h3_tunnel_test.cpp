@@ -261,7 +261,7 @@ TEST(H3Tunnel, MalformedCapsulesResetTheStream) {
   EXPECT_FALSE(pair.raw.closed);
 }
 
-// Early datagrams (RFC 9298 §5, bad input 24)
+// Early datagrams (RFC 9298 §5; docs/threat-model.md, "early datagram")
 
 TEST(H3Tunnel, DatagramsBeforeTheRequestAreHeldInOrder) {
   RawClient pair;

@@ -1,5 +1,5 @@
-// Limits: what one peer may cost us, the same for all versions (bad inputs 15-22). Defaults are for a server
-// on the open internet.
+// Limits: what one peer may cost us, the same for all versions (docs/threat-model.md, "header bomb" and
+// "slow peer"). Defaults are for a server on the open internet.
 #pragma once
 
 #include "base/time.h"

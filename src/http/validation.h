@@ -1,7 +1,7 @@
 // HeadBuilder: builds a Request, a Response or trailers out of (name, value) pairs as a decoder hands them
 // out, and holds them to the rules that are the same for all versions (RFC 9110 §5, RFC 9112 §3, RFC 9113 §8,
-// RFC 9114 §4; bad inputs 15 and 34-39). Fed by the callbacks of nghttp2 and of QPACK, and with what Beast
-// parsed.
+// RFC 9114 §4; docs/threat-model.md, "field injection" and "pseudo-header"). Fed by the callbacks of nghttp2
+// and of QPACK, and with what Beast parsed.
 #pragma once
 
 #include "http/fields.h"
@@ -108,8 +108,8 @@ bool is_authority(std::string_view text);
 /// Fields that speak of one connection (RFC 9110 §7.6.1) and never pass to another, nor over HTTP/2 and /3.
 /// `name` in lower case.
 bool is_connection_specific(std::string_view name);
-/// Whether a field may be sent: what its handler was given by somebody may have come from anywhere (row 35).
-/// All versions leave out what may not.
+/// Whether a field may be sent: what its handler was given by somebody may have come from anywhere
+/// (docs/threat-model.md, "field injection"). All versions leave out what may not.
 bool may_be_sent(std::string_view name, std::string_view value);
 
 /// Calls `use(field)` for each of `fields` that may be sent.

@@ -87,21 +87,21 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"unknown_method",
             {{":method", "BREW"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}},
             Fault::none},
-        // Names and values (row 35)
+        // Names and values (docs/threat-model.md, "field injection")
         Row{"capital", with(get, {{"Accept", "x"}})}, Row{"space_in_name", with(get, {{"a b", "x"}})},
         Row{"colon_in_name", with(get, {{"a:b", "x"}})}, Row{"empty_name", with(get, {{"", "x"}})},
         Row{"eight_bit_name", with(get, {{"caf\xc3\xa9", "x"}})}, Row{"cr", with(get, {{"x", "a\rb"}})},
         Row{"lf", with(get, {{"x", "a\nb"}})}, Row{"nul", with(get, {{"x", std::string(1, '\0')}})},
         Row{"delete", with(get, {{"x", "a\x7f"}})}, Row{"leading_space", with(get, {{"x", " a"}})},
         Row{"trailing_tab", with(get, {{"x", "a\t"}})},
-        // Of one connection (row 36)
+        // Of one connection (docs/threat-model.md, "connection-specific field")
         Row{"connection", with(get, {{"connection", "x"}})},
         Row{"keep_alive", with(get, {{"keep-alive", "x"}})},
         Row{"proxy_connection", with(get, {{"proxy-connection", "x"}})},
         Row{"te", with(get, {{"te", "gzip, trailers"}})},
         Row{"transfer_encoding", with(get, {{"transfer-encoding", "chunked"}})},
         Row{"upgrade", with(get, {{"upgrade", "x"}})},
-        // Pseudo-headers (row 37)
+        // Pseudo-headers (docs/threat-model.md, "pseudo-header")
         Row{"no_method", {{":scheme", "https"}, {":authority", "a"}, {":path", "/"}}},
         Row{"no_scheme", {{":method", "GET"}, {":authority", "a"}, {":path", "/"}}},
         Row{"no_path", {{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}}},
@@ -141,7 +141,7 @@ INSTANTIATE_TEST_SUITE_P(
              {":scheme", "https"},
              {":path", "/"},
              {"host", "a"}}},
-        // Content-length (rows 34 and 39)
+        // Content-length (docs/threat-model.md, "content-length" and "request smuggling")
         Row{"length_twice", with(get, {{"content-length", "1"}, {"content-length", "1"}})},
         Row{"length_list", with(get, {{"content-length", "1, 1"}})},
         Row{"length_sign", with(get, {{"content-length", "+1"}})},

@@ -66,7 +66,8 @@ TEST_F(DatagramSenderTest, WhatIsOverTheBudgetIsDroppedAndCounted) {
   EXPECT_EQ(budget.taken(), 2u * 1024 * 1024 - 3);
 }
 
-TEST_F(DatagramSenderTest, WhatOneClientHoldsLeavesTheOthersTheirs) {  // bad input 31
+// docs/threat-model.md, "unread datagrams".
+TEST_F(DatagramSenderTest, WhatOneClientHoldsLeavesTheOthersTheirs) {
   std::vector<std::unique_ptr<DatagramSender>> greedy;
   const std::string run(64 * 1024, 'x');
   exchange.datagram_room = 0;

@@ -1,7 +1,7 @@
-// TargetPolicy: which targets a proxy reaches for its clients (bad input 25). Loopback, link-local, private
-// and other special ranges, and all of the proxy's own host, are refused unless a prefix allows them; every
-// resolved address is checked, IPv4-mapped ones as IPv4. Ports that are abused through proxies are refused
-// unless they are allowed by number.
+// TargetPolicy: which targets a proxy reaches for its clients (docs/threat-model.md, "forbidden target").
+// Loopback, link-local, private and other special ranges, and all of the proxy's own host, are refused unless
+// a prefix allows them; every resolved address is checked, IPv4-mapped ones as IPv4. Ports that are abused
+// through proxies are refused unless they are allowed by number.
 #pragma once
 
 #include "base/result.h"
@@ -46,8 +46,9 @@ class TargetPolicy {
   std::optional<net::SocketAddress> never_;
 };
 
-/// Tunnels that may be open at once (bad input 31), in all proxies of a ProxyGroup together. A client is whom
-/// ClientKey says; all that comes through another proxy without an identity of its own is one client.
+/// Tunnels that may be open at once (docs/threat-model.md, "tunnel flood"), in all proxies of a ProxyGroup
+/// together. A client is whom ClientKey says; all that comes through another proxy without an identity of its
+/// own is one client.
 struct ClientLimits {
   std::size_t tunnels = 1024;  ///< of one client
   std::size_t tunnels_all = 65536;

@@ -35,7 +35,8 @@ TEST(TargetPolicy, MailServersPortIsRefusedUnlessItIsAllowed) {
   EXPECT_TRUE(policy.check_port(25));
 }
 
-TEST(TargetPolicy, SpecialAddressesAreRefused) {  // bad input 25
+// docs/threat-model.md, "forbidden target".
+TEST(TargetPolicy, SpecialAddressesAreRefused) {
   const TargetPolicy policy;
   for (const auto address : {"0.0.0.0",
                              "168.63.129.16",

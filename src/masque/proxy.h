@@ -2,12 +2,12 @@
 // Exchange of any version, given the means to resolve and to open sockets; it does no I/O itself. One a
 // worker.
 //
-// Loops (bad input 33): the policy refuses the proxy's own host as a target. Where a prefix allows it, a
-// request for a tunnel that comes out of a tunnel of the same ProxyGroup is answered with 508 and
-// proxy_loop_detected: it is known by the socket that it came from. What a tunnel carries is encrypted and
-// cannot be marked, so a chain that comes back by way of another proxy, or of a NAT that changes the source,
-// shows as any client's; each turn of it takes a handshake of the client's own, some bytes of its path and
-// one of the tunnels that the address it comes back from may have, so it ends.
+// Loops (docs/threat-model.md, "proxy loop"): the policy refuses the proxy's own host as a target. Where a
+// prefix allows it, a request for a tunnel that comes out of a tunnel of the same ProxyGroup is answered with
+// 508 and proxy_loop_detected: it is known by the socket that it came from. What a tunnel carries is
+// encrypted and cannot be marked, so a chain that comes back by way of another proxy, or of a NAT that
+// changes the source, shows as any client's; each turn of it takes a handshake of the client's own, some
+// bytes of its path and one of the tunnels that the address it comes back from may have, so it ends.
 #pragma once
 
 #include "http/connection.h"

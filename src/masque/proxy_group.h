@@ -1,6 +1,7 @@
 // ProxyGroup: what the proxies of one process share, one a worker: how much each client holds over all of
-// them (bad input 31), and where their tunnels come out (bad input 33). Used from all their threads, and only
-// when a tunnel opens or ends, or something has to be held back: never for a packet that passes.
+// them (docs/threat-model.md, "tunnel flood" and "unread datagrams"), and where their tunnels come out
+// (docs/threat-model.md, "proxy loop"). Used from all their threads, and only when a tunnel opens or ends, or
+// something has to be held back: never for a packet that passes.
 #pragma once
 
 #include "masque/byte_budget.h"

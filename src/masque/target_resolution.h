@@ -1,6 +1,6 @@
-// From a target's name to addresses that the policy lets a proxy reach (bad input 25): every address is
-// checked after resolution, so a name that leads inside is of no use, and a flow connects only to what was
-// checked here.
+// From a target's name to addresses that the policy lets a proxy reach (docs/threat-model.md, "DNS
+// rebinding"): every address is checked after resolution, so a name that leads inside is of no use, and a
+// flow connects only to what was checked here.
 #pragma once
 
 #include "masque/policy.h"

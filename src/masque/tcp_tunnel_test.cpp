@@ -116,7 +116,8 @@ TEST_F(TcpTunnelTest, ARefusalIsToldOnce) {
   stream->write(as_bytes("late"));
 }
 
-TEST_F(TcpTunnelTest, AProxyThatAnswersAnythingElseEndsWithOneError) {  // bad input 32
+// docs/threat-model.md, "lying hop".
+TEST_F(TcpTunnelTest, AProxyThatAnswersAnythingElseEndsWithOneError) {
   for (const unsigned status : {301u, 307u, 400u, 404u, 503u}) {
     ConnectionForTest over{timers};
     Reader at_end;

@@ -98,7 +98,8 @@ TEST_F(UdpProxyTest, DatagramsPassBothWays) {
   EXPECT_EQ(counters.bytes_down, 5u);
 }
 
-TEST_F(UdpProxyTest, OtherContextsAreDroppedAndCounted) {  // bad input 27
+// docs/threat-model.md, "unknown context ID".
+TEST_F(UdpProxyTest, OtherContextsAreDroppedAndCounted) {
   ExchangeForTest& exchange = ask("8.8.8.8");
   for (const auto& datagram : {"\1abc"s, "\2abc"s, "\x40\x01z"s, ""s, "\x40"s, "\xc0\0\0"s})
     exchange.receive_datagram(datagram);
@@ -111,7 +112,8 @@ TEST_F(UdpProxyTest, OtherContextsAreDroppedAndCounted) {  // bad input 27
   EXPECT_TRUE(exchange.resets.empty());
 }
 
-TEST_F(UdpProxyTest, APayloadLargerThanUdpAbortsTheStream) {  // bad input 28
+// docs/threat-model.md, "oversized UDP payload".
+TEST_F(UdpProxyTest, APayloadLargerThanUdpAbortsTheStream) {
   ExchangeForTest& exchange = ask("8.8.8.8");
   exchange.receive_datagram("\0"s + std::string(65527, 'x'));
   EXPECT_TRUE(exchange.resets.empty());
@@ -157,7 +159,8 @@ TEST_F(UdpProxyTest, AFullQueuePausesTheSocketAndLosesNothing) {
   EXPECT_EQ(proxy().counters().dropped_queue, 0u);
 }
 
-TEST_F(UdpProxyTest, RefusesWhatPolicyForbids) {  // bad input 25
+// docs/threat-model.md, "forbidden target" and "DNS rebinding".
+TEST_F(UdpProxyTest, RefusesWhatPolicyForbids) {
   outbound.names["inside.example"] = {"10.0.0.1", "::ffff:127.0.0.1"};
   outbound.names["mixed.example"] = {"10.0.0.1", "8.8.8.8"};
   EXPECT_EQ(refusal(ask("169.254.169.254")), "403 sallyport; error=destination_ip_prohibited");
@@ -175,7 +178,8 @@ TEST_F(UdpProxyTest, RefusesWhatPolicyForbids) {  // bad input 25
   EXPECT_EQ(proxy().counters().refused_policy, 3u);
 }
 
-TEST_F(UdpProxyTest, RefusesMalformedRequests) {  // bad input 26
+// docs/threat-model.md, "malformed target".
+TEST_F(UdpProxyTest, RefusesMalformedRequests) {
   EXPECT_EQ(refusal(ask(udp_request("/.well-known/masque/udp/a/0/"))),
             "400 sallyport; error=http_request_error");
   EXPECT_EQ(refusal(ask(udp_request("/elsewhere"))), "404 sallyport; error=http_request_error");
@@ -226,14 +230,16 @@ TEST_F(UdpProxyTest, TakesTheNextAddressWhereTheFirstHasNoRoute) {
   EXPECT_EQ(outbound.opened_udp.at(0).first, "8.8.8.8:443");
 }
 
-TEST_F(UdpProxyTest, NamesAreAskedForOnBehalfOfTheClient) {  // bad input 31
+// docs/threat-model.md, "unanswered names".
+TEST_F(UdpProxyTest, NamesAreAskedForOnBehalfOfTheClient) {
   ask("a.example");
   proxy().on_request(connect_from("[2600:1:2:3::1]:1").receive(udp_request(udp_path("a.example"))));
   EXPECT_EQ(outbound.askers,
             (std::vector{*net::IpAddress::parse("9.9.9.9"), *net::IpAddress::parse("2600:1:2:3::")}));
 }
 
-TEST_F(UdpProxyTest, ANameWithManyAddressesOpensOnlyAFew) {  // bad input 31
+// docs/threat-model.md, "many addresses".
+TEST_F(UdpProxyTest, ANameWithManyAddressesOpensOnlyAFew) {
   for (int i = 0; i < 100; ++i) outbound.names["many.example"].push_back("8.8.8." + std::to_string(i));
   ExchangeForTest& tcp = ask(tcp_request("many.example:443"));
   timers.run_deferred();
@@ -247,7 +253,8 @@ TEST_F(UdpProxyTest, ANameWithManyAddressesOpensOnlyAFew) {  // bad input 31
   EXPECT_EQ(outbound.udp_attempts, max_targets);
 }
 
-TEST_F(UdpProxyTest, LimitsTheTunnelsOfOneClient) {  // bad input 31
+// docs/threat-model.md, "tunnel flood".
+TEST_F(UdpProxyTest, LimitsTheTunnelsOfOneClient) {
   options.limits.tunnels = 2;
   ExchangeForTest& first = ask("8.8.8.8");
   ask("8.8.8.8");
@@ -260,7 +267,8 @@ TEST_F(UdpProxyTest, LimitsTheTunnelsOfOneClient) {  // bad input 31
   EXPECT_EQ(ask("8.8.8.8").responses.at(0).status, 200u);
 }
 
-TEST_F(UdpProxyTest, ManyTunnelsOfOneClientDoNotAllHaveLargeBuffers) {  // bad input 31
+// docs/threat-model.md, "socket buffers".
+TEST_F(UdpProxyTest, ManyTunnelsOfOneClientDoNotAllHaveLargeBuffers) {
   for (int i = 0; i < 100; ++i) EXPECT_EQ(ask("8.8.8.8").responses.at(0).status, 200u);
   EXPECT_EQ(outbound.large_udp, 16u);
   proxy().on_request(connect_from("9.9.9.10:1").receive(udp_request(udp_path("8.8.8.8"))));
@@ -281,7 +289,8 @@ TEST_F(UdpProxyTest, LimitsAllTunnels) {
   EXPECT_EQ(refusal(ask("8.8.8.8")), "429 sallyport; error=http_request_error");
 }
 
-TEST_F(UdpProxyTest, TheProxiesOfAGroupShareTheLimits) {  // bad input 31
+// docs/threat-model.md, "tunnel flood".
+TEST_F(UdpProxyTest, TheProxiesOfAGroupShareTheLimits) {
   options.group = std::make_shared<ProxyGroup>();
   options.limits = {.tunnels = 2, .tunnels_all = 3};
   auto second = std::make_unique<Proxy>(timers, outbound, options);
@@ -303,7 +312,8 @@ TEST_F(UdpProxyTest, TheProxiesOfAGroupShareTheLimits) {  // bad input 31
   EXPECT_EQ(ask("8.8.8.8").responses.at(0).status, 200u);
 }
 
-TEST_F(UdpProxyTest, AChainThatComesBackIsALoop) {  // bad input 33
+// docs/threat-model.md, "proxy loop".
+TEST_F(UdpProxyTest, AChainThatComesBackIsALoop) {
   options.policy = TargetPolicy({*net::IpPrefix::parse("0.0.0.0/0")});
   options.group = std::make_shared<ProxyGroup>();
   Proxy other(timers, outbound, options);  // of another worker

@@ -17,7 +17,7 @@ namespace sallyport::masque {
 namespace {
 
 /// Datagrams with unregistered context IDs are dropped (RFC 9298 §4), but a hop that sends little else
-/// is none (bad input 32).
+/// is none (docs/threat-model.md, "lying hop").
 constexpr std::uint64_t max_strange = 1000;
 
 /// A connection knows its paths by their addresses, so each tunnel has its own pair, out of the range whose
@@ -97,7 +97,7 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
     if (head.status / 100 != 2)
       return break_off(from, http::ResetCode::cancelled, refusal_error(target, head, from.request().fields));
     // RFC 9297 §3.2: statuses and fields that do not go with capsules. What answers so is not a CONNECT-UDP
-    // proxy (bad input 32).
+    // proxy (docs/threat-model.md, "lying hop").
     if (const auto field = field_against_capsules(head.fields))
       return break_off(from, http::ResetCode::message_error,
                        wrong_answer(fmt::format("{} and a body ({})", head.status, *field)));

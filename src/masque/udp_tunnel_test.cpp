@@ -190,7 +190,8 @@ TEST_F(UdpTunnelTest, AHopThatAsksForATokenIsExplained) {
   EXPECT_NE(told(407, {}).find("407, it rejected the bearer token"), std::string::npos);
 }
 
-TEST_F(UdpTunnelTest, AProxyThatLiesEndsWithOneError) {  // bad input 32
+// docs/threat-model.md, "lying hop".
+TEST_F(UdpTunnelTest, AProxyThatLiesEndsWithOneError) {
   for (const auto& [status, field] :
        {std::pair{200u, "content-type"}, {200u, "transfer-encoding"}, {204u, "x"}, {206u, "x"}}) {
     open();
@@ -212,7 +213,8 @@ TEST_F(UdpTunnelTest, AProxyThatLiesEndsWithOneError) {  // bad input 32
   EXPECT_EQ(closed[0].kind, ErrorKind::protocol);
 }
 
-TEST_F(UdpTunnelTest, AProxyThatSendsLittleButOtherContextsIsNone) {  // bad input 32
+// docs/threat-model.md, "lying hop".
+TEST_F(UdpTunnelTest, AProxyThatSendsLittleButOtherContextsIsNone) {
   answer(200);
   for (int i = 0; i < 1000; ++i) exchange->receive_datagram("\2other"s);
   EXPECT_TRUE(closed.empty());

@@ -139,7 +139,8 @@ TEST(MatchUdpPath, FindsTheTarget) {
   }
 }
 
-TEST(MatchUdpPath, MalformedVariablesAreProtocolErrors) {  // bad input 26
+// docs/threat-model.md, "malformed target".
+TEST(MatchUdpPath, MalformedVariablesAreProtocolErrors) {
   const std::string too_long(254, 'a');
   for (const std::string& path : {std::string("/.well-known/masque/udp/"),
                                   std::string("/.well-known/masque/udp/a"),

@@ -1,17 +1,18 @@
 #include "net/event_loop.h"
 
 #include "net/fd_watch.h"
+#include "net/run_until_for_test.h"
 
-#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,39 +25,44 @@ Time clock_now() {
 
 TEST(EventLoop, FiresTimersOnTimeAndToTheMicrosecond) {
   EventLoop loop;
-  std::vector<Duration> late;
+  // A busy machine may be late each time but one; epoll's own time-out would be 0.8 ms late each time.
+  int fired = 0;
+  bool on_time = false;
   Time expected = clock_now() + 200us;
   Timer exact(loop.timers(), [&](Time now) {
     EXPECT_GE(now, expected);
-    late.push_back(now - expected);
-    if (late.size() == 20) return loop.stop();
+    on_time = now < expected + 400us;
+    if (on_time || ++fired == 5000) return loop.stop();
     exact.arm(expected = now + 200us);
   });
   exact.arm(expected);
   loop.run();
-  std::ranges::sort(late);
-  EXPECT_LT(late[10], 1ms);  // epoll's own time-out would be 0.8 ms late at best
+  EXPECT_TRUE(on_time);
+}
+
+/// Whether a thread of ours waits in the kernel.
+bool is_asleep(pid_t thread) {
+  std::ifstream file("/proc/self/task/" + std::to_string(thread) + "/stat");
+  std::string line;
+  std::getline(file, line);
+  const auto name_end = line.rfind(')');
+  return name_end != std::string::npos && line.compare(name_end, 3, ") S") == 0;
 }
 
 TEST(EventLoop, WaitsWithoutSpinningAlsoAfterAnAlarmRang) {
   EventLoop loop;
-  Timer first(loop.timers(), [](Time) {});
+  std::atomic<bool> rang = false;
+  Timer first(loop.timers(), [&](Time) { rang = true; });
   first.arm(clock_now() + 1ms);
-  std::thread stopper([&] {
-    std::this_thread::sleep_for(150ms);
+  bool asleep = false;
+  std::thread stopper([&, loops = ::gettid()] {
+    const Time end = clock_now() + 20s;
+    while (!(asleep = rang && is_asleep(loops)) && clock_now() < end) std::this_thread::yield();
     loop.stop();
   });
-  rusage before{};
-  rusage after{};
-  ::getrusage(RUSAGE_THREAD, &before);
   loop.run();
-  ::getrusage(RUSAGE_THREAD, &after);
   stopper.join();
-  const auto micros = [](const rusage& usage) {
-    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 + usage.ru_utime.tv_usec +
-           usage.ru_stime.tv_usec;
-  };
-  EXPECT_LT(micros(after) - micros(before), 50000);
+  EXPECT_TRUE(asleep);
 }
 
 TEST(EventLoop, AnAlarmThatRingsBesideAnotherEventIsNotForgotten) {
@@ -68,7 +74,7 @@ TEST(EventLoop, AnAlarmThatRingsBesideAnotherEventIsNotForgotten) {
     quick.arm(now + 20us);
     loop.post([] {});  // an event at about the same time
   });
-  guard.arm(clock_now() + 5s);
+  guard.arm(clock_now() + 60s);
   quick.arm(clock_now());
   loop.run();
   EXPECT_EQ(fired, 2000);
@@ -175,12 +181,10 @@ TEST(FdWatch, SaysNothingWhileOffAndGoesOnAfterwards) {
     watch.want_readable(false);
   };
   ASSERT_EQ(::write(pair.theirs.get(), "abc", 3), 3);
-  Timer on(loop.timers(), [&](Time) {
-    EXPECT_EQ(calls, 1);
-    watcher.readable = [&] { loop.stop(); };
-    watch.want_readable(true);
-  });
-  on.arm(clock_now() + 5ms);
+  run_turns(loop, 10);
+  EXPECT_EQ(calls, 1);
+  watcher.readable = [&] { loop.stop(); };
+  watch.want_readable(true);
   loop.run();
 }
 
@@ -194,9 +198,7 @@ TEST(FdWatch, WritableComesOnceForEachRequest) {
     if (++calls < 3) watch.want_writable();
   };
   watch.want_writable();
-  Timer end(loop.timers(), [&](Time) { loop.stop(); });
-  end.arm(clock_now() + 10ms);
-  loop.run();
+  run_turns(loop, 10);
   EXPECT_EQ(calls, 3);
 }
 
@@ -219,9 +221,7 @@ TEST(FdWatch, MayBeClosedByItsOwnCallAndByAnothersInTheSameTurn) {
   }
   ASSERT_EQ(::write(first_pair.theirs.get(), "a", 1), 1);
   ASSERT_EQ(::write(second_pair.theirs.get(), "a", 1), 1);
-  Timer end(loop.timers(), [&](Time) { loop.stop(); });
-  end.arm(clock_now() + 10ms);
-  loop.run();
+  run_turns(loop, 10);
   EXPECT_EQ(calls, 1);
   EXPECT_EQ(first.fd(), -1);
   char byte = 0;

@@ -8,17 +8,16 @@
 namespace sallyport::net {
 namespace {
 
-constexpr Duration attempt_delay = 250ms;  // RFC 8305 §8, Connection Attempt Delay
-
 class Race final : public TcpConnecting {
  public:
   Race(EventLoop& loop, std::vector<IpAddress> addresses, std::uint16_t port, const TcpOptions& options,
-       TcpConnected connected)
+       TcpConnected connected, Duration delay)
       : loop_(loop),
         addresses_(std::move(addresses)),
         port_(port),
         options_(options),
         connected_(std::move(connected)),
+        delay_(delay),
         next_attempt_(loop.timers(), [this](Time) { start_next(); }) {}
 
   void start(Time deadline) {
@@ -37,7 +36,7 @@ class Race final : public TcpConnecting {
                                     [this, number](Result<std::unique_ptr<ByteStream>> result) {
                                       on_result(number, std::move(result));
                                     }));
-    if (attempts_.size() < addresses_.size()) next_attempt_.arm(now + attempt_delay);
+    if (attempts_.size() < addresses_.size()) next_attempt_.arm(now + delay_);
   }
 
   void on_result(std::size_t number, Result<std::unique_ptr<ByteStream>> result) {
@@ -59,6 +58,7 @@ class Race final : public TcpConnecting {
   const std::uint16_t port_;
   const TcpOptions options_;
   TcpConnected connected_;
+  const Duration delay_;
   Timer next_attempt_;
   Time deadline_ = never;
   std::vector<std::unique_ptr<TcpConnecting>> attempts_;  // in the order of addresses_
@@ -83,10 +83,11 @@ std::vector<IpAddress> interleave_families(std::vector<IpAddress> addresses) {
 
 std::unique_ptr<TcpConnecting> happy_eyeballs_connect(EventLoop& loop, std::vector<IpAddress> addresses,
                                                       std::uint16_t port, Duration timeout,
-                                                      const TcpOptions& options, TcpConnected connected) {
+                                                      const TcpOptions& options, TcpConnected connected,
+                                                      Duration delay) {
   assert(!addresses.empty());
   const Time deadline = loop.timers().now() + timeout;
-  auto race = std::make_unique<Race>(loop, std::move(addresses), port, options, std::move(connected));
+  auto race = std::make_unique<Race>(loop, std::move(addresses), port, options, std::move(connected), delay);
   race->start(deadline);
   return race;
 }

@@ -30,7 +30,8 @@ TEST(LookupQueue, AskersTakeTurns) {
   EXPECT_EQ(next(queue), "-");
 }
 
-TEST(LookupQueue, OneAskerWhoseNamesAreNeverAnsweredLeavesMostOfTheThreads) {  // bad input 31
+// docs/threat-model.md, "unanswered names".
+TEST(LookupQueue, OneAskerWhoseNamesAreNeverAnsweredLeavesMostOfTheThreads) {
   Queue queue({.running = 32, .running_least = 2});
   for (int i = 0; i < 100; ++i) queue.add(asker(1), "silent");
   while (queue.take()) {

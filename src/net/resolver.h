@@ -37,10 +37,13 @@ std::unique_ptr<Resolver> make_system_resolver(EventLoop& loop);
 /// Alternates families, the first answer's family first (RFC 8305 §4).
 std::vector<IpAddress> interleave_families(std::vector<IpAddress> addresses);
 
-/// Races TCP connects over `addresses` in order, the next one started 250 ms after the last or when it failed
-/// (RFC 8305 §5). Calls back once, with the first that connected or with the last error.
+constexpr Duration attempt_delay = 250ms;  ///< Connection Attempt Delay (RFC 8305 §8)
+
+/// Races TCP connects over `addresses` in order, the next one started `delay` after the last or when it
+/// failed (RFC 8305 §5). Calls back once, with the first that connected or with the last error.
 std::unique_ptr<TcpConnecting> happy_eyeballs_connect(EventLoop& loop, std::vector<IpAddress> addresses,
                                                       std::uint16_t port, Duration timeout,
-                                                      const TcpOptions& options, TcpConnected connected);
+                                                      const TcpOptions& options, TcpConnected connected,
+                                                      Duration delay = attempt_delay);
 
 }  // namespace sallyport::net

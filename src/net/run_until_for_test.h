@@ -25,4 +25,14 @@ inline void run_until(EventLoop& loop, const std::function<bool()>& done, Durati
   loop.run();
 }
 
+/// Runs that many turns, each of which looks at every socket: for what is not to happen.
+inline void run_turns(EventLoop& loop, int count) {
+  std::function<void()> next = [&] {
+    if (count-- > 0) return loop.post(next);
+    loop.stop();
+  };
+  next();
+  loop.run();
+}
+
 }  // namespace sallyport::net

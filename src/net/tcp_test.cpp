@@ -116,9 +116,10 @@ TEST(Tcp, ASlowReaderHoldsTheWriterBackWithoutLoss) {
   both.at_client.on_writable = fill;
   fill();
   const int at_first = both.at_client.writable;
-  Timer pause(both.loop.timers(), [&](Time) { both.loop.stop(); });
-  pause.arm(std::chrono::steady_clock::now() + 50ms);
-  both.loop.run();
+  for (std::size_t before = 0; before != written;) {  // until nothing moves any more
+    before = written;
+    run_turns(both.loop, 50);
+  }
   EXPECT_LT(written, 32u * 1024 * 1024);  // the kernel's buffers and one high-water mark
   EXPECT_LE(both.client->queued_bytes(), ByteStream::high_water + 64 * 1024);
   EXPECT_TRUE(both.at_server.got.empty());
@@ -267,8 +268,9 @@ TEST(Tcp, OutOfDescriptorsTheListenerPausesAndThenGoesOn) {
   if (sanitized) GTEST_SKIP() << "the sanitizers' own checks need descriptors";
   EventLoop loop;
   int accepted = 0;
-  const auto listener = std::move(
-      *TcpListener::listen(loop, SocketAddress::parse("127.0.0.1:0").value(), {}, [&](auto) { ++accepted; }));
+  TcpCounters counters;
+  const auto listener = std::move(*TcpListener::listen(loop, SocketAddress::parse("127.0.0.1:0").value(),
+                                                       {.counters = &counters}, [&](auto) { ++accepted; }));
   const UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   EXPECT_LE(::connect(client.get(), listener->local().data(), listener->local().size()), 0);
   rlimit before{};
@@ -277,11 +279,9 @@ TEST(Tcp, OutOfDescriptorsTheListenerPausesAndThenGoesOn) {
   const int next_free = UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)).get();
   const rlimit tight{static_cast<rlim_t>(next_free), before.rlim_max};
   ::setrlimit(RLIMIT_NOFILE, &tight);
-  Timer relief(loop.timers(), [&](Time) {
-    EXPECT_EQ(accepted, 0);
-    ::setrlimit(RLIMIT_NOFILE, &before);
-  });
-  relief.arm(std::chrono::steady_clock::now() + 20ms);
+  run_until(loop, [&] { return counters.shortages > 0; });
+  EXPECT_EQ(accepted, 0);
+  ::setrlimit(RLIMIT_NOFILE, &before);
   run_until(loop, [&] { return accepted == 1; });
   const std::string said = testing::internal::GetCapturedStderr();
   EXPECT_NE(said.find("ulimit -n"), std::string::npos) << said;

@@ -2,8 +2,8 @@
 // when it is still unacknowledged as one sent three or more packets after it is acknowledged (RFC 9002
 // §6.1.1). Packets at the very end of a transfer, lost by time alone, are counted when a later
 // acknowledgement passes them; one that was only overtaken by that much stays counted. Used by PacketTap, for
-// 1-RTT and 0-RTT packets (one number space). ngtcp2 1.11 leaves no number out, so a peer that acknowledges
-// before it received (RFC 9000 §21.4) goes unnoticed; whoever acknowledges what was not even sent does not.
+// 1-RTT and 0-RTT packets (one number space). ngtcp2 1.11 leaves no number out, so an optimistic ACK (RFC
+// 9000 §21.4) of what was sent and did not arrive goes unnoticed; one of what was not even sent does not.
 #pragma once
 
 #include "quic/frame_reader.h"

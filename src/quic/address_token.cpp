@@ -10,7 +10,7 @@
 namespace sallyport::quic {
 namespace {
 
-constexpr Duration retry_lifetime = 10s;                            // a round trip of the slowest paths
+constexpr Duration retry_lifetime = 10s;  // of a Retry token: the slowest round trip
 constexpr Duration new_token_lifetime = tls::ReplayRecord::window;  // used ones are remembered no longer
 
 }  // namespace

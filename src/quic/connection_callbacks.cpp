@@ -182,6 +182,7 @@ int on_id_retired(ngtcp2_conn*, const ngtcp2_cid* id, void* user_data) {
   return 0;
 }
 
+/// The end of a path validation (RFC 9000 §8.2), ours or a client's migration that the peer has to show.
 int on_path_validation(ngtcp2_conn*, std::uint32_t, const ngtcp2_path* path, const ngtcp2_path*,
                        ngtcp2_path_validation_result result, void* user_data) {
   Impl& impl = impl_of(user_data);

@@ -154,8 +154,8 @@ struct Connection::Impl final : SendBatch::Sender {
   void end_ping();
   void on_heard() { silence.pings = 0; }
   void record_metrics(Time now);
-  /// The peer proved that it is at the other end. Only such a path becomes `current_path`: ngtcp2's is
-  /// whichever packets came from last.
+  /// The peer proved that it is at the other end (path validation, RFC 9000 §8.2). Only such a path becomes
+  /// `current_path`: ngtcp2's is whichever packets came from last.
   void on_path_validated(const net::NetPath& validated);
   /// `current_path` is another one: all that belongs to a path begins anew.
   void change_path(Time now);

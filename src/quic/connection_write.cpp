@@ -386,6 +386,7 @@ void Impl::record_metrics(Time at) {
   recorder->metrics(at, metrics);
 }
 
+/// The path validation itself, and the amplification limit until then, are ngtcp2's.
 void Impl::on_path_validated(const net::NetPath& validated) {
   if (validated == current_path) return;
   current_path = validated;

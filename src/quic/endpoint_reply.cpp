@@ -1,6 +1,6 @@
 // Answers that need no connection: Version Negotiation, Retry, CONNECTION_CLOSE and stateless reset. Each is
-// smaller than, or at most three times, what asked for it, and all but Retry are limited in rate: their
-// askers are unproven.
+// smaller than, or at most three times, what asked for it (the amplification limit, RFC 9000 §8.1, which
+// ngtcp2 keeps for connections), and all but Retry are limited in rate: their askers are unproven.
 #include "quic/endpoint_impl.h"
 #include "quic/native.h"
 

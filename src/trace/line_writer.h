@@ -1,6 +1,7 @@
 // LineWriter: a file of lines, an access log, written by a thread of its own. Each thread that has something
 // to tell puts records into a queue of its own; the writer makes lines of them. Where the sink is slower than
-// they come, or fails, lines are dropped and counted, and nobody waits (bad inputs 46 and 50).
+// they come, or fails, lines are dropped and counted, and nobody waits (docs/threat-model.md, "full disk",
+// "slow disk for records" and "gone log reader").
 #pragma once
 
 #include "base/log.h"

@@ -19,7 +19,8 @@ struct QlogOptions {
 /// Destroying the factory, after its recorders, flushes and closes all files.
 Result<std::shared_ptr<RecorderFactory>> make_qlog_factory(const QlogOptions& options);
 
-/// Events that were dropped since the start because a ring was full or the disk refused (bad input 46).
+/// Events that were dropped since the start because a ring was full or the disk refused
+/// (docs/threat-model.md, "slow disk for records" and "full disk").
 std::uint64_t qlog_events_dropped();
 
 }  // namespace sallyport::trace

@@ -396,7 +396,8 @@ TEST(Qlog, DropsAtTheEndAreSaidToo) {
   EXPECT_EQ(field(records_of(folder.files().at(0)).back(), "/data/events_dropped"), "1");
 }
 
-// Bad input 46. A limit on the size of files refuses writes as a full disk does, and can be lifted again.
+// docs/threat-model.md, "full disk": a limit on the size of files refuses writes as a full disk does, and can
+// be lifted again.
 TEST(Qlog, AFullDiskDropsRecordsAndKeepsTheFileWhole) {
   const test::Folder folder;
   rlimit old{};

@@ -1,5 +1,6 @@
 // QlogWriter: the thread that empties the rings of all recorded connections into their files. A slow or full
-// disk costs records, which are counted, never a connection's time (bad input 46).
+// disk costs records, which are counted, never a connection's time (docs/threat-model.md, "slow disk for
+// records" and "full disk").
 #pragma once
 
 #include "base/unique_fd.h"

@@ -1,5 +1,6 @@
 // The transport parameters extension of TLS (RFC 9000 §18) turned into the fields of qlog's parameters_set.
-// Its bytes come from the peer and may be malformed or huge (bad input 14): what is written is bounded.
+// Its bytes come from the peer and may be malformed or huge (docs/threat-model.md, "oversized transport
+// parameters"): what is written is bounded.
 #pragma once
 
 #include "base/bytes.h"

@@ -64,7 +64,8 @@ TEST(TransportParameters, MalformedEndIsSaid) {
   EXPECT_EQ(json_of("0100"), "{}");  // an integer without bytes
 }
 
-// Bad input 14: ngtcp2's own qlog writer overflows on these (CVE-2026-40170).
+// docs/threat-model.md, "oversized transport parameters": ngtcp2's own qlog writer overflows on these
+// (CVE-2026-40170).
 TEST(TransportParameters, HugeOnesAreTruncated) {
   std::vector<std::uint8_t> encoded;
   const auto put = [&](std::uint64_t value) {

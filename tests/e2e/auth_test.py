@@ -80,6 +80,13 @@ class Starting(unittest.TestCase):
         self.tokens.unlink()
         self.fails(1, ("cannot read", str(self.tokens)), *flags)
 
+    def test_tokens_may_come_out_of_a_command(self):
+        ready = self.lab.folder / "ready"
+        gateway = self.lab.start(["bash", "-c", 'exec "$@" --token-file <(cat "$0")', self.tokens, SALLYPORT, "gateway", "--listen", "127.0.0.1:0",
+                                  "--self-signed", "a.test", "--masque", "udp", "--ready-file", ready])
+        harness.wait_for_ready(gateway, ready)
+        self.assertIn("tokens: 1", gateway.log_path.read_text())
+
     def test_a_file_that_everybody_can_read_and_a_short_token_are_warned_of(self):
         self.tokens.write_text("alice short\n")
         self.tokens.chmod(0o644)

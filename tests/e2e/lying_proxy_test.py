@@ -1,4 +1,4 @@
-"""`sallyport get` through a proxy that lies (bad input 32): each lie ends the hop with one clear sentence, soon."""
+"""`sallyport get` through a proxy that lies (docs/threat-model.md, "lying hop"): each lie ends the hop with one clear sentence, soon."""
 
 import contextlib
 import os

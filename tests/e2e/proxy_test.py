@@ -150,7 +150,7 @@ class Policy(ProxyCase):
         self.assertIn("destination_ip_prohibited", tunnel.proxy_status)
 
     def test_its_own_host_by_any_name(self):
-        """Bad input 25, with the system's resolver."""
+        """docs/threat-model.md, "forbidden target", with the system's resolver."""
         gateway = self.lab.gateway("--masque", "udp,tcp")
         port = self.tcp_target()
         for host in ("localhost", "2130706433", "0x7f.1", "127.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::", "169.254.169.254", "168.63.129.16"):
@@ -180,7 +180,7 @@ class Policy(ProxyCase):
         self.assertEqual(self.tcp(gateway, "127.0.0.1", self.tcp_target()).status, 200)
 
     def test_a_chain_that_comes_back_is_a_loop(self):
-        """Bad input 33: the gateway is allowed to reach itself, and its client makes a circle of it."""
+        """docs/threat-model.md, "proxy loop": the gateway is allowed to reach itself, and its client makes a circle of it."""
         (self.lab.folder / "site").mkdir()
         gateway = self.lab.gateway("--masque", "udp,tcp", "--allow", "127.0.0.1", "--workers", "2", "--files", self.lab.folder / "site")
         (self.lab.folder / "site" / "file").write_text("content\n")

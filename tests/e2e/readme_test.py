@@ -129,6 +129,23 @@ class Pages(unittest.TestCase):
         identifiers = [row[0] for row in rows]
         self.assertEqual(len(identifiers), len(set(identifiers)))
 
+    def test_citations_of_the_threat_model_name_its_rows(self):
+        """As docs/threat-model.md, "Rapid Reset" and "frame flood", perhaps over several lines of a comment. Numbers of rows would go stale."""
+        page = (ROOT / "docs" / "threat-model.md").read_text()
+        known = set(re.findall(r"^\| `([^`]+)`", page, re.MULTILINE))
+        cited = {}
+        for folder in ("src", "tests", "fuzz", "bench", "docs", "scripts"):
+            for path in (ROOT / folder).rglob("*"):
+                if path.suffix not in (".cpp", ".h", ".py", ".md"):
+                    continue
+                text = re.sub(r"\n\s*(?:///?|#|\*)?\s*", " ", path.read_text())
+                for names in re.findall(r'docs/threat-model\.md, ("[^"]+"(?:(?:,| and) "[^"]+")*)', text):
+                    cited.update(dict.fromkeys(re.findall(r'"([^"]+)"', names), path.name))
+                with self.subTest(path=path.name):
+                    self.assertNotRegex(text, r"(?i)\bbad inputs? \d|\(rows? \d")
+        self.assertGreater(len(cited), 25)
+        self.assertEqual({name: path for name, path in cited.items() if name not in known}, {})
+
     def test_flags_exist(self):
         """Of every command line in docs/ and the README, and every flag in the text of a command's own page."""
         known = {}

@@ -79,7 +79,7 @@ class Host final : public net::Inbound, public net::Outbound, private net::Resol
   /// Knows the hosts of the network by their names.
   std::unique_ptr<net::Resolution> resolve(const std::string& host, const net::IpAddress& asker,
                                            Answer answer) override;
-  bool is_blocked(Protocol protocol) const { return protocol == Protocol::tcp && tcp_down_; }
+  bool drops(Protocol protocol) const { return protocol == Protocol::tcp && tcp_down_; }
   /// Where a socket that asks for `local` is bound. `what` begins the error's message.
   Result<net::SocketAddress> bind(const net::SocketAddress& local, const std::string& what);
   std::uint16_t free_port();

@@ -54,7 +54,7 @@ void Network::after(Duration span, std::function<void()> action) {
 
 void Network::transmit(Host& from, const Packet& packet) {
   if (filter_ && !filter_(packet)) return;
-  if (from.is_blocked(packet.protocol)) return;
+  if (from.drops(packet.protocol)) return;
   from.up.pass(packet, now(), dice_, [this](Time when, Packet sent) {
     at(when, [this, sent = std::move(sent)] {
       Host* const to = find(sent.path.remote.ip());
@@ -68,7 +68,7 @@ void Network::transmit(Host& from, const Packet& packet) {
 
 void Network::arrive(Packet packet) {
   Host* const host = find(packet.path.remote.ip());
-  if (host == nullptr || host->is_blocked(packet.protocol)) return;  // null: it has moved meanwhile
+  if (host == nullptr || host->drops(packet.protocol)) return;  // null: it has moved meanwhile
   if (packet.protocol == Protocol::tcp) return host->tcp_->arrive(packet);
   Socket* const socket = host->receiver_of(packet);
   if (socket == nullptr) return report_closed_port(*host, packet.path);

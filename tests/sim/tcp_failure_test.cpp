@@ -147,9 +147,10 @@ TEST(SimTcpFailure, DataForNobodyResetsItsSender) {
   scene.far->finish();
   scene.far.reset();
   EXPECT_TRUE(scene.network.run_until([&] { return scene.at_near.ended; }, 10s));
-  scene.near->write(content_chunk(0, 300'000));
-  scene.network.run_for(10s);
-  scene.near->write(content_chunk(0, 1));  // its direction having ended, only a writer hears of it
+  scene.near->write(content_chunk(0, 1000));
+  scene.network.run_for(1s);
+  EXPECT_FALSE(scene.at_near.error);  // nothing is left to read or to write
+  scene.near->write(content_chunk(1000, 1));
   scene.network.run_for(1s);
   EXPECT_TRUE(scene.at_near.error);
 }

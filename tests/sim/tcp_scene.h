@@ -66,7 +66,7 @@ struct TcpScene {
         client.open_tcp(targets, timeout, [&](Result<Stream> result) { got = std::move(result); });
     EXPECT_FALSE(got) << "called inside the call";
     EXPECT_TRUE(network.run_until([&] { return got.has_value(); }, 10 * 60s));
-    return std::move(*got);
+    return got ? std::move(*got) : fail(ErrorKind::timeout, "the attempt has no end");
   }
   /// Both ends stand, with their readers.
   void establish() {

@@ -18,6 +18,7 @@ void make_bad(LinkProfile& link) {
 
 TEST(SimTcp, DataArrivesIntactBothWaysOverBadLinks) {
   constexpr std::size_t up = 300'000, down = 200'000;
+  std::uint64_t corrupted = 0;
   for (std::uint64_t seed = 1; seed <= 8; ++seed) {
     SCOPED_TRACE(seed);
     TcpScene scene(seed);
@@ -33,8 +34,9 @@ TEST(SimTcp, DataArrivesIntactBothWaysOverBadLinks) {
     EXPECT_TRUE(scene.at_near.has_all(down));
     EXPECT_FALSE(scene.at_near.error || scene.at_far.error);
     EXPECT_GT(scene.client.up.counters().lost, 0u);
-    EXPECT_GT(scene.client.up.counters().corrupted, 0u);
+    corrupted += scene.client.up.counters().corrupted;
   }
+  EXPECT_GT(corrupted, 0u);
 }
 
 TEST(SimTcp, FillsACleanLink) {
@@ -234,9 +236,9 @@ TEST(SimTcp, AGroupSharesAPortAndOthersAreRefused) {
 }
 
 std::string trace_of(std::uint64_t seed) {
+  std::string trace;  // longer there than the scene, whose end sends segments too
   TcpScene scene(seed);
   scene.each_link(make_bad);
-  std::string trace;
   scene.network.set_filter([&](const Packet& packet) {
     EXPECT_EQ(packet.protocol, Protocol::tcp);
     trace += fmt::format("{} {} {}\n", scene.network.elapsed().count(), packet.path.remote.to_string(),
@@ -252,8 +254,10 @@ std::string trace_of(std::uint64_t seed) {
 }
 
 TEST(SimTcp, SameSeedSameSegments) {
-  EXPECT_EQ(trace_of(1), trace_of(1));
-  EXPECT_NE(trace_of(1), trace_of(2));
+  const std::string first = trace_of(1);
+  EXPECT_GT(first.size(), 1000u);
+  EXPECT_TRUE(first == trace_of(1));
+  EXPECT_TRUE(first != trace_of(2));
 }
 
 }  // namespace
