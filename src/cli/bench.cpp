@@ -1,9 +1,9 @@
 #include "cli/bench.h"
 
-#include "base/file.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/flag_values.h"
+#include "cli/request_flags.h"
 #include "client/load.h"
 #include "client/progress.h"
 #include "client/request_plan.h"
@@ -17,8 +17,6 @@
 
 namespace sallyport::cli {
 namespace {
-
-constexpr std::size_t largest_body = 256 * 1024 * 1024;
 
 struct BenchFlags {
   ClientFlags client;
@@ -48,20 +46,11 @@ Result<std::vector<dial::Url>> urls_of(const BenchFlags& flags) {
 
 Result<http::Fields> fields_of(const BenchFlags& flags) {
   client::RequestPlan plan;
-  for (const std::string& text : flags.headers)
-    if (auto added = client::add_field(plan, text); !added) return std::unexpected(added.error());
+  if (auto added = add_headers(flags.headers, plan); !added) return std::unexpected(added.error());
   if (!plan.authority.empty() || !plan.left_out.empty())
     return fail(ErrorKind::usage,
                 "-H: bench can neither replace Host nor remove a field; give it as 'NAME: VALUE'");
   return plan.fields;
-}
-
-/// -d TEXT or -d @FILE.
-Result<std::optional<std::string>> body_of(const BenchFlags& flags) {
-  if (!flags.data || !flags.data->starts_with('@')) return flags.data;
-  auto content = read_file(flags.data->substr(1), largest_body);
-  if (!content) return of_flag("-d", content.error());
-  return std::optional(std::move(*content));
 }
 
 Result<client::LoadOptions> options_of(const BenchFlags& flags) {
@@ -72,9 +61,11 @@ Result<client::LoadOptions> options_of(const BenchFlags& flags) {
   auto fields = fields_of(flags);
   if (!fields) return std::unexpected(fields.error());
   options.fields = std::move(*fields);
-  auto body = body_of(flags);
-  if (!body) return std::unexpected(body.error());
-  options.body = std::move(*body);
+  if (flags.data) {
+    auto body = text_or_file("-d", *flags.data);
+    if (!body) return std::unexpected(body.error());
+    options.body = std::move(*body);
+  }
   if (options.body && !options.fields.contains("content-type"))
     options.fields.add("content-type", "application/x-www-form-urlencoded");
   options.connections = flags.connections;
@@ -115,6 +106,8 @@ Result<int> run_bench(BenchFlags flags, ExitStatus& exit) {
   });
   loop.run();
   progress.stop();
+  if (!flags.client.quiet && figures.version == http::to_string(http::Version::http3))
+    (*session)->hint_at_small_buffers(figures.bytes);
   if (!figures.first_error.empty()) say(figures.first_error);
   print(stdout, flags.json ? client::load_json(figures) : client::load_table(figures));
   return figures.requests > 0 && figures.errors.empty() ? 0 : 1;
@@ -128,7 +121,8 @@ void add_load_flags(CLI::App& bench, BenchFlags& flags) {
   bench.add_option("-m,--streams", flags.streams, "Requests at once on each connection")
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
-  bench.add_option("-n,--requests", flags.requests, "Requests in all")->check(CLI::Range(1.0, 1e15));
+  bench.add_option("-n,--requests", flags.requests, "Requests in all")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000'000'000}));
   bench.add_option("-t,--seconds", flags.seconds, "How long; 10 when -n is not given either")
       ->check(CLI::Range(0.1, 86400.0));
   bench.add_option("--warm-up", flags.warm_up, "Seconds of the same load before, which are not measured")
@@ -139,10 +133,12 @@ void add_load_flags(CLI::App& bench, BenchFlags& flags) {
       ->check(CLI::Range(0.001, 1e7));
   bench.add_flag("--new-connections", flags.new_connections,
                  "A connection of its own for each request; latency includes its handshake");
-  bench.add_option("-H,--header", flags.headers, "Send this field ('Name: value') with each request")
+  bench
+      .add_option("-H,--header", flags.headers,
+                  "Send this field ('Name: value') with each request; @FILE has one a line")
       ->allow_extra_args(false);
   bench.add_option("-d,--data", flags.data,
-                   "POST this text with each request, or with @FILE what is in the file");
+                   "POST this text with each request, or with @FILE what is in the file, as it is");
   bench.add_flag("--json", flags.json, "Print the figures as JSON");
   bench.add_flag("-q,--quiet", flags.client.quiet, "No progress on the terminal, and no hints");
 }

@@ -15,6 +15,7 @@
 namespace sallyport::cli {
 namespace {
 
+constexpr unsigned longest_days = 3650;  // that tls::make_self_signed() takes
 constexpr std::size_t largest_pem = 1024 * 1024;
 
 struct SelfSignedFlags {
@@ -96,6 +97,7 @@ void add_cert(CLI::App& app, ExitStatus& status) {
   make->add_option("--days", self_signed->days,
                    "How long it is valid; browsers take up to 14 days by its fingerprint")
       ->type_name("N")
+      ->check(CLI::Range(1U, longest_days))
       ->capture_default_str();
   make->add_flag("--force", self_signed->force, "Replace files that exist");
   make->callback([self_signed, &status] { finish_with(run_self_signed(*self_signed), status); });

@@ -36,6 +36,28 @@ std::string default_cache_folder() {
   return std::string(home) + "/.cache/sallyport";
 }
 
+/// Also says what is wrong where a proxy is named as other programs take it.
+Result<masque::ProxyTemplate> hop_of(const std::string& text) {
+  const auto scheme_end = text.find("://");
+  const std::size_t begin = scheme_end == std::string::npos ? 0 : scheme_end + 3;
+  const std::string authority = text.substr(begin, text.find_first_of("/{", begin) - begin);
+  if (const auto at = authority.rfind('@'); at != std::string::npos)
+    return fail(
+        ErrorKind::usage,
+        fmt::format("--via {}...@{}: a hop takes no user and password, but a token; put it into a file "
+                    "and name that by --token-file FILE",
+                    text.substr(0, begin), text.substr(begin + at + 1)));
+  // A path may have commas, "{target_host},{target_port}".
+  if (authority.find(',') != std::string::npos || text.find(",https://") != std::string::npos)
+    return fail(
+        ErrorKind::usage,
+        fmt::format("--via {}: it takes one hop; repeat it for more, nearest first: --via {} --via ...", text,
+                    text.substr(0, text.find(','))));
+  auto hop = masque::ProxyTemplate::parse(text);
+  if (!hop) return fail(ErrorKind::usage, fmt::format("--via {}: {}", text, hop.error().message));
+  return hop;
+}
+
 }  // namespace
 
 void add_client_flags(CLI::App& app, ClientFlags& flags) {
@@ -87,9 +109,10 @@ void add_client_flags(CLI::App& app, ClientFlags& flags) {
       ->check(CLI::Range(1200, 65527));
   app.add_option("--qlog", flags.qlog_folder, "Write a qlog file of every connection into this folder")
       ->type_name("DIR");
-  app.add_option("--keylog", flags.key_log, "Append TLS secrets to this file, for Wireshark")
-      ->type_name("FILE")
-      ->envname("SSLKEYLOGFILE");
+  app.add_option(
+         "--keylog", flags.key_log,
+         "Append TLS secrets to this file, for Wireshark; by itself to the one that SSLKEYLOGFILE names")
+      ->type_name("FILE");
   app.add_option("--cache", flags.cache_folder, "Folder for TLS tickets and Alt-Svc records of origins")
       ->type_name("DIR");
   app.add_flag("--no-cache", flags.no_cache, "Neither read nor write the cache");
@@ -136,8 +159,8 @@ ClientSession::~ClientSession() = default;
 
 Result<> ClientSession::set_up(const ClientFlags& flags) {
   for (const std::string& text : flags.via) {
-    auto hop = masque::ProxyTemplate::parse(text);
-    if (!hop) return fail(ErrorKind::usage, "--via " + text + ": " + hop.error().message);
+    auto hop = hop_of(text);
+    if (!hop) return std::unexpected(hop.error());
     chain_.hops.push_back(std::move(*hop));
   }
   chain_.http = http_choice(flags.http);
@@ -162,12 +185,7 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
   if (!trust && !flags.ca_file.empty()) return of_flag("--ca", trust.error());
   if (!trust) return std::unexpected(trust.error());
 
-  std::shared_ptr<trace::KeyLog> key_log;
-  if (!flags.key_log.empty()) {
-    auto opened = trace::open_key_log(flags.key_log);
-    if (!opened) return of_flag("--keylog", opened.error());
-    key_log = std::move(*opened);
-  }
+  if (auto opened = open_key_log(flags); !opened) return opened;
   if (!flags.qlog_folder.empty()) {
     trace::QlogOptions options;
     options.folder = flags.qlog_folder;
@@ -178,14 +196,11 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
 
   if (!flags.no_cache)
     cache_folder_ = flags.cache_folder.empty() ? default_cache_folder() : flags.cache_folder;
-  if (!flags.quiet) {
-    hint_at_unused_flags(flags);
-    hint_at_small_buffers();
-  }
+  if (!flags.quiet) hint_at_unused_flags(flags);
   outbound_ =
       net::make_kernel_outbound(loop_, {.warn_small_buffers = false, .remember_names = flags.remember_names});
   context_ = std::make_unique<dial::Context>(dial::Context{
-      *outbound_, {loop_.timers(), system_random(), recorders_.get(), key_log}, {}, {}, std::move(*trust)});
+      *outbound_, {loop_.timers(), system_random(), recorders_.get(), key_log_}, {}, {}, std::move(*trust)});
   context_->config.congestion_control = congestion_control(flags.congestion);
   context_->config.keep_alive = seconds(flags.keep_alive.value_or(0));
   if (flags.max_udp_payload) context_->config.max_udp_payload = flags.max_udp_payload;
@@ -213,8 +228,25 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
   return {};
 }
 
-/// Once for each state that the machine is in, where there is a place to remember that it was said.
-void ClientSession::hint_at_small_buffers() {
+/// What nobody named on the command line is no reason to fail.
+Result<> ClientSession::open_key_log(const ClientFlags& flags) {
+  constexpr const char* variable = "SSLKEYLOGFILE";
+  const char* const path = std::getenv(variable);
+  const bool by_flag = !flags.key_log.empty();
+  if (!by_flag && (path == nullptr || *path == '\0')) return {};
+  auto opened = trace::open_key_log(by_flag ? flags.key_log : path);
+  if (opened)
+    key_log_ = std::move(*opened);
+  else if (by_flag)
+    return of_flag("--keylog", opened.error());
+  else if (!flags.quiet)
+    say(fmt::format("{}: {}; TLS secrets are not written", variable, opened.error().message));
+  return {};
+}
+
+void ClientSession::hint_at_small_buffers(std::uint64_t bytes) const {
+  constexpr std::uint64_t much = 32ULL << 20;
+  if (bytes < much) return;
   const std::string hint = net::small_udp_buffers({});
   if (hint.empty()) return;
   const std::string said = cache_folder_ + "/udp-buffers";

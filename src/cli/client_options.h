@@ -7,6 +7,7 @@
 #include "dial/origin_memory.h"
 #include "net/event_loop.h"
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,6 +49,9 @@ class ClientSession {
   net::EventLoop& loop() { return loop_; }
   dial::Context& context() { return *context_; }
   const dial::ChainOptions& chain() const { return chain_; }
+  /// After `bytes` came and went: what the kernel's limits on UDP buffers cost, where that was much. Once for
+  /// each state that the machine is in, where there is a place to remember that it was said.
+  void hint_at_small_buffers(std::uint64_t bytes) const;
   /// Keeps tickets and what was learned about origins; says so when it cannot.
   void save_caches();
 
@@ -55,11 +59,12 @@ class ClientSession {
   ClientSession() = default;
   Result<> set_up(const ClientFlags& flags);
   static void hint_at_unused_flags(const ClientFlags& flags);
-  void hint_at_small_buffers();
+  Result<> open_key_log(const ClientFlags& flags);
 
   net::EventLoop loop_;
   std::unique_ptr<net::Outbound> outbound_;
   std::shared_ptr<trace::RecorderFactory> recorders_;
+  std::shared_ptr<trace::KeyLog> key_log_;
   tls::SessionCache sessions_;
   dial::OriginMemory memory_;
   std::string cache_folder_;

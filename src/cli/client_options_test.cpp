@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 namespace sallyport::cli {
 namespace {
@@ -45,6 +46,43 @@ TEST_F(TokenFile, SaysWhichOneIsNotThere) {
   const auto token = read_token("/nonexistent/token");
   ASSERT_FALSE(token);
   EXPECT_THAT(token.error().message, testing::HasSubstr("/nonexistent/token"));
+}
+
+class KeyLogVariable : public testing::Test {
+ protected:
+  ~KeyLogVariable() override { ::unsetenv("SSLKEYLOGFILE"); }
+
+  Result<std::unique_ptr<ClientSession>> session_with(const std::string& path, ClientFlags flags) {
+    ::setenv("SSLKEYLOGFILE", path.c_str(), 1);
+    flags.no_cache = true;
+    testing::internal::CaptureStderr();
+    auto made = ClientSession::make(flags);
+    said_ = testing::internal::GetCapturedStderr();
+    return made;
+  }
+
+  const FolderForTest folder_;
+  std::string said_;
+};
+
+TEST_F(KeyLogVariable, NamesTheFile) {
+  EXPECT_TRUE(session_with(folder_ / "keys", {}));
+  EXPECT_EQ(said_, "");
+  EXPECT_TRUE(file_exists(folder_ / "keys"));
+  EXPECT_TRUE(session_with(folder_ / "others", {.key_log = folder_ / "mine"}));
+  EXPECT_TRUE(file_exists(folder_ / "mine"));
+  EXPECT_FALSE(file_exists(folder_ / "others"));
+}
+
+TEST_F(KeyLogVariable, IsNoReasonToFail) {
+  EXPECT_TRUE(session_with("/nowhere/keys", {}));
+  EXPECT_THAT(said_,
+              testing::StartsWith("sallyport: SSLKEYLOGFILE: cannot open the TLS key log /nowhere/keys"));
+  EXPECT_TRUE(session_with("/nowhere/keys", {.quiet = true}));
+  EXPECT_EQ(said_, "");
+  const auto refused = session_with(folder_ / "keys", {.key_log = "/nowhere/mine"});
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, testing::StartsWith("--keylog: "));
 }
 
 }  // namespace

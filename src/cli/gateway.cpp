@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <map>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -64,6 +64,19 @@ Result<> read_masque(const GatewayFlags& flags, gateway::Settings& settings) {
   return {};
 }
 
+/// `--self-signed localhost site`: every word behind the flag is a name.
+Result<> check_names(const gateway::Settings& settings) {
+  std::error_code ignored;
+  if (!settings.files.empty() || settings.self_signed.size() < 2 ||
+      !std::filesystem::is_directory(settings.self_signed.back(), ignored))
+    return {};
+  return fail(
+      ErrorKind::usage,
+      fmt::format("--self-signed takes all words behind it for names, and '{0}' is a folder; to serve "
+                  "what is in it, write --files {0}",
+                  settings.self_signed.back()));
+}
+
 /// A file, and the --listen that it is for, as it stands before a "=": the IDs of the listeners that it makes.
 struct ListenerFile {
   std::vector<std::string> listeners{""};  // all of them
@@ -112,23 +125,24 @@ Result<> read_addresses(const GatewayFlags& flags, gateway::Settings& settings) 
     if (!addresses) return fail(addresses.error().kind, "--listen: " + addresses.error().message);
     settings.listen.insert(settings.listen.end(), addresses->begin(), addresses->end());
   }
-  if (flags.admin.empty()) return {};
+  if (flags.admin.empty()) return gateway::check_named_once(settings.listen, std::nullopt);
   constexpr std::string_view unix_prefix = "unix:";
   if (flags.admin.starts_with(unix_prefix)) {
     settings.admin_socket = flags.admin.substr(unix_prefix.size());
     if (settings.admin_socket.empty())
       return fail(ErrorKind::usage, "--admin unix: needs the path of a Unix-domain socket, unix:PATH");
-    return {};
+    return gateway::check_named_once(settings.listen, std::nullopt);
   }
   auto admin = gateway::parse_listen(flags.admin);
   if (!admin) return fail(admin.error().kind, "--admin: " + admin.error().message + ", or unix:PATH");
   settings.admin = admin->front();
-  return {};
+  return gateway::check_named_once(settings.listen, flags.no_tcp ? std::nullopt : settings.admin);
 }
 
 Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   gateway::Settings settings = flags.settings;
   if (auto done = read_masque(flags, settings); !done) return std::unexpected(std::move(done.error()));
+  if (auto done = check_names(settings); !done) return std::unexpected(std::move(done.error()));
   if (auto done = read_addresses(flags, settings); !done) return std::unexpected(std::move(done.error()));
   if (auto done = read_certificates(flags, settings); !done) return std::unexpected(std::move(done.error()));
   settings.tcp = !flags.no_tcp;
@@ -201,7 +215,7 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->allow_extra_args(false);
   gateway
       ->add_option("--self-signed", settings.self_signed,
-                   "Make a certificate for these names or addresses, valid 13 days")
+                   "Make a certificate for all names or addresses that follow, valid 13 days")
       ->type_name("NAME")
       ->expected(1, -1);
   gateway

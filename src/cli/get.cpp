@@ -110,6 +110,13 @@ void limit_windows(dial::Context& context, std::uint64_t rate) {
     *each = std::min(*each, window);
 }
 
+std::uint64_t bytes_over_quic(const std::vector<dial::LinkFigures>& links) {
+  std::uint64_t bytes = 0;
+  for (const dial::LinkFigures& link : links)
+    bytes = std::max(bytes, link.quic.bytes_received + link.quic.bytes_sent);
+  return bytes;
+}
+
 void note_unused_proxy(const client::GetOptions& options) {
   std::vector<dial::Url> urls;
   urls.reserve(options.jobs.size());
@@ -162,6 +169,7 @@ Result<int> run_get(const GetFlags& flags, ExitStatus& exit) {
   loop.post([&] { get.start(); });
   loop.run();
 
+  if (!flags.client.quiet) (*session)->hint_at_small_buffers(bytes_over_quic(figures.links));
   (*session)->save_caches();
   figures.qlog_folder = flags.client.qlog_folder;
   // Its reader has all that it wanted: `get URL | head` is no failure to speak of.
@@ -193,7 +201,8 @@ void add_get(CLI::App& app, ExitStatus& status) {
                   "Write to this file instead of standard output; repeat it for several URLs")
       ->type_name("FILE")
       ->allow_extra_args(false);
-  get->add_flag("-O,--remote-name", flags->remote_name, "Write to a file named like the last part of the URL")
+  get->add_flag("-O,--remote-name", flags->remote_name,
+                "Write to a file named like the last part of the URL; index.html where it ends in '/'")
       ->excludes("-o");
   get->add_option("-n,--streams", flags->streams,
                   "Requests at once over one connection; one URL is split by ranges")

@@ -39,11 +39,30 @@ Value value_of(const std::string& type) {
   return {std::move(name), fmt::format(" ({} to {})", in_digits(least), in_digits(most))};
 }
 
+/// "auto, h3 or h2" of "auto|h3|h2".
+std::string as_choice(std::string words) {
+  if (const auto last = words.rfind('|'); last != std::string::npos) words.replace(last, 1, " or ");
+  for (auto at = words.find('|'); at != std::string::npos; at = words.find('|')) words.replace(at, 1, ", ");
+  return words;
+}
+
 }  // namespace
 
 std::string value_text(const CLI::Option& option) {
   const auto [name, bounds] = value_of(option.get_type_name());
   return name + bounds;
+}
+
+std::string wanted_text(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  const auto [name, bounds] = value_of(type);
+  if (bounds.empty()) return type.find(":{") == std::string::npos ? std::string() : as_choice(name);
+  const bool is_whole = type.find("FLOAT in [") == std::string::npos;
+  const char* const what = name == "S"      ? "a number of seconds"
+                           : name == "PORT" ? "a port"
+                           : is_whole       ? "a whole number"
+                                            : "a number";
+  return fmt::format("{} from {}", what, bounds.substr(2, bounds.size() - 3));
 }
 
 std::string HelpFormatter::make_option_opts(const CLI::Option* option) const {

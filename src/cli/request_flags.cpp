@@ -16,35 +16,7 @@
 namespace sallyport::cli {
 namespace {
 
-constexpr std::size_t largest_file = 64 * 1024 * 1024;  // that is held in memory
-
-/// `@FILE` is what stands in FILE, "@-" on standard input.
-Result<std::string> text_or_file(std::string_view flag, const std::string& value) {
-  if (!value.starts_with('@')) return value;
-  const std::string path = value == "@-" ? "/dev/stdin" : value.substr(1);
-  auto content = read_file(path, largest_file);
-  if (!content) return of_flag(flag, content.error());
-  return content;
-}
-
-Result<> add_headers(const RequestFlags& flags, client::RequestPlan& plan) {
-  for (const std::string& value : flags.headers) {
-    const auto text = text_or_file("-H", value);
-    if (!text) return std::unexpected(text.error());
-    if (!value.starts_with('@')) {
-      if (auto added = client::add_field(plan, *text); !added) return added;
-      continue;
-    }
-    for (std::string_view rest = *text; !rest.empty();) {
-      std::string_view line = rest.substr(0, rest.find('\n'));
-      rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-      if (line.ends_with('\r')) line.remove_suffix(1);
-      if (line.empty()) continue;
-      if (auto added = client::add_field(plan, line); !added) return added;
-    }
-  }
-  return {};
-}
+constexpr std::size_t largest_file = 256 * 1024 * 1024;  // that is held in memory
 
 Result<std::string> joined_data(const RequestFlags& flags) {
   std::string all;
@@ -115,6 +87,33 @@ std::string whole_response_flag(const RequestFlags& flags, const client::Request
 
 }  // namespace
 
+Result<std::string> text_or_file(std::string_view flag, const std::string& value) {
+  if (!value.starts_with('@')) return value;
+  const std::string path = value == "@-" ? "/dev/stdin" : value.substr(1);
+  auto content = read_file(path, largest_file);
+  if (!content) return of_flag(flag, content.error());
+  return content;
+}
+
+Result<> add_headers(const std::vector<std::string>& values, client::RequestPlan& plan) {
+  for (const std::string& value : values) {
+    const auto text = text_or_file("-H", value);
+    if (!text) return std::unexpected(text.error());
+    if (!value.starts_with('@')) {
+      if (auto added = client::add_field(plan, *text); !added) return added;
+      continue;
+    }
+    for (std::string_view rest = *text; !rest.empty();) {
+      std::string_view line = rest.substr(0, rest.find('\n'));
+      rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+      if (line.ends_with('\r')) line.remove_suffix(1);
+      if (line.empty()) continue;
+      if (auto added = client::add_field(plan, line); !added) return added;
+    }
+  }
+  return {};
+}
+
 std::optional<std::uint64_t> parse_size(std::string_view text) {
   double value = 0;
   const char* const end = text.data() + text.size();
@@ -179,7 +178,7 @@ Result<> apply_request_flags(const RequestFlags& flags, client::GetOptions& opti
   if (flags.head && !(flags.data.empty() && flags.binary_data.empty() && flags.upload.empty()))
     return fail(ErrorKind::usage, "-I sends HEAD, which has no body; leave out -d and -T, or take -i");
   if (auto set = set_content(flags, options); !set) return set;
-  if (auto added = add_headers(flags, options.request); !added) return added;
+  if (auto added = add_headers(flags.headers, options.request); !added) return added;
   if (const std::string flag = whole_response_flag(flags, options.request); !flag.empty()) {
     if (options.resume)
       return fail(

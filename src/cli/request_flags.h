@@ -29,6 +29,12 @@ struct RequestFlags {
 
 void add_request_flags(CLI::App& app, RequestFlags& flags);
 
+/// The value of `flag`: `@FILE` is what stands in FILE, as it is, and "@-" what comes on standard input.
+Result<std::string> text_or_file(std::string_view flag, const std::string& value);
+
+/// Each value of -H, a field or `@FILE` with one a line. Errors name the flag.
+Result<> add_headers(const std::vector<std::string>& values, client::RequestPlan& plan);
+
 /// Sets what the flags say in `options`, whose jobs, streams, resume and repeat are set already; takes the
 /// name of an uploaded file into URLs that end in '/'. Errors name the flag.
 Result<> apply_request_flags(const RequestFlags& flags, client::GetOptions& options);

@@ -42,6 +42,7 @@ std::vector<std::string> words_of(int argc, char** argv) {
   if (words.front() == "version") words.front() = "--version";
   if (words.front() == "help") {
     words.erase(words.begin());
+    if (!words.empty() && words.front() == "help") words.clear();
     words.emplace_back("--help");
   }
   return words;
@@ -61,10 +62,9 @@ void parse_and_run(int argc, char** argv, ExitStatus& status) {
   add_trace(app, status);
   std::vector<std::string> words = words_of(argc, argv);
   try {
-    if (auto checked = check_flag_values(app, words); !checked) {
-      fail_with(checked.error(), status);
-      return;
-    }
+    auto checked = take_resume_offset(app, words);
+    if (checked) checked = check_words(app, words);
+    if (!checked) return fail_with(checked.error(), status);
     std::reverse(words.begin(), words.end());  // as CLI11 takes them
     app.parse(std::move(words));
   } catch (const CLI::Success& success) {

@@ -1,9 +1,9 @@
 #include "cli/usage.h"
 
 #include "cli/help.h"
+#include "cli/known_elsewhere.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include <CLI/CLI.hpp>
@@ -78,49 +78,47 @@ std::string one_too_many(const CLI::App& app, const std::string& word) {
   return text;
 }
 
-/// What curl, Wget and other servers call a flag, and what it is called here.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 16> known_elsewhere{{
-    {"--cacert", "--ca FILE"},
-    {"-x", "--via PROXY"},
-    {"--proxy", "--via PROXY"},
-    {"-s", "-q"},
-    {"--silent", "-q"},
-    {"--port", "--listen HOST:PORT"},
-    {"-p", "--listen HOST:PORT"},
-    {"--root", "--files DIR"},
-    {"--http3", "--http h3"},
-    {"--http3-only", "--http h3"},
-    {"--http2", "--http h2"},
-    {"--http1.1", "--http h1"},
-    {"--connect-timeout", "--timeout S"},
-    {"--continue", "--resume"},
-    {"--no-check-certificate", "--insecure"},
-    {"--duration", "--seconds S"},
-}};
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
-std::optional<std::string> name_here(const CLI::App& app, std::string_view flag) {
-  const auto found = std::ranges::find(known_elsewhere, flag, [](const auto& names) { return names.first; });
-  if (found == known_elsewhere.end()) return std::nullopt;
-  std::string here(found->second);
-  const auto flags = flags_of(app);
-  if (std::ranges::find(flags, here.substr(0, here.find(' '))) == flags.end()) return std::nullopt;
-  return here;
+/// Of short flags in one word, "-sSL", the first that the command does not have.
+std::string first_unknown(const std::string& word, const std::vector<std::string>& flags) {
+  if (word.starts_with("--")) return word;
+  for (const char letter : word.substr(1))
+    if (const std::string flag{'-', letter}; std::ranges::find(flags, flag) == flags.end()) return flag;
+  return word;
+}
+
+std::string unknown_flag(const Command& command, const std::string& word) {
+  const std::vector<std::string> flags = flags_of(*command.app);
+  const std::string name = word.substr(0, word.find('='));
+  const auto said = [&command](const std::string& what, const std::optional<std::string>& hint) {
+    return fmt::format("{} has no flag {}{}{}", command.name, what, hint ? "; " : "", hint.value_or(""));
+  };
+  const std::string quoted = fmt::format("'{}'", word);
+  if (const auto hint = flag_known_elsewhere(name, flags)) return said(quoted, hint);
+  if (const auto nearest = nearest_word(name, flags))
+    return said(quoted, fmt::format("did you mean {}?", *nearest));
+  const std::string flag = first_unknown(name, flags);
+  return said(flag == name ? quoted : fmt::format("'{}', of {}", flag, quoted),
+              flag_known_elsewhere(flag, flags));
 }
 
 /// Of a word that no command knows.
 std::string unknown_word(const Command& command, const std::string& word) {
+  if (word.size() > 1 && word.front() == '-') return unknown_flag(command, word);
   const std::vector<std::string> commands = subcommands_of(*command.app);
-  const bool is_flag = word.size() > 1 && word.front() == '-';
-  if (!is_flag && commands.empty()) return one_too_many(*command.app, word);
-  const std::string name = word.substr(0, word.find('='));
-  auto nearest = is_flag ? name_here(*command.app, name) : std::nullopt;
-  if (!nearest) nearest = nearest_word(name, is_flag ? flags_of(*command.app) : commands);
-  std::string text = fmt::format("{} has no {} '{}'", command.name, is_flag ? "flag" : "command", word);
-  if (nearest)
-    text += fmt::format("; did you mean {}?", *nearest);
-  else if (!is_flag)
-    text += fmt::format("; it has {}", listed(commands));
-  return text;
+  if (commands.empty()) return one_too_many(*command.app, word);
+  auto meant = nearest_word(word, commands);
+  if (!meant) meant = command_known_elsewhere(word);
+  if (meant && std::ranges::find(commands, *meant) == commands.end()) meant.reset();
+  const std::string hint = meant ? fmt::format("did you mean {}?", *meant) : "it has " + listed(commands);
+  return fmt::format("{} has no command '{}'; {}", command.name, word, hint);
+}
+
+Error usage_error_of(const Command& command, const std::string& text) {
+  return {ErrorKind::usage, fmt::format("{} (see {} --help)", text, command.name)};
 }
 
 std::string one_line(std::string text) {
@@ -143,6 +141,46 @@ const CLI::Option* wants_value(CLI::App& app, const std::string& word) {
   return option && option->get_items_expected_min() > 0 ? option : nullptr;
 }
 
+/// What CLI11 takes for an argument, or does not look at where --help is asked for.
+bool is_unknown(const CLI::App& app, const std::string& word) {
+  if (word.empty() || word.front() != '-') return !app.get_subcommands({}).empty();
+  return word.size() > 1 && is_digit(word[1]) && app.get_option_no_throw(word.substr(0, 2)) == nullptr;
+}
+
+/// CLI11 names the flag, as "--days: Value x not in range ..." or "Could not convert: --days = x".
+std::optional<std::string> wrong_value(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_name() != "ValidationError" && error.get_name() != "ConversionError") return std::nullopt;
+  const std::string said = error.what();
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_name();
+    const bool is_outside = said.starts_with(name + ": ");
+    if (!is_outside && !said.starts_with("Could not convert: " + name + " = ")) continue;
+    const std::string wanted = wanted_text(*option);
+    if (wanted.empty() || option->results().empty()) return std::nullopt;
+    std::string value = option->results().back();
+    for (const std::string& each : option->results())
+      if (said.find(each + " not in ") != std::string::npos) value = each;
+    return fmt::format("{} {}: it takes {}", name, value.empty() ? "''" : value, wanted);
+  }
+  return std::nullopt;
+}
+
+bool wants_nothing(const CLI::App& app, char letter) {
+  const CLI::Option* option = app.get_option_no_throw(std::string{'-', letter});
+  return option != nullptr && option->get_items_expected_min() == 0;
+}
+
+/// Where in a word of short flags curl's offset of -C begins, "-C-", "-LC"; 0: there is no -C that it could
+/// be of.
+std::size_t behind_resume(const CLI::App& get, const std::string& word) {
+  if (word.size() < 2 || word.front() != '-' || word[1] == '-') return 0;
+  for (std::size_t at = 1; at < word.size(); ++at) {
+    if (!wants_nothing(get, word[at])) return 0;
+    if (word[at] == 'C') return at + 1;
+  }
+  return 0;
+}
+
 }  // namespace
 
 std::optional<std::string> nearest_word(std::string_view word, const std::vector<std::string>& known) {
@@ -159,27 +197,55 @@ std::optional<std::string> nearest_word(std::string_view word, const std::vector
   return nearest;
 }
 
-Result<> check_flag_values(CLI::App& app, const std::vector<std::string>& words) {
-  CLI::App* command = &app;
-  std::string name = app.get_name();
+Result<> check_words(CLI::App& app, const std::vector<std::string>& words) {
+  Command command{&app, app.get_name()};
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (words[i] == "--") break;
-    if (CLI::App* below = subcommand_of(*command, words[i])) {
-      command = below;
-      name += " " + below->get_name();
+    if (CLI::App* below = subcommand_of(*command.app, words[i])) {
+      command.app = below;
+      command.name += " " + below->get_name();
       continue;
     }
-    const CLI::Option* option = wants_value(*command, words[i]);
+    if (is_unknown(*command.app, words[i]))
+      return std::unexpected(usage_error_of(command, unknown_word(command, words[i])));
+    const CLI::Option* option = wants_value(*command.app, words[i]);
     if (!option) continue;
     if (++i == words.size()) break;  // CLI11 says that the value is missing
     const std::string& value = words[i];
-    if (value.size() > 1 && value.front() == '-' && command->get_option_no_throw(value))
-      return fail(
-          ErrorKind::usage,
+    if (value.size() > 1 && value.front() == '-' && command.app->get_option_no_throw(value))
+      return std::unexpected(usage_error_of(
+          command,
           fmt::format("{0} needs a value, {1}, and the flag {2} follows it; where {2} is meant as the value, "
-                      "write {3}{2} (see {4} --help)",
+                      "write {3}{2}",
                       words[i - 1], value_text(*option), value,
-                      words[i - 1].starts_with("--") ? words[i - 1] + "=" : words[i - 1], name));
+                      words[i - 1].starts_with("--") ? words[i - 1] + "=" : words[i - 1])));
+  }
+  return {};
+}
+
+Result<> take_resume_offset(CLI::App& app, std::vector<std::string>& words) {
+  CLI::App* const get = words.empty() || words.front() != "get" ? nullptr : subcommand_of(app, "get");
+  if (get == nullptr) return {};
+  for (std::size_t i = 1; i < words.size() && words[i] != "--"; ++i) {
+    if (wants_value(*get, words[i])) {
+      ++i;
+      continue;
+    }
+    const std::size_t at = behind_resume(*get, words[i]);
+    if (at == 0) continue;
+    const bool is_within = at < words[i].size();
+    const std::string offset = is_within ? words[i].substr(at) : i + 1 < words.size() ? words[i + 1] : "";
+    if (is_within && wants_nothing(*get, words[i][at])) continue;  // "-C4" is -C and -4
+    if (offset == "-" && is_within) {
+      words[i].pop_back();
+    } else if (offset == "-") {
+      words.erase(words.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+    } else if (!offset.empty() && std::ranges::all_of(offset, is_digit)) {
+      return fail(ErrorKind::usage,
+                  fmt::format("-C {0}: get takes no offset, it goes on where FILE.part ends; write -C - or "
+                              "--resume, or ask for a part by -H 'Range: bytes={0}-'",
+                              offset));
+    }
   }
   return {};
 }
@@ -188,13 +254,13 @@ Error usage_error(CLI::App& app, const CLI::ParseError& error) {
   const Command command = command_of(app);
   const std::vector<std::string> unknown = app.remaining(true);
   std::string text = one_line(error.what());
-  constexpr std::string_view not_converted = "Could not convert: ";
-  if (text.starts_with(not_converted)) text = "a value cannot be used: " + text.substr(not_converted.size());
   if (!unknown.empty())
     text = unknown_word(command, unknown.front());
   else if (!subcommands_of(*command.app).empty())
     text = "a command is missing: " + listed(subcommands_of(*command.app));
-  return {ErrorKind::usage, text + " (see " + command.name + " --help)"};
+  else if (const auto wrong = wrong_value(*command.app, error))
+    text = *wrong;
+  return usage_error_of(command, text);
 }
 
 }  // namespace sallyport::cli

@@ -20,10 +20,13 @@ namespace sallyport::cli {
 /// neighbouring letters; nothing where none is near enough to be meant.
 std::optional<std::string> nearest_word(std::string_view word, const std::vector<std::string>& known);
 
-/// A flag that wants a value but is followed by another flag, which CLI11 would take for the value:
-/// `--self-signed --files DIR`. A value that does look like a flag is written `--flag=VALUE`.
-/// `words` are the arguments behind the program's name.
-Result<> check_flag_values(CLI::App& app, const std::vector<std::string>& words);
+/// What CLI11 would take for something else: a flag that wants a value and is followed by another flag,
+/// `--self-signed --files DIR` (a value that does look like a flag is written `--flag=VALUE`); a digit as an
+/// unknown flag, `-1`; an unknown command before --help. `words` are the arguments behind the program's name.
+Result<> check_words(CLI::App& app, const std::vector<std::string>& words);
+
+/// curl's `-C -` is our `-C`: takes the dash out of the words of `get`. Offsets in numbers are an error.
+Result<> take_resume_offset(CLI::App& app, std::vector<std::string>& words);
 
 /// What CLI11 says of a command line, as one sentence with where to look further; ErrorKind::usage.
 /// What is not known at all is named first: it is the likelier reason that something else is missing.

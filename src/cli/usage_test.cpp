@@ -13,6 +13,7 @@ namespace sallyport::cli {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 using test::Outcome;
@@ -39,14 +40,34 @@ TEST(NearestWord, IsWhatWasMeant) {
 TEST(Usage, NamesTheUnknownCommandAndTheOneThatWasMeant) {
   expect_refused({"gett", "https://localhost/"},
                  "sallyport has no command 'gett'; did you mean get? (see sallyport --help)");
-  expect_refused({"download"},
-                 "sallyport has no command 'download'; it has gateway, get, bench, cert or trace (see "
+  expect_refused({"tunnel"},
+                 "sallyport has no command 'tunnel'; it has gateway, get, bench, cert or trace (see "
                  "sallyport --help)");
   expect_refused(
       {"trace", "sumary"},
       "sallyport trace has no command 'sumary'; did you mean summary? (see sallyport trace --help)");
+  // Also where help of it is asked for.
+  expect_refused({"help", "gatewya"},
+                 "sallyport has no command 'gatewya'; did you mean gateway? (see sallyport --help)");
+  expect_refused(
+      {"help", "trace", "sumary"},
+      "sallyport trace has no command 'sumary'; did you mean summary? (see sallyport trace --help)");
   expect_refused({}, "a command is missing: gateway, get, bench, cert or trace (see sallyport --help)");
   expect_refused({"cert"}, "a command is missing: self-signed or spki (see sallyport cert --help)");
+}
+
+TEST(Usage, NamesTheCommandThatIsCalledOtherwiseElsewhere) {
+  for (const auto& [word, ours] : {std::pair{"serve", "gateway"},
+                                   {"server", "gateway"},
+                                   {"proxy", "gateway"},
+                                   {"curl", "get"},
+                                   {"client", "get"},
+                                   {"download", "get"}})
+    expect_refused(
+        {word},
+        fmt::format("sallyport has no command '{}'; did you mean {}? (see sallyport --help)", word, ours));
+  expect_refused({"trace", "serve"},
+                 "sallyport trace has no command 'serve'; it has summary (see sallyport trace --help)");
 }
 
 TEST(Usage, NamesTheUnknownFlagAndTheOneThatWasMeant) {
@@ -64,21 +85,94 @@ TEST(Usage, NamesTheFlagThatIsCalledOtherwiseElsewhere) {
   struct Row {
     const char *command, *flag, *ours;
   };
-  for (const auto& [command, flag, ours] :
-       {Row{"get", "--cacert", "--ca FILE"}, Row{"get", "-x", "--via PROXY"},
-        Row{"get", "--proxy", "--via PROXY"}, Row{"get", "-s", "-q"}, Row{"get", "--silent", "-q"},
-        Row{"gateway", "--port=443", "--listen HOST:PORT"}, Row{"gateway", "-p", "--listen HOST:PORT"},
-        Row{"gateway", "--root", "--files DIR"}, Row{"get", "--http3", "--http h3"},
-        Row{"get", "--http3-only", "--http h3"}, Row{"bench", "--http2", "--http h2"},
-        Row{"get", "--http1.1", "--http h1"}, Row{"get", "--connect-timeout", "--timeout S"},
-        Row{"get", "--continue", "--resume"}, Row{"get", "--no-check-certificate", "--insecure"},
-        Row{"bench", "--duration", "--seconds S"}})
+  for (const auto& [command, flag, ours] : {Row{"get", "--cacert", "--ca FILE"},
+                                            Row{"get", "-x", "--via PROXY"},
+                                            Row{"get", "--proxy", "--via PROXY"},
+                                            Row{"get", "-s", "-q"},
+                                            Row{"get", "--silent", "-q"},
+                                            Row{"gateway", "--port=443", "--listen HOST:PORT"},
+                                            Row{"gateway", "-p", "--listen HOST:PORT"},
+                                            Row{"gateway", "--root", "--files DIR"},
+                                            Row{"get", "--http3", "--http h3"},
+                                            Row{"get", "--http3-only", "--http h3"},
+                                            Row{"bench", "--http2", "--http h2"},
+                                            Row{"get", "--http1.1", "--http h1"},
+                                            Row{"get", "--connect-timeout", "--timeout S"},
+                                            Row{"get", "--continue", "--resume"},
+                                            Row{"get", "--no-check-certificate", "--insecure"},
+                                            Row{"bench", "--duration", "--seconds S"},
+                                            Row{"get", "-c", "--resume"},
+                                            Row{"get", "-u", "-H 'Authorization: Basic ...'"},
+                                            Row{"get", "-A", "-H 'User-Agent: ...'"},
+                                            Row{"get", "-r", "-H 'Range: bytes=0-99'"},
+                                            Row{"bench", "-r", "--rate N"},
+                                            Row{"get", "-w", "--json"},
+                                            Row{"get", "-b", "-H 'Cookie: NAME=VALUE'"},
+                                            Row{"gateway", "-b", "--listen HOST:PORT"},
+                                            Row{"get", "--tries=3", "--retry N"},
+                                            Row{"get", "--data-raw", "-d DATA"},
+                                            Row{"get", "-D", "-i"},
+                                            Row{"bench", "-D", "--seconds S"},
+                                            Row{"gateway", "-v", "--log-level debug"},
+                                            Row{"get", "--continue-at", "--resume"}})
     expect_refused({command, flag}, fmt::format("sallyport {0} has no flag '{1}'; did you mean {2}? (see "
                                                 "sallyport {0} --help)",
                                                 command, flag, ours));
+  expect_refused(
+      {"get", "--compressed", "https://localhost/"},
+      "sallyport get has no flag '--compressed'; leave it out: bodies are written as they come (see "
+      "sallyport get --help)");
+  EXPECT_THAT(sallyport({"get", "-sS", "https://localhost/"}).err,
+              HasSubstr("no flag '-sS'; leave it out: errors are always said; -q leaves out"));
+  EXPECT_THAT(sallyport({"get", "-sSL", "https://localhost/"}).err,
+              HasSubstr("no flag '-s', of '-sSL'; did you mean -q?"));
+  EXPECT_THAT(sallyport({"get", "-ualice:secret", "https://localhost/"}).err,
+              HasSubstr("no flag '-u', of '-ualice:secret'; did you mean -H 'Authorization"));
   // Only where the command has it.
   expect_refused({"get", "--root", "x", "https://localhost/"},
                  "sallyport get has no flag '--root' (see sallyport get --help)");
+}
+
+TEST(Usage, ADigitIsAFlagToo) {
+  expect_refused({"get", "-1", "https://localhost/"},
+                 "sallyport get has no flag '-1' (see sallyport get --help)");
+  expect_refused({"get", "-0", "https://localhost/"},
+                 "sallyport get has no flag '-0'; did you mean --http h1? (see sallyport get --help)");
+  expect_refused({"bench", "-2"}, "sallyport bench has no flag '-2' (see sallyport bench --help)");
+  EXPECT_THAT(sallyport({"get", "--", "-1"}).err,
+              StartsWith("sallyport: '-1' is not a URL; where it is the name of a host, write https://-1"));
+  EXPECT_THAT(sallyport({"get", "-"}).err, StartsWith("sallyport: '-' is not a URL"));
+}
+
+TEST(Usage, TakesCurlsWayToResume) {
+  const std::string url = "https://localhost/", nowhere = "/nowhere/file";
+  // As far as where the file goes: the URL is the only one.
+  for (const std::vector<std::string>& flags :
+       {std::vector<std::string>{"-C", "-"}, {"-C-"}, {"-LC", "-"}, {"-C"}, {"-C4"}, {"--resume"}}) {
+    std::vector<std::string> words = flags;
+    words.insert(words.begin(), "get");
+    words.push_back(url);
+    EXPECT_THAT(sallyport(words).err, StartsWith("sallyport: --resume goes on with a file")) << flags.front();
+  }
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"get", "-C", "100", url}, {"get", url, "-LC", "100"}, {"get", "-C100", url}})
+    EXPECT_THAT(sallyport(words).err, StartsWith("sallyport: -C 100: get takes no offset"));
+  // A value of another flag is none.
+  EXPECT_THAT(sallyport({"get", "-o", "-C", "-", url}).err, StartsWith("sallyport: -o needs a value"));
+}
+
+TEST(Usage, SaysHowAHopIsNamed) {
+  const auto via = [](const std::string& proxy) {
+    return sallyport({"get", "--no-cache", "--via", proxy, "https://localhost/"}).err;
+  };
+  const std::string credentials = via("https://alice:secret@gw.test:8443/");
+  EXPECT_THAT(credentials, StartsWith("sallyport: --via https://...@gw.test:8443/: a hop takes no user and"));
+  EXPECT_THAT(credentials, HasSubstr("--token-file FILE"));
+  EXPECT_THAT(credentials, Not(HasSubstr("secret")));
+  for (const char* list : {"https://a.test,https://b.test", "https://a.test/,https://b.test", "a.test,b.test",
+                           "https://a.test:443,b.test:443"})
+    EXPECT_THAT(via(list), HasSubstr("it takes one hop; repeat it for more, nearest first: --via ")) << list;
+  EXPECT_THAT(via("https://a.test:0"), HasSubstr("the port is not in 1 to 65535"));
 }
 
 TEST(Usage, AFlagIsNotTakenForTheValueOfTheOneBeforeIt) {
@@ -103,11 +197,25 @@ TEST(Usage, SaysHowAListIsWritten) {
 
 TEST(Usage, NamesTheFlagWhoseValueIsWrong) {
   EXPECT_THAT(sallyport({"gateway", "--server-id", "70000"}).err,
-              StartsWith("sallyport: --server-id: Value 70000 not in range"));
-  EXPECT_THAT(sallyport({"bench", "-n", "-5", "https://localhost/"}).err,
-              StartsWith("sallyport: --requests: Value -5 not in range"));
+              StartsWith("sallyport: --server-id 70000: it takes a whole number from 0 to 65535 (see"));
+  EXPECT_THAT(
+      sallyport({"bench", "-n", "-5", "https://localhost/"}).err,
+      StartsWith("sallyport: --requests -5: it takes a whole number from 1 to 1000000000000000 (see"));
+  EXPECT_THAT(sallyport({"bench", "-n", "1.5", "https://localhost/"}).err,
+              StartsWith("sallyport: --requests 1.5: it takes a whole number from 1"));
+  EXPECT_THAT(
+      sallyport({"get", "--stall-timeout", "abc", "https://localhost/"}).err,
+      StartsWith("sallyport: --stall-timeout abc: it takes a number of seconds from 0.1 to 86400 (see"));
+  EXPECT_THAT(sallyport({"get", "--max-time", "", "https://localhost/"}).err,
+              StartsWith("sallyport: --max-time '': it takes a number of seconds from 0.001 to 1000000000"));
+  EXPECT_THAT(sallyport({"gateway", "--allow-port", "25", "--allow-port", "x"}).err,
+              StartsWith("sallyport: --allow-port x: it takes a port from 1 to 65535"));
+  EXPECT_THAT(sallyport({"get", "--timeout", "1", "--timeout", "2", "https://localhost/"}).err,
+              Not(HasSubstr("it takes a number")));
+  EXPECT_THAT(sallyport({"get", "--http", "h4", "https://localhost/"}).err,
+              StartsWith("sallyport: --http h4: it takes auto, h3, h2 or h1 (see"));
   EXPECT_THAT(sallyport({"cert", "self-signed", "x", "--days", "99999999999"}).err,
-              StartsWith("sallyport: a value cannot be used: --days = 99999999999"));
+              StartsWith("sallyport: --days 99999999999: it takes a whole number from 1 to 3650"));
   EXPECT_THAT(sallyport({"get", "--ca", "/nowhere", "https://localhost/"}).err,
               StartsWith("sallyport: --ca: cannot read /nowhere"));
   EXPECT_THAT(sallyport({"get", "-o", "", "https://localhost/"}).err,

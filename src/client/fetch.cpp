@@ -62,8 +62,10 @@ void Fetch::Impl::start() {
   // Of nothing that is there, nothing is known: size and validator may be another version's by now.
   if (state.done.empty())
     state = {};
-  else if (!usable && !forget_earlier())
-    return;
+  else if (!usable) {
+    note_from_start("the server did not tell which version it is");
+    if (!forget_earlier()) return;
+  }
   begin();
 }
 
@@ -83,6 +85,12 @@ void Fetch::Impl::begin() {
   start_parts();
 }
 
+void Fetch::Impl::note_from_start(std::string_view why) {
+  if (options.note)
+    options.note(fmt::format("cannot go on with '{}': {}; it is downloaded from the start",
+                             output.partial_path(), why));
+}
+
 /// False when the file cannot be emptied, which ends the fetch.
 bool Fetch::Impl::forget_earlier() {
   resuming = false;
@@ -100,7 +108,8 @@ bool Fetch::Impl::forget_earlier() {
 }
 
 /// What is there is not of what the server has now, or ranges do not do: all over, in a turn of its own.
-void Fetch::Impl::start_over() {
+void Fetch::Impl::start_over(std::string_view why) {
+  if (resuming) note_from_start(why);
   for (auto& part : parts) drop(*part);
   pause.disarm();
   waiting.clear();
@@ -110,9 +119,9 @@ void Fetch::Impl::start_over() {
 }
 
 /// By one request without a range, whose answer is true by itself. Ends what ranges began, so it comes once.
-void Fetch::Impl::start_over_whole() {
+void Fetch::Impl::start_over_whole(std::string_view why) {
   whole_only = true;
-  start_over();
+  start_over(why);
 }
 
 /// The answer of `part` is not wanted any more.
@@ -270,9 +279,8 @@ void Fetch::Impl::check_stall(Time now) {
     last_byte = now;
   if (now - last_byte < options.stall_timeout) return stall.arm(last_byte + options.stall_timeout);
   stalled = true;
-  fail_fetch({ErrorKind::timeout,
-              fmt::format("nothing came from {} for {} s", url.host,
-                          std::chrono::duration_cast<std::chrono::seconds>(options.stall_timeout).count())});
+  fail_fetch({ErrorKind::timeout, fmt::format("nothing came from {} for {:g} s", url.host,
+                                              std::chrono::duration<double>(options.stall_timeout).count())});
 }
 
 Fetch::Fetch(net::Timers& timers, Open open, dial::Url url, Output& output, FetchOptions options, Done done)

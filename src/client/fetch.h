@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace sallyport::client {
 
@@ -21,6 +22,8 @@ struct FetchOptions {
   std::uint64_t smallest_part = 256 * 1024;  ///< bytes; less is not worth a request of its own
   Duration stall_timeout = 30s;              ///< no byte for this long ends it
   std::int64_t unix_time = 0;                ///< seconds, when it starts; for dates in Retry-After
+  std::function<void(std::string_view)>
+      note;  ///< gets a sentence where what an earlier run left is of no use
   RequestOptions request;
 };
 

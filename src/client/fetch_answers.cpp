@@ -20,6 +20,9 @@ constexpr std::uint64_t largest_page = 64 * 1024;
 constexpr unsigned most_refusals = 3;
 constexpr Duration longest_pause = 30s;
 
+constexpr std::string_view other_version = "the server has another version by now";
+constexpr std::string_view other_parts = "the server sent other parts of it than were asked for";
+
 }  // namespace
 
 Fetch::Impl::Part::Part(Impl& owner, const Wanted& wanted)
@@ -85,9 +88,9 @@ void Fetch::Impl::head_came(Part& part, http::Exchange& from, const http::Respon
   }
   if (head.status / 100 == 2) return succeeded(part, head);
   if (head.status == 416 && part.by_range) {
-    if (resuming && figures.bytes == 0) return start_over();
+    if (resuming && figures.bytes == 0) return start_over(other_version);
     // An empty resource has no range at all; another server's may be shorter.
-    return start_over_whole();
+    return start_over_whole(other_version);
   }
   if (waits_for_better(part, head)) return;
   refused(from, head);
@@ -104,7 +107,7 @@ void Fetch::Impl::succeeded(Part& part, const http::Response& head) {
       return other_version_came();
     case Answer::Is::useless:
       // Without a Range the server has no choice but to send all of it.
-      if (part.by_range) return start_over_whole();
+      if (part.by_range) return start_over_whole(other_parts);
       return fail_fetch(
           {ErrorKind::protocol,
            fmt::format("{} answered with a part of {} ({}{}) where all of it was asked for", url.host,
@@ -158,7 +161,7 @@ void Fetch::Impl::range_came(Part& part, const http::Response& head, const Answe
   const bool first = state.size == 0;
   const std::string validator = first ? range_validator(head) : state.validator;
   // What cannot be told from another version's is not joined with anything.
-  if (validator.empty() && answer.range.size() < answer.size) return start_over_whole();
+  if (validator.empty() && answer.range.size() < answer.size) return start_over_whole(other_version);
   // A server may answer with less than was asked for; what is left is asked for again.
   if (!first && answer.range.end < part.range.end) waiting.push_back({{answer.range.end, part.range.end}});
   part.range = answer.range;
@@ -173,8 +176,8 @@ void Fetch::Impl::range_came(Part& part, const http::Response& head, const Answe
 
 /// From a server that does not know If-Range, or from several that do not agree.
 void Fetch::Impl::other_version_came() {
-  if (resuming && figures.bytes == 0) return start_over();
-  start_over_whole();
+  if (resuming && figures.bytes == 0) return start_over(other_version);
+  start_over_whole(other_version);
 }
 
 /// All of it, in one answer: that is true by itself, whatever came before. (If-Range did not match, or the
@@ -182,6 +185,9 @@ void Fetch::Impl::other_version_came() {
 void Fetch::Impl::whole_came(Part& part, const http::Response& head, std::uint64_t announced) {
   for (auto& other : parts)
     if (other.get() != &part) drop(*other);
+  if (resuming)
+    note_from_start(range_validator(head) == state.validator ? "the server sends no parts of it"
+                                                             : other_version);
   if ((resuming || state.size > 0) && !forget_earlier()) return;
   waiting.clear();
   pause.disarm();

@@ -35,6 +35,7 @@ class StringOutput final : public Output {
   bool gather_writes() const override { return gathers; }
   void note_progress(const PartState& state, bool) override { noted = state; }
   PartState earlier() const override { return before; }
+  std::string partial_path() const override { return "x.part"; }
   Result<> truncate() override {
     text.clear();
     ++truncated;
@@ -133,7 +134,10 @@ class FetchTest : public testing::TestWithParam<Pair::Speaks> {
     auto fetch = std::make_unique<Fetch>(
         clock.timers, [this](const Fetch::Opened& opened) { open(opened); },
         *dial::parse_url("https://example.com/x"), output,
-        FetchOptions{.parts = parts, .smallest_part = 1000, .stall_timeout = 5s},
+        FetchOptions{.parts = parts,
+                     .smallest_part = 1000,
+                     .stall_timeout = stall_timeout,
+                     .note = [this](std::string_view sentence) { notes.emplace_back(sentence); }},
         [this](Result<> verdict) { result = std::move(verdict); });
     fetch->start();
     return fetch;
@@ -167,7 +171,8 @@ class FetchTest : public testing::TestWithParam<Pair::Speaks> {
   std::string content, tag = "\"1\"", modified;
   bool bare = false;  // a 206 to If-Range has no validators
   bool no_more_connections = false;
-  std::vector<std::string> asked, conditions;
+  Duration stall_timeout = 5s;
+  std::vector<std::string> asked, conditions, notes;
   std::function<void(Exchange&)> answer = [this](Exchange& exchange) { ranged(exchange); };
   StringOutput output;
   std::optional<Result<>> result;

@@ -32,8 +32,9 @@ struct Fetch::Impl {
   void start();
   void begin();
   bool forget_earlier();
-  void start_over();
-  void start_over_whole();
+  void note_from_start(std::string_view why);
+  void start_over(std::string_view why);
+  void start_over_whole(std::string_view why);
   void drop(Part& part);
   void queue_missing();
   std::vector<ByteRange> claimed_ranges() const;

@@ -164,6 +164,14 @@ TEST_P(FetchTest, AnErrorLeavesTheConnectionFree) {
   EXPECT_EQ(output.text, "");
 }
 
+TEST_P(FetchTest, SaysForHowLongNothingCame) {
+  answer = [](Exchange&) {};
+  stall_timeout = 200ms;
+  run(1);
+  expect_error(ErrorKind::timeout);
+  EXPECT_EQ(result->error().message, "nothing came from example.com for 0.2 s");
+}
+
 TEST_P(FetchTest, AFullDiskIsTheErrorThatIsTold) {
   output.full = true;
   run(4);

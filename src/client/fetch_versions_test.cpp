@@ -89,6 +89,34 @@ TEST_P(FetchVersionsTest, StartsOverWithoutAValidator) {
   EXPECT_EQ(figures.resumed_bytes, 0u);
 }
 
+TEST_P(FetchVersionsTest, SaysWhyItStartsOver) {
+  const auto notes_of = [this](const std::string& validator, std::function<void(Exchange&)> answers) {
+    notes.clear();
+    asked.clear();
+    had_before(validator);
+    answer = std::move(answers);
+    run(1);
+    expect_whole();
+    output.completed = 0;
+    return notes;
+  };
+  const auto because = [](const std::string& why) {
+    return testing::ElementsAre("cannot go on with 'x.part': " + why + "; it is downloaded from the start");
+  };
+  const std::string other = "the server has another version by now";
+  EXPECT_THAT(notes_of(tag, [this](Exchange& exchange) { ranged(exchange); }), testing::IsEmpty());
+  EXPECT_THAT(notes_of("", [this](Exchange& exchange) { ranged(exchange); }),
+              because("the server did not tell which version it is"));
+  EXPECT_THAT(notes_of("\"0\"", [this](Exchange& exchange) { whole(exchange); }), because(other));
+  EXPECT_THAT(notes_of(tag, [this](Exchange& exchange) { whole(exchange); }),
+              because("the server sends no parts of it"));
+  EXPECT_THAT(notes_of("\"0\"", [this](Exchange& exchange) { ranged(exchange); }), because(other));
+  EXPECT_THAT(
+      notes_of("\"0\"",
+               [this](Exchange& exchange) { asked.size() == 1 ? refuse_range(exchange) : ranged(exchange); }),
+      because(other));
+}
+
 TEST_P(FetchVersionsTest, NeverJoinsTwoVersions) {
   const std::string first = content;
   answer = [&](Exchange& exchange) {

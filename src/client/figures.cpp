@@ -134,6 +134,7 @@ json::object link_json(const dial::LinkFigures& link) {
                       {"http_version", link.version},
                       {"address", link.address},
                       {"tls", link.tls},
+                      {"cipher", link.cipher},
                       {"connect_ms", milliseconds_json(link.started, link.ready)},
                       {"path_budget", link.path_budget}};
   if (link.over_quic) object["quic"] = quic_json(link);

@@ -99,12 +99,13 @@ std::vector<ByteRange> held_ranges(int fd, const std::vector<ByteRange>& promise
 
 class FileOutput final : public Output {
  public:
-  FileOutput(UniqueFd fd, std::string path, std::string url, PartState earlier)
+  FileOutput(UniqueFd fd, std::string path, std::string url, PartState earlier, std::string why_from_start)
       : fd_(std::move(fd)),
         path_(std::move(path)),
         names_(part_names(path_)),
         url_(std::move(url)),
         earlier_(std::move(earlier)),
+        why_from_start_(std::move(why_from_start)),
         kept_(total_size(earlier_.done)),
         begun_(!earlier_.done.empty()) {}
 
@@ -120,6 +121,7 @@ class FileOutput final : public Output {
     return write_all(fd_.get(), bytes, partial_path(), &offset);
   }
   PartState earlier() const override { return earlier_; }
+  std::string why_from_start() const override { return why_from_start_; }
   std::uint64_t kept_bytes() const override { return kept_; }
 
   void note_progress(const PartState& state, bool now) override {
@@ -198,6 +200,7 @@ class FileOutput final : public Output {
   PartNames names_;
   std::string url_;
   PartState earlier_;
+  std::string why_from_start_;
   std::uint64_t kept_;  // by the state on disk
   std::optional<std::chrono::steady_clock::time_point> noted_;
   bool begun_;  // what is in the file belongs to this download
@@ -247,6 +250,17 @@ Result<UniqueFd> open_part(const std::string& part, mode_t mode) {
                           part));
 }
 
+/// Nothing where neither the file nor a part of it is there, as in the first of many runs.
+std::string why_from_start(const std::string& path, const PartNames& names, int part, bool replaces) {
+  if (file_size(part) > 0)
+    return fmt::format(
+        "cannot go on with '{}': no '{}' tells what of this URL it has; it is downloaded from "
+        "the start",
+        names.bytes, names.state);
+  return replaces ? fmt::format("there is no '{}' to go on with; '{}' is downloaded again", names.bytes, path)
+                  : std::string();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Output>> open_file_output(const std::string& path, const std::string& url,
@@ -262,7 +276,9 @@ Result<std::unique_ptr<Output>> open_file_output(const std::string& path, const 
   PartState earlier;
   if (resume) earlier = parse_state(names.state, url);
   earlier.done = held_ranges(fd->get(), earlier.done);
-  return std::make_unique<FileOutput>(std::move(*fd), path, url, std::move(earlier));
+  std::string why;
+  if (resume && earlier.done.empty()) why = why_from_start(path, names, fd->get(), replaces);
+  return std::make_unique<FileOutput>(std::move(*fd), path, url, std::move(earlier), std::move(why));
 }
 
 }  // namespace sallyport::client

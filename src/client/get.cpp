@@ -121,6 +121,9 @@ struct Get::Impl {
       task.max_time->arm(now + options.max_time);
     }
     task.output = std::move(*output);
+    // Of a run, not of each of its tries.
+    if (options.resume && options.note && figures.transfers[task.figures_index].retries == 0)
+      if (const std::string why = task.output->why_from_start(); !why.empty()) options.note(why);
     if (!task.job.may_be_binary) task.output = std::make_unique<TerminalGuard>(std::move(task.output));
     if (options.heads_in_output) {
       auto headed = std::make_unique<HeadedOutput>(std::move(task.output));
@@ -142,6 +145,7 @@ struct Get::Impl {
       fetch_options.request.accept = options.follow_redirects ? Accept::not_redirects : Accept::all;
     fetch_options.request.rate_limit = options.rate_limit;
     fetch_options.request.loop = options.loop;
+    if (options.resume) fetch_options.note = options.note;
     if (options.verbose || task.heads) {
       task.transcript = std::make_unique<Transcript>(
           options.verbose, [this, origin = task.job.url.origin()] { return links_to(origin); }, task.heads);

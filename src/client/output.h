@@ -56,6 +56,9 @@ class Output {
   virtual bool gather_writes() const { return true; }
   /// What an earlier run left of the same URL; empty `done` when nothing.
   virtual PartState earlier() const { return {}; }
+  /// Why nothing of an earlier run is gone on with, as a sentence, where that was asked for and is worth
+  /// telling; else empty.
+  virtual std::string why_from_start() const { return {}; }
   /// How many bytes a later run could go on with, by the state that is on disk.
   virtual std::uint64_t kept_bytes() const { return 0; }
   /// Remembers how far it came, the first time and then at most once a second unless `now` is true. A state

@@ -73,6 +73,15 @@ TEST(Output, TakesItsNameOnlyWhenWhole) {
   EXPECT_FALSE(std::filesystem::exists(folder / "file.part"));
 }
 
+TEST(Output, SaysThatAFileThatIsThereIsDownloadedAgain) {
+  const FolderForTest folder;
+  EXPECT_EQ((*open_output(folder / "file", "https://a/", true))->why_from_start(), "");
+  write(folder / "file", "old");
+  EXPECT_THAT((*open_output(folder / "file", "https://a/", true))->why_from_start(),
+              testing::HasSubstr("file.part' to go on with"));
+  EXPECT_EQ((*open_output(folder / "file", "https://a/", false))->why_from_start(), "");
+}
+
 TEST(Output, RemembersWhereItStoppedForTheSameUrlOnly) {
   const FolderForTest folder;
   {
@@ -85,9 +94,12 @@ TEST(Output, RemembersWhereItStoppedForTheSameUrlOnly) {
     auto other = open_output(folder / "file", "https://b/", true);
     EXPECT_TRUE((*other)->earlier().done.empty());
     EXPECT_EQ((*other)->kept_bytes(), 0u);
+    EXPECT_THAT((*other)->why_from_start(),
+                testing::HasSubstr("file.part.json' tells what of this URL it has"));
   }
   auto output = open_output(folder / "file", "https://a/", true);
   const PartState state = (*output)->earlier();
+  EXPECT_EQ((*output)->why_from_start(), "");
   EXPECT_EQ(state.validator, "\"tag\"");
   EXPECT_EQ(state.size, 6u);
   EXPECT_THAT(state.done, ElementsAre(ByteRange{0, 3}));

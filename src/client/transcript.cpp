@@ -38,11 +38,17 @@ std::string response_lines(http::Version version, const http::Response& head) {
   return out;
 }
 
+/// "TLSv1.3 / TLS_AES_128_GCM_SHA256", as curl says it.
+std::string tls_text(const dial::LinkFigures& link) {
+  std::string out = link.tls.starts_with("TLS") ? "TLSv" + link.tls.substr(3) : link.tls;
+  return link.cipher.empty() ? out : out + " / " + link.cipher;
+}
+
 std::string link_lines(std::span<const dial::LinkFigures> links) {
   std::string out;
   for (const dial::LinkFigures& link : links) {
     fmt::format_to(std::back_inserter(out), "* {}: {}", link.title, link.version);
-    for (const std::string& more : {link.address, link.tls})
+    for (const std::string& more : {link.address, tls_text(link)})
       if (!more.empty()) out.append(", ").append(more);
     out += '\n';
   }

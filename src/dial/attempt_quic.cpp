@@ -56,6 +56,7 @@ class QuicAttempt : public Attempt, protected http::ConnectionHandler {
     const http::ConnectionInfo info = connection_->info();
     figures.version = http::to_string(info.version);
     figures.tls = info.tls;
+    figures.cipher = info.cipher;
     figures.address = address_text(info);
     figures.http = connection_->counters();
     if (const quic::Connection* quic = connection_->quic()) {

@@ -30,6 +30,7 @@ class TcpAttempt : public Attempt, private http::ConnectionHandler {
     const http::ConnectionInfo info = connection_->info();
     figures.version = http::to_string(info.version);
     figures.tls = info.tls;
+    figures.cipher = info.cipher;
     figures.address = address_text(info);
     figures.http = connection_->counters();
   }
@@ -76,7 +77,8 @@ class TcpAttempt : public Attempt, private http::ConnectionHandler {
       const Error error{ErrorKind::protocol, "the server did not negotiate HTTP/2 (ALPN h2)"};
       return end(&error);
     }
-    const http::StreamSecurity security{info.server_name, info.cipher};
+    const http::StreamSecurity security{
+        .server_name = info.server_name, .tls = info.version, .cipher = info.cipher};
     connection_ =
         http2 ? http::make_h2_client(context_.timers(), std::move(*stream), security, *this, context_.limits)
               : http::make_h1_client(context_.timers(), std::move(*stream), security, *this, context_.limits);

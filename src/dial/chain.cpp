@@ -172,7 +172,9 @@ struct Chain::Impl {
       const Duration hop_silence = now - hop.quic.last_received;
       if (hop.quic.last_received == Time{} || hop_silence < silence * 3 / 4) continue;
       return {ErrorKind::timeout,
-              fmt::format("{}: nothing came from it for {} s", hop.title, hop_silence / 1s), why.code};
+              fmt::format("{}: nothing came from it for {:g} s", hop.title,
+                          static_cast<double>(hop_silence / 100ms) / 10),
+              why.code};
     }
     return why;
   }

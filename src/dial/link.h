@@ -45,7 +45,8 @@ struct LinkEvents {
 
 /// What a link measured; of the hop before it as well, where it runs inside one.
 struct LinkFigures {
-  std::string title, version, address, tls;
+  std::string title, version, address;
+  std::string tls, cipher;        ///< as http::ConnectionInfo has them
   quic::Stats quic;               ///< zero for TCP
   masque::TunnelCounters tunnel;  ///< of the flow it runs in; zero for the first link
   http::ConnectionCounters http;

@@ -177,6 +177,9 @@ Result<Url> parse_url(std::string_view text) {
     text.remove_prefix(scheme->size() + 1);
     constexpr std::size_t most_slashes = 3;  // as curl takes them
     text.remove_prefix(std::min({text.find_first_not_of('/'), text.size(), most_slashes}));
+  } else if (text.starts_with('-')) {
+    return fail(ErrorKind::usage,
+                fmt::format("'{0}' is not a URL; where it is the name of a host, write https://{0}", whole));
   }
   Url url;
   const std::size_t end = std::min(text.find_first_of("/?"), text.size());

@@ -1,6 +1,6 @@
 #include "files/served_folder.h"
 
-#include "gateway/request_path.h"
+#include "files/request_path.h"
 
 #include <array>
 #include <cerrno>

@@ -50,6 +50,11 @@ std::uint32_t Impl::version() const {
   return negotiated != 0 ? negotiated : first_version;
 }
 
+bool Impl::has_stream(StreamId id) {
+  // ngtcp2 has nothing that asks it plainly.
+  return windows.has(id) || ngtcp2_conn_set_stream_user_data(conn.get(), id, nullptr) == 0;
+}
+
 bool Connection::is_established() const {
   return impl_->is_established();
 }
@@ -173,14 +178,16 @@ void Connection::consume(StreamId id, std::size_t count) {
   if (impl_->closed) return;
   ngtcp2_conn* const conn = impl_->conn.get();
   const auto round_trip = Duration(impl_->native_info().smoothed_rtt);
-  const std::size_t credit = impl_->windows.consumed(id, count, impl_->timers.now(), round_trip);
-  if (ngtcp2_conn_extend_max_stream_offset(conn, id, credit) != 0) impl_->windows.forget(id);
+  if (impl_->has_stream(id)) {
+    const std::size_t credit = impl_->windows.consumed(id, count, impl_->timers.now(), round_trip);
+    if (credit > 0) ngtcp2_conn_extend_max_stream_offset(conn, id, credit);
+  }
   ngtcp2_conn_extend_max_offset(conn, count);
   impl_->want_flush();
 }
 
 void Connection::lower_receive_limit(StreamId id, std::size_t bytes) {
-  if (!impl_->closed) impl_->windows.lower_limit(id, bytes);
+  if (!impl_->closed && impl_->has_stream(id)) impl_->windows.lower_limit(id, bytes);
 }
 
 void Connection::reset_stream(StreamId id, std::uint64_t code) {

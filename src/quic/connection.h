@@ -108,7 +108,7 @@ class Connection final : public net::DatagramReceiver {
   void want_write();
   /// Gives back `count` bytes of flow-control credit of a stream (and of the connection).
   void consume(StreamId id, std::size_t count);
-  /// Bounds what the peer may have sent on a stream, not yet closed, and we not consumed, in place of
+  /// Bounds what the peer may have sent on a stream and we not consumed, in place of
   /// Config::maximum_stream_window. No less than Config::initial_stream_window; what was granted before stays
   /// granted.
   void lower_receive_limit(StreamId id, std::size_t bytes);

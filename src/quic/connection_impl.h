@@ -202,6 +202,8 @@ struct Connection::Impl final : SendBatch::Sender {
   bool is_established() const { return handshake_completed && !ending && !closed; }
   bool may_open_streams() const { return (streams_open || early_data) && !ending && !closed; }
   std::uint32_t version() const;
+  /// Opened and not yet closed.
+  bool has_stream(StreamId id);
 
   net::Timers& timers;
   Random& random;

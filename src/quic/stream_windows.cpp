@@ -1,11 +1,13 @@
 #include "quic/stream_windows.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace sallyport::quic {
 namespace {
 
-// ngtcp2 sends MAX_STREAM_DATA when there is credit for a quarter of the first window.
+// Credit is given for more than so large a share of the window at once: ngtcp2 sends no MAX_STREAM_DATA for
+// less than a quarter of the first window, and fewer frames cost less.
 constexpr std::size_t share = 4;
 // Room that a connection keeps while no stream is open: enough for one request after another.
 constexpr std::size_t kept_capacity = 4;
@@ -22,6 +24,11 @@ StreamWindows::Stream& StreamWindows::stream(StreamId id) {
   return *streams_.insert(place, {id, ReceiveWindow(initial_, largest_, share)});
 }
 
+bool StreamWindows::has(StreamId id) {
+  const auto place = place_of(id);
+  return place != streams_.end() && place->id == id;
+}
+
 std::size_t StreamWindows::consumed(StreamId id, std::size_t count, Time now, Duration round_trip) {
   if (!is_bidirectional(id)) return count;
   Stream& its = stream(id);
@@ -30,7 +37,9 @@ std::size_t StreamWindows::consumed(StreamId id, std::size_t count, Time now, Du
   const std::size_t credit = count + its.window.size() - before;
   const std::size_t taken = std::min(credit, its.withheld);
   its.withheld -= taken;
-  return credit - taken;
+  its.pending += credit - taken;
+  if (its.pending <= its.window.size() / share) return 0;
+  return std::exchange(its.pending, 0);
 }
 
 void StreamWindows::lower_limit(StreamId id, std::size_t bytes) {
@@ -39,8 +48,7 @@ void StreamWindows::lower_limit(StreamId id, std::size_t bytes) {
 }
 
 void StreamWindows::forget(StreamId id) {
-  const auto place = place_of(id);
-  if (place != streams_.end() && place->id == id) streams_.erase(place);
+  if (has(id)) streams_.erase(place_of(id));
   if (streams_.empty() && streams_.capacity() > kept_capacity) clear();
 }
 

@@ -18,7 +18,10 @@ class StreamWindows {
   /// `largest` 0: windows stay as they are.
   StreamWindows(std::size_t initial, std::size_t largest) : initial_(initial), largest_(largest) {}
 
-  /// The credit for `count` consumed bytes. Windows of unidirectional streams, which say little, do not grow.
+  /// The stream is known here: so it is from the first of these calls for it until forget().
+  bool has(StreamId id);
+  /// The credit that is due now that `count` more bytes were consumed. Unidirectional streams, which say
+  /// little, are not kept, and their windows do not grow.
   std::size_t consumed(StreamId id, std::size_t count, Time now, Duration round_trip);
   /// Of a bidirectional stream: no more than `bytes` may be on their way to us or unconsumed, once what was
   /// granted before is used up. At least the initial window: ngtcp2 grants credit by quarters of it.
@@ -27,13 +30,13 @@ class StreamWindows {
   void forget(StreamId id);
   /// All of them are.
   void clear() { streams_ = std::vector<Stream>(); }
-  std::size_t size() const { return streams_.size(); }
 
  private:
   struct Stream {
     StreamId id;
     ReceiveWindow window;
     std::size_t withheld = 0;  // still to be taken from the credit
+    std::size_t pending = 0;   // credit that is not given yet
   };
 
   std::vector<Stream>::iterator place_of(StreamId id);

@@ -162,6 +162,13 @@ class Bench(unittest.TestCase):
         for method, _, fields, sent in server.asked + other.asked:
             self.assertEqual((method, fields["x-one"], fields["user-agent"]), ("POST", "1", "mine"))
             self.assertEqual(sent, body.read_bytes())
+        with open(body, "rb") as file:
+            harness.run(SALLYPORT, "bench", "--ca", self.ca, "--http", "h1", "-n", "1", "-d", "@-", server.url, stdin=file)
+        self.assertEqual(server.asked[-1][3], body.read_bytes())
+        fields_file = self.lab.folder / "fields"
+        fields_file.write_text("X-One: 1\nX-Two: 2\n")
+        self.bench("--http", "h1", "-n", 1, "-H", f"@{fields_file}", url=server.url)
+        self.assertEqual([server.asked[-1][2][name] for name in ("x-one", "x-two")], ["1", "2"])
         self.bench("--http", "h1", "-n", 1, "-d", "a=b", url=server.url)
         method, _, fields, sent = server.asked[-1]
         self.assertEqual((method, fields["content-type"], sent), ("POST", "application/x-www-form-urlencoded", b"a=b"))

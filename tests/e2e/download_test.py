@@ -111,6 +111,27 @@ class Answers(Case):
                 self.assertEqual(self.server.asked, [f"bytes={KEPT}-{size - 1}", None])
                 self.target.unlink()
 
+    def test_what_is_downloaded_again_is_said(self):
+        def said(*flags):
+            done = harness.finish([word for word in self.command("--http", "h1", "-o", "file", *flags, self.server.url) if word != "-q"], cwd=self.folder)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(self.target.read_bytes(), self.server.content)
+            return done.stderr
+
+        self.server.crook = lambda *_: None
+        self.assertEqual(said("--resume"), "", "the first of many runs")
+        self.assertEqual(said(), "")
+        self.assertEqual(said("-C", "-"), "sallyport: there is no 'file.part' to go on with; 'file' is downloaded again\n")
+        self.had_before()
+        Path(f"{self.target}.part.json").unlink()
+        self.assertIn("cannot go on with 'file.part': no 'file.part.json' tells", said("--resume"))
+        self.had_before()
+        state = Path(f"{self.target}.part.json")
+        state.write_text(state.read_text().replace(r'\"1\"', r'\"0\"'))
+        self.assertEqual(said("--resume"), "sallyport: cannot go on with 'file.part': the server has another version by now; it is downloaded from the start\n")
+        self.had_before()
+        self.assertEqual(said("--resume"), "")
+
     def test_what_is_the_rest_in_other_words_is_taken(self):
         size, content = len(self.server.content), self.server.content
         for said in ("Bytes {}-{}/{}", "bytes {}-{}/*"):

@@ -1,5 +1,6 @@
 """The commands of README.md, run as they stand there, and the flags that the pages in docs/ name."""
 
+import json
 import re
 import subprocess
 import unittest
@@ -112,6 +113,16 @@ class Pages(unittest.TestCase):
             names, words = row.split("|", 1)
             explained |= set(re.findall(r"`(\w+)`", row if names.strip() in ("`process`", "`tunnel`") else names))
         self.assertEqual(fields, explained)
+
+    def test_json_fields_of_bench_are_explained(self):
+        with Lab() as lab:
+            (lab.folder / "file").write_text("hello\n")
+            origin = lab.gateway("--files", lab.folder)
+            figures = json.loads(harness.run(SALLYPORT, "bench", "--json", "--ca", lab.certificate()[0], "-n", "1", f"{origin.url}/file"))
+        page = (ROOT / "docs" / "bench.md").read_text()
+        rows = re.findall(r"^\| (`.*)", page[page.index("## Fields of --json"):], re.MULTILINE)
+        explained = set(re.findall(r"`(\w+)`", " ".join(row if row.startswith("`latency`") else row.split("|", 1)[0] for row in rows))) - {"null"}
+        self.assertEqual(names_in(figures), explained)
 
     def test_the_threat_model_names_tests_that_exist(self):
         """In the last column of its tables: unit and simulated tests, Python's, and fuzz targets."""

@@ -195,7 +195,7 @@ class Heads(RequestCase):
                                  "> cookie: (hidden)", f"< {name} 200", "< content-length: 6"):
                         self.assertIn(line, words.splitlines())
                     self.assertEqual(sum(line.startswith("* hop ") for line in words.splitlines()), hops)
-                    self.assertIn(f"* origin 127.0.0.1:{self.origin.port}: {name}", words)
+                    self.assertRegex(words, rf"\* origin 127\.0\.0\.1:{self.origin.port}: {name}, .*, TLSv1\.3 / TLS_\w+\n")
                     self.assertNotIn("topsecret", words)
 
     def test_in_json_without_secrets(self):
