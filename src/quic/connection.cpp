@@ -231,6 +231,10 @@ void Connection::close(std::uint64_t application_code, std::string_view reason) 
   impl_->end(
       {.by = Closed::By::us, .application = true, .code = application_code, .reason = std::string(reason)},
       true);
+void Connection::discount_datagram() {
+  --impl_->datagrams_received;
+}
+
 }
 
 Result<> Connection::update_keys() {
