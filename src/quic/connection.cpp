@@ -206,6 +206,10 @@ std::size_t Connection::max_datagram_payload() const {
   return impl_->datagram_room(impl_->mtu.datagram_packet_size());
 }
 
+std::size_t Connection::proven_datagram_payload() const {
+  return impl_->reckon_datagram_room(impl_->mtu.proven());
+}
+
 bool Connection::send_datagram(Bytes prefix, Bytes payload) {
   Impl& impl = *impl_;
   if (impl.closed || impl.ending) return false;

@@ -112,6 +112,8 @@ class Connection final : public net::DatagramReceiver {
   bool peer_takes_datagrams() const;
   /// Largest payload (prefix included) of one DATAGRAM frame on the path as it is now.
   std::size_t max_datagram_payload() const;
+  /// The same for what is known to pass: while path MTU discovery searches, larger ones are tried.
+  std::size_t proven_datagram_payload() const;
   /// Queues one DATAGRAM frame holding `prefix` then `payload` (copied once). False when dropped, which is
   /// counted.
   bool send_datagram(Bytes prefix, Bytes payload);
