@@ -140,7 +140,7 @@ void Fetch::Impl::refused(http::Exchange& from, const http::Response& head) {
   figures.fields = head.fields;
   if (const auto location = head.fields.find("location"); location && head.status / 100 == 3)
     figures.location = std::string(*location);
-  error = status_error(url, head.status, figures.location);
+  error = status_error(url, head.status, figures.location, options.request.plan.authority);
   // Its page is read first, so that the connection is free for what follows.
   const auto length = head.fields.find("content-length");
   const auto size = length ? http::parse_content_length(*length) : std::nullopt;

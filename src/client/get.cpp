@@ -187,7 +187,8 @@ struct Get::Impl {
     transfer.fetch = task.fetch->figures();
     learn(task);
     if (result && options.status_fails && transfer.fetch.status / 100 != 2 && transfer.fetch.status != 0)
-      return fail_or_retry(task, status_error(task.job.url, transfer.fetch.status, transfer.fetch.location));
+      return fail_or_retry(task, status_error(task.job.url, transfer.fetch.status, transfer.fetch.location,
+                                              task.request.authority));
     if (result) return finish(task, std::nullopt);
     Error error = task.fetch->stalled() ? chain->blame_silence(result.error(), options.stall_timeout)
                                         : std::move(result.error());

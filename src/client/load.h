@@ -38,7 +38,7 @@ struct LoadFigures {
   std::uint64_t requests = 0;                   ///< answered with a 2xx, whole
   std::uint64_t bytes = 0;                      ///< of bodies that came
   std::map<std::string, std::uint64_t> errors;  ///< by kind: "status 404", "timeout", ...
-  std::string first_error;                      ///< of a connection, in words
+  std::string first_error;                      ///< of a connection, or a 421, in words
   /// With a rate also of what was unanswered at the end: as long as it had taken by then.
   LatencyHistogram latency;
   LatencyHistogram connect;      ///< of all connections, those of the warm-up too

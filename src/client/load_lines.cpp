@@ -1,5 +1,6 @@
 // The load generator's connections and requests.
 #include "client/load_impl.h"
+#include "client/request_sender.h"
 
 #include <algorithm>
 #include <utility>
@@ -214,6 +215,8 @@ void Impl::answered(Slot& slot) {
   if (!closing && slot.measured) {  // when closing, count_unanswered() has counted it
     if (slot.status / 100 != 2) {
       count_error(fmt::format("status {}", slot.status));
+      if (slot.status == 421 && figures.first_error.empty())
+        figures.first_error = status_error(slot.line.host->url, slot.status, {}).message;
     } else {
       ++figures.requests;
       figures.latency.record(context.timers().now() - slot.due);

@@ -78,6 +78,19 @@ TEST_F(LoadTest, APauseOfTheServerShowsInAllThatWasDueMeanwhile) {
   EXPECT_LE(result->latency.quantile(0.5), 10ms);
 }
 
+TEST_F(LoadTest, ExplainsAMisdirectedRequest) {
+  world.answer = [](http::Exchange& exchange, http::test::RecordingExchange&) {
+    exchange.respond({.status = 421}, true);
+  };
+  LoadOptions given = options();
+  given.requests = 3;
+  begin(given);
+  world.clock.pass(5s);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->errors.at("status 421"), 3u);
+  EXPECT_NE(result->first_error.find("no certificate for example.com"), std::string::npos);
+}
+
 TEST_F(LoadTest, KeepsToItsRate) {
   LoadOptions given = options();
   given.rate = 100;

@@ -39,8 +39,16 @@ bool RequestSender::may_repeat(const Error& why) const {
          (why.kind == ErrorKind::refused && options_.plan.is_content_repeatable());
 }
 
-Error status_error(const dial::Url& url, unsigned status, const std::string& location) {
+Error status_error(const dial::Url& url, unsigned status, const std::string& location,
+                   const std::string& authority) {
   std::string message = fmt::format("{} answered HTTP status {} for {}", url.host, status, url.to_string());
+  if (status == 421 && !authority.empty())
+    message += fmt::format(": the server has no certificate for {}, which -H names as the Host", authority);
+  else if (status == 421)
+    message += fmt::format(
+        ": the server has no certificate for {}; ask by a name that its certificate has, which --resolve "
+        "NAME:{}:ADDRESS leads to it",
+        url.host, url.port);
   if (!location.empty()) message += fmt::format(", a redirect to {} (follow it with --location)", location);
   return {ErrorKind::http, std::move(message), status};
 }

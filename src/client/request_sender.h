@@ -71,7 +71,9 @@ class RequestSender {
   Pace pace_;
 };
 
-/// The error for a response whose status means failure.
-Error status_error(const dial::Url& url, unsigned status, const std::string& location);
+/// The error for a response whose status means failure. `authority`: what was asked in place of the URL's;
+/// empty: nothing.
+Error status_error(const dial::Url& url, unsigned status, const std::string& location,
+                   const std::string& authority = {});
 
 }  // namespace sallyport::client

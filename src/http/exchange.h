@@ -56,6 +56,8 @@ class ExchangeHandler {
   /// How an HTTP datagram begins that the peer drops unread, for as long as the tunnel stands: its connection
   /// probes the path's MTU with such (quic::Application::padding_datagram()). Empty: there is none.
   virtual Bytes padding_prefix() const { return {}; }
+  /// Whether an HTTP datagram that came is such of the peer's: it is dropped, and counts as none.
+  virtual bool is_padding(Bytes /*payload*/) const { return false; }
   /// Exchange::max_datagram_payload() changed.
   virtual void on_max_datagram_payload(Exchange&) {}
   /// The datagram queue below is half empty again after send_datagram said no.

@@ -239,6 +239,9 @@ class ExchangeBase : public Exchange {
   /// A capsule passed, for traces.
   virtual void capsule_seen(bool /*sent*/, std::uint64_t /*type*/, std::size_t /*length*/) {}
 
+  /// An HTTP datagram that came was padding, and counts as none.
+  virtual void dropped_padding() {}
+
   /// An HTTP datagram of this payload was sent outside of the queue.
   void note_datagram_sent(std::size_t payload) {
     if (record_) record_->bytes_out += payload;

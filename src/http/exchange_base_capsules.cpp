@@ -91,6 +91,7 @@ void ExchangeBase::received_capsules(Bytes body) {
 
 void ExchangeBase::received_datagram(Bytes payload) {
   if (ended_ || handler_ == nullptr) return;
+  if (handler_->is_padding(payload)) return dropped_padding();
   ++set_.counters.datagrams_in;
   if (record_) {
     Bytes behind_context = payload;

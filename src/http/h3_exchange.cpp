@@ -363,6 +363,10 @@ bool H3Exchange::send_datagram(Bytes prefix, Bytes payload) {
   return true;
 }
 
+void H3Exchange::dropped_padding() {
+  if (h3_.quic() != nullptr) h3_.quic()->discount_datagram();
+}
+
 std::size_t H3Exchange::max_datagram_payload() const {
   if (!h3_.takes_datagrams().value_or(true)) return ExchangeBase::max_datagram_payload();
   const std::size_t payload = h3_.quic()->max_datagram_payload();

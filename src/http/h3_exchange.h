@@ -104,6 +104,7 @@ class H3Exchange final : public ExchangeBase, public H3Sender {
   bool peer_blocks() const override { return flow_blocked_; }
   void tunnel_opened() override;
   void submit_limit() override;
+  void dropped_padding() override;
   void capsule_seen(bool sent, std::uint64_t type, std::size_t length) override;
 
   // h3_exchange_receive.cpp

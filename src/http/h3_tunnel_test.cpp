@@ -126,6 +126,23 @@ TEST(H3Tunnel, PaddingDatagramsAreOfAnOpenTunnel) {
   EXPECT_TRUE(client.padding_datagram().empty()) << "the tunnel has ended";
 }
 
+TEST(H3Tunnel, PaddingThatComesCountsAsNoDatagram) {
+  H3Pair pair;
+  serve_echo(pair);
+  ASSERT_TRUE(pair.establish());
+  RecordingExchange& handler = pair.handler();
+  handler.peers_padding = "pad";
+  Exchange& exchange = pair.client->request(connect_udp(), handler, false);
+  exchange.use_capsules();
+  ASSERT_TRUE(pair.run_until([&] { return handler.response.has_value(); }));
+  for (const std::string_view datagram : {"padded", "one"})
+    pair.requests.last().exchange->send_datagram({}, as_bytes(datagram));
+  ASSERT_TRUE(pair.run_until([&] { return !handler.datagrams.empty(); }));
+  EXPECT_EQ(handler.datagrams, std::vector<std::string>{"one"});
+  EXPECT_EQ(pair.client->counters().datagrams_in, 1u);
+  EXPECT_EQ(pair.client->quic()->stats().datagrams_received, 1u);
+}
+
 /// Sends as many datagrams as the queue takes, whenever it takes some.
 struct Filler final : ExchangeHandler {
   void on_body(Exchange&, Bytes) override {}

@@ -42,6 +42,9 @@ class RecordingExchange final : public ExchangeHandler {
   }
   void on_datagrams_writable(Exchange&) override { ++datagrams_writable; }
   Bytes padding_prefix() const override { return as_bytes(padding); }
+  bool is_padding(Bytes datagram) const override {
+    return !peers_padding.empty() && as_text(datagram).starts_with(peers_padding);
+  }
   void on_datagram(Exchange&, Bytes payload) override { datagrams.emplace_back(as_text(payload)); }
   Result<> on_capsule(Exchange& exchange, std::uint64_t type, Bytes value) override {
     capsules.emplace_back(type, as_text(value));
@@ -61,7 +64,8 @@ class RecordingExchange final : public ExchangeHandler {
   std::vector<unsigned> interim;
   std::optional<Response> response;
   std::string body;
-  std::string padding;  ///< padding_prefix()
+  std::string padding;        ///< padding_prefix()
+  std::string peers_padding;  ///< what is_padding() knows; empty: nothing
   std::optional<Fields> trailers;
   bool ended = false;
   int writable = 0, datagrams_writable = 0;

@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/varint.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -17,10 +18,14 @@ inline constexpr std::array<std::uint8_t, 1> udp_context_prefix{0};
 
 /// Contexts that mean nothing, whose datagrams are dropped like those of any unknown context (RFC 9298 §4):
 /// a connection probes its path's MTU with them. The last of the client's (even) and of the server's (odd)
-/// IDs that take four bytes. Between our own ends they are not counted as strange.
+/// IDs that take four bytes. Between our own ends they are counted neither as strange nor as datagrams. In
+/// the bytes that such a datagram begins with; another encoding of the ID is as strange as any.
 inline constexpr std::array<std::uint8_t, 4> client_padding_prefix{0xbf, 0xff, 0xff, 0xfe};
 inline constexpr std::array<std::uint8_t, 4> server_padding_prefix{0xbf, 0xff, 0xff, 0xff};
-inline constexpr std::uint64_t client_padding_context = 0x3fff'fffe, server_padding_context = 0x3fff'ffff;
+
+inline bool is_padding(Bytes datagram, Bytes prefix) {
+  return datagram.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), datagram.begin());
+}
 
 /// RFC 9298 §5: a longer one aborts the stream.
 inline constexpr std::size_t max_udp_payload = 65527;

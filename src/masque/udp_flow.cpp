@@ -86,7 +86,6 @@ void UdpFlow::on_refused() {
 void UdpFlow::on_datagram(http::Exchange& exchange, Bytes datagram) {
   if (done_) return;
   const auto parts = split_context(datagram);
-  if (parts && parts->context == client_padding_context) return;
   if (!parts || parts->context != udp_context) {
     ++context_.counters.dropped_context;
     return;
@@ -148,6 +147,10 @@ void UdpFlow::on_datagrams_writable(http::Exchange& exchange) {
 
 Bytes UdpFlow::padding_prefix() const {
   return server_padding_prefix;
+}
+
+bool UdpFlow::is_padding(Bytes datagram) const {
+  return masque::is_padding(datagram, client_padding_prefix);
 }
 
 void UdpFlow::on_unreachable(net::Unreachable kind, const Error& why) {

@@ -21,6 +21,7 @@ class UdpFlow final : public TargetFlow, net::DatagramReceiver {
   void on_datagram(http::Exchange& exchange, Bytes datagram) override;
   void on_datagrams_writable(http::Exchange& exchange) override;
   Bytes padding_prefix() const override;
+  bool is_padding(Bytes datagram) const override;
   void on_end(http::Exchange& exchange) override;
   // From the target
   void on_datagrams(const net::NetPath& from, const net::DatagramRun& run, Time now) override;

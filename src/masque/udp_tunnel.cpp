@@ -123,7 +123,6 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
   void on_datagram(http::Exchange& from, Bytes datagram) override {
     if (ended) return;
     const auto parts = split_context(datagram);
-    if (parts && parts->context == server_padding_context) return;
     if (!parts || parts->context != udp_context) {
       if (++counters.dropped_context > std::max(max_strange, counters.datagrams_in))
         break_off(from, http::ResetCode::datagram_error,
@@ -143,6 +142,9 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
     counters.bytes_in += parts->payload.size();
     if (receiver != nullptr)
       receiver->on_datagrams(path, {parts->payload, parts->payload.size()}, timers.now());
+  bool is_padding(Bytes datagram) const override {
+    return masque::is_padding(datagram, server_padding_prefix);
+  }
   }
 
   Bytes padding_prefix() const override { return client_padding_prefix; }

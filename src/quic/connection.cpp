@@ -224,6 +224,10 @@ std::size_t Connection::max_datagram_payload() const {
   return impl_->datagram_room(impl_->mtu.datagram_packet_size());
 }
 
+std::size_t Connection::proven_datagram_payload() const {
+  return impl_->reckon_datagram_room(impl_->mtu.proven());
+}
+
 bool Connection::send_datagram(Bytes prefix, Bytes payload) {
   Impl& impl = *impl_;
   if (impl.closed || impl.ending) return false;
@@ -249,6 +253,10 @@ void Connection::close(std::uint64_t application_code, std::string_view reason) 
   impl_->end(
       {.by = Closed::By::us, .application = true, .code = application_code, .reason = std::string(reason)},
       true);
+void Connection::discount_datagram() {
+  --impl_->datagrams_received;
+}
+
 }
 
 Result<> Connection::update_keys() {

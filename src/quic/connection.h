@@ -27,11 +27,11 @@ namespace sallyport::quic {
 /// What a connection counted; cheap to take at any time.
 struct Stats {
   std::uint64_t packets_sent = 0, packets_received = 0, packets_lost = 0;
-  std::uint64_t bytes_sent = 0, bytes_received = 0;  ///< UDP payload
-  std::uint64_t datagrams_sent = 0, datagrams_received = 0;
-  std::uint64_t datagrams_dropped_queue = 0;  ///< the queue was full
-  std::uint64_t datagrams_dropped_size = 0;   ///< did not fit the path
-  std::uint64_t datagrams_lost = 0;           ///< sent in a packet that was lost
+  std::uint64_t bytes_sent = 0, bytes_received = 0;          ///< UDP payload
+  std::uint64_t datagrams_sent = 0, datagrams_received = 0;  ///< without padding datagrams
+  std::uint64_t datagrams_dropped_queue = 0;                 ///< the queue was full
+  std::uint64_t datagrams_dropped_size = 0;                  ///< did not fit the path
+  std::uint64_t datagrams_lost = 0;                          ///< sent in a packet that was lost
   std::size_t datagram_queue_bytes = 0;
   Duration smoothed_rtt{}, min_rtt{}, latest_rtt{}, rtt_variance{};
   std::uint64_t congestion_window = 0, bytes_in_flight = 0;
@@ -122,12 +122,16 @@ class Connection final : public net::DatagramReceiver {
   bool peer_takes_datagrams() const;
   /// Largest payload (prefix included) of one DATAGRAM frame on the path as it is now.
   std::size_t max_datagram_payload() const;
+  /// The same for what is known to pass: while path MTU discovery searches, larger ones are tried.
+  std::size_t proven_datagram_payload() const;
   /// Queues one DATAGRAM frame holding `prefix` then `payload` (copied once). False when dropped, which is
   /// counted.
   bool send_datagram(Bytes prefix, Bytes payload);
   std::size_t queued_datagram_bytes() const;
 
   // Life
+  /// What on_datagram() was told of last was padding (Application::padding_datagram()), and counts as none.
+  void discount_datagram();
   /// Application close (RFC 9000 §10.2). on_closed follows, at the end of this turn at the earliest, never
   /// from inside this call.
   void close(std::uint64_t application_code, std::string_view reason);

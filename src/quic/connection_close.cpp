@@ -77,10 +77,9 @@ void Impl::end_with_native_error(int error) {
       return;
     case NGTCP2_ERR_CRYPTO: {
       const std::uint8_t alert = ngtcp2_conn_get_tls_alert(conn.get());
-      end({.by = Closed::By::us,
-           .code = Closed::crypto_error_first | alert,
-           .reason = tls ? tls->failure(alert).message : "unexpected TLS message after the handshake"},
-          true);
+      const Error why = tls ? tls->failure(alert)
+                            : Error{ErrorKind::tls, "unexpected TLS message after the handshake", alert};
+      end({.by = Closed::By::us, .code = Closed::crypto_error_first | why.code, .reason = why.message}, true);
       return;
     }
     default:

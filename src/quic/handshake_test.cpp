@@ -207,7 +207,7 @@ TEST(Handshake, UntrustedCertificateIsAnErrorThatSaysSo) {
   ASSERT_TRUE(pair.simulation.run_until([&] { return pair.client_application.closed.has_value(); }));
   const Closed& closed = *pair.client_application.closed;
   EXPECT_EQ(closed.by, Closed::By::us);
-  EXPECT_GE(closed.code, 0x100u);
+  EXPECT_EQ(closed.code, 0x100u + 48) << "unknown_ca";
   EXPECT_EQ(closed.to_error().kind, ErrorKind::tls);
   EXPECT_NE(closed.to_error().message.find("certificate"), std::string::npos) << closed.to_error().message;
   EXPECT_EQ(pair.client_application.established, 0u);

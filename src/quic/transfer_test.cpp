@@ -212,6 +212,18 @@ TEST(Datagrams, ArriveWithTheirPrefix) {
   EXPECT_EQ(pair.server().stats().datagrams_received, 2u);
 }
 
+// During a search larger ones may be sent than what is known to pass.
+TEST(Datagrams, TheProvenSizeFitsTheProvenPacket) {
+  Pair pair;
+  ASSERT_TRUE(pair.establish());
+  const std::size_t packet = pair.client->stats().max_udp_payload;
+  EXPECT_EQ(packet, minimum_udp_payload) << "the search goes on";
+  EXPECT_LT(pair.client->proven_datagram_payload(), packet);
+  EXPECT_GT(pair.client->max_datagram_payload(), packet);
+  pair.simulation.run_for(5s);
+  EXPECT_EQ(pair.client->proven_datagram_payload(), pair.client->max_datagram_payload());
+}
+
 TEST(Datagrams, SmallOnesShareAPacket) {
   Pair pair;
   ASSERT_TRUE(pair.establish());

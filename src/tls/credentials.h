@@ -66,7 +66,8 @@ class Trust {
 
 /// Verifies the certificates that the peer of `session` showed: chain, dates, purpose, name, stapled OCSP.
 /// `session` was set up with `trust`. The error says which of them failed, in words, with the certificate's
-/// own names. Nothing is wrong when `trust` is insecure.
+/// own names, and its code is the TLS alert that says so to the peer. Nothing is wrong when `trust` is
+/// insecure.
 Result<> verify_peer(gnutls_session_int* session, const Trust& trust, const std::string& host);
 
 /// The same for certificates at hand (DER, the server's own first).

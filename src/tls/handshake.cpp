@@ -98,6 +98,12 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
   }
 
   void send_alert(int code) {
+    // GnuTLS has bad_certificate for whatever is wrong with one.
+    if (const auto& why = channel_->verify_error(); why && code == GNUTLS_E_CERTIFICATE_ERROR) {
+      gnutls_alert_send(channel_->native(), GNUTLS_AL_FATAL,
+                        static_cast<gnutls_alert_description_t>(why->code));
+      return;
+    }
     // Where GnuTLS says handshake_failure: the server signed in a way that we did not offer (RFC 9155 §4).
     if (code == GNUTLS_E_UNSUPPORTED_SIGNATURE_ALGORITHM && channel_->server_credentials() == nullptr)
       gnutls_alert_send(channel_->native(), GNUTLS_AL_FATAL, GNUTLS_A_ILLEGAL_PARAMETER);

@@ -227,11 +227,13 @@ class Verification : public testing::Test {
     if (link.client) return "";
     EXPECT_EQ(link.client_error->kind, ErrorKind::tls);
     EXPECT_TRUE(link.server_error || link.server) << "the server heard nothing";
+    alert_ = link.server_error ? link.server_error->code : 0;
     return link.client_error->message;
   }
 
   const FolderForTest temporary_;
   const std::string folder_ = temporary_.path();
+  std::uint64_t alert_ = 0;  // that the server was sent with the last verdict
 };
 
 TEST_F(Verification, TakesASelfSignedCertificateThatItWasGiven) {
@@ -246,6 +248,7 @@ TEST_F(Verification, NamesTheNamesOfAnotherCertificate) {
   const KeyPair pair = *make_self_signed({"foo.test", "www.foo.test"});
   EXPECT_EQ(verdict(pair, trust(pair), "bar.test"),
             "the certificate of bar.test is for 'foo.test' and 'www.foo.test', not for 'bar.test'");
+  EXPECT_EQ(alert_, 46u) << "certificate_unknown";
 }
 
 TEST_F(Verification, NamesTheStoreThatLacksTheSigner) {
@@ -253,9 +256,11 @@ TEST_F(Verification, NamesTheStoreThatLacksTheSigner) {
   EXPECT_EQ(verdict(pair, trust(*make_self_signed({"b.test"})), "a.test"),
             "the certificate of a.test is signed by 'CN=a.test', and by no trusted issuer in " + folder_ +
                 "/ca.pem (--ca FILE trusts the issuers in FILE)");
+  EXPECT_EQ(alert_, 48u) << "unknown_ca";
   EXPECT_EQ(
       verdict(pair, trust(*make_self_signed({"a.test"})), "a.test"),
       "the certificate of a.test is signed by another 'CN=a.test' than the one in " + folder_ + "/ca.pem");
+  EXPECT_EQ(alert_, 42u) << "bad_certificate";
   if (const auto system = Trust::make({})) {
     EXPECT_THAT(verdict(pair, *system, "a.test"), HasSubstr("no trusted issuer in the system's store"));
   }
@@ -266,6 +271,7 @@ TEST_F(Verification, TellsTheDates) {
   const KeyPair pair = *make_self_signed({"a.test"});
   const KeyPair old = dated(pair, 1'600'000'000, 1'600'086'400);
   EXPECT_EQ(verdict(old, trust(old), "a.test"), "the certificate of a.test expired on 2020-09-14 12:26 UTC");
+  EXPECT_EQ(alert_, 45u) << "certificate_expired";
   const KeyPair early = dated(pair, 2'000'000'000, 2'000'086'400);
   EXPECT_THAT(verdict(early, trust(early), "a.test"), HasSubstr("is not valid before 2033-05-18 03:33 UTC"));
 }

@@ -192,6 +192,7 @@ TEST_F(Quic, SaysWhyTheCertificateWasNotAccepted) {
   ASSERT_TRUE(client.failed);
   EXPECT_EQ(client.session->failure(client.alert).message,
             "the certificate of b.test is for 'a.test', not for 'b.test'");
+  EXPECT_EQ(client.session->failure(client.alert).code, unsigned{GNUTLS_A_CERTIFICATE_UNKNOWN});
   EXPECT_NE(client.alert, 0);
 }
 

@@ -87,6 +87,18 @@ std::string explain(unsigned status, gnutls_x509_crt_int* leaf, const Trust& tru
   return subject + " cannot be trusted: " + text;
 }
 
+/// The alert that goes with explain()'s sentence (RFC 8446 §6.2).
+unsigned alert_for(unsigned status) {
+  if ((status & (GNUTLS_CERT_EXPIRED | GNUTLS_CERT_NOT_ACTIVATED)) != 0) return GNUTLS_A_CERTIFICATE_EXPIRED;
+  if ((status & GNUTLS_CERT_REVOKED) != 0) return GNUTLS_A_CERTIFICATE_REVOKED;
+  if ((status & (GNUTLS_CERT_INSECURE_ALGORITHM | GNUTLS_CERT_SIGNATURE_FAILURE)) != 0)
+    return GNUTLS_A_BAD_CERTIFICATE;
+  if ((status & GNUTLS_CERT_SIGNER_NOT_FOUND) != 0) return GNUTLS_A_UNKNOWN_CA;
+  if ((status & (GNUTLS_CERT_PURPOSE_MISMATCH | GNUTLS_CERT_SIGNER_NOT_CA)) != 0)
+    return GNUTLS_A_UNSUPPORTED_CERTIFICATE;
+  return GNUTLS_A_CERTIFICATE_UNKNOWN;  // another's name, among others
+}
+
 }  // namespace
 
 struct Trust::Impl {
@@ -137,10 +149,11 @@ namespace {
 Result<> judge(int code, unsigned status, gnutls_x509_crt_int* leaf, const Trust& trust,
                const std::string& host) {
   if (code < 0)
-    return fail(ErrorKind::tls, "the certificate of " + host + " cannot be checked: " + error_words(code));
+    return fail(ErrorKind::tls, "the certificate of " + host + " cannot be checked: " + error_words(code),
+                GNUTLS_A_BAD_CERTIFICATE);
   // GnuTLS does not look at this date of a certificate that is an anchor itself.
   if (gnutls_x509_crt_get_activation_time(leaf) > std::time(nullptr)) status |= GNUTLS_CERT_NOT_ACTIVATED;
-  if (status != 0) return fail(ErrorKind::tls, explain(status, leaf, trust, host));
+  if (status != 0) return fail(ErrorKind::tls, explain(status, leaf, trust, host), alert_for(status));
   return {};
 }
 
@@ -151,7 +164,7 @@ Result<> verify_peer(gnutls_session_int* session, const Trust& trust, const std:
   unsigned count = 0;
   const gnutls_datum_t* chain = gnutls_certificate_get_peers(session, &count);
   const X509Certificate leaf = count == 0 ? nullptr : parse_der({chain[0].data, chain[0].size});
-  if (leaf == nullptr) return fail(ErrorKind::tls, host + " sent no certificate");
+  if (leaf == nullptr) return fail(ErrorKind::tls, host + " sent no certificate", GNUTLS_A_BAD_CERTIFICATE);
   Demands demands(host);
   unsigned status = 0;
   const int code = gnutls_certificate_verify_peers(session, demands.data(), demands.size(), &status);
