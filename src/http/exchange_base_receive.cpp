@@ -9,7 +9,8 @@ namespace sallyport::http {
 
 namespace {
 
-// A server that sends more interim responses than this is up to something (docs/threat-model.md, "endless interim responses").
+// A server that sends more interim responses than this is up to something
+// (docs/threat-model.md, "endless interim responses").
 constexpr std::uint8_t max_informational = 64;
 
 }  // namespace

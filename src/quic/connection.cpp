@@ -249,14 +249,14 @@ std::size_t Connection::queued_datagram_bytes() const {
   return impl_->queue.bytes();
 }
 
-void Connection::close(std::uint64_t application_code, std::string_view reason) {
-  impl_->end(
-      {.by = Closed::By::us, .application = true, .code = application_code, .reason = std::string(reason)},
-      true);
 void Connection::discount_datagram() {
   --impl_->datagrams_received;
 }
 
+void Connection::close(std::uint64_t application_code, std::string_view reason) {
+  impl_->end(
+      {.by = Closed::By::us, .application = true, .code = application_code, .reason = std::string(reason)},
+      true);
 }
 
 Result<> Connection::update_keys() {

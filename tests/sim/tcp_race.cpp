@@ -20,7 +20,6 @@ TcpRace::TcpRace(TcpHost& host, std::vector<net::SocketAddress> targets, Duratio
     : host_(host),
       targets_(std::move(targets)),
       connected_(std::move(connected)),
-      deadline_(host.timers().now() + timeout),
       next_attempt_(host.timers(), [this](Time) { start_next(); }),
       time_out_(host.timers(),
                 [this](Time) {
@@ -29,7 +28,7 @@ TcpRace::TcpRace(TcpHost& host, std::vector<net::SocketAddress> targets, Duratio
                 }),
       answer_(host.timers(), [this](Time) { answer(); }) {
   assert(!targets_.empty());
-  time_out_.arm(deadline_);
+  time_out_.arm(host.timers().now() + timeout);
   start_next();
 }
 

@@ -29,7 +29,6 @@ class TcpRace final : public net::TcpConnecting {
   TcpHost& host_;
   const std::vector<net::SocketAddress> targets_;
   net::TcpConnected connected_;
-  Time deadline_;
   std::vector<std::unique_ptr<TcpStream>> attempts_;  // in the order of targets_
   std::size_t running_ = 0;
   std::optional<Result<std::unique_ptr<net::ByteStream>>> result_;

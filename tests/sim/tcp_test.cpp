@@ -52,12 +52,12 @@ TEST(SimTcp, FillsACleanLink) {
 }
 
 TEST(SimTcp, NothingLeavesBeforeTheTurnsEnd) {
+  std::vector<std::size_t> sizes;  // longer there than the scene, whose end sends segments too
   TcpScene scene;
   scene.establish();
   scene.near->write(as_bytes("one"));
   scene.near->write(as_bytes("two"));
   EXPECT_EQ(scene.near->queued_bytes(), 6u);
-  std::vector<std::size_t> sizes;
   scene.network.set_filter([&](const Packet& packet) {
     if (packet.path.remote.port() == 443) sizes.push_back(packet.bytes.size());
     return true;
@@ -236,7 +236,7 @@ TEST(SimTcp, AGroupSharesAPortAndOthersAreRefused) {
 }
 
 std::string trace_of(std::uint64_t seed) {
-  std::string trace;  // longer there than the scene, whose end sends segments too
+  std::string trace;  // as above
   TcpScene scene(seed);
   scene.each_link(make_bad);
   scene.network.set_filter([&](const Packet& packet) {
