@@ -113,7 +113,10 @@ void TcpFront::accept(std::unique_ptr<net::ByteStream> stream) {
                     const auto info = (*result)->info();
                     if (options_.log != nullptr) options_.log->established(session->id, client, info);
                     serve(session, std::move(*result), info.alpn,
-                          {.server_name = info.server_name, .tls = info.version, .cipher = info.cipher});
+                          {.server_name = info.server_name,
+                           .tls = info.version,
+                           .cipher = info.cipher,
+                           .certificate = info.certificate});
                   });
 }
 

@@ -142,11 +142,11 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
     counters.bytes_in += parts->payload.size();
     if (receiver != nullptr)
       receiver->on_datagrams(path, {parts->payload, parts->payload.size()}, timers.now());
+  }
+
   bool is_padding(Bytes datagram) const override {
     return masque::is_padding(datagram, server_padding_prefix);
   }
-  }
-
   Bytes padding_prefix() const override { return client_padding_prefix; }
 
   void on_max_datagram_payload(http::Exchange& from) override {

@@ -32,6 +32,22 @@ TEST(ConnectionId, NamesItsOwner) {
   EXPECT_FALSE(ConnectionIdLayout::owner_of(Bytes(*ids.begin()).first(7)));
 }
 
+TEST(NativePath, DifferentAddressesStayDifferent) {
+  std::vector<net::SocketAddress> addresses;
+  for (const char* ip : {"192.0.2.0", "192.0.2.1", "192.0.3.0", "[2001:db8::]", "[2001:db8::1]"})
+    for (const char* port : {":0", ":1", ":256", ":257"})
+      addresses.push_back(*net::SocketAddress::parse(std::string(ip) + port));
+  for (const auto& one : addresses) {
+    const net::NetPath path{client, one};
+    EXPECT_EQ(to_net_path(*NativePath(path).get()), path);
+    for (const auto& other : addresses) {
+      const NativePath native({client, other});
+      EXPECT_EQ(same_path(*native.get(), path), one == other) << one.to_string() << other.to_string();
+      EXPECT_EQ(ngtcp2_path_eq(native.get(), NativePath(path).get()) != 0, one == other);
+    }
+  }
+}
+
 TEST(IdMap, BehavesLikeAMap) {
   SeededRandom random(3);
   IdMap<int> map(random);

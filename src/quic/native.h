@@ -37,7 +37,8 @@ inline ngtcp2_addr to_native(const net::SocketAddress& address) {
   return {const_cast<ngtcp2_sockaddr*>(address.data()), address.size()};
 }
 
-/// Lays a port over its IP address, or takes it off again: see NativePath.
+/// Lays a port over its IP address, or takes it off again: see NativePath. No hash: as the port stays beside
+/// it, different addresses stay different.
 inline void mix_port(net::SocketAddress& address) {
   const sockaddr_in* v4 = reinterpret_cast<const sockaddr_in*>(address.data());
   static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
