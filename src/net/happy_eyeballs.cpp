@@ -36,7 +36,7 @@ class Race final : public TcpConnecting {
                                     [this, number](Result<std::unique_ptr<ByteStream>> result) {
                                       on_result(number, std::move(result));
                                     }));
-    if (attempts_.size() < addresses_.size()) next_attempt_.arm(now + delay_);
+    next_attempt_.arm(attempts_.size() < addresses_.size() ? now + delay_ : never);
   }
 
   void on_result(std::size_t number, Result<std::unique_ptr<ByteStream>> result) {
