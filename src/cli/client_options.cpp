@@ -87,9 +87,11 @@ void add_client_flags(CLI::App& app, ClientFlags& flags) {
   app.add_option("--ca", flags.ca_file, "Trust the certificates in this PEM file instead of the system's")
       ->type_name("FILE");
   app.add_flag("-k,--insecure", flags.insecure, "Do not verify certificates (of hops and origin)");
-  app.add_option("--token-file", flags.token_file,
-                 "Send the bearer token in the first line of FILE, TOKEN or NAME TOKEN, to the hops")
-      ->type_name("FILE");
+  app.add_option("--token-file", flags.token_files,
+                 "Send the bearer token in the first line of FILE, TOKEN or NAME TOKEN, to the hops; given "
+                 "once to all of them, else once for each --via, in their order")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
   app.add_option("--cc", flags.congestion, "Congestion control")
       ->check(CLI::IsMember({"cubic", "bbr", "reno"}))
       ->capture_default_str();
@@ -131,7 +133,7 @@ Result<std::string> read_token(const std::string& path) {
 /// What changes nothing is said, and what else was meant.
 void ClientSession::hint_at_unused_flags(const ClientFlags& flags) {
   if (flags.via.empty()) {
-    if (!flags.token_file.empty()) say("--token-file is for hops, and there is no --via; it is not used");
+    if (!flags.token_files.empty()) say("--token-file is for hops, and there is no --via; it is not used");
     if (flags.mode != "auto")
       say(fmt::format("--mode {} is for the last hop, and there is no --via; it changes nothing",
                       flags.mode));
@@ -163,6 +165,7 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
     if (!hop) return std::unexpected(hop.error());
     chain_.hops.push_back(std::move(*hop));
   }
+  if (auto read = read_tokens(flags); !read) return read;
   chain_.http = http_choice(flags.http);
   chain_.hop_http = http_choice(flags.hop_http);
   chain_.mode = flags.mode == "tcp"   ? dial::TunnelMode::tcp
@@ -211,12 +214,6 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
                                   : dial::AddressFamily::any;
   context_->early_data = flags.early_data;
   context_->unix_time = std::time(nullptr);
-  if (!flags.token_file.empty()) {
-    auto token = read_token(flags.token_file);
-    if (!token) return std::unexpected(token.error());
-    context_->proxy_token = std::move(*token);
-  }
-
   if (cache_folder_.empty()) return {};
   context_->sessions = &sessions_;
   context_->memory = &memory_;
@@ -225,6 +222,21 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
   const std::string tickets = cache_folder_ + "/sessions";
   if (file_exists(tickets))
     if (auto loaded = sessions_.load(tickets); !loaded) say(loaded.error().message);
+  return {};
+}
+
+Result<> ClientSession::read_tokens(const ClientFlags& flags) {
+  const std::size_t files = flags.token_files.size(), hops = flags.via.size();
+  if (files > 1 && files != hops)
+    return fail(ErrorKind::usage,
+                fmt::format("{} --token-file and {} --via; give one --token-file for all hops, or one for "
+                            "each, in the order of --via",
+                            files, hops));
+  for (const std::string& file : flags.token_files) {
+    auto token = read_token(file);
+    if (!token) return std::unexpected(token.error());
+    chain_.tokens.push_back(std::move(*token));
+  }
   return {};
 }
 

@@ -22,7 +22,8 @@ namespace sallyport::cli {
 struct ClientFlags {
   std::vector<std::string> via;
   std::string http = "auto", hop_http = "h3", mode = "auto";
-  std::string ca_file, token_file, qlog_folder, key_log, congestion = "cubic", cache_folder;
+  std::vector<std::string> token_files;  ///< one for all hops, or one for each
+  std::string ca_file, qlog_folder, key_log, congestion = "cubic", cache_folder;
   std::vector<std::string> resolve;
   bool ipv4 = false, ipv6 = false;
   bool insecure = false, early_data = false, no_cache = false;
@@ -58,6 +59,7 @@ class ClientSession {
  private:
   ClientSession() = default;
   Result<> set_up(const ClientFlags& flags);
+  Result<> read_tokens(const ClientFlags& flags);
   static void hint_at_unused_flags(const ClientFlags& flags);
   Result<> open_key_log(const ClientFlags& flags);
 

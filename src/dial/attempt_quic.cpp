@@ -26,9 +26,9 @@ quic::ClientOptions quic_options(const Context& context, const Peer& peer) {
   return options;
 }
 
-http::Fields proxy_fields(const Context& context) {
+http::Fields proxy_fields(const Peer& peer) {
   http::Fields fields;
-  if (!context.proxy_token.empty()) fields.add("authorization", "Bearer " + context.proxy_token);
+  if (!peer.token.empty()) fields.add("authorization", "Bearer " + peer.token);
   return fields;
 }
 
@@ -130,7 +130,7 @@ class TunnelledQuicAttempt final : public QuicAttempt {
     masque::TunnelEvents events;
     events.opened = [this](const std::string&) { has_path_ = true; };
     events.closed = [this](const Error& why) { tunnel_error_ = why; };
-    tunnel_ = std::make_unique<masque::UdpTunnel>(hop_, proxy_, peer_.target(), proxy_fields(context_),
+    tunnel_ = std::make_unique<masque::UdpTunnel>(hop_, proxy_, peer_.target(), proxy_fields(peer_),
                                                   std::move(events));
     connect_over(*tunnel_);
   }

@@ -129,7 +129,7 @@ class TunnelledTcpAttempt final : public TcpAttempt {
 
   void start() override {
     http::Fields fields;
-    if (!context_.proxy_token.empty()) fields.add("proxy-authorization", "Bearer " + context_.proxy_token);
+    if (!peer_.token.empty()) fields.add("proxy-authorization", "Bearer " + peer_.token);
     secure(masque::open_tcp_tunnel(hop_, peer_.target(), fields,
                                    [this](const Error& why) { tunnel_error_ = why; }));
   }

@@ -72,6 +72,8 @@ struct Chain::Impl {
     Peer peer{proxy.host(), proxy.port(),
               fmt::format("hop {} ({})", index + 1, masque::Target{proxy.host(), proxy.port()}.to_string())};
     peer.carries = options.hops.size() - index;
+    peer.only_quic = options.hop_http == HttpChoice::h3 ? "--via-http auto tries TCP, too" : "";
+    if (index > 0) peer.token = token_for(index - 1);
     Link* outer = index == 0 ? nullptr : hops[index - 1].get();
     const masque::ProxyTemplate* carrier = index == 0 ? nullptr : &options.hops[index - 1];
     LinkEvents events;
@@ -95,6 +97,7 @@ struct Chain::Impl {
   void start_origin(Origin& origin) {
     // Not the hops: CONNECT is not safe, so it never leaves early (RFC 8470 §2).
     Peer peer{origin.url.host, origin.url.port, "origin " + origin.url.origin(), !origin.early_failed};
+    if (!hops.empty()) peer.token = token_for(hops.size() - 1);
     Link* outer = hops.empty() ? nullptr : hops.back().get();
     const masque::ProxyTemplate* carrier = hops.empty() ? nullptr : &options.hops.back();
     auto place = std::make_shared<Link*>(nullptr);  // its events need its name, which comes after them
@@ -108,6 +111,11 @@ struct Chain::Impl {
     *place = origin.starting = link.get();
     origin.links.push_back(std::move(link));
     origin.starting->start();
+  }
+
+  std::string token_for(std::size_t hop) const {
+    if (options.tokens.empty()) return {};
+    return options.tokens.size() == 1 ? options.tokens.front() : options.tokens.at(hop);
   }
 
   /// Each connection may have it to say again.

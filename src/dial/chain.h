@@ -16,6 +16,9 @@ namespace sallyport::dial {
 
 struct ChainOptions {
   std::vector<masque::ProxyTemplate> hops;  ///< the first is the nearest
+  /// Bearer tokens for the hops: none, one for all, or one for each. In Authorization for CONNECT-UDP, in
+  /// Proxy-Authorization for CONNECT.
+  std::vector<std::string> tokens;
   HttpChoice http = HttpChoice::automatic;  ///< with the origin
   HttpChoice hop_http = HttpChoice::h3;     ///< with the hops
   TunnelMode mode = TunnelMode::automatic;

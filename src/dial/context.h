@@ -29,8 +29,6 @@ struct Context {
   std::int64_t unix_time = 0;      ///< seconds, when the command started; for `memory`
   bool early_data = false;
   Duration connect_timeout = 10s;  ///< for each connection of a chain, name resolution included
-  std::string proxy_token;         ///< a bearer token for the hops: in Authorization for CONNECT-UDP, in
-                                   ///< Proxy-Authorization for CONNECT; empty: none
   PinnedAddresses pinned;
   AddressFamily family = AddressFamily::any;  ///< of what this machine connects to
 

@@ -27,6 +27,8 @@ struct Peer {
   bool ready_early = false;
   std::size_t carries = 0;  ///< how many connections run inside each other in this one
   std::string asked_for;    ///< what a hop is asked for in place of `host`: an address; empty: `host`
+  std::string token;        ///< the bearer token for the hop that carries the link; empty: none
+  std::string only_quic;    ///< what to do where QUIC alone is tried and gets nowhere; empty: nothing
 
   /// What a hop is asked for.
   masque::Target target() const { return {asked_for.empty() ? host : asked_for, port}; }

@@ -170,6 +170,30 @@ class Tokens(ProxyCase):
         for log in [*self.lab.folder.glob("*.log"), *self.lab.folder.glob("qlog*/*")]:
             self.assertNotIn(ALICE.encode(), log.read_bytes(), log.name)
 
+    def test_each_hop_has_a_token_of_its_own(self):
+        (self.lab.folder / "site").mkdir()
+        (self.lab.folder / "site" / "file").write_text("hello\n")
+        origin = self.lab.gateway("--files", self.lab.folder / "site", name="origin")
+        via, flags, tokens = [], [], []
+        for name, token in (("alice", ALICE), ("bob", BOB)):
+            tokens.append(self.lab.folder / f"token-of-{name}")
+            tokens[-1].write_text(f"{name} {token}\n")
+            tokens[-1].chmod(0o600)
+            hop = self.lab.gateway("--masque", "udp,tcp", "--allow", "127.0.0.1", "--token-file", tokens[-1], name=f"hop-of-{name}")
+            via += ["--via", hop.url]
+            flags += ["--token-file", tokens[-1]]
+        for mode in ("udp", "tcp"):
+            for version in ("h3", "h2"):
+                with self.subTest(mode=mode, hops=version):
+                    self.lab.get_json("--mode", mode, "--via-http", version, *flags, "-o", "/dev/null", *via, f"{origin.url}/file")
+        get = [SALLYPORT, "get", "--quiet", "--no-cache", "--ca", self.lab.certificate()[0], "-o", "/dev/null", *via, f"{origin.url}/file"]
+        one = harness.finish([*get, "--token-file", tokens[0]])
+        self.assertEqual(one.returncode, 1)
+        self.assertIn("hop 2", one.stderr)
+        three = harness.finish([*get, *flags, "--token-file", tokens[0]])
+        self.assertEqual(three.returncode, 2)
+        self.assertIn("3 --token-file and 2 --via", three.stderr)
+
     def test_get_says_what_is_missing(self):
         gateway = self.gateway()
         wrong = self.lab.folder / "wrong"
