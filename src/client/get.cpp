@@ -176,7 +176,12 @@ struct Get::Impl {
       chain->set_broken_handler([](const Error&) {});
       ended_chains.push_back(std::move(chain));
     }
-    chain = std::make_unique<dial::Chain>(context, options.chain);
+    dial::ChainOptions chain_options = options.chain;
+    if (options.verbose)
+      chain_options.attempt_failed = [this](std::string_view sentence) {
+        options.verbose(fmt::format("* {}\n", sentence));
+      };
+    chain = std::make_unique<dial::Chain>(context, std::move(chain_options));
     chain->set_broken_handler([this](const Error& why) { broken(why); });
     broken_error.reset();
     broken_transfers.clear();

@@ -268,6 +268,71 @@ TEST_F(GetTest, DoesNotWaitForAHopThatKeepsItsSideOpen) {
 
 // What of several attempts is told: the one that got furthest
 
+TEST_F(GetTest, NamesWhatWasTriedAndFailed) {
+  world.refuses = true;
+  context.connect_timeout = 3s;
+  struct Row {
+    std::optional<net::Unreachable> icmp;
+    bool drops_tcp;
+    const char* error;
+    std::vector<std::string> lines;
+  };
+  for (const auto& [icmp, drops_tcp, told, lines] :
+       {Row{net::Unreachable::definite,
+            false,
+            "QUIC: 192.0.2.1:443 leads nowhere; TCP: nobody listens there",
+            {"192.0.2.1:443 leads nowhere", "nobody listens there"}},
+        Row{std::nullopt,
+            false,
+            "TCP: nobody listens there; QUIC: no answer within 3 s",
+            {"nobody listens there", "QUIC to 192.0.2.1:443: no answer within 3 s"}},
+        Row{std::nullopt,
+            true,
+            "no answer within 3 s",
+            {"QUIC to 192.0.2.1:443: no answer within 3 s", "TCP to 192.0.2.1:443: no answer within 3 s"}}}) {
+    world.icmp = icmp;
+    world.drops_tcp = drops_tcp;
+    std::vector<std::string> said;
+    GetOptions given = options();
+    given.chain.http = dial::HttpChoice::automatic;
+    given.verbose = [&](std::string_view text) { said.emplace_back(text); };
+    run(given);
+    EXPECT_EQ(error(), std::string("origin example.com:443: ") + told);
+    std::vector<std::string> expected;
+    for (const std::string& line : lines) expected.push_back("* origin example.com:443: " + line + "\n");
+    EXPECT_EQ(said, expected);
+  }
+}
+
+TEST_F(GetTest, NamesFirstWhatGotFurthest) {
+  world.alpn = {"none of ours"};
+  context.connect_timeout = 3s;
+  GetOptions given = options();
+  given.chain.http = dial::HttpChoice::automatic;
+  run(given);
+  EXPECT_THAT(error(), AllOf(StartsWith("origin example.com:443: TCP: "), HasSubstr("no ALPN protocol"),
+                             HasSubstr("; QUIC: no answer within 3 s")));
+}
+
+TEST_F(GetTest, SaysHowAHopIsReachedOverTcp) {
+  world.icmp = net::Unreachable::definite;
+  GetOptions given = through_a_hop(dial::HttpChoice::h3);
+  given.chain.hop_http = dial::HttpChoice::h3;
+  run(given);
+  EXPECT_EQ(error(), "hop 1 (hop.test:443): 192.0.2.1:443 leads nowhere (--via-http auto tries TCP, too)");
+}
+
+TEST_F(GetTest, ExplainsAMisdirectedRequest) {
+  answer = [](Exchange& exchange) { exchange.respond({.status = 421}, true); };
+  run(options());
+  EXPECT_THAT(error(), AllOf(HasSubstr("421"), HasSubstr("no certificate for example.com"),
+                             HasSubstr("--resolve NAME:443:ADDRESS"), Not(HasSubstr("\n"))));
+  GetOptions given = options();
+  given.request.authority = "elsewhere.test";
+  run(given);
+  EXPECT_THAT(error(), AllOf(HasSubstr("no certificate for elsewhere.test"), HasSubstr("-H")));
+}
+
 TEST_F(GetTest, ASilentOriginIsNotTheFaultOfAHopWithoutConnect) {
   answer = [](Exchange& exchange) {
     if (exchange.request().protocol.empty()) return exchange.respond({.status = 405}, true);
@@ -283,11 +348,13 @@ TEST_F(GetTest, ASilentHopIsNotTheFaultOfTheOrigin) {
   answer = [](Exchange&) {};
   context.connect_timeout = 3s;
   GetOptions given = through_a_hop(dial::HttpChoice::automatic);
-  given.chain.mode = dial::TunnelMode::udp;
-  run(given);
-  EXPECT_THAT(error(),
-              AllOf(StartsWith("hop 1 (hop.test:443): "),
-                    HasSubstr("no answer within 3 s to the request for a tunnel to example.com:443")));
+  for (const dial::TunnelMode mode : {dial::TunnelMode::udp, dial::TunnelMode::tcp, dial::TunnelMode::automatic}) {
+    given.chain.mode = mode;
+    run(given);
+    EXPECT_THAT(error(),
+                AllOf(StartsWith("hop 1 (hop.test:443): "),
+                      HasSubstr("no answer within 3 s to the request for a tunnel to example.com:443")));
+  }
 }
 
 TEST_F(GetTest, ARefusedTemplateIsToldWhereConnectIsRefusedToo) {
@@ -314,7 +381,9 @@ TEST_F(GetTest, DoesNotAskTwiceForWhatIsRefusedForTheSameReason) {
   };
   for (const auto& [status, proxy_status, times] :
        {Row{401, "", 1}, Row{407, "", 1}, Row{429, "", 1}, Row{508, "hop; error=proxy_loop_detected", 1},
-        Row{502, "hop; error=dns_error", 1}, Row{403, "", 2}, Row{502, "hop; error=connection_refused", 2}}) {
+        Row{502, "hop; error=dns_error", 1}, Row{403, "hop; error=destination_ip_prohibited", 1},
+        Row{403, "", 2}, Row{403, "hop; error=http_request_denied", 2},
+        Row{502, "hop; error=connection_refused", 2}}) {
     SCOPED_TRACE(std::to_string(status) + " " + proxy_status);
     asked.clear();
     answer = [status, proxy_status](Exchange& exchange) {

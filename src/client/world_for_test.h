@@ -43,11 +43,12 @@ class World final : public net::Outbound, private net::Resolver, private http::R
     return std::make_unique<BlackHole>(*this, target);
   }
   std::unique_ptr<net::TcpConnecting> open_tcp(const std::vector<net::SocketAddress>&, Duration,
-                                               net::TcpConnected connected) override {
+                                               net::TcpConnected connected,
+                                               net::TcpAddressFailed failed) override {
     ++connects;
     connected_at = clock.timers.now();
     if (when_connecting) when_connecting();
-    auto connecting = std::make_unique<Connecting>(*this, std::move(connected));
+    auto connecting = std::make_unique<Connecting>(*this, std::move(connected), std::move(failed));
     return connecting;
   }
 
@@ -56,6 +57,7 @@ class World final : public net::Outbound, private net::Resolver, private http::R
   std::function<void(http::Exchange&, http::test::RecordingExchange&)> answer;
   std::vector<std::string> alpn{"h2", "http/1.1"};  ///< of servers, in their order
   bool refuses = false;                             ///< nobody listens
+  bool drops_tcp = false;                           ///< as a firewall does
   std::function<void()> when_connecting;            ///< over TCP
   std::size_t connects = 0;                         ///< over TCP
   std::size_t udp_sockets = 0;
@@ -95,18 +97,24 @@ class World final : public net::Outbound, private net::Resolver, private http::R
   };
 
   struct Connecting final : net::TcpConnecting {
-    Connecting(World& in, net::TcpConnected when_connected)
-        : world(in), connected(std::move(when_connected)), turn(in.clock.timers, [this](Time) {
-            auto call = std::move(connected);
-            if (world.refuses)
-              call(fail(ErrorKind::refused, "nobody listens there"));
-            else
-              call(world.accept());
-          }) {
+    Connecting(World& in, net::TcpConnected when_connected, net::TcpAddressFailed when_failed)
+        : world(in),
+          connected(std::move(when_connected)),
+          failed(std::move(when_failed)),
+          turn(in.clock.timers, [this](Time) { answer(); }) {
       turn.arm(in.clock.timers.now());
+    }
+    void answer() {
+      if (world.drops_tcp) return;
+      auto call = std::move(connected);
+      if (!world.refuses) return call(world.accept());
+      const Error why{ErrorKind::refused, "nobody listens there"};
+      if (failed) failed(why);
+      call(std::unexpected(why));
     }
     World& world;
     net::TcpConnected connected;
+    net::TcpAddressFailed failed;
     net::Timer turn;
   };
 

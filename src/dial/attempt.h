@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sallyport::dial {
@@ -22,6 +23,8 @@ class AttemptEvents {
   /// Never inside Attempt::start()'s caller's construction of it; may come inside start(). `why` is null
   /// after an orderly end.
   virtual void on_attempt_ended(Attempt& attempt, const Error* why) = 0;
+  /// One of several addresses could not be reached; the attempt may go on with another.
+  virtual void on_address_failed(Attempt& attempt, const Error& why) = 0;
 
  protected:
   ~AttemptEvents() = default;
@@ -43,6 +46,12 @@ class Attempt {
   /// Only once it is ready.
   virtual http::Connection& connection() = 0;
   virtual Reach reach() const = 0;
+  /// "QUIC to 192.0.2.1:443".
+  std::string way() const { return std::string(name()) + " to " + target(); }
+  /// "QUIC", "TCP", or what a hop is asked for.
+  virtual std::string_view name() const = 0;
+  /// The address, or addresses, or what the hop is asked for.
+  virtual std::string target() const = 0;
   /// The CONNECT-UDP flow it runs in, or null.
   virtual const masque::UdpTunnel* tunnel() const { return nullptr; }
   /// Why the hop ended the tunnel, or null.

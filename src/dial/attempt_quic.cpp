@@ -67,6 +67,8 @@ class QuicAttempt : public Attempt, protected http::ConnectionHandler {
     }
   }
 
+  std::string_view name() const override { return "QUIC"; }
+
  protected:
   virtual std::string address_text(const http::ConnectionInfo& info) const {
     return info.path.remote.to_string();
@@ -112,6 +114,8 @@ class DirectQuicAttempt final : public QuicAttempt {
     connect_over(*path_);
   }
 
+  std::string target() const override { return address_.to_string(); }
+
  private:
   net::SocketAddress address_;
   std::unique_ptr<net::DatagramPath> path_;
@@ -128,13 +132,18 @@ class TunnelledQuicAttempt final : public QuicAttempt {
 
   void start() override {
     masque::TunnelEvents events;
-    events.opened = [this](const std::string&) { has_path_ = true; };
+    events.opened = [this](const std::string& next_hop) {
+      has_path_ = true;
+      next_hop_ = next_hop;
+    };
     events.closed = [this](const Error& why) { tunnel_error_ = why; };
     tunnel_ = std::make_unique<masque::UdpTunnel>(hop_, proxy_, peer_.target(), proxy_fields(peer_),
                                                   std::move(events));
     connect_over(*tunnel_);
   }
 
+  std::string_view name() const override { return "CONNECT-UDP"; }
+  std::string target() const override { return peer_.target().to_string(); }
   const masque::UdpTunnel* tunnel() const override { return tunnel_.get(); }
   const Error* tunnel_error() const override { return tunnel_error_ ? &*tunnel_error_ : nullptr; }
 
@@ -151,6 +160,7 @@ class TunnelledQuicAttempt final : public QuicAttempt {
   const masque::ProxyTemplate& proxy_;
   std::unique_ptr<masque::UdpTunnel> tunnel_;
   std::optional<Error> tunnel_error_;
+  std::string next_hop_;  // as the hop says; empty: it does not
 };
 
 }  // namespace

@@ -58,6 +58,10 @@ class TcpAttempt : public Attempt, private http::ConnectionHandler {
     if (AttemptEvents* events = std::exchange(events_, nullptr)) events->on_attempt_ended(*this, why);
   }
 
+  void tell_address_failed(const Error& why) {
+    if (events_) events_->on_address_failed(*this, why);
+  }
+
   Context& context_;
   const Peer& peer_;
   std::optional<Error> tunnel_error_;
@@ -102,13 +106,18 @@ class DirectTcpAttempt final : public TcpAttempt {
       : TcpAttempt(context, peer, alpn, events), addresses_(addresses) {}
 
   void start() override {
-    connecting_ = context_.outbound.open_tcp(addresses_, context_.connect_timeout,
-                                             [this](Result<std::unique_ptr<net::ByteStream>> stream) {
-                                               auto done = std::move(connecting_);
-                                               if (!stream) return end(&stream.error());
-                                               reach_ = Reach::path;
-                                               secure(std::move(*stream));
-                                             });
+    connecting_ = context_.outbound.open_tcp(
+        addresses_, context_.connect_timeout,
+        [this](Result<std::unique_ptr<net::ByteStream>> stream) { connected(std::move(stream)); },
+        [this](const Error& why) { tell_address_failed(why); });
+  }
+
+  std::string_view name() const override { return "TCP"; }
+  std::string target() const override {
+    std::string all;
+    for (const net::SocketAddress& address : addresses_)
+      all.append(all.empty() ? "" : ", ").append(address.to_string());
+    return all;
   }
 
   void abandon() override {
@@ -117,7 +126,15 @@ class DirectTcpAttempt final : public TcpAttempt {
   }
 
  private:
-  std::vector<net::SocketAddress> addresses_;
+  void connected(Result<std::unique_ptr<net::ByteStream>> stream) {
+    auto done = std::move(connecting_);
+    if (!stream) return end(&stream.error());
+    reach_ = Reach::path;
+    addresses_ = {(*stream)->net_path().remote};
+    secure(std::move(*stream));
+  }
+
+  std::vector<net::SocketAddress> addresses_;  // once it is connected, the one that it is connected to
   std::unique_ptr<net::TcpConnecting> connecting_;
 };
 
@@ -131,8 +148,12 @@ class TunnelledTcpAttempt final : public TcpAttempt {
     http::Fields fields;
     if (!peer_.token.empty()) fields.add("proxy-authorization", "Bearer " + peer_.token);
     secure(masque::open_tcp_tunnel(hop_, peer_.target(), fields,
-                                   [this](const Error& why) { tunnel_error_ = why; }));
+                                   {.opened = [this](const std::string& next_hop) { opened(next_hop); },
+                                    .refused = [this](const Error& why) { tunnel_error_ = why; }}));
   }
+
+  std::string_view name() const override { return "CONNECT"; }
+  std::string target() const override { return peer_.target().to_string(); }
 
   const Error* tunnel_error() const override { return tunnel_error_ ? &*tunnel_error_ : nullptr; }
 
@@ -140,6 +161,12 @@ class TunnelledTcpAttempt final : public TcpAttempt {
   std::string address_text(const http::ConnectionInfo&) const override { return peer_.target().to_string(); }
 
  private:
+  void opened(const std::string& next_hop) {
+    reach_ = Reach::path;
+    next_hop_ = next_hop;
+  }
+
+  std::string next_hop_;  // as the hop says; empty: it does not
   http::Connection& hop_;
 };
 

@@ -79,6 +79,7 @@ struct Chain::Impl {
     LinkEvents events;
     events.ready = [this] { hop_ready(); };
     events.note = [this](const std::string& sentence) { note(sentence); };
+    events.attempt_failed = options.attempt_failed;
     events.failed = [this, index](const Error& why) { broken_by(blamed(why, *hops[index], index)); };
     events.closed = [this] { next_step.arm(context.timers().now()); };
     hops.push_back(std::make_unique<Link>(context, outer, carrier, std::move(peer), options.hop_http,
@@ -104,6 +105,7 @@ struct Chain::Impl {
     LinkEvents events;
     events.ready = [this, &origin] { origin_ready(origin); };
     events.note = [this](const std::string& sentence) { note(sentence); };
+    events.attempt_failed = options.attempt_failed;
     events.failed = [this, &origin, place](const Error& why) { origin_failed(origin, **place, why); };
     events.closed = [this] { next_step.arm(context.timers().now()); };
     auto link = std::make_unique<Link>(context, outer, carrier, std::move(peer), options.http, options.mode,

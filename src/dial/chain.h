@@ -23,6 +23,8 @@ struct ChainOptions {
   HttpChoice hop_http = HttpChoice::h3;     ///< with the hops
   TunnelMode mode = TunnelMode::automatic;
   std::function<void(std::string_view)> note;  ///< gets sentences about what was done in place of what; null
+  /// Gets a sentence about each try to connect that failed, whether or not another succeeds; may be null.
+  std::function<void(std::string_view)> attempt_failed;
 };
 
 class Chain {

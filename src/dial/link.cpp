@@ -16,11 +16,23 @@ constexpr Duration next_address_delay = 250ms;        // RFC 8305 §5
 constexpr std::size_t smallest_quic_datagram = 1200;  // RFC 9000 §14
 
 /// A hop that refused one sort of tunnel so refuses every other one to that target, for it said what is the
-/// reason: who asks (401, 407), how often (429), a name that has no address, or that it leads back to the hop
-/// itself (508). A 403 may be of CONNECT-UDP alone, as where somebody forbids UDP.
+/// reason: who asks (401, 407), an address that its policy forbids, how often (429), a name that has no
+/// address, or that it leads back to the hop itself (508). Another 403 may be of CONNECT-UDP alone, as where
+/// somebody forbids UDP.
 bool is_for_any_tunnel(const Error& refusal) {
-  return refusal.kind == ErrorKind::resolve || refusal.code == 401 || refusal.code == 407 ||
-         refusal.code == 429 || refusal.code == 508;
+  return refusal.kind == ErrorKind::resolve || refusal.kind == ErrorKind::denied || refusal.code == 429 ||
+         refusal.code == 508;
+}
+
+/// Other refusals are of the method or of who asks, and say nothing of the target.
+bool is_of_target(const Error& refusal) {
+  return refusal.kind == ErrorKind::refused || refusal.kind == ErrorKind::unreachable ||
+         refusal.kind == ErrorKind::resolve || refusal.kind == ErrorKind::timeout;
+}
+
+/// Why the hop opened no tunnel; null where it did, or has not said.
+const Error* refusal_of(const Attempt& attempt) {
+  return attempt.reach() == Reach::nothing ? attempt.tunnel_error() : nullptr;
 }
 
 /// What is to be learned from an attempt that failed. It is mostly how far it got (Reach); but UDP has no
@@ -29,21 +41,13 @@ bool is_for_any_tunnel(const Error& refusal) {
 enum class Tells : std::uint8_t { nothing, target_lost, reason, path, answered };
 
 Tells told_by(const Attempt& attempt) {
-  const Error* hop_says = attempt.tunnel_error();
-  switch (attempt.reach()) {
-    case Reach::answered:
-      return Tells::answered;
-    case Reach::path:
-      return attempt.tunnel() && hop_says && hop_says->code == masque::target_lost ? Tells::target_lost
-                                                                                   : Tells::path;
-    case Reach::nothing:
-      break;
+  if (attempt.reach() == Reach::answered) return Tells::answered;
+  if (attempt.reach() == Reach::path) {
+    const Error* end = attempt.tunnel() ? attempt.tunnel_error() : nullptr;
+    return end && end->code == masque::target_lost ? Tells::target_lost : Tells::path;
   }
-  if (!hop_says) return Tells::nothing;
-  // Other refusals are of the method or of who asks, and say nothing of the target.
-  const bool of_target = hop_says->kind == ErrorKind::refused || hop_says->kind == ErrorKind::unreachable ||
-                         hop_says->kind == ErrorKind::resolve || hop_says->kind == ErrorKind::timeout;
-  return of_target ? Tells::reason : Tells::nothing;
+  const Error* refusal = refusal_of(attempt);
+  return refusal && is_of_target(*refusal) ? Tells::reason : Tells::nothing;
 }
 
 std::string seconds(Duration duration) {
@@ -222,59 +226,81 @@ struct Link::Impl final : AttemptEvents {
       return fail_link(error ? *error : Error{ErrorKind::closed, "the connection was closed"});
     }
     if (!error) error = Error{ErrorKind::closed, "the connection was closed"};
-    const bool refused = attempt.tunnel_error() != nullptr && attempt.reach() == Reach::nothing;
+    const Error* refusal = refusal_of(attempt);
     note_failure(attempt, *error);
-    if (refused && attempt.tunnel()) udp_refusal = error->message;
+    // Of TCP's addresses each was told of when it failed.
+    if (outer || attempt.reach() != Reach::nothing || last_figures->over_quic) tell_failure(attempt, *error);
+    if (refusal && attempt.tunnel()) udp_refusal = error->message;
     if (attempts.empty()) {
       // The other sort of tunnel would be refused for the same reason. One that is asked for already is left
       // to its answer.
-      if (refused && is_for_any_tunnel(*attempt.tunnel_error())) return fail_link(failure->error);
+      if (refusal && is_for_any_tunnel(*refusal)) return fail_all();
       return next_or_fail();
     }
     // Whoever is told that it leads nowhere does not wait for its turn (RFC 8305 §5).
     const bool more = !outer && quic_started > 0 && quic_started < addresses.size();
     if (more && last_figures->over_quic) start_next_quic();
     // No need to wait for a race that is won already.
-    if (refused && wants_tcp() && !tcp_started) start_tcp();
+    if (refusal && wants_tcp() && !tcp_started) start_tcp();
   }
 
-  /// Of several failures the one is told that tells most or, of those, was first.
+  void on_address_failed(Attempt&, const Error& why) override { tell_failed_attempt(why.message); }
+
+  void tell_failed_attempt(const std::string& sentence) const {
+    if (events.attempt_failed) events.attempt_failed(titled(sentence));
+  }
+
   void note_failure(const Attempt& attempt, const Error& error) {
-    const Tells tells = told_by(attempt);
-    if (failure && failure->tells >= tells) return;
-    failure = {error, attempt.reach(), tells};
+    failures.push_back({error, std::string(attempt.name()), attempt.reach(), told_by(attempt)});
   }
 
-  /// Of the attempts that run.
-  Reach furthest() const {
-    Reach reach = Reach::nothing;
-    for (const auto& attempt : attempts) reach = std::max(reach, attempt->reach());
-    return reach;
+  void tell_failure(const Attempt& attempt, const Error& error) const {
+    const bool named = outer || error.message.find(attempt.target()) != std::string::npos;
+    tell_failed_attempt(named ? error.message : attempt.way() + ": " + error.message);
+  }
+
+  /// All that was tried failed. The one is told that tells most or, of those, was first; and, where no hop is
+  /// asked, what became of the other protocol.
+  void fail_all() {
+    if (failures.empty()) return fail_link({ErrorKind::closed, "the connection could not be established"});
+    std::ranges::stable_sort(failures, std::ranges::greater{}, &Failure::tells);
+    const Failure& first = failures.front();
+    Error error = first.error;
+    const auto other = std::ranges::find_if(failures, [&](const auto& f) { return f.name != first.name; });
+    if (!outer && other != failures.end() && other->error.message != error.message)
+      error.message = fmt::format("{}: {}; {}: {}", first.name, untitled(error.message), other->name,
+                                  untitled(other->error.message));
+    if (!peer.only_quic.empty() && first.reach != Reach::answered && !is_about_hop(error))
+      error.message += " (" + peer.only_quic + ")";
+    fail_link(std::move(error));
   }
 
   /// An attempt broke before it was ready, and no other runs.
   void next_or_fail() {
     if (wants_quic() && !outer && quic_started < addresses.size()) return start_next_quic();
     if (wants_tcp() && !tcp_started) return start_tcp();
-    fail_link(failure ? failure->error : Error{ErrorKind::closed, "the connection could not be established"});
+    fail_all();
   }
 
   void timed_out() {
+    const std::string patience = seconds(context.connect_timeout);
+    if (resolution)
+      return fail_link(
+          {ErrorKind::timeout, fmt::format("the name '{}' was not resolved within {}", peer.host, patience)});
     for (const auto& attempt : attempts)
       if (auto error = too_narrow(*attempt)) return fail_link(*error);
-    if (failure && failure->reach >= furthest()) return fail_link(failure->error);
-    if (furthest() == Reach::nothing)
-      for (const auto& attempt : attempts)
-        if (auto error = unanswered(*attempt)) return fail_link(*error);
-    fail_link({ErrorKind::timeout,
-               resolution ? fmt::format("the name '{}' was not resolved within {}", peer.host,
-                                        seconds(context.connect_timeout))
-                          : fmt::format("no answer within {}", seconds(context.connect_timeout))});
+    for (const auto& attempt : attempts) {
+      const Error silence{ErrorKind::timeout, fmt::format("no answer within {}", patience)};
+      const Error error = unanswered(*attempt).value_or(silence);
+      note_failure(*attempt, error);
+      tell_failure(*attempt, error);
+    }
+    fail_all();
   }
 
   /// The hop did not say whether it opens the tunnel.
   std::optional<Error> unanswered(const Attempt& attempt) const {
-    if (!attempt.tunnel() || attempt.reach() != Reach::nothing) return std::nullopt;
+    if (!outer || attempt.reach() != Reach::nothing) return std::nullopt;
     return Error{ErrorKind::timeout,
                  fmt::format("{}: no answer within {} to the request for a tunnel to {}", outer->peer().title,
                              seconds(context.connect_timeout), peer.target().to_string())};
@@ -310,10 +336,21 @@ struct Link::Impl final : AttemptEvents {
   void fail_link(Error why) {
     if (done) return;
     end();
-    const bool named =
-        why.message.starts_with(peer.title) || (outer && why.message.starts_with(outer->peer().title));
-    if (!named) why.message = peer.title + ": " + why.message;
+    why.message = titled(why.message);
     events.failed(why);
+  }
+
+  bool is_about_hop(const Error& why) const { return outer && why.message.starts_with(outer->peer().title); }
+
+  std::string titled(const std::string& sentence) const {
+    if (sentence.starts_with(peer.title) || (outer && sentence.starts_with(outer->peer().title)))
+      return sentence;
+    return peer.title + ": " + sentence;
+  }
+
+  std::string untitled(const std::string& sentence) const {
+    const std::string begin = peer.title + ": ";
+    return sentence.starts_with(begin) ? sentence.substr(begin.size()) : sentence;
   }
 
   void close_link() {
@@ -380,11 +417,12 @@ struct Link::Impl final : AttemptEvents {
   Attempt* ready_attempt = nullptr;
   struct Failure {
     Error error;
+    std::string name;  // of the attempt
     Reach reach;
     Tells tells;
   };
-  std::optional<Failure> failure;  // that is told when all fail
-  std::string udp_refusal;         // of CONNECT-UDP
+  std::vector<Failure> failures;  // of attempts, in their order
+  std::string udp_refusal;        // of CONNECT-UDP
   std::optional<LinkFigures> last_figures;
   std::size_t quic_started = 0;
   bool tcp_started = false, done = false, shutting_down = false, only_early = false;

@@ -41,6 +41,8 @@ struct LinkEvents {
   std::function<void(const Error&)> failed;
   /// It was made in another way than the first one tried, which a hop refused. May be null.
   std::function<void(const std::string&)> note;
+  /// A try to connect failed, as the sentence says. May be null.
+  std::function<void(std::string_view)> attempt_failed;
   /// After shutdown(): everything is said and the connection is gone. Once, and nothing follows.
   std::function<void()> closed;
 };

@@ -187,7 +187,7 @@ class OutboundForTest final : public net::Outbound, net::Resolver {
     return std::make_unique<PathForTest>(*opened_udp.back().second);
   }
   std::unique_ptr<net::TcpConnecting> open_tcp(const std::vector<net::SocketAddress>& targets, Duration,
-                                               net::TcpConnected connected) override {
+                                               net::TcpConnected connected, net::TcpAddressFailed) override {
     for (const auto& target : targets) tcp_targets.push_back(target.to_string());
     if (silent) return std::make_unique<net::TcpConnecting>();
     return std::make_unique<Later<net::TcpConnecting>>(

@@ -218,4 +218,10 @@ std::optional<ProxyStatus> parse_proxy_status(std::string_view value) {
   }
 }
 
+std::string next_hop_of(const http::Fields& response) {
+  const auto field = response.joined("proxy-status");
+  auto status = field ? parse_proxy_status(*field) : std::nullopt;
+  return status ? std::move(status->next_hop) : std::string();
+}
+
 }  // namespace sallyport::masque

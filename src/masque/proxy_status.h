@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "http/fields.h"
 
 #include <optional>
 #include <string>
@@ -27,5 +28,7 @@ struct ProxyStatus {
 };
 /// The last member of the list: the proxy nearest to us speaks last. nullopt when malformed.
 std::optional<ProxyStatus> parse_proxy_status(std::string_view value);
+/// What the tunnel that a response opened is connected to, as its proxy says; empty: it does not.
+std::string next_hop_of(const http::Fields& response);
 
 }  // namespace sallyport::masque

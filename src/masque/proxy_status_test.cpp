@@ -32,6 +32,9 @@ TEST(ProxyStatus, ReadsWhatItWrites) {
   ASSERT_TRUE(hop);
   EXPECT_EQ(hop->next_hop, "192.0.2.1:443");
   EXPECT_TRUE(hop->error.empty());
+  EXPECT_EQ(next_hop_of({{"proxy-status", format_next_hop("a", "192.0.2.1:443")}}), "192.0.2.1:443");
+  EXPECT_EQ(next_hop_of({{"proxy-status", "not; a=\"field"}}), "");
+  EXPECT_EQ(next_hop_of({}), "");
 }
 
 TEST(ProxyStatus, TakesTheLastMember) {

@@ -22,7 +22,7 @@ ErrorKind kind_of(unsigned status, std::string_view error) {
       {"destination_unavailable", ErrorKind::unreachable},
       {"destination_ip_unroutable", ErrorKind::unreachable},
       {"destination_ip_prohibited", ErrorKind::denied},
-      {"http_request_denied", ErrorKind::denied},
+      {"http_request_denied", ErrorKind::http},
       {"connection_refused", ErrorKind::refused},
       {"connection_terminated", ErrorKind::closed},
       {"connection_timeout", ErrorKind::timeout},
@@ -33,10 +33,6 @@ ErrorKind kind_of(unsigned status, std::string_view error) {
   for (const auto& [name, kind] : by_error)
     if (name == error) return kind;
   switch (status) {
-    case 401:
-    case 403:
-    case 407:
-      return ErrorKind::denied;
     case 408:
     case 504:
       return ErrorKind::timeout;

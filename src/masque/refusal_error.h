@@ -12,7 +12,9 @@
 namespace sallyport::masque {
 
 /// For a response that is not 2xx. The Error's kind says what would help, its code is the status. `request`:
-/// the fields that the hop was asked with.
+/// the fields that the hop was asked with. It is `denied` where every sort of tunnel would be: the hop's
+/// policy forbids the target (destination_ip_prohibited), or the token will not do (401, 407). Another 403
+/// may be of this sort alone.
 Error refusal_error(const Target& target, const http::Response& response, const http::Fields& request);
 
 /// The code of a tunnel_end_error() that says that the hop lost the target: H3_CONNECT_ERROR, also where it

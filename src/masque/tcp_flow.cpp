@@ -22,7 +22,7 @@ TcpFlow::~TcpFlow() {
 void TcpFlow::on_targets(const std::vector<net::SocketAddress>& targets) {
   connecting_ = context_.outbound.open_tcp(
       targets, context_.options.connect_timeout,
-      [this](Result<std::unique_ptr<net::ByteStream>> stream) { on_connected(std::move(stream)); });
+      [this](Result<std::unique_ptr<net::ByteStream>> stream) { on_connected(std::move(stream)); }, nullptr);
 }
 
 void TcpFlow::on_connected(Result<std::unique_ptr<net::ByteStream>> stream) {

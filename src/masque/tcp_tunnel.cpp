@@ -1,6 +1,7 @@
 #include "masque/tcp_tunnel.h"
 
 #include "masque/exchange_sink.h"
+#include "masque/proxy_status.h"
 #include "masque/refusal_error.h"
 
 #include <utility>
@@ -14,10 +15,10 @@ namespace {
 class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
  public:
   TcpTunnel(http::Connection& connection, Target target, const http::Fields& extra_fields,
-            std::function<void(const Error&)> refused)
+            TcpTunnelEvents events)
       : target_(std::move(target)),
         version_(connection.info().version),
-        refused_(std::move(refused)),
+        events_(std::move(events)),
         deliver_(connection.timers(), [this](Time) { deliver_held(); }),
         exchange_(&connection.request(tunnel_request(target_, extra_fields), *this, false)) {}
   ~TcpTunnel() override { close(); }
@@ -71,6 +72,7 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
   void on_response(http::Exchange& exchange, const http::Response& head) override {
     if (head.status / 100 == 2) {
       accepted_ = true;
+      if (events_.opened) events_.opened(next_hop_of(head.fields));
       return;
     }
     const Error why = refusal_error(target_, head, exchange.request().fields);
@@ -120,13 +122,13 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
     if (std::exchange(failed_, true)) return;
     held_ = std::vector<Chunk>();
     const std::weak_ptr<const char> watch = alive_;
-    if (!accepted_ && refused_) refused_(why);
+    if (!accepted_ && events_.refused) events_.refused(why);
     if (!watch.expired() && receiver_ != nullptr) receiver_->on_stream_error(why);
   }
 
   const Target target_;
   const http::Version version_;
-  const std::function<void(const Error&)> refused_;
+  const TcpTunnelEvents events_;
   net::Deferred deliver_;
   net::ByteStreamReceiver* receiver_ = nullptr;
   std::vector<Chunk> held_;  // came while nobody read
@@ -144,9 +146,8 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
 }  // namespace
 
 std::unique_ptr<net::ByteStream> open_tcp_tunnel(http::Connection& connection, const Target& target,
-                                                 const http::Fields& extra_fields,
-                                                 std::function<void(const Error&)> refused) {
-  return std::make_unique<TcpTunnel>(connection, target, extra_fields, std::move(refused));
+                                                 const http::Fields& extra_fields, TcpTunnelEvents events) {
+  return std::make_unique<TcpTunnel>(connection, target, extra_fields, std::move(events));
 }
 
 }  // namespace sallyport::masque

@@ -11,10 +11,16 @@
 
 namespace sallyport::masque {
 
-/// The stream takes writes before the proxy answered; a refusal comes as on_stream_error. `connection` must
-/// outlive the result.
+/// What a client hears of a CONNECT that was asked for: one of the two, once. Either may be null.
+struct TcpTunnelEvents {
+  /// The proxy answered 2xx. `next_hop` from its Proxy-Status, or empty.
+  std::function<void(const std::string& next_hop)> opened;
+  std::function<void(const Error& why)> refused;  ///< or the connection to it ended before
+};
+
+/// The stream takes writes before the proxy answered; a refusal comes as on_stream_error, too. `connection`
+/// must outlive the result.
 std::unique_ptr<net::ByteStream> open_tcp_tunnel(http::Connection& connection, const Target& target,
-                                                 const http::Fields& extra_fields,
-                                                 std::function<void(const Error&)> refused);
+                                                 const http::Fields& extra_fields, TcpTunnelEvents events);
 
 }  // namespace sallyport::masque

@@ -23,7 +23,8 @@ class TcpTunnelTest : public testing::Test {
  protected:
   TcpTunnelTest() {
     stream = open_tcp_tunnel(connection, {"2001:db8::1", 443}, {{"x", "y"}},
-                             [this](const Error& why) { refused = why; });
+                             {.opened = [this](const std::string& hop) { next_hop = hop; },
+                              .refused = [this](const Error& why) { refused = why; }});
     exchange = &connection.last();
     stream->set_receiver(&reader);
   }
@@ -35,6 +36,7 @@ class TcpTunnelTest : public testing::Test {
   ConnectionForTest connection{timers};
   Reader reader;
   std::optional<Error> refused;
+  std::optional<std::string> next_hop;
   std::unique_ptr<net::ByteStream> stream;
   ExchangeForTest* exchange = nullptr;
 };
@@ -116,16 +118,25 @@ TEST_F(TcpTunnelTest, ARefusalIsToldOnce) {
   stream->write(as_bytes("late"));
 }
 
+TEST_F(TcpTunnelTest, SaysWhatItIsConnectedTo) {
+  EXPECT_FALSE(next_hop);
+  answer(200, {{"proxy-status", "p; next-hop=\"192.0.2.1:443\""}});
+  EXPECT_EQ(next_hop, "192.0.2.1:443");
+  EXPECT_FALSE(refused);
+}
+
 // docs/threat-model.md, "lying hop".
 TEST_F(TcpTunnelTest, AProxyThatAnswersAnythingElseEndsWithOneError) {
   for (const unsigned status : {301u, 307u, 400u, 404u, 503u}) {
     ConnectionForTest over{timers};
     Reader at_end;
     int said = 0;
-    const auto tunnel = open_tcp_tunnel(over, {"a.example", 443}, {}, [&](const Error& why) {
-      ++said;
-      EXPECT_NE(why.message.find(std::to_string(status)), std::string::npos) << why.message;
-    });
+    const auto tunnel = open_tcp_tunnel(
+        over, {"a.example", 443}, {},
+        {.opened = {}, .refused = [&](const Error& why) {
+           ++said;
+           EXPECT_NE(why.message.find(std::to_string(status)), std::string::npos) << why.message;
+         }});
     tunnel->set_receiver(&at_end);
     tunnel->set_reading(true);
     over.last().handler()->on_response(over.last(), {status, {{"location", "https://elsewhere.example/"}}});
@@ -140,8 +151,8 @@ TEST_F(TcpTunnelTest, AProxyThatAnswersAnythingElseEndsWithOneError) {
 }
 
 TEST_F(TcpTunnelTest, ARefusalMayDestroyTheTunnel) {
-  std::unique_ptr<net::ByteStream> tunnel =
-      open_tcp_tunnel(connection, {"a.example", 443}, {}, [&](const Error&) { tunnel.reset(); });
+  std::unique_ptr<net::ByteStream> tunnel = open_tcp_tunnel(
+      connection, {"a.example", 443}, {}, {.opened = {}, .refused = [&](const Error&) { tunnel.reset(); }});
   ExchangeForTest& refused_exchange = connection.last();
   refused_exchange.handler()->on_response(refused_exchange, {403, {}});
   EXPECT_EQ(tunnel, nullptr);

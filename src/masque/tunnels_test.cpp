@@ -148,8 +148,8 @@ class TokensTest : public TunnelsTest {
     outbound.names["a.example"] = {"8.8.8.8"};
   }
   std::unique_ptr<net::ByteStream> open_tcp(const http::Fields& fields) {
-    auto stream =
-        open_tcp_tunnel(*client, {"a.example", 443}, fields, [this](const Error& why) { closed = why; });
+    auto stream = open_tcp_tunnel(*client, {"a.example", 443}, fields,
+                                  {.opened = {}, .refused = [this](const Error& why) { closed = why; }});
     stream->set_receiver(&reader);
     return stream;
   }
@@ -286,7 +286,7 @@ TEST_P(TunnelsTest, ALostConnectionEndsBothSides) {
 }
 
 TEST_P(TunnelsTest, ATcpTunnelCarriesMuchBothWaysAndEndsInOrder) {
-  auto stream = open_tcp_tunnel(*client, {"8.8.8.8", 443}, {}, nullptr);
+  auto stream = open_tcp_tunnel(*client, {"8.8.8.8", 443}, {}, {});
   stream->set_receiver(&reader);
   stream->set_reading(true);
   std::string up(3'000'000, '\0'), down(2'000'000, '\0');
@@ -311,7 +311,7 @@ TEST_P(TunnelsTest, ATcpTunnelCarriesMuchBothWaysAndEndsInOrder) {
 }
 
 TEST_P(TunnelsTest, AClientThatDoesNotReadHoldsTheTargetBack) {
-  auto stream = open_tcp_tunnel(*client, {"8.8.8.8", 443}, {}, nullptr);
+  auto stream = open_tcp_tunnel(*client, {"8.8.8.8", 443}, {}, {});
   stream->set_receiver(&reader);
   settle();
   ASSERT_TRUE(outbound.tcp_peer);
@@ -325,7 +325,7 @@ TEST_P(TunnelsTest, AClientThatDoesNotReadHoldsTheTargetBack) {
 
 TEST_P(TunnelsTest, ARefusedTcpTunnelSaysWhy) {
   outbound.tcp_error = Error{ErrorKind::refused, "8.8.8.8:443 refused"};
-  auto stream = open_tcp_tunnel(*client, {"8.8.8.8", 443}, {}, nullptr);
+  auto stream = open_tcp_tunnel(*client, {"8.8.8.8", 443}, {}, {});
   stream->set_receiver(&reader);
   stream->write(as_bytes("hello"));
   settle();

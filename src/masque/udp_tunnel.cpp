@@ -104,10 +104,7 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
     if (head.status == 204 || head.status == 205 || head.status == 206)
       return break_off(from, http::ResetCode::message_error, wrong_answer(std::to_string(head.status)));
     opened = true;
-    std::string next_hop;
-    if (const auto field = head.fields.joined("proxy-status"))
-      if (auto status = parse_proxy_status(*field)) next_hop = std::move(status->next_hop);
-    if (events.opened) events.opened(next_hop);
+    if (events.opened) events.opened(next_hop_of(head.fields));
   }
 
   void on_body(http::Exchange& from, Bytes body) override { from.consume(body.size()); }

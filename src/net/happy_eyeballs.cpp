@@ -11,12 +11,13 @@ namespace {
 class Race final : public TcpConnecting {
  public:
   Race(EventLoop& loop, std::vector<IpAddress> addresses, std::uint16_t port, const TcpOptions& options,
-       TcpConnected connected, Duration delay)
+       TcpConnected connected, TcpAddressFailed failed, Duration delay)
       : loop_(loop),
         addresses_(std::move(addresses)),
         port_(port),
         options_(options),
         connected_(std::move(connected)),
+        failed_(std::move(failed)),
         delay_(delay),
         next_attempt_(loop.timers(), [this](Time) { start_next(); }) {}
 
@@ -41,6 +42,7 @@ class Race final : public TcpConnecting {
 
   void on_result(std::size_t number, Result<std::unique_ptr<ByteStream>> result) {
     --running_;
+    if (!result && failed_) failed_(result.error());
     const bool more = attempts_.size() < addresses_.size();
     if (!result && more && loop_.timers().now() < deadline_) {
       attempts_[number].reset();
@@ -58,6 +60,7 @@ class Race final : public TcpConnecting {
   const std::uint16_t port_;
   const TcpOptions options_;
   TcpConnected connected_;
+  TcpAddressFailed failed_;
   const Duration delay_;
   Timer next_attempt_;
   Time deadline_ = never;
@@ -84,10 +87,11 @@ std::vector<IpAddress> interleave_families(std::vector<IpAddress> addresses) {
 std::unique_ptr<TcpConnecting> happy_eyeballs_connect(EventLoop& loop, std::vector<IpAddress> addresses,
                                                       std::uint16_t port, Duration timeout,
                                                       const TcpOptions& options, TcpConnected connected,
-                                                      Duration delay) {
+                                                      TcpAddressFailed failed, Duration delay) {
   assert(!addresses.empty());
   const Time deadline = loop.timers().now() + timeout;
-  auto race = std::make_unique<Race>(loop, std::move(addresses), port, options, std::move(connected), delay);
+  auto race = std::make_unique<Race>(loop, std::move(addresses), port, options, std::move(connected),
+                                     std::move(failed), delay);
   race->start(deadline);
   return race;
 }

@@ -101,7 +101,7 @@ class KernelOutbound final : public Outbound {
   }
 
   std::unique_ptr<TcpConnecting> open_tcp(const std::vector<SocketAddress>& targets, Duration timeout,
-                                          TcpConnected connected) override {
+                                          TcpConnected connected, TcpAddressFailed failed) override {
     std::vector<IpAddress> addresses;
     addresses.reserve(targets.size());
     for (const SocketAddress& target : targets) addresses.push_back(target.ip());
@@ -111,7 +111,8 @@ class KernelOutbound final : public Outbound {
         [tally = tally_, connected = std::move(connected)](Result<std::unique_ptr<ByteStream>> result) {
           if (!result) tally->note(result.error());
           connected(std::move(result));
-        });
+        },
+        std::move(failed));
   }
 
   bool is_own(const IpAddress& address) override { return own_addresses_.contains(address); }

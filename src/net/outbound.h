@@ -35,9 +35,9 @@ class Outbound {
     return open_udp(target, UdpBuffers::large);
   }
   /// Races `targets` in order (Happy Eyeballs); destroying the result cancels. The callback never runs inside
-  /// this call.
+  /// this call, nor does `failed`, which is told of each address that could not be reached (may be null).
   virtual std::unique_ptr<TcpConnecting> open_tcp(const std::vector<SocketAddress>& targets, Duration timeout,
-                                                  TcpConnected connected) = 0;
+                                                  TcpConnected connected, TcpAddressFailed failed) = 0;
   /// Whether `address` is this machine's own at this moment: what is sent there never leaves it.
   virtual bool is_own(const IpAddress& /*address*/) { return false; }
   /// A simulated network has no sockets, and so counts nothing.

@@ -40,10 +40,12 @@ std::vector<IpAddress> interleave_families(std::vector<IpAddress> addresses);
 constexpr Duration attempt_delay = 250ms;  ///< Connection Attempt Delay (RFC 8305 §8)
 
 /// Races TCP connects over `addresses` in order, the next one started `delay` after the last or when it
-/// failed (RFC 8305 §5). Calls back once, with the first that connected or with the last error.
+/// failed (RFC 8305 §5). Calls back once, with the first that connected or with the last error; before that,
+/// `failed` (may be null) is told of each address that could not be reached.
 std::unique_ptr<TcpConnecting> happy_eyeballs_connect(EventLoop& loop, std::vector<IpAddress> addresses,
                                                       std::uint16_t port, Duration timeout,
                                                       const TcpOptions& options, TcpConnected connected,
+                                                      TcpAddressFailed failed = nullptr,
                                                       Duration delay = attempt_delay);
 
 }  // namespace sallyport::net

@@ -134,7 +134,7 @@ class RaceTest : public testing::Test {
           outcome = std::move(result);
           loop_.stop();
         },
-        delay);
+        [this](const Error& why) { failed_.push_back(why.message); }, delay);
     run_for(loop_, patience);
     took_ = std::chrono::steady_clock::now() - start;
     if (!outcome) return fail(ErrorKind::closed, "no answer");
@@ -158,6 +158,7 @@ class RaceTest : public testing::Test {
   std::unique_ptr<TcpListener> listener_;
   std::vector<std::unique_ptr<ByteStream>> accepted_;
   std::vector<UniqueFd> fillers_;
+  std::vector<std::string> failed_;  // of the addresses
   std::uint16_t port_ = 0;
   Duration took_{};
 };
@@ -166,6 +167,9 @@ TEST_F(RaceTest, ARefusalStartsTheNextAtOnce) {
   const auto stream = race({ip("127.0.0.3"), ip("::1"), ip("127.0.0.2")}, ages, ages);
   ASSERT_TRUE(stream) << stream.error().message;
   EXPECT_EQ((*stream)->net_path().remote.ip(), ip("127.0.0.2"));
+  ASSERT_EQ(failed_.size(), 2u);
+  EXPECT_NE(failed_[0].find("127.0.0.3"), std::string::npos) << failed_[0];
+  EXPECT_NE(failed_[1].find("[::1]"), std::string::npos) << failed_[1];
 }
 
 TEST_F(RaceTest, SilenceStartsTheNextAfterAQuarterOfASecond) {

@@ -51,6 +51,8 @@ class TcpConnecting {
 
 /// May destroy the TcpConnecting. Never runs inside tcp_connect.
 using TcpConnected = std::function<void(Result<std::unique_ptr<ByteStream>>)>;
+/// Of several addresses that are tried, one could not be reached. May not destroy the TcpConnecting.
+using TcpAddressFailed = std::function<void(const Error&)>;
 std::unique_ptr<TcpConnecting> tcp_connect(EventLoop& loop, const SocketAddress& remote, Duration timeout,
                                            const TcpOptions& options, TcpConnected connected);
 

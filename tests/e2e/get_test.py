@@ -435,7 +435,16 @@ class Failures(unittest.TestCase):
                        command=self.get("--via", hop.url, "--mode", mode, f"{self.origin.url}/a"))
 
     def test_dead_hop(self):
-        self.fails(1, "hop 1 (127.0.0.1:9)", command=self.get("--timeout", "2", "--via", "https://127.0.0.1:9", f"{self.origin.url}/a"))
+        self.fails(1, "hop 1 (127.0.0.1:9)", "--via-http auto", command=self.get("--timeout", "2", "--via", "https://127.0.0.1:9", f"{self.origin.url}/a"))
+
+    def test_nobody_listens(self):
+        self.fails(1, "origin 127.0.0.1:9", "TCP: cannot connect to 127.0.0.1:9: Connection refused", "QUIC: UDP to 127.0.0.1:9 failed",
+                   command=self.get("https://127.0.0.1:9/"))
+        done = sallyport(*self.get("-v", "https://127.0.0.1:9/"), timeout=30)
+        lines = [line for line in done.stderr.splitlines() if line.startswith("* ")]
+        self.assertEqual(len(lines), 2, done.stderr)
+        for line in lines:
+            self.assertIn("127.0.0.1:9", line)
 
     def test_wrong_certificate(self):
         other = Lab()

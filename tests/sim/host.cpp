@@ -166,8 +166,9 @@ Result<std::unique_ptr<net::DatagramPath>> Host::open_udp(const net::SocketAddre
 }
 
 std::unique_ptr<net::TcpConnecting> Host::open_tcp(const std::vector<net::SocketAddress>& targets,
-                                                   Duration timeout, net::TcpConnected connected) {
-  return std::make_unique<TcpRace>(*tcp_, targets, timeout, std::move(connected));
+                                                   Duration timeout, net::TcpConnected connected,
+                                                   net::TcpAddressFailed failed) {
+  return std::make_unique<TcpRace>(*tcp_, targets, timeout, std::move(connected), std::move(failed));
 }
 
 std::unique_ptr<net::Resolution> Host::resolve(const std::string& name, const net::IpAddress&,

@@ -69,7 +69,8 @@ class Host final : public net::Inbound, public net::Outbound, private net::Resol
   Result<std::unique_ptr<net::DatagramPath>> open_udp(const net::SocketAddress& target,
                                                       net::UdpBuffers buffers) override;
   std::unique_ptr<net::TcpConnecting> open_tcp(const std::vector<net::SocketAddress>& targets,
-                                               Duration timeout, net::TcpConnected connected) override;
+                                               Duration timeout, net::TcpConnected connected,
+                                               net::TcpAddressFailed failed) override;
   bool is_own(const net::IpAddress& address) override;
 
  private:
