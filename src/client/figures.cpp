@@ -120,7 +120,7 @@ json::object quic_json(const dial::LinkFigures& link) {
           {"datagrams_dropped_queue", q.datagrams_dropped_queue},
           {"datagrams_dropped_size", q.datagrams_dropped_size},
           {"datagram_queue_bytes", q.datagram_queue_bytes},
-          {"max_udp_payload", q.max_udp_payload},
+          {"max_udp_payload", link.quic_stood() ? json::value(q.max_udp_payload) : json::value(nullptr)},
           {"resumed", q.resumed},
           {"early_data_accepted", q.early_data_accepted},
           {"retried", q.retried},
@@ -129,12 +129,16 @@ json::object quic_json(const dial::LinkFigures& link) {
           {"key_updates", q.key_updates}};
 }
 
+json::value text_json(const std::string& text) {
+  return text.empty() ? json::value(nullptr) : json::value(text);
+}
+
 json::object link_json(const dial::LinkFigures& link) {
   json::object object{{"title", link.title},
-                      {"http_version", link.version},
-                      {"address", link.address},
-                      {"tls", link.tls},
-                      {"cipher", link.cipher},
+                      {"http_version", text_json(link.version)},
+                      {"address", text_json(link.address)},
+                      {"tls", text_json(link.tls)},
+                      {"cipher", text_json(link.cipher)},
                       {"connect_ms", milliseconds_json(link.started, link.ready)},
                       {"path_budget", link.path_budget}};
   if (link.over_quic) object["quic"] = quic_json(link);
@@ -225,12 +229,14 @@ std::string figures_table(const GetFigures& figures) {
   for (const dial::LinkFigures& l : figures.links) {
     const quic::Stats& q = l.quic;
     fmt::format_to(
-        to, "{:<23} {:<4} {:>7}", shortened(escaped(l.title), 23), l.version,
+        to, "{:<23} {:<4} {:>7}", shortened(escaped(l.title), 23), l.version.empty() ? "-" : l.version,
         l.over_quic ? milliseconds_text(q.started, q.established) : milliseconds_text(l.started, l.ready));
-    if (l.over_quic)
+    if (l.quic_stood())
       fmt::format_to(to, " {:>7} {:>8} {:>7} {:>6} {:>5} {:>5}", milliseconds_text(q.started, q.first_byte),
                      rtt_text(q, q.smoothed_rtt), rtt_text(q, q.min_rtt), q.packets_lost, q.max_udp_payload,
                      l.path_budget);
+    else
+      fmt::format_to(to, " {0:>7} {0:>8} {0:>7} {0:>6} {0:>5} {0:>5}", "-");
     out += '\n';
   }
   out +=

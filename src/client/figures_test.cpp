@@ -3,6 +3,7 @@
 #include <sstream>
 #include <string>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -46,6 +47,22 @@ GetFigures figures_of(std::uint64_t bytes) {
 TEST(FiguresTable, FitsATerminalOf80Columns) {
   std::istringstream lines(figures_table(figures_of(std::uint64_t{1} << 40)));
   for (std::string line; std::getline(lines, line);) EXPECT_THAT(line, SizeIs(Le(80u)));
+}
+
+// A hop that never answered has neither times nor sizes.
+TEST(Figures, HaveNothingOfAConnectionThatNeverStood) {
+  GetFigures figures;
+  dial::LinkFigures link;
+  link.title = "hop 1 (gw:443)";
+  link.over_quic = true;
+  link.quic.started = link.started = Time{1s};
+  link.quic.max_udp_payload = 1200;
+  figures.links.push_back(link);
+  const std::string table = figures_table(figures);
+  EXPECT_THAT(table, testing::ContainsRegex("hop 1 \\(gw:443\\) +-( +-){7}\n"));
+  const std::string json = figures_json(figures);
+  for (const char* nothing : {"http_version", "address", "tls", "connect_ms", "max_udp_payload"})
+    EXPECT_THAT(json, HasSubstr(fmt::format("\"{}\":null", nothing)));
 }
 
 TEST(FiguresTable, NamesBothEndsOfALongUrl) {

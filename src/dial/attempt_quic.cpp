@@ -53,24 +53,24 @@ class QuicAttempt : public Attempt, protected http::ConnectionHandler {
   void measure(LinkFigures& figures) const override {
     figures.over_quic = true;
     if (!connection_) return;
+    const quic::Connection& quic = *connection_->quic();
+    figures.quic = quic.stats();
+    figures.http = connection_->counters();
+    if (!figures.quic_stood() && !quic.can_send_early()) return;
     const http::ConnectionInfo info = connection_->info();
     figures.version = http::to_string(info.version);
     figures.tls = info.tls;
     figures.cipher = info.cipher;
-    figures.address = address_text(info);
-    figures.http = connection_->counters();
-    if (const quic::Connection* quic = connection_->quic()) {
-      figures.quic = quic->stats();
-      // Quarter stream ID of the first request and context ID 0: one byte each.
-      const std::size_t payload = quic->max_datagram_payload();
-      figures.path_budget = payload > 2 ? payload - 2 : 0;
-    }
+    figures.address = connected_to(info);
+    // Quarter stream ID of the first request and context ID 0: one byte each.
+    const std::size_t payload = quic.proven_datagram_payload();
+    figures.path_budget = payload > 2 ? payload - 2 : 0;
   }
 
   std::string_view name() const override { return "QUIC"; }
 
  protected:
-  virtual std::string address_text(const http::ConnectionInfo& info) const {
+  virtual std::string connected_to(const http::ConnectionInfo& info) const {
     return info.path.remote.to_string();
   }
 
@@ -153,7 +153,7 @@ class TunnelledQuicAttempt final : public QuicAttempt {
   }
 
  protected:
-  std::string address_text(const http::ConnectionInfo&) const override { return peer_.target().to_string(); }
+  std::string connected_to(const http::ConnectionInfo&) const override { return next_hop_; }
 
  private:
   http::Connection& hop_;

@@ -31,12 +31,12 @@ class TcpAttempt : public Attempt, private http::ConnectionHandler {
     figures.version = http::to_string(info.version);
     figures.tls = info.tls;
     figures.cipher = info.cipher;
-    figures.address = address_text(info);
+    figures.address = connected_to(info);
     figures.http = connection_->counters();
   }
 
  protected:
-  virtual std::string address_text(const http::ConnectionInfo& info) const {
+  virtual std::string connected_to(const http::ConnectionInfo& info) const {
     return info.path.remote.to_string();
   }
 
@@ -158,7 +158,7 @@ class TunnelledTcpAttempt final : public TcpAttempt {
   const Error* tunnel_error() const override { return tunnel_error_ ? &*tunnel_error_ : nullptr; }
 
  protected:
-  std::string address_text(const http::ConnectionInfo&) const override { return peer_.target().to_string(); }
+  std::string connected_to(const http::ConnectionInfo&) const override { return next_hop_; }
 
  private:
   void opened(const std::string& next_hop) {

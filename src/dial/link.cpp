@@ -2,6 +2,7 @@
 
 #include "dial/attempt.h"
 #include "masque/refusal_error.h"
+#include "net/attempt_schedule.h"
 
 #include <algorithm>
 #include <optional>
@@ -12,7 +13,6 @@
 namespace sallyport::dial {
 namespace {
 
-constexpr Duration next_address_delay = 250ms;        // RFC 8305 §5
 constexpr std::size_t smallest_quic_datagram = 1200;  // RFC 9000 §14
 
 /// A hop that refused one sort of tunnel so refuses every other one to that target, for it said what is the
@@ -65,8 +65,9 @@ struct Link::Impl final : AttemptEvents {
         peer(std::move(to)),
         choice(http),
         events(std::move(link_events)),
+        quic_addresses(context.timers(), [this](std::size_t number) { start_quic_at(number); }),
         deadline(context.timers(), [this](Time) { timed_out(); }),
-        next_address(context.timers(), [this](Time) { start_next_quic(); }),
+        quic_race(context.timers(), [this](Time) { start_quic(); }),
         tcp_race(context.timers(), [this](Time) { start_tcp(); }),
         burial(context.timers(), [this](Time) { bury(); }),
         departure(context.timers(), [this](Time) { leave(); }) {
@@ -117,14 +118,14 @@ struct Link::Impl final : AttemptEvents {
     peer.ready_early = peer.ready_early && wants_quic() &&
                        (remembered_http3() == true || (!wants_tcp() && addresses.size() <= 1));
     if (!wants_quic()) return start_tcp();
-    if (!wants_tcp()) return start_next_quic();
+    if (!wants_tcp()) return start_quic();
     // Whoever did not answer the last time gets the later start.
     if (remembered_http3() == false) {
       start_tcp();
-      if (!done) next_address.arm(context.timers().now() + race_delay);
+      if (!done) quic_race.arm(context.timers().now() + race_delay);
       return;
     }
-    start_next_quic();
+    start_quic();
     if (!done && !tcp_started) tcp_race.arm(context.timers().now() + race_delay);
   }
 
@@ -149,19 +150,17 @@ struct Link::Impl final : AttemptEvents {
     return false;
   }
 
-  void start_next_quic() {
-    if (ready_attempt || done || !outer_stands()) return;
-    std::unique_ptr<Attempt> attempt;
-    if (outer) {
-      if (quic_started != 0) return;
-      attempt = make_tunnelled_quic_attempt(context, outer->connection(), *proxy, peer, *this);
-    } else {
-      if (quic_started >= addresses.size()) return;
-      attempt = make_quic_attempt(context, addresses[quic_started], peer, *this);
-      if (quic_started + 1 < addresses.size()) next_address.arm(context.timers().now() + next_address_delay);
-    }
+  void start_quic() {
+    quic_race.disarm();
+    if (ready_attempt || done || quic_started != 0 || !outer_stands()) return;
+    if (!outer) return quic_addresses.begin(addresses.size());
     ++quic_started;
-    begin(std::move(attempt));
+    begin(make_tunnelled_quic_attempt(context, outer->connection(), *proxy, peer, *this));
+  }
+
+  void start_quic_at(std::size_t number) {
+    ++quic_started;
+    begin(make_quic_attempt(context, addresses[number], peer, *this));
   }
 
   void start_tcp() {
@@ -189,7 +188,8 @@ struct Link::Impl final : AttemptEvents {
     ready_attempt = &attempt;
     ready_at = context.timers().now();
     deadline.disarm();
-    next_address.disarm();
+    quic_addresses.stop();
+    quic_race.disarm();
     tcp_race.disarm();
     remember_winner();
     note_other_mode();
@@ -238,8 +238,7 @@ struct Link::Impl final : AttemptEvents {
       return next_or_fail();
     }
     // Whoever is told that it leads nowhere does not wait for its turn (RFC 8305 §5).
-    const bool more = !outer && quic_started > 0 && quic_started < addresses.size();
-    if (more && last_figures->over_quic) start_next_quic();
+    if (last_figures->over_quic) quic_addresses.advance();
     // No need to wait for a race that is won already.
     if (refusal && wants_tcp() && !tcp_started) start_tcp();
   }
@@ -277,7 +276,8 @@ struct Link::Impl final : AttemptEvents {
 
   /// An attempt broke before it was ready, and no other runs.
   void next_or_fail() {
-    if (wants_quic() && !outer && quic_started < addresses.size()) return start_next_quic();
+    if (quic_addresses.advance()) return;
+    if (wants_quic() && quic_started == 0) return start_quic();
     if (wants_tcp() && !tcp_started) return start_tcp();
     fail_all();
   }
@@ -376,7 +376,8 @@ struct Link::Impl final : AttemptEvents {
   void end() {
     done = true;
     deadline.disarm();
-    next_address.disarm();
+    quic_addresses.stop();
+    quic_race.disarm();
     tcp_race.disarm();
     for (auto& attempt : attempts) retire(attempt);
     attempts.clear();
@@ -427,7 +428,8 @@ struct Link::Impl final : AttemptEvents {
   std::size_t quic_started = 0;
   bool tcp_started = false, done = false, shutting_down = false, only_early = false;
   Time started{}, ready_at{};
-  net::Timer deadline, next_address, tcp_race, burial;
+  net::AttemptSchedule quic_addresses;
+  net::Timer deadline, quic_race, tcp_race, burial;
   net::Deferred departure;
 };
 

@@ -1,4 +1,5 @@
 // Happy Eyeballs, version 2 (RFC 8305): the order of the addresses and the race of the connects.
+#include "net/attempt_schedule.h"
 #include "net/resolver.h"
 
 #include <algorithm>
@@ -18,18 +19,16 @@ class Race final : public TcpConnecting {
         options_(options),
         connected_(std::move(connected)),
         failed_(std::move(failed)),
-        delay_(delay),
-        next_attempt_(loop.timers(), [this](Time) { start_next(); }) {}
+        schedule_(loop.timers(), [this](std::size_t number) { start(number); }, delay) {}
 
-  void start(Time deadline) {
+  void begin(Time deadline) {
     deadline_ = deadline;
-    start_next();
+    schedule_.begin(addresses_.size());
   }
 
  private:
-  void start_next() {
+  void start(std::size_t number) {
     const Time now = loop_.timers().now();
-    const std::size_t number = attempts_.size();
     ++running_;
     // Each attempt may take all the time that is left, so the last one to give up gives the answer.
     attempts_.push_back(tcp_connect(loop_, SocketAddress(addresses_[number], port_),
@@ -37,19 +36,18 @@ class Race final : public TcpConnecting {
                                     [this, number](Result<std::unique_ptr<ByteStream>> result) {
                                       on_result(number, std::move(result));
                                     }));
-    next_attempt_.arm(attempts_.size() < addresses_.size() ? now + delay_ : never);
   }
 
   void on_result(std::size_t number, Result<std::unique_ptr<ByteStream>> result) {
     --running_;
     if (!result && failed_) failed_(result.error());
-    const bool more = attempts_.size() < addresses_.size();
-    if (!result && more && loop_.timers().now() < deadline_) {
+    if (!result && loop_.timers().now() < deadline_ && schedule_.has_more()) {
       attempts_[number].reset();
-      return start_next();
+      schedule_.advance();
+      return;
     }
     if (!result && running_ > 0) return;
-    next_attempt_.disarm();
+    schedule_.stop();
     attempts_.clear();
     const TcpConnected connected = std::move(connected_);
     connected(std::move(result));  // may destroy this object
@@ -61,8 +59,7 @@ class Race final : public TcpConnecting {
   const TcpOptions options_;
   TcpConnected connected_;
   TcpAddressFailed failed_;
-  const Duration delay_;
-  Timer next_attempt_;
+  AttemptSchedule schedule_;
   Time deadline_ = never;
   std::vector<std::unique_ptr<TcpConnecting>> attempts_;  // in the order of addresses_
   std::size_t running_ = 0;
@@ -92,7 +89,7 @@ std::unique_ptr<TcpConnecting> happy_eyeballs_connect(EventLoop& loop, std::vect
   const Time deadline = loop.timers().now() + timeout;
   auto race = std::make_unique<Race>(loop, std::move(addresses), port, options, std::move(connected),
                                      std::move(failed), delay);
-  race->start(deadline);
+  race->begin(deadline);
   return race;
 }
 

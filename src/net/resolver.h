@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "net/attempt_schedule.h"
 #include "net/address.h"
 #include "net/event_loop.h"
 #include "net/tcp.h"
@@ -36,8 +37,6 @@ std::unique_ptr<Resolver> make_system_resolver(EventLoop& loop);
 
 /// Alternates families, the first answer's family first (RFC 8305 §4).
 std::vector<IpAddress> interleave_families(std::vector<IpAddress> addresses);
-
-constexpr Duration attempt_delay = 250ms;  ///< Connection Attempt Delay (RFC 8305 §8)
 
 /// Races TCP connects over `addresses` in order, the next one started `delay` after the last or when it
 /// failed (RFC 8305 §5). Calls back once, with the first that connected or with the last error; before that,

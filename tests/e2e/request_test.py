@@ -322,6 +322,14 @@ class Addresses(RequestCase):
                                                   f"https://name.test:{self.origin.port}/small.txt").stdout)
                 self.assertEqual(figures["links"][-1]["address"], f"127.0.0.1:{self.origin.port}")
 
+    def test_of_a_link_inside_a_hop_are_what_the_hop_says(self):
+        for flags in (("--http", "h3"), ("--mode", "tcp")):
+            with self.subTest(flags=flags):
+                figures = json.loads(self.run_get(*flags, "--json", "-o", "/dev/null", "--via", self.hops[0].url,
+                                                  "--resolve", f"localhost:{self.origin.port}:127.0.0.1",
+                                                  f"https://localhost:{self.origin.port}/small.txt").stdout)
+                self.assertEqual(figures["links"][-1]["address"], f"127.0.0.1:{self.origin.port}")
+
     def test_given_ones_are_asked_of_a_hop(self):
         for flags in (("--http", "h3"), ("--mode", "tcp")):
             with self.subTest(flags=flags):

@@ -79,7 +79,7 @@ TEST(SimTcpFailure, TheNextAddressIsTriedAtOnceAfterARefusal) {
 
 TEST(SimTcpFailure, AnAttemptThatIsDroppedIsSilent) {
   TcpScene scene;
-  auto connecting = scene.client.open_tcp({scene.address()}, 10s, [](auto) { FAIL(); });
+  auto connecting = scene.client.open_tcp({scene.address()}, 10s, [](auto) { FAIL(); }, nullptr);
   connecting.reset();
   scene.network.run_for(10s);
   EXPECT_EQ(scene.client.open_connections(), 0u);

@@ -9,18 +9,14 @@
 #include <utility>
 
 namespace sallyport::sim {
-namespace {
-
-constexpr Duration attempt_delay = 250ms;
-
-}  // namespace
 
 TcpRace::TcpRace(TcpHost& host, std::vector<net::SocketAddress> targets, Duration timeout,
-                 net::TcpConnected connected)
+                 net::TcpConnected connected, net::TcpAddressFailed failed)
     : host_(host),
       targets_(std::move(targets)),
       connected_(std::move(connected)),
-      next_attempt_(host.timers(), [this](Time) { start_next(); }),
+      failed_(std::move(failed)),
+      schedule_(host.timers(), [this](std::size_t number) { start(number); }),
       time_out_(host.timers(),
                 [this](Time) {
                   const std::string target = targets_[attempts_.size() - 1].to_string();
@@ -29,15 +25,12 @@ TcpRace::TcpRace(TcpHost& host, std::vector<net::SocketAddress> targets, Duratio
       answer_(host.timers(), [this](Time) { answer(); }) {
   assert(!targets_.empty());
   time_out_.arm(host.timers().now() + timeout);
-  start_next();
+  schedule_.begin(targets_.size());
 }
 
-void TcpRace::start_next() {
-  const std::size_t number = attempts_.size();
+void TcpRace::start(std::size_t number) {
   attempts_.emplace_back();
   ++running_;
-  const bool is_last = number + 1 == targets_.size();
-  next_attempt_.arm(is_last ? never : host_.timers().now() + attempt_delay);
   auto stream =
       host_.open(targets_[number], [this, number](Result<> result) { on_result(number, std::move(result)); });
   if (!stream) return on_result(number, std::unexpected(std::move(stream.error())));
@@ -47,13 +40,14 @@ void TcpRace::start_next() {
 void TcpRace::on_result(std::size_t number, Result<> result) {
   --running_;
   if (result) return end(std::move(attempts_[number]));
+  if (failed_) failed_(result.error());
   attempts_[number].reset();
-  if (attempts_.size() < targets_.size()) return start_next();
+  if (schedule_.advance()) return;
   if (running_ == 0) end(std::unexpected(std::move(result.error())));
 }
 
 void TcpRace::end(Result<std::unique_ptr<net::ByteStream>> result) {
-  next_attempt_.disarm();
+  schedule_.stop();
   time_out_.disarm();
   attempts_.clear();
   result_ = std::move(result);

@@ -63,7 +63,7 @@ struct TcpScene {
   Result<Stream> connect(const std::vector<net::SocketAddress>& targets, Duration timeout) {
     std::optional<Result<Stream>> got;
     const auto connecting =
-        client.open_tcp(targets, timeout, [&](Result<Stream> result) { got = std::move(result); });
+        client.open_tcp(targets, timeout, [&](Result<Stream> result) { got = std::move(result); }, nullptr);
     EXPECT_FALSE(got) << "called inside the call";
     EXPECT_TRUE(network.run_until([&] { return got.has_value(); }, 10 * 60s));
     return got ? std::move(*got) : fail(ErrorKind::timeout, "the attempt has no end");
