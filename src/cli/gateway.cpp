@@ -77,7 +77,8 @@ Result<> check_names(const gateway::Settings& settings) {
                   settings.self_signed.back()));
 }
 
-/// A file, and the --listen that it is for, as it stands before a "=": the IDs of the listeners that it makes.
+/// A file, and the --listen that it is for, as it stands before a "=": the IDs of the listeners that it
+/// makes.
 struct ListenerFile {
   std::vector<std::string> listeners{""};  // all of them
   std::string file;

@@ -186,7 +186,7 @@ TEST(Usage, AFlagIsNotTakenForTheValueOfTheOneBeforeIt) {
               StartsWith("sallyport: --stall-timeout needs a value, S (0.1 to 86400), and the flag --json"));
   // A lone dash is standard output.
   EXPECT_THAT(sallyport({"gateway", "--access-log", "-"}).err, HasSubstr("there is nothing to do"));
-  EXPECT_THAT(sallyport({"gateway", "--cert=--key"}).err, HasSubstr("there is nothing to do"));
+  EXPECT_THAT(sallyport({"gateway", "--cert=--key"}).err, HasSubstr("--cert and --key go together"));
 }
 
 TEST(Usage, SaysHowAListIsWritten) {

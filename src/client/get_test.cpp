@@ -348,7 +348,8 @@ TEST_F(GetTest, ASilentHopIsNotTheFaultOfTheOrigin) {
   answer = [](Exchange&) {};
   context.connect_timeout = 3s;
   GetOptions given = through_a_hop(dial::HttpChoice::automatic);
-  for (const dial::TunnelMode mode : {dial::TunnelMode::udp, dial::TunnelMode::tcp, dial::TunnelMode::automatic}) {
+  for (const dial::TunnelMode mode :
+       {dial::TunnelMode::udp, dial::TunnelMode::tcp, dial::TunnelMode::automatic}) {
     given.chain.mode = mode;
     run(given);
     EXPECT_THAT(error(),

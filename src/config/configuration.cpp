@@ -24,10 +24,11 @@ Result<> validate_listeners(const std::vector<Listener>& listeners) {
       return fail(ErrorKind::usage, fmt::format("--listen {} is given twice; leave one of them out",
                                                 listener.address.to_string()));
     if (!listener.credentials)
-      return fail(ErrorKind::usage,
-                  fmt::format("the listener {} has no certificate; give --cert FILE and --key FILE for it, or "
-                              "--self-signed NAME",
-                              listener.id));
+      return fail(
+          ErrorKind::usage,
+          fmt::format("the listener {} has no certificate; give --cert FILE and --key FILE for it, or "
+                      "--self-signed NAME",
+                      listener.id));
     if (!listener.tcp && listener.alt_svc_port != 0)
       return fail(ErrorKind::usage,
                   "--alt-svc-port is advertised over TCP, which --no-tcp disables; give one of the two");

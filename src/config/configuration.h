@@ -1,5 +1,5 @@
-// Configuration: what a gateway serves, and how: listeners with their certificates, files, the proxy's policy.
-// An immutable value. It is made whole, from flags (or, later, from Kubernetes objects), checked by
+// Configuration: what a gateway serves, and how: listeners with their certificates, files, the proxy's
+// policy. An immutable value. It is made whole, from flags (or, later, from Kubernetes objects), checked by
 // validate(), and given to every worker by Worker::apply(), at the start and whenever something in it
 // changed. What belongs to the process and not to what it serves (workers, logs, the admin port, secrets) is
 // in gateway::Settings.
@@ -49,12 +49,12 @@ struct Files {
 /// What the proxy does, and for whom.
 struct Masque {
   masque::Protocols protocols;
-  std::vector<net::IpPrefix> allow;        ///< targets reached although they are special or private
-  std::vector<std::uint16_t> allow_ports;  ///< targets' ports reached although they are refused otherwise
+  std::vector<net::IpPrefix> allow;         ///< targets reached although they are special or private
+  std::vector<std::uint16_t> allow_ports;   ///< targets' ports reached although they are refused otherwise
   std::optional<net::SocketAddress> never;  ///< the admin port, which no prefix allows
   std::shared_ptr<const masque::TokenTable> tokens;  ///< who may use it; null: everybody
   bool open = false;                                 ///< "everybody" is meant, on any address
-  std::size_t max_tunnels = 1024;  ///< of one identity, or of one client address without
+  std::size_t max_tunnels = 1024;                    ///< of one identity, or of one client address without
   Duration udp_idle = 120s, tcp_idle = 600s;
 
   bool operator==(const Masque& other) const;

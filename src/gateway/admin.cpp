@@ -49,8 +49,8 @@ Admin::Admin(net::Timers& timers, Source& source, std::shared_ptr<const masque::
       source_(source),
       authenticator_(std::move(tokens), std::make_shared<masque::FailedAttempts>()) {}
 
-Result<std::unique_ptr<Admin>> Admin::listen(net::Inbound& inbound, net::Timers& timers, const net::SocketAddress& local,
-                                             Source& source,
+Result<std::unique_ptr<Admin>> Admin::listen(net::Inbound& inbound, net::Timers& timers,
+                                             const net::SocketAddress& local, Source& source,
                                              std::shared_ptr<const masque::TokenTable> tokens) {
   std::unique_ptr<Admin> admin(new Admin(timers, source, std::move(tokens)));
   auto front = TcpFront::listen(inbound, timers, local, *admin, {.most_connections = most_connections});
@@ -59,8 +59,8 @@ Result<std::unique_ptr<Admin>> Admin::listen(net::Inbound& inbound, net::Timers&
   return admin;
 }
 
-Result<std::unique_ptr<Admin>> Admin::listen_unix(net::Inbound& inbound, net::Timers& timers, const std::string& path,
-                                                  Source& source,
+Result<std::unique_ptr<Admin>> Admin::listen_unix(net::Inbound& inbound, net::Timers& timers,
+                                                  const std::string& path, Source& source,
                                                   std::shared_ptr<const masque::TokenTable> tokens) {
   std::unique_ptr<Admin> admin(new Admin(timers, source, std::move(tokens)));
   auto front = TcpFront::listen_unix(inbound, timers, path, *admin, {.most_connections = most_connections});

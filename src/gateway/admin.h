@@ -30,11 +30,11 @@ class Admin final : private http::RequestHandler {
   };
 
   /// `source` is not owned and must outlive the result. `tokens`: who may see /metrics; null: everybody.
-  static Result<std::unique_ptr<Admin>> listen(net::Inbound& inbound, net::Timers& timers, const net::SocketAddress& local,
-                                               Source& source,
+  static Result<std::unique_ptr<Admin>> listen(net::Inbound& inbound, net::Timers& timers,
+                                               const net::SocketAddress& local, Source& source,
                                                std::shared_ptr<const masque::TokenTable> tokens);
-  static Result<std::unique_ptr<Admin>> listen_unix(net::Inbound& inbound, net::Timers& timers, const std::string& path,
-                                                    Source& source,
+  static Result<std::unique_ptr<Admin>> listen_unix(net::Inbound& inbound, net::Timers& timers,
+                                                    const std::string& path, Source& source,
                                                     std::shared_ptr<const masque::TokenTable> tokens);
   ~Admin();
   /// Only where there were some.

@@ -37,7 +37,7 @@ Result<tls::KeyPair> make_self_signed_pair(const config::ServingFlags& flags) {
   log_info("self-signed certificate for {}, SPKI fingerprint {}; clients trust it with {}",
            fmt::join(flags.self_signed, ", "), *fingerprint,
            flags.write_certificate.empty() ? std::string("-k, or with --ca and a file from --write-cert")
-                                              : "--ca " + flags.write_certificate);
+                                           : "--ca " + flags.write_certificate);
   return pair;
 }
 

@@ -35,9 +35,10 @@ class CertificatesOfFiles : public testing::Test {
 
 TEST_F(CertificatesOfFiles, TellTheEarliestEndOfTheChain) {
   config::ServingFlags settings;
-  settings.certificates = {{.certificate = write("chain.pem", tls::dated(pair_, 1'600'000'000, 1'900'000'000).certificate_pem +
-                             tls::dated(pair_, 1'600'000'000, 1'800'000'000).certificate_pem),
-                         .key = write("key.pem", pair_.key_pem)}};
+  settings.certificates = {
+      {.certificate = write("chain.pem", tls::dated(pair_, 1'600'000'000, 1'900'000'000).certificate_pem +
+                                             tls::dated(pair_, 1'600'000'000, 1'800'000'000).certificate_pem),
+       .key = write("key.pem", pair_.key_pem)}};
   Certificates certificates(settings);
   EXPECT_EQ(metrics(certificates), "");
   ASSERT_TRUE(certificates.load());
@@ -46,8 +47,9 @@ TEST_F(CertificatesOfFiles, TellTheEarliestEndOfTheChain) {
 
 TEST_F(CertificatesOfFiles, StayWhenTheNewOnesCannotBeUsed) {
   config::ServingFlags settings;
-  settings.certificates = {{.certificate = write("chain.pem", tls::dated(pair_, 1'600'000'000, 1'900'000'000).certificate_pem),
-                         .key = write("key.pem", pair_.key_pem)}};
+  settings.certificates = {
+      {.certificate = write("chain.pem", tls::dated(pair_, 1'600'000'000, 1'900'000'000).certificate_pem),
+       .key = write("key.pem", pair_.key_pem)}};
   Certificates certificates(settings);
   ASSERT_TRUE(certificates.load());
   const auto before = certificates.credentials();
@@ -68,8 +70,9 @@ TEST_F(CertificatesOfFiles, HaveALabelThatSpoilsNoPage) {
                                                        {R"("\.pem)", R"(\"\\.pem)"}};
   for (const auto& [name, shown] : names) {
     config::ServingFlags settings;
-    settings.certificates = {{.certificate = write(name, tls::dated(pair_, 1'600'000'000, 1'900'000'000).certificate_pem),
-                           .key = write("key.pem", pair_.key_pem)}};
+    settings.certificates = {
+        {.certificate = write(name, tls::dated(pair_, 1'600'000'000, 1'900'000'000).certificate_pem),
+         .key = write("key.pem", pair_.key_pem)}};
     Certificates certificates(settings);
     ASSERT_TRUE(certificates.load());
     EXPECT_THAT(metrics(certificates), HasSubstr(line(folder_.path() + "/" + shown, "1900000000")));

@@ -41,9 +41,9 @@ TEST_F(ExposedSecrets, AreOfEveryFlagThatNamesOne) {
   };
   const std::string path = write(site_ + "/key #1.pem");
   for (const auto& [flag, member] :
-       {Row{"--token-file", &Settings::token_file},
-        Row{"--admin-token-file", &Settings::admin_token_file}, Row{"--secret-file", &Settings::secret_file},
-        Row{"--keylog", &Settings::key_log}, Row{"--access-log", &Settings::access_log}}) {
+       {Row{"--token-file", &Settings::token_file}, Row{"--admin-token-file", &Settings::admin_token_file},
+        Row{"--secret-file", &Settings::secret_file}, Row{"--keylog", &Settings::key_log},
+        Row{"--access-log", &Settings::access_log}}) {
     Settings settings = settings_;
     settings.*member = path;
     EXPECT_THAT(exposed_secrets(settings),

@@ -200,8 +200,7 @@ void Gateway::announce() const {
   for (const auto& address : addresses())
     log_info("listening on {} ({})", address.to_string(), settings_.tcp ? "UDP and TCP" : "UDP");
   if (const auto& tokens = source_->tokens())
-    log_info("proxy clients need a bearer token of {}, tokens: {}", tokens->path(),
-             tokens->tokens()->size());
+    log_info("proxy clients need a bearer token of {}, tokens: {}", tokens->path(), tokens->tokens()->size());
   else if (settings_.open_proxy)
     log_warn("open proxy: everybody who can reach it may use it (--open-proxy)");
   if (!settings_.admin_socket.empty())

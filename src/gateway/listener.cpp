@@ -25,9 +25,9 @@ Result<std::unique_ptr<Listener>> Listener::open(const ListenerWorld& world, con
                                                  ListenerOptions options) {
   std::unique_ptr<Listener> made(new Listener(world, what));
   options.quic.credentials = options.tls.credentials = what.credentials;
-  auto quic = QuicFront::listen(world.inbound, what.address,
-                                {.reuse_port = options.reuse_port, .packet_info = true}, options.environment,
-                                std::move(options.quic), made->quic_entrance_, options.limits);
+  auto quic =
+      QuicFront::listen(world.inbound, what.address, {.reuse_port = options.reuse_port, .packet_info = true},
+                        options.environment, std::move(options.quic), made->quic_entrance_, options.limits);
   if (!quic) return std::unexpected(std::move(quic.error()));
   made->quic_ = std::move(*quic);
   made->tcp_entrance_.set_alt_svc(alt_svc_of(what, made->address()));

@@ -47,7 +47,8 @@ class Listener {
 
   /// For connections from now on: another certificate, or another port for Alt-Svc.
   void apply(const config::Listener& what);
-  /// No new connections; those that are open end in order. `drained` comes when all are gone, perhaps at once.
+  /// No new connections; those that are open end in order. `drained` comes when all are gone, perhaps at
+  /// once.
   void drain(std::function<void()> drained);
   /// Closes all at once.
   void close_all();

@@ -48,9 +48,8 @@ Result<std::unique_ptr<QuicFront>> QuicFront::listen(net::Inbound& inbound, cons
       new QuicFront(std::move(*bound), environment, std::move(options), requests, limits));
 }
 
-QuicFront::QuicFront(std::unique_ptr<net::UdpListener> socket,
-                     const quic::Environment& environment, quic::ServerOptions options,
-                     http::RequestHandler& requests, const http::Limits& limits)
+QuicFront::QuicFront(std::unique_ptr<net::UdpListener> socket, const quic::Environment& environment,
+                     quic::ServerOptions options, http::RequestHandler& requests, const http::Limits& limits)
     : socket_(std::move(socket)),
       rtt_(rtt_bounds),
       loss_(loss_bounds),

@@ -54,8 +54,8 @@ class QuicFront final : private http::ConnectionHandler {
   const Histogram& loss() const { return loss_; }
 
  private:
-  QuicFront(std::unique_ptr<net::UdpListener> socket, const quic::Environment& environment, quic::ServerOptions options, http::RequestHandler& requests,
-            const http::Limits& limits);
+  QuicFront(std::unique_ptr<net::UdpListener> socket, const quic::Environment& environment,
+            quic::ServerOptions options, http::RequestHandler& requests, const http::Limits& limits);
   void on_connection_closed(http::Connection& connection, const Error* why) override;
   void report_drained();
 

@@ -2,8 +2,8 @@
 
 #include "http/validation.h"
 #include "masque/proxy.h"
-#include "tls/served_certificate.h"
 #include "masque/proxy_status.h"
+#include "tls/served_certificate.h"
 
 #include <algorithm>
 #include <utility>

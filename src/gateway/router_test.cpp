@@ -154,6 +154,7 @@ TEST_F(RouterTest, ProtocolsAreComparedAsTheyAre) {
 TEST_F(RouterTest, WhatIsOffIsOff) {
   Router bare(replies);
   Entrance door(bare, "");
+  connection.set_certificate(nullptr);
   for (const auto& [request, status] :
        {std::pair(http::Request{.authority = "any.test", .path = "/a"}, 404u),
         std::pair(http::Request{.method = "CONNECT", .authority = "a.test:1"}, 501u)}) {

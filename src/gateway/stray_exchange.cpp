@@ -48,8 +48,7 @@ void StrayExchange::send(unsigned from, unsigned to, const Stray& stray) {
   }
   const Head head{stray.listener, stray.path, stray.ecn};
   std::memcpy(room, &head, sizeof head);
-  if (!stray.datagram.empty())
-    std::memcpy(room + sizeof head, stray.datagram.data(), stray.datagram.size());
+  if (!stray.datagram.empty()) std::memcpy(room + sizeof head, stray.datagram.data(), stray.datagram.size());
   queue.commit(size);
   inbox.taken.fetch_add(1, std::memory_order_relaxed);
   // Sequentially consistent on both sides: either the receiver sees the record, or we see that it sleeps.

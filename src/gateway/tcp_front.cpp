@@ -139,8 +139,7 @@ void TcpFront::serve(Sessions::iterator session, std::unique_ptr<net::ByteStream
   ++(http2 ? counters_.http2_total : counters_.http1_total);
   ++(http2 ? counters_.http2_open : counters_.http1_open);
   const auto make = http2 ? http::make_h2_server : http::make_h1_server;
-  session->connection =
-      make(timers_, std::move(stream), security, requests_, &*session, options_.limits);
+  session->connection = make(timers_, std::move(stream), security, requests_, &*session, options_.limits);
 }
 
 void TcpFront::retire(Sessions::iterator session) {

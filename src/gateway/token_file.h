@@ -32,7 +32,8 @@ class TokenFile {
   /// read(), told in the log; whether it succeeded. `why` begins the line; where it is empty, an error is not
   /// repeated every second.
   bool reload(std::string_view why, Time now);
-  /// As WatchedFile::has_changed(), and while it is there and cannot be read. To be called every second or so.
+  /// As WatchedFile::has_changed(), and while it is there and cannot be read. To be called every second or
+  /// so.
   bool has_changed();
   const std::shared_ptr<const masque::TokenTable>& tokens() const { return tokens_; }
   const std::string& path() const { return file_.path(); }

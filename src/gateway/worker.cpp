@@ -153,18 +153,17 @@ ListenerOptions Worker::listener_options(const config::Configuration& configurat
 }
 
 Result<> Worker::listen(const config::Listener& what, const config::Configuration& by, Listeners& to) {
-  auto made =
-      Listener::open({inbound_, timers_, router_, access_log_.get(), connection_log_.get()}, what,
-                     listener_options(by));
+  auto made = Listener::open({inbound_, timers_, router_, access_log_.get(), connection_log_.get()}, what,
+                             listener_options(by));
   if (!made) return std::unexpected(std::move(made.error()));
   QuicFront& quic = (*made)->quic();
   if (setup_->strays) {
-    quic.endpoint().set_stray_handler(
-        [this, address = what.address](const quic::ConnectionIdOwner& owner, const net::NetPath& path,
-                                       Bytes datagram, net::Ecn ecn) {
-          if (owner.server != setup_->server_id || owner.worker >= setup_->workers) return;
-          setup_->strays->send(number_, owner.worker, {address, path, datagram, ecn});
-        });
+    quic.endpoint().set_stray_handler([this, address = what.address](const quic::ConnectionIdOwner& owner,
+                                                                     const net::NetPath& path, Bytes datagram,
+                                                                     net::Ecn ecn) {
+      if (owner.server != setup_->server_id || owner.worker >= setup_->workers) return;
+      setup_->strays->send(number_, owner.worker, {address, path, datagram, ecn});
+    });
   }
   // The last to bind makes the group complete.
   if (setup_->workers > 1 && number_ + 1 == setup_->workers) {

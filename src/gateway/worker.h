@@ -45,7 +45,7 @@ struct WorkerSetup {
 
 /// What a worker may do without, or find elsewhere in a simulation. Outlives it.
 struct WorkerExtras {
-  Random& random = system_random();  ///< of its thread
+  Random& random = system_random();        ///< of its thread
   net::FileReader* file_reader = nullptr;  ///< null: files are read on the worker's own thread
   http::Content* content = nullptr;        ///< answers in place of files; null: the files answer
   WallTime (*wall_clock)() = nullptr;      ///< dates address tokens; null: the timers' time does

@@ -103,7 +103,8 @@ struct WorkerTest : testing::Test {
   void start(bool tcp) {
     auto made = std::make_shared<config::Configuration>();
     const auto any = net::SocketAddress::parse("127.0.0.1:0").value();
-    const auto credentials = tls::ServerCredentials::make({tls::make_self_signed({"a.test"}).value()}).value();
+    const auto credentials =
+        tls::ServerCredentials::make({tls::make_self_signed({"a.test"}).value()}).value();
     for (const char* id : {"one", "other"})
       made->listeners.push_back({.id = id, .address = any, .tcp = tcp, .credentials = credentials});
     made->files = config::Files{.folder = folder.path()};

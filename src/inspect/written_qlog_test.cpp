@@ -89,5 +89,39 @@ TEST(Summary, ReadsWhatQlogWrote) {
   EXPECT_EQ(summary.events_missing, 0u);
 }
 
+TEST(Summary, CountsTheLossesThatQlogWrote) {
+  const trace::test::Folder folder;
+  {
+    const auto made = trace::make_qlog_factory({.folder = folder.path()});
+    ASSERT_TRUE(made) << made.error().message;
+    const auto log = (*made)->start(start, {Vantage::server, odcid, ""});
+    const Buffer header = bytes("400102030405"), ping = bytes("01");
+    for (std::uint64_t i = 0; i < 10; ++i) log->packet(start, Direction::sent, one_rtt(i, header, ping));
+    log->packet_lost(start + 50ms, PacketType::one_rtt, 4);
+  }
+  const auto summaries = summarize_qlog(folder.files().at(0));
+  ASSERT_TRUE(summaries) << summaries.error().message;
+  EXPECT_EQ(summaries->front().packets_lost, 1u);
+  EXPECT_DOUBLE_EQ(summaries->front().loss_percent, 10);
+}
+
+/// A ring of 4 KiB drops some of so much.
+TEST(Summary, CountsTheEventsThatQlogDropped) {
+  const trace::test::Folder folder;
+  const std::uint64_t before = qlog_events_dropped();
+  {
+    const auto made = trace::make_qlog_factory({.folder = folder.path(), .ring_bytes = 4096});
+    ASSERT_TRUE(made) << made.error().message;
+    const auto log = (*made)->start(start, {Vantage::client, odcid, ""});
+    const Buffer header = bytes("400102030405"), ping = bytes("01");
+    for (std::uint64_t i = 0; i < 20'000; ++i) log->packet(start, Direction::sent, one_rtt(i, header, ping));
+  }
+  const std::uint64_t dropped = qlog_events_dropped() - before;
+  ASSERT_GT(dropped, 0u);
+  const auto summaries = summarize_qlog(folder.files().at(0));
+  ASSERT_TRUE(summaries) << summaries.error().message;
+  EXPECT_EQ(summaries->front().events_missing, dropped);
+}
+
 }  // namespace
 }  // namespace sallyport::inspect

@@ -18,7 +18,10 @@ class AttemptSchedule {
   /// `start` is told to try the address of that number, from 0 on, each once and in order.
   AttemptSchedule(Timers& timers, std::function<void(std::size_t number)> start,
                   Duration delay = attempt_delay)
-      : timers_(timers), start_(std::move(start)), delay_(delay), next_(timers, [this](Time) { advance(); }) {}
+      : timers_(timers),
+        start_(std::move(start)),
+        delay_(delay),
+        next_(timers, [this](Time) { advance(); }) {}
 
   /// Starts the first of `count`, which is not 0.
   void begin(std::size_t count) {

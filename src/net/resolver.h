@@ -4,8 +4,8 @@
 #pragma once
 
 #include "base/result.h"
-#include "net/attempt_schedule.h"
 #include "net/address.h"
+#include "net/attempt_schedule.h"
 #include "net/event_loop.h"
 #include "net/tcp.h"
 

@@ -70,8 +70,8 @@ void ChainScene::expect_clean_end() {
     if (gateway == nullptr || gateway->is_idle()) continue;
     ADD_FAILURE() << fmt::format(
         "{} still has {} connections, {} half open, {} tunnels, {} answers, {} sockets",
-        gateway->host().name(), gateway->endpoint_stats().connections,
-        gateway->endpoint_stats().half_open, gateway->proxy().open[masque::Protocol::udp], gateway->open_answers(),
+        gateway->host().name(), gateway->endpoint_stats().connections, gateway->endpoint_stats().half_open,
+        gateway->proxy().open[masque::Protocol::udp], gateway->open_answers(),
         gateway->host().open_sockets());
   }
 }

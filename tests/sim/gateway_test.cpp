@@ -11,8 +11,8 @@ namespace {
 
 using dial::HttpChoice;
 
-std::shared_ptr<const config::Configuration> changed(const SimGateway& gateway,
-                                                     const std::function<void(config::Configuration&)>& change) {
+std::shared_ptr<const config::Configuration> changed(
+    const SimGateway& gateway, const std::function<void(config::Configuration&)>& change) {
   auto next = std::make_shared<config::Configuration>(*gateway.configuration());
   change(*next);
   return next;

@@ -20,7 +20,9 @@ dial::ChainOptions chain_options(const SimClient::Options& from) {
   options.http = from.http;
   options.hop_http = from.hop_http;
   options.mode = from.mode;
-  for (const std::string& hop : from.hops) options.hops.push_back(*masque::ProxyTemplate::parse("https://" + hop));
+  if (!from.token.empty()) options.tokens = {from.token};
+  for (const std::string& hop : from.hops)
+    options.hops.push_back(*masque::ProxyTemplate::parse("https://" + hop));
   return options;
 }
 
@@ -135,8 +137,7 @@ SimClient::SimClient(Network& network, Host& host, Options options)
                .trust = client_trust(),
                .sessions = options.sessions,
                .early_data = options.early_data,
-               .connect_timeout = options.connect_timeout,
-               .proxy_token = options.token},
+               .connect_timeout = options.connect_timeout},
       stall_timeout_(options.stall_timeout),
       chain_(std::make_unique<dial::Chain>(context_, chain_options(options))) {
   chain_->set_broken_handler([this](const Error& why) { broken_ = why; });

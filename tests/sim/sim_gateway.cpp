@@ -173,7 +173,8 @@ bool SimGateway::is_idle() const {
   std::size_t listening = 0;
   for (const auto& worker : workers_) listening += worker->listeners().size();
   return open_connections() == 0 && quic.connections == 0 && quic.half_open == 0 && answers_.empty() &&
-         tunnels.open[masque::Protocol::udp] == 0 && tunnels.open[masque::Protocol::tcp] == 0 && host_.open_sockets() == listening && host_.open_connections() == 0;
+         tunnels.open[masque::Protocol::udp] == 0 && tunnels.open[masque::Protocol::tcp] == 0 &&
+         host_.open_sockets() == listening && host_.open_connections() == 0;
 }
 
 void SimGateway::answer_by(http::Exchange& exchange, SimGateway& gateway, std::unique_ptr<Answer> answer) {

@@ -1,6 +1,6 @@
 // SimGateway: the gateway's own workers on a Host of the simulated network, with content that is made up in
-// place of files. GET /bytes/N answers with N bytes; POST /sink takes a body and tells what came of it. Serves
-// as hop and as origin.
+// place of files. GET /bytes/N answers with N bytes; POST /sink takes a body and tells what came of it.
+// Serves as hop and as origin.
 #pragma once
 
 #include "gateway/worker.h"

@@ -228,8 +228,8 @@ TEST(SimTcp, AGroupSharesAPortAndOthersAreRefused) {
 
   std::vector<std::unique_ptr<net::TcpConnecting>> connecting;
   for (int i = 0; i < 20; ++i)
-    connecting.push_back(client.open_tcp({{server.address(), 443}}, 10s,
-                                         [&](auto result) { ends.push_back(std::move(*result)); }));
+    connecting.push_back(client.open_tcp(
+        {{server.address(), 443}}, 10s, [&](auto result) { ends.push_back(std::move(*result)); }, nullptr));
   EXPECT_TRUE(network.run_until([&] { return ends.size() == 40; }, 10s));
   EXPECT_GT(taken[0], 0u);
   EXPECT_GT(taken[1], 0u);

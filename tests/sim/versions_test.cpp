@@ -1,5 +1,5 @@
-// HTTP versions and tunnels of all kinds over the simulated network: HTTP/2 and HTTP/1.1 hops and origins, TCP
-// under loss and resets, and the races of --http auto.
+// HTTP versions and tunnels of all kinds over the simulated network: HTTP/2 and HTTP/1.1 hops and origins,
+// TCP under loss and resets, and the races of --http auto.
 #include "chain_scene.h"
 
 #include <fmt/format.h>
@@ -37,6 +37,10 @@ class Versions : public testing::TestWithParam<Way> {
     made.client.http = GetParam().origin;
     return made;
   }
+  /// A connection to a hop over HTTP/1.1 carries one tunnel, and one to an origin one request.
+  static bool takes_several() {
+    return GetParam().hops == 0 || GetParam().hop != HttpChoice::h1 || GetParam().origin != HttpChoice::h1;
+  }
   ChainScene scene{options()};
 };
 
@@ -62,6 +66,7 @@ TEST_P(Versions, TransfersBothWaysUnderLossAndReordering) {
     link.bits_per_second = 20e6;
   });
   const Transfer& down = scene.download(300'000);
+  if (!takes_several()) ASSERT_TRUE(scene.run(300s));
   const Transfer& up = scene.upload(200'000);
   ASSERT_TRUE(scene.run(300s));
   expect_intact(down, 300'000);
@@ -74,6 +79,7 @@ TEST_P(Versions, SeveralTransfersAtOnceOnAGoodNetwork) {
   for (std::uint64_t i = 0; i < 8; ++i) {
     const std::uint64_t bytes = i * i * 3000;
     transfers.emplace_back(i % 3 == 0 ? &scene.upload(bytes) : &scene.download(bytes), bytes);
+    if (!takes_several()) ASSERT_TRUE(scene.run());
   }
   ASSERT_TRUE(scene.run());
   for (const auto& [transfer, bytes] : transfers) expect_intact(*transfer, bytes);
@@ -141,9 +147,8 @@ TEST_F(Race, TcpWinsWhereUdpIsDropped) {
 
 TEST_F(Race, TcpWinsWhereHttp3IsTooSlowToStand) {
   // Everything of UDP's that the origin sends is late by more than TCP's head start.
-  scene.network.set_filter([held = 0](const Packet& packet) mutable {
-    return packet.protocol == Protocol::tcp || ++held > 12;
-  });
+  scene.network.set_filter(
+      [held = 0](const Packet& packet) mutable { return packet.protocol == Protocol::tcp || ++held > 12; });
   const Transfer& transfer = scene.download(10'000);
   ASSERT_TRUE(scene.run());
   expect_intact(transfer, 10'000);
@@ -174,7 +179,8 @@ TEST_F(Race, BothRefusedIsAnErrorAtOnce) {
   const Transfer& transfer = scene.download(10'000);
   ASSERT_TRUE(scene.run(5s));
   ASSERT_TRUE(transfer.error);
-  EXPECT_EQ(transfer.error->kind, ErrorKind::refused) << transfer.error->message;
+  for (const char* tried : {"QUIC: ", "TCP: ", "Connection refused"})
+    EXPECT_NE(transfer.error->message.find(tried), std::string::npos) << transfer.error->message;
 }
 
 }  // namespace
