@@ -310,8 +310,9 @@ TEST_F(GetTest, NamesFirstWhatGotFurthest) {
   GetOptions given = options();
   given.chain.http = dial::HttpChoice::automatic;
   run(given);
-  EXPECT_THAT(error(), AllOf(StartsWith("origin example.com:443: TCP: "), HasSubstr("no ALPN protocol"),
-                             HasSubstr("; QUIC: no answer within 3 s")));
+  EXPECT_THAT(error(), AllOf(StartsWith("origin example.com:443: "), HasSubstr("no ALPN protocol"),
+                             Not(HasSubstr("QUIC"))))
+      << "the origin answered, and so said what is wrong";
 }
 
 TEST_F(GetTest, SaysHowAHopIsReachedOverTcp) {

@@ -57,7 +57,7 @@ class QuicAttempt : public Attempt, protected http::ConnectionHandler {
     figures.quic = quic.stats();
     figures.http = connection_->counters();
     if (!figures.quic_stood() && !quic.can_send_early()) return;
-    const http::ConnectionInfo info = connection_->info();
+    const http::ConnectionInfo& info = connection_->info();
     figures.version = http::to_string(info.version);
     figures.tls = info.tls;
     figures.cipher = info.cipher;

@@ -27,7 +27,7 @@ class TcpAttempt : public Attempt, private http::ConnectionHandler {
 
   void measure(LinkFigures& figures) const override {
     if (!connection_) return;
-    const http::ConnectionInfo info = connection_->info();
+    const http::ConnectionInfo& info = connection_->info();
     figures.version = http::to_string(info.version);
     figures.tls = info.tls;
     figures.cipher = info.cipher;

@@ -266,7 +266,8 @@ struct Link::Impl final : AttemptEvents {
     const Failure& first = failures.front();
     Error error = first.error;
     const auto other = std::ranges::find_if(failures, [&](const auto& f) { return f.name != first.name; });
-    if (!outer && other != failures.end() && other->error.message != error.message)
+    if (!outer && first.reach != Reach::answered && other != failures.end() &&
+        other->error.message != error.message)
       error.message = fmt::format("{}: {}; {}: {}", first.name, untitled(error.message), other->name,
                                   untitled(other->error.message));
     if (!peer.only_quic.empty() && first.reach != Reach::answered && !is_about_hop(error))

@@ -41,7 +41,7 @@ std::unique_ptr<WorkerAccessLog> AccessLog::for_worker() {
 void WorkerAccessLog::on_exchange_ended(const http::Connection& connection,
                                         const http::ExchangeRecord& ended) {
   using Text = AccessRecord::Text;
-  const http::ConnectionInfo info = connection.info();
+  const http::ConnectionInfo& info = connection.info();
   AccessRecord record;
   record.fixed = {
       .started = std::chrono::system_clock::now() - (ended.ended - ended.started),

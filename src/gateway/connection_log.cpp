@@ -81,7 +81,7 @@ void ConnectionLog::failed(std::string_view id, const net::SocketAddress& client
 }
 
 void ConnectionLog::closed(const http::Connection& connection, const Error* why) {
-  const http::ConnectionInfo info = connection.info();
+  const http::ConnectionInfo& info = connection.info();
   say("{}: closed: {}", named(info.id, info.path.remote),
       why != nullptr ? std::string_view(why->message) : "no error");
 }

@@ -129,8 +129,8 @@ class Exchange {
   /// Bounds what the peer may have sent of its message, and on_body's handler not consumed, about: where that
   /// may grow with the data rate, up to 16 MiB, without it. What a stream is granted from its start stays
   /// granted (HTTP/2: 512 KiB; HTTP/3: quic::Config::initial_stream_window, which is the least as well), and
-  /// so does what was granted before this is called. Only lowers the limit. A capsule always has room, where
-  /// use_capsules() is called before a body comes.
+  /// so does what was granted before this is called. Only lowers the limit. Where use_capsules() is called
+  /// before a body comes, it is at least two of the longest capsules, so that each has room.
   virtual void set_receive_limit(std::size_t /*bytes*/) {}
 
   // Datagrams and capsules. After use_capsules() the body in both directions is a capsule sequence (RFC 9297

@@ -196,9 +196,11 @@ void ExchangeBase::set_receive_limit(std::size_t bytes) {
 }
 
 std::size_t ExchangeBase::receive_limit() const {
-  // A capsule that is not all there cannot be consumed.
+  if (!capsules_) return receive_limit_;
+  // A capsule that is not all there cannot be consumed, and the peer may hear of what was only when that is
+  // half of the window (nghttp2, H1Connection::credit()). So there is room for two.
   constexpr std::size_t longest_head = 16;
-  return capsules_ ? std::max(receive_limit_, set_.limits().max_capsule + longest_head) : receive_limit_;
+  return std::max(receive_limit_, 2 * (set_.limits().max_capsule + longest_head));
 }
 
 }  // namespace sallyport::http

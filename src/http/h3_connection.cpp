@@ -55,6 +55,8 @@ const ConnectionInfo& H3ConnectionImpl::info() const {
   if (quic_ != nullptr) {
     info_.path = quic_->path();
     info_.address_validated = quic_->is_address_validated();
+    // GnuTLS tells a server the cipher suite only when the handshake is complete, after the first requests.
+    if (info_.cipher.empty()) info_.cipher = quic_->cipher();
   }
   return info_;
 }

@@ -89,7 +89,7 @@ std::expected<Identity, TunnelRefusal> TunnelAdmission::identify(http::Exchange&
 
 std::expected<TunnelAccount, TunnelRefusal> TunnelAdmission::admit(const http::Exchange& exchange,
                                                                    Identity identity, Protocol protocol) {
-  const net::NetPath path = exchange.connection().info().path;
+  const net::NetPath& path = exchange.connection().info().path;
   const Protocol over = exchange.version() == http::Version::http3 ? Protocol::udp : Protocol::tcp;
   if (group_->came_out_here(over, path))
     return std::unexpected(TunnelRefusal{

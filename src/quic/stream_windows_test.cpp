@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace sallyport::quic {
 namespace {
 
@@ -10,13 +12,13 @@ constexpr Duration round_trip = 100ms;
 
 TEST(StreamWindows, GrowWhileAQuarterIsEmptiedWithinTwoRoundTrips) {
   StreamWindows windows(1000, 3000);
-  EXPECT_EQ(windows.consumed(0, 100, start, round_trip), 0u) << "credit goes by more than a quarter";
-  EXPECT_EQ(windows.consumed(0, 150, start + 150ms, round_trip), 250u + 1000);
-  EXPECT_EQ(windows.consumed(0, 400, start + 200ms, round_trip), 0u);
-  EXPECT_EQ(windows.consumed(0, 101, start + 500ms, round_trip), 501u) << "too slow to be held back by it";
+  EXPECT_EQ(windows.consumed(0, 60, start, round_trip), 0u) << "credit goes by more than a sixteenth";
+  EXPECT_EQ(windows.consumed(0, 190, start + 150ms, round_trip), 250u + 1000);
+  EXPECT_EQ(windows.consumed(0, 120, start + 200ms, round_trip), 0u);
+  EXPECT_EQ(windows.consumed(0, 381, start + 500ms, round_trip), 501u) << "too slow to be held back by it";
   EXPECT_EQ(windows.consumed(0, 500, start + 600ms, round_trip), 500u + 1000) << "the bound";
   EXPECT_EQ(windows.consumed(0, 3000, start + 600ms, round_trip), 3000u);
-  EXPECT_EQ(windows.consumed(4, 240, start, round_trip), 0u) << "each stream for itself";
+  EXPECT_EQ(windows.consumed(4, 60, start, round_trip), 0u) << "each stream for itself";
 }
 
 TEST(StreamWindows, StayAsTheyAreWithoutABoundAndOnUnidirectionalStreams) {
@@ -42,6 +44,33 @@ TEST(StreamWindows, ThatAreTooLargeShrinkAsTheyAreEmptied) {
   EXPECT_EQ(windows.consumed(0, 2500, start, round_trip), 0u);
   EXPECT_EQ(windows.consumed(0, 1000, start, round_trip), 500u);
   EXPECT_EQ(windows.consumed(0, 1000, start, round_trip), 1000u);
+}
+
+TEST(StreamWindows, ShrinkByTheCreditThatIsNotGivenYetFirst) {
+  StreamWindows windows(1000, 100'000);
+  EXPECT_EQ(windows.consumed(0, 1000, start, round_trip), 2000u);
+  EXPECT_EQ(windows.consumed(0, 2000, start, round_trip), 4000u);
+  EXPECT_EQ(windows.consumed(0, 200, start, round_trip), 0u);
+  windows.lower_limit(0, 1000);
+  EXPECT_EQ(windows.consumed(0, 2860, start, round_trip), 0u) << "3,000 less, 200 of it at once";
+  EXPECT_EQ(windows.consumed(0, 900, start, round_trip), 960u);
+}
+
+// Held back by its window alone: all that was granted arrives each round trip, and is consumed at once.
+TEST(StreamWindows, ReachTheirBoundWithinAFewRoundTrips) {
+  constexpr std::size_t largest = 16 * 1024 * 1024, packet = 1200;
+  std::size_t granted = 256 * 1024, received = 0;
+  StreamWindows windows(granted, largest);
+  int round_trips = 0;
+  for (Time now = start; granted - received < largest - largest / 16; now += round_trip) {
+    ASSERT_LT(++round_trips, 6);
+    for (const std::size_t end = granted; received < end;) {
+      const std::size_t count = std::min(packet, end - received);
+      received += count;
+      granted += windows.consumed(0, count, now, round_trip);
+    }
+    EXPECT_LE(granted - received, largest);
+  }
 }
 
 TEST(StreamWindows, ForgetClosedStreams) {

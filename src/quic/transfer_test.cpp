@@ -92,6 +92,23 @@ TEST(Transfer, FlowControlStopsAndResumes) {
   EXPECT_EQ(received.received, data);
 }
 
+TEST(Transfer, AStreamsWindowGrowsToItsBoundOnALongFatPath) {
+  constexpr std::size_t mebibyte = 1024 * 1024;
+  Pair pair;
+  pair.link.client.delay = pair.link.server.delay = 50ms;
+  ASSERT_TRUE(pair.establish());
+  const StreamId id = *pair.client->open_bidirectional();
+  pair.client_application.send(id, std::string(80 * mebibyte, 'x'), false);
+  auto& received = pair.server_application().streams[id].received;
+  ASSERT_TRUE(pair.simulation.run_until([&] { return received.size() >= 48 * mebibyte; }));
+  // What the client was granted and the server did not consume, but for the credit that waits.
+  pair.server_application().consumes = false;
+  const std::size_t consumed = received.size();
+  pair.simulation.run_for(5s);
+  EXPECT_GE(received.size() - consumed, 15 * mebibyte);
+  EXPECT_LE(received.size() - consumed, 16 * mebibyte);
+}
+
 TEST(Transfer, ResetAndStopSending) {
   Pair pair;
   ASSERT_TRUE(pair.establish());
