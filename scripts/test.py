@@ -14,8 +14,12 @@ import unittest
 import xml.etree.ElementTree
 from pathlib import Path
 
+import coverage
+
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ["lint", "unit", "sim", "e2e", "interop", "sanitize", "tsan", "fuzz"]
+# Only where it is asked for: it says what tests miss, and slows all down.
+ON_DEMAND = ["coverage"]
 EVERY_DAY = ["unit", "sim", "e2e", "interop"]
 HELP = """parts:
   lint       layers, format and length of files, clang-tidy on what changed
@@ -26,6 +30,7 @@ HELP = """parts:
   sanitize   unit, sim and e2e again, with AddressSanitizer and UBSan
   tsan       the unit tests of the layers that have threads, and the gateway as a process, with ThreadSanitizer
   fuzz       every parser of bytes from outside, for a short while
+  coverage   unit and sim again, and which lines of each layer they ran; not among those of --ci
 Without a part: """ + ", ".join(EVERY_DAY) + "."
 # What scripts/setup is asked for besides what building needs.
 PACKAGES = {"interop": "--test", "lint": "--lint", "fuzz": "--lint"}
@@ -225,6 +230,15 @@ def fuzz(tally, seconds):
                 tally.fail(program.name)
 
 
+def cover(tally, seeds):
+    coverage.forget()
+    unit(tally, "build/coverage")
+    sim(tally, "build/coverage", max(1, seeds // 10))
+    say("lines that were run")
+    for shortfall in coverage.report(coverage.collect()):
+        tally.fail(shortfall)
+
+
 def run_part(part, tally, arguments):
     seeds = arguments.seeds or (1000 if arguments.ci else 100)
     if part == "lint":
@@ -242,6 +256,9 @@ def run_part(part, tally, arguments):
     elif part == "fuzz":
         if build("fuzz", tally):
             fuzz(tally, arguments.fuzz_seconds)
+    elif part == "coverage":
+        if build("coverage", tally):
+            cover(tally, seeds)
     elif build("release", tally):
         if part == "unit":
             unit(tally, "build")
@@ -261,8 +278,8 @@ def options():
     parser.add_argument("--no-setup", action="store_true", help="do not install missing packages")
     chosen = parser.parse_args()
     for part in chosen.parts:
-        if part not in PARTS:
-            parser.error(f"there is no part '{part}'; there are {', '.join(PARTS)}")
+        if part not in PARTS + ON_DEMAND:
+            parser.error(f"there is no part '{part}'; there are {', '.join(PARTS + ON_DEMAND)}")
     chosen.parts = chosen.parts or (PARTS if chosen.ci else EVERY_DAY)
     return chosen
 

@@ -13,6 +13,8 @@ using test::H3Pair;
 TEST(H3ConnectionInfo, TellsWhatTheHandshakeAgreedOn) {
   H3Pair pair;
   ASSERT_TRUE(pair.establish());
+  // The client is ready first: the server's SETTINGS come with its first flight.
+  ASSERT_TRUE(pair.run_until([&] { return pair.server().quic()->is_established(); }));
   const ConnectionInfo& info = pair.server().info();
   EXPECT_EQ(info.version, Version::http3);
   EXPECT_TRUE(info.server);

@@ -8,9 +8,9 @@ namespace {
 
 // The share of a window that has to be emptied within two round trips for it to grow, as ngtcp2 has it.
 constexpr std::size_t growing_share = 4;
-// Credit is given for more than so large a share at once, as fewer frames cost less. A peer that is held back by
-// its window may always lack so much of it. (ngtcp2 sends no MAX_STREAM_DATA for less than a quarter of the
-// first window.)
+// Credit is given for more than so large a share at once, as fewer frames cost less; what is consumed later
+// in the same turn goes with it in one frame. A peer that is held back by its window may always lack so much
+// of it. (ngtcp2 sends no MAX_STREAM_DATA for less than a quarter of the first window.)
 constexpr std::size_t credit_share = 16;
 // Room that a connection keeps while no stream is open: enough for one request after another.
 constexpr std::size_t kept_capacity = 4;
@@ -41,7 +41,8 @@ std::size_t StreamWindows::consumed(StreamId id, std::size_t count, Time now, Du
   const std::size_t taken = std::min(credit, its.withheld);
   its.withheld -= taken;
   its.pending += credit - taken;
-  if (its.pending <= its.window.size() / credit_share) return 0;
+  if (its.pending <= its.window.size() / credit_share && its.given != now) return 0;
+  its.given = now;
   return std::exchange(its.pending, 0);
 }
 

@@ -20,8 +20,8 @@ class StreamWindows {
 
   /// The stream is known here: so it is from the first of these calls for it until forget().
   bool has(StreamId id);
-  /// The credit that is due now that `count` more bytes were consumed. Unidirectional streams, which say
-  /// little, are not kept, and their windows do not grow.
+  /// The credit that is due now that `count` more bytes were consumed, in the turn of `now`. Unidirectional
+  /// streams, which say little, are not kept, and their windows do not grow.
   std::size_t consumed(StreamId id, std::size_t count, Time now, Duration round_trip);
   /// Of a bidirectional stream: no more than `bytes` may be on their way to us or unconsumed, once what was
   /// granted before is used up. At least the initial window: ngtcp2 grants credit by quarters of it.
@@ -37,6 +37,7 @@ class StreamWindows {
     ReceiveWindow window;
     std::size_t withheld = 0;  // still to be taken from the credit
     std::size_t pending = 0;   // credit that is not given yet
+    Time given = Time::min();  // when some was last
   };
 
   std::vector<Stream>::iterator place_of(StreamId id);

@@ -50,10 +50,18 @@ TEST(StreamWindows, ShrinkByTheCreditThatIsNotGivenYetFirst) {
   StreamWindows windows(1000, 100'000);
   EXPECT_EQ(windows.consumed(0, 1000, start, round_trip), 2000u);
   EXPECT_EQ(windows.consumed(0, 2000, start, round_trip), 4000u);
-  EXPECT_EQ(windows.consumed(0, 200, start, round_trip), 0u);
+  EXPECT_EQ(windows.consumed(0, 200, start + 1s, round_trip), 0u);
   windows.lower_limit(0, 1000);
-  EXPECT_EQ(windows.consumed(0, 2860, start, round_trip), 0u) << "3,000 less, 200 of it at once";
-  EXPECT_EQ(windows.consumed(0, 900, start, round_trip), 960u);
+  EXPECT_EQ(windows.consumed(0, 2860, start + 2s, round_trip), 0u) << "3,000 less, 200 of it at once";
+  EXPECT_EQ(windows.consumed(0, 900, start + 3s, round_trip), 960u);
+}
+
+TEST(StreamWindows, GiveCreditThatIsDueInTheSameTurnTogether) {
+  StreamWindows windows(1000, 0);
+  EXPECT_EQ(windows.consumed(0, 62, start, round_trip), 0u);
+  EXPECT_EQ(windows.consumed(0, 1, start, round_trip), 63u);
+  EXPECT_EQ(windows.consumed(0, 20, start, round_trip), 20u);
+  EXPECT_EQ(windows.consumed(0, 20, start + 1ms, round_trip), 0u) << "the next turn";
 }
 
 // Held back by its window alone: all that was granted arrives each round trip, and is consumed at once.
@@ -62,7 +70,7 @@ TEST(StreamWindows, ReachTheirBoundWithinAFewRoundTrips) {
   std::size_t granted = 256 * 1024, received = 0;
   StreamWindows windows(granted, largest);
   int round_trips = 0;
-  for (Time now = start; granted - received < largest - largest / 16; now += round_trip) {
+  for (Time now = start; granted - received < largest; now += round_trip) {
     ASSERT_LT(++round_trips, 6);
     for (const std::size_t end = granted; received < end;) {
       const std::size_t count = std::min(packet, end - received);
