@@ -3,6 +3,7 @@
 // looks at the gateway's memory meanwhile.
 
 #include "cli/client_options.h"
+#include "dial/direct_dialer.h"
 #include "dial/link.h"
 #include "masque/udp_tunnel.h"
 
@@ -40,8 +41,9 @@ class Holder {
     events.failed = [this](const Error& why) { fail_with(why); };
     events.ready = [this, index] { ready(index); };
     links_.push_back(std::make_unique<dial::Link>(
-        session_.context(), nullptr, nullptr, dial::Peer{hop_.host(), hop_.port(), "gateway"},
-        session_.chain().hop_http, dial::TunnelMode::udp, std::move(events)));
+        session_.context(), dialer_, dial::Peer{hop_.host(), hop_.port(), "gateway"},
+        dial::LinkOptions{.http = session_.chain().hop_http, .mode = dial::TunnelMode::udp},
+        std::move(events)));
     links_.back()->start();
   }
 
@@ -80,6 +82,7 @@ class Holder {
   std::uint16_t target_port_;
   std::size_t connections_wanted_ = 0, tunnels_wanted_ = 0, ready_ = 0, opened_ = 0;
   int status_ = 0;
+  dial::DirectDialer dialer_{session_.context()};
   std::vector<std::unique_ptr<dial::Link>> links_;
   std::vector<std::unique_ptr<masque::UdpTunnel>> tunnels_;  // destroyed before the links under them
 };

@@ -3,6 +3,7 @@
 // through. Prints one line of JSON.
 
 #include "cli/client_options.h"
+#include "dial/direct_dialer.h"
 #include "dial/link.h"
 #include "masque/udp_tunnel.h"
 #include "net/udp_socket.h"
@@ -155,6 +156,7 @@ int run(int argc, char** argv) {
     status = 1;
     loop.stop();
   };
+  dial::DirectDialer dialer((*session)->context());
   std::unique_ptr<dial::Link> link;
   dial::LinkEvents events;
   events.failed = stop_with;
@@ -172,9 +174,10 @@ int run(int argc, char** argv) {
         link->connection(), hop, masque::Target{"127.0.0.1", (*target)->net_path().local.port()},
         http::Fields{}, std::move(tunnel_events));
   };
-  link = std::make_unique<dial::Link>((*session)->context(), nullptr, nullptr,
-                                      dial::Peer{hop.host(), hop.port(), "hop 1"},
-                                      (*session)->chain().hop_http, dial::TunnelMode::udp, std::move(events));
+  link = std::make_unique<dial::Link>(
+      (*session)->context(), dialer, dial::Peer{hop.host(), hop.port(), "hop 1"},
+      dial::LinkOptions{.http = (*session)->chain().hop_http, .mode = dial::TunnelMode::udp},
+      std::move(events));
   loop.post([&] { link->start(); });
   loop.run();
   if (status == 0)

@@ -1,4 +1,4 @@
-// Views of bytes that somebody else owns. Used by every layer.
+// Non-owning views of bytes. Used by every layer.
 #pragma once
 
 #include <cstddef>
@@ -22,8 +22,8 @@ inline std::string_view as_text(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-/// Copies `from` to `to`, which has room for it and does not overlap it, and returns what is behind it there.
-/// std::ranges::copy of libstdc++ 12 would go byte by byte.
+/// Copies `from` to `to`, which has room for it and does not overlap it; returns a pointer past the copied
+/// bytes. std::ranges::copy of libstdc++ 12 copies byte by byte.
 inline std::uint8_t* copy_bytes(Bytes from, std::uint8_t* to) {
   if (!from.empty()) std::memcpy(to, from.data(), from.size());
   return to + from.size();

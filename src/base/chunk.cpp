@@ -9,7 +9,7 @@
 namespace sallyport {
 
 struct ChunkBuffer {
-  /// Where it goes when nobody refers to it any more.
+  /// Where the buffer goes when its last reference is gone.
   enum class Pool : std::uint8_t { none, small, large };
 
   std::uint32_t references;
@@ -22,8 +22,8 @@ namespace {
 
 using Pool = ChunkBuffer::Pool;
 
-// Up to here a buffer is exactly as large as was asked for: a header block that waits for its acknowledgement
-// must not hold a pooled buffer's 64 KiB, and malloc is quick at these sizes.
+// Buffers up to this size are exactly as large as requested: a field section that waits for its
+// acknowledgement must not hold 64 KiB, and malloc is fast at these sizes.
 constexpr std::size_t largest_exact = 16 * 1024;
 
 // The head of a response, and what else comes with each of many exchanges at once.
@@ -35,11 +35,11 @@ ChunkBuffer* allocate_buffer(std::size_t size, Pool pool) {
   return new (memory) ChunkBuffer{.references = 1, .pool = pool};
 }
 
-// Apart from the list, because it is asked after the list's end: a Chunk in another thread-local object may
-// die later.
+// Separate from the list, because it is read after the list's destruction: a Chunk in another thread-local
+// object may be destroyed later.
 thread_local bool list_ended = false;
 
-/// One thread's idle buffers of one size: at most `most` of them, the rest goes back to malloc.
+/// One thread's idle buffers of one size: at most `most` of them; others are freed.
 template <Pool pool, std::size_t size, std::size_t most>
 class FreeList {
  public:

@@ -1,6 +1,5 @@
-// Chunk: a slice of a reference-counted, pooled buffer. Bodies travel as Chunks so that bytes read once (from
-// a file, from another connection) can wait for their acknowledgement without being copied again. One thread
-// only.
+// Chunk: a slice of a reference-counted, pooled buffer. Bodies are passed as Chunks: bytes read once (from a
+// file or a connection) wait for their acknowledgement without another copy. One thread only.
 #pragma once
 
 #include "base/bytes.h"
@@ -16,8 +15,8 @@ struct ChunkBuffer;
 
 class Chunk {
  public:
-  /// The size of a pooled buffer, and so the best size to read a file or a connection by. Small sizes are
-  /// allocated exactly (the smallest by classes), larger ones plainly.
+  /// The size of a pooled buffer, and so the best read size for files and connections. Small sizes are
+  /// allocated exactly (the smallest in size classes), larger ones by malloc.
   static constexpr std::size_t pooled_size = 64 * 1024;
 
   Chunk() = default;

@@ -27,7 +27,7 @@ struct Case {
   std::string_view text, line, json;
 };
 
-// What can be read stays as it is; the rest shows what it was.
+// Printable characters stay; others are shown as escapes.
 constexpr std::array cases{
     Case{"plain words, 1 + 1 = 2"sv, "plain words, 1 + 1 = 2"sv, "plain words, 1 + 1 = 2"sv},
     Case{"\xc3\xa9\xe6\x97\xa5\xe6\x9c\xac"sv, "\xc3\xa9\xe6\x97\xa5\xe6\x9c\xac"sv,

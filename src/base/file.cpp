@@ -37,7 +37,7 @@ Result<> write_all(int fd, const std::string& path, std::string_view content) {
 }  // namespace
 
 Result<std::string> read_file(const std::string& path, std::size_t limit, Duration patience) {
-  // Not blocking: whoever reads a file again and again must not hang on a FIFO that took its place.
+  // Non-blocking: reading a watched file again must not hang on a FIFO that replaced it.
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (fd.get() < 0) return failed("read", path, errno);
   const auto give_up = std::chrono::steady_clock::now() + patience;
@@ -75,7 +75,7 @@ bool file_exists(const std::string& path) {
 
 Result<> write_file(const std::string& path, std::string_view content, mode_t mode, IfExists if_exists) {
   const std::string part = path + ".part-" + std::to_string(::getpid());
-  ::unlink(part.c_str());  // of an earlier process with our number, which died
+  ::unlink(part.c_str());  // left by a dead process with our PID
   const UniqueFd fd(::open(part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (fd.get() < 0) return failed("write", path, errno);
   auto written = write_all(fd.get(), path, content);

@@ -12,17 +12,17 @@
 
 namespace sallyport {
 
-/// All of `path`; the error names it and says why. More than `limit` bytes are refused. The end of a pipe, or
-/// of whatever else may have nothing to say, is waited for no longer than `patience`.
+/// All of `path`; the error names it and says why. More than `limit` bytes are an error. It waits for a
+/// pipe's end no longer than `patience`.
 Result<std::string> read_file(const std::string& path, std::size_t limit, Duration patience = 10s);
 
-/// Whether there is anything under that name.
+/// Whether the path exists.
 bool file_exists(const std::string& path);
 
 enum class IfExists { refuse, replace };
 
 /// Writes all of `path` in one step: a reader sees the old content or the new, never a part. `mode` is not
-/// lessened by umask.
+/// reduced by the umask.
 Result<> write_file(const std::string& path, std::string_view content, mode_t mode, IfExists if_exists);
 
 }  // namespace sallyport

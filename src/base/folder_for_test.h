@@ -1,4 +1,4 @@
-// For tests only: a folder of their own, which goes with them.
+// For tests only: a temporary folder, removed after the test.
 #pragma once
 
 #include <filesystem>
@@ -33,7 +33,7 @@ class FolderForTest {
     EXPECT_TRUE(in.is_open()) << name;
     return {std::istreambuf_iterator<char>(in), {}};
   }
-  /// The paths of all that is in it.
+  /// The paths of its entries.
   std::vector<std::string> files() const {
     std::vector<std::string> result;
     for (const auto& entry : std::filesystem::directory_iterator(path_))

@@ -30,7 +30,7 @@ constexpr std::array<std::pair<std::string_view, LogLevel>, 5> level_names{{{"de
                                                                             {"off", LogLevel::off}}};
 
 spdlog::logger& logger() {
-  // Never destroyed: threads that outlive main() may still have something to say.
+  // Never destroyed: threads that outlive main() may still log.
   static spdlog::logger* const instance = [] {
     auto* made = new spdlog::logger("sallyport", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
     made->set_level(spdlog::level::trace);
@@ -91,7 +91,7 @@ void log_formatted(LogLevel level, fmt::string_view format, fmt::format_args arg
     }
   }
   logger().log(spdlog_level(level), spdlog::string_view_t(text.data(), text.size()));
-  // Where it went may be full, or have no reader any more. There is nobody to tell.
+  // Standard error may be full or have no reader. This error cannot be reported.
   if (std::ferror(stderr) != 0) {
     std::clearerr(stderr);
     lost_lines.fetch_add(1, std::memory_order_relaxed);

@@ -1,7 +1,6 @@
-// Logging to stderr: log_warn("cannot read {}: {}", path, why). One line a message, no full stop. What a peer
-// can cause again and again goes through LogOnce or LogLimit, or is counted instead, so that no peer chooses
-// the log's rate. Messages are escaped here (base/escape.h), so that what a peer said in them may stand as it
-// came.
+// Logging to stderr: log_warn("cannot read {}: {}", path, why). One line a message, no full stop. Messages
+// that a peer can cause repeatedly go through LogOnce or LogLimit, or are counted instead: no peer may choose
+// the log's rate. Messages are escaped here (base/escape.h), so a peer's text is passed unescaped.
 #pragma once
 
 #include "base/time.h"
@@ -23,15 +22,14 @@ void set_log_level(LogLevel level);
 std::optional<LogLevel> parse_log_level(std::string_view text);
 bool log_enabled(LogLevel level);
 
-/// Messages that standard error did not take: its reader is gone, its disk full.
+/// Messages lost because standard error failed or was blocked: its reader is gone, its disk full.
 std::uint64_t log_lines_lost();
 
-/// From now on a line that standard error does not take at once is dropped and counted (log_lines_lost()),
-/// for those who serve others and must not wait for whoever reads their log. Lines are cut at 3,000 bytes
-/// then.
+/// From now on a line that would block on standard error is dropped and counted (log_lines_lost()): a server
+/// must not wait for the reader of its log. Lines are then truncated to 3,000 bytes.
 void log_without_waiting();
 
-/// What the four functions below are made of.
+/// The common part of the four functions below.
 void log_formatted(LogLevel level, fmt::string_view format, fmt::format_args arguments);
 
 template <class... Arguments>
@@ -62,13 +60,13 @@ class LogOnce {
   std::atomic<bool> said_ = false;
 };
 
-/// At most one message an interval, and `burst` at once after a silence, over all threads; the ones left out
-/// are counted.
+/// A rate limit over all threads: one message an interval, and a burst of `burst`; suppressed messages are
+/// counted.
 class LogLimit {
  public:
   explicit LogLimit(Duration interval, unsigned burst = 1)
       : interval_(interval), ahead_((interval * (burst - 1)).count()) {}
-  /// nullopt: say nothing. Otherwise say it, and how many were left out since it was last said.
+  /// nullopt: suppress this message. Otherwise log it, with the number of messages suppressed since the last.
   std::optional<std::uint64_t> allow(Time now);
 
  private:

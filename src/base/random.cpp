@@ -16,7 +16,7 @@ void read_kernel(MutableBytes out) {
     const ssize_t got = ::getrandom(out.data(), out.size(), 0);
     if (got < 0) {
       if (errno == EINTR) continue;
-      std::abort();  // without randomness no key or connection ID may be made, so nothing can go on
+      std::abort();  // no key or connection ID may be made without randomness
     }
     out = out.subspan(static_cast<std::size_t>(got));
   }
@@ -32,7 +32,7 @@ class SystemRandom final : public Random {
       read_kernel(batch_);
       used_ = 0;
     }
-    // What was handed out is wiped, so that a later look at this memory does not tell it.
+    // Returned bytes are wiped, so they cannot be read from this memory later.
     const MutableBytes taken = MutableBytes(batch_).subspan(used_, out.size());
     copy_bytes(taken, out.data());
     std::ranges::fill(taken, std::uint8_t{0});
@@ -47,7 +47,7 @@ class SystemRandom final : public Random {
 }  // namespace
 
 std::uint64_t Random::below(std::uint64_t bound) {
-  // The lowest values are rejected so that the rest is a whole multiple of `bound`: no remainder is favoured.
+  // The lowest values are rejected, which leaves a multiple of `bound` values: no modulo bias.
   const std::uint64_t rejected = (0 - bound) % bound;
   std::uint64_t value = next_u64();
   while (value < rejected) value = next_u64();

@@ -1,5 +1,5 @@
-// Random: where unpredictable bytes come from. The system's generator in earnest, a seeded one in
-// simulations, so that a failing seed repeats exactly.
+// Random: a source of random bytes. The system's generator in production, a seeded one in simulations, where
+// a failing seed repeats exactly.
 #pragma once
 
 #include "base/bytes.h"
@@ -17,11 +17,11 @@ class Random {
     fill({reinterpret_cast<std::uint8_t*>(&value), sizeof value});
     return value;
   }
-  /// Evenly spread over 0 .. bound-1; `bound` > 0.
+  /// Uniform over 0 .. bound-1; `bound` > 0.
   std::uint64_t below(std::uint64_t bound);
 };
 
-/// Cryptographically strong, one a thread, batched so that a few bytes cost no system call.
+/// Cryptographically secure; one for each thread; batched, so a few bytes cost no system call.
 Random& system_random();
 
 /// The same bytes from the same seed, on every machine. For simulations and tests; anybody can predict it.

@@ -1,4 +1,4 @@
-// What a peer, a user or the network can cause is a value: Result<T> holds either a T or an Error.
+// Errors that a peer, a user or the network can cause are values: Result<T> holds either a T or an Error.
 #pragma once
 
 #include <cstdint>
@@ -8,26 +8,26 @@
 
 namespace sallyport {
 
-/// What sort of thing went wrong; enough to choose an exit status, a Proxy-Status or a retry by.
+/// The category of an error; enough to choose an exit status, a Proxy-Status or a retry.
 enum class ErrorKind : std::uint8_t {
   usage,        ///< the command line or a configuration value is wrong
   file,         ///< a file cannot be read, written or understood
   resolve,      ///< a name has no address
-  refused,      ///< the peer said no (connection refused, reset before an answer)
-  timeout,      ///< nothing came in time
+  refused,      ///< the peer refused (connection refused, or reset before an answer)
+  timeout,      ///< no answer in time
   unreachable,  ///< no route, network down
   tls,          ///< the handshake or the certificate
   protocol,     ///< the peer broke the protocol
   denied,       ///< policy forbids it
   too_large,    ///< does not fit the path, or a limit
   closed,       ///< the connection, stream or tunnel ended
-  cancelled,    ///< we gave it up ourselves
+  cancelled,    ///< cancelled by us
   resource,     ///< no descriptors, memory or quota
-  http,         ///< an HTTP answer that means failure; code is the status
+  http,         ///< an HTTP error response; code is the status
 };
 
-/// One clear sentence for a person (no full stop at its end, so that it can be joined), and what a program
-/// needs.
+/// One clear sentence for people (without a full stop, so it can be joined), and a category and code for
+/// programs.
 struct Error {
   ErrorKind kind = ErrorKind::closed;
   std::string message;

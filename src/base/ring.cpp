@@ -7,8 +7,7 @@
 namespace sallyport {
 namespace {
 
-// Before each record stands its size. Records do not wrap: where one would, `skip` tells to go on at the
-// start.
+// Each record is preceded by its size. Records do not wrap: where one would, `skip` continues at the start.
 using Size = std::uint64_t;
 constexpr Size skip = ~Size{0};
 

@@ -1,6 +1,6 @@
-// Ring: a bounded queue of byte records from exactly one thread to exactly one other, without locks or
-// allocation. Carries what a connection's thread recorded to the thread that writes it. What does not fit is
-// refused, never waited for.
+// Ring: a bounded queue of byte records from exactly one producer thread to exactly one consumer thread,
+// without locks or allocation. Carries recorded events from a connection's thread to the writer's thread.
+// When it is full, a record is refused; the producer never waits.
 #pragma once
 
 #include "base/bytes.h"
@@ -13,15 +13,15 @@ namespace sallyport {
 
 class Ring {
  public:
-  /// `capacity` bytes are rounded up to a power of two, at least 4 KiB. The memory is touched only as far as
-  /// it is used.
+  /// `capacity` bytes are rounded up to a power of two, at least 4 KiB. Memory that is not used is not
+  /// touched.
   explicit Ring(std::size_t capacity);
 
   // The producer's side
   /// Room for one record of at most `size` bytes, 8-aligned, or null when it does not fit now. Only the last
   /// reserve counts.
   std::uint8_t* reserve(std::size_t size);
-  /// Hands over the first `size` bytes of what was reserved.
+  /// Commits the first `size` bytes of the reserved room.
   void commit(std::size_t size);
   /// Whether more than half is in use: time to wake the consumer.
   bool is_half_full();
@@ -38,7 +38,7 @@ class Ring {
   const std::size_t capacity_;
   const std::uint64_t mask_;
   std::unique_ptr<std::uint8_t[]> bytes_;
-  // Positions only ever grow; each side keeps the other's last known one so that the cache line seldom moves.
+  // Positions only grow. Each side caches the other's position, so the cache line seldom moves.
   alignas(64) std::atomic<std::uint64_t> head_ = 0;  // written by the producer
   std::uint64_t known_tail_ = 0;
   std::uint64_t reserved_ = 0;                       ///< where the reserved record starts

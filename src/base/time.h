@@ -1,5 +1,5 @@
-// Points in time and spans of it. The protocol layers are handed a Time and never read a clock; what other
-// hosts are to understand goes by a WallTime.
+// Points in time and spans of it. The protocol layers take a Time as an argument and never read a clock.
+// Times that other hosts read are WallTime.
 #pragma once
 
 #include <chrono>

@@ -9,13 +9,6 @@
 #include <fmt/format.h>
 
 namespace sallyport::client {
-namespace {
-
-/// A request that was not answered, because its connection was closed meanwhile or its 0-RTT never arrived,
-/// is made this often in all.
-constexpr unsigned most_tries = 2;
-
-}  // namespace
 
 bool is_of_connection(ErrorKind kind) {
   return kind == ErrorKind::closed || kind == ErrorKind::timeout || kind == ErrorKind::unreachable ||
@@ -30,6 +23,7 @@ Fetch::Impl::Impl(net::Timers& time, Open finds, dial::Url what, Output& into, F
       output(into),
       options(std::move(fetch_options)),
       done(std::move(when_done)),
+      plan(options.parts, options.smallest_part),
       stall(timers, [this](Time now) { check_stall(now); }),
       next_turn(timers, [this](Time) { step(); }),
       pause(timers, [this](Time) { start_parts(); }),
@@ -75,13 +69,11 @@ void Fetch::Impl::begin() {
     figures.resumable = true;
     figures.resumed_bytes = total_size(state.done);
     figures.size = state.size;
-    queue_missing();
-    if (waiting.empty()) return finish();
+    plan.ask_missing(claimed_ranges(), state.size);
+    if (plan.empty()) return finish();
     return start_parts();
   }
-  // The first part tells the size, and whether ranges are known here at all.
-  const bool split = options.parts > 1 && output.seekable() && !whole_only && !sender.is_whole_only();
-  waiting.push_back({{0, split ? options.smallest_part : 0}});
+  plan.ask_first(output.seekable() && !sender.is_whole_only());
   start_parts();
 }
 
@@ -99,7 +91,7 @@ bool Fetch::Impl::forget_earlier() {
   state.done.clear();
   state.validator.clear();
   state.size = 0;
-  waiting.clear();
+  plan.clear();
   if (auto emptied = output.truncate(); !emptied) {
     fail_fetch(emptied.error());
     return false;
@@ -112,7 +104,7 @@ void Fetch::Impl::start_over(std::string_view why) {
   if (resuming) note_from_start(why);
   for (auto& part : parts) drop(*part);
   pause.disarm();
-  waiting.clear();
+  plan.clear();
   if ((resuming || state.size > 0) && !forget_earlier()) return;
   start_again = true;
   next_turn.arm(timers.now());
@@ -120,7 +112,7 @@ void Fetch::Impl::start_over(std::string_view why) {
 
 /// By one request without a range, whose answer is true by itself. Ends what ranges began, so it comes once.
 void Fetch::Impl::start_over_whole(std::string_view why) {
-  whole_only = true;
+  plan.give_up_ranges();
   start_over(why);
 }
 
@@ -130,19 +122,6 @@ void Fetch::Impl::drop(Part& part) {
   if (std::exchange(part.dropped, true) || !part.exchange) return;
   part.accepted = false;
   part.exchange->reset(http::ResetCode::cancelled);
-}
-
-/// Splits what is missing evenly among the requests that may run at once.
-void Fetch::Impl::queue_missing() {
-  waiting.clear();
-  std::uint64_t total = 0;
-  const auto missing = missing_ranges(claimed_ranges(), state.size);
-  for (const ByteRange& range : missing) total += range.size();
-  const std::uint64_t each =
-      std::max(options.smallest_part, total / options.parts + (total % options.parts != 0));
-  for (ByteRange range : missing)
-    for (; range.begin < range.end; range.begin = std::min(range.begin + each, range.end))
-      waiting.push_back({{range.begin, std::min(range.begin + each, range.end)}});
 }
 
 /// What is there, or on its way by a part that runs.
@@ -166,10 +145,10 @@ void Fetch::Impl::start_parts() {
   const auto runs = std::ranges::find_if(parts, [](const auto& p) { return !p->closed && !p->dropped; });
   if (runs != parts.end()) {  // all are on one connection
     http::Connection& connection = (*runs)->exchange->connection();
-    for (; running < options.parts && !waiting.empty() && connection.can_request(); ++running)
+    for (; running < plan.at_once() && !plan.empty() && connection.can_request(); ++running)
       begin_part(connection);
   }
-  if (running > 0 || waiting.empty()) return;
+  if (running > 0 || plan.empty()) return;
   opening = true;
   stall.disarm();  // how long a connection may take is its owner's to say
   open([this, watch = std::weak_ptr<const char>(alive)](Result<http::Connection*> connection) {
@@ -184,17 +163,15 @@ void Fetch::Impl::opened(Result<http::Connection*> connection) {
   last_byte = timers.now();
   if (figures.requests == 0) figures.started = last_byte;
   stall.arm(last_byte + options.stall_timeout);
-  if (!waiting.empty()) begin_part(**connection);
+  if (!plan.empty()) begin_part(**connection);
   start_parts();
 }
 
 void Fetch::Impl::begin_part(http::Connection& connection) {
-  const Wanted wanted = waiting.front();
-  waiting.pop_front();
-  parts.push_back(std::make_unique<Part>(*this, wanted));
+  parts.push_back(std::make_unique<Part>(*this, plan.take()));
   Part& part = *parts.back();
   http::Request request = sender.request(url);
-  if (part.by_range) {
+  if (part.asked.by_range()) {
     part.question = {part.range, state.size, state.validator};
     request.fields.add("range", fmt::format("bytes={}-{}", part.range.begin, part.range.end - 1));
     if (!state.validator.empty()) request.fields.add("if-range", state.validator);
@@ -212,7 +189,8 @@ void Fetch::Impl::go_on() {
 }
 
 bool Fetch::Impl::may_be_tried_again(const Part& part, const Error& why) const {
-  return may_reopen && part.tries < most_tries && is_of_connection(why.kind) && sender.may_repeat(why);
+  return may_reopen && part.asked.may_be_tried_again() && is_of_connection(why.kind) &&
+         sender.may_repeat(why);
 }
 
 /// What a connection says of its end names nobody.
@@ -223,7 +201,7 @@ Error Fetch::Impl::named(Error why) const {
 }
 
 void Fetch::Impl::maybe_conclude() {
-  if (running_parts() == 0 && !opening && waiting.empty()) finish();
+  if (running_parts() == 0 && !opening && plan.empty()) finish();
 }
 
 void Fetch::Impl::fail_fetch(Error why) {

@@ -16,8 +16,7 @@ constexpr std::size_t write_size = 256 * 1024;
 /// connection.
 constexpr std::uint64_t largest_page = 64 * 1024;
 
-/// A range that is refused for the moment is asked for again this often, after this long at most.
-constexpr unsigned most_refusals = 3;
+/// A range that is refused for the moment is asked for again after this long at most.
 constexpr Duration longest_pause = 30s;
 
 constexpr std::string_view other_version = "the server has another version by now";
@@ -25,13 +24,8 @@ constexpr std::string_view other_parts = "the server sent other parts of it than
 
 }  // namespace
 
-Fetch::Impl::Part::Part(Impl& owner, const Wanted& wanted)
-    : fetch(owner),
-      range(wanted.range),
-      by_range(wanted.range.end != 0),
-      tries(wanted.tries + 1),
-      refusals(wanted.refusals),
-      at(wanted.range.begin) {}
+Fetch::Impl::Part::Part(Impl& owner, const RangePlan::Wanted& wanted)
+    : fetch(owner), asked(wanted), range(wanted.range), at(wanted.range.begin) {}
 
 void Fetch::Impl::Part::on_informational(http::Exchange& from, const http::Response& head) {
   if (auto shown = fetch.sender.show(from, head); !shown) fetch.fail_fetch(shown.error());
@@ -87,7 +81,7 @@ void Fetch::Impl::head_came(Part& part, http::Exchange& from, const http::Respon
     return whole_came(part, head);
   }
   if (head.status / 100 == 2) return succeeded(part, head);
-  if (head.status == 416 && part.by_range) {
+  if (head.status == 416 && part.asked.by_range()) {
     if (resuming && figures.bytes == 0) return start_over(other_version);
     // An empty resource has no range at all; another server's may be shorter.
     return start_over_whole(other_version);
@@ -107,7 +101,7 @@ void Fetch::Impl::succeeded(Part& part, const http::Response& head) {
       return other_version_came();
     case Answer::Is::useless:
       // Without a Range the server has no choice but to send all of it.
-      if (part.by_range) return start_over_whole(other_parts);
+      if (part.asked.by_range()) return start_over_whole(other_parts);
       return fail_fetch(
           {ErrorKind::protocol,
            fmt::format("{} answered with a part of {} ({}{}) where all of it was asked for", url.host,
@@ -120,15 +114,13 @@ void Fetch::Impl::succeeded(Part& part, const http::Response& head) {
 
 /// A part was refused by what passes, while others came: the server, or one of several, has enough to do.
 bool Fetch::Impl::waits_for_better(Part& part, const http::Response& head) {
-  if (!part.by_range || state.size == 0 || part.refusals >= most_refusals ||
+  if (!part.asked.may_wait() || state.size == 0 ||
       !is_transient(status_error(url, head.status, {}), options.request.plan))
     return false;
   const std::int64_t unix_now = options.unix_time + (timers.now() - began) / 1s;
-  const Duration wait = retry_after(head.fields, unix_now).value_or(backoff(part.refusals + 1));
+  const Duration wait = retry_after(head.fields, unix_now).value_or(backoff(part.asked.refusals + 1));
   if (wait > longest_pause) return false;
-  waiting.push_front({part.range, part.tries - 1, part.refusals + 1});
-  // It may be that so many at once are the reason.
-  if (options.parts > 1) --options.parts;
+  plan.ask_later(part.asked);
   if (!pause.armed() || pause.deadline() < timers.now() + wait) pause.arm(timers.now() + wait);
   drop(part);
   return true;
@@ -163,14 +155,14 @@ void Fetch::Impl::range_came(Part& part, const http::Response& head, const Answe
   // What cannot be told from another version's is not joined with anything.
   if (validator.empty() && answer.range.size() < answer.size) return start_over_whole(other_version);
   // A server may answer with less than was asked for; what is left is asked for again.
-  if (!first && answer.range.end < part.range.end) waiting.push_back({{answer.range.end, part.range.end}});
+  if (!first) plan.ask_rest(part.asked, answer.range.end);
   part.range = answer.range;
   part.accepted = true;
   if (!first) return;
   state.size = figures.size = answer.size;
   state.validator = validator;
   figures.resumable = !validator.empty();
-  queue_missing();
+  plan.ask_missing(claimed_ranges(), state.size);
   start_parts();
 }
 
@@ -189,10 +181,9 @@ void Fetch::Impl::whole_came(Part& part, const http::Response& head, std::uint64
     note_from_start(range_validator(head) == state.validator ? "the server sends no parts of it"
                                                              : other_version);
   if ((resuming || state.size > 0) && !forget_earlier()) return;
-  waiting.clear();
+  plan.clear();
   pause.disarm();
   part.accepted = true;
-  part.by_range = false;
   part.range = {0, announced};
   part.at = 0;
   state.validator = range_validator(head);
@@ -266,13 +257,13 @@ void Fetch::Impl::part_closed(Part& part, const Error* why) {
   if (error) return finish();
   if (part.dropped) return maybe_conclude();
   if (why && !part.answered && may_be_tried_again(part, *why)) {
-    waiting.push_front({part.range, part.tries, part.refusals});
+    plan.ask_again(part.asked);
     return next_turn.arm(timers.now());
   }
   if (!part.accepted || !part.ended || (part.range.end && part.at != part.range.end))
     return fail_fetch(why ? named(*why) : named({ErrorKind::closed, "the response was cut short"}));
   if (!part.range.end) state.size = figures.size = part.at;
-  if (!waiting.empty()) next_turn.arm(timers.now());
+  if (!plan.empty()) next_turn.arm(timers.now());
   maybe_conclude();
 }
 

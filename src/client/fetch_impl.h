@@ -1,12 +1,12 @@
-// Fetch's inside: what is asked for (Wanted), the requests that ask (Part), and what became of them.
-// fetch.cpp has its course: what is asked next, over which connection, and how it ends. fetch_answers.cpp has
-// what comes back.
+// Fetch's inside: the requests that ask for what RangePlan says (Part), and what became of them. fetch.cpp
+// has its course: when is asked, over which connection, and how it ends. fetch_answers.cpp has what comes
+// back.
 #pragma once
 
 #include "client/answer.h"
 #include "client/fetch.h"
+#include "client/range_plan.h"
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,13 +16,6 @@ namespace sallyport::client {
 
 struct Fetch::Impl {
   struct Part;
-
-  /// A range to be asked for; without an end, the whole resource in a request without a range.
-  struct Wanted {
-    ByteRange range;
-    unsigned tries = 0;     ///< that got no answer
-    unsigned refusals = 0;  ///< for the moment: 503 and its kind
-  };
 
   Impl(net::Timers& time, Open finds, dial::Url what, Output& into, FetchOptions fetch_options,
        Done when_done);
@@ -36,7 +29,6 @@ struct Fetch::Impl {
   void start_over(std::string_view why);
   void start_over_whole(std::string_view why);
   void drop(Part& part);
-  void queue_missing();
   std::vector<ByteRange> claimed_ranges() const;
   std::size_t running_parts() const;
   void start_parts();
@@ -79,13 +71,12 @@ struct Fetch::Impl {
   FetchFigures figures;
   PartState state;
   std::vector<std::unique_ptr<Part>> parts;
-  std::deque<Wanted> waiting;
+  RangePlan plan;
   std::optional<Error> error;
   std::uint64_t page_bytes = 0;  // of an error's or a redirect's body
   bool stalled = false, finished = false, resuming = false, start_again = false;
-  bool opening = false;     // a connection was asked for
-  bool may_reopen = true;   // one that broke can be replaced
-  bool whole_only = false;  // by one request
+  bool opening = false;    // a connection was asked for
+  bool may_reopen = true;  // one that broke can be replaced
   const std::shared_ptr<const char> alive = std::make_shared<const char>();
   Time began{}, last_byte{};
   net::Timer stall, next_turn;
@@ -96,7 +87,7 @@ struct Fetch::Impl {
 
 /// One request of the fetch and the range it fills.
 struct Fetch::Impl::Part final : http::ExchangeHandler {
-  Part(Impl& owner, const Wanted& wanted);
+  Part(Impl& owner, const RangePlan::Wanted& wanted);
 
   void on_informational(http::Exchange& from, const http::Response& head) override;
   void on_response(http::Exchange& from, const http::Response& head) override;
@@ -107,10 +98,8 @@ struct Fetch::Impl::Part final : http::ExchangeHandler {
 
   Impl& fetch;
   http::Exchange* exchange = nullptr;
-  ByteRange range;  ///< end is 0 while unknown (a whole response)
-  bool by_range;
-  unsigned tries;  ///< this one included
-  unsigned refusals;
+  const RangePlan::Wanted asked;
+  ByteRange range;    ///< that it fills; end is 0 while unknown (a whole response)
   Question question;  ///< what was asked
   bool answered = false, accepted = false, ended = false, closed = false;
   bool dropped = false;                 ///< its answer does not count any more

@@ -1,8 +1,7 @@
-// Configuration: what a gateway serves, and how: listeners with their certificates, files, the proxy's
-// policy. An immutable value. It is made whole, from flags (or, later, from Kubernetes objects), checked by
-// validate(), and given to every worker by Worker::apply(), at the start and whenever something in it
-// changed. What belongs to the process and not to what it serves (workers, logs, the admin port, secrets) is
-// in gateway::Settings.
+// Configuration: what a gateway serves: listeners with their certificates, files, the proxy's policy. An
+// immutable value, made from flags (or, later, from Kubernetes objects), checked by validate(), and given to
+// every worker by Worker::apply(), at the start and after every change. Settings of the process (workers,
+// logs, the admin port, secrets) are in gateway::Settings.
 #pragma once
 
 #include "base/result.h"
@@ -27,10 +26,11 @@ namespace sallyport::config {
 
 /// One address, for UDP and, mostly, TCP.
 struct Listener {
-  std::string id;  ///< the same in the next Configuration: its connections go on; "192.0.2.1:443"
+  std::string
+      id;  ///< "192.0.2.1:443"; a listener with the same ID in the next Configuration keeps its connections
   net::SocketAddress address;
   bool tcp = true;
-  /// Where Alt-Svc says that HTTP/3 is, when not at this port: behind a balancer or a NAT. 0: here.
+  /// The port in Alt-Svc, where it differs from this port: behind a load balancer or a NAT. 0: this port.
   std::uint16_t alt_svc_port = 0;
   std::shared_ptr<const tls::ServerCredentials> credentials;  ///< certificates by SNI
 
@@ -40,21 +40,21 @@ struct Listener {
 struct Files {
   std::string folder;
   EtagParts etag = EtagParts::size_mtime_ctime;
-  /// Another number: the path leads to another folder than before, or is to be opened again.
+  /// Changes when the path leads to a different folder, or is to be opened again.
   std::uint64_t revision = 0;
 
   bool operator==(const Files&) const = default;
 };
 
-/// What the proxy does, and for whom.
+/// The proxy's protocols and policy.
 struct Masque {
   masque::Protocols protocols;
-  std::vector<net::IpPrefix> allow;         ///< targets reached although they are special or private
-  std::vector<std::uint16_t> allow_ports;   ///< targets' ports reached although they are refused otherwise
-  std::optional<net::SocketAddress> never;  ///< the admin port, which no prefix allows
-  std::shared_ptr<const masque::TokenTable> tokens;  ///< who may use it; null: everybody
-  bool open = false;                                 ///< "everybody" is meant, on any address
-  std::size_t max_tunnels = 1024;                    ///< of one identity, or of one client address without
+  std::vector<net::IpPrefix> allow;                  ///< special and private addresses allowed as targets
+  std::vector<std::uint16_t> allow_ports;            ///< target ports allowed that are refused by default
+  std::optional<net::SocketAddress> never;           ///< the admin port: never a target
+  std::shared_ptr<const masque::TokenTable> tokens;  ///< accepted tokens; null: no authentication
+  bool open = false;                                 ///< no authentication is intended, on any address
+  std::size_t max_tunnels = 1024;  ///< of one identity, or of one client address without an identity
   Duration udp_idle = 120s, tcp_idle = 600s;
 
   bool operator==(const Masque& other) const;
@@ -62,20 +62,20 @@ struct Masque {
 
 struct Configuration {
   std::vector<Listener> listeners;
-  std::optional<Files> files;    ///< nothing: no files are served
-  std::optional<Masque> masque;  ///< nothing: no proxy
-  quic::Config quic;             ///< of connections from now on; its idle_timeout is made from `limits`
+  std::optional<Files> files;    ///< nullopt: no files are served
+  std::optional<Masque> masque;  ///< nullopt: no proxy
+  quic::Config quic;             ///< of new connections; its idle_timeout is derived from `limits`
   quic::RetryPolicy retry = quic::RetryPolicy::under_load;
   http::Limits limits;  ///< likewise
 
   bool operator==(const Configuration&) const = default;
 };
 
-/// What cannot be meant: nothing to serve, two listeners of one name or address, a listener without a
-/// certificate, a proxy that strangers could use unawares. One sentence with the flag and the mend.
+/// Refuses contradictions: nothing to serve, two listeners with one name or address, a listener without a
+/// certificate, an unintended open proxy. The error is one sentence with the flag and the remedy.
 Result<> validate(const Configuration& configuration);
 
-/// For people, one setting a line, without anything secret: of keys nothing, of tokens only how many.
+/// For people, one setting on each line, without secrets: no keys, and only the number of tokens.
 std::string to_text(const Configuration& configuration);
 
 }  // namespace sallyport::config

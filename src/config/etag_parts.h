@@ -1,4 +1,4 @@
-// What the entity tag (RFC 9110 §8.8.3) of a file is made of that is too large to be kept in memory.
+// What the entity tag (RFC 9110 §8.8.3) of a large file, whose content is not kept in memory, is made of.
 #pragma once
 
 #include <cstdint>
@@ -6,8 +6,8 @@
 namespace sallyport::config {
 
 enum class EtagParts : std::uint8_t {
-  size_mtime_ctime,  ///< another one whenever the file may have changed
-  size_mtime,        ///< the same on all replicas of a site whose files keep their dates
+  size_mtime_ctime,  ///< changes whenever the file may have changed
+  size_mtime,        ///< the same on all replicas of a site whose files have the same dates
 };
 
 }  // namespace sallyport::config

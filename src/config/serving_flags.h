@@ -1,5 +1,5 @@
-// ServingFlags: what the command line of `sallyport gateway` says of what is served, its texts parsed, its
-// files named and not yet read; and how a Configuration is made of it.
+// ServingFlags: the parsed flags of `sallyport gateway` that define what is served, with files named but not
+// yet read; and make a Configuration from them.
 #pragma once
 
 #include "config/configuration.h"
@@ -15,7 +15,7 @@ namespace sallyport::config {
 /// A certificate chain and its key, PEM.
 struct CertificateFiles {
   std::string certificate, key;
-  std::string listener;  ///< the ID of the one listener that shows it; empty: all do
+  std::string listener;  ///< the ID of the only listener that uses it; empty: all listeners
 
   bool operator==(const CertificateFiles&) const = default;
 };
@@ -28,13 +28,14 @@ struct ServingFlags {
   // Certificates from files, or one made at the start for these names.
   std::vector<CertificateFiles> certificates;
   std::vector<std::string> self_signed;
-  std::string write_certificate;  ///< where the self-signed one is put for clients to trust; may be empty
+  std::string
+      write_certificate;  ///< output file of the self-signed certificate, for clients to trust; may be empty
 
   masque::Protocols masque;  ///< none: no proxy
   std::vector<net::IpPrefix> allow;
   std::vector<std::uint16_t> allow_ports;
   std::size_t max_tunnels = 1024;
-  std::string token_file;  ///< who may use the proxy; empty: everybody
+  std::string token_file;  ///< accepted tokens; empty: no authentication
   bool open_proxy = false;
   Duration udp_tunnel_idle = 120s, tcp_tunnel_idle = 600s;
 
@@ -46,25 +47,25 @@ struct ServingFlags {
   Duration idle_timeout = 60s;  ///< of connections without requests, and of requests without progress
 };
 
-/// What was read from the files that the flags name, and what is known only once the process runs.
+/// The content of the files named by the flags, and values known only at run time.
 struct Material {
-  /// By the ID of the listener that shows them; those of "" are shown by all others.
+  /// By listener ID; those of "" are used by all other listeners.
   std::map<std::string, std::shared_ptr<const tls::ServerCredentials>> credentials;
   std::shared_ptr<const masque::TokenTable> tokens;  ///< null: no --token-file
-  std::vector<net::SocketAddress> addresses;         ///< of ServingFlags::listen, with the ports that were
-                                                     ///< chosen; empty: not yet
-  std::optional<net::SocketAddress> admin;           ///< where the operator is served
+  std::vector<net::SocketAddress>
+      addresses;  ///< of ServingFlags::listen, with the chosen ports; empty: not yet chosen
+  std::optional<net::SocketAddress> admin;  ///< the admin port
   std::uint64_t files_revision = 0;
 };
 
-/// Flags that contradict each other, or that another one would have to go with. Reads nothing.
+/// Refuses flags that contradict each other, or that require another flag. Reads no files.
 Result<> check_flags(const ServingFlags& flags);
 
-/// The ID of the `index`-th listener, the same after every start by the same flags: its address, and its
-/// number where the port is 0.
+/// The ID of the `index`-th listener, the same after every start with the same flags: its address, or its
+/// index where the port is 0.
 std::string listener_id(const ServingFlags& flags, std::size_t index);
 
-/// Pure: the same from the same. The result is not validated.
+/// A pure function. The result is not validated.
 Configuration make_configuration(const ServingFlags& flags, const Material& material);
 
 }  // namespace sallyport::config

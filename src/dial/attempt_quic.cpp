@@ -1,6 +1,6 @@
 #include "dial/attempt.h"
-#include "dial/link.h"
 #include "http/h3_connection.h"
+#include "masque/udp_tunnel.h"
 
 #include <optional>
 #include <utility>
@@ -12,30 +12,30 @@ namespace {
 /// frame, quarter stream ID, context ID.
 constexpr std::size_t largest_overhead = 45;
 
-quic::ClientOptions quic_options(const Context& context, const Peer& peer) {
+quic::ClientOptions quic_options(const Context& context, const Peer& peer, const Security& security) {
   quic::ClientOptions options;
   options.config = context.config;
   options.config.handshake_timeout = context.connect_timeout;
-  options.config.first_datagram_size += peer.carries * largest_overhead;
-  options.host = peer.host;
-  options.origin = masque::Target{peer.host, peer.port}.to_string();
-  options.trust = context.trust;
-  options.sessions = context.sessions;
+  options.config.first_datagram_size += security.carries * largest_overhead;
+  options.host = server_name(peer, security);
+  options.origin = session_key(peer, security);
+  options.trust = trust(context, security);
+  options.sessions = sessions(context, security);
   options.early_data = context.early_data;
   options.title = peer.title;
   return options;
 }
 
-http::Fields proxy_fields(const Peer& peer) {
+http::Fields proxy_fields(const std::string& token) {
   http::Fields fields;
-  if (!peer.token.empty()) fields.add("authorization", "Bearer " + peer.token);
+  if (!token.empty()) fields.add("authorization", "Bearer " + token);
   return fields;
 }
 
-class QuicAttempt : public Attempt, protected http::ConnectionHandler {
+class QuicAttempt : public Dialled, protected http::ConnectionHandler {
  public:
-  QuicAttempt(Context& context, const Peer& peer, AttemptEvents& events)
-      : context_(context), peer_(peer), events_(&events) {}
+  QuicAttempt(Context& context, Peer peer, Security security, DialEvents& events)
+      : context_(context), peer_(std::move(peer)), security_(std::move(security)), events_(&events) {}
 
   void abandon() override {
     events_ = nullptr;
@@ -44,11 +44,7 @@ class QuicAttempt : public Attempt, protected http::ConnectionHandler {
 
   http::Connection& connection() override { return *connection_; }
 
-  Reach reach() const override {
-    const quic::Connection* quic = connection_ ? connection_->quic() : nullptr;
-    if (quic && quic->stats().last_received != Time{}) return Reach::answered;
-    return has_path_ ? Reach::path : Reach::nothing;
-  }
+  bool over_quic() const override { return true; }
 
   void measure(LinkFigures& figures) const override {
     figures.over_quic = true;
@@ -67,34 +63,38 @@ class QuicAttempt : public Attempt, protected http::ConnectionHandler {
     figures.path_budget = payload > 2 ? payload - 2 : 0;
   }
 
-  std::string_view name() const override { return "QUIC"; }
-
  protected:
+  Reach reach() const {
+    const quic::Connection* quic = connection_ ? connection_->quic() : nullptr;
+    if (quic && quic->stats().last_received != Time{}) return Reach::answered;
+    return has_path_ ? Reach::path : Reach::nothing;
+  }
+
   virtual std::string connected_to(const http::ConnectionInfo& info) const {
     return info.path.remote.to_string();
   }
 
   void connect_over(net::DatagramPath& path) {
-    auto made =
-        http::make_h3_client(context_.quic, path, quic_options(context_, peer_), *this, context_.limits);
+    auto made = http::make_h3_client(context_.quic, path, quic_options(context_, peer_, security_), *this,
+                                     context_.limits);
     if (!made) return end(&made.error());
     connection_ = std::move(*made);
-    if (peer_.ready_early && events_ && connection_->quic()->can_send_early())
-      events_->on_attempt_ready(*this);
+    if (security_.ready_early && events_ && connection_->quic()->can_send_early()) events_->on_ready(*this);
   }
 
   void end(const Error* why) {
-    if (AttemptEvents* events = std::exchange(events_, nullptr)) events->on_attempt_ended(*this, why);
+    if (DialEvents* events = std::exchange(events_, nullptr)) events->on_ended(*this, why);
   }
 
   void on_ready(http::Connection&) override {
-    if (events_) events_->on_attempt_ready(*this);
+    if (events_) events_->on_ready(*this);
   }
   void on_connection_closed(http::Connection&, const Error* why) override { end(why); }
 
   Context& context_;
-  const Peer& peer_;
-  AttemptEvents* events_;
+  const Peer peer_;
+  const Security security_;
+  DialEvents* events_;
   std::unique_ptr<http::H3Connection> connection_;
   bool has_path_ = false;
 };
@@ -102,9 +102,9 @@ class QuicAttempt : public Attempt, protected http::ConnectionHandler {
 /// Over a UDP socket of its own.
 class DirectQuicAttempt final : public QuicAttempt {
  public:
-  DirectQuicAttempt(Context& context, const net::SocketAddress& address, const Peer& peer,
-                    AttemptEvents& events)
-      : QuicAttempt(context, peer, events), address_(address) {}
+  DirectQuicAttempt(Context& context, const net::SocketAddress& address, Peer peer, Security security,
+                    DialEvents& events)
+      : QuicAttempt(context, std::move(peer), std::move(security), events), address_(address) {}
   ~DirectQuicAttempt() override { connection_.reset(); }  // before the path under it
 
   void start() override {
@@ -114,7 +114,7 @@ class DirectQuicAttempt final : public QuicAttempt {
     connect_over(*path_);
   }
 
-  std::string target() const override { return address_.to_string(); }
+  Tried tried() const override { return {.name = "QUIC", .target = address_.to_string(), .reach = reach()}; }
 
  private:
   net::SocketAddress address_;
@@ -126,8 +126,11 @@ class DirectQuicAttempt final : public QuicAttempt {
 class TunnelledQuicAttempt final : public QuicAttempt {
  public:
   TunnelledQuicAttempt(Context& context, http::Connection& hop, const masque::ProxyTemplate& proxy,
-                       const Peer& peer, AttemptEvents& events)
-      : QuicAttempt(context, peer, events), hop_(hop), proxy_(proxy) {}
+                       const std::string& token, Peer peer, Security security, DialEvents& events)
+      : QuicAttempt(context, std::move(peer), std::move(security), events),
+        hop_(hop),
+        proxy_(proxy),
+        fields_(proxy_fields(token)) {}
   ~TunnelledQuicAttempt() override { connection_.reset(); }
 
   void start() override {
@@ -137,15 +140,16 @@ class TunnelledQuicAttempt final : public QuicAttempt {
       next_hop_ = next_hop;
     };
     events.closed = [this](const Error& why) { tunnel_error_ = why; };
-    tunnel_ = std::make_unique<masque::UdpTunnel>(hop_, proxy_, peer_.target(), proxy_fields(peer_),
-                                                  std::move(events));
+    tunnel_ = std::make_unique<masque::UdpTunnel>(hop_, proxy_, peer_.target(), fields_, std::move(events));
     connect_over(*tunnel_);
   }
 
-  std::string_view name() const override { return "CONNECT-UDP"; }
-  std::string target() const override { return peer_.target().to_string(); }
-  const masque::UdpTunnel* tunnel() const override { return tunnel_.get(); }
-  const Error* tunnel_error() const override { return tunnel_error_ ? &*tunnel_error_ : nullptr; }
+  Tried tried() const override {
+    Tried tried{.name = "CONNECT-UDP", .target = peer_.target().to_string(), .reach = reach()};
+    tried.tunnel_error = tunnel_error_;
+    if (tunnel_) tried.tunnel_size = tunnel_->max_datagram_size();
+    return tried;
+  }
 
   void measure(LinkFigures& figures) const override {
     QuicAttempt::measure(figures);
@@ -158,6 +162,7 @@ class TunnelledQuicAttempt final : public QuicAttempt {
  private:
   http::Connection& hop_;
   const masque::ProxyTemplate& proxy_;
+  const http::Fields fields_;
   std::unique_ptr<masque::UdpTunnel> tunnel_;
   std::optional<Error> tunnel_error_;
   std::string next_hop_;  // as the hop says; empty: it does not
@@ -165,15 +170,17 @@ class TunnelledQuicAttempt final : public QuicAttempt {
 
 }  // namespace
 
-std::unique_ptr<Attempt> make_quic_attempt(Context& context, const net::SocketAddress& address,
-                                           const Peer& peer, AttemptEvents& events) {
-  return std::make_unique<DirectQuicAttempt>(context, address, peer, events);
+std::unique_ptr<Dialled> make_quic_attempt(Context& context, const net::SocketAddress& address, Peer peer,
+                                           Security security, DialEvents& events) {
+  return std::make_unique<DirectQuicAttempt>(context, address, std::move(peer), std::move(security), events);
 }
 
-std::unique_ptr<Attempt> make_tunnelled_quic_attempt(Context& context, http::Connection& hop,
-                                                     const masque::ProxyTemplate& proxy, const Peer& peer,
-                                                     AttemptEvents& events) {
-  return std::make_unique<TunnelledQuicAttempt>(context, hop, proxy, peer, events);
+std::unique_ptr<Dialled> make_tunnelled_quic_attempt(Context& context, http::Connection& hop,
+                                                     const masque::ProxyTemplate& proxy,
+                                                     const std::string& token, Peer peer, Security security,
+                                                     DialEvents& events) {
+  return std::make_unique<TunnelledQuicAttempt>(context, hop, proxy, token, std::move(peer),
+                                                std::move(security), events);
 }
 
 }  // namespace sallyport::dial

@@ -1,5 +1,4 @@
 #include "dial/attempt.h"
-#include "dial/link.h"
 #include "http/tcp_connection.h"
 #include "masque/tcp_tunnel.h"
 #include "tls/stream.h"
@@ -10,11 +9,11 @@
 namespace sallyport::dial {
 namespace {
 
-/// TLS over a ByteStream, then HTTP/2 or HTTP/1.1 as ALPN decided.
-class TcpAttempt : public Attempt, private http::ConnectionHandler {
+/// HTTP/2 or HTTP/1.1 over a ByteStream: over TLS as ALPN decided, in the clear as is asked for.
+class TcpAttempt : public Dialled, private http::ConnectionHandler {
  public:
-  TcpAttempt(Context& context, const Peer& peer, const std::vector<std::string>& alpn, AttemptEvents& events)
-      : context_(context), peer_(peer), alpn_(alpn), events_(&events) {}
+  TcpAttempt(Context& context, Peer peer, Security security, DialEvents& events)
+      : context_(context), peer_(std::move(peer)), security_(std::move(security)), events_(&events) {}
 
   void abandon() override {
     events_ = nullptr;
@@ -23,7 +22,7 @@ class TcpAttempt : public Attempt, private http::ConnectionHandler {
   }
 
   http::Connection& connection() override { return *connection_; }
-  Reach reach() const override { return reach_; }
+  bool over_quic() const override { return false; }
 
   void measure(LinkFigures& figures) const override {
     if (!connection_) return;
@@ -41,12 +40,15 @@ class TcpAttempt : public Attempt, private http::ConnectionHandler {
   }
 
   void secure(std::unique_ptr<net::ByteStream> stream) {
+    const std::vector<std::string>& versions = security_.alpn;
+    if (security_.layer == Security::Layer::plain)
+      return speak(std::move(stream), !versions.empty() && versions.front() == "h2", {});
     tls::ClientOptions options;
-    options.trust = context_.trust;
-    options.host = peer_.host;
-    options.alpn = alpn_;
-    options.sessions = context_.sessions;
-    options.origin = masque::Target{peer_.host, peer_.port}.to_string();
+    options.trust = trust(context_, security_);
+    options.host = server_name(peer_, security_);
+    options.alpn = versions;
+    options.sessions = sessions(context_, security_);
+    options.origin = session_key(peer_, security_);
     options.key_log = context_.quic.key_log;
     options.timeout = context_.connect_timeout;
     handshake_ =
@@ -55,15 +57,16 @@ class TcpAttempt : public Attempt, private http::ConnectionHandler {
   }
 
   void end(const Error* why) {
-    if (AttemptEvents* events = std::exchange(events_, nullptr)) events->on_attempt_ended(*this, why);
+    if (DialEvents* events = std::exchange(events_, nullptr)) events->on_ended(*this, why);
   }
 
   void tell_address_failed(const Error& why) {
-    if (events_) events_->on_address_failed(*this, why);
+    if (events_) events_->on_address_failed(tried(), why);
   }
 
   Context& context_;
-  const Peer& peer_;
+  Peer peer_;
+  const Security security_;
   std::optional<Error> tunnel_error_;
   Reach reach_ = Reach::nothing;
 
@@ -77,47 +80,46 @@ class TcpAttempt : public Attempt, private http::ConnectionHandler {
     if (!stream) return end(&stream.error());
     const auto& info = (*stream)->info();
     const bool http2 = info.alpn == "h2";
-    if (!http2 && alpn_.front() == "h2" && alpn_.size() == 1) {
+    if (!http2 && security_.alpn == std::vector<std::string>{"h2"}) {
       const Error error{ErrorKind::protocol, "the server did not negotiate HTTP/2 (ALPN h2)"};
       return end(&error);
     }
-    const http::StreamSecurity security{
+    const http::StreamSecurity told{
         .server_name = info.server_name, .tls = info.version, .cipher = info.cipher};
-    connection_ =
-        http2 ? http::make_h2_client(context_.timers(), std::move(*stream), security, *this, context_.limits)
-              : http::make_h1_client(context_.timers(), std::move(*stream), security, *this, context_.limits);
+    speak(std::move(*stream), http2, told);
+  }
+
+  void speak(std::unique_ptr<net::ByteStream> stream, bool http2, const http::StreamSecurity& told) {
+    const auto make = http2 ? http::make_h2_client : http::make_h1_client;
+    connection_ = make(context_.timers(), std::move(stream), told, *this, context_.limits);
   }
 
   void on_ready(http::Connection&) override {
-    if (events_) events_->on_attempt_ready(*this);
+    if (events_) events_->on_ready(*this);
   }
   void on_connection_closed(http::Connection&, const Error* why) override { end(why); }
 
-  std::vector<std::string> alpn_;
-  AttemptEvents* events_;
+  DialEvents* events_;
   std::unique_ptr<tls::Handshake> handshake_;
   std::unique_ptr<http::Connection> connection_;
 };
 
 class DirectTcpAttempt final : public TcpAttempt {
  public:
-  DirectTcpAttempt(Context& context, const std::vector<net::SocketAddress>& addresses, const Peer& peer,
-                   const std::vector<std::string>& alpn, AttemptEvents& events)
-      : TcpAttempt(context, peer, alpn, events), addresses_(addresses) {}
+  using TcpAttempt::TcpAttempt;
 
   void start() override {
     connecting_ = context_.outbound.open_tcp(
-        addresses_, context_.connect_timeout,
+        peer_.addresses, context_.connect_timeout,
         [this](Result<std::unique_ptr<net::ByteStream>> stream) { connected(std::move(stream)); },
         [this](const Error& why) { tell_address_failed(why); });
   }
 
-  std::string_view name() const override { return "TCP"; }
-  std::string target() const override {
+  Tried tried() const override {
     std::string all;
-    for (const net::SocketAddress& address : addresses_)
+    for (const net::SocketAddress& address : peer_.addresses)
       all.append(all.empty() ? "" : ", ").append(address.to_string());
-    return all;
+    return {.name = "TCP", .target = std::move(all), .reach = reach_};
   }
 
   void abandon() override {
@@ -130,32 +132,34 @@ class DirectTcpAttempt final : public TcpAttempt {
     auto done = std::move(connecting_);
     if (!stream) return end(&stream.error());
     reach_ = Reach::path;
-    addresses_ = {(*stream)->net_path().remote};
+    peer_.addresses = {(*stream)->net_path().remote};  // of all those, the one that it is connected to
     secure(std::move(*stream));
   }
 
-  std::vector<net::SocketAddress> addresses_;  // once it is connected, the one that it is connected to
   std::unique_ptr<net::TcpConnecting> connecting_;
 };
 
 class TunnelledTcpAttempt final : public TcpAttempt {
  public:
-  TunnelledTcpAttempt(Context& context, http::Connection& hop, const Peer& peer,
-                      const std::vector<std::string>& alpn, AttemptEvents& events)
-      : TcpAttempt(context, peer, alpn, events), hop_(hop) {}
+  TunnelledTcpAttempt(Context& context, http::Connection& hop, std::string token, Peer peer,
+                      Security security, DialEvents& events)
+      : TcpAttempt(context, std::move(peer), std::move(security), events),
+        hop_(hop),
+        token_(std::move(token)) {}
 
   void start() override {
     http::Fields fields;
-    if (!peer_.token.empty()) fields.add("proxy-authorization", "Bearer " + peer_.token);
+    if (!token_.empty()) fields.add("proxy-authorization", "Bearer " + token_);
     secure(masque::open_tcp_tunnel(hop_, peer_.target(), fields,
                                    {.opened = [this](const std::string& next_hop) { opened(next_hop); },
                                     .refused = [this](const Error& why) { tunnel_error_ = why; }}));
   }
 
-  std::string_view name() const override { return "CONNECT"; }
-  std::string target() const override { return peer_.target().to_string(); }
-
-  const Error* tunnel_error() const override { return tunnel_error_ ? &*tunnel_error_ : nullptr; }
+  Tried tried() const override {
+    Tried tried{.name = "CONNECT", .target = peer_.target().to_string(), .reach = reach_};
+    tried.tunnel_error = tunnel_error_;
+    return tried;
+  }
 
  protected:
   std::string connected_to(const http::ConnectionInfo&) const override { return next_hop_; }
@@ -168,20 +172,21 @@ class TunnelledTcpAttempt final : public TcpAttempt {
 
   std::string next_hop_;  // as the hop says; empty: it does not
   http::Connection& hop_;
+  const std::string token_;
 };
 
 }  // namespace
 
-std::unique_ptr<Attempt> make_tcp_attempt(Context& context, const std::vector<net::SocketAddress>& addresses,
-                                          const Peer& peer, const std::vector<std::string>& alpn,
-                                          AttemptEvents& events) {
-  return std::make_unique<DirectTcpAttempt>(context, addresses, peer, alpn, events);
+std::unique_ptr<Dialled> make_tcp_attempt(Context& context, Peer peer, Security security,
+                                          DialEvents& events) {
+  return std::make_unique<DirectTcpAttempt>(context, std::move(peer), std::move(security), events);
 }
 
-std::unique_ptr<Attempt> make_tunnelled_tcp_attempt(Context& context, http::Connection& hop, const Peer& peer,
-                                                    const std::vector<std::string>& alpn,
-                                                    AttemptEvents& events) {
-  return std::make_unique<TunnelledTcpAttempt>(context, hop, peer, alpn, events);
+std::unique_ptr<Dialled> make_tunnelled_tcp_attempt(Context& context, http::Connection& hop,
+                                                    const std::string& token, Peer peer, Security security,
+                                                    DialEvents& events) {
+  return std::make_unique<TunnelledTcpAttempt>(context, hop, token, std::move(peer), std::move(security),
+                                               events);
 }
 
 }  // namespace sallyport::dial

@@ -1,5 +1,8 @@
 #include "dial/chain.h"
 
+#include "dial/direct_dialer.h"
+#include "dial/failure.h"
+#include "dial/hop_dialer.h"
 #include "net/host_name.h"
 
 #include <algorithm>
@@ -31,6 +34,7 @@ struct Chain::Impl {
   Impl(Context& shared, ChainOptions chain_options)
       : context(shared),
         options(std::move(chain_options)),
+        direct(shared),
         patience_timer(shared.timers(), [this](Time) { finish_shutdown(); }),
         next_step(shared.timers(), [this](Time) { shut_next(); }),
         linger_timer(shared.timers(), [this](Time) { stop_lingering(); }),
@@ -71,24 +75,33 @@ struct Chain::Impl {
     const masque::ProxyTemplate& proxy = options.hops[index];
     Peer peer{proxy.host(), proxy.port(),
               fmt::format("hop {} ({})", index + 1, masque::Target{proxy.host(), proxy.port()}.to_string())};
-    peer.carries = options.hops.size() - index;
-    peer.only_quic = options.hop_http == HttpChoice::h3 ? "--via-http auto tries TCP, too" : "";
-    if (index > 0) peer.token = token_for(index - 1);
-    Link* outer = index == 0 ? nullptr : hops[index - 1].get();
-    const masque::ProxyTemplate* carrier = index == 0 ? nullptr : &options.hops[index - 1];
+    LinkOptions link_options{.http = options.hop_http, .carries = options.hops.size() - index};
+    link_options.only_quic = options.hop_http == HttpChoice::h3 ? "--via-http auto tries TCP, too" : "";
     LinkEvents events;
     events.ready = [this] { hop_ready(); };
     events.note = [this](const std::string& sentence) { note(sentence); };
     events.attempt_failed = options.attempt_failed;
     events.failed = [this, index](const Error& why) { broken_by(blamed(why, *hops[index], index)); };
     events.closed = [this] { next_step.arm(context.timers().now()); };
-    hops.push_back(std::make_unique<Link>(context, outer, carrier, std::move(peer), options.hop_http,
-                                          TunnelMode::automatic, std::move(events)));
+    Dialer& dialer = innermost_dialer();
+    hops.push_back(
+        std::make_unique<Link>(context, dialer, std::move(peer), std::move(link_options), std::move(events)));
     hops.back()->start();
+  }
+
+  /// Who dials what comes next: inside the last hop, or directly.
+  Dialer& innermost_dialer() {
+    if (dialers.empty()) return direct;
+    return *dialers.back();
   }
 
   void hop_ready() {
     if (shutting_down) return;
+    Link& hop = *hops.back();
+    const std::size_t index = hops.size() - 1;
+    dialers.push_back(std::make_unique<HopDialer>(
+        context, hop.peer().title, [&hop] { return hop.is_ready() ? &hop.connection() : nullptr; },
+        options.hops[index], token_for(index)));
     if (hops.size() < options.hops.size()) return start_next_hop();
     // Starting one may add callbacks, not origins.
     for (std::size_t i = 0; i < origins.size(); ++i)
@@ -97,10 +110,8 @@ struct Chain::Impl {
 
   void start_origin(Origin& origin) {
     // Not the hops: CONNECT is not safe, so it never leaves early (RFC 8470 §2).
-    Peer peer{origin.url.host, origin.url.port, "origin " + origin.url.origin(), !origin.early_failed};
-    if (!hops.empty()) peer.token = token_for(hops.size() - 1);
-    Link* outer = hops.empty() ? nullptr : hops.back().get();
-    const masque::ProxyTemplate* carrier = hops.empty() ? nullptr : &options.hops.back();
+    LinkOptions link_options{.http = options.http, .mode = options.mode, .ready_early = !origin.early_failed};
+    Peer peer{origin.url.host, origin.url.port, "origin " + origin.url.origin()};
     auto place = std::make_shared<Link*>(nullptr);  // its events need its name, which comes after them
     LinkEvents events;
     events.ready = [this, &origin] { origin_ready(origin); };
@@ -108,7 +119,7 @@ struct Chain::Impl {
     events.attempt_failed = options.attempt_failed;
     events.failed = [this, &origin, place](const Error& why) { origin_failed(origin, **place, why); };
     events.closed = [this] { next_step.arm(context.timers().now()); };
-    auto link = std::make_unique<Link>(context, outer, carrier, std::move(peer), options.http, options.mode,
+    auto link = std::make_unique<Link>(context, innermost_dialer(), std::move(peer), std::move(link_options),
                                        std::move(events));
     *place = origin.starting = link.get();
     origin.links.push_back(std::move(link));
@@ -167,8 +178,7 @@ struct Chain::Impl {
     }
   }
 
-  /// Silence inside the first `outer` hops is that hop's that was silent itself about as long. (Half as long
-  /// may be the pause between two attempts to reach what is inside, each of which it answers.)
+  /// Silence inside the first `outer` hops may be one of theirs.
   Error blamed(const Error& why, const Link& link, std::size_t outer) const {
     if (why.kind != ErrorKind::timeout) return why;
     const Time now = context.timers().now(), heard = link.figures().quic.last_received;
@@ -176,17 +186,12 @@ struct Chain::Impl {
   }
 
   Error silent_hop(const Error& why, Duration silence, std::size_t outer) const {
-    const Time now = context.timers().now();
+    std::vector<Heard> heard;
     for (std::size_t i = 0; i < outer; ++i) {
       const LinkFigures hop = hops[i]->figures();
-      const Duration hop_silence = now - hop.quic.last_received;
-      if (hop.quic.last_received == Time{} || hop_silence < silence * 3 / 4) continue;
-      return {ErrorKind::timeout,
-              fmt::format("{}: nothing came from it for {:g} s", hop.title,
-                          static_cast<double>(hop_silence / 100ms) / 10),
-              why.code};
+      heard.push_back({hop.title, hop.quic.last_received});
     }
-    return why;
+    return dial::blame_silence(why, heard, context.timers().now(), silence);
   }
 
   void broken_by(const Error& why) {
@@ -260,6 +265,8 @@ struct Chain::Impl {
 
   Context& context;
   ChainOptions options;
+  DirectDialer direct;
+  std::vector<std::unique_ptr<HopDialer>> dialers;  // inside each of the hops that stood
   std::vector<std::unique_ptr<Link>> hops;
   std::vector<std::unique_ptr<Origin>> origins;    // destroyed before the hops that carry them
   std::vector<std::unique_ptr<Link>> ended_links;  // may not go inside their own last call

@@ -1,4 +1,5 @@
-// Context: what every connection of a client command shares, made once by the command (or by a simulation).
+// Context: what connections that are dialled have in common. Made once by a client command, for all of its
+// connections, by a simulation, or by a pool of upstream connections.
 #pragma once
 
 #include "dial/origin_memory.h"

@@ -1,122 +1,75 @@
 #include "dial/link.h"
 
-#include "dial/attempt.h"
-#include "masque/refusal_error.h"
-#include "net/attempt_schedule.h"
+#include "dial/lookup.h"
 
 #include <algorithm>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
 namespace sallyport::dial {
 namespace {
 
-constexpr std::size_t smallest_quic_datagram = 1200;  // RFC 9000 §14
-
-/// A hop that refused one sort of tunnel so refuses every other one to that target, for it said what is the
-/// reason: who asks (401, 407), an address that its policy forbids, how often (429), a name that has no
-/// address, or that it leads back to the hop itself (508). Another 403 may be of CONNECT-UDP alone, as where
-/// somebody forbids UDP.
-bool is_for_any_tunnel(const Error& refusal) {
-  return refusal.kind == ErrorKind::resolve || refusal.kind == ErrorKind::denied || refusal.code == 429 ||
-         refusal.code == 508;
-}
-
-/// Other refusals are of the method or of who asks, and say nothing of the target.
-bool is_of_target(const Error& refusal) {
-  return refusal.kind == ErrorKind::refused || refusal.kind == ErrorKind::unreachable ||
-         refusal.kind == ErrorKind::resolve || refusal.kind == ErrorKind::timeout;
-}
-
-/// Why the hop opened no tunnel; null where it did, or has not said.
-const Error* refusal_of(const Attempt& attempt) {
-  return attempt.reach() == Reach::nothing ? attempt.tunnel_error() : nullptr;
-}
-
-/// What is to be learned from an attempt that failed. It is mostly how far it got (Reach); but UDP has no
-/// handshake, so that a hop opens a tunnel to a target that is not there, and can give no reason when it ends
-/// it. Its refusal of CONNECT has one.
-enum class Tells : std::uint8_t { nothing, target_lost, reason, path, answered };
-
-Tells told_by(const Attempt& attempt) {
-  if (attempt.reach() == Reach::answered) return Tells::answered;
-  if (attempt.reach() == Reach::path) {
-    const Error* end = attempt.tunnel() ? attempt.tunnel_error() : nullptr;
-    return end && end->code == masque::target_lost ? Tells::target_lost : Tells::path;
-  }
-  const Error* refusal = refusal_of(attempt);
-  return refusal && is_of_target(*refusal) ? Tells::reason : Tells::nothing;
-}
-
-std::string seconds(Duration duration) {
-  return fmt::format("{:g} s", std::chrono::duration<double>(duration).count());
+std::string title_of(const std::optional<Hop>& hop) {
+  return hop ? hop->title : std::string();
 }
 
 }  // namespace
 
-struct Link::Impl final : AttemptEvents {
-  Impl(Context& shared, Link* outer_link, const masque::ProxyTemplate* by, Peer to, HttpChoice http,
-       TunnelMode mode, LinkEvents link_events)
+struct Link::Impl final : DialEvents {
+  Impl(Context& shared, Dialer& by, Peer to, LinkOptions link_options, LinkEvents link_events)
       : context(shared),
-        outer(outer_link),
-        proxy(by),
+        dialer(by),
         peer(std::move(to)),
-        choice(http),
+        options(std::move(link_options)),
         events(std::move(link_events)),
-        quic_addresses(context.timers(), [this](std::size_t number) { start_quic_at(number); }),
+        through_hop(by.hop().has_value()),
+        words(peer.title, title_of(by.hop()), shared.connect_timeout, options.only_quic),
+        lookup(context, peer.host, peer.port,
+               [this](Result<std::vector<net::SocketAddress>> found) { found_addresses(std::move(found)); }),
         deadline(context.timers(), [this](Time) { timed_out(); }),
         quic_race(context.timers(), [this](Time) { start_quic(); }),
         tcp_race(context.timers(), [this](Time) { start_tcp(); }),
-        burial(context.timers(), [this](Time) { bury(); }),
-        departure(context.timers(), [this](Time) { leave(); }) {
+        departure(context.timers(), [this](Time) { leave(); }),
+        graveyard(context.timers()) {
+    if (!through_hop) return;
     // A CONNECT tunnel carries no datagrams, so HTTP/3 is not among the choices there; CONNECT-UDP has
     // nothing but HTTP/3.
-    if (outer && choice == HttpChoice::automatic) {
-      tcp_only = mode == TunnelMode::tcp;
-      if (mode == TunnelMode::udp) choice = HttpChoice::h3;
+    if (options.http == HttpChoice::automatic) {
+      tcp_only = options.mode == TunnelMode::tcp;
+      if (options.mode == TunnelMode::udp) options.http = HttpChoice::h3;
     }
-    pinned = of_family(context.pinned.find(peer.host, peer.port), context.family);
-    if (outer && !pinned.empty()) peer.asked_for = pinned.front().to_string();
+    peer.addresses = pinned_addresses(context, peer.host, peer.port);
   }
 
   bool wants_quic() const {
-    return !tcp_only && (choice == HttpChoice::h3 || choice == HttpChoice::automatic);
+    return !tcp_only && (options.http == HttpChoice::h3 || options.http == HttpChoice::automatic);
   }
-  bool wants_tcp() const { return choice != HttpChoice::h3; }
+  bool wants_tcp() const { return options.http != HttpChoice::h3; }
 
   void start() {
     started = context.timers().now();
     deadline.arm(started + context.connect_timeout);
-    if (outer) {
-      addresses.clear();
-      begin_attempts();
-      return;
-    }
-    if (!pinned.empty()) return use(pinned);
-    resolution = context.outbound.resolver().resolve(
-        peer.host, {}, [this](Result<std::vector<net::IpAddress>> answer) { resolved(std::move(answer)); });
+    if (through_hop || !peer.addresses.empty()) return begin_attempts();
+    looking_up = true;
+    lookup.start();
   }
 
-  void resolved(Result<std::vector<net::IpAddress>> answer) {
-    const auto keep = std::move(resolution);  // lives until this returns
-    if (!answer) return fail_link(answer.error());
-    auto usable = of_family(net::interleave_families(std::move(*answer)), context.family);
-    if (!usable.empty()) return use(usable);
-    fail_link({ErrorKind::resolve, fmt::format("{} has no address of the family that {} asks for", peer.host,
-                                               context.family == AddressFamily::ipv4 ? "-4" : "-6")});
-  }
-
-  void use(const std::vector<net::IpAddress>& ips) {
-    for (const net::IpAddress& ip : ips) addresses.emplace_back(ip, peer.port);
+  void found_addresses(Result<std::vector<net::SocketAddress>> found) {
+    looking_up = false;
+    if (done) return;
+    if (!found) return fail_link(words.of_peer(found.error()));
+    peer.addresses = std::move(*found);
     begin_attempts();
   }
 
   void begin_attempts() {
     // With other ways to try, only where this one is known: the first try is all there is then.
-    peer.ready_early = peer.ready_early && wants_quic() &&
-                       (remembered_http3() == true || (!wants_tcp() && addresses.size() <= 1));
+    options.ready_early =
+        options.ready_early && wants_quic() &&
+        (remembered_http3() == true || (!wants_tcp() && (through_hop || peer.addresses.size() <= 1)));
     if (!wants_quic()) return start_tcp();
     if (!wants_tcp()) return start_quic();
     // Whoever did not answer the last time gets the later start.
@@ -129,72 +82,63 @@ struct Link::Impl final : AttemptEvents {
     if (!done && !tcp_started) tcp_race.arm(context.timers().now() + race_delay);
   }
 
-  std::string origin() const { return masque::Target{peer.host, peer.port}.to_string(); }
-
   std::optional<bool> remembered_http3() const {
-    return context.memory && !outer ? context.memory->http3(origin(), context.unix_time) : std::nullopt;
+    return context.memory && !through_hop ? context.memory->http3(peer.name(), context.unix_time)
+                                          : std::nullopt;
   }
 
   /// HTTP/3 stood, or was tried and did not while TCP did.
   void remember_winner() {
-    if (!context.memory || outer || !wants_quic() || quic_started == 0) return;
+    if (!context.memory || through_hop || !wants_quic() || !quic_started) return;
     const bool http3 = ready_attempt->connection().quic() != nullptr;
     if (http3 && !ready_attempt->connection().quic()->is_established()) return;  // only early so far
-    context.memory->note(origin(), http3, context.unix_time);
+    context.memory->note(peer.name(), http3, context.unix_time);
   }
 
   /// The link around this one may have died, and its owner may learn of it after this one's timers.
-  bool outer_stands() {
-    if (!outer || outer->is_ready()) return true;
-    fail_link({ErrorKind::closed, outer->peer().title + ": the connection was closed"});
+  bool hop_stands() {
+    const std::optional<Hop> hop = dialer.hop();
+    if (!hop || hop->stands) return true;
+    fail_link(words.of_hop({ErrorKind::closed, "the connection was closed"}));
     return false;
   }
 
   void start_quic() {
     quic_race.disarm();
-    if (ready_attempt || done || quic_started != 0 || !outer_stands()) return;
-    if (!outer) return quic_addresses.begin(addresses.size());
-    ++quic_started;
-    begin(make_tunnelled_quic_attempt(context, outer->connection(), *proxy, peer, *this));
-  }
-
-  void start_quic_at(std::size_t number) {
-    ++quic_started;
-    begin(make_quic_attempt(context, addresses[number], peer, *this));
+    if (quic_started) return;
+    begin({.layer = Security::Layer::quic, .ready_early = options.ready_early, .carries = options.carries},
+          quic_started);
   }
 
   void start_tcp() {
     tcp_race.disarm();
-    if (ready_attempt || done || tcp_started || !outer_stands()) return;
-    tcp_started = true;
-    const std::vector<std::string> alpn = choice == HttpChoice::h1 ? std::vector<std::string>{"http/1.1"}
-                                          : choice == HttpChoice::h2
-                                              ? std::vector<std::string>{"h2"}
-                                              : std::vector<std::string>{"h2", "http/1.1"};
-    begin(outer ? make_tunnelled_tcp_attempt(context, outer->connection(), peer, alpn, *this)
-                : make_tcp_attempt(context, addresses, peer, alpn, *this));
+    if (tcp_started) return;
+    Security security{.layer = Security::Layer::tls};
+    if (options.http == HttpChoice::h1) security.alpn = {"http/1.1"};
+    if (options.http == HttpChoice::h2) security.alpn = {"h2"};
+    begin(std::move(security), tcp_started);
   }
 
-  void begin(std::unique_ptr<Attempt> attempt) {
-    Attempt& started_attempt = *attempt;
-    attempts.push_back(std::move(attempt));
-    started_attempt.start();
+  void begin(Security security, bool& begun) {
+    if (ready_attempt || done || !hop_stands()) return;
+    begun = true;  // what follows may fail inside, and asks
+    attempts.push_back(dialer.dial(peer, std::move(security), *this));
+    attempts.back()->start();
   }
 
-  // AttemptEvents
-  void on_attempt_ready(Attempt& attempt) override {
+  // DialEvents
+  void on_ready(Dialled& attempt) override {
     if (ready_attempt == &attempt) return remember_winner();  // was early, and stands now
     if (ready_attempt || done) return;
     ready_attempt = &attempt;
     ready_at = context.timers().now();
     deadline.disarm();
-    quic_addresses.stop();
     quic_race.disarm();
     tcp_race.disarm();
     remember_winner();
     note_other_mode();
     for (auto& other : attempts)
-      if (other.get() != &attempt) retire(other);
+      if (other.get() != &attempt) graveyard.take(std::move(other));
     std::erase(attempts, nullptr);
     events.ready();
   }
@@ -207,151 +151,79 @@ struct Link::Impl final : AttemptEvents {
                     udp_refusal));
   }
 
-  void on_attempt_ended(Attempt& attempt, const Error* why) override {
+  void on_ended(Dialled& attempt, const Error* why) override {
     last_figures = figures_of(attempt);
-    const bool was_ready = ready_attempt == &attempt;
-    std::optional<Error> error;
-    if (why) error = explain(attempt, *why);
+    const bool was_ready = ready_attempt == &attempt, over_quic = attempt.over_quic();
+    const Tried tried = attempt.tried();
+    const bool in_order = why == nullptr;
+    const Failure failure = why ? words.explain(tried, *why, was_ready) : words.closed(tried);
     for (auto& mine : attempts)
-      if (mine.get() == &attempt) retire(mine);
+      if (mine.get() == &attempt) graveyard.take(std::move(mine));
     std::erase(attempts, nullptr);
     if (done) return;
-    if (was_ready) {
-      ready_attempt = nullptr;
-      if (last_figures->over_quic && last_figures->quic.established == Time{}) {
-        only_early = true;
-        if (context.memory && !outer) context.memory->note(origin(), false, context.unix_time);
-      }
-      if (shutting_down && !error) return close_link();
-      return fail_link(error ? *error : Error{ErrorKind::closed, "the connection was closed"});
-    }
-    if (!error) error = Error{ErrorKind::closed, "the connection was closed"};
-    const Error* refusal = refusal_of(attempt);
-    note_failure(attempt, *error);
-    // Of TCP's addresses each was told of when it failed.
-    if (outer || attempt.reach() != Reach::nothing || last_figures->over_quic) tell_failure(attempt, *error);
-    if (refusal && attempt.tunnel()) udp_refusal = error->message;
+    if (was_ready) return ended_ready(failure, in_order);
+    // QUIC's addresses were each told of when they failed; of TCP's, only those that nobody answered at.
+    if (through_hop || !over_quic) failures.push_back(failure);
+    if (through_hop || (!over_quic && tried.reach != Reach::nothing)) tell(words.line(tried, failure));
+    if (tried.is_refused() && tried.tunnel_size) udp_refusal = words.titled(failure).message;
     if (attempts.empty()) {
       // The other sort of tunnel would be refused for the same reason. One that is asked for already is left
       // to its answer.
-      if (refusal && is_for_any_tunnel(*refusal)) return fail_all();
+      if (tried.is_refused_for_all()) return fail_all();
       return next_or_fail();
     }
-    // Whoever is told that it leads nowhere does not wait for its turn (RFC 8305 §5).
-    if (last_figures->over_quic) quic_addresses.advance();
     // No need to wait for a race that is won already.
-    if (refusal && wants_tcp() && !tcp_started) start_tcp();
+    if (tried.is_refused() && wants_tcp() && !tcp_started) start_tcp();
   }
 
-  void on_address_failed(Attempt&, const Error& why) override { tell_failed_attempt(why.message); }
-
-  void tell_failed_attempt(const std::string& sentence) const {
-    if (events.attempt_failed) events.attempt_failed(titled(sentence));
+  void ended_ready(const Failure& failure, bool in_order) {
+    ready_attempt = nullptr;
+    if (last_figures->over_quic && last_figures->quic.established == Time{}) {
+      only_early = true;
+      if (context.memory && !through_hop) context.memory->note(peer.name(), false, context.unix_time);
+    }
+    if (shutting_down && in_order) return close_link();
+    fail_link(words.titled(failure));
   }
 
-  void note_failure(const Attempt& attempt, const Error& error) {
-    failures.push_back({error, std::string(attempt.name()), attempt.reach(), told_by(attempt)});
+  void on_address_failed(const Tried& tried, const Error& why) override {
+    if (tried.name != "QUIC") return tell(words.of_peer(why).message);
+    failures.push_back(words.explain(tried, why, false));
+    tell(words.line(tried, failures.back()));
   }
 
-  void tell_failure(const Attempt& attempt, const Error& error) const {
-    const bool named = outer || error.message.find(attempt.target()) != std::string::npos;
-    tell_failed_attempt(named ? error.message : attempt.way() + ": " + error.message);
+  void tell(const std::string& sentence) const {
+    if (events.attempt_failed) events.attempt_failed(sentence);
   }
 
-  /// All that was tried failed. The one is told that tells most or, of those, was first; and, where no hop is
-  /// asked, what became of the other protocol.
-  void fail_all() {
-    if (failures.empty()) return fail_link({ErrorKind::closed, "the connection could not be established"});
-    std::ranges::stable_sort(failures, std::ranges::greater{}, &Failure::tells);
-    const Failure& first = failures.front();
-    Error error = first.error;
-    const auto other = std::ranges::find_if(failures, [&](const auto& f) { return f.name != first.name; });
-    if (!outer && first.reach != Reach::answered && other != failures.end() &&
-        other->error.message != error.message)
-      error.message = fmt::format("{}: {}; {}: {}", first.name, untitled(error.message), other->name,
-                                  untitled(other->error.message));
-    if (!peer.only_quic.empty() && first.reach != Reach::answered && !is_about_hop(error))
-      error.message += " (" + peer.only_quic + ")";
-    fail_link(std::move(error));
-  }
-
-  /// An attempt broke before it was ready, and no other runs.
+  /// A try broke before it was ready, and no other runs.
   void next_or_fail() {
-    if (quic_addresses.advance()) return;
-    if (wants_quic() && quic_started == 0) return start_quic();
+    if (wants_quic() && !quic_started) return start_quic();
     if (wants_tcp() && !tcp_started) return start_tcp();
     fail_all();
   }
 
+  void fail_all() { fail_link(words.told(failures)); }
+
   void timed_out() {
-    const std::string patience = seconds(context.connect_timeout);
-    if (resolution)
-      return fail_link(
-          {ErrorKind::timeout, fmt::format("the name '{}' was not resolved within {}", peer.host, patience)});
+    if (looking_up)
+      return fail_link(words.of_peer(FailureWords::unresolved(peer.host, context.connect_timeout)));
+    std::vector<Tried> running;
     for (const auto& attempt : attempts)
-      if (auto error = too_narrow(*attempt)) return fail_link(*error);
-    for (const auto& attempt : attempts) {
-      const Error silence{ErrorKind::timeout, fmt::format("no answer within {}", patience)};
-      const Error error = unanswered(*attempt).value_or(silence);
-      note_failure(*attempt, error);
-      tell_failure(*attempt, error);
+      attempt->each_running([&](const Dialled& one) { running.push_back(one.tried()); });
+    for (const Tried& tried : running)
+      if (const auto narrow = words.too_narrow(tried)) return fail_link(words.titled(*narrow));
+    for (const Tried& tried : running) {
+      failures.push_back(words.silence(tried));
+      tell(words.line(tried, failures.back()));
     }
     fail_all();
   }
 
-  /// The hop did not say whether it opens the tunnel.
-  std::optional<Error> unanswered(const Attempt& attempt) const {
-    if (!outer || attempt.reach() != Reach::nothing) return std::nullopt;
-    return Error{ErrorKind::timeout,
-                 fmt::format("{}: no answer within {} to the request for a tunnel to {}", outer->peer().title,
-                             seconds(context.connect_timeout), peer.target().to_string())};
-  }
-
-  /// The link around this one carries less than QUIC needs.
-  std::optional<Error> too_narrow(const Attempt& attempt) const {
-    const masque::UdpTunnel* tunnel = attempt.tunnel();
-    if (!tunnel || tunnel->max_datagram_size() >= smallest_quic_datagram) return std::nullopt;
-    return Error{
-        ErrorKind::too_large,
-        fmt::format(
-            "the path inside {} carries datagrams of {} bytes only, and QUIC needs {}; use fewer hops or "
-            "a network with a larger MTU",
-            outer->peer().title, tunnel->max_datagram_size(), smallest_quic_datagram)};
-  }
-
-  Error explain(const Attempt& attempt, const Error& why) const {
-    // It is the hop that refused or ended the tunnel, and its error that tells more than the connection's
-    // inside.
-    if (const Error* refusal = attempt.tunnel_error()) {
-      Error error = *refusal;
-      error.message = outer->peer().title + ": " + error.message;
-      return error;
-    }
-    if (ready_attempt) return why;
-    if (auto error = too_narrow(attempt)) return *error;
-    if (why.kind == ErrorKind::timeout)
-      if (auto error = unanswered(attempt)) return *error;
-    return why;
-  }
-
-  void fail_link(Error why) {
+  void fail_link(const Error& why) {
     if (done) return;
     end();
-    why.message = titled(why.message);
     events.failed(why);
-  }
-
-  bool is_about_hop(const Error& why) const { return outer && why.message.starts_with(outer->peer().title); }
-
-  std::string titled(const std::string& sentence) const {
-    if (sentence.starts_with(peer.title) || (outer && sentence.starts_with(outer->peer().title)))
-      return sentence;
-    return peer.title + ": " + sentence;
-  }
-
-  std::string untitled(const std::string& sentence) const {
-    const std::string begin = peer.title + ": ";
-    return sentence.starts_with(begin) ? sentence.substr(begin.size()) : sentence;
   }
 
   void close_link() {
@@ -377,24 +249,14 @@ struct Link::Impl final : AttemptEvents {
   void end() {
     done = true;
     deadline.disarm();
-    quic_addresses.stop();
     quic_race.disarm();
     tcp_race.disarm();
-    for (auto& attempt : attempts) retire(attempt);
+    for (auto& attempt : attempts) graveyard.take(std::move(attempt));
     attempts.clear();
-    resolution.reset();
+    lookup.cancel();
   }
 
-  /// Connections may not be destroyed inside their own callbacks; the next turn does it.
-  void retire(std::unique_ptr<Attempt>& attempt) {
-    attempt->abandon();
-    graveyard.push_back(std::move(attempt));
-    burial.arm(context.timers().now());
-  }
-
-  void bury() { graveyard.clear(); }
-
-  LinkFigures figures_of(const Attempt& attempt) const {
+  LinkFigures figures_of(const Dialled& attempt) const {
     LinkFigures figures;
     attempt.measure(figures);
     figures.title = peer.title;
@@ -404,39 +266,30 @@ struct Link::Impl final : AttemptEvents {
   }
 
   Context& context;
-  Link* outer;
-  const masque::ProxyTemplate* proxy;
+  Dialer& dialer;
   Peer peer;
-  HttpChoice choice;
+  LinkOptions options;
   LinkEvents events;
+  const bool through_hop;
+  const FailureWords words;
   bool tcp_only = false;
 
-  std::unique_ptr<net::Resolution> resolution;
-  std::vector<net::IpAddress> pinned;
-  std::vector<net::SocketAddress> addresses;
-  std::vector<std::unique_ptr<Attempt>> attempts;
-  std::vector<std::unique_ptr<Attempt>> graveyard;
-  Attempt* ready_attempt = nullptr;
-  struct Failure {
-    Error error;
-    std::string name;  // of the attempt
-    Reach reach;
-    Tells tells;
-  };
+  Lookup lookup;
+  std::vector<std::unique_ptr<Dialled>> attempts;
+  Dialled* ready_attempt = nullptr;
   std::vector<Failure> failures;  // of attempts, in their order
   std::string udp_refusal;        // of CONNECT-UDP
   std::optional<LinkFigures> last_figures;
-  std::size_t quic_started = 0;
-  bool tcp_started = false, done = false, shutting_down = false, only_early = false;
+  bool looking_up = false, quic_started = false, tcp_started = false;
+  bool done = false, shutting_down = false, only_early = false;
   Time started{}, ready_at{};
-  net::AttemptSchedule quic_addresses;
-  net::Timer deadline, quic_race, tcp_race, burial;
+  net::Timer deadline, quic_race, tcp_race;
   net::Deferred departure;
+  Graveyard graveyard;
 };
 
-Link::Link(Context& context, Link* outer, const masque::ProxyTemplate* proxy, Peer peer, HttpChoice choice,
-           TunnelMode mode, LinkEvents events)
-    : impl_(std::make_unique<Impl>(context, outer, proxy, std::move(peer), choice, mode, std::move(events))) {
+Link::Link(Context& context, Dialer& dialer, Peer peer, LinkOptions options, LinkEvents events)
+    : impl_(std::make_unique<Impl>(context, dialer, std::move(peer), std::move(options), std::move(events))) {
 }
 
 Link::~Link() = default;

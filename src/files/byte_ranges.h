@@ -1,5 +1,4 @@
-// Byte ranges (RFC 9110 §14): which parts of a file a Range field asks for, and how several of them are
-// packed into one body.
+// Byte ranges (RFC 9110 §14): parses the Range field, and makes multipart/byteranges bodies.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +15,7 @@ struct ByteRange {
 
 struct RangeSelection {
   enum class Outcome : std::uint8_t {
-    whole,          ///< not understood, or not worth it: the field is ignored, 200
+    whole,          ///< invalid, or too many ranges: the field is ignored, 200
     partial,        ///< 206
     unsatisfiable,  ///< 416
   };
@@ -24,11 +23,10 @@ struct RangeSelection {
   std::vector<ByteRange> ranges;  ///< partial: one or more, none overlapping
 };
 
-/// More ranges than this, or more syntax than they would need, and the whole file is sent instead (RFC 9110
-/// §14.2).
+/// With more ranges than this, or a longer field than they need, the whole file is sent (RFC 9110 §14.2).
 inline constexpr std::size_t max_ranges = 16;
 
-/// `field`: the value of Range; `size`: the file's, in bytes.
+/// `field`: the value of Range; `size`: the file's size in bytes.
 RangeSelection select_ranges(std::string_view field, std::uint64_t size);
 
 /// "bytes 0-99/1234"

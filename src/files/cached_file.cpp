@@ -12,13 +12,13 @@ namespace sallyport::files {
 void CachedFile::seen_at(const FileTime& now) {
   const std::int64_t date = identity.modified.seconds;
   validators.modified = date;
-  // Within the second that the date names the file may change again under the same one; and a date later than
-  // that of the answer is none (RFC 9110 §8.8.2.1).
+  // The file may change again within the second of its date; and a date later than the response's Date is not
+  // allowed (RFC 9110 §8.8.2.1).
   const bool past = date < now.seconds && date >= http::first_http_date;
   if (last_modified.empty() && past) last_modified = http::format_http_date(date);
   if (!past) last_modified.clear();
-  // A strong one (RFC 9110 §8.8.2.2) only where nobody can have set it back: where the file has not changed
-  // in any way since.
+  // A strong validator (RFC 9110 §8.8.2.2) only where the date cannot have been set back: where ctime is not
+  // later than it.
   validators.date_is_strong = past && identity.changed.seconds == date;
 }
 

@@ -1,4 +1,4 @@
-// CachedFile: one state of one file, or of a folder's page, as the cache keeps it and responses send it.
+// CachedFile: one state of a file, or of a folder's page, held by the cache and by responses.
 #pragma once
 
 #include "base/chunk.h"
@@ -16,32 +16,33 @@
 
 namespace sallyport::files {
 
-/// Lives on in the responses that send it when the cache forgets it.
+/// Responses that send it keep it alive after the cache drops it.
 class CachedFile {
  public:
-  std::string relative;  ///< what was opened: with index.html, where that was found
+  std::string relative;  ///< the opened path, with index.html where that was found
   FileIdentity identity;
   std::uint64_t size = 0;
   bool in_memory = false;
   Chunk content;                                     ///< in_memory: all of it
   std::shared_ptr<const net::ReadableFile> on_disk;  ///< otherwise
   bool generated = false;                            ///< a folder's page: it has no validators and no ranges
-  /// Whether it is the same for as long as `identity` is: see is_settled().
+  /// Whether an unchanged `identity` means unchanged content: see is_settled().
   bool settled = false;
   Validators validators;
-  std::string last_modified;  ///< empty: it has no date, or one that HTTP cannot say or that is not over yet
+  std::string
+      last_modified;  ///< empty: no date, or one that HTTP cannot express or that is not in the past yet
   std::string_view type;
 
-  /// It was in this state at `now`, by which it depends what dates are good for.
+  /// `now`: when the file was in this state; decides whether its dates are usable as validators.
   void seen_at(const FileTime& now);
-  /// The head of a 200 with all fields, made again when the Date changes.
+  /// The header section of a 200 response, made again when the Date changes.
   const http::Response& ok_head(http::Replies& replies, const http::Incoming& in);
-  /// Adds what a 200, 206 and 304 have in common: validators and Accept-Ranges.
+  /// Adds the fields common to 200, 206 and 304: validators and Accept-Ranges.
   void add_metadata(http::Fields& fields) const;
 
  private:
   struct Prepared {
-    const char* alt_svc = nullptr;  // listeners are told apart by where their text lies
+    const char* alt_svc = nullptr;  // listeners are distinguished by the address of this text
     std::uint64_t tick = 0;
     http::Response head;
   };

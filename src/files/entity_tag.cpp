@@ -21,7 +21,8 @@ std::string to_text(const FileTime& time) {
 std::string content_etag(Bytes content) {
   std::array<std::uint8_t, 32> digest{};
   if (gnutls_hash_fast(GNUTLS_DIG_SHA256, content.data(), content.size(), digest.data()) < 0) std::abort();
-  // Half of it is enough: whoever can write two files of one hash can as well write one file twice.
+  // Half of the hash is enough: collisions matter only to the author of both files, who could as well change
+  // one file.
   return "\"" + to_hex(Bytes(digest).first(16)) + "\"";
 }
 

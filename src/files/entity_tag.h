@@ -1,4 +1,5 @@
-// Entity tags of files (RFC 9110 §8.8.3): strong ones, as ranges of several answers are put together by them.
+// Entity tags of files (RFC 9110 §8.8.3): strong ones, because ranges of several responses are combined by
+// them.
 #pragma once
 
 #include "base/bytes.h"
@@ -9,12 +10,12 @@
 
 namespace sallyport::files {
 
-/// Of the file's whole content, with its quotes: the same wherever that is.
+/// From the file's content, with quotes: equal content has an equal tag on every server.
 std::string content_etag(Bytes content);
 
 using config::EtagParts;
 
-/// Of a file too large to be kept in memory, in this state, with its quotes.
+/// From the state of a file that is too large for memory, with quotes.
 std::string state_etag(const FileIdentity& identity, EtagParts parts);
 
 }  // namespace sallyport::files

@@ -11,8 +11,8 @@
 namespace sallyport::files {
 namespace {
 
-/// One for all spellings of a path. A path without percent-encoding, empty segments and a query is its own
-/// key.
+/// All spellings of a path have one key. A path without percent-encoding, empty segments and a query is its
+/// own key.
 std::string key_of(const RequestPath& path) {
   std::string key = "/" + path.relative;
   if (path.folder && !path.relative.empty()) key += '/';
@@ -66,7 +66,7 @@ std::shared_ptr<CachedFile> FileCache::look_up(std::string_view key, Time now) {
   if (found == by_key_.end()) return nullptr;
   const auto entry = found->second;
   const auto good = is_good(*entry, now);
-  // Until it is read again, an entry of which we do not know tells what was there before: see insert().
+  // An entry that may be outdated stays until it is read again, for the comparison in insert().
   if (good == false) erase(entry);
   if (good != true) return nullptr;
   entries_.splice(entries_.begin(), entries_, entry);
@@ -77,12 +77,10 @@ std::optional<bool> FileCache::is_good(Entry& entry, Time now) const {
   CachedFile& file = *entry.file;
   // The sizes on a folder's page change without the folder changing.
   if (file.generated && now - entry.loaded >= limits_.fresh_for) return false;
-  // What was there for a moment only, such as the emptiness of a file that is being written over, is served
-  // for a moment only.
+  // A state that existed only briefly, such as the empty file during an overwrite, is served only briefly.
   const Duration seen_for = entry.since ? entry.checked - *entry.since : Duration::zero();
   if (now - entry.checked < std::min(limits_.fresh_for, seen_for)) {
-    // The content of an open file may change at any time, and it costs little beside its transfer to see
-    // whether it did.
+    // The content of an open file may change at any time; the check is cheap compared with the transfer.
     return !file.on_disk || !file.on_disk->is_local() || holds(*file.on_disk, file.identity);
   }
   if (const auto current = is_current(file); current != true) return current;
@@ -115,7 +113,7 @@ void FileCache::finish(Load& load, const LoadedFile& file) {
   if (const auto found = loads_.find(load.key); found != loads_.end() && found->second.get() == &load) {
     ended = std::move(found->second);
     loads_.erase(found);
-    // It was read at some time after the load's start.
+    // The file was read at some time after the load's start.
     if (file)
       insert({.key = load.key, .file = *file, .loaded = load.since, .since = {}, .checked = load.since});
     else

@@ -1,8 +1,7 @@
-// FileCache: files that were asked for lately, by path: small ones with their content, large ones open. What
-// is in it is compared with the file system at most once a second where it was the same for so long, so that
-// a popular small file costs no system call; a state that was only seen for a shorter time is served without
-// another look for no longer than that. What has to wait for a disk is read by a FileReader, once however
-// many ask. One a worker.
+// FileCache: recently requested files by path: small ones with their content, large ones open. An entry that
+// was unchanged for a second is compared with the file system at most once a second, so a popular small file
+// costs no system call. A newer state is served without a check for no longer than it has been unchanged.
+// Reads that wait for a disk are done by a FileReader, once for all waiting requests. One for each worker.
 #pragma once
 
 #include "files/cached_file.h"
@@ -34,13 +33,13 @@ class FileCache {
   /// `reader` is not owned; null: the caller's thread waits for the disk.
   FileCache(std::shared_ptr<const ServedFolder> folder, const FileCacheLimits& limits,
             const LoadOptions& load_options, net::FileReader* reader);
-  /// From now on files are those of `folder`. What is being read still comes from the one before.
+  /// Serves `folder` from now on. Loads in progress still read from the previous folder.
   void set_folder(std::shared_ptr<const ServedFolder> folder, EtagParts etag);
 
-  /// Who waits for a file that is being read.
+  /// Waits for a file that is being read.
   class Waiter {
    public:
-    /// Once, in a later turn, unless leave() comes first.
+    /// Called once, in a later turn, unless leave() comes first.
     virtual void on_loaded(const LoadedFile& file) = 0;
 
    protected:
@@ -50,10 +49,10 @@ class FileCache {
 
   /// A Load: it is being read; wait() for it.
   using Found = std::variant<std::shared_ptr<CachedFile>, MissingFile, Load*>;
-  /// `path` as in http::Request. Its query does not matter, nor how it is spelled.
+  /// `path` as in http::Request. Its query and percent-encoding do not matter.
   Found find(std::string_view path, Time now);
   static void wait(Load& load, Waiter& waiter);
-  /// `load` still goes on.
+  /// `load` is still in progress.
   static void leave(Load& load, Waiter& waiter);
 
   std::size_t size() const { return entries_.size(); }
@@ -64,15 +63,15 @@ class FileCache {
     std::string key;
     std::shared_ptr<CachedFile> file;
     Time loaded;                ///< no later than it was read
-    std::optional<Time> since;  ///< whenever it was looked at from here on, it was the same
-    Time checked;               ///< it was looked at last
+    std::optional<Time> since;  ///< unchanged in every check since then
+    Time checked;               ///< of the last check
   };
   using Entries = std::list<Entry>;
 
   std::shared_ptr<CachedFile> look_up(std::string_view key, Time now);
-  /// Whether what the entry holds may be sent. Nothing where one would have to wait for the disk to know.
+  /// Whether the entry may be sent. Nullopt where checking would have to wait for the disk.
   std::optional<bool> is_good(Entry& entry, Time now) const;
-  /// Compares with the disk.
+  /// Compares the entry with the disk.
   std::optional<bool> is_current(const CachedFile& file) const;
   Load* start(RequestPath path, std::string key, Time now);
   void finish(Load& load, const LoadedFile& file);
@@ -84,15 +83,15 @@ class FileCache {
   const FileCacheLimits limits_;
   LoadOptions load_options_;
   net::FileReader* const reader_;
-  Entries entries_;                                                    // latest used first
+  Entries entries_;                                                    // most recently used first
   std::unordered_map<std::string_view, Entries::iterator> by_key_;     // keys lie in the entries
   std::unordered_map<std::string_view, std::unique_ptr<Load>> loads_;  // keys lie in the loads
-  std::list<std::unique_ptr<Load>> outdated_;                          // of a folder that was served before
+  std::list<std::unique_ptr<Load>> outdated_;                          // of a previous folder
   std::size_t content_bytes_ = 0;
   std::size_t open_files_ = 0;
 };
 
-/// A file that is being read; gone when its waiters were told.
+/// A file that is being read; destroyed after its waiters were called.
 class FileCache::Load {
  public:
   Load(std::string load_key, Time now) : key(std::move(load_key)), since(now) {}

@@ -1,5 +1,5 @@
-// What the file server sends of files that change under it: never a state that is not, or was only for a
-// moment, on disk.
+// Files that change while they are served: the file server never sends a state that is not on disk, or was
+// there only briefly.
 #include "files/file_server_for_test.h"
 
 #include <filesystem>
@@ -142,7 +142,7 @@ TEST_F(FileServerTest, NeitherIsWhatWasThereBeforeItWasReadElsewhere) {
   EXPECT_EQ(get("/a").body, "new");
 }
 
-// A folder's page is made of what is in it, and stands in for the index that is not.
+// A folder's page lists its content, and is served while there is no index.html.
 TEST_F(FileServerTest, AFoldersPageGoesWithTheFolder) {
   folder.write("sub/x", "");
   EXPECT_THAT(get("/sub/").body, HasSubstr("./x"));

@@ -1,4 +1,4 @@
-// The file server behind real HTTP/3 and HTTP/2 connections, whose peers do what no client of ours would.
+// The file server behind real HTTP/3 and HTTP/2 connections with misbehaving peers.
 #include "files/file_server.h"
 #include "files/folder_for_test.h"
 #include "http/h2_frames_for_test.h"

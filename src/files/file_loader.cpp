@@ -12,8 +12,8 @@
 namespace sallyport::files {
 namespace {
 
-/// What a client is told of an errno. 404 rather than 403 for what leads outside: it is none of the client's
-/// business.
+/// The status for an errno. 404, not 403, for paths that lead outside: clients must not learn what exists
+/// there.
 MissingFile missing_for(int error) {
   switch (error) {
     case ENOENT:
@@ -34,8 +34,8 @@ MissingFile missing_for(int error) {
     case ENOMEM:
     case ENOBUFS:
       return {.status = 503, .shortage = true};
-    case ESTALE:  // it changes each time that it is read, or its file server made it anew
-    case EAGAIN:  // something was renamed meanwhile, each time
+    case ESTALE:  // it changed during every read, or its file server replaced it
+    case EAGAIN:  // a rename interfered each time
     case EINTR:
     case ETIMEDOUT:
       return {.status = 503};
@@ -44,7 +44,7 @@ MissingFile missing_for(int error) {
   }
 }
 
-/// How files are loaded: what load_file() was told.
+/// The arguments of load_file().
 struct Loader {
   const ServedFolder& folder;
   const LoadOptions& options;
@@ -61,7 +61,7 @@ struct Loader {
   Loading load(const RequestPath& path) const;
 };
 
-/// 0, or the errno: ESTALE when the file holds less than `out` asks for.
+/// 0, or the errno: ESTALE when the file is shorter than `out`.
 int Loader::read_all(const net::ReadableFile& file, MutableBytes out) const {
   for (std::size_t done = 0; done < out.size();) {
     const auto rest = out.subspan(done);
@@ -73,7 +73,7 @@ int Loader::read_all(const net::ReadableFile& file, MutableBytes out) const {
   return 0;
 }
 
-/// What all that is loaded has.
+/// The members common to all loaded files.
 std::shared_ptr<CachedFile> make_file(std::string relative, const FileIdentity& identity,
                                       const FileTime& now) {
   auto file = std::make_shared<CachedFile>();
@@ -90,7 +90,7 @@ Loader::Loading Loader::load_regular(OpenedFile opened, std::string relative, co
   file->type = media_type(file->relative);
   file->size = opened.identity.size;
   if (file->size > options.small_file) {
-    // Before it is settled another content could come to have the same tag.
+    // Before the file is settled, other content could get the same tag.
     if (file->settled) file->validators.etag = state_etag(opened.identity, options.etag);
     ::posix_fadvise(opened.fd.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
     file->on_disk = std::make_shared<const net::ReadableFile>(std::move(opened.fd));
@@ -110,8 +110,8 @@ Loader::Loading Loader::load_regular(OpenedFile opened, std::string relative, co
   return file;
 }
 
-/// Its index.html, or, only where there is none, a page that lists it. A link of that name that leads to
-/// nothing is one, too: whoever put it there does not want the folder to be listed.
+/// The folder's index.html, or, only where there is none, a page that lists it. A dangling symbolic link of
+/// that name counts as an index: the folder must not be listed.
 Loader::Loading Loader::load_folder(std::expected<OpenedFile, int> opened, const std::string& relative,
                                     const FileTime& now) const {
   auto index = relative + (relative.empty() ? "index.html" : "/index.html");
@@ -125,7 +125,7 @@ Loader::Loading Loader::load_folder(std::expected<OpenedFile, int> opened, const
 
   if (!opened) return std::unexpected(opened.error());
   if (may_wait() == MayWait::no) return std::unexpected(EAGAIN);
-  // Its state is that before we looked for the index: one that came since makes another state.
+  // The folder's state from before the search for the index: a later index changes the state.
   auto file = make_file(relative, opened->identity, now);
   const auto html = make_folder_page(std::move(opened->fd), relative);
   if (!html) return std::unexpected(EIO);
@@ -158,7 +158,7 @@ Loader::Loading Loader::load(const RequestPath& path) const {
 std::optional<LoadedFile> load_file(const ServedFolder& folder, const RequestPath& path,
                                     const LoadOptions& options, const net::FileReader* reader) {
   const Loader loader{folder, options, reader};
-  constexpr int attempts = 2;  // a file that changes each time that it is read is not worth a third
+  constexpr int attempts = 2;  // no third attempt for a file that changes during every read
   for (int attempt = 1;; ++attempt) {
     auto loaded = loader.load(path);
     if (loaded) return std::move(*loaded);

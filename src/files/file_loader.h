@@ -1,5 +1,5 @@
-// Loads a file of the served folder, or makes the page of one of its folders, for the cache. Touches nothing
-// but the file system, so that it can be done on a FileReader's thread.
+// Loads a file of the served folder, or makes a folder's page, for the cache. Accesses only the file system,
+// so it can run on a FileReader's thread.
 #pragma once
 
 #include "files/cached_file.h"
@@ -16,23 +16,23 @@
 
 namespace sallyport::files {
 
-/// Why there is no file.
+/// Why no file was loaded.
 struct MissingFile {
   unsigned status = 404;
   std::string redirect;   ///< 301: the folder's path with its slash, percent-encoded
-  bool shortage = false;  ///< 503: we have no descriptor or memory for it
+  bool shortage = false;  ///< 503: no descriptor or memory
 };
 
 using LoadedFile = std::expected<std::shared_ptr<CachedFile>, MissingFile>;
 
 struct LoadOptions {
-  std::size_t small_file = Chunk::pooled_size;   ///< bytes up to which content is loaded, too
-  EtagParts etag = EtagParts::size_mtime_ctime;  ///< of files whose content is not
-  FileTime (*now)() = wall_clock_now;            ///< the clock by which the kernel dates files
+  std::size_t small_file = Chunk::pooled_size;   ///< the content of files up to this size is loaded
+  EtagParts etag = EtagParts::size_mtime_ctime;  ///< for larger files
+  FileTime (*now)() = wall_clock_now;            ///< the kernel's clock for file timestamps
 };
 
-/// Waits for the disk. With `reader` it does not, and takes what is in memory: nullopt where that is not all,
-/// and for the pages of folders.
+/// Waits for the disk. With `reader` it does not wait and reads the page cache only: nullopt where content is
+/// missing there, and for folders' pages.
 std::optional<LoadedFile> load_file(const ServedFolder& folder, const RequestPath& path,
                                     const LoadOptions& options, const net::FileReader* reader);
 

@@ -16,9 +16,9 @@ namespace sallyport::files {
 struct FileServerOptions {
   FileCacheLimits cache;
   LoadOptions load;
-  /// Bytes read from files that wait for slow peers; above it requests for large files get 503.
+  /// Limit of bytes read from files and queued for slow peers; above it requests for large files get 503.
   std::size_t max_queued = 512 * 1024 * 1024;
-  /// Reads what has to wait for a disk. Not owned; null: the caller's thread waits itself.
+  /// For reads that wait for a disk. Not owned; null: the caller's thread waits.
   net::FileReader* reader = nullptr;
 };
 
@@ -28,15 +28,15 @@ class FileServer final : public http::Content {
              const FileServerOptions& options = {});
   ~FileServer() override;
   void serve(const http::Incoming& in) override;
-  /// From now on files are those of `folder`, with such tags; what is being sent goes on.
+  /// Serves `folder`, with such entity tags, from now on; transfers in progress continue.
   void set_folder(std::shared_ptr<const ServedFolder> folder, EtagParts etag) {
     cache_.set_folder(std::move(folder), etag);
   }
   const TransferCounters& transfers() const { return transfers_.counters; }
   std::size_t cached() const { return cache_.size(); }
-  /// Files and folders that are being read elsewhere, for requests that wait.
+  /// Files and folders that are being read on other threads.
   std::size_t loading() const { return cache_.loading(); }
-  /// Requests that got 503 for want of a descriptor or memory.
+  /// Requests refused with 503 for lack of descriptors or memory.
   std::uint64_t shortages() const { return shortages_; }
 
  private:

@@ -1,6 +1,5 @@
-// For tests only: a file server over a folder of its own, requests to it, a reader whose work is done when
-// the test says, and a clock that is ahead of the kernel's, so that files are settled as soon as they are
-// written.
+// For tests only: a file server over a folder of its own, requests to it, a reader whose work runs when the
+// test says, and a clock ahead of the kernel's, so files are settled as soon as they are written.
 #pragma once
 
 #include "files/file_server.h"
@@ -32,7 +31,7 @@ inline bool kernel_keeps_us_beneath() {
   return static_cast<bool>(fd);
 }
 
-/// Does its work when the test says.
+/// Runs its work when the test says.
 class ReaderForTest final : public net::FileReader {
  public:
   std::unique_ptr<net::Reading> run(std::function<void()> work, std::function<void()> done) override {
@@ -59,7 +58,7 @@ class ReaderForTest final : public net::FileReader {
   };
   std::deque<std::shared_ptr<Job>> jobs;
   bool busy = false;
-  bool all_on_disk = false;  ///< nothing of what files hold is in memory
+  bool all_on_disk = false;  ///< no file content is in the page cache
 
  private:
   struct ReadingForTest final : net::Reading {
@@ -69,7 +68,7 @@ class ReaderForTest final : public net::FileReader {
   };
 };
 
-/// What the server takes for the kernel's clock.
+/// Stands in for the kernel's clock.
 struct WallClockForTest {
   static inline std::optional<FileTime> fixed;
   static FileTime now() {

@@ -8,20 +8,19 @@
 namespace sallyport::files {
 namespace {
 
-/// Whether nothing was written, or the file was given its old date after that.
+/// Whether mtime is unchanged: nothing was written, or the old date was restored.
 bool has_same_date(const FileIdentity& now, const FileIdentity& before) {
   return now.size == before.size && now.modified == before.modified;
 }
 
-/// Whether something else than writing changed it: it has more names, or fewer, as after it was replaced, or
-/// another mode or owner.
+/// Whether a change other than a write occurred: of the number of links (as by a replacement), mode or owner.
 bool has_other_attributes(const FileIdentity& now, const FileIdentity& before) {
   return now.links != before.links || now.mode != before.mode || now.owner != before.owner ||
          now.group != before.group;
 }
 
-/// Bytes that one fill reads at most. An exchange that takes them and holds fewer than its high water drops
-/// them, whatever it says; reading on would hold up the worker until the end of the file.
+/// Maximum bytes read in one fill. An exchange that discards its body never reaches its high-water mark;
+/// without this limit the worker would read to the end of the file.
 constexpr std::size_t most_a_fill = http::Exchange::high_water + Chunk::pooled_size;
 
 std::optional<FileIdentity> state_of(const net::ReadableFile& file) {
@@ -79,7 +78,7 @@ void FileTransfer::fill(http::Exchange& exchange) {
     const auto wanted = piece < Chunk::pooled_size ? piece : http::Exchange::high_water - queued + 1;
     Batch batch;
     const auto outcome = read_some(batch, std::min(left, wanted), piece);
-    // Asked after the reading: what was read before the file changed is as promised.
+    // Checked after the read: content read before the file changed is as promised.
     const bool good =
         outcome != Outcome::failed && (batch.last.empty() || is_as_promised(state_of(*file_->on_disk)));
     if (!good) return cut(exchange);
@@ -181,9 +180,9 @@ void FileTransfer::cut(http::Exchange& exchange) {
 bool FileTransfer::is_as_promised(const std::optional<FileIdentity>& now) {
   if (!now) return false;
   if (*now == seen_) return true;
-  // Longer is fine where it was appended to, and the same length and date where it was replaced or moved.
-  // What was written over by something longer, or given its old date, looks the same from here, but holds
-  // other bytes where we read last.
+  // A longer file is accepted (appended to), and so is the same length and date (replaced by name, or moved).
+  // A file overwritten by longer content, or with its old date restored, looks the same, so the last chunk is
+  // read again and compared.
   if (now->size <= seen_.size) {
     if (!has_same_date(*now, seen_)) return false;
     if (sent_.empty() && !has_other_attributes(*now, seen_)) return false;

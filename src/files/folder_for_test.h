@@ -1,4 +1,4 @@
-// A folder of files for the tests of what serves them; gone when the test is.
+// A temporary folder of files for the file server's tests.
 #pragma once
 
 #include "base/folder_for_test.h"
@@ -20,7 +20,7 @@ class FolderForTest : public sallyport::FolderForTest {
  public:
   std::filesystem::path operator/(const std::string& name) const { return path() / name; }
   std::filesystem::path path() const { return sallyport::FolderForTest::path(); }
-  /// Makes folders as needed. `age`: how many seconds ago it was changed last.
+  /// Makes folders as needed. `age`: how many seconds ago it was last modified.
   void write(const std::string& name, std::string_view content, int age = 100) const {
     std::filesystem::create_directories((path() / name).parent_path());
     std::ofstream(path() / name, std::ios::binary | std::ios::trunc) << content;
@@ -36,8 +36,8 @@ class FolderForTest : public sallyport::FolderForTest {
                                         timespec{.tv_sec = seconds, .tv_nsec = 0}};
     EXPECT_EQ(::utimensat(AT_FDCWD, (path() / name).c_str(), times.data(), 0), 0);
   }
-  /// Writes `content`, of the length that is there, into the file that is there and gives it its old date, as
-  /// cp -a and tar do. Only its ctime tells of it; where that goes by ticks, in the next one.
+  /// Overwrites an existing file with `content` of the same length and restores its mtime, as cp -a and tar
+  /// do. Only ctime changes; where that advances in ticks, in the next tick.
   void write_over(const std::string& name, std::string_view content) const {
     const auto before = state(name);
     EXPECT_EQ(static_cast<std::size_t>(before.st_size), content.size());

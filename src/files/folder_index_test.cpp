@@ -1,5 +1,4 @@
-// What stands for a folder: its index.html, whatever that is, and a list of its names only where there is
-// none.
+// The response for a folder: its index.html, of any kind, or a list of its names only where there is none.
 #include "files/file_server_for_test.h"
 
 #include <filesystem>

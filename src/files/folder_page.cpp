@@ -93,7 +93,7 @@ Result<std::string> make_folder_page(UniqueFd folder, std::string_view relative)
     const std::string_view name = entry->d_name;
     if (is_hidden_name(name) || name == ".well-known") continue;
     struct stat status{};
-    // Links count as what they are, not as what they lead to: that may be outside.
+    // Symbolic links are not followed: they may lead outside.
     if (::fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
     if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode) && !S_ISLNK(status.st_mode)) continue;
     if (rows.size() == max_listed) {

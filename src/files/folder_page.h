@@ -10,14 +10,14 @@
 
 namespace sallyport::files {
 
-/// Names past this many are left out, and the page says so.
+/// Further names are omitted, and the page says so.
 inline constexpr std::size_t max_listed = 5000;
 
-/// HTML with the names, sizes and dates of what is served in `folder` (an open folder), sub-folders first,
-/// then by name. `relative`: its path as in RequestPath, for the title.
+/// HTML with the names, sizes and dates of the served entries of `folder` (an open folder), sub-folders
+/// first, then by name. `relative`: its path as in RequestPath, for the title.
 Result<std::string> make_folder_page(UniqueFd folder, std::string_view relative);
 
-/// `text` with &, <, >, " and ' made harmless in HTML text and attributes.
+/// `text` with &, <, >, " and ' escaped for HTML text and attributes.
 std::string escape_html(std::string_view text);
 
 }  // namespace sallyport::files

@@ -19,7 +19,7 @@ std::string make_absolute(const std::string& path) {
 
 }  // namespace
 
-/// What is found out on the reading thread, where even a descriptor's state may have to be waited for.
+/// The result of the check on the reading thread, where even fstat() may block.
 struct FolderWatch::Look {
   std::optional<Result<std::shared_ptr<const ServedFolder>>> found;
   bool same = false;
@@ -60,7 +60,7 @@ void FolderWatch::on_looked(Look& look) {
   next_.arm(timers_.now() + interval);
   const auto& found = *look.found;
   if (!found) {
-    // Said once: it is looked at again every second.
+    // Logged once, although it is checked every second.
     if (!failing_ || look.asked) {
       ++counters_.failed;
       log_error("{}; the old folder stays in use", found.error().message);

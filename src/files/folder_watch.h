@@ -1,6 +1,6 @@
-// FolderWatch: looks every second, and when told to, whether --files still leads to the folder that is
-// served: it may have been deleted and made again, or be a symbolic link to the latest release that now leads
-// to another. Owned by Gateway, on whose loop it runs; what may wait for a disk is done by a FileReader.
+// FolderWatch: checks every second, and on request, whether --files still leads to the served folder: it may
+// have been deleted and made again, or be a symbolic link that was switched to another release. Owned by
+// Gateway, on whose loop it runs; a FileReader does the work that may wait for a disk.
 #pragma once
 
 #include "files/served_folder.h"
@@ -17,16 +17,16 @@ namespace sallyport::files {
 class FolderWatch {
  public:
   struct Counters {
-    std::uint64_t used = 0, failed = 0;  ///< led to another folder; began to lead to none that can be read
+    std::uint64_t used = 0, failed = 0;  ///< led to another folder; began to lead to no readable folder
   };
 
-  /// `path` as ServedFolder::open() took it for `folder`; a relative one is meant from where the process is
-  /// now. `opened` gets each new folder. `timers` must outlive the watch.
+  /// `path` as given to ServedFolder::open() for `folder`; a relative one is resolved against the current
+  /// working directory. `opened` gets each new folder. `timers` must outlive the watch.
   FolderWatch(std::unique_ptr<net::FileReader> reader, net::Timers& timers, std::string path,
               std::shared_ptr<const ServedFolder> folder,
               std::function<void(const std::shared_ptr<const ServedFolder>&)> opened);
 
-  /// Hands the folder out again soon, also where it is the one that was served before.
+  /// Opens the folder again soon and passes it to `opened`, even if it is the same one.
   void open_again();
   const Counters& counters() const { return counters_; }
 
@@ -43,8 +43,8 @@ class FolderWatch {
   const std::function<void(const std::shared_ptr<const ServedFolder>&)> opened_;
   net::Timer next_;
   std::unique_ptr<net::Reading> looking_;
-  bool asked_ = false;    // by open_again(), since the last look began
-  bool failing_ = false;  // the last look found no folder
+  bool asked_ = false;    // open_again() was called since the last check began
+  bool failing_ = false;  // the last check found no folder
   Counters counters_;
 };
 

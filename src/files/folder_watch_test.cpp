@@ -102,7 +102,7 @@ TEST_F(FolderWatchTest, OpensItAgainWhenToldTo) {
   ASSERT_EQ(reader->jobs.size(), 1u);
   reader->run_one();
   EXPECT_EQ(handed_out, 1);
-  // Told while it looked: what was looked at may be older than that.
+  // Called during a check, whose result may be outdated then.
   ASSERT_EQ(reader->jobs.size(), 1u);
   reader->run_one();
   EXPECT_EQ(handed_out, 2);

@@ -7,8 +7,8 @@
 namespace sallyport::files {
 namespace {
 
-/// Whether the list of entity tags in `field` has ours. Ours are strong, so a weak one matches only where
-/// `weak` allows it.
+/// Whether the list of entity tags in `field` contains ours. Ours are strong: a weak one matches only with
+/// `weak` comparison.
 bool lists_tag(std::string_view field, std::string_view etag, bool weak) {
   if (field == "*") return true;
   while (!field.empty()) {
@@ -27,7 +27,7 @@ bool lists_tag(std::string_view field, std::string_view etag, bool weak) {
   return false;
 }
 
-/// A date that is none is as good as no field at all (RFC 9110 §13.1.3, §13.1.4).
+/// A field with an invalid date is ignored (RFC 9110 §13.1.3, §13.1.4).
 std::optional<std::int64_t> date_of(const http::Fields& fields, std::string_view name, std::int64_t now) {
   const auto value = fields.find(name);
   return value ? http::parse_http_date(*value, now) : std::nullopt;

@@ -1,5 +1,4 @@
-// Preconditions (RFC 9110 §13): whether a request that asks "if it has (not) changed" gets the file, 304 or
-// 412.
+// Preconditions (RFC 9110 §13): whether a conditional request gets the file, 304 or 412.
 #pragma once
 
 #include "http/message.h"
@@ -9,7 +8,7 @@
 
 namespace sallyport::files {
 
-/// What identifies one state of a file.
+/// The validators of one state of a file.
 struct Validators {
   std::string etag;             ///< strong, with its quotes; empty: there is none
   std::int64_t modified = 0;    ///< seconds since 1970
@@ -22,10 +21,10 @@ enum class Precondition : std::uint8_t {
   failed,        ///< 412
 };
 
-/// For GET and HEAD, in the order that RFC 9110 §13.2.2 lays down. `now`: seconds since 1970.
+/// For GET and HEAD, in the order of RFC 9110 §13.2.2. `now`: seconds since 1970.
 Precondition check_preconditions(const http::Fields& fields, const Validators& current, std::int64_t now);
 
-/// Whether the Range field counts: there is no If-Range, or it names this very state (RFC 9110 §13.1.5).
+/// Whether the Range field applies: there is no If-Range, or it matches this state (RFC 9110 §13.1.5).
 bool range_applies(const http::Fields& fields, const Validators& current, std::int64_t now);
 
 }  // namespace sallyport::files

@@ -1,5 +1,5 @@
-// RequestPath: what a request's path names below the served folder, made safe: decoded once, no dot segments,
-// no hidden names. What symbolic links then lead to is ServedFolder's care.
+// RequestPath: a request's path as a safe path below the served folder: decoded once, no dot segments, no
+// hidden names. Symbolic links are checked by ServedFolder.
 #pragma once
 
 #include <cstdint>
@@ -22,13 +22,13 @@ enum class PathFault : std::uint8_t {
               ///< slash: 404
 };
 
-/// `path` as it stands in http::Request, with its query.
+/// `path` as in http::Request, with its query.
 std::expected<RequestPath, PathFault> parse_request_path(std::string_view path);
 
 /// Whether a file or folder of this name is served and listed.
 bool is_hidden_name(std::string_view name);
 
-/// `relative` with everything percent-encoded that is not unreserved (RFC 3986 §2.3) or a slash.
+/// `relative`, percent-encoded except for unreserved characters (RFC 3986 §2.3) and slashes.
 std::string encode_path(std::string_view relative);
 
 }  // namespace sallyport::files

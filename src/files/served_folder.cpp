@@ -20,7 +20,7 @@ namespace {
 // O_NONBLOCK: a FIFO must not hold up the worker until somebody writes to it.
 constexpr int reading = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 
-// A name and what bears it, without anything's content.
+// Opens the directory entry only, not its content.
 constexpr int naming = O_PATH | O_CLOEXEC;
 
 /// For kernels and sandboxes without openat2: one segment after the other, following no links.
@@ -50,7 +50,7 @@ std::expected<UniqueFd, int> open_beneath(int root, const std::string& relative,
   return std::unexpected(errno == EPERM ? ENOSYS : errno);
 }
 
-/// Only by what the kernel has in memory. EAGAIN too where it cannot tell.
+/// Only with the kernel's cached data; also EAGAIN where the kernel cannot tell.
 std::expected<UniqueFd, int> open_cached(int root, const std::string& relative, int flags,
                                          std::uint64_t resolve) {
   auto fd = open_beneath(root, relative, flags, RESOLVE_CACHED | resolve);
@@ -61,7 +61,7 @@ std::expected<UniqueFd, int> open_cached(int root, const std::string& relative, 
 
 std::expected<UniqueFd, int> open_waiting(int root, const std::string& relative, int flags,
                                           std::uint64_t resolve) {
-  // EAGAIN: something was renamed meanwhile, so that the kernel cannot tell whether we stayed inside.
+  // EAGAIN: a concurrent rename; the kernel cannot tell whether the path stays inside.
   for (int attempt = 0; attempt < 4; ++attempt) {
     auto fd = open_beneath(root, relative, flags, resolve);
     if (fd) return fd;
@@ -78,15 +78,15 @@ std::expected<UniqueFd, int> open_as(int root, const std::string& relative, int 
                                   : open_cached(root, path, flags, resolve);
 }
 
-/// Where it lies now, as the kernel has it. Empty where that cannot be told (no /proc).
+/// The kernel's current path of the descriptor. Empty where unknown (no /proc).
 std::string place_of(int fd) {
   std::array<char, PATH_MAX> place;
   const ssize_t size = ::readlink(fmt::format("/proc/self/fd/{}", fd).c_str(), place.data(), place.size());
   return size > 0 ? std::string(place.data(), static_cast<std::size_t>(size)) : std::string();
 }
 
-/// Whether `fd`, which was found below `root` by way of symbolic links, has a name there that is not served.
-/// Names that begin with two dots are those of Kubernetes, whose volumes consist of such links.
+/// Whether `fd`, reached below `root` through symbolic links, has a hidden path there. Names that begin with
+/// two dots are allowed: Kubernetes volumes consist of such links.
 bool is_hidden_below(int root, int fd) {
   const std::string folder = place_of(root), place = place_of(fd);
   if (folder.empty() || !place.starts_with(folder)) return true;
@@ -120,7 +120,7 @@ Result<std::shared_ptr<const ServedFolder>> ServedFolder::open(const std::string
 }
 
 std::expected<OpenedFile, int> ServedFolder::open_file(const std::string& relative, MayWait may_wait) const {
-  // Without links its names are those that the client asked for.
+  // Without links the path is the one in the request.
   auto fd = open_as(root_.get(), relative, reading, may_wait, RESOLVE_NO_SYMLINKS);
   if (!fd && fd.error() == ELOOP) {
     fd = open_as(root_.get(), relative, reading, may_wait);

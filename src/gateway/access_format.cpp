@@ -55,7 +55,7 @@ unsigned status_without_response(http::ExchangeEnd end) {
   return end == http::ExchangeEnd::reset ? 500 : 499;
 }
 
-/// Where a tunnel is to lead, as the client named it; empty for other requests and for what is malformed.
+/// A tunnel's target as named by the client; empty for other requests and malformed targets.
 std::string target_of(const AccessRecord& record) {
   if (record[Text::method] != "CONNECT") return {};
   if (record[Text::protocol].empty()) return std::string(record[Text::authority]);
@@ -110,6 +110,7 @@ void append_json(const AccessRecord& record, std::string& out) {
   json.number("bytes_in", fixed.bytes_in);
   json.number("bytes_out", fixed.bytes_out);
   json.milliseconds("duration_ms", fixed.duration);
+  if (fixed.until_response >= Duration::zero()) json.milliseconds("response_ms", fixed.until_response);
   json.text("end", end_name(fixed.end));
   text(json, "why", record[Text::why]);
   text(json, "referer", record[Text::referer]);
@@ -119,7 +120,7 @@ void append_json(const AccessRecord& record, std::string& out) {
 
 void append_common(const AccessRecord& record, std::string& out) {
   const AccessRecord::Fixed& fixed = record.fixed;
-  // What reads this format takes no line without an address.
+  // Parsers of this format require an address.
   out += fixed.client_known ? fixed.client.ip().unmapped().to_string() : "0.0.0.0";
   out += " - ";
   // A space would make two fields of one.

@@ -1,5 +1,5 @@
-// The two formats of the access log. What each field says is in docs/gateway.md. All that a peer sent is
-// escaped, so a record is one line whatever it holds.
+// The two formats of the access log. The fields are documented in docs/gateway.md. Text from peers is
+// escaped, so a record is always one line.
 #pragma once
 
 #include "gateway/access_record.h"
@@ -10,7 +10,7 @@ namespace sallyport::gateway {
 
 enum class AccessFormat : std::uint8_t { json, common };
 
-/// Appends the record's line, without a line feed. Fields that say nothing are left out.
+/// Appends the record's line, without a line feed. Empty fields are omitted.
 void append_json(const AccessRecord& record, std::string& out);
 /// The Combined Log Format, as other people's tools read it.
 void append_common(const AccessRecord& record, std::string& out);

@@ -46,6 +46,7 @@ void WorkerAccessLog::on_exchange_ended(const http::Connection& connection,
   record.fixed = {
       .started = std::chrono::system_clock::now() - (ended.ended - ended.started),
       .duration = ended.ended - ended.started,
+      .until_response = ended.response_head ? *ended.response_head - ended.started : Duration(-1),
       .worker_key = key_,
       .number = number_++,
       .bytes_in = ended.bytes_in,

@@ -1,6 +1,6 @@
-// AccessLog: one line for each request and each tunnel, when it has ended: --access-log. Shared by the
-// workers, each of which has a WorkerAccessLog; a thread of its own formats and writes, so that a slow or
-// full disk costs lines, which are counted, and no traffic.
+// AccessLog: one line for each request and each tunnel, written when it ends: --access-log. Shared by the
+// workers; each has a WorkerAccessLog. Its own thread formats and writes: when the disk is slow or full,
+// lines are dropped and counted, and traffic is not delayed.
 #pragma once
 
 #include "base/result.h"

@@ -21,6 +21,7 @@ AccessRecord page() {
   AccessRecord record;
   record.fixed = {.started = WallTime(1'700'000'000'123ms),
                   .duration = 1500us,
+                  .until_response = 250us,
                   .worker_key = 0xabc,
                   .number = 17,
                   .bytes_in = 3,
@@ -53,12 +54,13 @@ std::string common(const AccessRecord& record) {
 }
 
 TEST(AccessFormat, APageAsJson) {
-  EXPECT_EQ(json(page()),
-            R"({"time":"2023-11-14T22:13:20.123Z","request_id":"0000000000000abc-11",)"
-            R"("connection_id":"83948fc9","stream_id":8,"client":"192.0.2.1","client_port":4433,)"
-            R"("version":"HTTP/3","tls":"TLS1.3","method":"GET","authority":"a.test","path":"/x?y=1",)"
-            R"("status":200,"bytes_in":3,"bytes_out":4096,"duration_ms":1.5,"end":"complete",)"
-            R"("user_agent":"curl/8"})");
+  EXPECT_EQ(
+      json(page()),
+      R"({"time":"2023-11-14T22:13:20.123Z","request_id":"0000000000000abc-11",)"
+      R"("connection_id":"83948fc9","stream_id":8,"client":"192.0.2.1","client_port":4433,)"
+      R"("version":"HTTP/3","tls":"TLS1.3","method":"GET","authority":"a.test","path":"/x?y=1",)"
+      R"("status":200,"bytes_in":3,"bytes_out":4096,"duration_ms":1.5,"response_ms":0.25,"end":"complete",)"
+      R"("user_agent":"curl/8"})");
 }
 
 TEST(AccessFormat, APageInTheCombinedLogFormat) {
@@ -129,7 +131,7 @@ TEST(AccessRecord, GoesThroughTheQueueUnchangedAndLongTextsAreCut) {
   EXPECT_EQ(json(decoded), json(record));
 }
 
-/// Takes nothing, until it is told to.
+/// A sink that is blocked until the test releases it.
 class Stuck final : public trace::LineSink {
  public:
   struct State {

@@ -1,5 +1,5 @@
-// AccessRecord: one line of the access log before it is one: what is known of a request or a tunnel that
-// ended. Flat, so that a worker hands it to the writer's thread by copying it into a queue once.
+// AccessRecord: the data of one line of the access log: a request or a tunnel that ended. Flat: a worker
+// passes it to the writer's thread by one copy into a queue.
 #pragma once
 
 #include "base/bytes.h"
@@ -30,13 +30,15 @@ struct AccessRecord {
     user_agent,
     texts
   };
-  /// Longer texts are cut: one request must not push all others out of the queue.
+  /// Longer texts are truncated: one request must not fill the queue.
   static constexpr std::size_t longest_text = 4096;
 
   struct Fixed {
     WallTime started{};
     Duration duration{};
-    std::uint64_t worker_key = 0;  ///< random, of a worker's start: with `number` the request ID
+    Duration until_response{-1};  ///< from its start to the head of the response; negative: there was none
+    std::uint64_t worker_key =
+        0;  ///< random for each worker and start; the request ID is made of this and `number`
     std::uint64_t number = 0;
     std::uint64_t bytes_in = 0, bytes_out = 0;
     std::int64_t stream_id = 0;
@@ -45,7 +47,7 @@ struct AccessRecord {
     http::Version version{};
     http::ExchangeEnd end{};
     bool client_known = false;  ///< `client` is validated
-    bool has_request = false;   ///< false: nothing of it could be read
+    bool has_request = false;   ///< false: the request could not be parsed
   } fixed;
   std::array<std::string_view, texts> text;
 

@@ -1,5 +1,4 @@
-// Addresses of listeners: from what a user writes to what is bound, and found to be free before any worker
-// starts.
+// Addresses of listeners: parsing, checking, and choosing free ports before any worker starts.
 #pragma once
 
 #include "base/result.h"
@@ -16,17 +15,17 @@ namespace sallyport::gateway {
 /// addresses).
 Result<std::vector<net::SocketAddress>> parse_listen(std::string_view text);
 
-/// An error where one command line names an address and port twice, also by a wildcard that contains it.
-/// `admin`: where it is TCP and `listen` is too; otherwise nothing.
+/// An error where an address and port is given twice, also by a wildcard that contains it. `admin`: set where
+/// both it and `listen` use TCP.
 Result<> check_named_once(const std::vector<net::SocketAddress>& listen,
                           const std::optional<net::SocketAddress>& admin);
 
-/// The same addresses with ports for those that had none, each free for UDP and, with `tcp`, for TCP. The
-/// error names the address and the mend: somebody else's, not ours to use, not this machine's.
+/// The same addresses with a port chosen for each port 0, free for UDP and, with `tcp`, for TCP. The error
+/// names the address and the remedy: in use, not permitted, or not of this machine.
 Result<std::vector<net::SocketAddress>> claim_ports(net::EventLoop& loop,
                                                     const std::vector<net::SocketAddress>& wanted, bool tcp);
 
-/// A bind that failed with `errno_code`, as a sentence for whoever typed `flag`.
+/// The error for a bind that failed with `errno_code`, naming `flag`.
 Error explain_bind(std::string_view flag, const net::SocketAddress& address, std::string_view transport,
                    const Error& why);
 

@@ -7,8 +7,7 @@
 namespace sallyport::gateway {
 namespace {
 
-/// Fewer than the descriptors that are kept for the operator: whoever reaches this port may not use up those
-/// of the gateway.
+/// Fewer than the reserved descriptors: clients of this port must not exhaust the gateway's.
 constexpr std::size_t most_connections = 32;
 
 }  // namespace

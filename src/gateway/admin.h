@@ -1,6 +1,6 @@
-// Admin: the pages for the operator, over plain HTTP/1.1 on a port or a Unix socket of their own: /healthz,
-// /readyz and /metrics, nothing else. The first two say one word that a load balancer finds out anyway, and a
-// kubelet asks for them without credentials; /metrics may want a token.
+// Admin: the operator's pages /healthz, /readyz and /metrics, over plain HTTP/1.1 on a separate port or Unix
+// socket. /healthz and /readyz need no token: they reveal only what a connection attempt shows, and a
+// kubelet's probes carry no credentials. /metrics may require a token.
 #pragma once
 
 #include "gateway/tcp_front.h"
@@ -16,12 +16,12 @@ namespace sallyport::gateway {
 
 class Admin final : private http::RequestHandler {
  public:
-  /// What the pages tell of.
+  /// The source of the pages' data.
   class Source {
    public:
     /// Listening and not draining.
     virtual bool is_ready() const = 0;
-    /// Calls back once, with the page or with nothing when it could not be made in time; perhaps inside this
+    /// Calls back once, with the page, or with nullopt when it could not be made in time; perhaps inside this
     /// call.
     virtual void make_metrics(std::function<void(std::string text)> done) = 0;
 
@@ -29,7 +29,8 @@ class Admin final : private http::RequestHandler {
     ~Source() = default;
   };
 
-  /// `source` is not owned and must outlive the result. `tokens`: who may see /metrics; null: everybody.
+  /// `source` is not owned and must outlive the result. `tokens`: accepted for /metrics; null: no
+  /// authentication.
   static Result<std::unique_ptr<Admin>> listen(net::Inbound& inbound, net::Timers& timers,
                                                const net::SocketAddress& local, Source& source,
                                                std::shared_ptr<const masque::TokenTable> tokens);

@@ -6,8 +6,7 @@ namespace sallyport::gateway {
 
 Result<> check_admin(const Settings& settings) {
   if (!settings.admin && settings.admin_socket.empty() && !settings.admin_token_file.empty())
-    return fail(ErrorKind::usage,
-                "--admin-token-file says who may see the pages of --admin, which is not given");
+    return fail(ErrorKind::usage, "--admin-token-file protects the pages of --admin, which is not given");
   if (!settings.admin || settings.admin->ip().is_loopback() || !settings.admin_token_file.empty()) return {};
   return fail(
       ErrorKind::usage,

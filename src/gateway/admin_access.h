@@ -1,5 +1,4 @@
-// Who may see the operator's pages, as the Settings say: nobody opens them to the world by leaving something
-// out.
+// Checks the access settings of the admin pages: they are never public by omission.
 #pragma once
 
 #include "base/result.h"
@@ -7,8 +6,8 @@
 
 namespace sallyport::gateway {
 
-/// Error kind usage, a sentence that says why and how, where the pages could be reached from other machines
-/// and it was not said who may see them, or where what was said contradicts itself.
+/// An error of kind usage where the pages are reachable from other machines and no token file is given, or
+/// where the settings contradict each other. The sentence names the remedy.
 Result<> check_admin(const Settings& settings);
 
 }  // namespace sallyport::gateway

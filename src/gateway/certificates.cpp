@@ -13,7 +13,7 @@
 namespace sallyport::gateway {
 namespace {
 
-/// What an earlier start wrote may be, a key or a token file that was named by mistake may not.
+/// A certificate of an earlier start may be overwritten; a key or a token file named by mistake may not.
 bool may_be_replaced(const std::string& path) {
   const auto content = read_file(path, 1024 * 1024);
   if (!content) return !file_exists(path);

@@ -1,6 +1,6 @@
-// Certificates: what a gateway shows to its clients: read from the files that the flags name, or made, at the
-// start; read again when the files changed or the operator asks. Their dates are told to the operator, by a
-// warning and by a metric. Owned by the ConfigurationSource, on the Gateway's thread.
+// Certificates: the certificates of a gateway: read from the files named by the flags, or self-signed at the
+// start; read again when the files change or on SIGHUP. Their expiry is reported by a warning and by a
+// metric. Owned by the ConfigurationSource, on the Gateway's thread.
 #pragma once
 
 #include "config/serving_flags.h"
@@ -18,19 +18,19 @@ namespace sallyport::gateway {
 
 class Certificates {
  public:
-  /// By the ID of the listener that shows them, as in config::Material.
+  /// By listener ID, as in config::Material.
   using ByListener = std::map<std::string, std::shared_ptr<const tls::ServerCredentials>>;
 
   explicit Certificates(config::ServingFlags flags);
 
   /// Reads the files, or, the first time, makes a self-signed certificate. On an error, which names the file
-  /// and what is wrong with it, all that was there before stays.
+  /// and the fault, the previous certificates stay in use.
   Result<> load();
   /// Whether a file changed since load(), as WatchedFile sees it. To be called every second or so.
   bool has_changed();
-  /// Says that a certificate expired, is not valid yet or expires soon, if one did.
+  /// Logs a warning if a certificate has expired, is not valid yet or expires soon.
   void warn_of_dates() const;
-  /// Of what was loaded last; empty before.
+  /// Of the certificates loaded last; empty before.
   const ByListener& credentials() const { return credentials_; }
   bool is_self_signed() const { return !flags_.self_signed.empty(); }
   void collect(MetricSet& out) const;

@@ -11,7 +11,7 @@
 namespace sallyport::gateway {
 namespace {
 
-// A client that is still sending when we close would lose the answer (RFC 9112 §9.6).
+// Closing while the client still sends would reset the connection and lose the answer (RFC 9112 §9.6).
 constexpr Duration linger_time = 2s;
 
 std::string answer() {

@@ -1,6 +1,6 @@
-// ClearTextRefusal: answers a client that speaks HTTP without TLS where there is only HTTPS, in the clear, so
-// that whoever left out the "s" of https:// reads why. Made by TcpFront, once a client's first byte is none
-// of TLS; nothing of the request is looked at.
+// ClearTextRefusal: answers a client that sends plain HTTP to an HTTPS port with a plain HTTP error, so a
+// user who typed http:// sees the reason. Made by TcpFront when a client's first byte is not TLS; the request
+// is not parsed.
 #pragma once
 
 #include "net/byte_stream.h"
@@ -13,8 +13,7 @@ namespace sallyport::gateway {
 
 class ClearTextRefusal final : private net::ByteStreamReceiver {
  public:
-  /// `done` is called once, when the client has the answer or has had its time; this may be destroyed in a
-  /// later step, or before.
+  /// `done` is called once, when the answer was sent or timed out; destroy this in a later step, or earlier.
   ClearTextRefusal(net::Timers& timers, std::unique_ptr<net::ByteStream> stream, std::function<void()> done);
   ~ClearTextRefusal();
 

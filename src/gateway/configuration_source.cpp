@@ -70,7 +70,7 @@ void ConfigurationSource::publish() {
   auto next = std::make_shared<const config::Configuration>(config::make_configuration(flags_, material_));
   if (*next == *current_) return;
   if (auto valid = config::validate(*next); !valid)
-    return log_error("the configuration stays as it was: {}", valid.error().message);
+    return log_error("the old configuration stays in use: {}", valid.error().message);
   current_ = std::move(next);
   log_debug("the configuration is now:\n{}", config::to_text(*current_));
   changed_(current_);

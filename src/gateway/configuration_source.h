@@ -1,6 +1,6 @@
-// ConfigurationSource: makes the gateway's Configuration from its flags and from the files that they name,
-// again whenever one of these changed: certificates, tokens, and the folder that --files leads to. Owned by
-// the Gateway, on its loop's thread.
+// ConfigurationSource: makes the gateway's Configuration from its flags and the files they name, and again
+// whenever one of these changes: certificates, tokens, and the folder that --files leads to. Owned by the
+// Gateway, on its loop's thread.
 #pragma once
 
 #include "config/serving_flags.h"
@@ -20,20 +20,20 @@ namespace sallyport::gateway {
 
 class ConfigurationSource {
  public:
-  /// Reads all files. The error names the flag or file and the mend. `changed` is told of each Configuration
-  /// that differs from the one before, from watch() on.
+  /// Reads all files. The error names the flag or file and the remedy. From watch() on, `changed` is called
+  /// with each new Configuration that differs from the last.
   using Changed = std::function<void(std::shared_ptr<const config::Configuration>)>;
   static Result<std::unique_ptr<ConfigurationSource>> open(config::ServingFlags flags, Changed changed);
 
-  /// Where it listens, with the ports that were chosen.
+  /// The listening addresses, with the chosen ports.
   void set_addresses(std::vector<net::SocketAddress> addresses);
-  /// Which tunnels never reach.
+  /// The admin port: never the target of a tunnel.
   void set_admin(const net::SocketAddress& address);
   const std::shared_ptr<const config::Configuration>& current() const { return current_; }
-  /// Looks at the files every second from now on.
+  /// Checks the files every second from now on.
   void watch(net::EventLoop& loop);
-  /// Reads all files again; what cannot be read stays as it was, and is logged as an error. `why`: begins the
-  /// lines in the log.
+  /// Reads all files again. A file that cannot be read is logged as an error, and its previous content stays
+  /// in use. `why`: the prefix of the log lines.
   void reload(std::string_view why, Time now);
 
   const std::optional<TokenFile>& tokens() const { return tokens_; }

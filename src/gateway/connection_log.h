@@ -1,6 +1,6 @@
-// ConnectionLog: tells the life of connections, and why handshakes failed, at --log-level debug. Above that
-// level there is none, so nothing is asked of a connection. One a worker; all of them together say at most a
-// hundred lines a second in the long run, and how many they left out.
+// ConnectionLog: logs the life of connections and the reasons of failed handshakes, at --log-level debug
+// only. One for each worker; all together are limited to a hundred lines a second in the long run, and log
+// the number of suppressed lines.
 #pragma once
 
 #include "http/connection.h"

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Where a client finds `path`: "/key.pem". Nothing where `folder` does not hold it or hides it.
+/// The URL path of `path`: "/key.pem". Nullopt where it is outside `folder` or hidden.
 std::optional<std::string> path_in(const fs::path& folder, const fs::path& path) {
   const fs::path relative = path.lexically_relative(folder);
   if (relative == ".") return "/";

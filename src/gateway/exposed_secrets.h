@@ -1,5 +1,5 @@
-// Files of the gateway's own that its file server would hand to everybody: a private key, tokens or a log
-// that lie in the served folder. Used once at the start.
+// Finds secret files that the file server would serve: a private key, tokens or a log inside the served
+// folder. Used once at the start.
 #pragma once
 
 #include "gateway/settings.h"
@@ -9,9 +9,9 @@
 
 namespace sallyport::gateway {
 
-/// Each as a sentence to warn by, with the flag, the path and the mend. Empty where no folder is served. The
-/// files must be there by now; they are looked for by their real paths, so a link inside the folder to one
-/// that lies elsewhere or in a hidden place of it is not seen.
+/// One warning for each, with the flag, the path and the remedy. Empty where no folder is served. The files
+/// must exist; they are compared by their real paths, so a symbolic link inside the folder to a file outside,
+/// or to a hidden file, is not detected.
 std::vector<std::string> exposed_secrets(const Settings& settings);
 
 }  // namespace sallyport::gateway

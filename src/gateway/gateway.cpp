@@ -22,8 +22,8 @@ namespace sallyport::gateway {
 namespace {
 
 constexpr Duration scrape_timeout = 5s;
-constexpr Duration look_interval = 1s;  // at the token file of the admin port
-constexpr Duration hangup_time = 1s;    // in which a terminal follows the shell that it belonged to
+constexpr Duration look_interval = 1s;  // between checks of the admin port's token file
+constexpr Duration hangup_time = 1s;    // in which a terminal is lost after its shell ended
 
 std::string_view name_of_end(int signal) {
   if (signal == SIGHUP) return "SIGHUP of a closed terminal";
@@ -36,15 +36,15 @@ unsigned available_cores() {
   return static_cast<unsigned>(CPU_COUNT(&set));
 }
 
-/// Tunnels that there may be together: a quarter of the descriptors is left for the connections that they
-/// come by, files and the operator.
+/// The maximum of tunnels in all: a quarter of the descriptors is reserved for client connections, files and
+/// the operator.
 std::size_t tunnels_that_fit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
   return static_cast<std::size_t>(limit.rlim_cur) / 4 * 3;
 }
 
-/// What clients leave to the admin port, SIGHUP and name resolution.
+/// Descriptors reserved for the admin port, SIGHUP and name resolution.
 unsigned descriptors_for_operator() {
   constexpr rlim_t most = 64;
   rlimit limit{};
@@ -102,7 +102,9 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
 
 Result<std::string> Gateway::check(const Settings& settings) {
   if (auto allowed = check_admin(settings); !allowed) return std::unexpected(std::move(allowed.error()));
-  auto source = ConfigurationSource::open(settings, nullptr);
+  config::ServingFlags flags = settings;
+  flags.write_certificate.clear();
+  auto source = ConfigurationSource::open(std::move(flags), nullptr);
   if (!source) return std::unexpected(std::move(source.error()));
   return config::to_text(*(*source)->current());
 }
@@ -138,7 +140,7 @@ Result<> Gateway::set_up() {
   setup->leave_descriptors = descriptors_for_operator();
   if (setup->workers > 1) setup->strays = std::make_shared<StrayExchange>(setup->workers);
   setup_ = std::move(setup);
-  // Before the workers: they keep their clients away from the port that it gets.
+  // Before the workers: they refuse tunnels to the admin port.
   return start_admin();
 }
 
@@ -162,8 +164,8 @@ Result<> Gateway::open_logs(WorkerSetup& setup) {
 }
 
 Result<> Gateway::start_workers() {
-  // All exist before the first runs, as it may have something for the others; they bind one after the other,
-  // as steering counts.
+  // All exist before the first runs, because it may pass strays to the others. They bind one after the other,
+  // in the order of steering.
   for (unsigned i = 0; i < setup_->workers; ++i) {
     workers_.push_back(std::make_unique<WorkerThread>());
     if (setup_->strays)
@@ -217,9 +219,9 @@ void Gateway::on_signal(int signal) {
   if (signal == SIGHUP) return on_hangup();
   if (signal == SIGUSR1) return reopen();
   if (signal == SIGUSR2)
-    return log_info("SIGUSR2 is of no use here: SIGHUP reloads, SIGUSR1 opens the access log again");
+    return log_info("SIGUSR2 is ignored: SIGHUP reloads, SIGUSR1 reopens the access log");
   if (signal == SIGUSR2)
-    return log_info("SIGUSR2 is of no use here: SIGHUP reloads, SIGUSR1 opens the access log again");
+    return log_info("SIGUSR2 is ignored: SIGHUP reloads, SIGUSR1 reopens the access log");
   if (state_ == State::serving)
     drain(signal);
   else
@@ -228,23 +230,23 @@ void Gateway::on_signal(int signal) {
 
 void Gateway::on_hangup() {
   if (terminal_.is_gone()) return end_with_terminal();
-  // A shell that ends tells those that it started, and gives its terminal back after that.
+  // A shell that ends sends SIGHUP to its children before it releases its terminal.
   if (terminal_.matters()) terminal_look_.arm(loop_.timers().now() + hangup_time);
   source_->reload("SIGHUP: ", loop_.timers().now());
   reload_admin_tokens("SIGHUP: ");
 }
 
 void Gateway::end_with_terminal() {
-  // A closed terminal is told of twice, by the shell and by the kernel: nobody grew impatient.
+  // A closed terminal sends SIGHUP twice, from the shell and from the kernel: not a second request to end.
   if (terminal_.is_gone() && state_ == State::serving) drain(SIGHUP);
 }
 
 void Gateway::apply(const std::shared_ptr<const config::Configuration>& configuration, std::size_t first) {
-  // Another one came meanwhile, whose turn with this worker comes.
+  // A newer Configuration arrived meanwhile and will be applied to this worker.
   if (first >= workers_.size() || configuration != source_->current()) return;
   workers_[first]->post([this, configuration, first](Worker& worker) {
     if (auto done = worker.apply(configuration); !done)
-      log_error("the configuration stays as it was in worker {}: {}", first, done.error().message);
+      log_error("the old configuration stays in use in worker {}: {}", first, done.error().message);
     loop_.post([this, configuration, first] { apply(configuration, first + 1); });
   });
 }
@@ -303,7 +305,7 @@ void Gateway::make_metrics(std::function<void(std::string)> done) {
     worker->post([this, scrape](Worker& target) mutable {
       auto figures = std::make_shared<MetricSet>();
       target.collect(*figures);
-      // Moved, so that the last one to let go of the scrape, and of its timer, is this loop's thread.
+      // Moved, so the scrape and its timer are destroyed on this loop's thread.
       loop_.post([scrape = std::move(scrape), figures] {
         scrape->figures.add(*figures);
         if (--scrape->missing == 0) scrape->finish(scrape->figures.to_text());

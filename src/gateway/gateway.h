@@ -1,4 +1,4 @@
-// Gateway: a listening server: its workers, its Configuration, its admin port, and its end in order. Runs on
+// Gateway: the server process: its workers, Configuration, admin port, signals and graceful shutdown. Runs on
 // the caller's thread, which serves the admin port and the signals.
 #pragma once
 
@@ -23,18 +23,18 @@ namespace sallyport::gateway {
 
 class Gateway final : private Admin::Source {
  public:
-  /// Returns when all workers listen, and signals wait for run(). Errors name the flag or file and the mend.
+  /// Returns when all workers listen; signals wait for run(). Errors name the flag or file and the remedy.
   static Result<std::unique_ptr<Gateway>> start(Settings settings);
   ~Gateway();
-  /// What `settings` mean, without anything secret, as config::to_text() has it; or what is wrong with them.
-  /// Reads the files, and opens no port.
+  /// The Configuration of `settings` as text without secrets, as by config::to_text(), or an error. Reads the
+  /// files, and opens no port.
   static Result<std::string> check(const Settings& settings);
 
-  /// Where it listens, with the ports that were chosen.
+  /// The listening addresses, with the chosen ports.
   const std::vector<net::SocketAddress>& addresses() const { return settings_.listen; }
-  /// Serves until SIGINT or SIGTERM and the drain that they start, or a second one. SIGHUP reads the
-  /// certificate and token files again and opens the served folder, unless it came of a terminal that was
-  /// closed, which is an end as well; SIGUSR1 opens the access log again.
+  /// Serves until the graceful shutdown started by SIGINT or SIGTERM is complete, or a second one arrives.
+  /// SIGHUP reads the certificate and token files again and reopens the served folder; when it comes from a
+  /// closed terminal, it starts graceful shutdown instead. SIGUSR1 reopens the access log.
   void run();
 
  private:
@@ -45,12 +45,12 @@ class Gateway final : private Admin::Source {
   Result<> set_up();
   Result<> open_logs(WorkerSetup& setup);
   Result<> start_workers();
-  /// Puts the port that was chosen into the settings.
+  /// Stores the chosen port in the settings.
   Result<> start_admin();
   void announce() const;
   void on_signal(int signal);
-  /// Hands `configuration` to one worker after the other, from the `first` on: the sockets of a listener
-  /// belong to the workers in the order in which they are bound.
+  /// Applies `configuration` to the workers one after the other, starting at `first`: steering numbers the
+  /// sockets of a listener in the order in which they are bound.
   void apply(const std::shared_ptr<const config::Configuration>& configuration, std::size_t first);
   void on_hangup();
   void end_with_terminal();
@@ -68,7 +68,7 @@ class Gateway final : private Admin::Source {
 
   net::EventLoop loop_;
   State state_ = State::serving;
-  std::string_view end_signal_;  // "SIGTERM", the first one to end
+  std::string_view end_signal_;  // the first signal that started the shutdown: "SIGTERM"
   const Terminal terminal_;
   net::Timer terminal_look_;
   Settings settings_;

@@ -1,5 +1,5 @@
 // Listener: one configured address of one worker: HTTP/3 on its UDP port, HTTP/2 and HTTP/1.1 on its TCP
-// port, and what differs between listeners in front of the Router that they share. Owned by a Worker.
+// port, and the listener's own settings in front of the shared Router. Owned by a Worker.
 #pragma once
 
 #include "config/configuration.h"
@@ -12,7 +12,7 @@
 
 namespace sallyport::gateway {
 
-/// What all listeners of a worker have in common. What it points to outlives them.
+/// Shared by all listeners of a worker. The objects it points to outlive them.
 struct ListenerWorld {
   net::Inbound& inbound;
   net::Timers& timers;
@@ -21,13 +21,13 @@ struct ListenerWorld {
   ConnectionLog* connection_log = nullptr;
 };
 
-/// How the transports of a listener are set up; without credentials, which come with its configuration.
+/// Options of a listener's transports; its credentials come with the Configuration.
 struct ListenerOptions {
   quic::Environment environment;
   quic::ServerOptions quic;
   tls::ServerOptions tls;
   http::Limits limits;
-  bool reuse_port = false;  ///< other workers listen at the same address
+  bool reuse_port = false;  ///< other workers listen on the same address
   unsigned leave_descriptors = 0;
 };
 
@@ -37,20 +37,20 @@ class Listener {
                                                 ListenerOptions options);
 
   const config::Listener& configuration() const { return configuration_; }
-  /// Where it listens, with the port that was chosen.
+  /// The listening address, with the chosen port.
   net::SocketAddress address() const { return quic_->socket().net_path().local; }
   QuicFront& quic() { return *quic_; }
   const QuicFront& quic() const { return *quic_; }
-  /// Null where the configuration wants no TCP.
+  /// Null without TCP.
   TcpFront* tcp() { return tcp_.get(); }
   const TcpFront* tcp() const { return tcp_.get(); }
 
-  /// For connections from now on: another certificate, or another port for Alt-Svc.
+  /// For new connections: another certificate, or another port for Alt-Svc.
   void apply(const config::Listener& what);
-  /// No new connections; those that are open end in order. `drained` comes when all are gone, perhaps at
-  /// once.
+  /// Graceful shutdown: refuses new connections; open ones finish. `drained` is called when all are closed,
+  /// perhaps at once.
   void drain(std::function<void()> drained);
-  /// Closes all at once.
+  /// Closes all connections immediately.
   void close_all();
 
  private:

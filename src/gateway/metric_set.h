@@ -1,5 +1,5 @@
-// MetricSet: figures under their names and labels, added up over workers, and put out as Prometheus text.
-// What each name means stands in docs/metrics.md.
+// MetricSet: metrics by name and labels, summed over workers, and formatted as Prometheus text. The names are
+// documented in docs/metrics.md.
 #pragma once
 
 #include <array>
@@ -11,10 +11,10 @@
 
 namespace sallyport::gateway {
 
-/// Counts of values up to fixed bounds. One thread's.
+/// A histogram with fixed bounds. For one thread.
 class Histogram {
  public:
-  /// `bounds` ascending; lives as long as the program.
+  /// `bounds`: ascending, with static lifetime.
   template <std::size_t Size>
   explicit Histogram(const std::array<double, Size>& bounds) : bounds_(bounds.data()), counts_(Size + 1) {}
   void observe(double value);
@@ -23,24 +23,24 @@ class Histogram {
  private:
   friend class MetricSet;
   const double* bounds_;
-  std::vector<std::uint64_t> counts_;  // the last one: above all bounds
+  std::vector<std::uint64_t> counts_;  // the last one counts values above all bounds
   double sum_ = 0;
 };
 
 class MetricSet {
  public:
-  /// A label's value: a literal of ours, or a name from the operator's files; never what a peer sent, as each
-  /// value makes another series.
+  /// A label's value: a literal, or a name from the operator's files. Never text from a peer: each value
+  /// makes a new time series.
   struct LabelValue {
     LabelValue(const char* literal) : text(literal) {}
     LabelValue(std::string_view value) : text(value) {}
     std::string text;
     friend auto operator<=>(const LabelValue&, const LabelValue&) = default;
   };
-  /// As "version=\"h3\",direction=\"in\"" would say it; names are literals of ours.
+  /// For example version="h3",direction="in"; names are literals.
   using Labels = std::vector<std::pair<std::string_view, LabelValue>>;
 
-  // Several calls with the same name and labels add up. `name` without the "sallyport_" that all begin with.
+  // Values of calls with the same name and labels are summed. `name` without the prefix "sallyport_".
   void counter(std::string_view name, std::string_view help, double value, Labels labels = {});
   void gauge(std::string_view name, std::string_view help, double value, Labels labels = {});
   void histogram(std::string_view name, std::string_view help, const Histogram& value);

@@ -1,4 +1,4 @@
-// What the process as a whole uses: memory, CPU time, descriptors.
+// Metrics of the process: memory, CPU time, descriptors.
 #pragma once
 
 #include "gateway/metric_set.h"

@@ -41,14 +41,15 @@ class QuicFront final : private http::ConnectionHandler {
   const quic::Endpoint& endpoint() const { return *endpoint_; }
   net::UdpListener& socket() { return *socket_; }
   const net::UdpListener& socket() const { return *socket_; }
-  /// No new connections; GOAWAY on those that are open. `drained` comes when all are gone, perhaps at once.
+  /// Graceful shutdown: refuses new connections, sends GOAWAY on open ones. `drained` is called when all are
+  /// closed, perhaps at once.
   void drain(std::function<void()> drained);
 
-  /// Closed and open connections together.
+  /// Sums over closed and open connections.
   QuicTotals totals() const;
   std::size_t open() const { return connections_.size(); }
   std::uint64_t total() const { return total_; }
-  /// Adds the round-trip times of open connections to the histogram; for a call now and then.
+  /// Adds the smoothed RTT of each open connection to the histogram; called periodically.
   void sample();
   const Histogram& rtt() const { return rtt_; }
   const Histogram& loss() const { return loss_; }
@@ -66,7 +67,7 @@ class QuicFront final : private http::ConnectionHandler {
   Histogram rtt_, loss_;
   std::function<void()> drained_;
   net::Deferred report_drained_;
-  std::unique_ptr<quic::Endpoint> endpoint_;  // goes first: its connections tell this
+  std::unique_ptr<quic::Endpoint> endpoint_;  // destroyed first: its connections call this object
 };
 
 }  // namespace sallyport::gateway

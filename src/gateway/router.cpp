@@ -18,9 +18,9 @@ bool is_safe(std::string_view method) {
   return method == "GET" || method == "HEAD" || method == "OPTIONS";
 }
 
-/// Whether the target is one of an HTTPS server's own. A proxy is asked for http:// (RFC 9112 §3.2.2, and
-/// :scheme elsewhere); clients that mean this very port by it, as some do that do not know of the TLS in
-/// front of them, get what is here.
+/// Whether the target belongs to this HTTPS server. A forward proxy gets http:// targets (RFC 9112 §3.2.2;
+/// :scheme in HTTP/2 and HTTP/3). An http:// target with this server's own port is accepted: some clients
+/// behind a TLS terminator send it.
 bool is_served_here(const http::Exchange& exchange) {
   const auto& request = exchange.request();
   if (request.scheme == "https") return true;
@@ -28,11 +28,11 @@ bool is_served_here(const http::Exchange& exchange) {
   return request.authority.ends_with(fmt::format(":{}", exchange.connection().info().path.local.port()));
 }
 
-/// Whether the certificate that the connection was given covers the host that is asked for.
+/// Whether the connection's certificate covers the requested host.
 bool is_covered(const http::Exchange& exchange) {
   const auto& authority = exchange.request().authority;
   const auto& certificate = exchange.connection().info().certificate;
-  // HTTP/1.0 may do without a host; for all others it was found to be there before.
+  // HTTP/1.0 may omit the host; for other versions it was checked before.
   return authority.empty() || certificate == nullptr || certificate->covers(host_of(authority));
 }
 
@@ -56,7 +56,8 @@ void Router::route(const http::Incoming& in) {
     return request.is_connect() ? refuse_to_proxy(in, {425, "http_request_error", std::string(why)})
                                 : replies_.sentence(in, 425, why);
   }
-  // The authority of a CONNECT is its target, or a proxy's under a name that its users chose.
+  // The authority of a CONNECT request is its target; that of an extended CONNECT may be any name that users
+  // gave the proxy.
   if (request.is_connect()) return answer_connect(in);
   if (!is_served_here(in.exchange))
     return refuse_to_proxy(in, {501, "proxy_configuration_error",

@@ -1,7 +1,7 @@
-// Router: decides who answers a request: the proxy, the content (files), or nobody. Checks first what holds
-// for all of them: that the certificate of the request's connection covers the host (421, RFC 9110 §7.4),
-// that it is asked for as what it is here and not as a proxy's (501), and that nothing unsafe came in early
-// data (425, RFC 8470 §5.2). One a worker.
+// Router: passes each request to the proxy or to the content (files), or refuses it. First it checks, for all
+// requests, that the certificate of the connection covers the host (421, RFC 9110 §7.4), that the request is
+// not meant for an HTTP forward proxy (501), and that early data contains safe methods only (425, RFC 8470
+// §5.2). One for each worker.
 #pragma once
 
 #include "http/connection.h"
@@ -23,7 +23,7 @@ struct RouterCounters {
 class Router {
  public:
   explicit Router(http::Replies& replies) : replies_(replies) {}
-  /// Where requests go from now on; null: nowhere. Not owned.
+  /// The destinations of requests from now on; null: none. Not owned.
   void set_content(http::Content* content) { content_ = content; }
   void set_proxy(http::RequestHandler* proxy) { proxy_ = proxy; }
   void route(const http::Incoming& in);
@@ -39,10 +39,10 @@ class Router {
   RouterCounters counters_;
 };
 
-/// The way in of one listener: what differs between listeners, in front of what they share.
+/// The request handler of one listener, with the listener's own settings.
 class Entrance final : public http::RequestHandler {
  public:
-  /// `log` is not owned; null: nobody keeps a record.
+  /// `log` is not owned; null: no access log.
   Entrance(Router& router, std::string alt_svc, http::ExchangeLog* log = nullptr)
       : router_(router), alt_svc_(std::move(alt_svc)), log_(log) {}
   void on_request(http::Exchange& exchange) override { router_.route({exchange, alt_svc_}); }

@@ -59,7 +59,7 @@ TEST_F(RouterTest, ServesTheHostsThatTheCertificateCovers) {
   EXPECT_EQ(router.counters().misdirected, 6u);
 }
 
-// RFC 9112 §3.2.2: whoever takes the gateway for an HTTP proxy gets no file of its own.
+// RFC 9112 §3.2.2: requests to a forward proxy do not get the gateway's own files.
 TEST_F(RouterTest, RequestsToForwardAreRefusedWithAReason) {
   // The port of ConnectionForTest is 0.
   for (const auto& [scheme, authority] :

@@ -1,5 +1,5 @@
-// Settings: everything that a gateway's command line says: what it serves (config::ServingFlags) and what
-// belongs to its process. Immutable once it started.
+// Settings: all flags of `sallyport gateway`: what it serves (config::ServingFlags) and the settings of its
+// process. Immutable after the start.
 #pragma once
 
 #include "config/serving_flags.h"
@@ -13,8 +13,8 @@ namespace sallyport::gateway {
 
 struct Settings : config::ServingFlags {
   std::optional<net::SocketAddress> admin;
-  std::string admin_socket;      ///< path of a Unix socket in place of `admin`; empty: none
-  std::string admin_token_file;  ///< who may see its pages; empty: whoever gets there
+  std::string admin_socket;      ///< path of a Unix socket instead of `admin`; empty: none
+  std::string admin_token_file;  ///< tokens for the admin pages; empty: no authentication
   std::string qlog;              ///< folder; empty: no traces
   std::string key_log;           ///< file; empty: none
   std::string access_log;        ///< file, or "-" for standard output; empty: none

@@ -1,6 +1,6 @@
-// StrayExchange: carries datagrams that reached the wrong worker of this process to the one that owns their
-// connection. One ring for each pair of workers, with one producer and one consumer, so nothing is locked;
-// the consumer is woken once for all that waits. Shared by the workers of a process.
+// StrayExchange: passes datagrams that reached the wrong worker of this process (strays) to the worker that
+// owns their connection. One single-producer, single-consumer ring for each pair of workers, so no locks; the
+// consumer is woken once for all waiting datagrams. Shared by the workers of a process.
 #pragma once
 
 #include "base/ring.h"
@@ -15,9 +15,9 @@
 
 namespace sallyport::gateway {
 
-/// A datagram for a connection of another worker. A view: valid during the call.
+/// A datagram for another worker's connection. A view, valid during the call.
 struct Stray {
-  net::SocketAddress listener;  ///< as the Configuration has it
+  net::SocketAddress listener;  ///< as in the Configuration
   net::NetPath path;
   Bytes datagram;
   net::Ecn ecn = net::Ecn::not_ect;
@@ -34,20 +34,20 @@ class StrayExchange {
   StrayExchange(const StrayExchange&) = delete;
   StrayExchange& operator=(const StrayExchange&) = delete;
 
-  /// How worker `to` is told to call receive() soon: may be called from any worker's thread. To be set before
-  /// any worker runs.
+  /// `wake` makes worker `to` call receive() soon; it is called from any worker's thread. Set it before any
+  /// worker runs.
   void set_wake(unsigned to, std::function<void()> wake) { inboxes_[to]->wake = std::move(wake); }
-  /// On the thread of worker `from`. Where too much waits already, the datagram is dropped and counted.
+  /// On the thread of worker `from`. When the ring is full, the datagram is dropped and counted.
   void send(unsigned from, unsigned to, const Stray& stray);
-  /// On the thread of worker `to`: visits all that waits.
+  /// On the thread of worker `to`: visits all waiting datagrams.
   void receive(unsigned to, const std::function<void(const Stray&)>& visit);
-  /// Of what was sent to worker `to`. From any thread.
+  /// Of datagrams sent to worker `to`. From any thread.
   Counters counters(unsigned to) const;
 
  private:
   struct Inbox {
     explicit Inbox(unsigned senders) : rings(senders) {}
-    std::vector<std::atomic<Ring*>> rings;  // by sender; made by the first one that it sends
+    std::vector<std::atomic<Ring*>> rings;  // by sender; made with its first datagram
     std::atomic<bool> woken = false;
     std::atomic<std::uint64_t> taken = 0, dropped = 0;
     std::function<void()> wake;

@@ -1,5 +1,5 @@
-// TcpFront: HTTP/2 and HTTP/1.1 on one TCP port: accepts, does the TLS handshake, and keeps the connections.
-// Who speaks HTTP without TLS there is told so. Also, without TLS, the plain HTTP/1.1 of the admin port.
+// TcpFront: HTTP/2 and HTTP/1.1 on one TCP port: accepts, does the TLS handshake, and owns the connections.
+// Plain HTTP is answered with an error (ClearTextRefusal). Also serves the admin port's HTTP/1.1 without TLS.
 #pragma once
 
 #include "gateway/connection_log.h"
@@ -26,15 +26,15 @@ struct TcpFrontOptions {
   bool reuse_port = false;
   unsigned leave_descriptors = 0;  ///< see net::TcpOptions
   std::size_t most_connections =
-      std::numeric_limits<std::size_t>::max();  ///< where one more comes, the oldest is closed
-  ConnectionLog* log = nullptr;                 ///< not owned; null: nobody listens
+      std::numeric_limits<std::size_t>::max();  ///< above it, the oldest connection is closed
+  ConnectionLog* log = nullptr;                 ///< not owned; null: no log
 };
 
 struct TcpFrontCounters {
   std::uint64_t handshakes_completed = 0, handshakes_failed = 0;
   std::uint64_t http1_total = 0, http2_total = 0;
   std::size_t http1_open = 0, http2_open = 0;
-  http::ConnectionCounters closed;  ///< added up over connections that are gone
+  http::ConnectionCounters closed;  ///< sums over closed connections
 };
 
 class TcpFront {
@@ -51,14 +51,14 @@ class TcpFront {
   ~TcpFront();
 
   net::SocketAddress local() const { return listener_->local(); }
-  /// For handshakes from now on. Only with TLS.
+  /// For new handshakes. Only with TLS.
   void set_credentials(std::shared_ptr<const tls::ServerCredentials> credentials);
-  /// No new connections; those that are open end after their last response. `drained` comes when all are
-  /// gone, perhaps at once.
+  /// Graceful shutdown: refuses new connections; open ones close after their last response. `drained` is
+  /// called when all are closed, perhaps at once.
   void drain(std::function<void()> drained);
   const TcpFrontCounters& counters() const { return counters_; }
   const net::TcpCounters& tcp() const { return tcp_; }
-  /// Connections that are open, those in their handshake too.
+  /// Open connections, including those in their handshake.
   std::size_t sessions() const { return sessions_.size(); }
   void for_each(const std::function<void(http::Connection&)>& visit) const;
 
@@ -82,7 +82,7 @@ class TcpFront {
   net::Timers& timers_;
   http::RequestHandler& requests_;
   TcpFrontOptions options_;
-  net::TcpCounters tcp_;  // outlives what follows
+  net::TcpCounters tcp_;  // outlives the members below
   std::unique_ptr<net::TcpListener> listener_;
   Sessions sessions_;
   Sessions retired_;                                       // until the end of the turn

@@ -1,17 +1,16 @@
-// Terminal: tells a terminal that was closed from an operator who wants a reload, as both send SIGHUP. Used
-// by Gateway.
+// Terminal: SIGHUP means a closed terminal or an operator's reload; this tells which. Used by Gateway.
 #pragma once
 
 namespace sallyport::gateway {
 
 class Terminal {
  public:
-  /// The controlling terminal of this process. To be made while SIGHUP is handled as whoever started us left
-  /// it: where it is ignored (nohup), the gateway is to outlive its terminal.
+  /// The controlling terminal of this process. Make it while SIGHUP still has its inherited disposition:
+  /// where it is ignored (nohup), the gateway outlives its terminal.
   Terminal();
-  /// Whether there was one whose end is to be ours.
+  /// Whether the gateway ends with a terminal.
   bool matters() const { return matters_; }
-  /// Whether it matters and was closed, or is no longer ours as the shell that it belonged to ended.
+  /// Whether the gateway ends with it and it was closed, or lost because its shell ended.
   bool is_gone() const;
 
  private:

@@ -40,7 +40,7 @@ Result<> TokenFile::load() {
   struct stat status{};
   const bool exists = ::stat(path().c_str(), &status) == 0;
   is_pipe_ = exists && !S_ISREG(status.st_mode);
-  // What is there may only lack a descriptor or memory to be read with; it is tried again.
+  // Opening an existing file may have failed for lack of descriptors or memory; it is tried again.
   unread_ = !content && exists;
   if (!content) return fail(content.error().kind, flag_ + ": " + content.error().message);
   auto tokens = masque::TokenTable::parse(*content, path());

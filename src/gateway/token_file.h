@@ -1,5 +1,5 @@
-// TokenFile: a file of bearer tokens, read at the start and again whenever it changed or the operator asks.
-// Owned by Gateway, on whose thread it reads; what it makes is handed to all who ask for tokens.
+// TokenFile: a file of bearer tokens, read at the start and again when it changes or on SIGHUP. Owned by
+// Gateway, on whose thread it reads; its TokenTable is shared.
 #pragma once
 
 #include "base/result.h"
@@ -21,19 +21,17 @@ class TokenFile {
     std::uint64_t read = 0, failed = 0;  ///< after the start
   };
 
-  /// Reads it; a file without a token is refused. `flag`: by which it was given. The error names flag, file,
-  /// line and mend. What is doubtful (other users may read it; a token that can be guessed) is warned of in
-  /// the log.
+  /// Reads it; a file without a token is an error. `flag`: the flag that named it. The error names flag,
+  /// file, line and remedy. Logs warnings for doubtful content (other users may read the file; a token is too
+  /// short).
   static Result<TokenFile> open(std::string flag, std::string path);
 
-  /// Reads it again; when that fails, tokens() stays what it was. A file that has no token any more is one
-  /// that lets nobody in.
+  /// Reads it again; on an error tokens() is unchanged. A file without tokens then denies everybody.
   Result<> read();
-  /// read(), told in the log; whether it succeeded. `why` begins the line; where it is empty, an error is not
-  /// repeated every second.
+  /// read(), with the result logged; returns whether it succeeded. `why` is the prefix of the line; where it
+  /// is empty, an error is not logged again every second.
   bool reload(std::string_view why, Time now);
-  /// As WatchedFile::has_changed(), and while it is there and cannot be read. To be called every second or
-  /// so.
+  /// As WatchedFile::has_changed(); also true while it exists and cannot be read. Call it about every second.
   bool has_changed();
   const std::shared_ptr<const masque::TokenTable>& tokens() const { return tokens_; }
   const std::string& path() const { return file_.path(); }
@@ -43,14 +41,14 @@ class TokenFile {
  private:
   TokenFile(std::string flag, std::string path) : flag_(std::move(flag)), file_(std::move(path)) {}
   Result<> load();
-  /// Whoever writes to a pipe again may never come: it is not waited for while we serve.
+  /// A pipe may never have another writer, so it is not read again.
   Result<> check_is_file() const;
 
   std::string flag_;
   WatchedFile file_;
   std::shared_ptr<const masque::TokenTable> tokens_;
   bool is_pipe_ = false;  // or a terminal: read once
-  bool unread_ = false;   // it is there, and could not be read
+  bool unread_ = false;   // it exists, and could not be read
   std::string said_;      // the error that was logged last
   Counters counters_;
 };

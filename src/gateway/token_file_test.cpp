@@ -83,7 +83,7 @@ TEST_F(TokenFileTest, APipeOutOfWhichNothingComesIsRefused) {
   EXPECT_THAT(file.error().message, HasSubstr("no token came out of " + path_));
 }
 
-// Else whoever has the only token could not be kept out.
+// Otherwise the only token of a file could not be revoked.
 TEST_F(TokenFileTest, AnEmptiedOneLetsNobodyInAndAnEmptyOneIsRefusedAtTheStart) {
   for (const char* nothing : {"", "\n# nothing\r\n \t\n"}) {
     write(nothing);

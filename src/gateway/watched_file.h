@@ -1,5 +1,5 @@
-// WatchedFile: tells when a file was replaced, written to or removed since it was last read. By looking, not
-// by inotify: the file may lie on a network file system, or behind symbolic links that are switched.
+// WatchedFile: detects that a file was replaced, written to or removed since it was last read. By polling,
+// not inotify: the file may be on a network file system, or behind symbolic links that are switched.
 #pragma once
 
 #include "files/file_identity.h"
@@ -12,17 +12,17 @@ namespace sallyport::gateway {
 class WatchedFile {
  public:
   explicit WatchedFile(std::string path) : path_(std::move(path)) {}
-  /// To be called before it is read: what is written while it is read is then a change.
+  /// Call it before reading the file, so a write during the reading counts as a change.
   void note();
-  /// Whether it is another one than at note(), and was then left alone from one call to the next: half of a
-  /// file that is being written is not to be taken for all of it. To be called every second or so.
+  /// Whether it differs from its state at note(), and did not change between two calls: a half-written file
+  /// must not be read. Call it about every second.
   bool has_changed();
   const std::string& path() const { return path_; }
 
  private:
   std::string path_;
-  files::FileIdentity noted_;                   // the default where it was not there
-  std::optional<files::FileIdentity> changed_;  // what it was at the last look, when that is another one
+  files::FileIdentity noted_;                   // default: it did not exist
+  std::optional<files::FileIdentity> changed_;  // its state at the last call, if different
 };
 
 }  // namespace sallyport::gateway

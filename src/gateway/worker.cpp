@@ -37,7 +37,7 @@ Worker::~Worker() = default;
 
 Result<> Worker::apply(std::shared_ptr<const config::Configuration> next) {
   if (configuration_ && *configuration_ == *next) return {};
-  // First what can fail.
+  // First the steps that can fail.
   std::shared_ptr<const files::ServedFolder> folder;
   if (next->files && (!configuration_ || configuration_->files != next->files)) {
     auto opened = files::ServedFolder::open(next->files->folder);
@@ -132,7 +132,7 @@ ListenerOptions Worker::listener_options(const config::Configuration& configurat
   quic::ServerOptions quic;
   quic.config = configuration.quic;
   quic.config.idle_timeout = quic.config.silence_timeout = configuration.limits.idle_timeout;
-  if (configuration.masque)  // its tunnels may idle for longer than a connection without requests
+  if (configuration.masque)  // tunnels may be idle for longer than a connection without requests
     quic.config.idle_timeout =
         masque::quic_idle_timeout(proxy_options(*configuration.masque), quic.config.idle_timeout);
   quic.secret = setup_->secret;

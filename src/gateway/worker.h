@@ -1,6 +1,6 @@
-// Worker: one thread's share of a gateway: its listeners, connections, proxy and file server, none of which
-// another thread touches. Built over Inbound, Outbound and Timers, so that a simulation runs the same one. Of
-// the Configuration nothing comes in by another way than apply().
+// Worker: one thread's share of a gateway: its listeners, connections, proxy and file server, all used by
+// this thread only. Built over Inbound, Outbound and Timers, so a simulation runs the same Worker. The
+// Configuration enters only by apply().
 #pragma once
 
 #include "base/random.h"
@@ -27,49 +27,49 @@
 
 namespace sallyport::gateway {
 
-/// What the workers of a process share; immutable while they run, but for what says otherwise of itself.
+/// Shared by the workers of a process; immutable while they run, except where documented.
 struct WorkerSetup {
   unsigned workers = 1;
-  std::uint16_t server_id = 0;  ///< of this gateway among those of a deployment
+  std::uint16_t server_id = 0;  ///< of this gateway in its deployment
   tls::ServerSecret secret = tls::ServerSecret::random();
   std::shared_ptr<tls::ReplayRecord> replay_record = std::make_shared<tls::ReplayRecord>();
   std::shared_ptr<tls::ReplayRecord> used_tokens = std::make_shared<tls::ReplayRecord>();
   std::shared_ptr<masque::ProxyGroup> proxies = std::make_shared<masque::ProxyGroup>();
-  std::size_t max_tunnels_all = 65536;  ///< of all clients, in all workers
+  std::size_t max_tunnels_all = 65536;  ///< over all clients and workers
   std::shared_ptr<trace::KeyLog> key_log;
   std::shared_ptr<trace::RecorderFactory> recorders;
   std::shared_ptr<AccessLog> access_log;  ///< null: none
-  unsigned leave_descriptors = 0;         ///< so many of the last ones are for the operator, not for clients
+  unsigned leave_descriptors = 0;         ///< reserved for the operator, not used for clients
   std::shared_ptr<StrayExchange> strays;  ///< null: there is one worker
 };
 
-/// What a worker may do without, or find elsewhere in a simulation. Outlives it.
+/// Optional parts of a worker, and parts that a simulation replaces. Outlives the worker.
 struct WorkerExtras {
   Random& random = system_random();        ///< of its thread
   net::FileReader* file_reader = nullptr;  ///< null: files are read on the worker's own thread
-  http::Content* content = nullptr;        ///< answers in place of files; null: the files answer
-  WallTime (*wall_clock)() = nullptr;      ///< dates address tokens; null: the timers' time does
+  http::Content* content = nullptr;        ///< answers instead of the files; null: files
+  WallTime (*wall_clock)() = nullptr;      ///< for address tokens; null: the timers' time
 };
 
 class Worker {
  public:
-  /// Listens nowhere yet. `number`: from 0, in the order in which workers apply the first configuration, as
+  /// Has no listeners yet. `number`: from 0, in the order in which workers apply the first Configuration, as
   /// steering counts them.
   Worker(net::Inbound& inbound, net::Outbound& outbound, net::Timers& timers,
          std::shared_ptr<const WorkerSetup> setup, unsigned number, WorkerExtras extras = {});
   ~Worker();
 
-  /// Serves by `next` from now on. Listeners that it does not have any more are drained; connections and
-  /// tunnels that are open go on, under the certificate that they were given, but for tunnels whose token is
-  /// gone. On an error, which names what cannot be had, nothing has changed.
+  /// Serves by `next` from now on. Removed listeners are drained. Open connections and tunnels continue with
+  /// their certificate, except tunnels whose token was removed. On an error nothing has changed.
   Result<> apply(std::shared_ptr<const config::Configuration> next);
-  /// Takes what other workers received for this one's connections.
+  /// Receives strays from other workers.
   void receive_strays();
-  /// Refuses the new, says GOAWAY on the rest; `drained` comes when all of it has ended.
+  /// Graceful shutdown: refuses new connections, sends GOAWAY on open ones; `drained` is called when all have
+  /// ended.
   void drain(std::function<void()> drained);
-  /// Closes what is left; to be followed by a turn of the loop, so that the closes leave.
+  /// Closes all remaining connections; run one more turn of the loop to send the closes.
   void close_all();
-  /// Adds this worker's figures.
+  /// Adds this worker's metrics.
   void collect(MetricSet& out) const;
 
   const std::list<std::unique_ptr<Listener>>& listeners() const { return listeners_; }
@@ -110,11 +110,11 @@ class Worker {
   std::unique_ptr<files::FileServer> files_;
   std::unique_ptr<WorkerAccessLog> access_log_;    // null: none
   std::unique_ptr<ConnectionLog> connection_log_;  // null: the log's level is above debug
-  // These go first: their exchanges refer to what is above.
+  // Destroyed first: their exchanges refer to the members above.
   Listeners listeners_;
-  Listeners leaving_;  // not in the configuration any more, until their last connection is gone
+  Listeners leaving_;  // removed from the Configuration; kept until their last connection is closed
   std::vector<std::unique_ptr<Listener>> gone_;
-  MetricSet past_;  // of listeners that are gone
+  MetricSet past_;  // of removed listeners
   net::Timer sampling_;
   net::Deferred bury_;
   std::size_t draining_ = 0;  // listeners that are not empty yet

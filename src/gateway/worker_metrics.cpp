@@ -1,4 +1,4 @@
-// What a worker tells /metrics. The meaning of each name stands in docs/metrics.md.
+// A worker's metrics. The names are documented in docs/metrics.md.
 #include "gateway/worker.h"
 
 namespace sallyport::gateway {

@@ -43,7 +43,7 @@ class Holder {
   void let_go() {
     if (!connection_) return;
     connection_->close({ErrorKind::cancelled, "no longer needed"});
-    run_turns(loop_, 5);  // it is told
+    run_turns(loop_, 5);  // the client gets GOAWAY
     connection_.reset();
   }
 

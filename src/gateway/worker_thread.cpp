@@ -57,7 +57,7 @@ void WorkerThread::post(std::function<void(Worker&)> work) {
 void WorkerThread::stop() {
   post([this](Worker& worker) {
     worker.close_all();
-    // What was closed says so at the end of this turn.
+    // The closes are sent at the end of this turn.
     loop_.post([this] { loop_.stop(); });
   });
 }

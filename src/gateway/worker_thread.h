@@ -1,4 +1,4 @@
-// WorkerThread: runs a Worker on a thread of its own; the handle by which other threads reach it.
+// WorkerThread: runs a Worker on its own thread; other threads reach the Worker through it.
 #pragma once
 
 #include "base/result.h"
@@ -18,12 +18,13 @@ class WorkerThread {
   /// Joins; stop() first, where it was started.
   ~WorkerThread();
 
-  /// Returns when the worker listens by `configuration`, or why it does not.
+  /// Returns when the worker listens as `configuration` says, or the error.
   Result<> start(std::shared_ptr<const WorkerSetup> setup, unsigned number,
                  std::shared_ptr<const config::Configuration> configuration);
-  /// Runs `work` on the worker's thread; lost when it has ended. From any thread, before start() too.
+  /// Runs `work` on the worker's thread; discarded when the thread has ended. From any thread, also before
+  /// start().
   void post(std::function<void(Worker&)> work);
-  /// Closes what is open and ends the thread. Does not wait.
+  /// Closes all connections and ends the thread. Does not wait.
   void stop();
   void join();
 
@@ -32,8 +33,8 @@ class WorkerThread {
            const std::shared_ptr<const config::Configuration>& configuration,
            std::promise<Result<>>& listening);
 
-  net::EventLoop loop_;       // outlives the thread, so that others may post until the end
-  Worker* worker_ = nullptr;  // that thread's alone
+  net::EventLoop loop_;       // outlives the thread, so others may always post
+  Worker* worker_ = nullptr;  // used by that thread only
   std::thread thread_;
 };
 

@@ -58,7 +58,8 @@ TEST(H3ConnectionInfo, HasTheCertificateThatThisConnectionWasGiven) {
   EXPECT_TRUE(certificate()->covers("server.test")) << "open connections keep theirs";
 
   pair.client.reset();
-  pair.server_events = pair.client_events = {};
+  pair.server_events = {};
+  pair.client_events = {};
   pair.connect();
   ASSERT_TRUE(pair.run_until([&] { return pair.client_events.ready > 0; }));
   EXPECT_FALSE(certificate()->covers("server.test"));

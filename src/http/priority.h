@@ -1,4 +1,4 @@
-// The value of the Priority field and of PRIORITY_UPDATE frames (RFC 9218 §4, a dictionary of RFC 8941).
+// The value of the Priority field and of PRIORITY_UPDATE frames (RFC 9218 §4, a Dictionary of RFC 9651).
 #pragma once
 
 #include "http/message.h"

@@ -90,19 +90,30 @@ TEST_P(OverTcp, CountsWhatWasConsumedAloneAfterItWasLowered) {
   EXPECT_LE(taken().handler.unconsumed, before + 1);
 }
 
+// Whatever part of one came when the window was used up, and whether they are consumed at once or later.
 TEST_P(OverTcp, ACapsuleAlwaysHasRoom) {
-  pair.requests.then = [](Exchange& exchange, RecordingExchange& its) {
-    exchange.set_receive_limit(1000);
-    exchange.use_capsules();
-    exchange.respond({.status = 200});
-    its.consumes = true;
-  };
-  Exchange& exchange = pair.client->request(test::extended_connect("connect-udp", "/"), handler, false);
-  exchange.use_capsules();
-  pair.clock.settle();
-  for (int i = 0; i < 20; ++i) exchange.send_capsule(0x1234, as_bytes(std::string(60'000, 'c')));
-  pair.clock.settle();
-  EXPECT_EQ(taken().handler.capsules.size(), 20u);
+  constexpr std::size_t count = 20;
+  for (const bool at_once : {true, false})
+    for (std::size_t size = Limits().max_capsule; size > 30'000; size -= 1250) {
+      RecordingExchange its_client;
+      test::Pair joined(GetParam(), piece);
+      joined.requests.then = [at_once](Exchange& exchange, RecordingExchange& its) {
+        exchange.set_receive_limit(1000);
+        exchange.use_capsules();
+        exchange.respond({.status = 200});
+        its.consumes = at_once;
+      };
+      Exchange& exchange =
+          joined.client->request(test::extended_connect("connect-udp", "/"), its_client, false);
+      exchange.use_capsules();
+      joined.clock.settle();
+      for (std::size_t i = 0; i < count; ++i) exchange.send_capsule(0x1234, as_bytes(std::string(size, 'c')));
+      joined.clock.settle();
+      RecordingServer::Taken& its = joined.requests.last();
+      for (std::size_t i = 0; i < count && !at_once; ++i)
+        http::next_burst(its, [&joined] { joined.clock.settle(); });
+      EXPECT_EQ(its.handler.capsules.size(), count) << size;
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(ReceiveLimit, OverTcp,

@@ -1,4 +1,4 @@
-// ByteSource: a file, or bytes at hand, read from the start in pieces, as often as one likes. For qlog's
+// ByteSource: a file or a byte string, read in pieces; it can be read again from the start. For qlog's
 // reader.
 #pragma once
 

@@ -11,12 +11,12 @@ namespace {
 
 namespace json = boost::json;
 
-// One event, or one header member. Real ones take kilobytes; a hostile one must not take the memory.
+// The limit for one event or header member. Real ones take kilobytes; a hostile one must not exhaust memory.
 constexpr std::size_t max_value_bytes = 32 * 1024 * 1024;
 constexpr std::size_t max_traces = 10'000;
 
-/// What basic_parser tells of the document, token by token. Where it stands is told by `place_`; a value that
-/// is wanted is put together on `stack_`.
+/// The handler of basic_parser, called for each token. `place_` is the position in the document; `stack_`
+/// builds the current value.
 class Handler {
  public:
   static constexpr std::size_t max_object_size = ~std::size_t{0};
@@ -30,7 +30,7 @@ class Handler {
   }
 
   bool stopped = false;
-  const char* complaint = nullptr;  ///< why a callback ended the parsing
+  const char* complaint = nullptr;  ///< why a callback stopped the parser
 
   bool on_document_begin(json::error_code&) { return true; }
   bool on_document_end(json::error_code&) { return true; }
@@ -129,7 +129,7 @@ class Handler {
   bool on_comment(json::string_view, json::error_code&) { return true; }
 
  private:
-  /// The innermost container that is not part of a value to be put together.
+  /// The innermost container that is not part of the value being built.
   enum class Place : std::uint8_t { outside, file, traces, trace, events };
 
   bool enter(Place place) {

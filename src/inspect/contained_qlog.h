@@ -1,5 +1,5 @@
 // A contained qlog, one JSON document (older "JSON" format, current "urn:ietf:params:qlog:file:contained"),
-// parsed as a stream: of traces of any length, only one event at a time becomes a value.
+// parsed as a stream: only one event at a time is held in memory.
 #pragma once
 
 #include "base/result.h"
@@ -14,21 +14,20 @@ namespace sallyport::inspect {
 
 class ContainedQlog {
  public:
-  /// Each element of an "events" array, as it comes; the trace's number counts from 0. False ends the
-  /// reading.
+  /// Called for each element of an "events" array, with the trace's index from 0. False ends the reading.
   using OnEvent = std::function<bool(std::size_t trace, const boost::json::value& event)>;
-  /// The end of a trace: all of its members but the events.
+  /// Called at the end of a trace with all of its members except the events.
   using OnTrace = std::function<void(std::size_t trace, const boost::json::object& header)>;
 
-  /// With no on_event, events are only checked, and not made into values.
+  /// Without on_event, events are only checked for syntax.
   ContainedQlog(OnTrace on_trace, OnEvent on_event);
   ~ContainedQlog();
 
-  /// The next bytes of the document. An Error's message says the line.
+  /// The next bytes of the document. An Error names the line.
   Result<> feed(std::string_view bytes);
-  /// No more bytes come: an Error where the document is not at its end.
+  /// The end of the input: an Error if the document is incomplete.
   Result<> finish();
-  /// on_event said that it is enough.
+  /// on_event returned false.
   bool is_stopped() const;
 
  private:

@@ -10,8 +10,8 @@
 
 namespace sallyport::inspect {
 
-/// Round-trip times. Percentiles are exact up to `max_samples` values; of more, every 2nd, 4th ... is kept
-/// for them.
+/// Round-trip times. Percentiles are exact up to `max_samples` values; beyond that every 2nd, 4th ... value
+/// is kept.
 class RttFigures {
  public:
   void add(double milliseconds);
@@ -39,7 +39,7 @@ class WindowFigures {
   WindowSummary values_;
 };
 
-/// Bytes that streams carried, retransmissions counted once.
+/// Bytes carried by streams, without retransmissions.
 class StreamBytes {
  public:
   void add(std::uint64_t stream_id, std::uint64_t offset, std::uint64_t length);
@@ -49,7 +49,7 @@ class StreamBytes {
   static constexpr std::size_t max_streams = 1 << 17;
   std::unordered_map<std::uint64_t, std::uint64_t> ends_;  ///< highest offset seen by stream
   std::uint64_t total_ = 0;
-  bool forgot_ = false;  ///< there were too many streams: retransmissions on the earlier ones count again
+  bool forgot_ = false;  ///< too many streams: retransmissions on earlier ones are counted again
 };
 
 /// Times from requests to the first bytes of their responses.

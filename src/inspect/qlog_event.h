@@ -1,5 +1,5 @@
-// What the reader makes of a qlog, whoever wrote it and by whichever draft: traces, and those of their events
-// that figures are computed from. Names are the current ones, times milliseconds.
+// A qlog in normalized form, independent of its writer and draft: traces, and the events used for figures.
+// Names are those of the current draft, times in milliseconds.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,9 @@ struct QlogTrace {
   std::string title;
   std::string writer;   ///< vantage_point.name
   std::string vantage;  ///< "client", "server", or "" where the file does not say; of a network tap: its flow
-  std::string connection_id;  ///< ODCID or group_id, as the file spells it
-  /// Of time 0 of its events, milliseconds since 1970; where the file does not say, 0: they may be absolute.
+  std::string connection_id;  ///< ODCID or group_id, as in the file.
+  /// The wall-clock time of event time 0, milliseconds since 1970; 0 if not in the file: event times may be
+  /// absolute.
   double reference_time = 0;
 };
 
@@ -33,7 +34,7 @@ struct QlogStreamPiece {
   std::uint64_t stream_id = 0, offset = 0, length = 0;
 };
 
-/// The reader uses one of these again and again; only the fields of its kind mean something.
+/// Reused by the reader; only the fields of its kind are valid.
 struct QlogEvent {
   enum class Kind : std::uint8_t {
     packet_sent,
@@ -44,23 +45,23 @@ struct QlogEvent {
     http_frame_received,
     state,
     closed,
-    gap,  ///< the writer says that events are missing
+    gap,  ///< the writer reports missing events
     other,
   };
   Kind kind = Kind::other;
-  double time = 0;    ///< milliseconds since some moment that is the same for the whole trace
-  std::string group;  ///< group_id where the events of a trace each have their own; else empty
+  double time = 0;    ///< milliseconds, with one origin for the whole trace
+  std::string group;  ///< the event's own group_id; else empty
 
   // packet_*
   std::string packet_type;   ///< in lower case: "initial", "1rtt" ...
-  std::uint64_t length = 0;  ///< bytes on the wire; 0 where the file does not say
+  std::uint64_t length = 0;  ///< bytes on the wire; 0 if not in the file
   bool mtu_probe = false;
-  std::uint64_t packets = 1;  ///< of packet_lost: some writers tell of several at once
+  std::uint64_t packets = 1;  ///< of packet_lost: some writers report several at once
   std::vector<QlogStreamPiece> streams;
   std::uint64_t datagrams = 0, datagram_bytes = 0;
   std::optional<QlogClose> close;  ///< also of closed
 
-  // metrics: what this event tells
+  // metrics: the values in this event
   std::optional<double> latest_rtt, min_rtt, smoothed_rtt;  ///< milliseconds
   std::optional<std::uint64_t> congestion_window;
 
@@ -75,11 +76,11 @@ struct QlogEvent {
 class QlogSink {
  public:
   virtual ~QlogSink() = default;
-  /// Before the events of that trace. A file's traces are numbered from 0.
+  /// Called before the events of a trace. A file's traces are numbered from 0.
   virtual void on_trace(std::size_t number, const QlogTrace& trace) = 0;
   /// False ends the reading.
   virtual bool on_event(std::size_t trace, const QlogEvent& event) = 0;
-  /// The file ends in the middle of a record: its writer was cut off.
+  /// The file ends in an incomplete record: its writer was interrupted.
   virtual void on_cut() = 0;
 };
 

@@ -14,7 +14,7 @@ namespace {
 
 namespace json = boost::json;
 
-// Beyond these a file is nonsense, and sums would lose their meaning: in a file's units, years and weeks.
+// Limits of plausible times, in the file's unit; beyond them sums would lose precision.
 constexpr double latest_time = 1e17, longest_rtt = 1e12;
 constexpr std::uint64_t most_lost_at_once = 1'000'000'000;
 
@@ -92,7 +92,7 @@ std::uint64_t data_length(const json::object& frame) {
 }
 
 /// The error of a connection_closed event or a CONNECTION_CLOSE frame, by the names of all drafts. A code
-/// without a name stands beside "unknown".
+/// without a name is beside "unknown".
 std::string error_of(const json::object& object) {
   std::string found;
   for (const std::string_view name : {"connection_error", "application_error", "error", "connection_code",

@@ -1,6 +1,5 @@
 // QlogNormalizer: one trace's JSON, of any draft, as QlogEvents. The drafts differ in the names of events and
-// fields, in whether an event is an object or an array, and in how time counts; all of that is known here and
-// nowhere else.
+// fields, in events as objects or arrays, and in time formats; only this file handles the differences.
 #pragma once
 
 #include "inspect/qlog_event.h"
@@ -15,12 +14,11 @@ namespace sallyport::inspect {
 
 class QlogNormalizer {
  public:
-  /// `header` is the object of the trace (without its events, where they are in it); `file_title` stands for
-  /// its title where it has none.
+  /// `header`: the trace object, without its events; `file_title`: used if the trace has no title.
   explicit QlogNormalizer(const boost::json::object& header, std::string_view file_title = {});
 
   const QlogTrace& trace() const { return trace_; }
-  /// Fills `event`; null, or what is wrong with `record`. Delta times make calls depend on those before.
+  /// Fills `event`; returns null, or the fault of `record`. Call it in order, because times may be deltas.
   const char* read(const boost::json::value& record, QlogEvent& event);
 
  private:

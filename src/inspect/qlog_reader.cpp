@@ -78,7 +78,7 @@ class Sequence {
   }
 
   Result<> one(std::string_view record, bool is_last) {
-    // RFC 7464 §2.3: only what ends in a line feed is known to be whole.
+    // RFC 7464 §2.3: only a record that ends in a line feed is known to be complete.
     const bool may_be_cut = is_last && (record.empty() || record.back() != '\n');
     record = trim(record);
     if (record.empty()) return {};
@@ -139,7 +139,7 @@ Result<> feed(ByteSource& source, ContainedQlog& document) {
   }
 }
 
-/// What the events of a trace mean may be said after them, so the document is read twice.
+/// A trace's header members may follow its events, so the document is read twice.
 Result<> read_contained(ByteSource& source, QlogSink& sink) {
   std::vector<QlogNormalizer> traces;
   ContainedQlog headers([&](std::size_t, const json::object& header) { traces.emplace_back(header); },

@@ -1,6 +1,6 @@
 // Reads qlog files of any writer: current and older drafts, JSON-SEQ (RFC 7464), newline-delimited and
-// contained JSON, events as objects or as arrays. Record by record, so that the size of a file does not
-// matter; any bytes may come in.
+// contained JSON, events as objects or as arrays. Reads record by record, so files may be of any size; input
+// may be malformed.
 #pragma once
 
 #include "base/bytes.h"
@@ -15,7 +15,7 @@ namespace sallyport::inspect {
 /// (contained).
 Result<> read_qlog(const std::string& path, QlogSink& sink);
 
-/// The same of bytes at hand; `name` stands for the file in errors.
+/// The same for a byte string; `name` is the file's name in errors.
 Result<> read_qlog(Bytes bytes, const std::string& name, QlogSink& sink);
 
 }  // namespace sallyport::inspect

@@ -23,7 +23,7 @@ std::optional<int> take_number(std::string_view& text, std::size_t digits, char 
   return number;
 }
 
-/// What stands behind the seconds: a fraction, as part of a second.
+/// The optional fraction of a second.
 double take_fraction(std::string_view& text) {
   double fraction = 0, place = 0.1;
   if (text.empty() || text.front() != '.') return 0;

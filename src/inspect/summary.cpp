@@ -11,11 +11,11 @@
 namespace sallyport::inspect {
 namespace {
 
-// What counts as an absolute time: years 1973 to 9999.
+// The range of absolute times: years 1973 to 9999.
 constexpr double earliest_start = 1e11, latest_start = 2.5e14;
 constexpr std::size_t max_summaries = 10'000;  // of one file: traces times groups
 
-/// Figures of one direction as they grow.
+/// Accumulators of one direction.
 struct Way {
   DirectionSummary figures;
   StreamBytes streams;
@@ -120,7 +120,7 @@ class Accumulator {
   void http_frame(const QlogEvent& event) {
     if (!event.is_headers && !event.is_data) return;
     const bool sent = event.kind == QlogEvent::Kind::http_frame_sent;
-    // Which of the two is the client is known at the end only.
+    // Only the end of the trace tells which endpoint is the client.
     if (event.is_headers) (sent ? asked_by_us_ : asked_by_peer_).request(event.stream_id, event.time);
     (sent ? asked_by_peer_ : asked_by_us_).response(event.stream_id, event.time);
   }
@@ -139,7 +139,7 @@ class Accumulator {
 
 CloseSummary close_summary(const QlogClose& close, bool client) {
   CloseSummary result{{}, close.error, close.reason, close.trigger};
-  // Triggers of an end that nobody asked for.
+  // Triggers of an unintended end.
   const bool silent = close.trigger == "idle_timeout" || close.trigger == "version_mismatch" ||
                       close.trigger == "aborted" || close.trigger == "stateless_reset";
   if (!silent) result.by = client != close.by_peer ? "client" : "server";

@@ -1,5 +1,5 @@
 // The figures of `sallyport trace summary`, computed from any qlog in one pass and bounded memory.
-// docs/trace.md explains each to users; the definitions here bind.
+// docs/trace.md explains them to users; these definitions are authoritative.
 #pragma once
 
 #include "base/bytes.h"
@@ -15,7 +15,7 @@ namespace sallyport::inspect {
 /// One direction, as the vantage point saw it.
 struct DirectionSummary {
   std::uint64_t packets = 0;
-  std::uint64_t bytes = 0;  ///< of QUIC packets, where the file tells their length
+  std::uint64_t bytes = 0;  ///< of QUIC packets, if the file has their lengths
   std::uint64_t stream_bytes =
       0;  ///< STREAM data without retransmissions: the sum of each stream's highest offset
   std::uint64_t datagrams = 0;       ///< DATAGRAM frames
@@ -46,12 +46,12 @@ struct CloseSummary {
   std::string trigger;  ///< as the file spells it: "idle_timeout", "stateless_reset" ...
 };
 
-/// One trace. Times in milliseconds; what the file does not tell is nullopt.
+/// One trace. Times in milliseconds; nullopt if not in the file.
 struct TraceSummary {
   std::string file, title, writer, connection_id;
   std::string vantage;  ///< "client" or "server"; of a file that does not say, told by who sent first
   std::uint64_t events = 0;
-  /// Said by the writer to have been dropped: the figures are that much off.
+  /// Events reported as dropped by the writer: the figures lack them.
   std::uint64_t events_missing = 0;
   std::optional<double> start;  ///< first event, milliseconds since 1970 (UTC)
   bool cut = false;             ///< the file ends in the middle of a record
@@ -79,17 +79,17 @@ struct TraceSummary {
 
 /// One TraceSummary for each trace (and each group_id of its events) in the file.
 Result<std::vector<TraceSummary>> summarize_qlog(const std::string& path);
-/// The same of bytes at hand; `name` stands for the file.
+/// The same for a byte string; `name` is the file's name.
 Result<std::vector<TraceSummary>> summarize_qlog(Bytes bytes, const std::string& name);
 
-/// By their start; those that do not tell it stay in their order, at the end.
+/// Sorts by start; traces without a start keep their order, at the end.
 void sort_by_start(std::vector<TraceSummary>& summaries);
 
 /// A JSON array of objects, with a line feed at its end. Field names are those of the structures, with units:
 /// "duration_ms".
 std::string summaries_as_json(const std::vector<TraceSummary>& summaries);
-/// A table for a terminal: figures are rows, traces are columns, and after as many as fit 100 columns it
-/// begins anew below.
+/// A table for a terminal: figures are rows, traces are columns; split into several tables of at most 100
+/// characters width.
 std::string summaries_as_table(const std::vector<TraceSummary>& summaries);
 
 }  // namespace sallyport::inspect

@@ -13,7 +13,7 @@ namespace {
 
 using trace::JsonText;
 
-/// Left out where the file does not tell.
+/// Omitted if not in the file.
 void write_real(JsonText& json, std::string_view name, const std::optional<double>& value) {
   if (value) json.real(name, *value);
 }
@@ -103,7 +103,7 @@ std::string base_name(const std::string& path) {
   return path.substr(path.rfind('/') + 1);
 }
 
-// Of the table: so wide is a terminal, and so wide a text of a file where others stand beside it.
+// The width of the table, and the maximum width of a file's text beside others.
 constexpr std::size_t widest_table = 100, widest_text = 24, widest_text_alone = 76;
 
 enum class Cut : std::uint8_t { middle, end };

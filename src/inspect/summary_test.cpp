@@ -30,7 +30,7 @@ Result<std::vector<TraceSummary>> summarize(std::string_view text) {
 
 TEST(Summary, AioquicContainedWithAbsoluteTimes) {
   const TraceSummary client = summary_of("aioquic-1.7-client.qlog");
-  EXPECT_EQ(client.vantage, "client");  // stands after the events
+  EXPECT_EQ(client.vantage, "client");  // follows the events
   EXPECT_EQ(client.writer, "aioquic");
   EXPECT_EQ(client.connection_id, "ceb6ff3a415b87e6");
   EXPECT_EQ(client.events, 106u);
@@ -394,7 +394,7 @@ TEST(Summary, TablesOfManyFilesAreSortedAndFitATerminal) {
 }
 
 TEST(Summary, PiecesOfALargeFileJoinAnywhere) {
-  // Larger than what is read at once, so that keys, strings and numbers are cut at many places.
+  // Larger than one read, so keys, strings and numbers are split at many places.
   std::string contained = "{\"traces\":[{\"events\":[";
   std::string sequence = "\x1e{\"qlog_version\":\"0.3\",\"trace\":{}}\n";
   constexpr std::size_t count = 20'000;

@@ -1,165 +1,32 @@
 #include "masque/proxy_status.h"
 
+#include "http/structured_field.h"
+
 #include <utility>
 
 namespace sallyport::masque {
 namespace {
 
-bool is_alpha(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-bool is_token_start(char c) {
-  return is_alpha(c) || c == '*';
-}
-bool is_token_rest(char c) {
-  return is_alpha(c) || is_digit(c) ||
-         std::string_view("!#$%&'*+-.^_`|~:/").find(c) != std::string_view::npos;
-}
-bool is_key_start(char c) {
-  return (c >= 'a' && c <= 'z') || c == '*';
-}
-bool is_key_rest(char c) {
-  return is_key_start(c) || is_digit(c) || c == '_' || c == '-' || c == '.';
-}
-
-bool is_token(std::string_view text) {
-  if (text.empty() || !is_token_start(text.front())) return false;
-  for (const char c : text)
-    if (!is_token_rest(c)) return false;
-  return true;
-}
-
-void append_string(std::string& out, std::string_view text) {
-  out += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c >= 0x20 && c < 0x7f ? c : '?';
-  }
-  out += '"';
-}
-
 std::string format_name(std::string_view proxy) {
-  if (is_token(proxy)) return std::string(proxy);
+  if (http::is_structured_token(proxy)) return std::string(proxy);
   std::string out;
-  append_string(out, proxy);
+  http::append_structured_string(out, proxy);
   return out;
 }
 
-/// As much of a structured field (RFC 8941 §4.2) as Proxy-Status uses: a list of items with parameters.
-class StructuredReader {
- public:
-  explicit StructuredReader(std::string_view text) : rest_(text) {}
-
-  bool at_end() const { return rest_.empty(); }
-  bool take(char c) {
-    if (rest_.empty() || rest_.front() != c) return false;
-    rest_.remove_prefix(1);
-    return true;
-  }
-  void skip_spaces(bool tabs_too) {
-    while (!rest_.empty() && (rest_.front() == ' ' || (tabs_too && rest_.front() == '\t')))
-      rest_.remove_prefix(1);
-  }
-  std::optional<std::string_view> take_key() {
-    if (rest_.empty() || !is_key_start(rest_.front())) return std::nullopt;
-    return take_while(is_key_rest);
-  }
-  /// Any bare item; a string comes unescaped, everything else as it is written.
-  std::optional<std::string> take_bare_item() {
-    if (rest_.empty()) return std::nullopt;
-    const char first = rest_.front();
-    if (first == '"') return take_string();
-    if (is_token_start(first)) return std::string(take_while(is_token_rest));
-    if (first == '-' || is_digit(first)) return take_number();
-    if (first == '?') return take_boolean();
-    if (first == ':') return take_byte_sequence();
-    return std::nullopt;
-  }
-
- private:
-  template <class Predicate>
-  std::string_view take_while(Predicate&& predicate) {
-    std::size_t count = 0;
-    while (count < rest_.size() && predicate(rest_[count])) ++count;
-    return take_count(count);
-  }
-  std::string_view take_count(std::size_t count) {
-    const std::string_view taken = rest_.substr(0, count);
-    rest_.remove_prefix(count);
-    return taken;
-  }
-  std::optional<std::string> take_string() {
-    std::string out;
-    for (std::size_t i = 1; i < rest_.size(); ++i) {
-      char c = rest_[i];
-      if (c == '"') {
-        rest_.remove_prefix(i + 1);
-        return out;
-      }
-      if (c == '\\') {
-        if (++i == rest_.size() || (rest_[i] != '"' && rest_[i] != '\\')) return std::nullopt;
-        c = rest_[i];
-      } else if (c < 0x20 || c >= 0x7f) {
-        return std::nullopt;
-      }
-      out += c;
-    }
-    return std::nullopt;
-  }
-  std::optional<std::string> take_number() {
-    std::size_t count = rest_.front() == '-' ? 1 : 0;
-    const std::size_t first_digit = count;
-    bool point = false;
-    for (; count < rest_.size(); ++count) {
-      if (rest_[count] == '.' && !point && count > first_digit) {
-        point = true;
-      } else if (!is_digit(rest_[count])) {
-        break;
-      }
-    }
-    const std::size_t length = count - first_digit;
-    if (length == 0 || length > 16 || rest_[count - 1] == '.') return std::nullopt;
-    return std::string(take_count(count));
-  }
-  std::optional<std::string> take_boolean() {
-    if (rest_.size() < 2 || (rest_[1] != '0' && rest_[1] != '1')) return std::nullopt;
-    return std::string(take_count(2));
-  }
-  std::optional<std::string> take_byte_sequence() {
-    const auto end = rest_.find(':', 1);
-    if (end == std::string_view::npos) return std::nullopt;
-    for (const char c : rest_.substr(1, end - 1))
-      if (!is_alpha(c) && !is_digit(c) && c != '+' && c != '/' && c != '=') return std::nullopt;
-    return std::string(take_count(end + 1));
-  }
-
-  std::string_view rest_;
-};
-
-std::optional<ProxyStatus> take_member(StructuredReader& reader) {
-  auto name = reader.take_bare_item();
-  if (!name) return std::nullopt;
+ProxyStatus to_status(const http::StructuredItem& member) {
   ProxyStatus status;
-  status.proxy = std::move(*name);
-  while (reader.take(';')) {
-    reader.skip_spaces(false);
-    const auto key = reader.take_key();
-    if (!key) return std::nullopt;
-    std::string value = "?1";
-    if (reader.take('=')) {
-      auto item = reader.take_bare_item();
-      if (!item) return std::nullopt;
-      value = std::move(*item);
-    }
-    if (*key == "error")
-      status.error = std::move(value);
-    else if (*key == "details")
-      status.details = std::move(value);
-    else if (*key == "next-hop")
-      status.next_hop = std::move(value);
+  status.proxy = member.text();
+  http::StructuredParameters parameters(member);
+  std::string_view key;
+  http::StructuredItem value;
+  while (parameters.next(key, value)) {
+    if (key == "error")
+      status.error = value.text();
+    else if (key == "details")
+      status.details = value.text();
+    else if (key == "next-hop")
+      status.next_hop = value.text();
   }
   return status;
 }
@@ -194,28 +61,28 @@ Refusal refusal_for(const Error& error) {
 std::string format_proxy_status(std::string_view proxy, const Refusal& refusal) {
   std::string out = format_name(proxy);
   (out += "; error=") += refusal.type;
-  if (!refusal.details.empty()) append_string(out += "; details=", refusal.details);
+  if (!refusal.details.empty()) http::append_structured_string(out += "; details=", refusal.details);
   return out;
 }
 
 std::string format_next_hop(std::string_view proxy, std::string_view next_hop) {
   std::string out = format_name(proxy);
-  append_string(out += "; next-hop=", next_hop);
+  http::append_structured_string(out += "; next-hop=", next_hop);
   return out;
 }
 
 std::optional<ProxyStatus> parse_proxy_status(std::string_view value) {
-  StructuredReader reader(value);
-  reader.skip_spaces(false);
-  std::optional<ProxyStatus> last;
-  while (true) {
-    last = take_member(reader);
-    if (!last) return std::nullopt;
-    reader.skip_spaces(true);
-    if (reader.at_end()) return last;
-    if (!reader.take(',')) return std::nullopt;
-    reader.skip_spaces(true);
+  http::StructuredField field(value);
+  http::StructuredItem member, last;
+  bool any = false;
+  while (field.next(member)) {
+    if (member.kind == http::StructuredItem::Kind::inner_list)
+      return std::nullopt;  // RFC 9209 §2: items only
+    last = member;
+    any = true;
   }
+  if (!any || field.malformed()) return std::nullopt;
+  return to_status(last);
 }
 
 std::string next_hop_of(const http::Fields& response) {

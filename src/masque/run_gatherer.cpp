@@ -1,5 +1,7 @@
 #include "masque/run_gatherer.h"
 
+#include "net/gso.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -7,9 +9,7 @@ namespace sallyport::masque {
 namespace {
 
 constexpr std::size_t buffer_size = 64 * 1024;
-// One UDP_SEGMENT call takes 64 segments, and no more bytes than one IP packet has.
-constexpr std::size_t max_segments = 64;
-constexpr std::size_t max_run = 65'487;
+static_assert(buffer_size >= net::max_gso_bytes);
 
 }  // namespace
 
@@ -22,7 +22,8 @@ struct RunGatherer::Buffer {
   std::array<std::uint8_t, buffer_size> bytes;
 
   bool takes(std::size_t more) const {
-    return !ended && more <= segment_size && count < max_segments && size + more <= max_run;
+    return !ended && more <= segment_size && count < net::max_gso_segments &&
+           size + more <= net::max_gso_bytes;
   }
 };
 

@@ -1,8 +1,8 @@
 // TcpFlow: the proxy's side of one CONNECT tunnel (RFC 9110 §9.3.6): the exchange's body on one side, a TCP
-// connection on the other, each paused while the other cannot take more. Either side may end its direction
-// alone.
+// connection on the other, with a Pump for each direction.
 #pragma once
 
+#include "masque/pump.h"
 #include "masque/target_flow.h"
 #include "net/byte_stream.h"
 #include "net/tcp.h"
@@ -34,17 +34,19 @@ class TcpFlow final : public TargetFlow, net::ByteStreamReceiver {
   bool lingers(const Error* why) override;
 
   void on_connected(Result<std::unique_ptr<net::ByteStream>> stream);
-  void give_credit();
+  void stop();
+  /// Refused, reset or idle.
+  bool failed() const { return up_.stopped(); }
   void on_linger(Time now);
 
   std::unique_ptr<net::TcpConnecting> connecting_;
   std::unique_ptr<net::ByteStream> stream_;
-  std::vector<Chunk> early_;  // came before the target answered; bounded by the credit that is not given back
-  std::size_t unconsumed_ = 0;  // bytes from the client whose credit waits for the target
+  ExchangeEnd client_end_{http::ResetCode::connect_error};
+  StreamEnd target_end_;
+  Pump up_{client_end_, target_end_};  // holds what comes before the target answered
+  Pump down_{target_end_, client_end_};
   net::Timer linger_;
   Time linger_until_ = never;
-  bool client_ended_ = false;
-  bool failed_ = false;  // refused, reset or idle
 };
 
 }  // namespace sallyport::masque

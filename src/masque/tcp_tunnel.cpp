@@ -1,11 +1,12 @@
 #include "masque/tcp_tunnel.h"
 
+#include "base/lifetime.h"
 #include "masque/exchange_sink.h"
 #include "masque/proxy_status.h"
+#include "masque/pump.h"
 #include "masque/refusal_error.h"
 
 #include <utility>
-#include <vector>
 
 #include <fmt/format.h>
 
@@ -19,8 +20,10 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
       : target_(std::move(target)),
         version_(connection.info().version),
         events_(std::move(events)),
-        deliver_(connection.timers(), [this](Time) { deliver_held(); }),
-        exchange_(&connection.request(tunnel_request(target_, extra_fields), *this, false)) {}
+        deliver_(connection.timers(), [this](Time) { deliver(); }) {
+    // Makes use of all the rest.
+    hop_.attach(connection.request(tunnel_request(target_, extra_fields), *this, false));
+  }
   ~TcpTunnel() override { close(); }
 
   // ByteStream
@@ -28,36 +31,51 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
     receiver_ = receiver;
     want_delivery();
   }
+  // Who writes is held back by queued_bytes(), which are the exchange's, and so needs no Pump.
   void write(Chunk chunk) override {
-    if (writable()) exchange_->write(std::move(chunk));
+    if (writable()) hop_.write(std::move(chunk));
   }
   void write(Bytes bytes) override {
-    if (writable()) exchange_->write(bytes);
+    if (writable()) hop_.write(bytes);
   }
-  std::size_t queued_bytes() const override { return exchange_ == nullptr ? 0 : exchange_->queued_bytes(); }
+  std::size_t queued_bytes() const override { return hop_.get() == nullptr ? 0 : hop_.get()->queued_bytes(); }
   void finish() override {
     if (!writable()) return;
     finished_ = true;
-    exchange_->finish();
+    hop_.finish();
   }
   void close() override {
     receiver_ = nullptr;
-    held_ = std::vector<Chunk>();
-    if (exchange_ == nullptr) return;
-    http::Exchange& exchange = *std::exchange(exchange_, nullptr);
-    exchange.set_handler(&exchange_sink());
-    // What both sides ended in order leaves in order, too.
-    if (!(finished_ && end_received_) && !failed_) exchange.reset(http::ResetCode::cancelled);
+    if (http::Exchange* const exchange = hop_.get(); exchange != nullptr) {
+      exchange->set_handler(&exchange_sink());
+      // What both sides ended in order leaves in order, too.
+      if (!(finished_ && end_received_) && !failed_) exchange->reset(http::ResetCode::cancelled);
+    }
+    down_.stop();
+    hop_.detach();
   }
   void set_reading(bool on) override {
     reading_ = on;
     want_delivery();
   }
   net::NetPath net_path() const override {
-    return exchange_ == nullptr ? net::NetPath{} : exchange_->connection().info().path;
+    return hop_.get() == nullptr ? net::NetPath{} : hop_.get()->connection().info().path;
   }
 
  private:
+  /// Whoever reads the stream, as a Pump's sink.
+  struct Reader final : PumpSink {
+    explicit Reader(TcpTunnel& owner) : tunnel(owner) {}
+    using PumpSink::write;
+    void write(Bytes bytes) override { tunnel.receiver_->on_bytes(bytes); }
+    bool full() override { return false; }  // says set_reading(false) instead
+    void finish() override { tunnel.receiver_->on_end(); }
+    void abort(const Error& why) override {
+      if (tunnel.receiver_ != nullptr) tunnel.receiver_->on_stream_error(why);
+    }
+    TcpTunnel& tunnel;
+  };
+
   static http::Request tunnel_request(const Target& target, const http::Fields& extra_fields) {
     http::Request request;
     request.method = "CONNECT";
@@ -79,15 +97,7 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
     exchange.reset(http::ResetCode::cancelled, why);
     fail(why);
   }
-  void on_body(http::Exchange& exchange, Bytes body) override {
-    if (failed_) return exchange.consume(body.size());
-    if (!may_deliver() || !held_.empty()) {
-      held_.push_back(Chunk::copy_of(body));  // its credit is not given back, so there is an end to it
-      return;
-    }
-    receiver_->on_bytes(body);
-    exchange.consume(body.size());
-  }
+  void on_body(http::Exchange&, Bytes body) override { down_.take(body); }
   void on_end(http::Exchange&) override {
     end_received_ = true;
     want_delivery();
@@ -96,34 +106,34 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
     if (receiver_ != nullptr && !failed_) receiver_->on_stream_writable();
   }
   void on_closed(http::Exchange&, const Error* why) override {
-    exchange_ = nullptr;
+    hop_.detach();
     if (why != nullptr) fail(tunnel_end_error(target_, version_, *why));
   }
 
-  bool writable() const { return exchange_ != nullptr && !failed_ && !finished_; }
+  bool writable() const { return hop_.get() != nullptr && !failed_ && !finished_; }
   bool may_deliver() const { return reading_ && receiver_ != nullptr && !failed_; }
+  /// What is held, and the end, are not delivered from inside the receiver's own calls.
   void want_delivery() {
-    if (may_deliver() && (!held_.empty() || end_received_)) deliver_.request();
+    if (!may_deliver())
+      down_.pause();
+    else if (down_.holds() || end_received_)
+      deliver_.request();
+    else
+      down_.start();
   }
 
-  void deliver_held() {
-    std::size_t done = 0;
-    while (done < held_.size() && may_deliver()) {
-      const Chunk piece = std::move(held_[done++]);
-      receiver_->on_bytes(piece.bytes());
-      if (exchange_ != nullptr) exchange_->consume(piece.size());
-    }
-    if (!held_.empty()) held_.erase(held_.begin(), held_.begin() + static_cast<std::ptrdiff_t>(done));
-    if (held_.empty() && end_received_ && may_deliver() && !std::exchange(end_delivered_, true))
-      receiver_->on_end();
+  void deliver() {
+    if (!may_deliver()) return;
+    const Lifetime::Guard guard(lifetime_);
+    down_.start();
+    if (!guard.gone() && end_received_) down_.end();
   }
 
   void fail(const Error& why) {
     if (std::exchange(failed_, true)) return;
-    held_ = std::vector<Chunk>();
-    const std::weak_ptr<const char> watch = alive_;
+    const Lifetime::Guard guard(lifetime_);  // an error may be the end of this object
     if (!accepted_ && events_.refused) events_.refused(why);
-    if (!watch.expired() && receiver_ != nullptr) receiver_->on_stream_error(why);
+    if (!guard.gone()) down_.abort(why);
   }
 
   const Target target_;
@@ -131,16 +141,15 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
   const TcpTunnelEvents events_;
   net::Deferred deliver_;
   net::ByteStreamReceiver* receiver_ = nullptr;
-  std::vector<Chunk> held_;  // came while nobody read
+  ExchangeEnd hop_{http::ResetCode::cancelled};
+  Reader reader_{*this};
+  Pump down_{hop_, reader_};
+  Lifetime lifetime_;
   bool reading_ = false;
   bool accepted_ = false;
   bool finished_ = false;
   bool end_received_ = false;
-  bool end_delivered_ = false;
   bool failed_ = false;
-  const std::shared_ptr<const char> alive_ =
-      std::make_shared<const char>();  // an error may be the end of this object
-  http::Exchange* exchange_;           // null after on_closed; last, as asking for it makes use of the rest
 };
 
 }  // namespace

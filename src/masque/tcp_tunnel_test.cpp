@@ -159,6 +159,48 @@ TEST_F(TcpTunnelTest, ARefusalMayDestroyTheTunnel) {
   EXPECT_EQ(refused_exchange.resets, std::vector{http::ResetCode::cancelled});
 }
 
+TEST_F(TcpTunnelTest, AnEndMayDestroyTheTunnel) {
+  struct Leaver final : net::ByteStreamReceiver {
+    void on_bytes(Bytes bytes) override { received += as_text(bytes); }
+    void on_end() override { stream->reset(); }
+    void on_stream_error(const Error&) override {}
+    std::unique_ptr<net::ByteStream>* stream = nullptr;
+    std::string received;
+  } leaver;
+  leaver.stream = &stream;
+  answer(200);
+  exchange->receive_body("held");
+  exchange->handler()->on_end(*exchange);
+  stream->set_receiver(&leaver);
+  stream->set_reading(true);
+  timers.run_deferred();
+  EXPECT_EQ(leaver.received, "held");
+  EXPECT_EQ(stream, nullptr);
+  EXPECT_EQ(exchange->resets, std::vector{http::ResetCode::cancelled}) << "our direction had not ended";
+}
+
+TEST_F(TcpTunnelTest, ClosedWhileItDeliversItReturnsAllCredit) {
+  struct Closer final : net::ByteStreamReceiver {
+    void on_bytes(Bytes bytes) override {
+      received += as_text(bytes);
+      stream->close();
+    }
+    void on_end() override {}
+    void on_stream_error(const Error&) override {}
+    net::ByteStream* stream = nullptr;
+    std::string received;
+  } closer;
+  closer.stream = stream.get();
+  answer(200);
+  exchange->receive_body("one");
+  exchange->receive_body("two");
+  stream->set_receiver(&closer);
+  stream->set_reading(true);
+  timers.run_deferred();
+  EXPECT_EQ(closer.received, "one");
+  EXPECT_EQ(exchange->consumed, 6u);
+}
+
 TEST_F(TcpTunnelTest, ABrokenTunnelIsAnErrorButNoRefusal) {
   answer(200);
   const Error why{ErrorKind::closed, "connect error", 0x10f};

@@ -1,5 +1,6 @@
 #include "masque/udp_tunnel.h"
 
+#include "base/lifetime.h"
 #include "masque/capsule_rules.h"
 #include "masque/context_id.h"
 #include "masque/datagram_sender.h"
@@ -183,9 +184,9 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
   void end(const Error& why) {
     if (std::exchange(ended, true)) return;
     sender.release();
-    const std::weak_ptr<const char> watch = alive;
+    const Lifetime::Guard guard(lifetime);  // `closed` may be the end of this object
     if (events.closed) events.closed(why);
-    if (!watch.expired() && receiver != nullptr) receiver->on_path_closed(why);
+    if (!guard.gone() && receiver != nullptr) receiver->on_path_closed(why);
   }
 
   const Target target;
@@ -202,8 +203,7 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
   std::size_t last_max = 0;
   bool opened = false;
   bool ended = false;  // `closed` was said
-  const std::shared_ptr<const char> alive =
-      std::make_shared<const char>();  // `closed` may be the end of this object
+  Lifetime lifetime;
   http::Exchange* exchange = nullptr;  // null before the request is made and after on_closed
 };
 

@@ -200,7 +200,7 @@ IpAddress SocketAddress::ip() const {
   return IpAddress::v4(octets);
 }
 
-// The port stands at the same place in both families.
+// The port has the same offset in both families.
 static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
 
 std::uint16_t SocketAddress::port() const {

@@ -27,7 +27,7 @@ class IpAddress {
   bool is_v6() const { return size_ == 16; }
   std::span<const std::uint8_t> octets() const { return {octets_.data(), size_}; }
   std::uint32_t scope_id() const { return scope_id_; }
-  // These see an IPv4-mapped address as the IPv4 address that it stands for.
+  // These treat an IPv4-mapped address as its IPv4 address.
   bool is_unspecified() const;
   bool is_loopback() const;
   bool is_link_local() const;
@@ -46,7 +46,7 @@ class IpAddress {
 /// A CIDR prefix, "10.0.0.0/8". A bare address is a prefix of its full length.
 class IpPrefix {
  public:
-  /// nullopt for bits after the length, "10.0.0.1/8": most likely a slip.
+  /// nullopt where bits after the length are set, "10.0.0.1/8": most likely a mistake.
   static std::optional<IpPrefix> parse(std::string_view text);
   /// Bits after `length` in `address` are cleared.
   IpPrefix(IpAddress address, unsigned length);
@@ -62,7 +62,7 @@ class IpPrefix {
   unsigned length_ = 0;
 };
 
-/// An IP address and a port, kept as the kernel wants it so that no call converts it.
+/// An IP address and a port, stored as a sockaddr, so no system call converts it.
 class SocketAddress {
  public:
   SocketAddress();  ///< 0.0.0.0:0
@@ -87,12 +87,12 @@ class SocketAddress {
   alignas(4) std::array<std::uint8_t, 28> storage_{};  // sizeof(sockaddr_in6)
 };
 
-/// Not keyed: a table whose keys a peer can choose freely has to be bounded.
+/// Not keyed: a table with keys chosen by peers has to be bounded.
 struct SocketAddressHash {
   std::size_t operator()(const SocketAddress& address) const;
 };
 
-/// The two ends that a datagram travels between, as this host sees them.
+/// The local and the remote address of a datagram, as this host sees them.
 struct NetPath {
   SocketAddress local;
   SocketAddress remote;

@@ -17,7 +17,7 @@ class ByteStreamReceiver {
   virtual void on_end() = 0;
   /// queued_bytes() fell to half of high_water after it had been above it.
   virtual void on_stream_writable() {}
-  /// The stream ended out of order; nothing more is called.
+  /// The stream failed; no further callback follows.
   virtual void on_stream_error(const Error& why) = 0;
 
  protected:
@@ -26,24 +26,23 @@ class ByteStreamReceiver {
 
 class ByteStream {
  public:
-  /// Where a writer should pause until on_stream_writable.
+  /// At this many queued bytes a writer should pause until on_stream_writable.
   static constexpr std::size_t high_water = 256 * 1024;
 
   virtual ~ByteStream() = default;
   virtual void set_receiver(ByteStreamReceiver* receiver) = 0;
-  /// Takes all of it, always; pause when queued_bytes() passes high_water. What is written within one turn of
-  /// the loop leaves together.
+  /// Always takes all bytes; pause when queued_bytes() passes high_water. Writes of one turn of the loop are
+  /// sent together.
   virtual void write(Chunk chunk) = 0;
   /// Copies `bytes`; good for small control messages.
   virtual void write(Bytes bytes) = 0;
   virtual std::size_t queued_bytes() const = 0;
-  /// Ends our direction in order after all that was written.
+  /// Ends our direction (FIN, close_notify) after all written bytes.
   virtual void finish() = 0;
-  /// Drops the stream at once; no callback follows. Unless all that was written and the end after it had left
-  /// by then, the peer sees a failure: what was cut short must not look complete. Destroying the stream is
-  /// the same.
+  /// Drops the stream at once; no callback follows. The peer sees an error (RST) unless all written bytes and
+  /// our FIN were already sent: a truncated stream must not look complete. Destroying the stream is the same.
   virtual void close() = 0;
-  /// While false no on_bytes comes, and the peer is held back by flow control.
+  /// While false, on_bytes is not called, and flow control stops the peer (back-pressure).
   virtual void set_reading(bool on) = 0;
   virtual NetPath net_path() const = 0;
 };

@@ -1,4 +1,4 @@
-// DatagramPath: a way that datagrams take, in batches, with a current maximum size. Real ones are a UDP
+// DatagramPath: sends and receives datagrams, in batches, with a current maximum size. Real ones are a UDP
 // socket and a CONNECT-UDP flow; tests use a simulated link. A chain of hops is a quic::Connection over a
 // DatagramPath that is a flow on another quic::Connection over a DatagramPath ... that is a UDP socket.
 #pragma once
@@ -33,26 +33,26 @@ struct DatagramRun {
   }
 };
 
-/// What an ICMP error (RFC 792, RFC 4443) says of the far end of a path. No more than a word: anybody may
-/// have forged it.
+/// What an ICMP error (RFC 792, RFC 4443) reports of the remote end of a path. Not authenticated: an off-path
+/// attacker may have forged it.
 enum class Unreachable : std::uint8_t {
-  hint,      ///< no way there, or none that is allowed; perhaps only for the moment (RFC 1122 §3.2.2.1)
-  definite,  ///< nobody has that port, or takes that protocol
+  hint,      ///< network or host unreachable or prohibited; perhaps transient (RFC 1122 §3.2.2.1)
+  definite,  ///< port or protocol unreachable
 };
 
-/// Who gets what comes in on a DatagramPath.
+/// Receives the datagrams of a DatagramPath.
 class DatagramReceiver {
  public:
   /// The bytes are valid only during the call.
   virtual void on_datagrams(const NetPath& path, const DatagramRun& run, Time now) = 0;
-  /// After a send() that said `blocked`: there is room again.
+  /// After a send() that returned `blocked`: there is room again.
   virtual void on_path_writable(Time /*now*/) {}
   /// max_datagram_size() has changed.
   virtual void on_max_datagram_size(std::size_t /*bytes*/) {}
-  /// An ICMP error answered what was sent, or there is no route for it. The path goes on as before: what it
-  /// means is the receiver's to decide. The path may be destroyed in this call.
+  /// An ICMP error was received for a sent datagram, or there is no route. The path stays open; the receiver
+  /// decides what to do. It may destroy the path in this call.
   virtual void on_unreachable(Unreachable /*kind*/, const Error& /*why*/) {}
-  /// The path is of no more use (tunnel refused or closed). Not called again after this.
+  /// The path is closed (tunnel refused or ended). No further call follows.
   virtual void on_path_closed(const Error& /*why*/) {}
 
  protected:
@@ -71,16 +71,14 @@ class DatagramPath {
   virtual ~DatagramPath() = default;
   /// `receiver` is not owned and must outlive the path or be replaced by nullptr.
   virtual void set_receiver(DatagramReceiver* receiver) = 0;
-  /// Sends the whole run or none of it. A path with only one far end ignores `to`.
+  /// Sends the whole run or none of it. A connected path ignores `to`.
   virtual SendStatus send(const NetPath& to, const DatagramRun& run) = 0;
-  /// The largest UDP payload, in bytes, that this path carries now. 65,527 where nothing is known to limit
-  /// it.
+  /// The largest UDP payload, in bytes, that this path carries now. 65,527 where no limit is known.
   virtual std::size_t max_datagram_size() const = 0;
-  /// The addresses of a path with one far end; for a listening socket, its local address and a default
-  /// remote.
+  /// The addresses of a connected path; for a listening socket, its local address and a default remote.
   virtual NetPath net_path() const = 0;
-  /// A wish: while false, what comes in waits below, in a bounded queue that drops what is over. A path that
-  /// cannot wait goes on delivering, and others may still deliver what they had read already.
+  /// Back-pressure, best effort: while false, received datagrams wait in a bounded queue below, which drops
+  /// the excess. A path without such a queue still delivers; others may still deliver datagrams already read.
   virtual void set_reading(bool /*on*/) {}
 };
 

@@ -19,7 +19,7 @@ Time clock_now() {
 }  // namespace
 
 EventLoop::Impl::~Impl() {
-  // The nodes hold descriptors of the context, which has to go last.
+  // The nodes hold descriptors of the context, which has to be destroyed last.
   to_arm.clear();
   alarm.close();
 }
@@ -31,7 +31,8 @@ void EventLoop::Impl::enter_turn() {
 }
 
 void EventLoop::Impl::arm_alarm(Time deadline) {
-  // An alarm that rings too early costs one empty turn, moving it a system call with every packet: it stays.
+  // A timerfd that expires too early costs one empty turn; moving it would cost a system call for every
+  // packet. So it is not moved later.
   if (deadline == never || (alarm_at <= deadline && alarm_at > timers.now())) return;
   const auto since_start = deadline.time_since_epoch();
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since_start);
@@ -72,7 +73,7 @@ EventLoop::EventLoop() : timers_(clock_now()), impl_(std::make_unique<Impl>(time
   UniqueFd alarm_fd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
   auto alarm = FdWatch::open(*this, std::move(alarm_fd), *impl_);
   if (!alarm) {
-    // A loop without a clock is of no use to anybody, and nothing could be mended by going on.
+    // The loop cannot work without a clock, and there is no recovery.
     log_error("cannot start an event loop: {}", alarm.error().message);
     std::abort();
   }

@@ -1,4 +1,4 @@
-// The inside of EventLoop, for event_loop.cpp and fd_watch.cpp: Asio's context and what a turn works off.
+// EventLoop::Impl, for event_loop.cpp and fd_watch.cpp: Asio's context and the work of a turn.
 #pragma once
 
 #include "net/event_loop.h"
@@ -49,19 +49,19 @@ struct EventLoop::Impl final : FdWatcher {
   void arm_alarm(Time deadline);
   void wait_for_signal(boost::asio::signal_set& signals,
                        const std::shared_ptr<std::function<void(int)>>& handler);
-  /// The alarm rang. It stays readable until it is set again, so it is not watched until then.
+  /// The timerfd expired. It stays readable until it is set again, so it is not watched until then.
   void on_readable() override;
   void on_writable() override {}
 
   Timers& timers;
-  // One thread runs it, others only post: Asio leaves out what several running threads would need.
+  // Only one thread runs it, others only post: lets Asio omit some locking.
   boost::asio::io_context context{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> keep_running{
       context.get_executor()};
   bool in_turn = false;
   std::atomic<bool> stopping = false;
 
-  std::vector<NodeRef> to_arm;  // watches that wait for something anew
+  std::vector<NodeRef> to_arm;  // watches to arm again
   std::vector<NodeRef> arming;  // its other half, swapped so that neither is allocated again
 
   FdWatch alarm;  // a timerfd: epoll's own time-out is too coarse to pace packets by

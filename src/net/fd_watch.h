@@ -1,6 +1,5 @@
-// FdWatch: owns a descriptor and tells when it can be read or written. Every socket of net waits through one.
-// It keeps the two allocations that a waiting socket costs (itself and Asio's state) small, and waking
-// allocates nothing.
+// FdWatch: owns a descriptor and reports when it is readable or writable. Every socket of net uses one. A
+// waiting socket costs two small allocations (this and Asio's state); an event allocates nothing.
 #pragma once
 
 #include "base/result.h"
@@ -24,7 +23,7 @@ class FdWatcher {
 class FdWatch {
  public:
   FdWatch() = default;  ///< watches nothing
-  /// `fd` is non-blocking; `watcher` and `loop` must outlive the watch. Watches for nothing yet.
+  /// `fd` is non-blocking; `watcher` and `loop` must outlive the watch. Watches no event yet.
   static Result<FdWatch> open(EventLoop& loop, UniqueFd fd, FdWatcher& watcher);
   FdWatch(FdWatch&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
   FdWatch& operator=(FdWatch&& other) noexcept;
@@ -33,10 +32,10 @@ class FdWatch {
   /// -1 when closed.
   int fd() const;
   void set_watcher(FdWatcher& watcher);
-  /// While on, on_readable comes in each turn in which there is something to read (also an error or the end),
-  /// so it need not read all.
+  /// While on, on_readable is called in each turn in which the descriptor is readable (also on an error or
+  /// the end), so it need not read everything.
   void want_readable(bool on);
-  /// on_writable comes once, in a later turn.
+  /// on_writable is called once, in a later turn.
   void want_writable();
   void close();
 

@@ -15,7 +15,7 @@
 namespace sallyport::net {
 namespace {
 
-// A few: a disk serves one reader about as well as many, and the page cache needs none of them.
+// A few threads: a disk serves one reader about as well as many, and the page cache needs none.
 constexpr std::size_t max_threads = 4;
 constexpr std::size_t busy_from = 1024;
 
@@ -26,8 +26,8 @@ struct Job {
   std::atomic<bool> cancelled = false;
 };
 
-/// The process' reading threads. They are never joined, because a read from a file server that is gone may
-/// never end; so the pool is never destroyed either.
+/// The process's reading threads. They are never joined, because a read from an unreachable file server may
+/// never end; so the pool is never destroyed.
 class ReadingThreads {
  public:
   static ReadingThreads& instance() {
@@ -66,7 +66,7 @@ class ReadingThreads {
 
   static void run(std::shared_ptr<Job> job) {
     if (!job->cancelled) job->work();
-    // What the work owns goes back to the loop's thread with it.
+    // The data owned by the work returns to the loop's thread.
     const auto home = job->home;
     home->post([job = std::move(job)] {
       if (job->cancelled) return;
@@ -78,7 +78,7 @@ class ReadingThreads {
   std::mutex mutex_;
   std::condition_variable has_work_;
   std::deque<std::shared_ptr<Job>> waiting_;
-  std::atomic<std::size_t> count_ = 0;  // of waiting_, for whoever only wants to know
+  std::atomic<std::size_t> count_ = 0;  // the size of waiting_, readable without the lock
   std::size_t idle_ = 0;
   std::size_t started_ = 0;
 };

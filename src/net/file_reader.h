@@ -1,6 +1,5 @@
-// FileReader: work on files that may have to wait for a disk or a file server, done on threads of its own so
-// that the loop goes on. An interface, so that what uses it can be tested without threads. Used by the file
-// server.
+// FileReader: runs file work that may block on a disk or a file server on its own threads, so the loop does
+// not block. An interface, so its users can be tested without threads. Used by the file server.
 #pragma once
 
 #include "net/event_loop.h"
@@ -14,7 +13,7 @@
 
 namespace sallyport::net {
 
-/// Cancels the work when destroyed before its end: it may run, but nothing is told.
+/// Destroying it cancels the work: the work may still run, but `done` is not called.
 class Reading {
  public:
   virtual ~Reading() = default;
@@ -24,17 +23,16 @@ class FileReader {
  public:
   virtual ~FileReader() = default;
   /// Runs `work` on another thread, then `done` on the loop's, never inside this call. `done` may destroy the
-  /// result. `work` owns all it touches, as nobody waits for it: after a cancel, or the loop's end, it may
-  /// still run.
+  /// result. `work` owns all data it uses: it may still run after it was cancelled, or after the loop's end.
   [[nodiscard]] virtual std::unique_ptr<Reading> run(std::function<void()> work,
                                                      std::function<void()> done) = 0;
-  /// ReadableFile::read_now(), which says EAGAIN where the file has to be read by run(). Asked here, so that
-  /// a test can decide what is in memory.
+  /// ReadableFile::read_now(); EAGAIN where the file has to be read by run(). A member, so a test can decide
+  /// which content is in memory.
   virtual std::expected<std::size_t, int> read_now(const ReadableFile& file, MutableBytes out,
                                                    std::uint64_t offset) const {
     return file.read_now(out, offset);
   }
-  /// So much waits in the process that whoever can refuse more should.
+  /// The process's queue of reads is long: callers that can refuse new work should.
   virtual bool is_busy() const = 0;
 };
 

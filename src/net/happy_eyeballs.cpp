@@ -30,7 +30,7 @@ class Race final : public TcpConnecting {
   void start(std::size_t number) {
     const Time now = loop_.timers().now();
     ++running_;
-    // Each attempt may take all the time that is left, so the last one to give up gives the answer.
+    // Each attempt may take all of the remaining time, so the last failure is the result.
     attempts_.push_back(tcp_connect(loop_, SocketAddress(addresses_[number], port_),
                                     std::max(deadline_ - now, Duration{0}), options_,
                                     [this, number](Result<std::unique_ptr<ByteStream>> result) {

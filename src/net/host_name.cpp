@@ -29,8 +29,8 @@ std::string lowered(std::string_view text) {
   return result;
 }
 
-/// What no name has, though RFC 3986 would let some of it stand: what would end an authority, or mislead
-/// whoever reads one.
+/// Characters refused in names although RFC 3986 allows some: they would end an authority, or mislead a
+/// reader.
 bool is_name(std::string_view name) {
   return std::all_of(name.begin(), name.end(), [](char c) {
     constexpr std::string_view odd = "/:#?!@{}[]\\$'\"^`*<>=;,&+()|%";
@@ -60,7 +60,7 @@ struct Idn2Free {
 Result<std::string> to_ascii(const std::string& name) {
   const auto* const source = reinterpret_cast<const std::uint8_t*>(name.c_str());
   int code = IDN2_OK;
-  // A few names are known by the older mapping only.
+  // A few names are valid in the older mapping only.
   for (const int flags : {IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL, IDN2_NFC_INPUT | IDN2_TRANSITIONAL}) {
     std::uint8_t* raw = nullptr;
     const int tried = idn2_lookup_u8(source, &raw, flags);
@@ -92,7 +92,8 @@ Result<std::string> parse_ipv6(std::string_view text) {
   return result.append("%").append(zone);
 }
 
-/// "127.1", "0x7f000001": what getaddrinfo would take for an address, nothing else should take for a name.
+/// "127.1", "0x7f000001": getaddrinfo treats these as addresses, so they must not be treated as names
+/// elsewhere.
 std::optional<std::string> parse_ipv4(std::string name) {
   if (name.ends_with('.')) name.pop_back();
   const bool may_be =

@@ -1,5 +1,5 @@
-// Host names as a person or a server's Location field writes them, in the one form in which they are looked
-// up, compared and sent. For URLs and for proxies that a user names.
+// Normalizes host names from users and Location fields to the form in which they are resolved, compared and
+// sent. For URLs and for proxies named by the user.
 #pragma once
 
 #include "base/result.h"
@@ -12,15 +12,14 @@ namespace sallyport::net {
 /// The host of a URL (RFC 3986 §3.2.2), an IPv6 address with its brackets, brought into normal form:
 /// percent-encoding decoded; names in other scripts as A-labels (IDNA2008 with the mapping of UTS #46), all
 /// in lower case; an IPv4 address in any form of inet_aton(3) as its four numbers; an IPv6 address without
-/// brackets as RFC 5952 has it, its zone behind '%'. A trailing dot stays: it keeps search domains out of the
-/// look-up. Error kind usage says in half a sentence what is wrong ("the host ...").
+/// brackets as RFC 5952 has it, its zone behind '%'. A trailing dot stays: it prevents search domains in the
+/// lookup. An error of kind usage continues a sentence ("the host ...").
 Result<std::string> parse_host(std::string_view text);
 
 /// `host` without an IPv6 address's zone, which means nothing to another machine (RFC 6874 §4).
 std::string_view without_zone(std::string_view host);
 
-/// `host` as a certificate and the server name indication have it: without zone, and without the dot at its
-/// end (RFC 6066 §3).
+/// `host` as in a certificate and in SNI: without zone and trailing dot (RFC 6066 §3).
 std::string_view certificate_name(std::string_view host);
 
 }  // namespace sallyport::net

@@ -1,5 +1,5 @@
-// Inbound: how the world reaches a server: its listening sockets. The kernel's in earnest, a simulated
-// network's in tests; beside Outbound, nothing above opens a socket by another way.
+// Inbound: opens a server's listening sockets: the kernel's, or a simulated network's in tests. The layers
+// above open sockets only by Inbound and Outbound.
 #pragma once
 
 #include "net/tcp.h"
@@ -18,9 +18,9 @@ struct SteeringLayout {
 /// A listening UDP socket.
 class UdpListener : public DatagramPath {
  public:
-  /// Hands each packet to the worker that its connection ID names, where the socket is one of a group
-  /// (UdpSocketOptions::reuse_port) that is complete. Where that cannot be had, the error says why, and
-  /// packets reach any of the group.
+  /// Steers each packet to the worker named by its connection ID, where the socket belongs to a complete
+  /// SO_REUSEPORT group (UdpSocketOptions::reuse_port). On an error, packets may reach any worker of the
+  /// group.
   virtual Result<> steer(const SteeringLayout& layout) = 0;
   virtual UdpSocketStats stats() const = 0;
 };
@@ -34,12 +34,12 @@ class Inbound {
   virtual Result<std::unique_ptr<TcpListener>> listen_tcp(const SocketAddress& local,
                                                           const TcpOptions& options,
                                                           TcpListener::Accepted accepted) = 0;
-  /// On a Unix-domain socket at `path`; its addresses are the default one.
+  /// On a Unix-domain socket at `path`; its addresses are default ones.
   virtual Result<std::unique_ptr<TcpListener>> listen_unix(const std::string& path, const TcpOptions& options,
                                                            TcpListener::Accepted accepted) = 0;
 };
 
-/// Sockets of the kernel. `loop` must outlive the result and what it gave.
+/// Kernel sockets. `loop` must outlive the result and its sockets.
 std::unique_ptr<Inbound> make_kernel_inbound(EventLoop& loop);
 
 }  // namespace sallyport::net

@@ -8,8 +8,8 @@
 
 namespace sallyport::net {
 
-/// The loopback addresses for "localhost" and whatever is under it; none for other names. For where the
-/// system's own table of hosts does not know them.
+/// The loopback addresses for "localhost" and names below it; none for other names. For systems whose hosts
+/// file lacks them.
 std::vector<IpAddress> localhost_addresses(std::string_view name);
 
 }  // namespace sallyport::net

@@ -1,7 +1,6 @@
-// LookupQueue: which question a resolver's threads take next, so that one asker whose names are never
-// answered leaves the others theirs. Whoever has the fewest threads comes next, in turn; whoever has some
-// already gets another only while twice as many are free. A plain structure for LookupThreads, which holds
-// its lock around each call.
+// LookupQueue: schedules a resolver's lookups fairly: one asker whose names are never answered cannot take
+// all threads. The asker with the fewest threads is next, in turn. An asker that has threads gets another
+// only while twice as many are free. No locking of its own; LookupThreads holds its lock around each call.
 #pragma once
 
 #include "net/address.h"
@@ -17,9 +16,9 @@ namespace sallyport::net {
 
 struct LookupLimits {
   std::size_t running = 32;        ///< threads
-  std::size_t running_least = 2;   ///< that one asker may have as long as there are any
-  std::size_t waiting = 4096;      ///< questions
-  std::size_t waiting_each = 128;  ///< of one asker
+  std::size_t running_least = 2;   ///< always allowed to one asker while threads are free
+  std::size_t waiting = 4096;      ///< lookups
+  std::size_t waiting_each = 128;  ///< lookups of one asker
 };
 
 template <class Question>
@@ -32,7 +31,7 @@ class LookupQueue {
 
   explicit LookupQueue(const LookupLimits& limits = {}) : limits_(limits) {}
 
-  /// False when too many wait, of this asker or in all.
+  /// False when the queue is full, for this asker or in all.
   bool add(const IpAddress& asker, Question question) {
     if (waiting_ >= limits_.waiting) return false;
     Asker& entry = askers_[asker];
@@ -44,7 +43,7 @@ class LookupQueue {
     return true;
   }
 
-  /// The next one that may be asked now; done() follows for it.
+  /// The next lookup to start now; call done() after it.
   std::optional<Taken> take() {
     const auto next = std::ranges::min_element(turns_, {}, &Asker::running);
     if (next == turns_.end() || !may_run(**next)) return std::nullopt;
@@ -66,7 +65,7 @@ class LookupQueue {
     if (entry.is_idle()) askers_.erase(asker);
   }
 
-  /// Drops those that wait and that nobody wants any more.
+  /// Drops cancelled lookups from the queue.
   template <class Predicate>
   void drop_if(Predicate&& predicate) {
     for (auto& [address, asker] : askers_)
@@ -94,7 +93,7 @@ class LookupQueue {
 
   LookupLimits limits_;
   std::map<IpAddress, Asker> askers_;
-  std::deque<Asker*> turns_;  // those of whom something waits, each once
+  std::deque<Asker*> turns_;  // askers with waiting lookups, each once
   std::size_t waiting_ = 0;
   std::size_t running_ = 0;
 };

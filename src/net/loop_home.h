@@ -1,4 +1,4 @@
-// LoopHome: the way back to an EventLoop for threads that may outlive it, such as one that waits for a disk.
+// LoopHome: posts to an EventLoop from threads that may outlive it, such as one that waits for a disk.
 #pragma once
 
 #include "net/event_loop.h"
@@ -9,7 +9,7 @@
 
 namespace sallyport::net {
 
-/// Shared by those threads and by the object of the loop for which they work; that one says when it goes.
+/// Shared by those threads and by their object on the loop, which calls close() when it is destroyed.
 class LoopHome {
  public:
   explicit LoopHome(EventLoop& loop) : loop_(&loop) {}

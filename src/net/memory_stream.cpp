@@ -29,7 +29,7 @@ class Pipe : public std::enable_shared_from_this<Pipe> {
 
  private:
   void move() {
-    const auto alive = shared_from_this();  // a callback may destroy both ends
+    const auto owner = shared_from_this();  // with the ends, which a callback may destroy
     deliver(sides[0], sides[1]);
     deliver(sides[1], sides[0]);
   }

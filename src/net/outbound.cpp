@@ -27,12 +27,12 @@ void add(UdpSocketStats& to, const UdpSocketStats& from) {
 
 class CountedSocket;
 
-/// Shared by an Outbound and its sockets, which may live longer.
+/// Shared by an Outbound and its sockets, which may outlive it.
 struct Tally {
   OutboundStats gone;
   CountedSocket* first = nullptr;
 
-  /// Counts `error` when it is one of a shortage.
+  /// Counts `error` if it is a shortage of descriptors or memory.
   void note(const Error& error) {
     if (error.kind != ErrorKind::resource) return;
     ++gone.shortages;
@@ -41,7 +41,7 @@ struct Tally {
   }
 };
 
-/// A UdpSocket whose figures stay when it goes.
+/// A UdpSocket whose counters are kept when it is destroyed.
 class CountedSocket final : public DatagramPath {
  public:
   CountedSocket(std::unique_ptr<UdpSocket> socket, std::shared_ptr<Tally> tally)

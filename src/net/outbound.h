@@ -1,5 +1,5 @@
-// Outbound: how clients and proxies reach the world: names, UDP and TCP. The kernel's sockets in earnest, a
-// simulated network in tests; nothing above opens a socket by another way.
+// Outbound: resolves names and opens UDP and TCP sockets for clients and proxies: the kernel's, or a
+// simulated network's in tests. The layers above open sockets only by Inbound and Outbound.
 #pragma once
 
 #include "net/datagram_path.h"
@@ -14,15 +14,15 @@
 
 namespace sallyport::net {
 
-/// What the sockets that were opened add up to, those that are gone too.
+/// The sums over all sockets opened, closed ones included.
 struct OutboundStats {
   UdpSocketStats udp;
-  std::uint64_t shortages = 0;  ///< not opened for want of descriptors or memory
+  std::uint64_t shortages = 0;  ///< not opened: no descriptors or memory
 };
 
 enum class UdpBuffers : std::uint8_t {
   large,   ///< for full speed
-  system,  ///< the system's default, which many sockets of one peer may have without harm to the rest
+  system,  ///< the system's default, for the many further sockets of one peer
 };
 
 class Outbound {
@@ -35,24 +35,24 @@ class Outbound {
     return open_udp(target, UdpBuffers::large);
   }
   /// Races `targets` in order (Happy Eyeballs); destroying the result cancels. The callback never runs inside
-  /// this call, nor does `failed`, which is told of each address that could not be reached (may be null).
+  /// this call, nor does `failed` (may be null), which is called for each address that could not be reached.
   virtual std::unique_ptr<TcpConnecting> open_tcp(const std::vector<SocketAddress>& targets, Duration timeout,
                                                   TcpConnected connected, TcpAddressFailed failed) = 0;
-  /// Whether `address` is this machine's own at this moment: what is sent there never leaves it.
+  /// Whether `address` is one of this machine's own now: packets to it never leave the machine.
   virtual bool is_own(const IpAddress& /*address*/) { return false; }
   /// A simulated network has no sockets, and so counts nothing.
   virtual OutboundStats stats() const { return {}; }
 };
 
-/// What the sockets of a kernel Outbound are opened with.
+/// Socket options of a kernel Outbound.
 struct OutboundOptions {
   std::size_t udp_receive_buffer =
       7 * 1024 * 1024;  ///< bytes; a proxy with many flows wants less than a client
   std::size_t udp_send_buffer = 7 * 1024 * 1024;
   bool warn_small_buffers = true;  ///< as in UdpSocketOptions
-  /// Each name is looked up once (remembering_resolver.h): for a client of very many connections.
+  /// Each name is resolved once (remembering_resolver.h): for a client of very many connections.
   bool remember_names = false;
-  /// UDP sockets leave this many of the last descriptors that the process may have to others.
+  /// UDP sockets leave this many of the process's last descriptors free for others.
   unsigned leave_descriptors = 0;
 };
 

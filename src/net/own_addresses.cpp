@@ -37,8 +37,8 @@ RouteRequest route_request(const IpAddress& address, std::uint32_t sequence) {
   return request;
 }
 
-/// What kind of route leads to `address`; RTN_UNREACHABLE where none does, nullopt where the kernel does not
-/// say.
+/// The type of the route to `address`; RTN_UNREACHABLE without a route, nullopt where the kernel does not
+/// answer.
 std::optional<int> route_type(int fd, const IpAddress& address, std::uint32_t sequence) {
   const RouteRequest request = route_request(address, sequence);
   if (::send(fd, &request, request.head.nlmsg_len, MSG_DONTWAIT) < 0) return std::nullopt;
@@ -50,7 +50,7 @@ std::optional<int> route_type(int fd, const IpAddress& address, std::uint32_t se
     if (size < static_cast<ssize_t>(NLMSG_LENGTH(sizeof(rtmsg)))) return std::nullopt;
     nlmsghdr head;
     std::memcpy(&head, answer.data(), sizeof head);
-    if (head.nlmsg_seq != sequence) continue;  // of an earlier question that was given up
+    if (head.nlmsg_seq != sequence) continue;  // the answer to an earlier, abandoned request
     if (head.nlmsg_type == NLMSG_ERROR) return RTN_UNREACHABLE;
     if (head.nlmsg_type != RTM_NEWROUTE) return std::nullopt;
     rtmsg route;
@@ -59,8 +59,8 @@ std::optional<int> route_type(int fd, const IpAddress& address, std::uint32_t se
   }
 }
 
-/// Where netlink does not help: on the way to itself a machine sends from the very address that it sends to,
-/// except from a second one of the same subnet.
+/// Without netlink: for a packet to its own address, a machine's source address equals the destination,
+/// except with a secondary address of the same subnet.
 bool is_sent_from_itself(const IpAddress& address) {
   const SocketAddress target(address, 9);
   const UniqueFd fd(::socket(target.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -77,8 +77,8 @@ bool OwnAddresses::contains(const IpAddress& given) {
   if (address.is_unspecified() || address.is_loopback()) return true;
   if (routes_) {
     const auto type = route_type(routes_.get(), address, ++sequence_);
-    // A router is reached by the anycast address of each of its subnets as well (RFC 4291 §2.6.1), and
-    // anybody by a broadcast.
+    // A router also has the anycast address of each of its subnets (RFC 4291 §2.6.1), and every host the
+    // broadcast address.
     if (type) return *type == RTN_LOCAL || *type == RTN_ANYCAST || *type == RTN_BROADCAST;
   }
   return is_sent_from_itself(address);

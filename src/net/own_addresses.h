@@ -1,5 +1,5 @@
-// OwnAddresses: whether an address is this machine's, as its kernel routes at this moment: what is sent there
-// never leaves the machine. For a proxy, which must not let strangers reach its own host from the inside.
+// OwnAddresses: whether an address is this machine's own, by the kernel's current routes. For a proxy, which
+// must not give its clients access to services of its own host.
 #pragma once
 
 #include "base/unique_fd.h"
@@ -12,7 +12,7 @@ namespace sallyport::net {
 class OwnAddresses {
  public:
   OwnAddresses();
-  /// Costs two system calls. Follows addresses that come and go.
+  /// Costs two system calls. Follows changes of the addresses.
   bool contains(const IpAddress& address);
 
  private:

@@ -11,7 +11,7 @@
 namespace sallyport::net {
 namespace {
 
-/// Whether it lies in this machine: in memory, on a disk, or on a layer above such.
+/// Whether the file system is local: in memory, on a disk, or stacked on one.
 bool lies_here(int fd) {
   struct statfs status{};
   if (::fstatfs(fd, &status) != 0) return true;
@@ -52,8 +52,8 @@ std::expected<std::size_t, int> ReadableFile::read_now(MutableBytes out, std::ui
     else if (errno != EINTR)
       return std::unexpected(errno);
   }
-  // Of those that do not tell, the ones here are in memory (tmpfs) or on top of another that mostly is
-  // (overlayfs): to be asked by another thread would cost more than it saves.
+  // File systems without RWF_NOWAIT that are in memory (tmpfs), or mostly cached (overlayfs): reading on
+  // another thread would cost more than it saves.
   if (!local_) return std::unexpected(EAGAIN);
   return read(out, offset);
 }

@@ -1,5 +1,5 @@
-// ReadableFile: a regular file open for reading. Tells what can be read without waiting for a disk from what
-// cannot, so that a loop's thread reads the one and a FileReader's the other. Shared by threads.
+// ReadableFile: a regular file open for reading. Tells whether a read would wait for a disk: a loop's thread
+// reads what is in the page cache, a FileReader's thread the rest. Shared by threads.
 #pragma once
 
 #include "base/bytes.h"
@@ -16,9 +16,9 @@ class ReadableFile {
   explicit ReadableFile(UniqueFd fd);
   int fd() const { return fd_.get(); }
 
-  /// How many bytes at `offset` were read; 0 at the file's end. The errno otherwise. Waits for the disk.
+  /// Reads at `offset`; returns the number of bytes, 0 at the file's end, or the errno. Waits for the disk.
   std::expected<std::size_t, int> read(MutableBytes out, std::uint64_t offset) const;
-  /// The same of what is in memory, perhaps less than is in the file. EAGAIN where the disk has to be asked.
+  /// The same from the page cache, perhaps fewer bytes. EAGAIN where it would have to wait for the disk.
   std::expected<std::size_t, int> read_now(MutableBytes out, std::uint64_t offset) const;
   /// False on file systems where even fstat() may wait, for a server.
   bool is_local() const { return local_; }

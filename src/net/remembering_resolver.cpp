@@ -16,12 +16,11 @@ struct Waiting;
 
 struct Name {
   std::optional<Addresses> addresses;
-  std::unique_ptr<Resolution> lookup;  ///< that is under way
+  std::unique_ptr<Resolution> lookup;  ///< in progress
   std::vector<Waiting*> waiting;
 };
 
-/// Answers in a turn of its own: its owner may do anything then, also drop others that wait for the same
-/// name.
+/// Answers in a separate turn: the owner may then also cancel other lookups of the same name.
 struct Waiting final : Resolution {
   Waiting(Timers& timers, Name& of, Resolver::Answer call)
       : name(of), answer(std::move(call)), turn(timers, [this](Time) {

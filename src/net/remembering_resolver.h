@@ -1,6 +1,6 @@
-// A Resolver that asks for each name once, for programs that make very many connections to few hosts: the
-// system's would be asked for every one of them, and would refuse most. What was answered holds for as long
-// as the object lives, so it is for runs that end, not for daemons.
+// A Resolver that resolves each name once, for programs with very many connections to few hosts; a lookup for
+// each would overload the system's resolver. Answers are cached for the object's lifetime, so it is for
+// programs that end, not for daemons.
 #pragma once
 
 #include "net/resolver.h"
@@ -10,8 +10,8 @@
 
 namespace sallyport::net {
 
-/// Asks `inner`. Who asks for a name whose answer is on its way waits for that one, whoever asked first; a
-/// name that was not resolved is asked for again the next time. `timers` outlives the result.
+/// Uses `inner`. Concurrent lookups of one name share one query. Failures are not cached. `timers` outlives
+/// the result.
 std::unique_ptr<Resolver> make_remembering_resolver(Timers& timers, std::unique_ptr<Resolver> inner);
 
 }  // namespace sallyport::net

@@ -7,7 +7,7 @@
 namespace sallyport::net {
 namespace {
 
-/// Answers when it is told to.
+/// Answers when the test says.
 struct SlowResolver final : Resolver {
   struct Asked final : Resolution {};
   std::unique_ptr<Resolution> resolve(const std::string& host, const IpAddress&, Answer answer) override {

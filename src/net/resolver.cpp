@@ -41,7 +41,7 @@ Result<std::vector<IpAddress>> look_up(const std::string& host) {
   return addresses;
 }
 
-/// What getaddrinfo would misread or wait for in vain.
+/// Names that getaddrinfo would misread or wait for in vain.
 bool is_name(const std::string& host) {
   return !host.empty() && host.size() <= 254 && host.find('\0') == std::string::npos;
 }
@@ -65,9 +65,9 @@ void post_answer(const std::shared_ptr<Question>& question, Result<std::vector<I
       [question, result = std::move(result)]() mutable { question->deliver(std::move(result)); });
 }
 
-/// The process' lookup threads: getaddrinfo blocks for seconds on a name whose servers are silent, and peers
-/// choose names. They are never joined, because getaddrinfo cannot be interrupted; so the pool is never
-/// destroyed either.
+/// The process's lookup threads: getaddrinfo blocks for seconds on a name whose servers do not answer, and
+/// peers choose names. They are never joined, because getaddrinfo cannot be interrupted; so the pool is never
+/// destroyed.
 class LookupThreads {
  public:
   static LookupThreads& instance() {
@@ -75,7 +75,7 @@ class LookupThreads {
     return *threads;
   }
 
-  /// False when too many names wait already.
+  /// False when the queue is full.
   bool ask(const IpAddress& asker, const std::shared_ptr<Question>& question) {
     const std::scoped_lock lock(mutex_);
     if (!queue_.add(asker, question)) {
@@ -105,7 +105,7 @@ class LookupThreads {
       if (!question.cancelled) post_answer(taken->question, look_up(question.host));
       lock.lock();
       queue_.done(taken->asker);
-      if (queue_.waiting() > 0) has_work_.notify_one();  // there is room for one more of them
+      if (queue_.waiting() > 0) has_work_.notify_one();  // another lookup may start
     }
   }
 

@@ -16,7 +16,7 @@
 
 namespace sallyport::net {
 
-/// Cancels the question when destroyed before its callback ran.
+/// Destroying it before its callback ran cancels the lookup.
 class Resolution {
  public:
   virtual ~Resolution() = default;
@@ -26,9 +26,9 @@ class Resolver {
  public:
   using Answer = std::function<void(Result<std::vector<IpAddress>>)>;
   virtual ~Resolver() = default;
-  /// An address given as text is answered too, without a question. The callback never runs inside this call.
-  /// An empty answer never comes: it is an Error of kind resolve. `asker`: on whose behalf, so that nobody's
-  /// slow names hold up another's; the default address stands for this program itself.
+  /// An address literal is answered without a lookup. The callback never runs inside this call. An empty
+  /// answer is an Error of kind resolve. `asker`: the client on whose behalf the name is resolved, for
+  /// fairness (lookup_queue.h); the default address is this program itself.
   [[nodiscard]] virtual std::unique_ptr<Resolution> resolve(const std::string& host, const IpAddress& asker,
                                                             Answer answer) = 0;
 };
@@ -39,8 +39,8 @@ std::unique_ptr<Resolver> make_system_resolver(EventLoop& loop);
 std::vector<IpAddress> interleave_families(std::vector<IpAddress> addresses);
 
 /// Races TCP connects over `addresses` in order, the next one started `delay` after the last or when it
-/// failed (RFC 8305 §5). Calls back once, with the first that connected or with the last error; before that,
-/// `failed` (may be null) is told of each address that could not be reached.
+/// failed (RFC 8305 §5). Calls back once, with the first connection established or the last error; before
+/// that, `failed` (may be null) is called for each address that could not be reached.
 std::unique_ptr<TcpConnecting> happy_eyeballs_connect(EventLoop& loop, std::vector<IpAddress> addresses,
                                                       std::uint16_t port, Duration timeout,
                                                       const TcpOptions& options, TcpConnected connected,

@@ -1,4 +1,4 @@
-// A loop that runs until what a test waits for has come about.
+// Runs a loop until a test's condition holds.
 #pragma once
 
 #include "net/event_loop.h"
@@ -25,7 +25,7 @@ inline void run_until(EventLoop& loop, const std::function<bool()>& done, Durati
   loop.run();
 }
 
-/// Runs that many turns, each of which looks at every socket: for what is not to happen.
+/// Runs this many turns, each of which polls every socket: to show that something does not happen.
 inline void run_turns(EventLoop& loop, int count) {
   std::function<void()> next = [&] {
     if (count-- > 0) return loop.post(next);

@@ -64,7 +64,7 @@ Error socket_error(const std::string& what, int number) {
 
 Error connect_error(const std::string& what, int number) {
   if (number != EAGAIN && number != EADDRNOTAVAIL) return socket_error(what, number);
-  // UDP's number for it is EAGAIN. TCP's may also mean that there is no address, as with ::1 on a host
+  // For UDP the errno is EAGAIN. TCP's EADDRNOTAVAIL may also mean a missing address, as with ::1 on a host
   // without IPv6.
   return Error{number == EAGAIN ? ErrorKind::resource : kind_of(number),
                what + ": no ephemeral port is free" +

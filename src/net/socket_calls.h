@@ -1,4 +1,4 @@
-// Small things that every socket of net needs: what its errors mean, its options, its own address.
+// Helpers for the sockets of net: error texts, options, local address.
 #pragma once
 
 #include "base/result.h"
@@ -8,11 +8,11 @@
 
 namespace sallyport::net {
 
-/// "WHAT: the system's text", with the kind that fits `number` and, where there is one, the mend.
+/// "WHAT: the system's text", with the ErrorKind for `number` and, where known, the remedy.
 Error socket_error(const std::string& what, int number);
 
-/// The same of connect(), which also gives a socket its local port: that none is free has two numbers, and
-/// neither system's text says so.
+/// The same for connect(), which also assigns the local port: no free port is reported by two errno values,
+/// whose texts do not say so.
 Error connect_error(const std::string& what, int number);
 
 /// False, with errno set, where the kernel refuses.
@@ -21,8 +21,8 @@ bool set_socket_option(int fd, int level, int name, int value);
 /// The address that the socket is bound to.
 SocketAddress local_address(int fd);
 
-/// Whether `fd` is one of the last `reserve` descriptors that the process may have. The kernel always gives
-/// the lowest that is free, so these come when nearly all others are taken.
+/// Whether `fd` is one of the last `reserve` descriptors of the process's limit. The kernel assigns the
+/// lowest free one, so these are used when nearly all others are.
 bool is_reserved(int fd, unsigned reserve);
 
 /// [::], which with IPV6_V6ONLY off also takes IPv4.

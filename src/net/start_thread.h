@@ -1,4 +1,4 @@
-// start_thread(): a thread of a pool, which the process may not be able to have.
+// start_thread(): starts a thread of a pool; may fail at the process's limit.
 #pragma once
 
 #include <system_error>
@@ -7,8 +7,8 @@
 
 namespace sallyport::net {
 
-/// How many threads were started: none where the system allows no more. Peers make pools grow, and what they
-/// ask for then waits for the threads that are there.
+/// The number of threads started: 0 where the system allows no more. Peers cause pools to grow; their work
+/// then waits for the existing threads.
 template <class Work>
 unsigned start_thread(Work&& work) {
   try {

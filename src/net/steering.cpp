@@ -25,10 +25,10 @@ constexpr std::uint32_t version_at = 1;
 constexpr std::uint32_t long_id_length_at = 5;
 constexpr std::uint32_t long_id_at = 6;
 constexpr std::uint32_t short_id_at = 1;
-/// No such socket in any group: the kernel falls back to its hash.
+/// No socket has this index: the kernel falls back to its hash.
 constexpr std::uint32_t use_hash = 0xffffffff;
 
-// Jump targets that are known only when the program is complete; 0 goes on with the next instruction.
+// Jump targets, filled in when the program is complete; 0 is the next instruction.
 constexpr std::uint8_t to_hash = 0xff;
 constexpr std::uint8_t to_short = 0xfe;
 
@@ -59,7 +59,7 @@ Result<> attach_connection_id_steering(int fd, std::size_t workers, std::size_t 
       jump(BPF_JGE | BPF_K, short_id_at + id_length, 0, to_hash),
       load_byte(0),
       jump(BPF_JSET | BPF_K, long_header_bit, 0, to_short),
-      // Long header: of those only Handshake packets carry an ID that for sure was given out by us.
+      // Long header: only Handshake packets are certain to have a connection ID issued by us.
       load_length,
       jump(BPF_JGE | BPF_K, long_id_at + id_length, 0, to_hash),
       load_byte(long_id_length_at),

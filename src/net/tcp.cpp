@@ -62,7 +62,7 @@ class Listener final : public TcpListener, private FdWatcher {
         const int error = errno;
         if (is_shortage(error)) pause(error);
         if (error == EAGAIN || is_shortage(error)) break;
-        continue;  // a connection that was gone before it was accepted
+        continue;  // the connection ended before it was accepted
       }
       if (is_reserved(fd.get(), options_.leave_descriptors)) {
         fd.reset();
@@ -82,7 +82,7 @@ class Listener final : public TcpListener, private FdWatcher {
     accepted_(std::make_unique<TcpStream>(loop_, std::move(*watch), remote, options_.counters));
   }
 
-  /// The connections wait in the kernel's queue meanwhile; trying on would only burn the processor.
+  /// Connections wait in the kernel's queue meanwhile; retrying at once would waste CPU time.
   void pause(int error) {
     if (options_.counters != nullptr) ++options_.counters->shortages;
     watch_.want_readable(false);

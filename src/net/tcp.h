@@ -13,26 +13,26 @@
 
 namespace sallyport::net {
 
-/// What the streams of a listener carried, and how often it could not accept.
+/// Bytes of a listener's streams, and the number of failed accepts.
 struct TcpCounters {
   std::uint64_t bytes_in = 0, bytes_out = 0;
-  std::uint64_t shortages = 0;  ///< connections refused or made to wait for want of descriptors or memory
+  std::uint64_t shortages = 0;  ///< connections refused or delayed: no descriptors or memory
 };
 
 struct TcpOptions {
   bool reuse_port = false;
   bool no_delay = true;
-  /// A listener leaves this many of the last descriptors that the process may have to others: a connection
-  /// that would take one is closed, and the listener pauses.
+  /// A listener leaves this many of the process's last descriptors free for others: a connection that would
+  /// use one is closed, and the listener pauses.
   unsigned leave_descriptors = 0;
-  TcpCounters* counters = nullptr;  ///< counted in, where not null; outlives the listener and its streams
+  TcpCounters* counters = nullptr;  ///< may be null; outlives the listener and its streams
 };
 
 class TcpListener {
  public:
   /// May close or destroy the listener.
   using Accepted = std::function<void(std::unique_ptr<ByteStream>)>;
-  /// Out of descriptors: pauses for a moment, keeps listening, and says so once in the log.
+  /// Out of descriptors: pauses for a moment, keeps listening, and logs it once.
   static Result<std::unique_ptr<TcpListener>> listen(EventLoop& loop, const SocketAddress& local,
                                                      const TcpOptions& options, Accepted accepted);
   /// The same on a Unix socket at `path`, as listen_on_unix_socket() says. Its addresses are the default one.
@@ -43,7 +43,7 @@ class TcpListener {
   virtual void close() = 0;
 };
 
-/// Cancels a connect when destroyed before its callback ran.
+/// Destroying it before its callback ran cancels the connect.
 class TcpConnecting {
  public:
   virtual ~TcpConnecting() = default;
@@ -51,7 +51,7 @@ class TcpConnecting {
 
 /// May destroy the TcpConnecting. Never runs inside tcp_connect.
 using TcpConnected = std::function<void(Result<std::unique_ptr<ByteStream>>)>;
-/// Of several addresses that are tried, one could not be reached. May not destroy the TcpConnecting.
+/// One of several addresses could not be reached. Must not destroy the TcpConnecting.
 using TcpAddressFailed = std::function<void(const Error&)>;
 std::unique_ptr<TcpConnecting> tcp_connect(EventLoop& loop, const SocketAddress& remote, Duration timeout,
                                            const TcpOptions& options, TcpConnected connected);

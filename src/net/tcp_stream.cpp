@@ -19,7 +19,7 @@ constexpr unsigned reads_a_turn = 4;
 constexpr std::size_t parts_a_call = 64;
 constexpr std::size_t gather_size = 4 * 1024;
 
-/// Shared by a thread's streams, so that idle ones hold no buffer.
+/// Shared by a thread's streams: idle ones hold no buffer.
 MutableBytes read_buffer() {
   thread_local const auto buffer = std::make_unique_for_overwrite<std::uint8_t[]>(read_size);
   return {buffer.get(), read_size};
@@ -92,7 +92,7 @@ void TcpStream::finish() {
   if (!blocked_) flush_.request();
 }
 
-/// Sends what the kernel takes; 0 or the errno that ends the stream.
+/// Sends as much as the kernel takes; 0, or the errno that ends the stream.
 int TcpStream::flush() {
   seal_gathered();
   while (next_ < queue_.size()) {
@@ -129,7 +129,7 @@ void TcpStream::drop_sent(std::size_t count) {
     if (part < chunk.size()) {
       chunk.remove_prefix(part);
     } else {
-      chunk = Chunk();  // its buffer is free now, not when the whole queue is
+      chunk = Chunk();  // frees its buffer now, not with the whole queue
       ++next_;
     }
   }
@@ -142,7 +142,7 @@ void TcpStream::drop_sent(std::size_t count) {
 void TcpStream::flush_or_fail() {
   if (watch_.fd() < 0) return;
   if (const int error = flush(); error != 0) return fail(error);
-  // The writer is asked for more in a later turn, or a quick reader would keep this one from ending.
+  // on_stream_writable is called in a later turn; otherwise a fast reader could keep this turn from ending.
   if (above_high_water_ && !blocked_) watch_.want_writable();
 }
 

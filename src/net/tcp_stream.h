@@ -11,7 +11,7 @@
 
 namespace sallyport::net {
 
-/// Every callback of the receiver may destroy the stream.
+/// The receiver may destroy the stream in every callback.
 class TcpStream final : public ByteStream, private FdWatcher {
  public:
   /// `watch` holds the connected socket. `counters`: not owned; may be null.
@@ -45,7 +45,7 @@ class TcpStream final : public ByteStream, private FdWatcher {
   std::vector<Chunk> queue_;  // from next_ on; what lies before it was sent
   std::size_t next_ = 0;
   std::size_t queued_ = 0;
-  Chunk gathered_;  // small writes, joined; goes to the queue's end when something else does
+  Chunk gathered_;  // coalesced small writes; appended to the queue before the next larger write
   std::size_t gathered_size_ = 0;
   Deferred flush_;
   Lifetime lifetime_;

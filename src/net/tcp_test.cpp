@@ -311,7 +311,7 @@ TEST(Tcp, TheLastDescriptorsAreLeftToOthers) {
   connect();
   run_until(loop, [&] { return counters.shortages == 1; });
   EXPECT_EQ(accepted.size(), 1u);
-  // There is one for whoever needs it.
+  // One descriptor is free for others.
   EXPECT_TRUE(UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)));
   ::setrlimit(RLIMIT_NOFILE, &before);
   connect();

@@ -24,7 +24,7 @@ void Timer::arm(Time deadline) {
     heap_key_ = deadline;
     timers_.sift_up(heap_index_);
   }
-  // A later deadline is looked at when the earlier one comes up: a connection moves its deadline with every
+  // A deadline moved later is handled when the earlier one is due: a connection moves its deadline with every
   // packet.
 }
 
@@ -58,8 +58,8 @@ void Timers::set_now(Time now) {
 void Timers::advance(Time now) {
   assert(firing_ == nullptr);
   set_now(now);
-  // Each timer fires at most about once a turn, so that one which re-arms itself without delay cannot hold
-  // the turn.
+  // Each timer fires about once in a turn, so a timer that re-arms itself without delay cannot block the
+  // turn.
   for (std::size_t rest = heap_.size(); rest > 0 && !heap_.empty() && heap_.front()->heap_key_ <= now_;) {
     Timer& timer = *heap_.front();
     if (timer.deadline_ != timer.heap_key_) {  // was moved later

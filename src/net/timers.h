@@ -12,7 +12,7 @@ namespace sallyport::net {
 
 class Timers;
 
-/// One deadline, a member of whoever waits for it. Destroying it disarms it, also from inside its own
+/// One deadline, a member of the object that waits for it. Destroying it disarms it, also from inside its own
 /// callback.
 class Timer {
  public:
@@ -37,9 +37,9 @@ class Timer {
   static constexpr std::size_t npos = static_cast<std::size_t>(-1);
 };
 
-/// Work that is done once at the end of the turn in which it was asked for, however often it was asked for:
-/// flushing a connection or a batch of datagrams. A member of whoever does the work; destroying it takes it
-/// back, also from inside the work. Asked for again while the work runs, it is done again in the same turn.
+/// Work done once at the end of the turn, however often it is requested in the turn: flushing a connection or
+/// a batch of datagrams. A member of the object that does the work; destroying it cancels the request, also
+/// from inside the work. A request made while the work runs is done in the same turn.
 class Deferred {
  public:
   Deferred(Timers& timers, std::function<void(Time now)> work);
@@ -67,16 +67,15 @@ class Timers {
   Time now() const { return now_; }
 
   // For the driver (event loop, simulation):
-  /// Starts a turn at `now` without firing anything, for what is to be done before the timers; never earlier
-  /// than before.
+  /// Starts a turn at `now` without firing timers, for work to be done before them. Time never goes back.
   void set_now(Time now);
-  /// set_now(), then fires what is due, earliest first. A timer that arms itself for no later than `now`
+  /// set_now(), then fires the due timers, earliest first. A timer that arms itself for no later than `now`
   /// fires again in this call or in the next one.
   void advance(Time now);
-  /// Does the deferred work, also what it asks for while running, until none is left.
+  /// Does the deferred work, and work deferred meanwhile, until none is left.
   void run_deferred();
-  /// `never` when nothing is armed. May be early (a deadline that was moved later); then advance() fires
-  /// nothing.
+  /// `never` when nothing is armed. May be too early (for a deadline that was moved later); advance() then
+  /// fires nothing.
   Time next_deadline() const;
   bool has_deferred() const { return deferred_count_ != 0; }
 
@@ -91,9 +90,9 @@ class Timers {
 
   Time now_;
   std::vector<Timer*> heap_;         // binary, by heap_key_, earliest first
-  std::vector<Deferred*> deferred_;  // null where work was taken back
+  std::vector<Deferred*> deferred_;  // null where work was cancelled
   std::size_t deferred_count_ = 0;
-  // Whose callback runs now; null when it destroyed itself meanwhile.
+  // The timer whose callback runs now; null once it is destroyed.
   Timer* firing_ = nullptr;
   Deferred* working_ = nullptr;
 };

@@ -15,13 +15,13 @@
 namespace sallyport::net {
 namespace {
 
-/// Anybody may send ICMP messages as fast as they are read; what is left is for another turn.
+/// ICMP messages may arrive as fast as they are read; further ones are read in the next turn.
 constexpr unsigned max_errors_at_once = 64;
 
 std::optional<Unreachable> unreachable_of(const sock_extended_err& error) {
   if (error.ee_origin == SO_EE_ORIGIN_ICMP) return unreachable_of_icmp(error.ee_type, error.ee_code);
   if (error.ee_origin == SO_EE_ORIGIN_ICMP6) return unreachable_of_icmp6(error.ee_type, error.ee_code);
-  return std::nullopt;  // the kernel's own, which the call that met it has told
+  return std::nullopt;  // a local error, already returned by the failed call
 }
 
 }  // namespace
@@ -66,7 +66,7 @@ std::optional<ReportedUnreachable> take_unreachable(int fd) {
 }
 
 Error unreachable_error(const SocketAddress& remote, const ReportedUnreachable& reported) {
-  // EACCES is what IPv6 has for it; its own text would speak of permissions here.
+  // IPv6 reports EACCES for it, whose text would mention permissions.
   const std::string reason = reported.number == EACCES ? "Communication administratively prohibited"
                                                        : std::generic_category().message(reported.number);
   return Error{reported.kind == Unreachable::definite ? ErrorKind::refused : ErrorKind::unreachable,

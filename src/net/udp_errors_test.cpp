@@ -1,4 +1,4 @@
-// What ICMP errors do to a UDP socket: they are told as what they are, and end nothing.
+// ICMP errors on a UDP socket: they are reported with their kind, and do not close the socket.
 #include "net/udp_errors.h"
 
 #include "net/udp_for_test.h"
@@ -225,7 +225,7 @@ TEST(UdpErrors, AForgedMessageIsWhatItSays) {
       forge_icmp(client->net_path().local, server->net_path().local, each.type, each.code);
       if (each.told) run_until(loop, [&] { return told.has_value(); });
       EXPECT_EQ(words.empty() ? words : words.substr(words.rfind(": ") + 2), each.words);
-      // It cost no datagram, neither way, and nothing more is told.
+      // No datagram was lost in either direction, and no further error is reported.
       EXPECT_EQ(client->send({}, {as_bytes("x"), 1}), SendStatus::sent);
       run_until(loop, [&] { return !at_server.runs.empty(); });
       server->send(at_server.runs[0].path, {as_bytes("y"), 1});

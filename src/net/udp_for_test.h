@@ -1,5 +1,5 @@
-// What the tests of UDP sockets share: a receiver that keeps what it is told, sockets on loopback, a network
-// namespace of the test's own.
+// Helpers for tests of UDP sockets: a receiver that records its calls, sockets on loopback, a network
+// namespace.
 #pragma once
 
 #include "net/run_until_for_test.h"

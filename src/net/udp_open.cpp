@@ -17,17 +17,17 @@
 namespace sallyport::net {
 namespace {
 
-/// Asks for a buffer of `wanted` bytes; says how many there are then.
+/// Requests a buffer of `wanted` bytes; returns the granted size.
 std::size_t grow_buffer(int fd, int force_name, int name, std::size_t wanted) {
   const int bytes = static_cast<int>(std::min<std::size_t>(wanted, INT32_MAX / 2));
   if (!set_socket_option(fd, SOL_SOCKET, force_name, bytes)) set_socket_option(fd, SOL_SOCKET, name, bytes);
   int granted = 0;
   socklen_t length = sizeof granted;
   ::getsockopt(fd, SOL_SOCKET, name, &granted, &length);
-  return static_cast<std::size_t>(granted) / 2;  // the kernel counts its own bookkeeping as much again
+  return static_cast<std::size_t>(granted) / 2;  // the kernel doubles the value for its bookkeeping
 }
 
-/// What is too small, as a sentence; empty where nothing is.
+/// A sentence that names the buffer that is too small; empty if none is.
 std::string grow_buffers(int fd, const UdpSocketOptions& options) {
   std::size_t receive = options.receive_buffer;
   std::size_t send = options.send_buffer;
@@ -40,7 +40,7 @@ std::string grow_buffers(int fd, const UdpSocketOptions& options) {
       receive, send, options.receive_buffer, options.send_buffer);
 }
 
-// Options that a kernel may lack without harm: only speed or ECN is lost.
+// Optional socket options: without them only speed or ECN is lost.
 void set_ip_options(int fd, int family, const UdpSocketOptions& options) {
   const int discover = options.dont_fragment ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT;
   // An IPv6 socket needs IPv4's options too, for the IPv4-mapped traffic of a dual-stack wildcard.
@@ -58,7 +58,7 @@ void set_ip_options(int fd, int family, const UdpSocketOptions& options) {
       set_socket_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
   }
   if (options.report_unreachable) {
-    // Without it the kernel keeps "host unreachable" to itself.
+    // Without it the kernel does not report "host unreachable".
     set_socket_option(fd, IPPROTO_IP, IP_RECVERR, 1);
     if (family == AF_INET6) set_socket_option(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
   }

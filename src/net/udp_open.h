@@ -10,8 +10,8 @@
 
 namespace sallyport::net {
 
-/// Whether the kernel would grant less than the buffers in `options`, as a sentence that names the sysctl;
-/// empty where it would not. For programs that say so themselves, with warn_small_buffers off.
+/// If the kernel would grant smaller buffers than in `options`, a sentence that names the sysctl; empty
+/// otherwise. For programs that report this themselves, with warn_small_buffers off.
 std::string small_udp_buffers(const UdpSocketOptions& options);
 
 Result<UniqueFd> open_bound_udp(const SocketAddress& local, const UdpSocketOptions& options);

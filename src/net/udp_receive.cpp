@@ -12,8 +12,8 @@ namespace sallyport::net {
 namespace {
 
 constexpr std::size_t slot_size = 64 * 1024;
-// The slots are not a whole number of pages apart, or the first packets of all of them would share the same
-// few cache sets and push each other out.
+// The slots are not a multiple of the page size apart; otherwise the first packets of all slots would compete
+// for the same few cache sets.
 constexpr std::size_t slot_stride = slot_size + 33 * 64;
 
 struct Control {

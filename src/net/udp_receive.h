@@ -18,7 +18,7 @@ struct ReceivedMessage {
   std::optional<SocketAddress> local;  ///< without port; where packet info is on
   std::optional<std::uint32_t>
       overflow;            ///< SO_RXQ_OVFL: datagrams dropped since the socket was made, modulo 2^32
-  bool truncated = false;  ///< longer than the buffer: of no use, and nothing else is set
+  bool truncated = false;  ///< longer than the buffer: unusable, and no other member is set
 };
 
 class UdpReceiveBatch {
@@ -26,9 +26,9 @@ class UdpReceiveBatch {
   static constexpr std::size_t capacity = 16;
   static UdpReceiveBatch& of_this_thread();
 
-  /// How many messages came, `limit` (up to capacity) at the most; 0 when `error` says why none did.
+  /// The number of messages received, at most `limit` (up to capacity); 0 when `error` is set.
   std::size_t receive(int fd, std::size_t limit, bool want_names, int& error);
-  /// `index` < what receive() returned.
+  /// `index` < the result of receive().
   ReceivedMessage message(std::size_t index) const;
 
  private:

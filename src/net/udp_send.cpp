@@ -1,6 +1,7 @@
 #include "net/udp_send.h"
 
 #include "base/log.h"
+#include "net/gso.h"
 #include "net/udp_errors.h"
 
 #include <algorithm>
@@ -17,11 +18,6 @@
 namespace sallyport::net {
 namespace {
 
-constexpr std::size_t max_segments = 64;  // UDP_MAX_SEGMENTS of kernels before 6.8
-// One call's payload is one IP packet to the kernel until it is cut up, so it may not be longer than one.
-constexpr std::size_t max_call_v4 = 65535 - 20 - 8;
-constexpr std::size_t max_call_v6 = 65535 - 40 - 8;
-
 bool is_v4(const SocketAddress& address) {
   return address.family() == AF_INET ||
          IN6_IS_ADDR_V4MAPPED(&reinterpret_cast<const sockaddr_in6*>(address.data())->sin6_addr);
@@ -36,7 +32,7 @@ struct UdpSender::Envelope {
   alignas(cmsghdr) std::array<std::uint8_t, CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(in6_pktinfo)) +
                                                 CMSG_SPACE(sizeof(std::uint16_t))> control;
   std::size_t used = 0;
-  std::size_t max_call = max_call_v4;
+  std::size_t max_call = max_gso_bytes_v4;
 
   Envelope(const NetPath& to, Ecn ecn, const Options& options) {
     if (!options.connected) {
@@ -44,7 +40,7 @@ struct UdpSender::Envelope {
       header.msg_namelen = to.remote.size();
     }
     const bool v4 = is_v4(to.remote);
-    if (!v4) max_call = max_call_v6;
+    if (!v4) max_call = max_gso_bytes_v6;
     if (ecn != Ecn::not_ect) {
       const int traffic_class = static_cast<int>(ecn);
       add(v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TOS : IPV6_TCLASS, traffic_class);
@@ -100,8 +96,8 @@ int UdpSender::send_segmented(Envelope& envelope, Bytes piece, std::size_t segme
 /// 0 or the errno that stopped it; `taken` grows by the bytes that went.
 int UdpSender::send_one_by_one(Envelope& envelope, Bytes piece, std::size_t segment_size,
                                std::size_t& taken) {
-  std::array<mmsghdr, max_segments> headers;
-  std::array<iovec, max_segments> parts;
+  std::array<mmsghdr, max_gso_segments> headers;
+  std::array<iovec, max_gso_segments> parts;
   unsigned count = 0;
   std::size_t at = 0;
   do {  // an empty piece is one empty datagram
@@ -112,7 +108,7 @@ int UdpSender::send_one_by_one(Envelope& envelope, Bytes piece, std::size_t segm
     headers[count].msg_hdr.msg_iovlen = 1;
     at += datagram.size();
     ++count;
-  } while (at < piece.size() && count < max_segments);
+  } while (at < piece.size() && count < max_gso_segments);
   const int sent = ::sendmmsg(fd_, headers.data(), count, MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent < 0) return errno;
   for (int i = 0; i < sent; ++i) taken += parts[static_cast<std::size_t>(i)].iov_len;
@@ -129,7 +125,7 @@ UdpSender::Outcome UdpSender::send(const NetPath& to, const DatagramRun& run) {
   Outcome outcome;
   Envelope envelope(to, run.ecn, options_);
   const std::size_t whole_segments =
-      run.bytes.empty() ? 1 : std::min(max_segments, envelope.max_call / run.segment_size);
+      run.bytes.empty() ? 1 : std::min(max_gso_segments, envelope.max_call / run.segment_size);
   bool retried = false, refused = false;
   while (true) {
     const Bytes rest = run.bytes.subspan(outcome.taken);

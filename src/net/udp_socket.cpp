@@ -21,14 +21,14 @@ namespace sallyport::net {
 namespace {
 
 constexpr std::size_t max_backlog = 1024 * 1024;
-// How much one socket may read in a turn before the others have theirs.
+// How much one socket may read in a turn, for fairness.
 constexpr std::size_t read_budget_bytes = 512 * 1024;
 constexpr unsigned read_budget_calls = 4;
-/// Messages taken at once from a socket with one far end, whose datagrams GRO joins anyway: what a receiver
-/// cannot pass on stays in the kernel's buffer instead of being copied aside, and what it can is still in the
-/// processor's cache.
+/// Messages read at once from a connected socket, whose datagrams GRO joins anyway. With few messages,
+/// datagrams that a receiver cannot pass on stay in the kernel's buffer, and the others are still in the CPU
+/// cache when they are sent.
 constexpr std::size_t connected_batch = 1;
-/// A shorter message than this was the last one: GRO would have made more of those behind it.
+/// A message shorter than this was the last one: GRO would have joined further datagrams.
 constexpr std::size_t likely_last = 32 * 1024;
 
 // An IP packet's 65,535 bytes less the headers; IPv6 does not count its own.
@@ -36,7 +36,7 @@ constexpr std::size_t max_payload_v4 = 65535 - 20 - 8;
 constexpr std::size_t max_payload_v6 = 65535 - 8;
 constexpr std::size_t smallest_quic_payload = 1200;
 
-/// What waits until the socket takes more. Made when it is needed, so that idle sockets do not carry it.
+/// The send queue of a blocked socket. Allocated on demand, so idle sockets do not have one.
 struct Backlog {
   struct Entry {
     NetPath to;
@@ -46,10 +46,10 @@ struct Backlog {
     DatagramRun run() const { return {bytes, segment_size, ecn}; }
   };
   std::vector<Entry> entries;
-  std::size_t bytes = 0;  // what the entries themselves take included: a datagram may be empty
+  std::size_t bytes = 0;  // including the entries' own size: a datagram may be empty
 };
 
-/// How many datagrams a whole run is. (A rest may be empty and stand for none.)
+/// The number of datagrams of a whole run. (The unsent rest of a run may be empty: no datagram.)
 std::size_t datagrams_of(const DatagramRun& whole) {
   return std::max<std::size_t>(whole.count(), 1);
 }
@@ -64,7 +64,7 @@ struct UdpSocket::Impl final : FdWatcher {
 
   SendStatus send(const NetPath& to, const DatagramRun& run);
   void keep(const NetPath& to, const DatagramRun& run);
-  /// Counts what went of `run`; what is left is the rest.
+  /// Counts the sent part of `run`; returns the unsent rest.
   DatagramRun count_sent(const DatagramRun& run, const UdpSender::Outcome& outcome);
   void count_failure(int error, const DatagramRun& rest);
   void shrink_max_datagram(std::size_t refused);
@@ -72,7 +72,7 @@ struct UdpSocket::Impl final : FdWatcher {
   void on_readable() override;
   void on_writable() override;
   void take_errors();
-  /// Gives the batch's message to the receiver; says how many bytes it was.
+  /// Passes the batch's message to the receiver; returns its size in bytes.
   std::size_t hand_over(std::size_t index);
   void notify();
   void tell_unreachable(ReportedUnreachable reported);
@@ -88,10 +88,10 @@ struct UdpSocket::Impl final : FdWatcher {
   Deferred notification;  // send() may not call the receiver, which is its caller
   Lifetime lifetime;
   std::size_t max_datagram;
-  // What datagrams_out was when one was refused that every path of QUIC carries.
+  // The value of datagrams_out when a datagram was refused that every QUIC path carries.
   std::uint64_t narrow_refusal_after = ~std::uint64_t{0};
   std::uint32_t last_overflow = 0;
-  std::optional<ReportedUnreachable> unreachable;  // to be told
+  std::optional<ReportedUnreachable> unreachable;  // to be reported
   bool max_datagram_changed = false;
   const bool connected;
   const bool report_unreachable;
@@ -121,7 +121,7 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::Impl::make(EventLoop& loop, Result
 }
 
 void UdpSocket::Impl::on_readable() {
-  // Every call of the receiver may be the end of this object.
+  // The receiver may destroy this object in every call.
   const Lifetime::Guard guard(lifetime);
   std::size_t bytes = 0;
   const std::size_t limit = connected ? connected_batch : UdpReceiveBatch::capacity;
@@ -134,7 +134,7 @@ void UdpSocket::Impl::on_readable() {
     if (guard.gone()) return;
     if (receiver == nullptr || !reading) break;
     if (error == EAGAIN) return take_errors();
-    if (error != 0) continue;               // of an earlier datagram: what came meanwhile goes first
+    if (error != 0) continue;  // the error of an earlier datagram: deliver received datagrams first
     if (count > 0 && count < limit) break;  // the queue was emptied
     if (connected && bytes - before < likely_last) break;
   }
@@ -243,8 +243,8 @@ void UdpSocket::Impl::shrink_max_datagram(std::size_t refused) {
   const std::size_t headers = v4 ? 28 : 48;
   const std::size_t fits =
       static_cast<std::size_t>(mtu) > headers ? static_cast<std::size_t>(mtu) - headers : 0;
-  // The kernel's figure also follows ICMP messages, which anybody may forge: below what QUIC needs only
-  // refusals count, and not a single one, as it too may come of such a message.
+  // The kernel's path MTU also follows ICMP messages, which may be forged. Below QUIC's minimum only EMSGSIZE
+  // errors count, and only repeated ones, because a single one may be caused by such a message.
   std::size_t lowered = std::min(refused - 1, std::max(fits, smallest_quic_payload));
   if (lowered < smallest_quic_payload &&
       std::exchange(narrow_refusal_after, stats.datagrams_out) != stats.datagrams_out)

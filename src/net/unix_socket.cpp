@@ -19,10 +19,10 @@ UniqueFd open_socket() {
   return UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
-/// Makes room for a new socket at `path`, where there is an old one that nobody listens on.
+/// Removes a stale socket at `path` that has no listener.
 Result<> remove_stale(const std::string& path, const sockaddr_un& address) {
   struct stat status{};
-  if (::lstat(path.c_str(), &status) != 0) return {};  // or it is found out by bind()
+  if (::lstat(path.c_str(), &status) != 0) return {};  // else bind() reports it
   if (!S_ISSOCK(status.st_mode))
     return fail(ErrorKind::file,
                 fmt::format("{} exists and is not a socket; give another path, or remove it", path));
@@ -68,8 +68,8 @@ Result<UnixListening> listen_on_unix_socket(const std::string& path) {
   UnixListening listening{open_socket(), {}};
   const int fd = listening.fd.get();
   struct stat status{};
-  // The mode of the socket is what its name gets (less the umask): a name's own could be another file by
-  // then.
+  // The mode of the socket's inode is the mode of its name (less the umask); chmod() of the name could affect
+  // another file.
   if (fd < 0 || ::fchmod(fd, 0600) != 0 ||
       ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
       ::lstat(path.c_str(), &status) != 0)

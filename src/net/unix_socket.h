@@ -11,8 +11,8 @@
 
 namespace sallyport::net {
 
-/// The name of a Unix socket that this process made; removed when this goes, unless it is somebody else's by
-/// then.
+/// The name of a Unix socket that this process made; removed when this is destroyed, unless it belongs to
+/// another process by then.
 class UnixSocketName {
  public:
   UnixSocketName() = default;
@@ -33,9 +33,8 @@ struct UnixListening {
   UnixSocketName name;
 };
 
-/// Listens at `path`, which only this user may connect to (mode 0600). A socket that a process left behind
-/// there is replaced; one that somebody listens on, and anything else, is not. Errors name the path and the
-/// mend.
+/// Listens at `path` with mode 0600: only this user may connect. A stale socket is replaced; a socket with a
+/// listener, or any other file, is not. Errors name the path and the remedy.
 Result<UnixListening> listen_on_unix_socket(const std::string& path);
 
 }  // namespace sallyport::net

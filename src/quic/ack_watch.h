@@ -1,9 +1,10 @@
-// AckWatch: counts the packets that a connection lost, which ngtcp2 does not tell. A packet counts as lost
-// when it is still unacknowledged as one sent three or more packets after it is acknowledged (RFC 9002
-// §6.1.1). Packets at the very end of a transfer, lost by time alone, are counted when a later
-// acknowledgement passes them; one that was only overtaken by that much stays counted. Used by PacketTap, for
-// 1-RTT and 0-RTT packets (one number space). ngtcp2 1.11 leaves no number out, so an optimistic ACK (RFC
-// 9000 §21.4) of what was sent and did not arrive goes unnoticed; one of what was not even sent does not.
+// AckWatch: loss detection for counters: ngtcp2 does not report lost packets. A packet counts as lost when it
+// is unacknowledged and a packet sent three or more packets later is acknowledged (kPacketThreshold, RFC 9002
+// §6.1.1). The time threshold is not applied: packets lost at the end of a transfer are counted once a later
+// packet is acknowledged. A packet that was only reordered stays counted. Used by PacketTap, for 1-RTT and
+// 0-RTT packets (one number space). Optimistic ACK (RFC 9000 §21.4): ngtcp2 1.11 skips no packet numbers, so
+// an ACK of a packet that was sent and did not arrive is not detected. An ACK of a packet number that was
+// never sent is detected by ngtcp2.
 #pragma once
 
 #include "quic/frame_reader.h"
@@ -19,11 +20,11 @@ class AckWatch {
 
   void on_sent(std::uint64_t number) { next_ = number + 1; }
 
-  /// Calls `on_lost(number)` for each packet that this acknowledgement shows to be lost. Every packet is
-  /// judged once.
+  /// Calls `on_lost(number)` for each packet that this acknowledgement declares lost. Every packet is judged
+  /// once.
   template <class OnLost>
   void on_ack(const AckRanges& ack, OnLost&& on_lost) {
-    // A claim about packets never sent is ngtcp2's to punish; here it must merely not be believed.
+    // ngtcp2 closes the connection on an ACK of packets never sent; here such numbers are ignored.
     if (ack.largest() >= next_ || ack.largest() < judged_) return;
     const std::uint64_t end =
         std::max(judged_, ack.largest() + 1 - std::min(packet_threshold, ack.largest() + 1));
@@ -44,8 +45,8 @@ class AckWatch {
       at = std::max(at, range.last + 1);
     }
     judge_until(end);
-    // The peer may leave those too new to be judged out of its next acknowledgement, once it knows that this
-    // one arrived.
+    // The peer may omit packets that are too new to be judged from later ACK frames, once this one is
+    // acknowledged.
     unsigned recent = end - judged_ < 8 ? static_cast<unsigned>(recent_) >> (end - judged_) : 0;
     for (std::uint64_t number = end; number <= ack.largest(); ++number)
       if (ack.covers(number)) recent |= 1u << (number - end);

@@ -11,7 +11,8 @@ namespace sallyport::quic {
 namespace {
 
 constexpr Duration retry_lifetime = 10s;  // of a Retry token: the slowest round trip
-constexpr Duration new_token_lifetime = tls::ReplayRecord::window;  // used ones are remembered no longer
+constexpr Duration new_token_lifetime =
+    tls::ReplayRecord::window;  // used tokens are remembered for this long
 
 }  // namespace
 
@@ -25,7 +26,7 @@ const AddressTokens::Key& AddressTokens::key_for(std::uint32_t version) const {
 }
 
 bool AddressTokens::is_first_use(Bytes token, WallTime now) {
-  // A token ends in the random bytes that its key was made with, so no other good one ends in the same.
+  // A token ends in the random bytes from which its key was derived, so they identify a valid token.
   return used_->add(token.last(sizeof(std::uint64_t)),
                     std::chrono::system_clock::to_time_t(std::chrono::floor<std::chrono::seconds>(now)));
 }

@@ -1,8 +1,8 @@
-// AddressTokens: tokens that prove a client's address to a server (RFC 9000 §8.1): those of Retry packets,
-// and those of NEW_TOKEN frames for later connections. Sealed with keys of the deployment's secret, bound to
-// the address, and each good for one QUIC version only (RFC 9369 §5). Dated by the wall clock, which replicas
-// of a deployment share. Those of NEW_TOKEN frames are good once (RFC 9000 §8.1.4): whoever had an address
-// before could otherwise send from it in its present owner's name, with no limit to what is answered.
+// AddressTokens: address validation tokens (RFC 9000 §8.1): Retry tokens, and NEW_TOKEN tokens for later
+// connections. They are sealed with keys derived from the deployment's secret, bound to the client's address,
+// and valid for one QUIC version only (RFC 9369 §5). They are dated by the wall clock, which replicas of a
+// deployment share. A NEW_TOKEN token is valid once (RFC 9000 §8.1.4): a former owner of an address could
+// otherwise spoof it, with no amplification limit on the response.
 #pragma once
 
 #include "base/time.h"
@@ -22,14 +22,14 @@ namespace sallyport::quic {
 class AddressTokens {
  public:
   enum class Verdict : std::uint8_t {
-    absent,         ///< none, or one that is not ours, too old or used: the address is not proven
-    proven,         ///< from a NEW_TOKEN frame
+    absent,         ///< no token, or not ours, expired or used: the address is not validated
+    proven,         ///< from a NEW_TOKEN frame: the address is validated
     after_retry,    ///< from our Retry; `original_id` is filled in
-    invalid_retry,  ///< claims to be from our Retry and is not: INVALID_TOKEN
+    invalid_retry,  ///< a Retry token that is not valid: INVALID_TOKEN
   };
 
-  /// `used`: where those of NEW_TOKEN frames are remembered once they were shown. When it is full, none is
-  /// believed.
+  /// `used`: remembers the NEW_TOKEN tokens that were presented. When it is full, no NEW_TOKEN token is
+  /// accepted.
   AddressTokens(const tls::ServerSecret& secret, std::shared_ptr<tls::ReplayRecord> used);
 
   /// Uses the token up.

@@ -37,22 +37,22 @@ struct Closed {
   By by = By::us;
   bool application = false;  ///< `code` is an application error (HTTP/3), not a transport error
   std::uint64_t code = 0;    ///< RFC 9000 §20, RFC 9114 §8.1; TLS alerts are 0x100 + alert
-  std::string reason;        ///< for a person; the peer's words as they came, cut
-  bool by_server = false;    ///< the peer that closed is the server
+  std::string reason;        ///< the reason phrase, unescaped, truncated
+  bool by_server = false;    ///< the server closed the connection
   bool established = false;  ///< the handshake was complete when the peer closed
-  /// A TLS alert is `code` less the first of these (RFC 9001 §4.8).
+  /// CRYPTO_ERROR: the TLS alert is `code` minus this (RFC 9001 §4.8).
   static constexpr std::uint64_t crypto_error_first = 0x100, crypto_error_last = 0x1ff;
   bool is_tls_alert() const {
     return !application && code >= crypto_error_first && code <= crypto_error_last;
   }
-  /// The same as an Error with a sentence that says what happened. `name` names the application's error
-  /// codes; null: they are told as numbers.
+  /// The same as an Error with a sentence. `name` names the application's error codes; null: they are shown
+  /// as numbers.
   Error to_error(std::string (*name)(std::uint64_t code) = nullptr) const;
-  /// Closed in order, nothing went wrong.
+  /// Closed without an error.
   bool clean() const;
 };
 
-/// What the application has to send next.
+/// The stream data to send next.
 struct StreamData {
   StreamId id = -1;                 ///< -1: nothing now
   std::span<const ::iovec> pieces;  ///< stay valid until acked
@@ -62,40 +62,41 @@ struct StreamData {
 class Application {
  public:
   virtual ~Application() = default;
-  /// Streams may be opened. On a client: the handshake is complete and the server verified (with 0-RTT,
-  /// streams may be opened before it). On a server: already when its first flight goes out, so that what is
-  /// sent from here reaches the client with it; what the client sends while !Connection::is_established()
-  /// came as 0-RTT and may be a replay.
+  /// Streams may be opened. On a client: the handshake is complete and the server's certificate is verified
+  /// (with 0-RTT, streams may be opened earlier). On a server: its first flight is about to be sent, so data
+  /// sent from here (0.5-RTT) leaves with it. Data received while !Connection::is_established() is 0-RTT and
+  /// may be a replay.
   virtual void on_established(Time now) = 0;
-  /// 0-RTT was refused: everything sent so far is gone; streams are to be opened anew.
+  /// 0-RTT was rejected: all streams are gone; open them again.
   virtual void on_early_data_rejected(Time /*now*/) {}
-  /// Credit for more streams of ours came (or may have: it is also called where none was awaited).
+  /// A MAX_STREAMS frame may have raised the limit on our streams (also called when no stream was blocked).
   virtual void on_streams_available() {}
 
-  /// The bytes are valid during the call; their flow-control credit comes back only by Connection::consume().
-  /// A returned Error ends the connection with its `code` as application error.
+  /// The bytes are valid during the call. Flow-control credit is returned only by Connection::consume(). A
+  /// returned Error closes the connection with its `code` as the application error code.
   virtual Result<> on_stream_data(StreamId id, Bytes data, bool fin) = 0;
   virtual Result<> on_stream_reset(StreamId id, std::uint64_t code) = 0;
-  /// The peer wants no more of this stream; it was reset with the same code already. May be repeated.
+  /// STOP_SENDING was received; the stream has been reset with the same code. May be called again for one
+  /// stream.
   virtual Result<> on_stop_sending(StreamId id, std::uint64_t code) = 0;
-  /// Both directions are done; `code` is what it was reset with, 0 where it was not.
+  /// Both directions are closed. `code` is the code of the reset, 0 without one.
   virtual void on_stream_closed(StreamId id, std::uint64_t code, bool was_reset) = 0;
-  /// The next `count` bytes from the front of what was sent are acknowledged and may be freed.
+  /// The next `count` bytes of sent stream data are acknowledged and may be freed.
   virtual void on_stream_acked(StreamId id, std::size_t count) = 0;
-  /// The peer granted more flow-control credit on a stream that was blocked.
+  /// MAX_STREAM_DATA was received for a stream that was blocked.
   virtual void on_stream_unblocked(StreamId id) = 0;
   virtual void on_datagram(Bytes payload, Time now) = 0;
 
-  /// Asked for while there is room to send.
+  /// Called while there is room in the congestion window.
   virtual Result<StreamData> next_stream_data() = 0;
   virtual void on_stream_written(StreamId id, std::size_t count) = 0;
-  /// Flow control stopped this stream; it is not to be offered again before on_stream_unblocked().
+  /// The stream is blocked by flow control; do not return it again before on_stream_unblocked().
   virtual void on_stream_blocked(StreamId id) = 0;
-  /// The stream takes no more (the peer stopped it).
+  /// The stream takes no more data (STOP_SENDING).
   virtual void on_stream_shut(StreamId id) = 0;
 
-  /// How a DATAGRAM payload begins that the peer discards unread, whatever follows; valid until the next
-  /// call. A later search for the path's MTU probes with such payloads. Empty: there are none now.
+  /// The prefix of a DATAGRAM payload that the peer discards unread, whatever follows; valid until the next
+  /// call. Later path MTU searches probe with such payloads. Empty: none available now.
   virtual Bytes padding_datagram() { return {}; }
   /// max_datagram_payload() has changed.
   virtual void on_max_datagram_payload(std::size_t /*bytes*/) {}

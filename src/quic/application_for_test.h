@@ -1,4 +1,4 @@
-// TestApplication: an Application that keeps all it is told and sends what it is given, for tests.
+// TestApplication: an Application for tests that records its calls and sends given data.
 #pragma once
 
 #include "quic/connection.h"

@@ -1,5 +1,4 @@
-// A client's side of Connection: its start, Version Negotiation, what it remembers for the next time, and
-// migration.
+// The client side of Connection: start, Version Negotiation, session and token storage, migration.
 #include "quic/connection_impl.h"
 #include "quic/native.h"
 
@@ -16,8 +15,8 @@ using Impl = Connection::Impl;
 
 constexpr std::size_t first_destination_id_length = 8;  // RFC 9000 §7.2: at least 8, unpredictable
 
-// Tickets and tokens are good only for the version of the connection they came with (RFC 9369 §5), so what is
-// remembered starts with that version.
+// Tickets and tokens are valid only for the QUIC version of their connection (RFC 9369 §5), so the stored
+// state starts with that version.
 
 std::vector<std::uint8_t> with_version(std::uint32_t version, Bytes content) {
   std::vector<std::uint8_t> result(4 + content.size());
@@ -130,7 +129,7 @@ bool Impl::change_version() {
   const auto wanted =
       std::find_if(config->versions.begin(), config->versions.end(),
                    [this](std::uint32_t version) { return contains(client->offered, version); });
-  // A server that speaks the version it was asked for has no reason to negotiate; one change is all there is.
+  // Only one Version Negotiation is accepted, and never one that lists the attempted version (RFC 9000 §6.2).
   if (wanted == config->versions.end() || *wanted == first_version || client->original_version != 0)
     return false;
   client->original_version = first_version;
@@ -193,7 +192,7 @@ Result<> Connection::migrate(net::DatagramPath& path) {
       return fail(ErrorKind::denied, std::string("the connection cannot migrate: ") + ngtcp2_strerror(error));
     impl.client->next_path = &path;
     impl.client->next_net_path = to;
-    impl.blocked = false;  // that is the path which is left
+    impl.blocked = false;  // this is the old path
   }
   path.set_receiver(this);
   impl.flush_work.request();

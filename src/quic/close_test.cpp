@@ -1,4 +1,4 @@
-// How connections end, and what the other side learns.
+// How connections end, and what the peer sees.
 #include "quic/application_for_test.h"
 
 #include <gtest/gtest.h>
@@ -195,7 +195,7 @@ TEST(Close, AnIcmpErrorBeforeAnyAnswerEndsTheAttemptAtOnce) {
   }
 }
 
-// Anybody can forge one, and a server that starts anew is away for a moment.
+// An attacker can forge an ICMP error, and a restarting server is unreachable for a moment.
 TEST(Close, AnIcmpErrorAfterAnAnswerEndsNothing) {
   for (const auto kind : {net::Unreachable::hint, net::Unreachable::definite}) {
     Pair pair;

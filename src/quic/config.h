@@ -20,45 +20,45 @@ enum class CongestionControl : std::uint8_t { cubic, bbr, reno };
 struct Config {
   CongestionControl congestion_control = CongestionControl::cubic;
   Duration idle_timeout = 30s;
-  /// The connection is closed when something that the peer has to acknowledge was sent and no packet came
-  /// from it for this long (three probe timeouts at least) since: for those whose idle timeout is longer than
-  /// they would wait for a peer that is gone. Zero: only the idle timeout counts.
+  /// The connection is closed when an ack-eliciting packet was sent and no packet was received for this long
+  /// since (at least three probe timeouts). For connections with a long idle timeout, to detect a dead peer
+  /// earlier. Zero: only the idle timeout applies.
   Duration silence_timeout{};
   Duration handshake_timeout = 10s;
-  /// PINGs are sent when nothing else was for this long; zero: never.
+  /// A PING is sent when no packet was sent for this long; zero: never.
   Duration keep_alive{};
 
-  // Flow control, bytes. Windows grow from the first figure to the maximum as the data rate asks for it.
+  // Flow control, bytes. Windows grow from the initial value to the maximum with the data rate.
   std::uint64_t initial_connection_window = 1024 * 1024;
   std::uint64_t initial_stream_window = 256 * 1024;
   std::uint64_t maximum_connection_window = 24 * 1024 * 1024;
   std::uint64_t maximum_stream_window = 16 * 1024 * 1024;
-  std::uint64_t peer_bidirectional_streams = 100;  ///< how many requests the peer may have open
+  std::uint64_t peer_bidirectional_streams = 100;  ///< initial_max_streams_bidi
   std::uint64_t peer_unidirectional_streams = 8;
 
-  /// Largest DATAGRAM frame taken (RFC 9221 §3); 0 leaves the extension out.
+  /// max_datagram_frame_size (RFC 9221 §3); 0: no DATAGRAM support.
   std::size_t max_datagram_frame_size = 65535;
-  /// Bytes of DATAGRAM payload that may wait for congestion control; what is over is dropped and counted.
+  /// Bytes of DATAGRAM payload queued for congestion control; excess is dropped and counted.
   std::size_t datagram_queue_bytes = 512 * 1024;
 
   /// Largest UDP payload ever sent; path MTU discovery searches from 1,200 to this. 1,472 fits IPv4 on
-  /// Ethernet; over IPv6 the kernel refuses what does not fit and the search ends lower.
+  /// Ethernet; over IPv6 the kernel refuses larger packets and the search ends lower.
   std::size_t max_udp_payload = 1472;
   bool path_mtu_discovery = true;
-  /// A client's first datagrams are filled up to this, as far as the path takes it. Some servers (Google's
-  /// quiche, so Envoy) never send larger packets than the first they got; a hop is to carry 1,200 bytes and
-  /// what its own packets add.
+  /// A client's first datagrams are padded to this, as far as the path allows. Some servers (Google's quiche,
+  /// thus Envoy) never send packets larger than the first one received; a hop must carry 1,200 bytes plus its
+  /// own packet overhead.
   std::size_t first_datagram_size = 1200;
 
-  std::vector<std::uint32_t> versions{
-      version_1, version_2};  ///< in order of preference; the first is offered by a client
+  std::vector<std::uint32_t> versions{version_1,
+                                      version_2};  ///< in order of preference; a client starts with the first
   bool ecn = true;
-  /// Ack-eliciting packets received before an ACK is due with the next flush, at the turn's end: so one ACK
-  /// for all that a turn received. With more than 1, the ACK of a single small packet waits for its timer (an
-  /// eighth of the round trip, 25 ms at most), and then goes by itself instead of with the answer. No use was
-  /// found for which more costs less (bench/README.md).
+  /// Ack-eliciting packets received before an ACK is sent with the next flush, at the end of the turn: one
+  /// ACK for all packets of a turn. With more than 1, the ACK of a single small packet waits for its timer
+  /// (an eighth of the RTT, at most 25 ms) and is then sent alone instead of with the response. No workload
+  /// was found where more is cheaper (bench/README.md).
   std::size_t ack_threshold = 1;
-  /// A client's own connection IDs; zero length would lose the means to tell connections on one socket apart.
+  /// Of a client's own connection IDs. Not zero: connections that share a socket are told apart by them.
   std::size_t connection_id_length = 8;
 
   bool operator==(const Config&) const = default;

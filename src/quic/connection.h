@@ -1,6 +1,6 @@
-// Connection: one QUIC connection (RFC 9000, 9001, 9002, 9221, 9368, 9369) over ngtcp2, sans-I/O: it is
-// handed datagrams and turns, and hands runs of datagrams to a DatagramPath. Connections nest: the path of an
-// inner one is a flow on an outer one.
+// Connection: one QUIC connection (RFC 9000, 9001, 9002, 9221, 9368, 9369) over ngtcp2, sans-I/O: it takes
+// received datagrams and the time of each turn, and sends runs of datagrams on a DatagramPath. Connections
+// nest: the path of an inner connection is a flow on an outer one.
 #pragma once
 
 #include "base/random.h"
@@ -24,7 +24,7 @@ class ServedCertificate;
 
 namespace sallyport::quic {
 
-/// What a connection counted; cheap to take at any time.
+/// The counters of a connection; cheap to take at any time.
 struct Stats {
   std::uint64_t packets_sent = 0, packets_received = 0, packets_lost = 0;
   std::uint64_t bytes_sent = 0, bytes_received = 0;          ///< UDP payload
@@ -35,7 +35,7 @@ struct Stats {
   std::size_t datagram_queue_bytes = 0;
   Duration smoothed_rtt{}, min_rtt{}, latest_rtt{}, rtt_variance{};
   std::uint64_t congestion_window = 0, bytes_in_flight = 0;
-  std::size_t max_udp_payload = 0;  ///< what the path carries as far as is known
+  std::size_t max_udp_payload = 0;  ///< the largest size known to pass the path
   std::uint32_t version = 0;
   bool resumed = false, early_data_accepted = false, retried = false;
   bool resting = false;          ///< idle, and its memory folded
@@ -43,7 +43,7 @@ struct Stats {
   std::uint64_t path_changes = 0, key_updates = 0;
   Time started{}, established{},
       first_byte{};      ///< first_byte: first 1-RTT packet received ("QUIC time to first byte")
-  Time last_received{};  ///< the newest packet that was authentic
+  Time last_received{};  ///< of the newest authenticated packet
 };
 
 /// What the connections of one process share.
@@ -67,13 +67,14 @@ struct ClientOptions {
 
 class Connection final : public net::DatagramReceiver {
  public:
-  /// A client's connection over `path` (not owned, must outlive it). Sends its first flight at the end of
-  /// this turn.
+  /// A client's connection over `path` (not owned; must outlive the connection). Sends its first flight at
+  /// the end of this turn.
   static Result<std::unique_ptr<Connection>> connect(const Environment& environment, net::DatagramPath& path,
                                                      Application& application, const ClientOptions& options);
   ~Connection();
 
-  /// Handshake complete and not yet closing. A server's on_established() comes before this is true.
+  /// The handshake is complete and the connection not yet closing. On a server on_established() is called
+  /// before this is true.
   bool is_established() const;
   bool is_closed() const;
   /// A client with early data: streams may be opened now although !is_established().
@@ -81,11 +82,11 @@ class Connection final : public net::DatagramReceiver {
   const std::string& alpn() const;
   const std::string& server_name() const;
   const std::string& cipher() const;  ///< the IANA name of the cipher suite; empty before the handshake's end
-  /// A server, from on_established() on: what tls::SessionInfo says of it. Null in a client.
+  /// On a server, from on_established() on: see tls::SessionInfo. Null on a client.
   const std::shared_ptr<const tls::ServedCertificate>& certificate() const;
-  /// Of the client's first Initial: what the connection's qlog file is named by.
+  /// Of the client's first Initial; the qlog file is named after it.
   Bytes original_destination_id() const;
-  /// Whether the peer showed that it is at path().remote: by a handshake or by a Retry token.
+  /// Whether the address path().remote is validated: by a handshake or a Retry token.
   bool is_address_validated() const;
   net::NetPath path() const;
   Stats stats() const;
@@ -100,21 +101,20 @@ class Connection final : public net::DatagramReceiver {
   Result<StreamId> open_bidirectional();
   /// How many of these the peer still allows.
   std::size_t bidirectional_streams_left() const;
-  /// The ID behind the last client-initiated bidirectional stream that the limits allow so far (RFC 9000
-  /// §4.6): on a server those that it gave, on a client those that it was given.
+  /// One past the last client-initiated bidirectional stream that MAX_STREAMS allows so far (RFC 9000 §4.6):
+  /// sent by a server, received by a client.
   StreamId request_stream_limit() const;
   Result<StreamId> open_unidirectional();
-  /// There is something in next_stream_data(); sent at the end of this turn.
+  /// next_stream_data() has data; it is sent at the end of this turn.
   void want_write();
   /// Gives back `count` bytes of flow-control credit of a stream (and of the connection).
   void consume(StreamId id, std::size_t count);
-  /// Bounds what the peer may have sent on a stream and we not consumed, in place of
-  /// Config::maximum_stream_window. No less than Config::initial_stream_window; what was granted before stays
-  /// granted.
+  /// Bounds the receive window of one stream, in place of Config::maximum_stream_window. At least
+  /// Config::initial_stream_window; credit that was granted stays granted.
   void lower_receive_limit(StreamId id, std::size_t bytes);
   void reset_stream(StreamId id, std::uint64_t code);
   void stop_sending(StreamId id, std::uint64_t code);
-  /// Lets the peer open one more, for a peer-initiated stream that is done.
+  /// Raises MAX_STREAMS by one, for a peer-initiated stream that is closed.
   void extend_peer_streams_bidirectional(std::size_t count);
   void extend_peer_streams_unidirectional(std::size_t count);
 
@@ -122,7 +122,7 @@ class Connection final : public net::DatagramReceiver {
   bool peer_takes_datagrams() const;
   /// Largest payload (prefix included) of one DATAGRAM frame on the path as it is now.
   std::size_t max_datagram_payload() const;
-  /// The same for what is known to pass: while path MTU discovery searches, larger ones are tried.
+  /// The same for the size that is proven: during path MTU discovery larger ones are tried.
   std::size_t proven_datagram_payload() const;
   /// Queues one DATAGRAM frame holding `prefix` then `payload` (copied once). False when dropped, which is
   /// counted.
@@ -130,7 +130,8 @@ class Connection final : public net::DatagramReceiver {
   std::size_t queued_datagram_bytes() const;
 
   // Life
-  /// What on_datagram() was told of last was padding (Application::padding_datagram()), and counts as none.
+  /// The payload last given to on_datagram() was padding (Application::padding_datagram()); it is not
+  /// counted.
   void discount_datagram();
   /// Application close (RFC 9000 §10.2). on_closed follows, at the end of this turn at the earliest, never
   /// from inside this call.
@@ -144,8 +145,8 @@ class Connection final : public net::DatagramReceiver {
   void on_datagrams(const net::NetPath& path, const net::DatagramRun& run, Time now) override;
   void on_path_writable(Time now) override;
   void on_max_datagram_size(std::size_t bytes) override;
-  /// A client's first flight that meets an ICMP error of any kind ends the attempt, so that another address
-  /// is tried. Once the peer was heard, ICMP means nothing: whoever is not on the path can forge it, too.
+  /// An ICMP error of any kind in answer to a client's first flight ends the attempt, and the next address is
+  /// tried. Once the peer has answered, ICMP errors are ignored: an off-path attacker can forge them.
   void on_unreachable(net::Unreachable kind, const Error& why) override;
   void on_path_closed(const Error& why) override;
 

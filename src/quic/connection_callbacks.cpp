@@ -1,4 +1,4 @@
-// What ngtcp2 tells while it reads, writes or handles a deadline, handed on to the Application.
+// ngtcp2's callbacks while it reads, writes or handles a deadline, passed on to the Application.
 #include "quic/connection_impl.h"
 #include "quic/native.h"
 #include "quic/packet_protection.h"
@@ -16,8 +16,9 @@ Impl& impl_of(void* user_data) {
   return *static_cast<Impl*>(user_data);
 }
 
-/// ngtcp2 1.11 counts the ID of the path that it would fall back to as in use when it is retired already, and
-/// so closes the connection of a client that keeps to what was advertised: one more is let pass than was.
+/// ngtcp2 1.11 counts the connection ID of its fallback path as active although it is retired, and so closes
+/// the connection of a client that keeps to active_connection_id_limit. So one more ID is accepted than was
+/// advertised.
 void allow_for_retired_fallback(ngtcp2_conn* conn) {
   const_cast<ngtcp2_transport_params*>(ngtcp2_conn_get_local_transport_params(conn))
       ->active_connection_id_limit = advertised_connection_ids + 1;
@@ -37,10 +38,10 @@ int on_handshake_completed(ngtcp2_conn* conn, void* user_data) {
     impl.recorder->state(impl.now, "handshake_complete");
   }
   if (impl.is_server) {
-    // Tickets and tokens belong to the version that the client started with (RFC 9369 §5); where negotiation
-    // left it, they would only be refused later.
+    // Tickets and tokens are bound to the original version (RFC 9369 §5); after version negotiation they
+    // would be refused later.
     if (impl.version() == impl.first_version) {
-      // A client without a ticket or a token merely takes the long way next time.
+      // Without a ticket or a token, the client's next connection does a full handshake.
       [[maybe_unused]] const Result<> ticket = impl.tls->send_ticket();
       const auto token =
           impl.keeper->make_address_token(to_net_path(*ngtcp2_conn_get_path(conn)), impl.version(), impl.now);
@@ -69,24 +70,24 @@ int on_crypto_data(ngtcp2_conn* conn, ngtcp2_encryption_level level, std::uint64
                    const std::uint8_t* data, std::size_t size, void* user_data) {
   if (impl_of(user_data).tls != nullptr) {
     const int error = ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, size, user_data);
-    // So GnuTLS calls a message at an encryption level that is over. There are no records here.
+    // GnuTLS's error for a message at a discarded encryption level. QUIC has no TLS records.
     if (error != 0 && ngtcp2_conn_get_tls_alert(conn) == GNUTLS_A_BAD_RECORD_MAC)
       ngtcp2_conn_set_tls_alert(conn, GNUTLS_A_UNEXPECTED_MESSAGE);
-    // A client that resumes with early data offers the key share that was used before; one that needs a
-    // HelloRetryRequest nevertheless has to come without early data.
+    // A client that resumes with early data offers the key share used before. If it needs a HelloRetryRequest
+    // nevertheless, it must continue without early data.
     if (error == 0 && impl_of(user_data).is_server && is_early_key_alone(impl_of(user_data).binding)) {
       ngtcp2_conn_set_tls_alert(conn, GNUTLS_A_HANDSHAKE_FAILURE);
       return NGTCP2_ERR_CRYPTO;
     }
     return error;
   }
-  // Nothing that a client may still say: KeyUpdate is forbidden (RFC 9001 §6), and no certificate was asked
-  // for.
+  // No message is allowed here: KeyUpdate is forbidden (RFC 9001 §6), and no client certificate was
+  // requested.
   ngtcp2_conn_set_tls_alert(conn, GNUTLS_A_UNEXPECTED_MESSAGE);
   return NGTCP2_ERR_CRYPTO;
 }
 
-/// A server may send with 1-RTT keys right behind its first flight; so SETTINGS reach the client with it.
+/// A server may send 1-RTT packets with its first flight (0.5-RTT), so SETTINGS reach the client with it.
 int on_send_key(ngtcp2_conn* conn, ngtcp2_encryption_level level, void* user_data) {
   Impl& impl = impl_of(user_data);
   if (impl.recorder && level == NGTCP2_ENCRYPTION_LEVEL_1RTT)
@@ -144,7 +145,7 @@ int on_stream_credit(ngtcp2_conn*, std::int64_t id, std::uint64_t, void* user_da
 
 int on_more_streams(ngtcp2_conn*, std::uint64_t, void* user_data) {
   Impl& impl = impl_of(user_data);
-  // The peer's first limits come with the handshake; on_established() tells that.
+  // The peer's initial limits come with the handshake; on_established() reports them.
   if (impl.streams_open) impl.app().on_streams_available();
   return 0;
 }
@@ -171,7 +172,7 @@ int on_new_id(ngtcp2_conn*, ngtcp2_cid* id, std::uint8_t* token, std::size_t siz
   }
   id->datalen = size;
   impl.random.fill({id->data, size});
-  // A client never answers with a stateless reset, so its token is known to nobody.
+  // A client sends no stateless resets, so its token is never used.
   impl.random.fill({token, NGTCP2_STATELESS_RESET_TOKENLEN});
   return 0;
 }
@@ -182,7 +183,7 @@ int on_id_retired(ngtcp2_conn*, const ngtcp2_cid* id, void* user_data) {
   return 0;
 }
 
-/// The end of a path validation (RFC 9000 §8.2), ours or a client's migration that the peer has to show.
+/// Path validation ended (RFC 9000 §8.2), for our migration or the peer's.
 int on_path_validation(ngtcp2_conn*, std::uint32_t, const ngtcp2_path* path, const ngtcp2_path*,
                        ngtcp2_path_validation_result result, void* user_data) {
   Impl& impl = impl_of(user_data);
@@ -193,7 +194,7 @@ int on_path_validation(ngtcp2_conn*, std::uint32_t, const ngtcp2_path* path, con
   return 0;
 }
 
-/// Packets that are not protected pass no callback of packet protection.
+/// Unprotected packets do not pass the packet protection callbacks.
 void record_unprotected(Impl& impl, trace::PacketType type, Bytes payload = {}) {
   if (!impl.recorder) return;
   trace::Packet packet;

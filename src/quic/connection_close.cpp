@@ -95,7 +95,7 @@ void Impl::end_closed_by_peer() {
   Closed why{.by = Closed::By::peer, .by_server = !is_server, .established = handshake_completed};
   why.application = native->type == NGTCP2_CCERR_TYPE_APPLICATION;
   why.code = native->error_code;
-  // As it came: who prints it escapes it.
+  // Unescaped: it is escaped where it is printed.
   why.reason = utf8_front(as_text({native->reason, native->reasonlen}), longest_reason);
   end(std::move(why), false);
 }
@@ -103,7 +103,7 @@ void Impl::end_closed_by_peer() {
 std::vector<std::uint8_t> Impl::write_close(const Closed& why, Time at) {
   const TapScope scope(tap);
   ngtcp2_ccerr native;
-  // A TLS failure is told by its alert alone: its words may speak of our certificates and files.
+  // A TLS failure is sent as its alert only: the error text may name our certificates and files.
   const std::string_view reason =
       why.is_tls_alert() ? std::string_view{} : utf8_front(why.reason, longest_reason);
   const auto* words = reinterpret_cast<const std::uint8_t*>(reason.data());
@@ -130,13 +130,13 @@ void Impl::carry_out_end(Time at) {
   timer.disarm();
   queue.clear();
   if (recorder) record_end(*recorder, *closed, at);
-  // A server's application exists only once there was something to tell it.
+  // A server's Application exists only after its first callback.
   if (keeper == nullptr) {
     application->on_closed(*closed);
     return;
   }
   if (!handshake_completed) keeper->on_handshake_end(*member, false);
-  // Closing or draining (RFC 9000 §10.2); after a silent end there is nobody to expect.
+  // Closing or draining period (RFC 9000 §10.2); none after an idle timeout.
   const bool peer_may_send = closed->by == Closed::By::us || closed->by == Closed::By::peer;
   const Duration keep = peer_may_send ? 3 * probe_timeout() : Duration::zero();
   if (application != nullptr) application->on_closed(*closed);

@@ -1,6 +1,6 @@
-// ConnectionIdLayout: the server's connection IDs name their owner, so that the kernel's steering program
-// (net/steering.h), or another server of the fleet, can hand a stray packet to it: byte 0 is the worker,
-// bytes 1-2 the server, the rest random.
+// ConnectionIdLayout: a server's connection IDs name their owner: byte 0 is the worker, bytes 1-2 the server,
+// all others are random. The steering program in the kernel (net/steering.h), or another server of the
+// deployment, hands a stray packet to its owner by them.
 #pragma once
 
 #include "base/bytes.h"

@@ -27,23 +27,23 @@ namespace sallyport::quic {
 /// "the path carries datagrams of at most N bytes ..."
 std::string path_too_narrow(std::size_t bytes);
 
-/// Longer ones of a server's are not kept: a first packet has room for little more, and where the token does
-/// not fit, ngtcp2 starts the connection anew with its next packet and asserts that it did not before.
+/// Longer NEW_TOKEN tokens are not kept: an Initial has room for little more, and where the token does not
+/// fit, ngtcp2 fails an assertion on its next packet.
 inline constexpr std::size_t longest_address_token = 1000;
 
 /// active_connection_id_limit (RFC 9000 §18.2): enough for a migration or two in a row, few enough to keep an
 /// idle connection small.
 inline constexpr std::uint64_t advertised_connection_ids = 4;
 
-/// What only a client has. client.cpp
+/// State of a client only. client.cpp
 struct ClientState {
   ClientOptions options;
   std::shared_ptr<trace::KeyLog> key_log;
-  tls::SessionCache::Entry remembered;  ///< of an earlier connection to the origin
-  std::vector<std::uint8_t> ticket;     ///< the newest of this one
-  std::vector<std::uint8_t> settings;   ///< what remember_settings() was given
-  std::uint32_t original_version = 0;   ///< the first one tried, when a Version Negotiation packet changed it
-  std::vector<std::uint32_t> offered;   ///< the server's, from a Version Negotiation packet
+  tls::SessionCache::Entry remembered;     ///< of an earlier connection to the origin
+  std::vector<std::uint8_t> ticket;        ///< the newest of this one
+  std::vector<std::uint8_t> settings;      ///< what remember_settings() was given
+  std::uint32_t original_version = 0;      ///< the first version, when Version Negotiation changed it
+  std::vector<std::uint32_t> offered;      ///< the server's versions, from a Version Negotiation packet
   net::DatagramPath* next_path = nullptr;  ///< migrating to it
   net::NetPath next_net_path;
   std::vector<std::uint8_t> token;  ///< from NEW_TOKEN of an earlier connection
@@ -56,23 +56,24 @@ struct Connection::Impl final : SendBatch::Sender {
   /// What an Endpoint does for its connections.
   class Keeper {
    public:
-    /// Makes the server's Application, when there is first something to tell it.
+    /// Makes the server's Application, before its first callback.
     virtual Application& make_application(EndpointMember& member) = 0;
     virtual bool make_id(ngtcp2_cid& id, std::uint8_t* reset_token) = 0;
     virtual RegionPool& regions() = 0;
     virtual void add_id(EndpointMember& member, const ngtcp2_cid& id) = 0;
     virtual void remove_id(const ngtcp2_cid& id) = 0;
-    /// A token by which the client's address is known to be its own next time.
+    /// A NEW_TOKEN token for the client's next connection.
     virtual std::vector<std::uint8_t> make_address_token(const net::NetPath& path, std::uint32_t version,
                                                          Time now) = 0;
-    /// Once: the handshake is complete, or the connection ended before.
+    /// Called once: the handshake is complete, or the connection ended before that.
     virtual void on_handshake_end(EndpointMember& member, bool completed) = 0;
-    virtual void on_moved(EndpointMember& member) = 0;  ///< `current_path` is another one
-    /// The endpoint's path asks to wait; the member is told when it no longer does.
+    virtual void on_moved(
+        EndpointMember& member) = 0;  ///< `current_path` has changed. The endpoint's path is blocked; the
+                                      ///< member is told when it is writable again.
     virtual bool is_blocked() const = 0;
     virtual void wait_for_path(EndpointMember& member) = 0;
-    /// After on_closed. Packets that still come are answered by `close_packet` (empty: not at all) for as
-    /// long as `keep`. The connection is destroyed in a later step.
+    /// After on_closed. Later packets are answered with `close_packet` (empty: not at all) for `keep` (the
+    /// closing or draining period). The connection is destroyed in a later step.
     virtual void on_ended(EndpointMember& member, std::vector<std::uint8_t> close_packet, Duration keep) = 0;
 
    protected:
@@ -99,18 +100,18 @@ struct Connection::Impl final : SendBatch::Sender {
   void fill(ngtcp2_callbacks& callbacks) const;  // connection_callbacks.cpp
   /// `conn` was made: ties it to TLS, starts the recording.
   Result<> begin(std::unique_ptr<tls::QuicSession> session, Bytes original_id, const std::string& title);
-  /// However long a peer made them: the recorder cuts what is too much. Null: there are none.
+  /// Of any length; the recorder truncates them. Null: none.
   void record_parameters(trace::Direction owner, const ngtcp2_transport_params* parameters);
 
   // connection_read.cpp
   void receive(const net::NetPath& from, const net::DatagramRun& run, Time now);
-  /// False: the server is to answer with Retry instead of keeping this connection.
+  /// False: the server answers with Retry instead of keeping this connection.
   bool receive_first(const net::NetPath& from, Bytes datagram, net::Ecn ecn, Time now);
   int read(const NativePath& from, net::Ecn ecn, Bytes datagram);
   void deliver_stops();
   void on_read_error(int error);
-  /// At the turn's end. What receive() calls need not ask: it does so itself, last, so that whoever answers
-  /// at the turn's end (Deferred) comes first, and the answer goes with the ACK.
+  /// At the end of the turn. Code called from receive() need not call this: receive() does so itself, last. A
+  /// response written at the end of the turn (Deferred) comes first, so it leaves with the ACK.
   void want_flush() {
     if (!receiving) flush_work.request();
   }
@@ -121,7 +122,7 @@ struct Connection::Impl final : SendBatch::Sender {
   void pace(std::size_t written, bool more_waits, Time now);
   void wait_for_path();
   bool write_probe(SendBatch& batch, Time now);
-  /// What ngtcp2 knows padding datagrams by; all others have 0.
+  /// ngtcp2's datagram ID of padding datagrams; all others have 0.
   static constexpr std::uint64_t padding_id = 1;
   bool write_padding(SendBatch& batch, Time now);
   bool write_padding_packet(SendBatch& batch, std::size_t size, std::size_t payload, Bytes prefix, bool& sent,
@@ -143,55 +144,56 @@ struct Connection::Impl final : SendBatch::Sender {
   void arm_timer(Time now);
   void on_timer(Time now);
   // connection_silence.cpp
-  /// When something is to be done about hearing nothing from the peer.
+  /// The deadline for acting on silence from the peer.
   Time silence_deadline() const;
   void end_silence(Time now);
-  /// When a client that waits for answers and hears nothing is to make itself heard.
+  /// When a client that awaits responses and receives nothing sends a PING.
   Time ping_deadline() const;
-  /// When the peer is taken to be gone, as it does not acknowledge what was sent.
+  /// When the peer is considered dead, because it does not acknowledge sent packets.
   Time gone_deadline() const;
-  /// It was sent with what was just written, or could not be.
+  /// The PING was sent with the packets just written, or could not be sent.
   void end_ping();
   void on_heard() { silence.pings = 0; }
   void record_metrics(Time now);
-  /// The peer proved that it is at the other end (path validation, RFC 9000 §8.2). Only such a path becomes
-  /// `current_path`: ngtcp2's is whichever packets came from last.
+  /// Path validation succeeded (RFC 9000 §8.2). Only a validated path becomes `current_path`; ngtcp2's
+  /// current path is the one of the newest packet.
   void on_path_validated(const net::NetPath& validated);
-  /// `current_path` is another one: all that belongs to a path begins anew.
+  /// `current_path` has changed: reset all per-path state.
   void change_path(Time now);
   std::size_t path_limit() const;
 
   // connection_rest.cpp
   /// After a server's handshake. No TLS message may come any more.
   void release_tls();
-  /// When ngtcp2 or the search for the path's size want to be called.
+  /// The next deadline of ngtcp2 or of path MTU discovery.
   Time native_deadline() const;
   Time idle_deadline() const;
-  /// The probe timeout (RFC 9002 §6.2.1), which a peer can have ngtcp2 reckon without bounds by acknowledging
-  /// packets before they are sent: at most a minute.
+  /// The probe timeout (RFC 9002 §6.2.1), at most a minute: in ngtcp2 a peer can make it grow without bound
+  /// by optimistic ACKs.
   Duration probe_timeout() const;
-  /// When rest() is to be tried if nothing happens from now on.
+  /// When rest() is tried if nothing happens from now on.
   Time rest_deadline(Time now) const;
-  /// Folds the connection, unless something is soon to be done; it wakes by itself. False: something is due
+  /// Folds the connection's memory unless a deadline is near; it wakes by itself. False: a deadline is due
   /// now.
   bool rest(Time now);
   /// Does not wake it.
   ngtcp2_conn_info native_info() const;
 
   // connection_close.cpp
-  /// Decides how the connection ends; the first decision stands. Carried out by the next flush, never here.
+  /// Decides how the connection ends; the first decision is final. Carried out by the next flush, never here.
   void end(Closed why, bool tell_peer);
   void end_with_native_error(int error);
   void end_closed_by_peer();
   void carry_out_end(Time now);
-  /// After the end: what comes in is answered with the same close, ever more rarely (RFC 9000 §10.2.1).
+  /// Closing state: incoming packets are answered with the same CONNECTION_CLOSE, at a decreasing rate (RFC
+  /// 9000 §10.2.1).
   void answer_closed(const net::NetPath& from, std::size_t datagrams);
   std::vector<std::uint8_t> write_close(const Closed& why, Time now);
   /// For ngtcp2 callbacks: `result`, or the application's error as the connection's end.
   int callback_result(const Result<>& result);
 
   // client.cpp
-  /// After a Version Negotiation packet: starts anew with a version in common; false when there is none.
+  /// After a Version Negotiation packet: starts again with a common version; false when there is none.
   bool change_version();
   void store_session();
   void store_token(Bytes token);
@@ -233,13 +235,13 @@ struct Connection::Impl final : SendBatch::Sender {
   tls::SessionInfo session_info;
   std::unique_ptr<Ending> ending;
   std::unique_ptr<Closed> closed;
-  std::vector<std::uint8_t> close_packet;  // a client's: answers what still comes in
+  std::vector<std::uint8_t> close_packet;  // a client's: the answer in the closing state
   EverRarer close_answers;
 
-  Time now{};  // of what is going on
+  Time now{};  // of the current call
   net::NetPath current_path;
-  /// What datagram_room() said last: it is asked for each datagram. Forgotten whenever something came in or
-  /// goes out, which is when the connection IDs and the peer's limits may change.
+  /// Cached result of datagram_room(), which is called for each datagram. Cleared whenever packets are
+  /// received or sent, because connection IDs and the peer's limits may change then.
   mutable struct {
     std::size_t packet_size = 0, payload = 0;
   } room_seen;
@@ -250,13 +252,13 @@ struct Connection::Impl final : SendBatch::Sender {
   std::uint64_t datagrams_dropped_queue = 0, datagrams_dropped_size = 0;
   std::uint64_t ecn_marked = 0, path_changes = 0;
   struct {
-    std::size_t requests = 0;  // of a client: streams that the server may have to say something on
-    unsigned pings = 0;        // since it last said something
+    std::size_t requests = 0;  // of a client: streams that await data from the server
+    unsigned pings = 0;        // since its last packet
     Time last_ping{};
     bool ping_due = false;
   } silence;
   std::uint64_t peer_streams_added = 0;  // bidirectional ones that the peer may open, beyond config's
-  StreamId next_bidirectional = 0;       // of a client: one behind the last that was opened
+  StreamId next_bidirectional = 0;       // of a client: one past the last opened stream
   Time started{}, established{};
   ngtcp2_cid first_destination{};   // connection ID of the client's first Initial
   std::uint32_t first_version = 0;  // the one the client chose; negotiation may settle on another
@@ -266,8 +268,8 @@ struct Connection::Impl final : SendBatch::Sender {
   bool early_data = false;    // a client may send 0-RTT
   bool retried = false;
   bool filled_up = false;     // a client's last Initial was sent larger than it is
-  bool receiving = false;     // receive() is at it
-  bool blocked = false;       // the path asked to wait
+  bool receiving = false;     // inside receive()
+  bool blocked = false;       // send() returned `blocked`
   bool path_changed = false;  // change_path() is due
 };
 

@@ -11,14 +11,14 @@ namespace sallyport::quic {
 namespace {
 
 constexpr std::size_t slab_size = 64 * RegionPool::region_size;
-/// So many regions keep their pages for the connections to come: about as many as have their handshakes at
-/// once.
+/// The number of free regions that keep their pages for new connections: about as many as there are
+/// concurrent handshakes.
 constexpr std::size_t max_warm = 64;
 
 constexpr std::uint32_t alignment = 16;
-/// Blocks begin here in each unit of `alignment`, so that what follows their head is aligned.
+/// The offset of a block in its unit of `alignment`: the memory after its head is aligned.
 constexpr std::uint32_t first_block = 8;
-/// What splitting leaves over is worth a block of its own from here on.
+/// The smallest remainder of a split that becomes a block.
 constexpr std::uint32_t smallest_rest = 64;
 
 constexpr std::size_t group_words = 64;  // as many as a mask has bits
@@ -33,7 +33,7 @@ bool RegionPool::add_slab() {
   void* const memory =
       ::mmap(nullptr, slab_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) return false;
-  // A huge page would come back whole each time a folded connection in it moves.
+  // With huge pages, unfolding one connection would fault in a whole huge page.
   ::madvise(memory, slab_size, MADV_NOHUGEPAGE);
   auto* const slab = static_cast<std::uint8_t*>(memory);
   slabs_.push_back(slab);

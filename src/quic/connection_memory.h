@@ -1,7 +1,7 @@
-// ConnectionMemory: where ngtcp2 keeps one server connection, so that the whole can be folded while the
-// connection is idle. ngtcp2's pools and tables are sized for busy connections: an idle one holds some 30
-// KiB, of which three quarters are zeroes. They lie in one region at fixed addresses, which fold() writes out
-// without the zeroes and gives back to the kernel, and unfold() fills again. Used by NativeConnection; the
+// ConnectionMemory: the memory of one server connection in ngtcp2; it can be folded while the connection is
+// idle. ngtcp2's pools and tables are sized for busy connections: an idle connection holds some 30 KiB, three
+// quarters of it zeroes. All of it lies in one region at fixed addresses. fold() copies the region without
+// its zeroes and returns the pages to the kernel; unfold() restores them. Used by NativeConnection; the
 // regions belong to an Endpoint.
 #pragma once
 
@@ -14,11 +14,11 @@
 
 namespace sallyport::quic {
 
-/// Address space in regions of one size, taken from the kernel in larger slabs. Outlives all that was taken
+/// Address space in regions of one size, taken from the kernel in larger slabs. Outlives all regions taken
 /// from it.
 class RegionPool {
  public:
-  /// An established connection of ngtcp2 takes 40 KiB of it, one with a hundred streams 60.
+  /// An established connection of ngtcp2 uses 40 KiB of it, one with a hundred streams 60 KiB.
   static constexpr std::size_t region_size = 64 * 1024;
 
   RegionPool() = default;
@@ -26,11 +26,11 @@ class RegionPool {
   RegionPool(const RegionPool&) = delete;
   RegionPool& operator=(const RegionPool&) = delete;
 
-  /// Zeroes; null when the kernel has no more. On a page's border.
+  /// Zeroed and page-aligned; null when the kernel has no more memory.
   std::uint8_t* take();
-  /// `clean`: it is all zeroes again.
+  /// `clean`: the region is all zeroes again.
   void give_back(std::uint8_t* region, bool clean);
-  /// Its pages go back to the kernel; it reads as zeroes then.
+  /// Returns the region's pages to the kernel; it then reads as zeroes.
   static void discard(std::uint8_t* region);
 
   /// Where a region is folded before its size is known.
@@ -44,8 +44,9 @@ class RegionPool {
   std::vector<std::uint8_t*> cold_;
 };
 
-/// An allocator for one ngtcp2_conn, which must be gone before it. First fit in the region; what does not fit
-/// is malloc's. Free memory in the region is kept zero, apart from the links of the free list.
+/// An allocator for one ngtcp2_conn, which must be gone before it. First fit in the region; an allocation
+/// that does not fit uses malloc. Free memory in the region is kept zero, apart from the links of the free
+/// list.
 class ConnectionMemory {
  public:
   explicit ConnectionMemory(RegionPool& pool);
@@ -56,7 +57,7 @@ class ConnectionMemory {
   /// For ngtcp2_conn_server_new. Aligned as malloc's.
   const ngtcp2_mem* native() const { return &native_; }
 
-  /// What was allocated must not be touched from here to unfold().
+  /// The allocated memory must not be accessed from here to unfold().
   void fold();
   void unfold();
 
@@ -77,8 +78,8 @@ class ConnectionMemory {
   void split(Block& block, Offset size);
 
   RegionPool& pool_;
-  std::uint8_t* const region_;  // null: everything is malloc's
-  Offset top_;                  // of what was ever allocated; zeroes from here on
+  std::uint8_t* const region_;  // null: everything uses malloc
+  Offset top_;                  // end of the memory ever allocated; zeroes from here on
   Offset last_size_ = 0;        // of the block below top_; 0: there is none
   Offset free_list_ = 0;        // the first free block below top_; 0: none
   std::unique_ptr<std::uint64_t[]> folded_;

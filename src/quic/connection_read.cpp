@@ -1,4 +1,4 @@
-// What comes in: datagrams to ngtcp2, and what it makes of errors.
+// Receiving: datagrams are passed to ngtcp2, and its errors handled.
 #include "quic/connection_impl.h"
 #include "quic/native.h"
 #include "quic/packet_protection.h"
@@ -63,11 +63,11 @@ bool Impl::receive_first(const net::NetPath& from, Bytes datagram, net::Ecn ecn,
   return true;
 }
 
-/// ngtcp2 answers STOP_SENDING with RESET_STREAM by itself, and tells nobody.
+/// ngtcp2 answers STOP_SENDING with RESET_STREAM by itself, without a callback.
 void Impl::deliver_stops() {
   for (const StopSending& stop : std::exchange(tap.stops(), {})) {
-    // A stream that is gone gets none of its repetitions. (There is no other question to ngtcp2 that tells
-    // which are there.)
+    // A retransmitted STOP_SENDING for a closed stream is ignored. (No other ngtcp2 call tells which streams
+    // exist.)
     if (ngtcp2_conn_set_stream_user_data(conn.get(), stop.stream_id, nullptr) != 0) continue;
     if (callback_result(app().on_stop_sending(stop.stream_id, stop.code)) != 0) return;
   }

@@ -1,5 +1,4 @@
-// What a server's connection does without: TLS once the handshake is over, most of its memory while nothing
-// happens.
+// A server's connection frees its TLS session after the handshake, and most of its memory while it is idle.
 #include "quic/connection_impl.h"
 #include "quic/native.h"
 
@@ -30,8 +29,8 @@ Time Impl::native_deadline() const {
       {to_time(ngtcp2_conn_get_expiry(conn.get())), mtu.deadline(), idle_deadline(), silence_deadline()});
 }
 
-/// Not before the idle timeout of RFC 9000 §10.1, which is ngtcp2's to keep: but where it reckons a longer
-/// probe timeout than the longest, its own may never end.
+/// The idle timeout (RFC 9000 §10.1) is ngtcp2's task. But with a probe timeout beyond our maximum, ngtcp2's
+/// idle timeout may never expire; this one does.
 Time Impl::idle_deadline() const {
   if (!handshake_completed || config->idle_timeout <= Duration::zero()) return never;
   return tap.last_opened() + config->idle_timeout + 3 * longest_probe_timeout;

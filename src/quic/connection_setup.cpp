@@ -1,4 +1,4 @@
-// What both sides set their ngtcp2_conn up with.
+// Settings of the ngtcp2_conn of both sides.
 #include "quic/connection_impl.h"
 #include "quic/native.h"
 #include "quic/packet_protection.h"
@@ -62,8 +62,8 @@ void Impl::fill(ngtcp2_settings& settings, ngtcp2_transport_params& parameters,
   parameters.max_idle_timeout = quic::to_native(config->idle_timeout);
   parameters.active_connection_id_limit = advertised_connection_ids;
   parameters.max_datagram_frame_size = config->max_datagram_frame_size;
-  // A client inside another connection knows what its path carries, the server at the other end does not:
-  // told so, it need not find out by losing packets that carry connections further in.
+  // A nested client knows its path's size, the server at the other end does not. max_udp_payload_size tells
+  // the server, so it need not find the size by losing packets that carry inner connections.
   if (!is_server)
     parameters.max_udp_payload_size =
         std::clamp<std::uint64_t>(path->max_datagram_size(), minimum_udp_payload, 65'527);

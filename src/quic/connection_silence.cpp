@@ -1,12 +1,12 @@
-// A client that waits for an answer has nothing to send once it has acknowledged all that came. When a NAT
-// gives it another port then, whatever the server sends goes to the old one, and it cannot know: so a client
-// that hears nothing for a few probe timeouts sends a PING, from which the server learns the new address (RFC
-// 9000 §9.3). It does so a few times for each silence, ever more rarely: a server may take its time to
-// answer.
+// A client that waits for a response sends nothing once all received packets are acknowledged. If its NAT
+// rebinds then, the server's packets go to the old port, and the client cannot notice. So a client that
+// receives nothing for a few probe timeouts sends a PING, from which the server learns the new address (RFC
+// 9000 §9.3). It repeats this a few times for each silence, with growing pauses: a server may be slow to
+// respond.
 //
-// Silence may also mean that the peer is gone. The idle timeout finds that out, but where tunnels may be idle
-// for long it is long, too, and what comes for a client that is gone is sent for nothing all the while: so
-// Config has a shorter time for peers that do not even acknowledge.
+// Silence may also mean that the peer is dead. The idle timeout detects this, but it is long where tunnels
+// may be idle for long, and until it expires, traffic for a dead client is sent in vain. So Config has a
+// shorter timeout for peers that do not acknowledge.
 #include "quic/connection_impl.h"
 #include "quic/native.h"
 
@@ -32,8 +32,8 @@ Time Impl::ping_deadline() const {
   return since + first_pause * probe_timeout() * (1u << silence.pings / 2);
 }
 
-/// A peer that lives acknowledges, as ngtcp2 repeats what it has to; one that has nothing to acknowledge may
-/// be silent until the idle timeout.
+/// A live peer acknowledges, because ngtcp2 sends probes; a peer that has nothing to acknowledge may be
+/// silent until the idle timeout.
 Time Impl::gone_deadline() const {
   if (config->silence_timeout <= Duration::zero() || !is_established() || tap.unanswered_since() == never)
     return never;
@@ -43,10 +43,11 @@ Time Impl::gone_deadline() const {
 // ngtcp2 sends PING for a keep-alive only, so one is made due.
 void Impl::end_silence(Time at) {
   if (at >= gone_deadline()) {
-    // What it does not repeat (a PATH_CHALLENGE) need not have arrived.
+    // ngtcp2 does not retransmit every frame (PATH_CHALLENGE), so such a packet may have been lost.
     if (native_info().bytes_in_flight == 0) return tap.expect_no_answer();
-    // Who gives up before the idle timeout that it announced has to say so (RFC 9000 §10.1).
-    return end({.by = Closed::By::idle_timeout, .reason = "nothing was acknowledged any more"}, true);
+    // An endpoint that closes before its advertised idle timeout has to send CONNECTION_CLOSE (RFC 9000
+    // §10.1).
+    return end({.by = Closed::By::idle_timeout, .reason = "no acknowledgement from the peer"}, true);
   }
   ++silence.pings;
   silence.last_ping = at;

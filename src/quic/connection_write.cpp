@@ -1,4 +1,4 @@
-// What goes out: once at the end of each turn, all that congestion control lets go, in runs.
+// Sending: once at the end of each turn, all that the congestion window allows, in runs.
 #include "quic/connection_impl.h"
 #include "quic/datagram_frame.h"
 #include "quic/native.h"
@@ -23,16 +23,16 @@ constexpr std::size_t initial_window = 14'720;
 /// What leaves unpaced while nothing waits: this many bytes, and this share of the window.
 constexpr std::size_t small_flight = 3'000;
 constexpr std::uint64_t small_share = 4;
-/// IPv6 headers are that much longer than IPv4's.
+/// How much longer an IPv6 header is than an IPv4 header.
 constexpr std::size_t v6_header_excess = 20;
-/// A deadline that cannot be met while the path is blocked is looked at again after this.
+/// How soon a deadline that is missed because the path is blocked is checked again.
 constexpr Duration blocked_pause = 10ms;
 /// ngtcp2 takes as few bytes as it can; more than three would need 8 million packets in flight.
 constexpr std::size_t largest_packet_number_size = 3;
 
 /// A packet with a DATAGRAM frame of a few bytes is shorter.
 constexpr std::size_t small_packet = 128;
-/// What padding datagrams are filled with.
+/// The content of padding datagrams.
 constexpr std::array<std::uint8_t, DatagramQueue::max_payload> zeros{};
 
 }  // namespace
@@ -87,10 +87,10 @@ void Impl::write_packets(Time at) {
   if (mtu.welcomes_padding() && !write_padding(batch, at)) return;
 
   StreamWrite streams;
-  // What ngtcp2 has to say goes ahead where a small packet is to show whether only large ones are lost.
+  // While a black hole is suspected, ngtcp2's own frames go first, in a small packet.
   bool datagrams_turn = !mtu.suspects_black_hole();
   std::size_t turn = 0;
-  // A packet beyond the quantum would leave in a system call of its own.
+  // A packet beyond the quantum would cost its own system call.
   while (!batch.blocked() && batch.total() + mtu.stream_packet_size() <= quantum) {
     const bool datagrams_wait = handshake_completed && !queue.empty();
     const bool take_datagrams = datagrams_wait && (datagrams_turn || streams.dry);
@@ -101,7 +101,7 @@ void Impl::write_packets(Time at) {
       break;
     }
     if (written == 0) {
-      // Nothing of one kind; is there any of the other?
+      // One kind has nothing to send; try the other.
       if (take_datagrams ? queue.empty() : datagrams_wait && streams.dry) continue;
       break;
     }
@@ -117,13 +117,14 @@ void Impl::write_packets(Time at) {
   pace(batch.total(), !streams.dry || (handshake_completed && !queue.empty()), at);
 }
 
-/// Tells ngtcp2 when the next packets may leave, which it reckons from all those written since it was told
-/// last: until then it lets everything go that fits the window, and no timer of it runs. So it is told of
-/// whatever leaves while `more_waits`, behind the window or the quantum: else only ACKs would go on with what
-/// waits, and a window-full would leave in one burst. Where nothing waits, small flights are gathered. An
-/// initial window may leave as a burst (RFC 9002 §7.7): were the few packets of a handshake spread over its
-/// round trip, a chain of hops would wait for them at each. Later a flight that is a small part of the window
-/// may: to be told of each would cost a timer for each, of many it would hold up the next for long.
+/// Pacing (RFC 9002 §7.7): updates ngtcp2's time for the next packets, which it computes from all bytes
+/// written since the last update. Until the update it sends everything that fits the congestion window,
+/// without a timer. While `more_waits` (for the window or the quantum) every flush updates it: otherwise only
+/// ACKs would trigger further sending, and a whole window would leave in one burst. When nothing waits, small
+/// flights are summed up first. An initial window may leave as a burst: pacing the few packets of a handshake
+/// over its round trip would delay a chain at every hop. Later a flight that is a small part of the window
+/// may be a burst too: an update for each would cost a timer each, and one update for many would delay the
+/// next flight for long.
 void Impl::pace(std::size_t written, bool more_waits, Time at) {
   unpaced += written;
   if (unpaced == 0) return;
@@ -140,8 +141,8 @@ void Impl::wait_for_path() {
   if (keeper != nullptr) keeper->wait_for_path(*member);
 }
 
-/// Lets ngtcp2 send its path MTU probe. Whatever else waits goes out before it in packets of a proven size,
-/// since ngtcp2 would put it into the probe's room. False when there was an error.
+/// Lets ngtcp2 send its path MTU probe. All pending frames are sent before it in packets of a proven size,
+/// because ngtcp2 would put them into the probe. False on an error.
 bool Impl::write_probe(SendBatch& batch, Time at) {
   StreamWrite progress;
   ngtcp2_ssize written;
@@ -162,8 +163,8 @@ bool Impl::write_probe(SendBatch& batch, Time at) {
   return written >= 0;
 }
 
-/// Sends a packet of the size that PathMtu asks for, filled with a datagram that the peer discards, and a
-/// small one behind it. False when there was an error.
+/// Sends a packet of the size that PathMtu asks for, filled with a datagram that the peer discards, then a
+/// small packet. False on an error.
 bool Impl::write_padding(SendBatch& batch, Time at) {
   const std::size_t size = mtu.padding_size();
   if (ngtcp2_conn_get_cwnd_left(conn.get()) < size + small_packet) return true;
@@ -173,8 +174,8 @@ bool Impl::write_padding(SendBatch& batch, Time at) {
   mtu.set_padding(!prefix.empty());
   if (prefix.empty()) return true;
   bool sent = false;
-  // The room for datagrams is reckoned with the longest packet number. An acknowledgement that ngtcp2 puts in
-  // front may leave too little: then it goes alone, and the datagram behind it.
+  // The room for datagrams is computed with the longest packet number. An ACK frame that ngtcp2 puts first
+  // may leave too little room: the ACK is then sent alone, and the datagram in the next packet.
   std::size_t spare = largest_packet_number_size - 1;
   for (std::size_t tries = 0; tries <= largest_packet_number_size && !sent && !batch.blocked(); ++tries) {
     const std::size_t before = batch.total();
@@ -207,7 +208,7 @@ bool Impl::write_padding_packet(SendBatch& batch, std::size_t size, std::size_t 
   return written >= 0;
 }
 
-/// One packet of stream data, or of whatever else ngtcp2 has to say.
+/// One packet of stream data, or of ngtcp2's own frames.
 ngtcp2_ssize Impl::write_streams(SendBatch& batch, std::size_t size, StreamWrite& progress, Time at) {
   const MutableBytes room = batch.room(size);
   for (;;) {
@@ -253,12 +254,12 @@ ngtcp2_ssize Impl::write_streams(SendBatch& batch, std::size_t size, StreamWrite
   }
 }
 
-/// One packet with as many of the waiting datagrams as fit it. It takes a size that is not proven only for a
-/// datagram that needs it, as all that is in it may be lost.
+/// One packet with as many of the queued datagrams as fit. An unproven size is used only for a datagram that
+/// needs it, because the whole packet may be lost.
 ngtcp2_ssize Impl::write_datagrams(SendBatch& batch, Time at) {
   const std::size_t allowed = mtu.datagram_packet_size(), proven = std::min(mtu.proven(), allowed);
   while (!queue.empty() &&
-         queue.front().size() > datagram_room(allowed)) {  // the path shrank while it waited
+         queue.front().size() > datagram_room(allowed)) {  // the path MTU shrank while it was queued
     ++datagrams_dropped_size;
     queue.pop();
   }
@@ -270,7 +271,7 @@ ngtcp2_ssize Impl::write_datagrams(SendBatch& batch, Time at) {
   while (!queue.empty()) {
     const Bytes datagram = queue.front();
     if (datagram.size() > largest) break;
-    // Another of the same kind will only fit behind it if two of them do.
+    // Leave the packet open only if two datagrams of this size fit.
     const bool more = queue.count() > 1 && 2 * datagram.size() < largest;
     // ngtcp2 1.11 asserts that no piece is empty.
     const ngtcp2_vec piece{const_cast<std::uint8_t*>(datagram.data()), datagram.size()};
@@ -302,9 +303,9 @@ net::SendStatus Impl::send_run(const net::NetPath& to, const net::DatagramRun& r
   return way->send(to, marked);
 }
 
-/// Until the server answers, no packet is without a length, so that whatever follows the last one in a
-/// datagram is ignored (RFC 9000 §14.1: Initial packets can even be coalesced with invalid packets). Every
-/// other flight goes as it is: perhaps the path takes no more.
+/// Until the server answers, every packet is a long-header packet with a Length, so bytes after the last
+/// packet of a datagram are ignored (RFC 9000 §14.1: Initial packets can even be coalesced with invalid
+/// packets). Every other flight is sent unpadded, in case the path carries no more.
 net::SendStatus Impl::send_filled_up(net::DatagramPath& way, const net::NetPath& to,
                                      const net::DatagramRun& run) {
   filled_up = !filled_up;
@@ -358,7 +359,7 @@ void Impl::on_timer(Time at) {
   now = at;
   tap.set_now(at);
   const TapScope scope(tap);
-  // That is the path which is left; it must not keep back what proves the other one.
+  // This is the old path; it must not hold up the validation of the new one.
   if (client && client->next_path != nullptr) blocked = false;
   if (at >= silence_deadline()) end_silence(at);
   if (at >= idle_deadline())

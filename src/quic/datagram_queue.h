@@ -1,5 +1,5 @@
-// DatagramQueue: DATAGRAM payloads that wait for congestion control, bounded in bytes. They lie in pooled
-// blocks that are given back as soon as they are sent, so that an idle connection holds none.
+// DatagramQueue: DATAGRAM payloads that wait for congestion control, bounded in bytes. Stored in pooled
+// blocks that are returned once sent: an idle connection holds none.
 #pragma once
 
 #include "base/bytes.h"
@@ -13,19 +13,19 @@ namespace sallyport::quic {
 
 class DatagramQueue {
  public:
-  /// What push() takes at most in one payload.
+  /// The largest payload that push() takes.
   static constexpr std::size_t max_payload = Chunk::pooled_size - sizeof(std::uint16_t);
 
   explicit DatagramQueue(std::size_t limit) : limit_(limit) {}
 
-  /// Copies `prefix` then `payload` as one datagram of at most max_payload bytes. False when it would go over
-  /// the limit.
+  /// Copies `prefix` then `payload` as one datagram of at most max_payload bytes. False when the queue is
+  /// full.
   bool push(Bytes prefix, Bytes payload);
   bool empty() const { return count_ == 0; }
   std::size_t count() const { return count_; }
   /// Bytes of payload waiting.
   std::size_t bytes() const { return bytes_; }
-  /// The oldest, whole; valid until pop(). Not when empty().
+  /// The oldest datagram; valid until pop(). Not when empty().
   Bytes front() const;
   void pop();
   void clear();

@@ -14,12 +14,13 @@ namespace {
 using Impl = Endpoint::Impl;
 
 constexpr std::size_t short_id_end = 1 + ConnectionIdLayout::length;
-/// Ended connections that are remembered at most; beyond, their late packets meet a stateless reset.
+/// Maximum of closed connections kept; late packets of others get a stateless reset.
 constexpr std::size_t max_remembered = 10'000;
-/// How exactly they are forgotten.
+/// The granularity of their removal.
 constexpr Duration sweep_interval = 100ms;
 
-/// A short-header packet's destination, as far as two of them are to be compared; false for other packets.
+/// The first bytes of a short-header packet's Destination Connection ID, for comparison; false for other
+/// packets.
 bool short_destination(Bytes datagram, std::uint64_t& id) {
   if (datagram.size() < short_id_end || is_long_header(datagram)) return false;
   std::memcpy(&id, datagram.data() + 1, sizeof id);
@@ -82,8 +83,8 @@ EndpointMember* Impl::find(Bytes datagram) const {
 }
 
 void Endpoint::on_datagrams(const net::NetPath& from, const net::DatagramRun& run, Time now) {
-  // What GRO joined comes from one peer, nearly always to one connection ID: such stretches go to their
-  // connection whole.
+  // Datagrams joined by GRO have one source, nearly always one connection ID: such stretches are passed to
+  // their connection whole.
   const std::size_t step = run.segment_size;
   for (std::size_t begin = 0; begin < run.bytes.size();) {
     const Bytes first = run.bytes.subspan(begin, std::min(step, run.bytes.size() - begin));

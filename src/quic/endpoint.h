@@ -1,6 +1,6 @@
-// Endpoint: a worker's QUIC server: finds the Connection of each datagram, accepts new ones, and answers the
-// rest as RFC 9000 asks (Version Negotiation, Retry, stateless reset, nothing). Owns its connections.
-// Sans-I/O like Connection.
+// Endpoint: a worker's QUIC server. It finds the Connection of each datagram, accepts new connections, and
+// answers datagrams of no connection as RFC 9000 requires (Version Negotiation, Retry, stateless reset, or
+// nothing). Owns its connections. Sans-I/O like Connection.
 #pragma once
 
 #include "quic/connection.h"
@@ -15,15 +15,15 @@ namespace sallyport::quic {
 
 enum class RetryPolicy : std::uint8_t { under_load, always, never };
 
-/// Who watches the life of an endpoint's connections, for a log. May ask a connection, and change nothing.
+/// Observes the connections of an endpoint, for a log. May read a connection's state, must not change it.
 class ConnectionWatcher {
  public:
   virtual void on_accepted(const Connection& connection) = 0;
   /// The handshake is complete.
   virtual void on_established(const Connection& connection) = 0;
-  /// path() is another one, and validated.
+  /// path() has changed, and is validated.
   virtual void on_moved(const Connection& connection) = 0;
-  /// Once for each that was accepted. `established`: on_established() came before.
+  /// Called once for each accepted connection. `established`: on_established() was called before.
   virtual void on_ended(const Connection& connection, const Closed& why, bool established) = 0;
 
  protected:
@@ -38,16 +38,16 @@ struct ServerOptions {
   ConnectionIdOwner owner;
   RetryPolicy retry = RetryPolicy::under_load;
   std::size_t retry_above_half_open =
-      256;  ///< half-open connections of this worker from which `under_load` asks for Retry
+      256;  ///< half-open connections of this worker at which `under_load` sends Retry
   std::size_t max_half_open = 4096;  ///< more Initials than this are dropped
   std::size_t max_connections = 200'000;
   bool early_data = true;
   ConnectionWatcher* watcher = nullptr;  ///< not owned, outlives the endpoint; null: nobody
-  /// The 0-RTT data seen before, shared by the workers of a process; null: this endpoint keeps its own.
+  /// Replay protection for 0-RTT, shared by the workers of a process; null: this endpoint keeps its own.
   std::shared_ptr<tls::ReplayRecord> replay_record;
-  /// Likewise the address tokens used before.
+  /// Likewise for address tokens.
   std::shared_ptr<tls::ReplayRecord> used_tokens;
-  /// Dates address tokens, for those who share `secret`; null: the timers' own time does.
+  /// The clock of address tokens, common to all that share `secret`; null: the timers' time.
   WallTime (*wall_clock)() = nullptr;
 };
 
@@ -57,13 +57,13 @@ struct EndpointStats {
                 dropped_malformed = 0;
   std::uint64_t handshakes_completed = 0, handshakes_failed = 0;
   std::size_t connections = 0, half_open = 0;
-  std::size_t connection_ids = 0;  ///< by which connections are found
+  std::size_t connection_ids = 0;  ///< connection IDs in the table
 };
 
 class Endpoint final : public net::DatagramReceiver {
  public:
-  /// Makes the Application of a new connection, which it may keep a reference to. The endpoint owns what is
-  /// returned and destroys it after on_closed. Called before the handshake's end.
+  /// Makes the Application of a new connection; it may keep a reference to the connection. The endpoint owns
+  /// the Application and destroys it after on_closed. Called before the end of the handshake.
   using Accept = std::function<std::unique_ptr<Application>(Connection&)>;
 
   /// Becomes the receiver of `path`, which is not owned and must outlive the endpoint.
@@ -75,11 +75,11 @@ class Endpoint final : public net::DatagramReceiver {
   void on_max_datagram_size(std::size_t bytes) override;
   void on_path_closed(const Error& why) override;
 
-  /// New connections get these from now on; those that are open keep theirs.
+  /// Credentials for new connections; open connections keep theirs.
   void set_credentials(std::shared_ptr<const tls::ServerCredentials> credentials);
-  /// No new connections (they get CONNECTION_REFUSED); those that are open go on.
+  /// Refuses new connections (CONNECTION_REFUSED); open connections continue.
   void stop_accepting();
-  /// Closes all with this application code.
+  /// Closes all connections with this application error code.
   void close_all(std::uint64_t application_code);
   EndpointStats stats() const;
   /// Visits every open connection.

@@ -1,5 +1,5 @@
-// Endpoint::Impl: a worker's connections and what it answers packets with that belong to none. For quic's own
-// files: endpoint.cpp (finding connections, keeping them), endpoint_initial.cpp (accepting new ones),
+// Endpoint::Impl: a worker's connections, and its stateless answers to packets of no connection. For quic's
+// own files: endpoint.cpp (finding connections, keeping them), endpoint_initial.cpp (accepting new ones),
 // endpoint_reply.cpp (stateless answers).
 #pragma once
 
@@ -14,11 +14,11 @@
 
 namespace sallyport::quic {
 
-/// One connection of an endpoint, and what is left of it while packets for it may still be under way.
+/// One connection of an endpoint, or its remains in the closing or draining period.
 struct EndpointMember {
   std::unique_ptr<Connection> connection;    // null after the end
   std::unique_ptr<Application> application;  // goes before the connection it refers to
-  std::uint64_t original_key = 0;            // of the ID that the client invented
+  std::uint64_t original_key = 0;            // of the client's first Destination Connection ID
   std::size_t index = 0;                     // in Endpoint::Impl::members
   struct Remains {
     std::vector<std::uint64_t> keys;
@@ -83,10 +83,10 @@ struct Endpoint::Impl final : Connection::Impl::Keeper {
   tls::QuicServerOptions tls_version_1,
       tls_version_2;  // they differ by the key of their tickets (RFC 9369 §5)
 
-  RegionPool region_pool;  // before all that holds connections
+  RegionPool region_pool;  // before all members that hold connections
   IdMap<EndpointMember> ids;
   std::vector<std::unique_ptr<EndpointMember>> members;
-  std::vector<EndpointMember*> waiting;                // for the path
+  std::vector<EndpointMember*> waiting;                // until the path is writable
   std::vector<std::unique_ptr<EndpointMember>> ended;  // to be destroyed, no longer running any of their code
   std::vector<EndpointMember*> remembered;             // of `members`: those with remains
   net::Deferred burial;

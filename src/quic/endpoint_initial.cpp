@@ -1,5 +1,5 @@
-// Packets that belong to no connection: new connections are made from Initial packets, the rest is answered
-// or dropped.
+// Packets that belong to no connection: an Initial packet makes a new connection; others are answered or
+// dropped.
 #include "quic/endpoint_impl.h"
 #include "quic/native.h"
 #include "quic/packet_header.h"
@@ -56,7 +56,7 @@ void Impl::on_unknown(const net::NetPath& from, Bytes datagram, net::Ecn ecn, Ti
     ++stats.dropped_short_initial;
     return;
   }
-  // The IDs of Initial and 0-RTT packets are the client's invention and name nobody.
+  // The Destination Connection IDs of Initial and 0-RTT packets are chosen by the client and name no owner.
   if (is_stray(id) && !(is_long && initial.type == NGTCP2_PKT_0RTT)) {
     if (on_stray)
       on_stray(*ConnectionIdLayout::owner_of(id), from, datagram, ecn);
@@ -95,7 +95,7 @@ void Impl::on_initial(const ngtcp2_pkt_hd& initial, const net::NetPath& from, By
         reply_retry(from, initial, now);
         return;
       }
-      // ngtcp2_accept() leaves this to whoever knows whether the token was good.
+      // ngtcp2_accept() does not check this, because it does not validate the token.
       if (initial.dcid.datalen < NGTCP2_MIN_INITIAL_DCIDLEN) {
         ++stats.dropped_malformed;
         return;
@@ -134,7 +134,7 @@ void Impl::accept_connection(const ngtcp2_pkt_hd& initial, const ngtcp2_cid& ori
   ++stats.half_open;
   if (options.watcher != nullptr) options.watcher->on_accepted(*kept.connection);
   if (connection.receive_first(from, datagram, ecn, now)) return;
-  // ngtcp2 asks for Retry where it cannot tell what it would be getting into.
+  // ngtcp2 asks for a Retry (NGTCP2_ERR_RETRY) where it cannot accept the Initial without one.
   reply_retry(from, initial, now);
   connection.end({.by = Closed::By::us, .reason = "answered with Retry"}, false);
 }

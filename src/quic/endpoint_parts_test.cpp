@@ -1,5 +1,5 @@
-// What an Endpoint is made of: connection IDs, the table of them, rate limits, address tokens; and the
-// datagram queue.
+// The parts of an Endpoint: connection IDs and their table, rate limits, address tokens; and the datagram
+// queue.
 #include "quic/address_token.h"
 #include "quic/config.h"
 #include "quic/datagram_queue.h"

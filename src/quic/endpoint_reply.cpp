@@ -1,6 +1,6 @@
 // Answers that need no connection: Version Negotiation, Retry, CONNECTION_CLOSE and stateless reset. Each is
-// smaller than, or at most three times, what asked for it (the amplification limit, RFC 9000 §8.1, which
-// ngtcp2 keeps for connections), and all but Retry are limited in rate: their askers are unproven.
+// at most three times as large as the datagram it answers (the amplification limit, RFC 9000 §8.1; ngtcp2
+// enforces it for connections). All but Retry are rate-limited, because the source address is not validated.
 #include "quic/endpoint_impl.h"
 #include "quic/native.h"
 
@@ -65,8 +65,8 @@ void Impl::reply_close(const net::NetPath& to, const ngtcp2_pkt_hd& initial, std
 }
 
 void Impl::reply_reset(const net::NetPath& to, Bytes datagram, Time now) {
-  // Smaller than what it answers: two endpoints that know nothing of each other's packets fall silent (RFC
-  // 9000 §10.3.3).
+  // Smaller than the packet it answers, so no stateless reset loop arises between two endpoints (RFC 9000
+  // §10.3.3).
   if (datagram.size() <= smallest_reset || !resets.allow(now)) return;
   const std::size_t size = std::min(datagram.size() - 1, usual_reset);
   std::array<std::uint8_t, usual_reset> random, packet;

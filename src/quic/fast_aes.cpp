@@ -23,7 +23,7 @@ Manager make_manager() {
   return imb_get_errno(manager.get()) == 0 ? std::move(manager) : nullptr;
 }
 
-/// Null where there is nothing to gain. What is used of it are its function pointers: all threads share it.
+/// Null without vector AES. Only its function pointers are used, so all threads share it.
 IMB_MGR* manager() {
   static const Manager only = make_manager();
   return only.get();
@@ -74,7 +74,7 @@ FastAesHeaderMask::~FastAesHeaderMask() {
 
 std::array<std::uint8_t, FastAesHeaderMask::sample_size> FastAesHeaderMask::mask(
     const std::uint8_t* sample) const {
-  // One block of cipher feedback over zeros is the sample's AES-ECB, which the library has no call for.
+  // One block of CFB over zeros is the AES-ECB of the sample; the library has no ECB call.
   static constexpr std::array<std::uint8_t, sample_size> zeros{};
   std::array<std::uint8_t, sample_size> result;
   IMB_AES128_CFB_ONE(manager(), result.data(), zeros.data(), sample, expanded_.data(), result.size());

@@ -1,5 +1,5 @@
-// AES-128 for packet protection (RFC 9001 §5) on ipsec-mb, which does some four times as much as GnuTLS where
-// the processor has vector AES (VAES). For packet_protection.cpp, which leaves packets to GnuTLS elsewhere.
+// AES-128 for packet protection (RFC 9001 §5) by ipsec-mb, some four times as fast as GnuTLS on processors
+// with vector AES (VAES). For packet_protection.cpp, which uses GnuTLS otherwise.
 #pragma once
 
 #include "base/bytes.h"
@@ -14,8 +14,8 @@ namespace sallyport::quic {
 
 inline constexpr std::size_t aes_128_key_size = 16, aes_gcm_nonce_size = 12;
 
-/// Whether this build has ipsec-mb and the processor what makes it worth while. The first call takes a
-/// millisecond, in which the library tests itself.
+/// Whether this build has ipsec-mb and the processor has vector AES. The first call takes a millisecond: the
+/// library's self-test.
 bool has_fast_aes_gcm();
 
 /// One direction's packet protection key. Only where has_fast_aes_gcm(); wiped when it is destroyed.
@@ -26,10 +26,10 @@ class FastAesGcm {
   FastAesGcm(const FastAesGcm&) = delete;
   FastAesGcm& operator=(const FastAesGcm&) = delete;
 
-  /// Writes the sealed bytes and the tag behind them, `plain.size()` + aead_tag_size, to `out`, which may
-  /// be `plain`. `nonce` has aes_gcm_nonce_size bytes.
+  /// Writes the ciphertext and the tag, `plain.size()` + aead_tag_size bytes, to `out`, which may be `plain`.
+  /// `nonce` has aes_gcm_nonce_size bytes.
   void seal(std::uint8_t* out, Bytes plain, Bytes nonce, Bytes header) const;
-  /// False when the tag does not fit; what is in `out` must not be used then. `sealed` has at least a tag.
+  /// False when authentication fails; `out` must not be used then. `sealed` has at least a tag.
   bool open(std::uint8_t* out, Bytes sealed, Bytes nonce, Bytes header) const;
 
  private:

@@ -57,7 +57,7 @@ bool skip_with_length(Bytes& in) {
   return length && skip_bytes(in, *length);
 }
 
-/// Takes the rest of an ACK frame off the front.
+/// Parses an ACK frame after its type.
 bool take_ack(std::uint8_t type, Bytes& in, AckRanges& out) {
   const auto largest = take_varint(in);
   const auto delay = take_varint(in);
@@ -92,8 +92,8 @@ void skip_padding(Bytes& in) {
   while (!in.empty() && in[0] == padding) in = in.subspan(1);
 }
 
-/// Past one frame of `type` (its type byte already taken); false where the rest cannot be read, or is this
-/// frame.
+/// Skips one frame of `type`, after its type byte; false where the frame extends to the end of the packet, or
+/// is malformed.
 bool skip_frame(std::uint8_t type, Bytes& in) {
   if (type >= stream && type <= stream_last) {
     if (!skip_varints(in, (type & stream_has_offset) != 0 ? 2 : 1)) return false;
@@ -143,8 +143,8 @@ bool take_new_id(Bytes& in, NewConnectionId& out) {
   return skip_bytes(in, 1 + id_length + 16);
 }
 
-/// One frame of `type`, whose type byte is taken already. False where the rest cannot be read, or is this
-/// frame.
+/// Scans one frame of `type`, after its type byte; false where the frame extends to the end of the packet, or
+/// is malformed.
 bool scan_frame(std::uint8_t type, Bytes& in, ScannedFrames& found) {
   switch (type) {
     case ack:

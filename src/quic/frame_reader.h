@@ -1,6 +1,5 @@
-// Reads just enough of a packet's plain frames (RFC 9000 §19) to find what ngtcp2 does not tell, or must not
-// be shown. ngtcp2 is who validates frames, and it stops at the first malformed one; so does this. Used by
-// PacketTap.
+// Reads just enough of a packet's frames (RFC 9000 §19) to find what ngtcp2 does not report, or must not be
+// given. ngtcp2 validates frames and stops at the first malformed one; so does this. Used by PacketTap.
 #pragma once
 
 #include "base/bytes.h"
@@ -12,14 +11,13 @@
 
 namespace sallyport::quic {
 
-/// The newest ranges of an ACK frame, newest first. Older ones than fit are of no use to those who look.
+/// The newest ranges of an ACK frame, newest first. Older ranges are not needed.
 struct AckRanges {
   struct Range {
     std::uint64_t first, last;
   };
   static constexpr std::size_t capacity = 32;
-  std::array<Range, capacity>
-      ranges;  // beyond `count` left as it was: this is filled for every acknowledgement
+  std::array<Range, capacity> ranges;  // not initialized beyond `count`: filled for every ACK
   std::size_t count = 0;
   bool cut = false;  ///< there were more ranges
 
@@ -40,7 +38,7 @@ struct NewConnectionId {
   std::uint64_t sequence = 0, retire_prior_to = 0;
 };
 
-/// What scan_frames() finds in one packet.
+/// The result of scan_frames() for one packet.
 struct ScannedFrames {
   bool has_ack = false, handshake_done = false;
   AckRanges ack;  ///< of the first ACK frame; undefined without one
@@ -49,13 +47,13 @@ struct ScannedFrames {
   std::vector<std::uint64_t> retired_ids;  ///< sequence numbers in RETIRE_CONNECTION_ID
 };
 
-/// Goes through `frames`; what `found` held before is gone.
+/// Scans `frames`; replaces the content of `found`.
 void scan_frames(Bytes frames, ScannedFrames& found);
 
-/// Whether a packet with these frames has to be acknowledged (RFC 9002 §2).
+/// Whether a packet with these frames is ack-eliciting (RFC 9002 §2).
 bool is_ack_eliciting(Bytes frames);
 
-/// PING, then nothing but PADDING: what ngtcp2 sends to probe the path's size.
+/// PING, then only PADDING: ngtcp2's path MTU probe.
 bool is_path_size_probe(Bytes frames);
 
 }  // namespace sallyport::quic

@@ -1,7 +1,7 @@
-// HandPeer: a QUIC peer that plays its half of the handshake by hand and then sends whatever frames it is
-// told to, in every packet number space, well sealed. Its keys come from the key log of the endpoint under
-// test, so that the handshake may be as wrong as one likes and still goes on for as long as that endpoint
-// lets it. HandClient meets an Endpoint, HandServer a client's Connection.
+// HandPeer: a QUIC peer with a hand-made handshake that sends any frames, in every packet number space,
+// correctly protected. Its keys come from the key log of the endpoint under test: a faulty handshake
+// continues for as long as that endpoint accepts it. HandClient tests an Endpoint, HandServer a client's
+// Connection.
 #pragma once
 
 #include "quic/hand_tls_for_test.h"
@@ -29,15 +29,15 @@ class HandPeer {
     std::uint64_t code = 0;
   };
 
-  // What is to be changed may be changed at any time.
+  // All public members may be changed at any time.
   std::uint32_t version = version_1;
-  Octets peer_id;  ///< Destination Connection ID of what is sent
+  Octets peer_id;  ///< Destination Connection ID of sent packets
   Octets own_id{0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88};
   Octets token;  ///< in Initial packets
   std::array<std::uint32_t, level_count> next_number{};
   std::array<std::uint64_t, level_count> crypto_sent{};
-  net::SocketAddress address;   ///< where it sends from
-  std::size_t key_updates = 0;  ///< of what is sent
+  net::SocketAddress address;   ///< its source address
+  std::size_t key_updates = 0;  ///< of sent packets
 
   std::optional<Close> closed;  ///< the first CONNECTION_CLOSE that came
   bool retried = false, version_negotiated = false;
@@ -87,12 +87,12 @@ class HandPeer {
       send(level, crypto_frame(level, part));
     }
   }
-  /// Of all that was received at this level; empty when that is nothing.
+  /// Acknowledges all packets received at this level; empty when there are none.
   Octets ack_frame(Level level) const {
     const std::uint64_t expected = expected_number[static_cast<std::size_t>(level)];
     return expected == 0 ? Octets{} : frame({0x02, expected - 1, 0, 0, expected - 1});
   }
-  /// What TLS said so far in both directions, as the Finished messages cover it.
+  /// The transcript of both directions, as covered by the Finished messages.
   Octets transcript;
 
  protected:
@@ -210,7 +210,7 @@ class HandPeer {
   Octets initial_id_;
 };
 
-/// What a session may be resumed with (RFC 8446 §4.6.1).
+/// A session ticket (RFC 8446 §4.6.1).
 struct HandTicket {
   Octets ticket, key;
   std::uint32_t age_add = 0;
@@ -231,13 +231,13 @@ class HandClient final : public HandPeer {
   Octets ciphers{0x13, 0x01}, session_id;
   std::optional<HandTicket> resumes;  ///< is offered, with 0-RTT
 
-  /// A ClientHello of what is set above.
+  /// A ClientHello made of the members above.
   void hello() {
     const Octets message = resumes ? resuming_hello() : client_hello(extensions, ciphers, session_id);
     append(transcript, message);
     send_crypto(Level::initial, message);
   }
-  /// The client's Finished, which completes the handshake where all else was right.
+  /// The client's Finished, which completes a correct handshake.
   void finish() {
     const Octets secret = secrets().secret(label(Level::handshake, true));
     if (secret.empty()) return;
@@ -337,7 +337,8 @@ class HandServer final : public HandPeer {
   std::vector<TransportParameter> parameters;  ///< without those that name connection IDs
   bool sends_certificate = true, sends_parameters = true;
 
-  /// The ClientHello is whole. The answer is not sent by itself: that would be inside the client's sending.
+  /// The ClientHello is complete. The answer is not sent from here: that would be inside the client's
+  /// sending.
   bool has_hello() const { return heard_; }
   /// All of a server's first flight.
   void answer() {

@@ -1,6 +1,6 @@
-// TLS 1.3 handshake messages (RFC 8446 §4) written by hand, so that a test or a fuzz target can drop, double,
-// reorder, empty, cut and lengthen whatever is in them. There is no key exchange here: the key shares are
-// constants, and who needs the secrets reads them from the key log of the endpoint under test.
+// TLS 1.3 handshake messages (RFC 8446 §4) written by hand, so a test or a fuzz target can drop, duplicate,
+// reorder, empty, truncate and lengthen any part of them. There is no key exchange: the key shares are
+// constants, and the secrets come from the key log of the endpoint under test.
 #pragma once
 
 #include "quic/packet_forge_for_test.h"
@@ -84,7 +84,7 @@ inline Octets encode(const std::vector<TransportParameter>& parameters) {
   }
   return out;
 }
-/// What every endpoint says: limits that let a test do something.
+/// Transport parameters of every endpoint: limits large enough for a test.
 inline std::vector<TransportParameter> usual_parameters(const Octets& source_id) {
   return {parameter(0x01, 30'000),  parameter(0x04, 1 << 20), parameter(0x05, 1 << 18),
           parameter(0x06, 1 << 18), parameter(0x07, 1 << 18), parameter(0x08, 100),
@@ -108,7 +108,7 @@ inline Octets alpn_list(const std::vector<std::string>& protocols) {
   return vector_of(all, 2);
 }
 
-/// What a well-behaved client of HTTP/3 sends, in its usual order.
+/// The extensions of a conforming HTTP/3 client, in their usual order.
 inline std::vector<TlsExtension> client_extensions(std::string_view host, const Octets& parameters) {
   Octets name{0};
   append_vector(name, as_bytes(host), 2);
@@ -122,7 +122,7 @@ inline std::vector<TlsExtension> client_extensions(std::string_view host, const 
           {extension::transport_parameters, parameters}};
 }
 
-/// `ciphers`: TLS_AES_128_GCM_SHA256, which PacketForge needs, unless another is to be tried.
+/// `ciphers`: TLS_AES_128_GCM_SHA256 by default, which PacketForge needs.
 inline Octets client_hello(const std::vector<TlsExtension>& extensions, const Octets& ciphers = {0x13, 0x01},
                            const Octets& session_id = {}) {
   Octets body{0x03, 0x03};

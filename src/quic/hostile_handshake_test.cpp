@@ -1,5 +1,5 @@
-// Handshakes with a peer that leaves out, doubles, empties or cuts what belongs into them, against our server
-// and against our client: they end with the RFC's alert or transport error, and nothing else does.
+// Handshakes with a peer that omits, duplicates, empties or truncates messages, against our server and our
+// client: they end with the RFC's alert or transport error, without other effects.
 #include "quic/application_for_test.h"
 #include "quic/hand_peer_for_test.h"
 #include "tls/session_cache.h"
@@ -56,7 +56,7 @@ struct Served : Pair {
     hand->finish();
     settle();
   }
-  /// A client by hand that has a ticket of an earlier visit, and has yet to say hello.
+  /// A HandClient with a ticket of an earlier connection, before its ClientHello.
   void come_again() {
     shake_hands();
     const auto ticket = hand->ticket();

@@ -1,5 +1,4 @@
-// Packets from a hostile or broken world, against an Endpoint: those that anybody can send. Each case names
-// its threat.
+// Hostile or malformed packets that any host can send, against an Endpoint. Each case names its threat.
 #include "quic/application_for_test.h"
 #include "quic/packet_forge_for_test.h"
 #include "tls/session_cache.h"
@@ -176,7 +175,7 @@ TEST(HostilePackets, AHelloWithoutItsBeginningMeetsRetryAndIsNotKept) {
   EXPECT_EQ(stats.half_open, 0u);
   ASSERT_EQ(world.answers.size(), 50u);
   for (const auto& answer : world.answers) EXPECT_TRUE(is_retry(answer.bytes));
-  world.simulation.run_for(10s);  // until then what is left of the same hello is ignored
+  world.simulation.run_for(10s);  // until then the rest of the same ClientHello is ignored
   EXPECT_EQ(world.endpoint->stats().connection_ids, 0u);
 }
 

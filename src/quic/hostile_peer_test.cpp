@@ -1,5 +1,5 @@
-// Frames from a hostile peer, inside packets that are sealed as they should be: the connection is closed with
-// the RFC's code.
+// Frames from a hostile peer, in correctly protected packets: the connection is closed with the RFC's error
+// code.
 #include "quic/application_for_test.h"
 #include "quic/packet_forge_for_test.h"
 
@@ -39,7 +39,7 @@ struct Impersonated : test::Pair {
     };
     EXPECT_TRUE(establish());
     simulation.run_for(1s);
-    // The real client would object to acknowledgements of what it never sent.
+    // The real client would treat ACKs of packets it never sent as an error.
     link.server.filter = [this](Bytes) {
       ++answers;
       return false;

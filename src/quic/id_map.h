@@ -1,5 +1,5 @@
 // IdMap: finds a server's connection by the connection ID of a datagram. A flat hash table, because it is
-// asked once for each run of datagrams; keyed, because peers choose some of the IDs.
+// queried for each run of datagrams; with a keyed hash, because peers choose some of the IDs.
 #pragma once
 
 #include "base/bytes.h"
@@ -18,7 +18,8 @@ class IdMap {
  public:
   explicit IdMap(Random& random) : secret_(random.next_u64() | 1) {}
 
-  /// IDs of our own length stand for themselves; longer ones, which only clients invent, for a keyed hash.
+  /// IDs of our own length are their own key; the key of longer ones, which only clients choose, is a keyed
+  /// hash.
   std::uint64_t key_of(Bytes id) const {
     std::uint64_t key = 0;
     if (id.size() == ConnectionIdLayout::length) {
@@ -38,7 +39,7 @@ class IdMap {
     }
   }
 
-  /// Replaces what was there.
+  /// Replaces an existing entry.
   void set(std::uint64_t key, Value* value) {
     if ((count_ + 1) * 3 > slots_.size() * 2) grow();
     std::size_t at = home(key);
@@ -56,7 +57,7 @@ class IdMap {
     std::size_t hole = home(key);
     for (; slots_[hole].key != key; hole = next(hole))
       if (slots_[hole].key == empty_key) return;
-    // Those behind move up as far as their home allows, so that no search ends early at the hole.
+    // Entries behind it move up as far as their home slot allows, so no search ends early at the hole.
     for (std::size_t at = next(hole); slots_[at].key != empty_key; at = next(at)) {
       const std::size_t distance_home = (at - home(slots_[at].key)) & (slots_.size() - 1);
       const std::size_t distance_hole = (at - hole) & (slots_.size() - 1);

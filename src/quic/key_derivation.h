@@ -1,4 +1,4 @@
-// The keys that protect packets, derived from a traffic secret (RFC 9001 §5.1). For packet_protection.cpp.
+// Packet protection keys derived from a traffic secret (RFC 9001 §5.1). For packet_protection.cpp.
 #pragma once
 
 #include "base/bytes.h"

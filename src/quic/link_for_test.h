@@ -1,5 +1,5 @@
 // A simulated network for tests: Simulation is the clock, LinkPair two DatagramPaths with delay, loss, a
-// largest size, and hooks to look at and meddle with what passes.
+// largest size, and hooks to inspect and change datagrams.
 #pragma once
 
 #include "base/random.h"
@@ -17,7 +17,7 @@ class Simulation {
  public:
   net::Timers timers{Time(1000s)};
 
-  /// Runs turns until `done` or until `limit` has passed; whether it was done.
+  /// Runs turns until `done` or until `limit` has passed; returns whether `done` held.
   bool run_until(const std::function<bool()>& done, Duration limit = 60s) {
     const Time end = timers.now() + limit;
     timers.run_deferred();
@@ -47,10 +47,10 @@ class LinkEnd final : public net::DatagramPath {
         seen_as_(path.local),
         arrival_(simulation.timers, [this](Time now) { deliver(now); }) {}
 
-  Duration delay = 10ms;          ///< one way, of what is sent from here
-  double loss = 0;                ///< of what is sent from here
-  std::size_t mtu = 65'527;       ///< silently drops what is larger
-  std::size_t max_size = 65'527;  ///< what max_datagram_size() says
+  Duration delay = 10ms;          ///< one way, for datagrams sent from here
+  double loss = 0;                ///< for datagrams sent from here
+  std::size_t mtu = 65'527;       ///< larger datagrams are silently dropped
+  std::size_t max_size = 65'527;  ///< the result of max_datagram_size()
   bool reports_blocked = false;
   bool marks_congestion = false;  ///< CE on what is ECN-capable (RFC 3168)
   /// Sees each datagram sent from here; false drops it.
@@ -60,9 +60,9 @@ class LinkEnd final : public net::DatagramPath {
   std::uint64_t sent = 0, runs = 0, lost = 0, largest_run = 0;
   std::uint64_t bytes = 0;
 
-  /// What is sent from here to the address of `other` arrives there.
+  /// Datagrams sent from here to the address of `other` arrive there.
   void connect(LinkEnd& other) { others_.push_back(&other); }
-  /// Others see this end at `address` from now on, as after NAT rebinding; nothing arrives at the one before.
+  /// NAT rebinding: this end has `address` from now on; nothing arrives at the old address.
   void rebind(const net::SocketAddress& address) { seen_as_ = address; }
   void become_writable() {
     reports_blocked = false;
@@ -121,7 +121,7 @@ class LinkEnd final : public net::DatagramPath {
     net::Ecn ecn;
   };
 
-  /// What arrives at one moment in equal sizes arrives as one run, as GRO would have it.
+  /// Datagrams of equal size that arrive at one moment are one run, as with GRO.
   void deliver(Time now) {
     while (!queue_.empty() && queue_.front().at <= now) {
       const InFlight first = std::move(queue_.front());

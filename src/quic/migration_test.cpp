@@ -93,7 +93,7 @@ TEST(Migration, OneUnvalidatedAddressAfterAnotherChangesNothing) {
   ASSERT_TRUE(pair.establish());
   ASSERT_TRUE(pair.echo(1000));
   const net::NetPath before = pair.server().path();
-  // Two of them in one validation's time, at none of which anybody answers.
+  // Two new paths during one validation; neither is answered.
   for (const char* address : {"192.0.2.98:2000", "192.0.2.97:2000", "192.0.2.96:2000"}) {
     pair.link.client.rebind(*net::SocketAddress::parse(address));
     ASSERT_TRUE(pair.client->send_datagram({}, as_bytes("d")));

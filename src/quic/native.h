@@ -1,4 +1,4 @@
-// Between our types and ngtcp2's. For quic's own files.
+// Conversions between our types and ngtcp2's. For quic's own files.
 #pragma once
 
 #include "base/bytes.h"
@@ -50,11 +50,11 @@ inline void mix_port(net::SocketAddress& address) {
   for (std::size_t i = 0; i < port.size(); ++i) low[i] ^= port[i];
 }
 
-/// A path as ngtcp2 is told of it: another port at the far end looks like another IP address there. For where
-/// only the port changes, ngtcp2 keeps what is in flight to the port before as it may (RFC 9000 §9.4), and
-/// when that fills the window, it says nothing at the new one before its backed-off probe timeout: a client
-/// behind a NAT that changes ports often would be answered where it no longer is. A new address begins anew
-/// at once.
+/// The path given to ngtcp2: a different remote port appears as a different IP address. When only the port
+/// changes, ngtcp2 keeps the congestion state and the bytes in flight, as it may (RFC 9000 §9.4). When these
+/// fill the congestion window, it sends nothing to the new port before its backed-off probe timeout, and a
+/// client behind a NAT that rebinds often gets no answer. For a new IP address, ngtcp2 resets that state at
+/// once.
 class NativePath {
  public:
   explicit NativePath(const net::NetPath& path) : local_(path.local), remote_(path.remote) {

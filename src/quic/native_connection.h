@@ -1,5 +1,5 @@
-// NativeConnection: owns a Connection's ngtcp2_conn. While that is folded, whoever asks for it has it
-// unfolded first. For quic's own files.
+// NativeConnection: owns a Connection's ngtcp2_conn. Access to a folded ngtcp2_conn unfolds it first. For
+// quic's own files.
 #pragma once
 
 #include "quic/connection_memory.h"
@@ -26,7 +26,7 @@ class NativeConnection {
   }
   explicit operator bool() const { return native_ != nullptr; }
 
-  /// Not to be kept beyond the call it is for.
+  /// Do not keep the pointer beyond one call.
   ngtcp2_conn* get() const {
     if (folded_) [[unlikely]] {
       memory_->unfold();
@@ -37,7 +37,7 @@ class NativeConnection {
 
   bool can_fold() const { return memory_ != nullptr; }
   bool folded() const { return folded_; }
-  /// Not from inside a call to ngtcp2.
+  /// Must not be called from inside ngtcp2.
   void fold() {
     memory_->fold();
     folded_ = true;

@@ -1,5 +1,5 @@
-// PacketForge: hand-made QUIC packets (versions 1 and 2, AES-128-GCM) with any frames in them, for tests of
-// what a hostile peer may send; and the way back, for what it is answered.
+// PacketForge: hand-made QUIC packets (versions 1 and 2, AES-128-GCM) with any frames, for tests of hostile
+// peers; and the decryption of the answers.
 #pragma once
 
 #include "base/bytes.h"
@@ -55,8 +55,8 @@ inline LongType long_type_of(std::uint8_t first, std::uint32_t version) {
 /// The keys of one direction at one encryption level.
 class PacketForge {
  public:
-  /// A client's Initial keys, or a server's, which follow from the Destination Connection ID that the client
-  /// invents (RFC 9001 §5.2, RFC 9369 §3.3.1).
+  /// A client's Initial keys, or a server's, derived from the client's first Destination Connection ID (RFC
+  /// 9001 §5.2, RFC 9369 §3.3.1).
   static PacketForge initial(Bytes destination_id, std::uint32_t version = version_1, bool of_client = true) {
     static constexpr std::array<std::uint8_t, 20> salt_1{0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34,
                                                          0xb3, 0x4d, 0x17, 0x9a, 0xe6, 0xa4, 0xc8,
@@ -140,7 +140,7 @@ class PacketForge {
     return frames;
   }
 
-  /// Of the generation that follows on a key update (RFC 9001 §6.1); header protection stays.
+  /// The keys after a key update (RFC 9001 §6.1); header protection stays.
   PacketForge updated() const {
     const bool v2 = version_ == version_2;
     PacketForge next(expand(secret_, v2 ? "quicv2 ku" : "quic ku", 32), version_);

@@ -1,5 +1,4 @@
-// What the bytes of QUIC packets mean before they are opened (RFC 9000 §17), as far as more than one file
-// asks. For quic's own files.
+// Fields of QUIC packet headers before header protection is removed (RFC 9000 §17). For quic's own files.
 #pragma once
 
 #include "base/bytes.h"

@@ -1,5 +1,4 @@
-// Packet numbers travel truncated (RFC 9000 §17.1); this restores them, for what watches packets at the
-// encryption boundary.
+// Decodes truncated packet numbers (RFC 9000 §17.1), for code that sees packets at the encryption boundary.
 #pragma once
 
 #include "base/bytes.h"

@@ -72,7 +72,7 @@ int open(std::uint8_t* out, const ngtcp2_crypto_aead* aead, const ngtcp2_crypto_
     if (tap != nullptr) tap->on_undecryptable({header, header_size}, sealed_size);
     return NGTCP2_ERR_DECRYPT;
   }
-  // A packet that does not decrypt is one that ngtcp2 never heard of.
+  // ngtcp2 ignores a packet that fails authentication.
   if (tap != nullptr && !tap->on_open({header, header_size}, {out, sealed_size - aead->max_overhead}))
     return NGTCP2_ERR_DECRYPT;
   return 0;
@@ -100,7 +100,7 @@ void delete_cipher(ngtcp2_conn* conn, ngtcp2_crypto_cipher_ctx* context, void* u
     ngtcp2_crypto_delete_crypto_cipher_ctx_cb(conn, context, user_data);
 }
 
-/// Whether the connection's 1-RTT packets are ours to protect. The same from its handshake on.
+/// Whether FastAesGcm protects the connection's 1-RTT packets. Constant after the handshake.
 bool is_ours(ngtcp2_conn* conn) {
   const auto cipher = reinterpret_cast<std::intptr_t>(ngtcp2_conn_get_crypto_ctx(conn)->aead.native_handle);
   return cipher == GNUTLS_CIPHER_AES_128_GCM && has_fast_aes_gcm();
@@ -144,16 +144,16 @@ int on_secrets(gnutls_session_t session, gnutls_record_encryption_level_t record
       ngtcp2_crypto_gnutls_from_gnutls_record_encryption_level(record_level);
   const auto* rx = static_cast<const std::uint8_t*>(receiving);
   const auto* tx = static_cast<const std::uint8_t*>(sending);
-  // A client's come in its ClientHello, before any secret; a server's in EncryptedExtensions, which Handshake
-  // keys protect.
+  // A client's transport parameters are in its ClientHello, before any secret; a server's in
+  // EncryptedExtensions, protected with Handshake keys.
   if ((ngtcp2_conn_is_server(conn) != 0 || level == NGTCP2_ENCRYPTION_LEVEL_1RTT) &&
       ngtcp2_conn_get_remote_transport_params(conn) == nullptr)
     return GNUTLS_E_MISSING_EXTENSION;
   if ((rx != nullptr && !first_of_its_kind(binding, level, true)) ||
       (tx != nullptr && !first_of_its_kind(binding, level, false)))
-    // GnuTLS tells those of 0-RTT again with the ClientHello that answers a HelloRetryRequest.
+    // GnuTLS reports the 0-RTT secrets again with the ClientHello after a HelloRetryRequest.
     return level == NGTCP2_ENCRYPTION_LEVEL_0RTT ? 0 : GNUTLS_E_UNEXPECTED_PACKET;
-  // The cipher of the connection is known since the secrets of its handshake came.
+  // The cipher of the connection is known since its handshake secrets were installed.
   if (level == NGTCP2_ENCRYPTION_LEVEL_1RTT && is_ours(conn)) {
     if (rx != nullptr && !install_own_key(conn, ngtcp2_conn_install_rx_key, {rx, size})) return -1;
     if (tx != nullptr && !install_own_key(conn, ngtcp2_conn_install_tx_key, {tx, size})) return -1;

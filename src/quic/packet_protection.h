@@ -1,6 +1,6 @@
-// The callbacks by which ngtcp2 seals and opens packets (RFC 9001 §5), with a tap on what goes through.
-// GnuTLS does the sealing, but for 1-RTT packets with AES-128-GCM where FastAesGcm is quicker. ngtcp2 does
-// not say for which connection it calls, so whoever calls into ngtcp2 names the connection's tap first.
+// ngtcp2's callbacks for packet protection (RFC 9001 §5), with a tap on the plaintext packets. GnuTLS does
+// the AEAD, except for 1-RTT packets with AES-128-GCM where FastAesGcm is faster. ngtcp2 does not tell these
+// callbacks the connection, so callers of ngtcp2 set the connection's tap first.
 #pragma once
 
 #include "quic/packet_tap.h"
@@ -17,24 +17,24 @@ namespace sallyport::quic {
 
 void install_packet_protection(ngtcp2_callbacks& callbacks);
 
-/// What a GnuTLS session's pointer (gnutls_session_set_ptr) refers to: the way to its connection, and which
-/// packet protection keys it was given. Owned by the connection; a new one for each TLS session.
+/// The target of a GnuTLS session's pointer (gnutls_session_set_ptr): the session's connection, and the
+/// packet protection keys installed so far. Owned by the connection; a new one for each TLS session.
 struct CryptoBinding : ngtcp2_crypto_conn_ref {
   std::uint8_t installed_keys = 0;  ///< for packet_protection.cpp
 };
 
-/// A server's: whether it can open 0-RTT packets, and cannot send 1-RTT packets yet, though GnuTLS has read
-/// what came. That is so behind a HelloRetryRequest only, and ngtcp2 1.11 asserts where a 0-RTT packet comes
-/// then.
+/// On a server: whether it has 0-RTT keys and no 1-RTT send keys, although GnuTLS has processed all input.
+/// This occurs only after a HelloRetryRequest, and ngtcp2 1.11 fails an assertion on a 0-RTT packet then.
 bool is_early_key_alone(const CryptoBinding& binding);
 
-/// Has the session's traffic secrets become ngtcp2's keys. After ngtcp2_crypto_gnutls_configure_*_session,
-/// whose way of doing it is replaced; the session's pointer is a CryptoBinding. A handshake without the
-/// peer's transport parameters fails there with the alert missing_extension (RFC 9001 §8.2): ngtcp2 asserts
-/// that they are known before it sends a 1-RTT packet. So does one that would install a key twice.
+/// Installs the session's traffic secrets as ngtcp2's keys. Call it after
+/// ngtcp2_crypto_gnutls_configure_*_session, whose secret callback it replaces; the session's pointer is a
+/// CryptoBinding. A handshake without the peer's transport parameters fails with the alert missing_extension
+/// (RFC 9001 §8.2), because ngtcp2 asserts that they are known before it sends a 1-RTT packet. A handshake
+/// that would install a key twice fails likewise.
 void install_secrets_hook(gnutls_session_int* session);
 
-/// While it lives, packets sealed and opened on this thread belong to `tap`. They nest, as connections do.
+/// While it lives, packets protected and opened on this thread belong to `tap`. Nests, as connections do.
 class TapScope {
  public:
   explicit TapScope(PacketTap& tap) : outer_(std::exchange(current_, &tap)) {}

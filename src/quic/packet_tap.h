@@ -1,6 +1,6 @@
-// PacketTap: sees each packet of one connection just before it is sealed and just after it was opened. From
-// that it counts, finds losses, the path's size and STOP_SENDING, notices key updates, feeds the connection's
-// recorder, and keeps from ngtcp2 what it would not survive.
+// PacketTap: sees each packet of one connection at the encryption boundary: just before it is sealed and just
+// after it was opened. It counts packets, detects losses, path MTU, STOP_SENDING and key updates, feeds the
+// connection's recorder, and drops packets that would fail an assertion in ngtcp2.
 #pragma once
 
 #include "base/bytes.h"
@@ -20,22 +20,22 @@ class PacketTap {
  public:
   PacketTap(PathMtu& mtu, bool is_server) : mtu_(mtu), guard_(is_server) {}
 
-  /// Null: nobody records.
+  /// Null: no recording.
   void set_recorder(trace::Recorder* recorder) { recorder_ = recorder; }
-  /// The time that what follows happens at.
+  /// The time of the calls that follow.
   void set_now(Time now) { now_ = now; }
-  /// The next key update seen was asked for by us.
+  /// The next key update is initiated by us.
   void expect_key_update() { key_update_is_ours_ = true; }
 
-  /// `header` as it is authenticated, without header protection; `frames` in the clear.
+  /// `header`: the associated data, without header protection; `frames`: the plaintext payload.
   void on_seal(Bytes header, Bytes frames);
   /// False: ngtcp2 must not see this packet; guard().violation() says whether the connection ends by it.
   bool on_open(Bytes header, Bytes frames);
-  /// A packet with that header, and `sealed_size` bytes behind it, that is not authentic.
+  /// A packet that failed authentication, with this header and `sealed_size` bytes after it.
   void on_undecryptable(Bytes header, std::size_t sealed_size);
   InboundGuard& guard() { return guard_; }
 
-  /// The STOP_SENDING frames received that nobody has taken out yet.
+  /// Takes the STOP_SENDING frames received since the last call.
   std::vector<StopSending>& stops() { return stops_; }
 
   std::uint64_t packets_sent() const { return packets_sent_; }
@@ -45,9 +45,9 @@ class PacketTap {
   /// When the first 1-RTT packet was received; the epoch when none was.
   Time first_one_rtt() const { return first_one_rtt_; }
   Time last_opened() const { return last_opened_; }
-  /// When the first packet that is to be acknowledged was sent since the last was opened; `never`: none was.
+  /// When the first ack-eliciting packet since the last received packet was sent; `never`: none.
   Time unanswered_since() const { return unanswered_since_; }
-  /// None of what was sent waits for an acknowledgement any more.
+  /// No ack-eliciting packet is unacknowledged any more.
   void expect_no_answer() { unanswered_since_ = never; }
 
  private:

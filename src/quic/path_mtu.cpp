@@ -7,25 +7,25 @@
 namespace sallyport::quic {
 namespace {
 
-/// A later search that tests with data ends when it is this near. With padding datagrams, which are nobody's
-/// data, it goes on to the byte: connections inside this one need each.
+/// The precision of a later search that tests with data. With padding datagrams no data is at risk, and the
+/// search goes on to the byte: nested connections need every byte.
 constexpr std::size_t granularity = 8;
 /// RFC 8899 §5.1.1, PMTU_RAISE_TIMER.
 constexpr Duration retry_after = 600s;
-/// Between searches that refusals begin. Several connections inside each other have to search at the same
-/// time to be of use.
+/// The pause between searches started by refusals. Nested connections have to search at the same time to make
+/// progress.
 constexpr Duration longest_refusal_pause = 30s;
-/// A size for which no packet comes along to test it with is given up after this.
+/// When no packet is available to test a size for this long, the size is given up.
 constexpr Duration test_patience = 5s;
 /// ngtcp2 waits three PTOs for the last probe of a size.
 constexpr int silent_ptos = 4;
 constexpr std::uint64_t reordering = 3;
-/// So much evidence, without any to the contrary, makes a black hole (RFC 8899 §4.3). One lost sample is one;
-/// small packets that pass where large ones do not are three.
+/// The evidence for black hole detection (RFC 8899 §4.3), reset by any evidence against one. A lost sample
+/// counts one; small packets acknowledged while large ones are not count three.
 constexpr unsigned black_hole_evidence = 6;
-/// A padding datagram was lost of which the small one right behind it was acknowledged.
+/// A padding packet was lost while the small packet sent after it was acknowledged.
 constexpr unsigned verified_loss = 2;
-/// Searches with padding datagrams are thorough: what is refused after one is too large.
+/// A search with padding datagrams is exact: a size refused after it is too large.
 constexpr Duration trust_in_search = 5s;
 
 }  // namespace
@@ -67,7 +67,7 @@ void PathMtu::start(Time now) {
 }
 
 void PathMtu::on_probe_not_taken(Time now, Duration pto, bool could) {
-  // ngtcp2 waits by the timeout that held when it sent the probe; it shrinks as the round trips are measured.
+  // ngtcp2 waits for the timeout at the time of the probe; it shrinks as the RTT is measured.
   longest_pto_ = std::max(longest_pto_, pto);
   deadline_ = last_probe_ + silent_ptos * longest_pto_;
   if (now < deadline_) return;
@@ -116,8 +116,7 @@ void PathMtu::on_large_sent(std::uint64_t number, std::size_t size, Bytes frames
   if (phase_ == Phase::later_search) {
     if (candidate_.size == 0) candidate_ = {number, size, now};
   } else if (is_path_size_probe(frames)) {
-    // One that is not answered is followed by another of the same size or smaller, which is then the one to
-    // wait for.
+    // An unacknowledged probe is followed by one of the same size or smaller; that one is awaited then.
     last_probe_ = now;
     unprobed_ = false;
     candidate_ = {number, size, now};
@@ -128,7 +127,7 @@ void PathMtu::on_large_sent(std::uint64_t number, std::size_t size, Bytes frames
 
 void PathMtu::judge(const AckRanges& ack, Time now) {
   if (ack.largest() > last_sent_) return;
-  // What has passed has passed, whatever size the search would settle on: a connection inside this one may
+  // A size that was acknowledged stays proven, whatever the search would settle on: a nested connection may
   // already rely on it.
   if (witness_.size != 0) {
     if (ack.covers(witness_.number)) {
@@ -150,7 +149,7 @@ void PathMtu::judge(const AckRanges& ack, Time now) {
       else if (phase_ == Phase::first_search && proven_ >= limit_)
         finish(now);
     } else if (ack.largest() >= candidate_.number + reordering || small_one_passed(candidate_, ack)) {
-      witness_ = candidate_;  // the small one may have overtaken it
+      witness_ = candidate_;  // it may have been reordered
       if (phase_ == Phase::later_search)
         on_test_failed(now);
       else
@@ -177,7 +176,7 @@ void PathMtu::on_sample_lost(Time now, unsigned weight) {
   large_losses_ = static_cast<std::uint8_t>(large_losses_ + weight);
   verifies_ = large_losses_ < black_hole_evidence && phase_ == Phase::idle;
   if (large_losses_ < black_hole_evidence) return;
-  // Perhaps it was loss of another kind: what was proven may turn out to be right.
+  // It may have been congestion loss: the proven size may still be valid.
   const std::size_t failed = proven_ + 1;
   proven_ = minimum_udp_payload;
   search_again(std::midpoint(minimum_udp_payload, failed), failed, now);
@@ -195,7 +194,7 @@ void PathMtu::on_padding_sent(Time now) {
 void PathMtu::on_turn(Time now, Duration pto) {
   if (phase_ == Phase::later_search) {
     if (candidate_.size != 0 && now >= candidate_.sent + 3 * pto) on_test_failed(now);
-    // With padding it is congestion control alone that keeps a test back.
+    // With padding, only congestion control delays a test.
     if (phase_ == Phase::later_search && now >= deadline_) {
       if (padding_)
         deadline_ = now + test_patience;
@@ -242,7 +241,7 @@ void PathMtu::test_next(Time now) {
 
 void PathMtu::on_test_failed(Time now) {
   const std::size_t size = std::exchange(candidate_, {}).size;
-  if (++test_losses_ < 2) return;  // one may be lost by chance
+  if (++test_losses_ < 2) return;  // one may be congestion loss
   test_losses_ = 0;
   failed_ = std::min(size, failed_);
   test_next(now);
@@ -264,9 +263,9 @@ std::vector<std::uint16_t> PathMtu::make_probe_sizes(std::size_t limit) {
   std::vector<std::uint16_t> sizes;
   if (limit <= minimum_udp_payload) return sizes;
   sizes.push_back(static_cast<std::uint16_t>(limit));
-  // Halves each gap that the sizes before left open, breadth first. Ethernet's span is searched to the byte:
-  // a connection inside this one knows its own size to the byte, and would be stopped for good by an outer
-  // one that believes in less.
+  // Bisects each remaining gap, breadth first. The range of Ethernet is searched to the byte: a nested
+  // connection knows its size to the byte, and would be blocked for good by an outer connection with a
+  // smaller one.
   const std::size_t span = limit - minimum_udp_payload;
   const std::size_t smallest_gap = span <= 512 ? 1 : span / 64;
   std::vector<std::pair<std::size_t, std::size_t>> gaps{{minimum_udp_payload, limit}};

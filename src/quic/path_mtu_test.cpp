@@ -1,4 +1,4 @@
-// Path MTU discovery: the sizes of packets on links that carry less than is hoped for, or change.
+// Path MTU discovery: packet sizes on links with a small or changing MTU.
 #include "quic/path_mtu.h"
 
 #include "quic/application_for_test.h"

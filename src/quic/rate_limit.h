@@ -1,5 +1,5 @@
-// How often answers are given: RateLimit, a token bucket, where the sender is unproven (Version Negotiation,
-// stateless resets, refusals); EverRarer where a connection is closed.
+// Rate limits for answers: RateLimit, a token bucket, where the address is not validated (Version
+// Negotiation, stateless resets, refusals); EverRarer in the closing state.
 #pragma once
 
 #include "base/time.h"
@@ -32,7 +32,7 @@ class RateLimit {
 /// At the first, second, fourth, eighth ... datagram (RFC 9000 §10.2.1).
 class EverRarer {
  public:
-  /// Whether `more` datagrams, which have just come, are to be answered.
+  /// Whether to answer `more` datagrams that were just received.
   bool is_due(std::uint64_t more) {
     const std::uint64_t before = std::exchange(seen_, seen_ + more);
     return std::bit_width(before) != std::bit_width(seen_);

@@ -1,6 +1,6 @@
-// ReceiveWindow: when to grow a flow-control window (RFC 9000 §4.2, RFC 9113 §5.2). A reader that empties a
-// window, or the share of it that is granted anew at a time, within two round trips is held back by it, so
-// the window doubles, up to a bound. For quic's streams, and for HTTP/2.
+// ReceiveWindow: when to grow a flow-control window (RFC 9000 §4.2, RFC 9113 §5.2). When a window, or the
+// share of it that is granted at a time, is consumed within two round trips, the window limits the rate, so
+// it doubles, up to a bound. For quic's streams, and for HTTP/2.
 #pragma once
 
 #include "base/time.h"
@@ -13,8 +13,7 @@ namespace sallyport::quic {
 
 class ReceiveWindow {
  public:
-  /// One `share`th of it is what has to be emptied for it to grow. No larger than `size` with a `largest` of
-  /// 0.
+  /// The window grows when a `share`th of it is consumed. It stays at `size` with a `largest` of 0.
   ReceiveWindow(std::size_t size, std::size_t largest, std::size_t share = 1)
       : size_(size), largest_(largest), share_(share) {}
 
@@ -30,8 +29,8 @@ class ReceiveWindow {
     size_ = size_ > largest_ / 2 ? largest_ : size_ * 2;
     return true;
   }
-  /// A bound that is lower. By how much size() shrank: that much was granted already, so it is to be withheld
-  /// from the credit for what is consumed.
+  /// Lowers the bound. Returns by how much size() shrank: this much was granted already, so withhold it from
+  /// the credit for consumed bytes.
   std::size_t lower(std::size_t largest) {
     largest_ = std::min(largest_, largest);
     const std::size_t before = size_;

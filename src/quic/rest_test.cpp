@@ -1,4 +1,4 @@
-// A server's idle connections rest: their memory is folded, and nobody notices.
+// A server's idle connections rest: their memory is folded, without an effect on the peer.
 #include "quic/application_for_test.h"
 
 #include <gtest/gtest.h>

@@ -9,7 +9,6 @@
 namespace sallyport::quic {
 namespace {
 
-constexpr std::size_t max_run_packets = 64;  // of UDP_SEGMENT as well
 constexpr std::size_t largest_packet = 65'527;
 constexpr std::size_t buffer_size = SendBatch::max_run_bytes + 2 * largest_packet;
 
@@ -46,7 +45,7 @@ MutableBytes SendBatch::room(std::size_t size) {
 }
 
 void SendBatch::add(std::size_t size) {
-  const bool fits_run = count_ != 0 && size <= segment_ && count_ < max_run_packets &&
+  const bool fits_run = count_ != 0 && size <= segment_ && count_ < net::max_gso_segments &&
                         info_.ecn == run_ecn_ && same_path(path_.path, run_path_);
   if (!fits_run) {
     flush();

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "net/datagram_path.h"
+#include "net/gso.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -15,10 +16,10 @@ namespace sallyport::quic {
 
 class SendBatch {
  public:
-  /// A longer run than one UDP_SEGMENT call takes would only be cut in two.
-  static constexpr std::size_t max_run_bytes = 65'000;
+  /// A run is as long as one system call takes, so that none is cut in two.
+  static constexpr std::size_t max_run_bytes = net::max_gso_bytes;
 
-  /// Where a run goes.
+  /// The destination of a run.
   class Sender {
    public:
     virtual net::SendStatus send_run(const net::NetPath& path, const net::DatagramRun& run) = 0;
@@ -34,17 +35,17 @@ class SendBatch {
 
   /// Where the next packet of at most `size` bytes is to be written.
   MutableBytes room(std::size_t size);
-  /// What ngtcp2 fills in beside the packet.
+  /// Filled in by ngtcp2 beside the packet.
   ngtcp2_path* path() { return &path_.path; }
   ngtcp2_pkt_info* info() { return &info_; }
   /// A packet of `size` bytes was written to room().
   void add(std::size_t size);
-  /// Sends what was collected.
+  /// Sends the collected packets.
   void flush();
 
   /// All bytes added.
   std::size_t total() const { return total_; }
-  /// The path asked to wait; nothing more is to be added.
+  /// The path is blocked; add nothing more.
   bool blocked() const { return blocked_; }
 
  private:

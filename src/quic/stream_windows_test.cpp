@@ -1,8 +1,8 @@
 #include "quic/stream_windows.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
+
+#include <gtest/gtest.h>
 
 namespace sallyport::quic {
 namespace {

@@ -1,4 +1,4 @@
-// What a recorder is told of a connection.
+// The events that a recorder gets from a connection.
 #include "quic/application_for_test.h"
 #include "quic/packet_forge_for_test.h"
 

@@ -229,7 +229,7 @@ TEST(Datagrams, ArriveWithTheirPrefix) {
   EXPECT_EQ(pair.server().stats().datagrams_received, 2u);
 }
 
-// During a search larger ones may be sent than what is known to pass.
+// During a search datagrams larger than the proven size may be sent.
 TEST(Datagrams, TheProvenSizeFitsTheProvenPacket) {
   Pair pair;
   ASSERT_TRUE(pair.establish());

@@ -23,7 +23,7 @@ std::string_view name_of(unsigned alert) {
       return "bad record MAC";
     case 22:
       return "record overflow";
-    case 40:  // what it stands for, in practice
+    case 40:  // its usual cause
     case 71:
       return "no cipher suite, group or signature algorithm in common";
     case bad_certificate:
@@ -89,7 +89,7 @@ std::string alert_text(unsigned alert) {
 std::string peer_alert_text(unsigned alert, AlertTime when, AlertSender by) {
   std::string words = alert_text(alert);
   if (!name_of(alert).empty()) words += " (alert " + std::to_string(alert) + ")";
-  // Certificates are shown by servers only: a server that speaks of one means none that it saw.
+  // Only servers send certificates here: a server's certificate alert does not concern a certificate of ours.
   if (by == AlertSender::client && is_about_certificate(alert))
     return "the client refused the certificate: " + words;
   if (by == AlertSender::server && alert == certificate_required)
@@ -115,7 +115,7 @@ void AlertWatch::feed(Bytes bytes) {
       bytes = bytes.subspan(count);
     }
     if (left_ > 0) continue;
-    // A warning, or the word that no more follows, is not why a handshake failed.
+    // A warning or close_notify is not the reason of a failed handshake.
     if (is_alert_ && body_[0] == fatal_level && body_[1] != close_notify && body_[1] != user_canceled)
       alert_ = body_[1];
     header_used_ = 0;

@@ -1,6 +1,6 @@
-// TLS alerts (RFC 8446 §6) as a person reads them, and the one that a client may send in clear where GnuTLS
-// only says that it could not decrypt. For this layer and for QUIC, whose CRYPTO_ERROR carries an alert (RFC
-// 9001 §4.8).
+// TLS alerts (RFC 8446 §6) as text, and the detection of an unencrypted alert from a client, for which GnuTLS
+// only reports a decryption error. For this layer and for QUIC, whose CRYPTO_ERROR carries an alert (RFC 9001
+// §4.8).
 #pragma once
 
 #include "base/bytes.h"
@@ -13,8 +13,7 @@
 
 namespace sallyport::tls {
 
-/// What the alert says, and where it may help, of what: "unknown CA", "no ALPN protocol in common". One
-/// without a name is "alert 200".
+/// The meaning of the alert: "unknown CA", "no ALPN protocol in common". An unknown one is "alert 200".
 std::string alert_text(unsigned alert);
 
 enum class AlertTime : std::uint8_t { in_handshake, later };
@@ -23,8 +22,8 @@ enum class AlertSender : std::uint8_t { client, server };
 /// 48)".
 std::string peer_alert_text(unsigned alert, AlertTime when, AlertSender by);
 
-/// Follows the records that a peer sends and finds a fatal alert that is not encrypted. OpenSSL's clients
-/// refuse a certificate so in TLS 1.3, before they switch to the keys that the server expects already.
+/// Parses the peer's records and finds an unencrypted fatal alert. In TLS 1.3, OpenSSL's clients refuse a
+/// certificate with such an alert, before they switch to the handshake keys that the server already expects.
 class AlertWatch {
  public:
   /// The stream's bytes, from its first on, in any pieces.

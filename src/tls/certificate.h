@@ -16,8 +16,8 @@ struct KeyPair {
   std::string key_pem;
 };
 
-/// Reads both files; the error names the file and what is wrong with it (missing, unreadable, not PEM, key
-/// does not match).
+/// Reads both files; the error names the file and the fault (missing, unreadable, not PEM, key does not
+/// match).
 Result<KeyPair> load_key_pair(const std::string& certificate_file, const std::string& key_file);
 
 /// A fresh P-256 certificate for `names` (DNS names, `*.` in front allowed, or addresses), valid from an hour
@@ -28,7 +28,7 @@ Result<KeyPair> make_self_signed(const std::vector<std::string>& names, unsigned
 /// --ignore-certificate-errors-spki-list wants.
 Result<std::string> spki_fingerprint(std::string_view certificate_pem);
 
-/// The names that the first certificate is for, DNS names first, then addresses.
+/// The names of the first certificate, DNS names first, then addresses.
 Result<std::vector<std::string>> certificate_names(std::string_view certificate_pem);
 
 }  // namespace sallyport::tls

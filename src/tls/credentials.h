@@ -1,5 +1,5 @@
-// Credentials: what a server shows (certificates by SNI) and what a client trusts. GnuTLS behind small types;
-// used by quic and by tls::Stream.
+// Credentials: a server's certificates, selected by SNI, and a client's trust anchors. GnuTLS behind small
+// types; used by quic and by tls::Stream.
 #pragma once
 
 #include "base/bytes.h"
@@ -19,20 +19,20 @@ struct gnutls_certificate_credentials_st;
 
 namespace sallyport::tls {
 
-/// What a server shows. Immutable and shared by workers once built.
+/// A server's certificates. Immutable; shared by workers.
 class ServerCredentials {
  public:
   /// The first pair answers clients that send no or an unknown SNI. Several pairs may cover one name with
-  /// keys of different algorithms: the first whose key the client can verify is shown.
+  /// keys of different algorithms: the first one that the client's signature_algorithms allow is used.
   static Result<std::shared_ptr<const ServerCredentials>> make(const std::vector<KeyPair>& pairs);
   ~ServerCredentials();
-  /// Only for sessions of this layer: the choice by SNI looks for its context behind the session's transport
+  /// Only for sessions of this layer: selection by SNI finds its context through the session's transport
   /// pointer.
   gnutls_certificate_credentials_st* native() const;
-  /// The same chains and keys in the same order: whoever has these need not take `other` in their place.
+  /// Whether both have the same chains and keys in the same order, so a replacement is not needed.
   bool same_as(const ServerCredentials& other) const;
-  /// For people, a line for each pair: names, who issued the certificate or that it signed itself, until when
-  /// it is valid, and its SHA-256 fingerprint. Nothing of the key.
+  /// For people, a line for each pair: names, issuer or "self-signed", expiry, and SHA-256 fingerprint of the
+  /// certificate. Nothing of the key.
   std::vector<std::string> describe() const;
 
   struct Impl;  ///< for this layer's own files
@@ -48,14 +48,14 @@ struct TrustOptions {
   bool insecure = false;  ///< -k: any certificate
 };
 
-/// What a client trusts. Immutable and shared.
+/// A client's trust anchors. Immutable and shared.
 class Trust {
  public:
   static Result<std::shared_ptr<const Trust>> make(const TrustOptions& options);
   ~Trust();
   gnutls_certificate_credentials_st* native() const;
   bool insecure() const;
-  /// Where the authorities come from, as it reads in an error: "FILE" or "the system's store".
+  /// The source of the authorities, for errors: "FILE" or "the system's store".
   const std::string& source() const;
 
  private:
@@ -64,13 +64,12 @@ class Trust {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Verifies the certificates that the peer of `session` showed: chain, dates, purpose, name, stapled OCSP.
-/// `session` was set up with `trust`. The error says which of them failed, in words, with the certificate's
-/// own names, and its code is the TLS alert that says so to the peer. Nothing is wrong when `trust` is
-/// insecure.
+/// Verifies the certificates of `session`'s peer: chain, dates, purpose, name, stapled OCSP. `session` was
+/// set up with `trust`. The error says which check failed, with the certificate's names; its code is the TLS
+/// alert for the peer. Always succeeds when `trust` is insecure.
 Result<> verify_peer(gnutls_session_int* session, const Trust& trust, const std::string& host);
 
-/// The same for certificates at hand (DER, the server's own first).
+/// The same for given certificates (DER, the server's own first).
 Result<> verify_chain(std::span<const Bytes> chain, const Trust& trust, const std::string& host);
 
 }  // namespace sallyport::tls

@@ -30,7 +30,7 @@ using CredentialsHandle =
     std::unique_ptr<gnutls_certificate_credentials_st, Deinit<gnutls_certificate_free_credentials>>;
 using SessionHandle = std::unique_ptr<gnutls_session_int, Deinit<gnutls_deinit>>;
 
-/// What GnuTLS allocated for us.
+/// Memory allocated by GnuTLS.
 class Datum {
  public:
   Datum() = default;
@@ -43,7 +43,7 @@ class Datum {
   gnutls_datum_t value{nullptr, 0};
 };
 
-/// GnuTLS takes what it only reads as non-const.
+/// For GnuTLS functions that take read-only data as non-const.
 inline gnutls_datum_t datum_of(Bytes bytes) {
   return {const_cast<unsigned char*>(bytes.data()), static_cast<unsigned>(bytes.size())};
 }
@@ -51,14 +51,14 @@ inline gnutls_datum_t datum_of(std::string_view text) {
   return datum_of(as_bytes(text));
 }
 
-/// GnuTLS's own words for an error, made to fit into a sentence: without the full stop.
+/// GnuTLS's error text, without the full stop.
 inline std::string error_words(int code) {
   std::string words = gnutls_strerror(code);
   while (!words.empty() && words.back() == '.') words.pop_back();
   return words;
 }
 
-/// The certificates in a PEM text, in its order; empty when there is none that can be read.
+/// The certificates in a PEM text, in order; empty when none can be parsed.
 std::vector<X509Certificate> parse_certificates(std::string_view pem);
 
 }  // namespace sallyport::tls

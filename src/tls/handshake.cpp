@@ -14,7 +14,7 @@ constexpr unsigned stream_flags = GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL;
 
 constexpr std::uint8_t alert_record = 21, handshake_record = 22;  // RFC 8446 §5.1
 
-/// TLS tickets over TCP and over QUIC are for different servers' states, even where the host is the same.
+/// TLS tickets over TCP and over QUIC are separate, even for the same host.
 std::string cache_key(const ClientOptions& options) {
   return "tcp/" + (options.origin.empty() ? options.host : options.origin);
 }
@@ -91,20 +91,21 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
         channel_->transport().finish();
         return finish(explain(code));
       }
-      // Not fatal: it wants more bytes, or it read something that it did not need.
+      // Not fatal: GnuTLS needs more bytes, or received a message that it ignores.
       if (!channel_->has_input() || channel_->input_size() == before) break;
     }
     channel_->flush();
   }
 
   void send_alert(int code) {
-    // GnuTLS has bad_certificate for whatever is wrong with one.
+    // GnuTLS sends bad_certificate for every fault of a certificate.
     if (const auto& why = channel_->verify_error(); why && code == GNUTLS_E_CERTIFICATE_ERROR) {
       gnutls_alert_send(channel_->native(), GNUTLS_AL_FATAL,
                         static_cast<gnutls_alert_description_t>(why->code));
       return;
     }
-    // Where GnuTLS says handshake_failure: the server signed in a way that we did not offer (RFC 9155 §4).
+    // Instead of GnuTLS's handshake_failure: the server used a signature algorithm that was not offered (RFC
+    // 9155 §4).
     if (code == GNUTLS_E_UNSUPPORTED_SIGNATURE_ALGORITHM && channel_->server_credentials() == nullptr)
       gnutls_alert_send(channel_->native(), GNUTLS_AL_FATAL, GNUTLS_A_ILLEGAL_PARAMETER);
     else
@@ -136,7 +137,7 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
     return text + " s";
   }
 
-  /// Keeps the outcome for the end of the turn: the transport may be on the stack now, and must not be
+  /// Defers the outcome to the end of the turn: the transport may be on the stack now, and must not be
   /// destroyed then.
   void finish(std::optional<Error> error) {
     if (done_.requested()) return;

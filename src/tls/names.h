@@ -1,5 +1,5 @@
-// Names: which names a certificate is for, and finding the certificate of a name (RFC 9525). For this layer's
-// own files.
+// Names: the names of a certificate, and the lookup of a certificate by name (RFC 9525). For this layer's own
+// files.
 #pragma once
 
 #include <cstddef>
@@ -20,16 +20,16 @@ std::vector<std::string> names_of(gnutls_x509_crt_int* certificate);
 /// "'a.test', 'b.test' and 3 more"; at most three are spelled out. "no name" when there is none.
 std::string quote_names(std::span<const std::string> names);
 
-/// Whether `name` is one that a certificate can be made out to: an address, or an ASCII host name, `*.` in
-/// front allowed.
+/// Whether `name` is valid in a certificate: an address, or an ASCII host name, with an optional leading
+/// `*.`.
 bool is_certifiable(std::string_view name);
 
-/// Finds what was added under a name. A name that begins with "*." stands for any one label in that place.
+/// A map from names to values. A name that begins with "*." matches any one label in its place.
 class NameIndex {
  public:
   void add(std::string_view name, std::size_t value);
   /// The values for `host` (a name, in any case, a trailing dot allowed; or an address, also in brackets),
-  /// those of the exact name or else those of the wildcard. Does not allocate for names.
+  /// those of the exact name, else those of the wildcard. Does not allocate for names.
   std::span<const std::size_t> find(std::string_view host) const;
 
  private:

@@ -1,4 +1,4 @@
-// For tests: key pairs that make_self_signed does not make, of any dates and with RSA keys.
+// For tests: key pairs that make_self_signed does not make: with any dates, and with RSA keys.
 #pragma once
 
 #include "tls/certificate.h"
@@ -18,7 +18,7 @@ inline X509Key read_key(const KeyPair& pair) {
   return X509Key(raw);
 }
 
-/// Signs the certificate by its own key; as PEM.
+/// Self-signs the certificate; PEM.
 inline std::string sign(gnutls_x509_crt_t certificate, gnutls_x509_privkey_t key) {
   gnutls_x509_crt_sign2(certificate, certificate, key, GNUTLS_DIG_SHA256, 0);
   Datum pem;
@@ -34,7 +34,7 @@ inline KeyPair dated(const KeyPair& pair, std::time_t from, std::time_t until) {
   return {sign(chain[0].get(), read_key(pair).get()), pair.key_pem};
 }
 
-/// A certificate for `names` that an authority of this common name signed.
+/// A certificate for `names`, signed by an authority with this common name.
 inline KeyPair signed_by_another(const std::vector<std::string>& names, const std::string& authority) {
   const KeyPair pair = *make_self_signed(names), issuer = *make_self_signed({authority});
   const auto chain = parse_certificates(pair.certificate_pem);

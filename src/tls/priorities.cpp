@@ -14,14 +14,14 @@ namespace {
 
 gnutls_priority_t parse(Carrier carrier) {
   std::string text = "NORMAL:-VERS-ALL:+VERS-TLS1.3";
-  // RFC 9113 §9.2 wants AEAD ciphers with an ephemeral exchange from TLS 1.2; so does everything else of
-  // today.
+  // RFC 9113 §9.2 requires AEAD ciphers with an ephemeral key exchange in TLS 1.2; current clients support
+  // them.
   if (carrier == Carrier::tcp) text += ":+VERS-TLS1.2";
   text += ":-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-MAC-ALL:+AEAD:-CIPHER-ALL";
   text += has_fast_aes() ? ":+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305"
                          : ":+CHACHA20-POLY1305:+AES-128-GCM:+AES-256-GCM";
   text += ":-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:%SERVER_PRECEDENCE";
-  // RFC 9155: TLS 1.2 neither offers nor takes nor makes signatures with SHA-1. GnuTLS has no others with it.
+  // RFC 9155: TLS 1.2 does not offer, accept or make SHA-1 signatures. GnuTLS has no others with it.
   text += ":-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1";
   if (carrier == Carrier::quic) text += ":%DISABLE_TLS13_COMPAT_MODE";  // RFC 9001 §8.4
   gnutls_priority_t result = nullptr;

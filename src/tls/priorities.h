@@ -1,5 +1,5 @@
-// Priorities: which TLS versions, key exchanges, ciphers and signature algorithms this program speaks, best
-// first. For this layer's own files.
+// Priorities: the supported TLS versions, key exchange groups, cipher suites and signature algorithms, in
+// order of preference. For this layer's own files.
 #pragma once
 
 #include "tls/session.h"
@@ -11,10 +11,10 @@ namespace sallyport::tls {
 /// Parsed once; never null. Valid for the life of the process.
 gnutls_priority_t priorities(Carrier carrier);
 
-/// Whether this program signs with this algorithm, and takes signatures made with it.
+/// Whether this signature algorithm is used and accepted.
 bool is_signature_wanted(gnutls_sign_algorithm_t algorithm);
 
-/// Whether this machine does AES in hardware, and so AES-GCM before ChaCha20.
+/// Whether this machine has AES in hardware, so AES-GCM is preferred to ChaCha20.
 bool has_fast_aes();
 
 }  // namespace sallyport::tls

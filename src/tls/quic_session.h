@@ -1,7 +1,7 @@
-// QuicSession: a GnuTLS session set up as QUIC wants it (RFC 9001), for quic::Connection, which lends it to
-// ngtcp2. All of GnuTLS that ngtcp2 does not do itself is here: versions and ciphers, certificates, ALPN,
-// tickets, 0-RTT and its replay guard, key log. A server destroys it once the handshake is confirmed and the
-// ticket is sent: no TLS message may come then, and GnuTLS holds 10 KiB.
+// QuicSession: a GnuTLS session for QUIC (RFC 9001), for quic::Connection, which passes it to ngtcp2. It does
+// the parts that ngtcp2 does not: versions and cipher suites, certificates, ALPN, tickets, 0-RTT and its
+// replay protection, key log. A server destroys it once the handshake is confirmed and the ticket is sent: no
+// further TLS message is allowed, and the session takes 10 KiB.
 #pragma once
 
 #include "base/bytes.h"
@@ -38,7 +38,7 @@ struct QuicClientOptions {
   std::vector<std::string> alpn;
   std::vector<std::uint8_t> ticket;  ///< SessionCache::Entry::ticket; empty: a full handshake
   bool early_data = false;           ///< offer 0-RTT where the ticket allows it
-  /// A ticket for a later connection came. Called from inside ngtcp2's reading; must not destroy the session.
+  /// A session ticket was received. Called from inside ngtcp2's reading; must not destroy the session.
   std::function<void(std::vector<std::uint8_t> ticket)> on_ticket;
   std::shared_ptr<trace::KeyLog> key_log;
 };
@@ -46,8 +46,8 @@ struct QuicClientOptions {
 class QuicSession {
  public:
   static Result<std::unique_ptr<QuicSession>> server(const QuicServerOptions& options);
-  /// A ticket that is malformed, or whose remembered certificate `trust` does not accept for `host`, is left
-  /// unused.
+  /// A ticket is not used if it is malformed, or if `trust` does not accept its stored certificate for
+  /// `host`.
   static Result<std::unique_ptr<QuicSession>> client(const QuicClientOptions& options);
   ~QuicSession();
   QuicSession(const QuicSession&) = delete;
@@ -58,19 +58,17 @@ class QuicSession {
   /// long as this.
   gnutls_session_int* native() const;
 
-  /// A client: 0-RTT packets may be sent, as far as TLS is concerned (transport parameters must be at hand as
-  /// well).
+  /// A client: TLS allows 0-RTT (the server's transport parameters must be known as well).
   bool offers_early_data() const;
 
   // Once the handshake is complete:
   SessionInfo info() const;
-  /// A server: queues a NewSessionTicket as CRYPTO data (GnuTLS is told not to do it by itself). Call it from
+  /// A server: queues a NewSessionTicket as CRYPTO data (GnuTLS's automatic ticket is disabled). Call it from
   /// ngtcp2's handshake_completed.
   Result<> send_ticket();
 
-  /// Why the handshake failed, as one sentence for people. The certificate's fault where that was it;
-  /// otherwise in the words of TLS for `alert` (ngtcp2_conn_get_tls_alert, or the low byte of a CRYPTO_ERROR
-  /// that the peer sent).
+  /// Why the handshake failed, as one sentence for people: the certificate's fault, or the meaning of `alert`
+  /// (ngtcp2_conn_get_tls_alert, or the low byte of the peer's CRYPTO_ERROR).
   Error failure(std::uint8_t alert) const;
 
  private:

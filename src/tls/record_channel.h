@@ -1,6 +1,6 @@
-// RecordChannel: a TLS session joined to the ByteStream under it. It feeds GnuTLS with what came and gathers
-// what GnuTLS sends, many records to one write. The inside of both tls::Handshake and tls::Stream; for this
-// layer's own files.
+// RecordChannel: a TLS session joined to the ByteStream under it. It passes received bytes to GnuTLS and
+// collects the records that GnuTLS sends, many for each write. Part of tls::Handshake and tls::Stream; for
+// this layer's own files.
 #pragma once
 
 #include "base/chunk.h"
@@ -18,15 +18,15 @@ class RecordChannel : public Session {
  public:
   explicit RecordChannel(std::unique_ptr<net::ByteStream> transport) : transport_(std::move(transport)) {}
 
-  /// Joins them; once the session was started.
+  /// Joins them, once the session is set up.
   void join();
 
   net::ByteStream& transport() { return *transport_; }
   const net::ByteStream& transport() const { return *transport_; }
-  /// For whoever goes on without TLS; this is of no use any more then.
+  /// Releases the transport, to continue without TLS; this object is unusable then.
   std::unique_ptr<net::ByteStream> take_transport() { return std::move(transport_); }
 
-  // Reading: what `arrive` shows is GnuTLS's to read until `settle`, which keeps what was left of it.
+  // Reading: GnuTLS reads the bytes given to `arrive` until `settle`, which keeps the unread ones.
   void arrive(Bytes bytes) { arriving_ = bytes; }
   void settle();
   bool has_input() const { return !held().empty() || !arriving_.empty(); }
@@ -35,7 +35,7 @@ class RecordChannel : public Session {
   // Writing
   /// `plaintext` more bytes are about to be sent: sizes the next buffer.
   void expect(std::size_t plaintext);
-  /// Hands the records that were made to the transport.
+  /// Passes the finished records to the transport.
   void flush();
 
  private:

@@ -10,8 +10,8 @@
 namespace sallyport::tls {
 namespace {
 
-// GnuTLS puts the start of its own window before the ClientHello's binder. Ours is another, and the same for
-// all threads.
+// GnuTLS prepends the start of its own window to the ClientHello's binder. Our window differs, and is the
+// same for all threads.
 constexpr std::size_t gnutls_prefix = 12;
 
 int add_to_record(void* record, std::time_t expires, const gnutls_datum_t* key, const gnutls_datum_t*) {
@@ -24,8 +24,8 @@ int add_to_record(void* record, std::time_t expires, const gnutls_datum_t* key, 
 }  // namespace
 
 bool ReplayRecord::add(Bytes id, std::time_t now) {
-  // A binder is the output of an HMAC: any eight bytes of it do. Two clients that share them cost one of them
-  // its 0-RTT.
+  // A binder is the output of an HMAC, so any eight bytes of it suffice. On a collision one client loses its
+  // 0-RTT.
   std::uint64_t short_id = 0;
   std::memcpy(&short_id, id.data(), std::min(id.size(), sizeof short_id));
 

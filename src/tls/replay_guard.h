@@ -1,6 +1,6 @@
-// ReplayGuard: refuses 0-RTT data that was seen before (RFC 8446 §8.2). Servers of one deployment's machine
-// share a ReplayRecord, so that a replay to another worker is noticed as well; each Endpoint has a
-// ReplayGuard of its own on it.
+// ReplayGuard: 0-RTT replay protection by ClientHello recording (RFC 8446 §8.2). All workers of a process
+// share a ReplayRecord, so a replay to another worker is detected too; each Endpoint has its own ReplayGuard
+// on it.
 #pragma once
 
 #include "base/bytes.h"
@@ -16,23 +16,23 @@ struct gnutls_anti_replay_st;
 
 namespace sallyport::tls {
 
-/// What is good once, and was seen in the last while: ClientHellos with early data, or (in a record of their
-/// own) the tokens that prove addresses. Safe from any thread. Bounded: when it is full, all is refused (and
-/// the handshake goes on without 0-RTT, or with a Retry).
+/// The single-use values seen within the window: ClientHellos with early data, or (in a separate record)
+/// address validation tokens. Thread-safe. Bounded: when it is full, all are refused (the handshake continues
+/// without 0-RTT, or with a Retry).
 class ReplayRecord {
  public:
-  /// How long after its sending (as the client's ticket age tells it) a ClientHello may still bring early
-  /// data; how long a token is good.
+  /// How long after it was sent (by its ticket age) a ClientHello may still carry early data; how long a
+  /// token is valid.
   static constexpr std::chrono::seconds window{3600};
   static constexpr std::size_t capacity = 200'000;
 
-  /// False when `id` was there, or when there is no room. `now` in seconds of any steady or wall clock.
+  /// False when `id` was seen before, or the record is full. `now` in seconds of any steady or wall clock.
   bool add(Bytes id, std::time_t now);
 
  private:
   std::mutex mutex_;
-  // Two generations, each at least a window long: what is dropped with the older one is too old to be
-  // accepted anyhow.
+  // Two generations, each at least a window long: entries dropped with the older one are too old to be
+  // accepted.
   std::unordered_set<std::uint64_t> current_, previous_;
   std::time_t current_since_ = 0;
 };

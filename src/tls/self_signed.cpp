@@ -16,7 +16,7 @@ constexpr unsigned longest_validity_days = 3650;
 constexpr std::size_t longest_common_name = 64;  // RFC 5280, ub-common-name
 constexpr std::size_t p256_private_value_size = 32;
 
-/// Collects the first error of a row of GnuTLS calls.
+/// Keeps the first error of a sequence of GnuTLS calls.
 class Steps {
  public:
   void operator()(int code) {
@@ -28,9 +28,9 @@ class Steps {
   int first_ = 0;
 };
 
-/// RFC 5915 §3 wants the 32 octets of the private value, but GnuTLS writes it like a number: with a zero
-/// before a set top bit, and without the zeros it begins with. Some readers refuse the latter, so only keys
-/// for which both are the same are taken.
+/// RFC 5915 §3 requires a private value of 32 octets, but GnuTLS encodes it as an INTEGER: with a zero before
+/// a set top bit, and without leading zeros. Some parsers refuse this, so only keys with identical encodings
+/// are used.
 bool is_written_right(gnutls_x509_privkey_t key) {
   Datum value;
   gnutls_ecc_curve_t curve;
@@ -89,7 +89,7 @@ Result<KeyPair> make_self_signed(const std::vector<std::string>& names, unsigned
   step(gnutls_x509_crt_set_version(raw_certificate, 3));
   std::array<std::uint8_t, 16> serial;
   step(gnutls_rnd(GNUTLS_RND_NONCE, serial.data(), serial.size()));
-  serial[0] = static_cast<std::uint8_t>((serial[0] & 0x7f) | 0x40);  // positive, and as long as it says
+  serial[0] = static_cast<std::uint8_t>((serial[0] & 0x7f) | 0x40);  // positive, and of full length
   step(gnutls_x509_crt_set_serial(raw_certificate, serial.data(), serial.size()));
 
   const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
@@ -101,8 +101,8 @@ Result<KeyPair> make_self_signed(const std::vector<std::string>& names, unsigned
   step(gnutls_x509_crt_set_dn_by_oid(raw_certificate, GNUTLS_OID_X520_COMMON_NAME, 0, common_name.data(),
                                      static_cast<unsigned>(common_name.size())));
   for (const std::string& name : names) step(add_name(raw_certificate, name));
-  // Not a CA: Firefox and rustls refuse a server that shows one. A verifier that was given this very
-  // certificate as its anchor does not ask for CA:TRUE.
+  // Not a CA: Firefox and rustls refuse a CA certificate as a server's. A verifier with this certificate as
+  // its trust anchor does not require CA:TRUE.
   step(gnutls_x509_crt_set_basic_constraints(raw_certificate, 0, -1));
   step(gnutls_x509_crt_set_key_usage(raw_certificate, GNUTLS_KEY_DIGITAL_SIGNATURE));
   step(gnutls_x509_crt_set_key_purpose_oid(raw_certificate, GNUTLS_KP_TLS_WWW_SERVER, 0));

@@ -1,6 +1,5 @@
-// ServedCertificate: which of a server's certificates a connection was given, by its names: what the
-// connection may be asked for (RFC 9110 §7.4). Connections share it, and may keep it for longer than the
-// credentials that it is of: it holds no key.
+// ServedCertificate: the names of the certificate that a server used on a connection: the hosts that may be
+// requested on it (RFC 9110 §7.4). Shared by connections; may outlive the credentials; holds no key.
 #pragma once
 
 #include "tls/names.h"
@@ -14,7 +13,7 @@ namespace sallyport::tls {
 class ServedCertificate {
  public:
   ServedCertificate(std::vector<std::string> names, std::string fingerprint);
-  /// Whether it is for `host`, a name or an address without its port. Quick enough to ask for each request.
+  /// Whether it covers `host`, a name or an address without port. Fast enough for each request.
   bool covers(std::string_view host) const { return !index_.find(host).empty(); }
   /// DNS names in lower case, then addresses.
   const std::vector<std::string>& names() const { return names_; }

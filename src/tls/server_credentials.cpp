@@ -13,7 +13,7 @@
 namespace sallyport::tls {
 namespace {
 
-/// Whether the client said that it can verify a signature that we make with a key of this sort.
+/// Whether the client's signature_algorithms include one for this kind of key.
 bool client_verifies(gnutls_session_t session, gnutls_pk_algorithm_t algorithm) {
   gnutls_sign_algorithm_t offered = GNUTLS_SIGN_UNKNOWN;
   for (std::size_t i = 0; gnutls_sign_algorithm_get_requested(session, i, &offered) == 0; ++i) {
@@ -147,7 +147,7 @@ ParsedPair& ServerCredentials::Impl::choose(gnutls_session_t session) const {
   for (const std::size_t i : named) {
     if (client_verifies(session, pairs[i]->algorithm)) return *pairs[i];
   }
-  // For want of a better one; GnuTLS ends the handshake where the client cannot verify it.
+  // The fallback; GnuTLS ends the handshake where the client cannot verify it.
   return *pairs[named.empty() ? 0 : named.front()];
 }
 

@@ -1,5 +1,4 @@
-// ServerCredentials' inside: the key pairs as GnuTLS wants them, and the choice among them by SNI. For this
-// layer's own files.
+// ServerCredentials::Impl: the key pairs for GnuTLS, and the selection by SNI. For this layer's own files.
 #pragma once
 
 #include "tls/credentials.h"
@@ -18,7 +17,7 @@ namespace sallyport::tls {
 /// SHA-256 of the public key.
 using KeyId = std::array<std::uint8_t, 32>;
 
-/// A chain and its key, parsed once and lent to every handshake.
+/// A chain and its key, parsed once and shared by all handshakes.
 class ParsedPair {
  public:
   static Result<std::unique_ptr<ParsedPair>> parse(const KeyPair& pair);
@@ -40,7 +39,7 @@ class ParsedPair {
 };
 
 struct ServerCredentials::Impl {
-  /// The pair to show to the client of `session`, whose ClientHello was read.
+  /// The pair to use for `session`, whose ClientHello was read.
   ParsedPair& choose(gnutls_session_t session) const;
 
   CredentialsHandle handle;

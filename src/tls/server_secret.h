@@ -1,5 +1,5 @@
-// ServerSecret: the one secret from which a server makes its session tickets, address tokens and stateless
-// resets.
+// ServerSecret: the secret from which a server's keys for session tickets, address tokens and stateless
+// resets are derived.
 #pragma once
 
 #include "base/result.h"
@@ -17,7 +17,7 @@ class ServerSecret {
   static ServerSecret random();
   /// The content of `path` (32 bytes to 64 KiB, of any form), used through HKDF (RFC 5869).
   static Result<ServerSecret> from_file(const std::string& path);
-  /// 32 bytes that belong to `label` alone; the same for the same secret and label, everywhere and always.
+  /// A key of 32 bytes, determined by the secret and `label` only.
   std::array<std::uint8_t, 32> derive(std::string_view label) const;
 
  private:

@@ -59,8 +59,8 @@ Result<> Session::init(unsigned flags, Carrier carrier, std::span<const std::str
 
   std::vector<gnutls_datum_t> protocols;
   for (const std::string& protocol : alpn) protocols.push_back(datum_of(protocol));
-  // Mandatory: a client that offers others only is told so (RFC 7301 §3.2) instead of being talked to in a
-  // protocol it does not speak.
+  // Mandatory: without a common ALPN protocol the handshake fails with no_application_protocol (RFC 7301
+  // §3.2).
   unsigned alpn_flags = GNUTLS_ALPN_MANDATORY;
   if (is_server) alpn_flags |= GNUTLS_ALPN_SERVER_PRECEDENCE;
   if (!protocols.empty()) {
@@ -96,7 +96,7 @@ Result<> Session::start_client(ClientSetup setup) {
   key_log_ = std::move(setup.key_log);
   if (auto ready = init_client(setup); !ready || setup.ticket.empty()) return ready;
   offers_ticket_ = take_ticket(setup.ticket);
-  // A session that took in a ticket cannot give it up again.
+  // A ticket cannot be removed from a session.
   return offers_ticket_ ? Result<>{} : init_client(setup);
 }
 
@@ -117,8 +117,8 @@ Result<> Session::init_client(const ClientSetup& setup) {
 
 bool Session::take_ticket(Bytes ticket) {
   const auto remembered = parse_ticket(ticket);
-  // A resumed handshake shows no certificate. The ones that were shown when the ticket was made must satisfy
-  // this client now: the ticket may stem from a time of -k, or of another --ca.
+  // A resumed handshake has no Certificate message. The certificates of the original handshake must be valid
+  // for this client now: the ticket may come from a run with -k, or with another --ca.
   if (!remembered || !verify_chain(remembered->chain, *trust_, host_)) return false;
   return gnutls_session_set_data(native(), remembered->data.data(), remembered->data.size()) == 0;
 }
@@ -162,7 +162,7 @@ int Session::on_handshake_message(gnutls_session_t session, unsigned type, unsig
   // QUIC has a key update of its own (RFC 9001 §6). GnuTLS would derive new secrets.
   if (type == GNUTLS_HANDSHAKE_KEY_UPDATE && self.carrier_ == Carrier::quic)
     return GNUTLS_E_UNEXPECTED_PACKET;  // the alert unexpected_message
-  // RFC 9001 §8.2. Those that a client remembers from before do not stand in for the server's.
+  // RFC 9001 §8.2. Remembered transport parameters do not replace the server's.
   if (type == GNUTLS_HANDSHAKE_ENCRYPTED_EXTENSIONS && self.carrier_ == Carrier::quic &&
       (message->size < 2 ||
        !has_extension(Bytes(message->data, message->size).subspan(2), quic_transport_parameters)))
@@ -172,7 +172,7 @@ int Session::on_handshake_message(gnutls_session_t session, unsigned type, unsig
 }
 
 void Session::on_new_ticket(unsigned when, const gnutls_datum_t& message) {
-  // TLS 1.2 sends its ticket before the handshake is done; its data can be had only then.
+  // TLS 1.2 sends its ticket before the handshake is complete; session data is available only then.
   if (gnutls_protocol_get_version(native()) != GNUTLS_TLS1_3) return;
   if (when == GNUTLS_HOOK_PRE) {
     // GnuTLS 3.7 does not tell a ticket for 0-RTT from one without.

@@ -1,5 +1,5 @@
-// Session: a GnuTLS session with what its callbacks need, set up the same way for TCP and for QUIC. The base
-// of tls::Stream's and QuicSession's insides; for this layer's own files.
+// Session: a GnuTLS session with the state of its callbacks, set up the same way for TCP and for QUIC. The
+// common part of tls::Stream and QuicSession; for this layer's own files.
 #pragma once
 
 #include "tls/credentials.h"
@@ -18,7 +18,7 @@
 
 namespace sallyport::tls {
 
-/// The name in the client's ClientHello; empty for none.
+/// The SNI of the client's ClientHello; empty for none.
 std::string sni_of(gnutls_session_t session);
 
 enum class Carrier { tcp, quic };
@@ -60,14 +60,14 @@ class Session {
 
   gnutls_session_t native() const { return handle_.get(); }
   const ServerCredentials* server_credentials() const { return credentials_.get(); }
-  /// A server: the certificate that the handshake shows.
+  /// A server: the certificate used in the handshake.
   void set_shown(std::shared_ptr<const ServedCertificate> certificate) { shown_ = std::move(certificate); }
-  /// A client: the ticket was taken and will be offered.
+  /// A client: the ticket is valid and will be offered.
   bool offers_ticket() const { return offers_ticket_; }
   SessionInfo info() const;
-  /// A client's handshake over TCP is done: with TLS 1.2 only now there is something to resume from.
+  /// A client's handshake over TCP is complete: TLS 1.2 session data is available only now.
   void keep_older_session();
-  /// Why the server's certificate was not accepted, once it was not.
+  /// Why the server's certificate was refused, if it was.
   const std::optional<Error>& verify_error() const { return verify_error_; }
 
  private:

@@ -12,8 +12,8 @@
 namespace sallyport::tls {
 namespace {
 
-// One line an origin, five fields apart by a space: the origin, then ticket, transport parameters, HTTP
-// settings and token in base64, "-" for what is missing.
+// One line for each origin, with five fields separated by spaces: the origin, then ticket, transport
+// parameters, HTTP settings and token in base64, "-" for a missing one.
 constexpr std::string_view heading = "sallyport sessions 1";
 constexpr std::size_t largest_file = 16 * 1024 * 1024;
 constexpr std::size_t fields = 5;

@@ -1,6 +1,5 @@
-// SessionCache: what a client remembers of the servers it met, so that the next connection starts sooner: TLS
-// tickets, QUIC address tokens (RFC 9000 §8.1.3), and what 0-RTT needs (transport parameters, HTTP/3
-// settings).
+// SessionCache: a client's cache for session resumption and 0-RTT: TLS session tickets, NEW_TOKEN tokens (RFC
+// 9000 §8.1.3), and the server's transport parameters and HTTP/3 SETTINGS for 0-RTT.
 #pragma once
 
 #include "base/result.h"
@@ -13,8 +12,7 @@
 
 namespace sallyport::tls {
 
-/// One thread's. Keeps the `capacity` origins that were stored last. Holds secrets: a file of it must be
-/// private.
+/// For one thread. Keeps the `capacity` origins stored last. Contains secrets: its file must be private.
 class SessionCache {
  public:
   static constexpr std::size_t capacity = 256;
@@ -25,16 +23,16 @@ class SessionCache {
     std::vector<std::uint8_t> http_settings;         ///< of HTTP/3, for 0-RTT requests
   };
 
-  /// Replaces what was there under `origin`; its address token stays.
+  /// Replaces the entry of `origin`, but keeps its address token.
   void store(const std::string& origin, Entry entry);
   std::optional<Entry> find(const std::string& origin) const;
   void store_token(const std::string& origin, std::vector<std::uint8_t> token);
-  /// Empty when there is none. Takes it out: a token is used once, lest paths be linked by it (RFC 9000
-  /// §8.1.3).
+  /// Removes and returns the token; empty when there is none. A token is used once, to avoid linkability (RFC
+  /// 9000 §8.1.3).
   std::vector<std::uint8_t> take_token(const std::string& origin);
 
-  /// Adds what the file at `path` holds. A missing file is an empty one; a damaged one is an error that names
-  /// the line.
+  /// Adds the entries of the file at `path`. A missing file counts as empty; a damaged one is an error that
+  /// names the line.
   Result<> load(const std::string& path);
   /// Replaces the file at `path` in one step; mode 0600.
   Result<> save(const std::string& path) const;

@@ -1,5 +1,4 @@
-// SessionInfo: what a finished TLS handshake agreed on, for logs, traces and figures; the same over TCP and
-// over QUIC.
+// SessionInfo: the parameters negotiated by a TLS handshake, for logs, traces and figures; over TCP and QUIC.
 #pragma once
 
 #include <memory>
@@ -16,8 +15,8 @@ struct SessionInfo {
   std::string cipher;       ///< the IANA name of the cipher suite
   bool resumed = false;
   bool early_data_accepted = false;  ///< 0-RTT; QUIC only
-  /// A server: the certificate that was shown; where the session was resumed, which shows none, the one that
-  /// would have been. Null in a client.
+  /// On a server: its certificate; after resumption, the one that a full handshake would have used. Null on a
+  /// client.
   std::shared_ptr<const ServedCertificate> certificate;
 };
 

@@ -1,5 +1,4 @@
-// What is remembered between connections: a client's session cache, a server's secret, and its record of
-// 0-RTT.
+// State kept between connections: a client's session cache, a server's secret, and its 0-RTT replay record.
 #include "base/file.h"
 #include "base/folder_for_test.h"
 #include "base/hex.h"

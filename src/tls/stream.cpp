@@ -65,7 +65,7 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
   }
 
   std::size_t queued_bytes() const override {
-    // What is written to a stream that failed goes nowhere: until its owner is told, no more is asked for.
+    // Writes to a failed stream are discarded. Until on_stream_error is called, no more data is requested.
     if (closed_) return error_ ? high_water + 1 : 0;
     return plain_bytes_ + channel_->transport().queued_bytes();
   }
@@ -110,7 +110,7 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
     }
     channel_->flush();
     if (finished_) channel_->transport().finish();
-    // Where the transport is over its mark, it will say when it is under it again.
+    // If the transport is above its high-water mark, its on_stream_writable will follow.
     if (channel_->transport().queued_bytes() <= high_water) tell_writable();
   }
 
@@ -137,8 +137,8 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
     return good;
   }
 
-  /// One record out of several small chunks, from the one at `next` on. A copy costs less than a record more
-  /// would, to both ends.
+  /// Joins small chunks, from `next` on, into one record. A copy is cheaper than another record, for both
+  /// ends.
   bool send_gathered(std::size_t& next) {
     std::array<std::uint8_t, record_size> record;
     std::size_t filled = 0;
@@ -187,7 +187,7 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
       } else if (count == GNUTLS_E_REHANDSHAKE || gnutls_error_is_fatal(static_cast<int>(count)) != 0) {
         return on_read_failure(static_cast<int>(count));
       } else if (!channel_->has_input() || channel_->input_size() == before) {
-        break;  // nothing whole is left; otherwise it was a ticket or a key update
+        break;  // no complete record is left; otherwise it was a ticket or a key update
       }
     }
     if (transport_ended_ && reading_ && !peer_ended_ && !closed_) {
@@ -232,7 +232,7 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
 
   void on_stream_writable() override {
     if (closed_) return;
-    // Records are longer than what they carry: the transport may have passed the mark where no write had.
+    // Records are longer than their plaintext: the transport may be above its mark although no write was.
     was_above_ = true;
     if (plain_.empty()) tell_writable();
   }
@@ -254,8 +254,7 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
     report_.request();
   }
 
-  /// Tells of an end from a place where the owner may destroy this: nothing of the transport's is on the
-  /// stack.
+  /// Reports the end where the owner may destroy this: the transport is not on the stack.
   void report() {
     if (end_due_) {
       end_due_ = false;

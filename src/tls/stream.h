@@ -1,5 +1,5 @@
 // TLS 1.3 and 1.2 over any ByteStream, itself a ByteStream: HTTPS over TCP, and through a CONNECT tunnel.
-// GnuTLS does the protocol; this owns the stream under it.
+// GnuTLS implements TLS; this owns the stream below.
 #pragma once
 
 #include "net/byte_stream.h"
@@ -18,9 +18,9 @@ namespace sallyport::tls {
 
 using StreamInfo = SessionInfo;
 
-/// finish() sends close_notify and ends the transport's direction. The peer's close_notify is on_end; a
-/// transport that ends without one is on_stream_error (kind closed), as bytes may be missing. It may be
-/// destroyed from inside on_end and on_stream_error, but only closed from inside on_bytes.
+/// finish() sends close_notify and ends the transport's direction. The peer's close_notify is on_end; an end
+/// of the transport without close_notify is on_stream_error (kind closed), because the data may be truncated.
+/// The stream may be destroyed from inside on_end and on_stream_error, but only closed from inside on_bytes.
 class Stream : public net::ByteStream {
  public:
   virtual const StreamInfo& info() const = 0;
@@ -31,12 +31,12 @@ class Stream : public net::ByteStream {
 /// set_reading(true).
 using Established = std::function<void(Result<std::unique_ptr<Stream>>)>;
 
-/// A handshake in progress; destroying it before its callback gives it up.
+/// A handshake in progress; destroying it before its callback cancels it.
 class Handshake {
  public:
   virtual ~Handshake() = default;
-  /// A server's, in a callback with an Error: the stream below, nothing of it answered, when the client began
-  /// with a letter, as HTTP in the clear does: so that it can be told so in the clear. Else null.
+  /// On a server, in a callback with an Error: the stream below, unanswered, if the client's first byte was a
+  /// letter, as in plain HTTP, so the caller can send a plain HTTP error. Else null.
   virtual std::unique_ptr<net::ByteStream> take_clear_text() = 0;
 };
 

@@ -1,5 +1,5 @@
-// For this layer's tests: both ends of a TLS connection over a pair of MemoryStreams, and receivers that keep
-// what came.
+// For this layer's tests: both ends of a TLS connection over a pair of MemoryStreams, and receivers that
+// record their calls.
 #pragma once
 
 #include "net/memory_stream.h"
@@ -59,7 +59,7 @@ struct Link {
     while (timers.has_deferred()) timers.run_deferred();
   }
 
-  /// Both sides' outcomes are in what follows.
+  /// The outcomes of both sides are in the members below.
   void shake_hands() {
     accepting = accept(timers, std::move(server_transport), server_options,
                        [this](auto result) { take(result, server, server_error); });

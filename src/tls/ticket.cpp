@@ -21,7 +21,7 @@ std::optional<std::uint64_t> take_integer(Bytes& in, std::size_t size) {
   return value;
 }
 
-/// What stands behind its length, which takes `size` bytes.
+/// A vector preceded by its length of `size` bytes.
 std::optional<Bytes> take_vector(Bytes& in, std::size_t size) {
   const auto length = take_integer(in, size);
   if (!length || *length > in.size()) return std::nullopt;

@@ -31,7 +31,7 @@ X509Certificate parse_der(Bytes der) {
   return certificate;
 }
 
-/// What GnuTLS checks besides the chain and the dates.
+/// GnuTLS's checks besides the chain and the dates.
 class Demands {
  public:
   explicit Demands(const std::string& host) : name_(host) {
@@ -52,8 +52,8 @@ class Demands {
   std::array<gnutls_typed_vdata_st, 2> list_{};
 };
 
-/// The whole sentence for a certificate that was not accepted. Several things may be wrong at once: the first
-/// to mend is named.
+/// The whole sentence for a certificate that was not accepted. Of several faults, the first one to fix is
+/// named.
 std::string explain(unsigned status, gnutls_x509_crt_int* leaf, const Trust& trust, const std::string& host) {
   const std::string subject = "the certificate of " + host;
   if ((status & GNUTLS_CERT_EXPIRED) != 0) {

@@ -12,7 +12,7 @@ namespace {
 
 using std::chrono::sys_seconds;
 
-/// How long before its end a certificate is spoken of at most.
+/// The longest time before expiry for a warning.
 constexpr std::chrono::days longest_notice{14};
 
 /// From bad to worse.

@@ -1,5 +1,5 @@
-// Validity: from when until when a server's certificates are good (RFC 5280 §4.1.2.5), and what its operator
-// should hear of that in time. Used where a gateway loads them.
+// Validity: the validity periods of a server's certificates (RFC 5280 §4.1.2.5), and warnings for the
+// operator. Used where a gateway loads them.
 #pragma once
 
 #include "base/result.h"
@@ -20,14 +20,13 @@ struct Validity {
 /// Of each certificate of a chain in PEM, the server's own first; the error is that there is none.
 Result<std::vector<Validity>> validity_of(std::string_view chain_pem);
 
-/// When the first of a chain's certificates, of which there is at least one, ends; the others are no use
-/// then.
+/// When the earliest certificate of a non-empty chain expires, and so the chain.
 std::chrono::sys_seconds end_of(std::span<const Validity> chain);
 
-/// What is wrong with a chain's dates, of its certificates the worst: one that expired, one that is not valid
-/// yet, or one of whose lifetime less than a third and less than 14 days are left. So neither a certificate
-/// of 90 days that is renewed a month ahead is spoken of, nor one of six days from its first day on. As a
-/// sentence about "the certificate PLACE"; nullopt when all is well.
+/// The worst fault of a chain's dates: a certificate has expired, is not valid yet, or has less than a third
+/// of its lifetime and less than 14 days left. So neither a certificate of 90 days that is renewed a month
+/// ahead, nor one of six days on its first day, causes a warning. A sentence about "the certificate PLACE";
+/// nullopt without a fault.
 std::optional<std::string> concern_about(std::span<const Validity> chain, std::string_view place,
                                          std::chrono::sys_seconds now);
 

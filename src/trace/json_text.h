@@ -1,6 +1,6 @@
 // JsonText: writes JSON (RFC 8259) by appending to a string, without building a document first. For qlog's
-// writer, which puts out hundreds of thousands of small objects a second. The caller keeps to the grammar;
-// commas are put in here.
+// writer, which writes hundreds of thousands of small objects a second. The caller follows the grammar;
+// commas are inserted here.
 #pragma once
 
 #include "base/bytes.h"
@@ -22,7 +22,7 @@ class JsonText {
   void end_object() { close('}'); }
   void begin_array() { open('['); }
   void end_array() { close(']'); }
-  /// `name` needs no escaping: a literal of ours.
+  /// `name`: a literal that needs no escaping.
   void key(std::string_view name);
 
   void text(std::string_view value);  ///< escaped; bytes that are not UTF-8 become U+FFFD
@@ -30,7 +30,7 @@ class JsonText {
   void boolean(bool value);
   void number(std::uint64_t value);
   void number(std::int64_t value);
-  void real(double value);            ///< with three decimals; what is not finite as null
+  void real(double value);            ///< with three decimals; null if not finite
   void milliseconds(Duration value);  ///< with as many decimals as it needs, at most six
 
   void text(std::string_view name, std::string_view value) { key(name), text(value); }
@@ -51,7 +51,7 @@ class JsonText {
   void separate();
 
   std::string& out_;
-  bool comma_ = false;  ///< something stands before in this object or array
+  bool comma_ = false;  ///< not the first in this object or array
 };
 
 }  // namespace sallyport::trace

@@ -1,5 +1,5 @@
-// KeyLog: the TLS key log file (NSS format, RFC 9850) that lets Wireshark decrypt a capture. One a process;
-// lines from several threads never mix.
+// KeyLog: the TLS key log file (NSS format, RFC 9850) that lets Wireshark decrypt a capture. One for each
+// process; lines of several threads are never mixed.
 #pragma once
 
 #include "base/result.h"

@@ -15,8 +15,8 @@ namespace {
 
 constexpr std::string_view standard_output = "-";
 
-/// What is written to a pipe in one go: as many whole lines as it takes without waiting once it has room at
-/// all (pipe(7)), or a piece of one that is longer.
+/// The size of one write to a pipe: as many whole lines as a writable pipe takes without blocking (PIPE_BUF,
+/// pipe(7)), or a part of a longer line.
 std::string_view portion(std::string_view text) {
   if (text.size() <= PIPE_BUF) return text;
   const std::size_t line = text.substr(0, PIPE_BUF).rfind('\n');
@@ -55,8 +55,8 @@ Result<std::unique_ptr<LineSink>> FileSink::open(const std::string& file, std::s
   if (file == standard_output) {
     sink->regular_ = is_regular(STDOUT_FILENO);
     sink->standard_output_ = true;
-    // A pipe that others write to as well may be full after it was found to have room. Opened again it does
-    // not block us, and still blocks them.
+    // A pipe shared with other writers may be full after poll() found room. A descriptor of our own is
+    // non-blocking, without changing theirs.
     if (is_fifo(STDOUT_FILENO))
       sink->file_ = UniqueFd(::open("/proc/self/fd/1", O_WRONLY | O_CLOEXEC | O_NONBLOCK));
   } else if (!sink->open_file()) {
@@ -69,7 +69,7 @@ Result<std::unique_ptr<LineSink>> FileSink::open(const std::string& file, std::s
 }
 
 bool FileSink::open_file() {
-  // Not blocking: a FIFO is not waited for, neither here nor when it is written to.
+  // Non-blocking: neither opening nor writing waits for a FIFO's reader.
   UniqueFd opened(::open(name_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
                          S_IRUSR | S_IWUSR | S_IRGRP));
   if (!opened) return false;

@@ -1,5 +1,4 @@
-// LineSink: where LineWriter's bytes go: a file that is opened again on demand, or standard output. Calls
-// come from one thread.
+// LineSink: LineWriter's output: a file that can be reopened, or standard output. Calls come from one thread.
 #pragma once
 
 #include "base/result.h"
@@ -16,17 +15,16 @@ namespace sallyport::trace {
 class LineSink {
  public:
   struct Written {
-    std::size_t bytes = 0;  ///< off the front
-    int error = 0;          ///< errno; EAGAIN: takes nothing now
+    std::size_t bytes = 0;  ///< written, from the front
+    int error = 0;          ///< errno; EAGAIN: blocked
   };
   virtual ~LineSink() = default;
   /// Writes some of `text`, after waiting for room for at most `patience`. A regular file's disk may take
   /// longer.
   virtual Written write(std::string_view text, Duration patience) = 0;
-  /// Opens what is under its name now. True: it is another file than before. After an error the old one
-  /// stays.
+  /// Opens the path again. True: it is a different file. After an error the old file stays open.
   virtual Result<bool> reopen() = 0;
-  /// What was there already ends in the middle of a line, as after a crash or on a full disk.
+  /// The existing file ends in an incomplete line, as after a crash or on a full disk.
   virtual bool begins_in_a_line() const { return false; }
   /// For messages.
   virtual const std::string& name() const = 0;
@@ -34,8 +32,8 @@ class LineSink {
 
 class FileSink final : public LineSink {
  public:
-  /// Appends to `file`, which is made (mode 0640) where it is not there; "-" is standard output. The error is
-  /// one sentence that begins with `flag`.
+  /// Appends to `file`, created with mode 0640 if missing; "-" is standard output. The error is one sentence
+  /// that begins with `flag`.
   static Result<std::unique_ptr<LineSink>> open(const std::string& file, std::string_view flag);
 
   Written write(std::string_view text, Duration patience) override;

@@ -8,7 +8,7 @@
 namespace sallyport::trace {
 namespace {
 
-// Enough for one write to be worth its call; what is not written stays here while the sink takes nothing.
+// Large enough for efficient writes; holds unwritten lines while the sink is blocked.
 constexpr std::size_t largest_buffer = 256 * 1024;
 
 Time clock_now() {
@@ -30,8 +30,8 @@ std::uint8_t* LineQueue::reserve(std::size_t size) {
 void LineQueue::commit(std::size_t size) {
   const bool was_half_full = ring_.is_half_full();
   ring_.commit(size);
-  // Ringing is a system call: for the first after nothing, and for one that fills half of it. An exchange,
-  // here as in may_sleep(): whichever comes second sees what the other one did.
+  // ring() is a system call: only for the first record, and when the queue becomes half full. An atomic
+  // exchange, here and in may_sleep(): the later of the two sees the other's effect.
   const bool awaited = awaited_.exchange(false, std::memory_order_acq_rel);
   if (awaited || (!was_half_full && ring_.is_half_full())) alarm_.ring();
 }
@@ -97,7 +97,7 @@ void LineWriter::adopt_queues() {
   for (std::size_t i = known_.size(); i < queues_.size(); ++i) known_.push_back(queues_[i].get());
 }
 
-/// Makes lines of what is in the queues, as many as the buffer holds. True: there are more.
+/// Formats queued records, as many as the buffer holds. True: there are more.
 bool LineWriter::fill() {
   for (std::size_t i = 0; i < known_.size(); ++i) {
     Ring& ring = known_[(first_queue_ + i) % known_.size()]->ring_;
@@ -131,8 +131,7 @@ void LineWriter::flush(Duration patience) {
   buffer_.clear();
 }
 
-/// Ends a line that was cut, so that the next one stands by itself. False: the sink does not take that
-/// either.
+/// Terminates an incomplete line before the next one. False: the sink is still blocked.
 bool LineWriter::mend() {
   if (!mend_) return true;
   const auto [bytes, error] = sink_->write("\n", Duration::zero());
@@ -158,7 +157,7 @@ void LineWriter::reopen_now() {
   if (!other) return log_error("the {} {}", what_, other.error().message);
   if (!*other) return log_info("the {} {} was not reopened: it is the same file", what_, sink_->name());
   log_info("the {} {} was reopened", what_, sink_->name());
-  // What was begun in the old file is not ended in the new one.
+  // A line begun in the old file is not continued in the new one.
   if (cut_ && !buffer_.empty()) {
     const std::size_t end = buffer_.find('\n');
     buffer_.erase(0, end + 1);
@@ -167,7 +166,7 @@ void LineWriter::reopen_now() {
   mend_ = cut_ = sink_->begins_in_a_line();
 }
 
-/// Nothing is there, and whoever puts something there will ring.
+/// The queues are empty, and the next record rings.
 bool LineWriter::may_sleep() {
   for (LineQueue* queue : known_) queue->awaited_.exchange(true, std::memory_order_acq_rel);
   return std::ranges::all_of(known_, [](LineQueue* queue) { return queue->ring_.front().empty(); });

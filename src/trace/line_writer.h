@@ -1,7 +1,7 @@
-// LineWriter: a file of lines, an access log, written by a thread of its own. Each thread that has something
-// to tell puts records into a queue of its own; the writer makes lines of them. Where the sink is slower than
-// they come, or fails, lines are dropped and counted, and nobody waits (docs/threat-model.md, "full disk",
-// "slow disk for records" and "gone log reader").
+// LineWriter: writes a file of lines, such as an access log, on its own thread. Each producing thread puts
+// records into its own queue; the writer formats them as lines. When the sink is too slow or fails, lines are
+// dropped and counted, and producers never wait (docs/threat-model.md, "full disk", "slow disk for records"
+// and "gone log reader").
 #pragma once
 
 #include "base/log.h"
@@ -20,16 +20,16 @@
 
 namespace sallyport::trace {
 
-/// One thread's way in.
+/// One producer thread's queue.
 class LineQueue {
  public:
   LineQueue(std::size_t bytes, Alarm& alarm) : ring_(bytes), alarm_(alarm) {}
   /// Room for a record of at most `size` bytes, 8-aligned; null when the queue is full, and the record is
   /// counted as dropped. Only the last reserve counts.
   std::uint8_t* reserve(std::size_t size);
-  /// Hands over the first `size` bytes (more than 0) of what was reserved.
+  /// Commits the first `size` bytes (more than 0) of the reserved room.
   void commit(std::size_t size);
-  /// The writer sleeps until something comes.
+  /// The writer sleeps until a record arrives.
   bool is_awaited() const { return awaited_.load(std::memory_order_acquire); }
 
  private:
@@ -42,8 +42,8 @@ class LineQueue {
 
 struct LineWriterOptions {
   std::size_t queue_bytes = 4 * 1024 * 1024;  ///< of each thread
-  Duration interval = 100ms;                  ///< how far a line may be behind
-  Duration patience_at_end = 2s;              ///< for a sink that takes nothing when all is to be written
+  Duration interval = 100ms;                  ///< the longest delay of a line
+  Duration patience_at_end = 2s;              ///< for a blocked sink at the end
 };
 
 class LineWriter {
@@ -53,17 +53,17 @@ class LineWriter {
   struct Counters {
     std::uint64_t written = 0;        ///< lines
     std::uint64_t dropped_queue = 0;  ///< the queue was full
-    std::uint64_t dropped_write = 0;  ///< the sink failed, or took nothing at the end
+    std::uint64_t dropped_write = 0;  ///< the sink failed, or was blocked at the end
   };
 
-  /// `what` it is, in messages: "access log". Throws std::system_error where the system gives no thread.
+  /// `what`: its name in messages: "access log". Throws std::system_error where no thread can be started.
   LineWriter(std::string what, std::unique_ptr<LineSink> sink, Format format, LineWriterOptions options = {});
-  /// Writes what is in the queues. Nobody may use them any more.
+  /// Writes the queued records. The queues must not be used any more.
   ~LineWriter();
 
   /// From any thread; lives as long as this.
   LineQueue& add_queue();
-  /// The file is opened again, after what was recorded by now. From any thread.
+  /// Reopens the file after the records queued so far. From any thread.
   void reopen();
   /// From any thread.
   Counters counters() const;
@@ -93,11 +93,11 @@ class LineWriter {
 
   // The thread's.
   std::vector<LineQueue*> known_;
-  std::string buffer_;           // lines on their way; the first one perhaps without its front
-  std::size_t first_queue_ = 0;  // takes turns
-  bool cut_ = false;             // the sink's last byte is no line feed
-  bool mend_ = false;            // and the rest of that line was dropped
-  bool idle_ = false;            // the last round found nothing
+  std::string buffer_;           // lines to write; the first one may lack its front
+  std::size_t first_queue_ = 0;  // round-robin
+  bool cut_ = false;             // the sink's last line is incomplete
+  bool mend_ = false;            // and its remainder was dropped
+  bool idle_ = false;            // the last round found no records
   std::uint64_t overflow_told_ = 0;
   std::optional<Time> give_up_at_;
   LogLimit failures_{60s}, overflows_{60s};

@@ -154,7 +154,7 @@ TEST(LineWriter, AStuckSinkCostsLinesAndNobodyWaits) {
   EXPECT_GE(bench.writer->counters().dropped_queue, 1u);
   EXPECT_EQ(bench.writer->counters().written, 0u);
   const auto dropped = bench.writer->counters().dropped_queue;
-  // When it takes again, what was kept comes, and new lines.
+  // Once it is writable again, the kept lines and new lines are written.
   bench.state.set(1'000'000'000, 0);
   bench.state.wait([&] { return bench.state.text.size() >= static_cast<std::size_t>(taken) * 101; });
   EXPECT_EQ(bench.writer->counters().dropped_queue, dropped);

@@ -19,7 +19,7 @@ void LossInference::trim(Space& space) {
 
 void LossInference::on_sent(Time now, PacketType type, std::uint64_t number, bool ack_eliciting, bool probe) {
   Space& space = space_of(type);
-  if (number < space.largest_sent) return;  // the space started anew (version negotiation): not ours to judge
+  if (number < space.largest_sent) return;  // the space was reset (version negotiation): ignored
   space.largest_sent = number;
   if (!ack_eliciting) return;
   space.sent.push_back({number, now, type, probe, false});
@@ -31,7 +31,8 @@ void LossInference::on_sent(Time now, PacketType type, std::uint64_t number, boo
 
 void LossInference::on_acked(PacketType type, std::uint64_t low, std::uint64_t high) {
   Space& space = space_of(type);
-  if (low > space.largest_sent) return;  // never sent: a lying peer must not make everything else look lost
+  if (low > space.largest_sent)
+    return;  // never sent: an optimistic ACK must not make other packets look lost
   high = std::min(high, space.largest_sent);
   const bool is_largest = !space.any_acked || high > space.largest_acked;
   if (is_largest) {
@@ -62,7 +63,7 @@ void LossInference::forget(PacketType type) {
 
 void LossInference::take_sample(Time now, Space& space) {
   if (space.newly_acked_at == never) return;
-  // The peer's own delay stays in: the threshold only grows by it, so nothing is judged too early.
+  // The ACK delay is not subtracted: it only makes the threshold longer.
   latest_rtt_ = std::max(now - space.newly_acked_at, Duration{1});
   smoothed_rtt_ = smoothed_rtt_ == Duration::zero() ? latest_rtt_ : (7 * smoothed_rtt_ + latest_rtt_) / 8;
   space.newly_acked_at = never;

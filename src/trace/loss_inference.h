@@ -1,5 +1,5 @@
-// LossInference: which sent packets a sender must have deemed lost, told from the ACK frames it received (RFC
-// 9002 §6.1). For traces of a QUIC library that does not say so itself. One thread; memory is bounded.
+// LossInference: infers which sent packets the sender declared lost from the ACK frames it received (RFC 9002
+// §6.1). For traces of a QUIC library that does not report losses. One thread; memory is bounded.
 #pragma once
 
 #include "base/time.h"
@@ -24,22 +24,21 @@ class LossInference {
   /// acknowledgement.
   static constexpr std::size_t max_tracked = 1 << 16;
 
-  /// A packet left; only ack-eliciting ones are watched. Numbers of one space only grow.
+  /// A packet was sent; only ack-eliciting ones are tracked. Numbers of one space only grow.
   void on_sent(Time now, PacketType type, std::uint64_t number, bool ack_eliciting, bool probe);
-  /// One range of an ACK frame that came in a packet of `type`; on_ack_end() follows the last range.
+  /// One range of an ACK frame received in a packet of `type`; on_ack_end() follows the last range.
   void on_acked(PacketType type, std::uint64_t low, std::uint64_t high);
-  /// Judges what the acknowledgement left behind. Calls found(const Lost&).
+  /// Detects losses after the ACK frame. Calls found(const Lost&).
   template <class Found>
   void on_ack_end(Time now, PacketType type, Found&& found) {
     Space& space = space_of(type);
     take_sample(now, space);
     judge(now, space, found);
   }
-  /// Somebody else deems this packet lost. Whether that is news: it was watched, and neither acknowledged nor
+  /// Another detector declared this packet lost. Returns whether it was tracked, and neither acknowledged nor
   /// lost.
   bool on_reported(PacketType type, std::uint64_t number);
-  /// The keys of `type` are gone (RFC 9001 §4.9): what is still out there counts neither as lost nor as
-  /// delivered.
+  /// The keys of `type` are gone (RFC 9001 §4.9): packets in flight count neither as lost nor as delivered.
   void forget(PacketType type);
   /// Judges by time alone; cheap to call for every event.
   template <class Found>
@@ -63,7 +62,7 @@ class LossInference {
     std::uint64_t largest_acked = 0;
     bool any_acked = false;
     Time newly_acked_at =
-        never;  ///< when the largest packet of the ACK frame being read was sent, if that is news
+        never;  ///< when the largest newly acknowledged packet of the current ACK frame was sent
   };
 
   Space& space_of(PacketType type);

@@ -13,7 +13,7 @@ namespace sallyport::trace {
 struct QlogOptions {
   std::string folder;  ///< made when missing
   std::size_t ring_bytes =
-      4 * 1024 * 1024;  ///< a connection's copy of what is not yet written; overflow is dropped and counted
+      4 * 1024 * 1024;  ///< for a connection's unwritten events; overflow is dropped and counted
 };
 
 /// Destroying the factory, after its recorders, flushes and closes all files.

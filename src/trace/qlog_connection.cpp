@@ -16,7 +16,7 @@ std::string_view initiator_of(Direction direction) {
   return direction == Direction::sent ? "local" : "remote";
 }
 
-/// qlog's word for why a connection ended, of which it has few.
+/// qlog's trigger of connection_closed.
 std::string_view trigger_of(const ClosedRecord& record) {
   switch (record.cause) {
     case Closing::Cause::idle_timeout:
@@ -34,8 +34,8 @@ std::string_view trigger_of(const ClosedRecord& record) {
   return record.application ? "application" : record.code != 0 ? "error" : "unspecified";
 }
 
-/// The addresses of one end, in the words of three generations: flat (0.3) are the caller's, ip_v4 (-13),
-/// address_v4 (-14).
+/// The addresses of one endpoint, in the fields of three drafts: the flat ones (0.3) are written by the
+/// caller; ip_v4 (-13), address_v4 (-14).
 void write_endpoint(JsonText& json, std::string_view name, const net::SocketAddress& address) {
   json.object(name);
   const net::IpAddress ip = address.ip().unmapped();

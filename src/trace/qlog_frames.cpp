@@ -66,7 +66,7 @@ constexpr std::string_view http_errors[] = {"http_no_error",
                                             "http_request_rejected",
                                             "http_request_cancelled",
                                             "http_request_incomplete",
-                                            "unknown",  // H3_MESSAGE_ERROR has no word in the drafts
+                                            "unknown",  // H3_MESSAGE_ERROR has no name in the drafts
                                             "http_connect_error",
                                             "http_version_fallback"};
 constexpr std::uint64_t first_http_error = 0x100;
@@ -191,7 +191,7 @@ void write_frame(JsonText& json, const QuicFrame& frame, std::uint8_t ack_delay_
       write_lengths(json, frame);
       break;
     case new_token:
-      // The token itself lets whoever reads the file skip address validation, so only its length is told.
+      // A reader of the file could use the token to skip address validation, so only its length is written.
       json.object("token");
       json.text("type", "resumption");
       json.object("raw");
@@ -232,7 +232,7 @@ void write_frame(JsonText& json, const QuicFrame& frame, std::uint8_t ack_delay_
       json.number("retire_prior_to", frame.retire_prior_to);
       json.number("connection_id_length", frame.data.size());
       json.hex("connection_id", frame.data);
-      // The token lets whoever reads the file end the connection, so it is not told.
+      // A reader of the file could use the token to reset the connection, so it is not written.
       break;
     case retire_connection_id:
       json.number("sequence_number", frame.sequence);

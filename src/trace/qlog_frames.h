@@ -1,4 +1,4 @@
-// QUIC frames and error codes in qlog's words (draft-ietf-quic-qlog-quic-events).
+// QUIC frames and error codes in qlog's names (draft-ietf-quic-qlog-quic-events).
 #pragma once
 
 #include "trace/json_text.h"
@@ -10,10 +10,11 @@
 
 namespace sallyport::trace {
 
-/// One object of a packet's "frames". `ack_delay_exponent` is the one that the sender of the frame announced.
+/// One object of a packet's "frames". `ack_delay_exponent`: as announced by the frame's sender.
 void write_frame(JsonText& json, const QuicFrame& frame, std::uint8_t ack_delay_exponent);
 
-/// The field `name` with qlog's word for a code ("unknown" where it has none) and error_code with the number.
+/// The field `name` with qlog's name of an error code ("unknown" without one), and error_code with the
+/// number.
 void write_error(JsonText& json, std::string_view name, bool application, std::uint64_t code);
 
 /// "1RTT", "initial" ...

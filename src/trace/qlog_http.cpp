@@ -56,7 +56,7 @@ void write_fields(JsonText& json, std::string_view fields) {
     const std::string_view value = colon == line.npos ? std::string_view{} : line.substr(colon + 2);
     json.begin_object();
     json.text("name", name);
-    // Whoever may read a trace need not be let in by it.
+    // Credentials are hidden: a trace must not give its readers access.
     if (holds_credentials(name))
       json.text("value", "(hidden)");
     else if (is_utf8(value))
@@ -75,7 +75,7 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
   return value;
 }
 
-/// Identifiers kept free so that endpoints get used to unknown ones (RFC 9114 §6.2.3, §7.2.4.1, §7.2.8).
+/// Reserved identifiers, for greasing (RFC 9114 §6.2.3, §7.2.4.1, §7.2.8).
 bool is_grease(std::uint64_t id) {
   return id >= 0x21 && (id - 0x21) % 0x1f == 0;
 }

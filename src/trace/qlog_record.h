@@ -1,5 +1,5 @@
-// How QlogRecorder's events lie in a Ring until the writer's thread turns them into JSON: one fixed structure
-// for each kind, as it is in memory, then up to two byte strings.
+// The format of QlogRecorder's events in a Ring: one fixed structure for each kind, then up to two byte
+// strings. The writer's thread converts them to JSON.
 #pragma once
 
 #include "base/bytes.h"

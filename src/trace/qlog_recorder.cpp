@@ -12,14 +12,14 @@ namespace {
 
 std::atomic<std::uint64_t> dropped_events = 0;
 
-// Texts come from peers too; one of them must not push everything else out of the ring.
+// Texts come from peers too; one text must not fill the ring.
 constexpr std::size_t max_text = 1024, max_fields = 16 * 1024;
 
 RecordHead head(EventKind kind, Time now, Direction direction = Direction::sent) {
   return {.kind = kind, .direction = direction, .time = now};
 }
 
-/// Never in the middle of a letter, which would make all of the text look like no text at all.
+/// Never inside a UTF-8 sequence, which would make the whole text invalid.
 Bytes cut(std::string_view text, std::size_t most = max_text) {
   return as_bytes(utf8_front(text, most));
 }
@@ -60,7 +60,7 @@ std::uint8_t* QlogRecorder::reserve(Time now, std::size_t size) {
 void QlogRecorder::commit(std::size_t size) {
   const bool was_half_full = log_->ring.is_half_full();
   log_->ring.commit(size);
-  // Ringing the alarm is a system call: done at the crossing, not for each event beyond it.
+  // Alarm::ring() is a system call: made when the ring becomes half full, not for each later event.
   if (!was_half_full && log_->ring.is_half_full()) alarm_->ring();
 }
 

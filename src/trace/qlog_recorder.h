@@ -1,5 +1,4 @@
-// QlogRecorder: the Recorder of one connection that copies each event to a Ring; QlogWriter's thread does the
-// rest.
+// QlogRecorder: a connection's Recorder; copies each event to a Ring, which QlogWriter's thread reads.
 #pragma once
 
 #include "base/ring.h"
@@ -13,13 +12,13 @@
 
 namespace sallyport::trace {
 
-/// What one connection's thread and the writer's thread share.
+/// Shared by a connection's thread and the writer's thread.
 struct ConnectionLog {
   ConnectionLog(QlogIdentity who, std::size_t ring_bytes) : identity(std::move(who)), ring(ring_bytes) {}
   const QlogIdentity identity;
   Ring ring;
   std::atomic<std::uint64_t> dropped_at_end = 0;  ///< after the last record; set before `closed`
-  std::atomic<bool> closed = false;               ///< nothing more comes
+  std::atomic<bool> closed = false;               ///< no further events
 };
 
 class QlogRecorder final : public Recorder {
@@ -49,7 +48,8 @@ class QlogRecorder final : public Recorder {
   template <class R>
   void push(R record, Bytes first = {}, Bytes second = {});
   void push_text(EventKind kind, Time now, std::string_view text);
-  /// Room for `size` bytes, a note of a gap before it put in; null, and counted, when the ring is full.
+  /// Room for `size` bytes, preceded by a gap record if events were dropped; null, and counted, when the ring
+  /// is full.
   std::uint8_t* reserve(Time now, std::size_t size);
   void commit(std::size_t size);
 
@@ -58,7 +58,7 @@ class QlogRecorder final : public Recorder {
   std::uint64_t dropped_ = 0;  ///< since the last record that fitted
 };
 
-/// Adds to what qlog_events_dropped() tells.
+/// Adds to qlog_events_dropped().
 void count_dropped_events(std::uint64_t count);
 
 }  // namespace sallyport::trace

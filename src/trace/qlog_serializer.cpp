@@ -46,7 +46,7 @@ void write_version(JsonText& json, std::string_view name, std::uint32_t version)
   json.text(name, fmt::format("{:08x}", version));
 }
 
-/// The list of a Version Negotiation packet (RFC 9000 §17.2.1), as far as it makes sense to log one.
+/// The list of a Version Negotiation packet (RFC 9000 §17.2.1), of bounded length.
 void write_versions(JsonText& json, Bytes list) {
   constexpr std::size_t most = 64;
   if (list.size() < 4) return;
@@ -201,8 +201,7 @@ void QlogSerializer::packet(Bytes bytes, std::string& out) {
     if (record.size != 0) {
       json.object("raw");
       json.number("length", record.size);
-      // With the tag: the way qvis and quic-go understand it, so that length - payload_length is the
-      // header's.
+      // With the tag, as in qvis and quic-go: length - payload_length is the header's length.
       if (record.size >= header.size()) json.number("payload_length", record.size - header.size());
       json.end_object();
     }
@@ -235,7 +234,7 @@ void QlogSerializer::packet_header(JsonText& json, const PacketRecord& record, B
     if (record.key_phase) json.boolean("key_phase_bit", true);
     const std::size_t number_length = (header[0] & 0x03u) + 1u;
     if (header.size() <= number_length) return;
-    // The same ID stands in nearly every packet: it is written when it changes.
+    // Nearly every packet has the same ID: it is written when it changes.
     const Bytes id = header.subspan(1, header.size() - 1 - number_length);
     auto& known = destination_ids_[static_cast<std::size_t>(record.head.direction)];
     if (std::ranges::equal(id, known)) return;
@@ -318,8 +317,8 @@ void QlogSerializer::metrics(const MetricsRecord& record, std::string& out) {
 }
 
 void QlogSerializer::congestion_state(const MetricsRecord& record, std::string& out) {
-  // Told from the figures: whoever uses a slow start threshold (reno, cubic) is in slow start below it. BBR
-  // sets none.
+  // Derived from the metrics: with a slow start threshold (Reno, CUBIC), below it is slow start. BBR sets
+  // none.
   const Metrics& now = record.metrics;
   const bool has_threshold = now.ssthresh != 0 && now.ssthresh != std::numeric_limits<std::uint64_t>::max();
   if (!has_threshold && !slow_start_.value_or(false)) return;

@@ -1,25 +1,22 @@
 // QlogSerializer: turns one connection's recorded events into qlog records (JSON-SEQ, RFC 7464), on the
 // writer's thread.
 //
-// The schema is the current one: draft-ietf-quic-qlog-main-schema-14, -quic-events-14, -h3-events-14. qvis,
-// the tool that people open qlogs with, still knows only qlog 0.3, so a file keeps to both as far as that
-// goes:
-// - The header has the fields of both. Each is free to ignore the other's.
-// - Events have their current names, "quic:packet_sent", and beside the name the older "category":
-// "transport". The draft
-//   allows any further field in an event, and qvis prefers a category field to the part of the name before
-//   the colon.
-// - One event cannot serve both: quic:recovery_metrics_updated is metrics_updated to qvis, whose congestion
-// graph is nothing
-//   without it. It keeps the older name recovery:metrics_updated; the draft lets a trace hold events outside
-//   of its event_schemas, while writing each twice would double every RTT sample for tools that know both
-//   names.
-// - Data has the current fields and, where qvis reads another one, that too: "owner" beside "initiator",
-// "length" beside
-//   "raw" in frames, "byte_length" in HTTP frames.
-// - time_format is "relative_to_epoch"; qvis does not know it and counts from the first event, which is the
-// same picture.
-// All that goes beyond the drafts' schemas is extension_schema's, and is listed in docs/trace.md.
+// The schema is draft-ietf-quic-qlog-main-schema-14, -quic-events-14 and -h3-events-14. qvis, the usual
+// viewer, reads only qlog 0.3, so a file follows both where possible:
+//
+// - The header has the fields of both; each reader ignores the other's.
+// - Events have their current names, "quic:packet_sent", and in addition the older "category": "transport".
+//   The draft allows additional fields in an event, and qvis prefers category to the prefix of the name.
+// - Exception: quic:recovery_metrics_updated has the older name recovery:metrics_updated, which qvis needs
+// for
+//   its congestion graph. The draft allows events outside of event_schemas. Writing both names would double
+//   every RTT sample for tools that know both.
+// - Data has the current fields and in addition those that qvis reads: "owner" beside "initiator", "length"
+//   beside "raw" in frames, "byte_length" in HTTP frames.
+// - time_format is "relative_to_epoch"; qvis ignores it and counts from the first event, with the same
+// picture.
+//
+// Additions to the drafts' schemas have the namespace of extension_schema and are listed in docs/trace.md.
 #pragma once
 
 #include "base/bytes.h"

@@ -13,14 +13,13 @@
 namespace sallyport::trace {
 namespace {
 
-// A ring at half wakes the thread earlier; otherwise a file is never further behind than this.
+// The longest delay of a file; a half-full ring wakes the thread earlier.
 constexpr Duration interval = 100ms;
 constexpr std::size_t flush_at = 256 * 1024;
-// Records of one connection that are taken before the next one's: one that records faster than this thread
-// writes must not make all others' rings overflow.
+// Records of one connection written before the next connection's: one that records faster than this thread
+// writes must not make the rings of others overflow.
 constexpr std::size_t most_at_once = 256 * 1024;
-// Files of one connection ID that exist already: a client chooses its ID, and may choose the same one again
-// and again.
+// The limit of files with one connection ID: a client chooses its ID, and may repeat it.
 constexpr unsigned max_same_name = 1000;
 
 void complain(const std::string& path, int error) {
@@ -55,7 +54,7 @@ bool QlogFile::append(std::string_view text) {
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) {
       complain(folder_ + "/" + stem_, written < 0 ? errno : ENOSPC);
-      // Half a record would spoil those that follow when there is room again.
+      // An incomplete record would corrupt those that follow when there is room again.
       if (::ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0) complain(folder_ + "/" + stem_, errno);
       return false;
     }
@@ -94,7 +93,7 @@ std::unique_ptr<Recorder> QlogWriter::start(QlogIdentity identity, std::size_t r
     first = started_.empty();
     started_.push_back(log);
   }
-  if (first) alarm_->ring();  // the thread may be waiting without end
+  if (first) alarm_->ring();  // the thread may wait without limit
   return std::make_unique<QlogRecorder>(std::move(log), alarm_);
 }
 
@@ -116,7 +115,7 @@ WriterThread::Left QlogWriter::round() {
 }
 
 QlogWriter::Left QlogWriter::drain(Open& open) {
-  // Before the ring is read: what was recorded before it closed is then seen.
+  // Loaded before the ring is read: events recorded before the close are then visible.
   const bool closed = open.log->closed.load(std::memory_order_acquire);
   std::size_t taken = 0;
   for (Bytes record = open.log->ring.front(); !record.empty(); record = open.log->ring.front()) {

@@ -13,12 +13,12 @@
 
 namespace sallyport::trace {
 
-/// One qlog file, made when the first bytes come. Holds whole appends only: one that fails half-way is taken
-/// back.
+/// One qlog file, created with its first bytes. Contains complete appends only: an append that fails half-way
+/// is undone.
 class QlogFile {
  public:
   QlogFile(std::string folder, std::string stem) : folder_(std::move(folder)), stem_(std::move(stem)) {}
-  /// Whether all of `text` is in the file; otherwise nothing of it is.
+  /// True: all of `text` was appended. False: none of it.
   bool append(std::string_view text);
 
  private:
@@ -32,7 +32,7 @@ class QlogFile {
 class QlogWriter {
  public:
   explicit QlogWriter(std::string folder);
-  /// Writes what is still in the rings, and returns when all is on disk.
+  /// Writes the remaining events, and returns when all are on disk.
   ~QlogWriter();
 
   /// From any thread.
@@ -42,9 +42,9 @@ class QlogWriter {
   struct Open;
   WriterThread::Left round();
   enum class Left : std::uint8_t { more, nothing, closed };
-  /// Writes a bounded part of what is in the ring.
+  /// Writes a bounded number of events of a ring.
   Left drain(Open& open);
-  /// Puts first into an empty buffer what a file needs before its next record.
+  /// Starts an empty buffer with the header or the gap record that a file needs before its next record.
   void begin(Open& open);
   void flush(Open& open);
 

@@ -176,7 +176,7 @@ bool FrameReader::read_close(QuicFrame& frame) {
 }
 
 std::size_t copy_skeleton(Bytes payload, std::uint8_t* out) {
-  std::size_t kept = 0, copied = 0;  // bytes written to `out`; bytes of `payload` dealt with
+  std::size_t kept = 0, copied = 0;  // bytes written to `out`; bytes of `payload` processed
   const auto keep_until = [&](std::size_t end) {
     std::memcpy(out + kept, payload.data() + copied, end - copied);
     kept += end - copied;

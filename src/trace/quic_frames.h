@@ -1,7 +1,7 @@
 // QUIC frames (RFC 9000 §19, DATAGRAM of RFC 9221) read from the plain payload of a packet, for traces. The
-// payload may be a skeleton: what copy_skeleton() kept of it, without the data inside STREAM, CRYPTO and
-// DATAGRAM frames, so that a packet costs a ring some fifty bytes instead of its size. Any bytes may come in:
-// what is malformed ends the reading.
+// payload may be a skeleton made by copy_skeleton(), without the data of STREAM, CRYPTO and DATAGRAM frames:
+// a packet then takes some fifty bytes of a ring instead of its size. Input may be malformed; reading ends
+// there.
 #pragma once
 
 #include "base/bytes.h"
@@ -33,7 +33,7 @@ enum class FrameKind : std::uint8_t {
   connection_close,
   handshake_done,
   datagram,
-  unknown,  ///< a type we do not know: its length is not known either, so it takes the rest of the packet
+  unknown,  ///< an unknown frame type, so of unknown length: it takes the rest of the packet
 };
 
 /// Only the fields of its kind are set. Bytes point into the payload.
@@ -73,7 +73,7 @@ class FrameReader {
   /// nullopt at the end, and at the first frame that is malformed.
   std::optional<QuicFrame> next();
   bool malformed() const { return malformed_; }
-  /// Payload bytes not read: not 0 after something malformed.
+  /// Payload bytes not read: not 0 after a malformed frame.
   std::size_t left() const { return left_; }
 
  private:

@@ -1,7 +1,7 @@
-// Recorder: the small interface through which quic, http and masque tell what happened on one connection. The
-// layers hold a Recorder pointer that is null when nobody records, so that recording costs one test when it
-// is off. Calls come from the connection's thread and must be quick: an implementation copies to a ring and
-// lets a thread of its own write (trace::QlogRecorder).
+// Recorder: the interface through which quic, http and masque report the events of one connection. The layers
+// hold a Recorder pointer that is null without recording: recording then costs one test. Calls come from the
+// connection's thread and must be fast: an implementation copies to a ring and writes on its own thread
+// (trace::QlogRecorder).
 #pragma once
 
 #include "base/bytes.h"
@@ -34,7 +34,7 @@ struct Packet {
   std::uint64_t number = 0;
   std::uint32_t version = 0;  ///< long headers only
   Bytes header;               ///< as it is authenticated: header protection removed
-  Bytes frames;               ///< the plain payload (RFC 9000 §12.4); of Version Negotiation the versions
+  Bytes frames;               ///< the plain payload (RFC 9000 §12.4); for Version Negotiation, the versions
   std::size_t size = 0;       ///< bytes on the wire of this packet, header and tag included; 0: not known
   bool key_phase = false;
 };
@@ -78,10 +78,10 @@ struct Capsule {
   bool as_datagram_frame = false;
 };
 
-/// Why a packet that came was not taken in.
+/// Why a received packet was dropped.
 enum class DropCause : std::uint8_t {
-  decryption_failure,  ///< it is not authentic (RFC 9001 §5.5)
-  rejected,            ///< it is, and is kept from the QUIC library
+  decryption_failure,  ///< authentication failed (RFC 9001 §5.5)
+  rejected,            ///< authenticated, but not passed to the QUIC library
 };
 
 /// How a connection ended (RFC 9000 §10).
@@ -91,8 +91,8 @@ struct Closing {
     idle_timeout,
     handshake_timeout,
     stateless_reset,
-    version_mismatch,  ///< a Version Negotiation packet offered none of ours
-    path,              ///< nothing can be sent any more
+    version_mismatch,  ///< no common version in a Version Negotiation packet
+    path,              ///< the path closed
   };
   Cause cause = Cause::connection_close;
   bool by_peer = false;
@@ -107,20 +107,20 @@ class Recorder {
 
   virtual void packet(Time now, Direction direction, const Packet& packet) = 0;
   virtual void datagrams(Time now, Direction direction, std::size_t count, std::size_t bytes) = 0;
-  /// Optional: a recorder also infers losses from the ACK frames it sees (RFC 9002 §6.1), and tells of each
-  /// packet once.
+  /// Optional: a recorder also infers losses from ACK frames (RFC 9002 §6.1), and reports each packet once.
   virtual void packet_lost(Time now, PacketType type, std::uint64_t number) = 0;
-  /// A packet of `bytes` came and was dropped; `details` for a person, or empty.
+  /// A received packet of `bytes` was dropped; `details` for people, or empty.
   virtual void packet_dropped(Time now, PacketType type, std::size_t bytes, DropCause cause,
                               std::string_view details) = 0;
   virtual void metrics(Time now, const Metrics& metrics) = 0;
   /// The first path, a move to another one, or a new `max_datagram_size` (bytes of UDP payload) of the same
   /// one.
   virtual void path(Time now, const net::NetPath& path, std::size_t max_datagram_size) = 0;
-  /// The encoded extension (RFC 9000 §18); the implementation decodes it, truncating what is too long.
+  /// The encoded extension (RFC 9000 §18); the implementation decodes it, and truncates long input.
   virtual void transport_parameters(Time now, Direction owner, Bytes encoded) = 0;
   virtual void alpn(Time now, std::string_view protocol) = 0;
-  /// The 1-RTT keys of both directions are replaced (RFC 9001 §6). `updates`: so many times by now.
+  /// The 1-RTT keys of both directions are replaced (RFC 9001 §6). `updates`: the number of key updates so
+  /// far.
   virtual void key_updated(Time now, bool by_peer, std::uint64_t updates) = 0;
   /// qlog connection_state_updated: "handshake_started", "handshake_complete", "handshake_confirmed",
   /// "draining" ... Figures such as the handshake time are taken from "handshake_complete".
@@ -128,14 +128,14 @@ class Recorder {
   virtual void closed(Time now, const Closing& closing) = 0;
 
   virtual void http_frame(Time now, Direction direction, const HttpFrame& frame) = 0;
-  /// `type`: what a unidirectional stream begins with (RFC 9114 §6.2).
+  /// `type`: the type of a unidirectional stream (RFC 9114 §6.2).
   virtual void http_stream_type(Time now, Direction owner, std::int64_t stream_id, std::uint64_t type) = 0;
   virtual void capsule(Time now, Direction direction, const Capsule& capsule) = 0;
-  /// A line of our own, of what has no event: 0-RTT data refused, a path given up.
+  /// A text for happenings without a qlog event: 0-RTT rejected, a path abandoned.
   virtual void note(Time now, std::string_view text) = 0;
 };
 
-/// What a connection is known by when its recording starts.
+/// A connection's identification for its recording.
 struct ConnectionIdentity {
   Vantage vantage{};
   Bytes original_destination_id;  ///< ODCID: names the file and groups both sides' files

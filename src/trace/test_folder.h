@@ -1,4 +1,4 @@
-// For the tests of what was recorded: a folder that goes with the test, and what a file holds.
+// For tests of recordings: a temporary folder, and reading a file.
 #pragma once
 
 #include "base/folder_for_test.h"

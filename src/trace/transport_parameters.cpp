@@ -78,7 +78,7 @@ void write_preferred_address(JsonText& json, Bytes value) {
   json.text("ip_v6", net::IpAddress::v6(v6).to_string());
   json.number("port_v6", port_of(value.subspan(22)));
   json.hex("connection_id", value.subspan(addresses + 1, value[addresses]));
-  // Whoever has it can end the connection; qlog insists on the field.
+  // Hidden: the token can reset the connection. qlog requires the field.
   json.text("stateless_reset_token", hidden_reset_token);
   json.end_object();
 }
@@ -119,7 +119,7 @@ void write_transport_parameters(JsonText& json, Bytes encoded, std::size_t full_
   Bytes in = encoded.first(std::min(encoded.size(), max_logged_transport_parameters));
   std::array<Parameter, max_unknown> unknown;
   std::size_t unknown_count = 0, unknown_left_out = 0;
-  std::uint32_t seen = 0;  // a bit for each of `known`: a name stands only once in a JSON object
+  std::uint32_t seen = 0;  // a bit for each of `known`: a name must occur only once in a JSON object
   while (const auto parameter = take_parameter(in)) {
     const auto found =
         std::find_if(known.begin(), known.end(), [&](const Known& k) { return k.id == parameter->id; });

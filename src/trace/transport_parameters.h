@@ -1,6 +1,6 @@
 // The transport parameters extension of TLS (RFC 9000 §18) turned into the fields of qlog's parameters_set.
-// Its bytes come from the peer and may be malformed or huge (docs/threat-model.md, "oversized transport
-// parameters"): what is written is bounded.
+// The input is the peer's and may be malformed or huge (docs/threat-model.md, "oversized transport
+// parameters"): the output is bounded.
 #pragma once
 
 #include "base/bytes.h"
@@ -8,11 +8,11 @@
 
 namespace sallyport::trace {
 
-/// At most this much of the extension is looked at; a recorder need not keep more.
+/// At most this much of the extension is decoded; a recorder need not keep more.
 inline constexpr std::size_t max_logged_transport_parameters = 2048;
 
-/// The fields of the parameters in `encoded`, which is cut off after `full_size` > encoded.size() bytes where
-/// it was longer. `json` is inside an object.
+/// The fields of the parameters in `encoded`, truncated if `full_size` > encoded.size(). `json` is inside an
+/// object.
 void write_transport_parameters(JsonText& json, Bytes encoded, std::size_t full_size);
 
 /// ack_delay_exponent (RFC 9000 §18.2) as given in `encoded`, or its default 3; 20 at most.

@@ -1,5 +1,5 @@
-// WriterThread: a thread that empties rings into files, for those whose own threads must not wait for a disk:
-// QlogWriter and LineWriter.
+// WriterThread: a thread that writes rings to files, so other threads never wait for a disk. For QlogWriter
+// and LineWriter.
 #pragma once
 
 #include "base/time.h"
@@ -12,11 +12,12 @@
 
 namespace sallyport::trace {
 
-/// Rouses a writer's thread before its time: a ring fills up, or there is something after nothing.
+/// Wakes a writer's thread early: a ring is half full, or has its first record.
 class Alarm {
  public:
   void ring();
-  /// Until ring(), or for `most` (zero: without end). Returns at once when it rang since the last wait.
+  /// Waits until ring(), or for `most` (zero: without limit). Returns at once if ring() was called since the
+  /// last wait.
   void wait(Duration most);
 
  private:
@@ -27,17 +28,17 @@ class Alarm {
 
 class WriterThread {
  public:
-  /// What a round leaves.
+  /// The result of a round.
   enum class Left : std::uint8_t {
     more,     ///< the next round follows at once
     some,     ///< after `interval`, or an alarm
     nothing,  ///< after an alarm
   };
-  /// One look at everything that there is to write. `last`: none follows unless there is more.
+  /// One pass over all rings. `last`: no further round unless it returns `more`.
   using Round = std::function<Left(bool last)>;
 
   /// Starts the thread, called `name` (at most 15 letters). `alarm` outlives this. Throws std::system_error
-  /// where the system gives no thread.
+  /// where no thread can be started.
   WriterThread(const char* name, Duration interval, Alarm& alarm, Round round);
   /// Returns when the last round is done.
   ~WriterThread();
