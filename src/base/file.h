@@ -12,8 +12,8 @@
 
 namespace sallyport {
 
-/// All of `path`; the error names it and says why. More than `limit` bytes are an error. It waits for a
-/// pipe's end no longer than `patience`.
+/// The content of `path`; the error names the path and the reason. More than `limit` bytes are an error. It
+/// waits for a pipe's end no longer than `patience`.
 Result<std::string> read_file(const std::string& path, std::size_t limit, Duration patience = 10s);
 
 /// Whether the path exists.

@@ -21,7 +21,7 @@ Lifetime::Watch::Watch(const Watch& other) {
 }
 
 Lifetime::Watch& Lifetime::Watch::operator=(const Watch& other) {
-  if (lifetime_ == other.lifetime_) return *this;
+  if (this == &other) return *this;
   leave();
   enter(other.lifetime_);
   return *this;

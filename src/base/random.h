@@ -24,7 +24,7 @@ class Random {
 /// Cryptographically secure; one for each thread; batched, so a few bytes cost no system call.
 Random& system_random();
 
-/// The same bytes from the same seed, on every machine. For simulations and tests; anybody can predict it.
+/// The same bytes from the same seed, on every machine. For simulations and tests only: predictable.
 class SeededRandom final : public Random {
  public:
   explicit SeededRandom(std::uint64_t seed) : state_(seed) {}

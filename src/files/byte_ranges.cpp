@@ -54,7 +54,7 @@ std::vector<ByteRange> without_overlap(std::vector<ByteRange> ranges) {
 RangeSelection select_ranges(std::string_view field, std::uint64_t size) {
   using Outcome = RangeSelection::Outcome;
   const auto equals = field.find('=');
-  // Nothing of an empty file can be expressed as a Content-Range, so it is sent as it is.
+  // An empty file has no valid Content-Range, so it is sent whole.
   if (size == 0 || equals == std::string_view::npos || !is_bytes_unit(trim(field.substr(0, equals))))
     return {};
   field.remove_prefix(equals + 1);

@@ -31,7 +31,7 @@ std::expected<RequestPath, PathFault> parse_request_path(std::string_view path) 
   out.relative.reserve(path.size());
   out.folder = path.ends_with('/');
 
-  // Segments are split before they are decoded, so that an encoded slash can never move a border.
+  // Segments are split before decoding: an encoded slash is not a separator.
   bool hidden = false;
   while (!path.empty()) {
     path.remove_prefix(1);

@@ -17,7 +17,7 @@
 namespace sallyport::files {
 namespace {
 
-// O_NONBLOCK: a FIFO must not hold up the worker until somebody writes to it.
+// O_NONBLOCK: opening a FIFO must not block the worker until it has a writer.
 constexpr int reading = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 
 // Opens the directory entry only, not its content.

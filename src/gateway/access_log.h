@@ -36,7 +36,7 @@ class AccessLog {
 
 class WorkerAccessLog final : public http::ExchangeLog {
  public:
-  /// `key`: random, so that the IDs of its requests are those of no other worker and no other start.
+  /// `key`: random; makes request IDs unique over all workers and starts.
   WorkerAccessLog(trace::LineQueue& queue, std::uint64_t key) : queue_(queue), key_(key) {}
   void on_exchange_ended(const http::Connection& connection, const http::ExchangeRecord& record) override;
 

@@ -120,7 +120,7 @@ Result<std::vector<net::SocketAddress>> parse_listen(std::string_view text) {
 
 Result<std::vector<net::SocketAddress>> claim_ports(net::EventLoop& loop,
                                                     const std::vector<net::SocketAddress>& wanted, bool tcp) {
-  // Held until all are found, so that two of them cannot be the same.
+  // Held until all are found, so no two are the same.
   std::vector<Claim> claims;
   std::vector<net::SocketAddress> out;
   for (const auto& address : wanted) {

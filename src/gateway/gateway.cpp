@@ -322,7 +322,7 @@ void Gateway::collect(MetricSet& out) const {
               static_cast<double>(log_lines_lost()));
   if (setup_->access_log) {
     const auto lines = setup_->access_log->counters();
-    constexpr std::string_view dropped = "Lines of the access log that were dropped.";
+    constexpr std::string_view dropped = "Access log lines dropped.";
     out.counter("access_log_lines_total", "Lines written to the access log.",
                 static_cast<double>(lines.written));
     out.counter("access_log_dropped_total", dropped, static_cast<double>(lines.dropped_queue),
@@ -330,8 +330,7 @@ void Gateway::collect(MetricSet& out) const {
     out.counter("access_log_dropped_total", dropped, static_cast<double>(lines.dropped_write),
                 {{"reason", "write"}});
   }
-  constexpr std::string_view strays =
-      "QUIC packets that the kernel gave to another worker than their connection's.";
+  constexpr std::string_view strays = "QUIC packets received by a worker that does not own their connection.";
   for (unsigned i = 0; i < setup_->workers; ++i) {
     const auto counters = setup_->strays ? setup_->strays->counters(i) : StrayExchange::Counters{};
     out.counter("quic_strays_total", strays, static_cast<double>(counters.taken),

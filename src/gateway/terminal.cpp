@@ -10,7 +10,7 @@
 namespace sallyport::gateway {
 namespace {
 
-/// The kernel takes the terminal away from all processes of the session before it tells the first of them.
+/// The kernel detaches the terminal from all processes of the session before it sends the first SIGHUP.
 bool has_terminal() {
   const UniqueFd fd(::open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   return fd || (errno != ENXIO && errno != EIO);

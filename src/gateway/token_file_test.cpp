@@ -52,7 +52,7 @@ TEST_F(TokenFileTest, IsReadAgainAndABrokenOneChangesNothing) {
   EXPECT_EQ(file->counters().failed, 1u);
 }
 
-// A gateway that waited for the pipe's next writer would answer nobody meanwhile.
+// A gateway that waited for the pipe's next writer would be blocked.
 TEST_F(TokenFileTest, APipeIsReadAtTheStartOnly) {
   ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
   const int both = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);  // so that the writer need not wait

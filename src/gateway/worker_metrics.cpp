@@ -59,8 +59,8 @@ void Worker::collect_requests(MetricSet& out) const {
 }
 
 void Worker::collect_connections(MetricSet& out, const Listener& listener, const QuicTotals& totals) const {
-  constexpr std::string_view open = "Connections that are open.", total = "Connections accepted.",
-                             exchanges = "Requests and tunnels that are open.",
+  constexpr std::string_view open = "Open connections.", total = "Connections accepted.",
+                             exchanges = "Open requests and tunnels.",
                              handshakes = "TLS handshakes by result.", resets = "Streams reset.",
                              abusive = "Connections closed because the abuse limit was exceeded.",
                              datagrams = "HTTP datagrams (RFC 9297).", dropped = "HTTP datagrams dropped.";
@@ -147,7 +147,7 @@ void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTo
                 front.loss());
 
   const auto endpoint = listener.quic().endpoint().stats();
-  constexpr std::string_view unanswered = "Datagrams that belong to no connection and were dropped.";
+  constexpr std::string_view unanswered = "Dropped datagrams that belong to no connection.";
   out.counter("quic_unmatched_total", unanswered, figure(endpoint.dropped_short_initial),
               {{"reason", "short_initial"}});
   out.counter("quic_unmatched_total", unanswered, figure(endpoint.dropped_unknown), {{"reason", "unknown"}});
@@ -164,11 +164,11 @@ void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTo
   out.gauge("quic_half_open", "Handshakes in progress.", figure(endpoint.half_open));
 
   const auto socket = listener.quic().socket().stats();
-  constexpr std::string_view udp = "UDP datagrams of the listening sockets.",
-                             udp_bytes = "UDP payload bytes of the listening sockets.",
-                             calls =
-                                 "System calls for them; datagrams per call is the GRO and GSO batch size.",
-                             lost = "UDP datagrams of the listening sockets that were dropped.";
+  constexpr std::string_view
+      udp = "UDP datagrams of the listening sockets.",
+      udp_bytes = "UDP payload bytes of the listening sockets.",
+      calls = "System calls of the listening sockets; datagrams per call: GRO and GSO batch size.",
+      lost = "UDP datagrams dropped by the listening sockets.";
   out.counter("udp_datagrams_total", udp, figure(socket.datagrams_in), {{"direction", "in"}});
   out.counter("udp_datagrams_total", udp, figure(socket.datagrams_out), {{"direction", "out"}});
   out.counter("udp_bytes_total", udp_bytes, figure(socket.bytes_in), {{"direction", "in"}});
@@ -185,11 +185,11 @@ void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTo
 void Worker::collect_masque(MetricSet& out) const {
   if (!proxy_) return;
   const auto counters = proxy_->counters();
-  constexpr std::string_view open = "Tunnels that are open.", total = "Tunnels opened.",
+  constexpr std::string_view open = "Open tunnels.", total = "Tunnels opened.",
                              refused = "Tunnels refused or failed to open.",
                              datagrams = "UDP datagrams through tunnels: up to targets, down to clients.",
                              bytes = "Bytes through tunnels: up to targets, down to clients.",
-                             dropped = "Datagrams of tunnels that were dropped.";
+                             dropped = "Datagrams of tunnels dropped.";
   for (const auto protocol : {masque::Protocol::udp, masque::Protocol::tcp}) {
     const MetricSet::Labels labels{{"protocol", to_string(protocol)}};
     out.gauge("masque_tunnels_open", open, figure(counters.open[protocol]), labels);
@@ -217,7 +217,7 @@ void Worker::collect_masque(MetricSet& out) const {
               {{"reason", "early"}});
 
   for (const auto& [name, identity] : counters.identities) {
-    out.gauge("masque_identity_tunnels_open", "Tunnels that are open, by identity.", figure(identity.open),
+    out.gauge("masque_identity_tunnels_open", "Open tunnels, by identity.", figure(identity.open),
               {{"identity", std::string_view(name)}});
     out.counter("masque_identity_tunnels_total", "Tunnels opened, by identity.", figure(identity.tunnels),
                 {{"identity", std::string_view(name)}});
@@ -229,7 +229,7 @@ void Worker::collect_masque(MetricSet& out) const {
   }
 
   const auto outbound = outbound_.stats();
-  constexpr std::string_view lost = "UDP datagrams that the sockets of tunnels dropped.",
+  constexpr std::string_view lost = "UDP datagrams dropped by the sockets of tunnels.",
                              calls = "System calls for the UDP sockets of tunnels.";
   out.counter("masque_socket_dropped_total", lost, figure(outbound.udp.dropped_kernel),
               {{"reason", "receive_buffer"}});

@@ -1,4 +1,4 @@
-// A worker on real sockets: when it says that all of its listeners have drained.
+// A worker on real sockets: `drained` is called when all of its listeners have drained.
 #include "gateway/worker.h"
 
 #include "files/folder_for_test.h"

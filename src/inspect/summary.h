@@ -40,7 +40,7 @@ struct WindowSummary {
 
 /// How the connection ended.
 struct CloseSummary {
-  std::string by;       ///< "client" or "server"; "" where nobody closed it, as at an idle timeout
+  std::string by;       ///< "client" or "server"; "" if neither closed it, as at an idle timeout
   std::string error;    ///< as the file spells it, or "0x100"
   std::string reason;   ///< the reason phrase
   std::string trigger;  ///< as the file spells it: "idle_timeout", "stateless_reset" ...

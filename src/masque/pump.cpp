@@ -23,15 +23,15 @@ void Pump::take(Bytes bytes) {
   if (!started_ || !held_.empty())
     held_.push_back(Chunk::copy_of(bytes));
   else
-    give(bytes, bytes.size());
+    give(bytes);
 }
 
 /// False: this Pump is gone.
 template <class Piece>
-bool Pump::give(Piece piece, std::size_t size) {
+bool Pump::give(const Piece& piece) {
   const Lifetime::Guard guard(lifetime_);
-  owed_ += size;
-  to_.write(std::move(piece));
+  owed_ += piece.size();
+  to_.write(piece);
   if (guard.gone()) return false;
   if (!stopped_) settle();
   return true;
@@ -41,9 +41,8 @@ bool Pump::give(Piece piece, std::size_t size) {
 bool Pump::give_held() {
   std::size_t done = 0;
   while (started_ && done < held_.size()) {
-    Chunk piece = std::move(held_[done++]);
-    const std::size_t size = piece.size();
-    if (!give(std::move(piece), size)) return false;
+    const Chunk piece = std::move(held_[done++]);
+    if (!give(piece)) return false;
   }
   // stop() may have emptied it.
   if (!held_.empty()) held_.erase(held_.begin(), held_.begin() + static_cast<std::ptrdiff_t>(done));

@@ -9,7 +9,7 @@
 #include "http/exchange.h"
 #include "net/byte_stream.h"
 
-#include <utility>
+#include <cstddef>
 #include <vector>
 
 namespace sallyport::masque {
@@ -31,7 +31,7 @@ class PumpSink {
  public:
   /// Takes all of it, also when it is full. A call to it, as any to a sink, may stop or destroy the Pump.
   virtual void write(Bytes bytes) = 0;
-  virtual void write(Chunk chunk) { write(chunk.bytes()); }
+  virtual void write(const Chunk& chunk) { write(chunk.bytes()); }
   /// Its queue is above its high-water mark. Who says so calls Pump::resume() when it is writable again.
   virtual bool full() = 0;
   /// Ends the direction in order.
@@ -61,8 +61,8 @@ class ExchangeEnd final : public PumpSource, public PumpSink {
   void write(Bytes bytes) override {
     if (exchange_ != nullptr) exchange_->write(bytes);
   }
-  void write(Chunk chunk) override {
-    if (exchange_ != nullptr) exchange_->write(std::move(chunk));
+  void write(const Chunk& chunk) override {
+    if (exchange_ != nullptr) exchange_->write(chunk);
   }
   bool full() override { return exchange_ != nullptr && exchange_->room() == 0; }
   void finish() override {
@@ -89,8 +89,8 @@ class StreamEnd final : public PumpSource, public PumpSink {
   void write(Bytes bytes) override {
     if (stream_ != nullptr) stream_->write(bytes);
   }
-  void write(Chunk chunk) override {
-    if (stream_ != nullptr) stream_->write(std::move(chunk));
+  void write(const Chunk& chunk) override {
+    if (stream_ != nullptr) stream_->write(chunk);
   }
   bool full() override { return stream_ != nullptr && stream_->queued_bytes() > net::ByteStream::high_water; }
   void finish() override {
@@ -135,7 +135,7 @@ class Pump {
 
  private:
   template <class Piece>
-  bool give(Piece piece, std::size_t size);
+  bool give(const Piece& piece);
   bool give_held();
   void settle();
 

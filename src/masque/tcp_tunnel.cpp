@@ -33,16 +33,16 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
   }
   // Who writes is held back by queued_bytes(), which are the exchange's, and so needs no Pump.
   void write(Chunk chunk) override {
-    if (writable()) hop_.write(std::move(chunk));
+    if (writable()) hop_.get()->write(std::move(chunk));
   }
   void write(Bytes bytes) override {
-    if (writable()) hop_.write(bytes);
+    if (writable()) hop_.get()->write(bytes);
   }
   std::size_t queued_bytes() const override { return hop_.get() == nullptr ? 0 : hop_.get()->queued_bytes(); }
   void finish() override {
     if (!writable()) return;
     finished_ = true;
-    hop_.finish();
+    hop_.get()->finish();
   }
   void close() override {
     receiver_ = nullptr;

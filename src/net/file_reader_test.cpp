@@ -78,7 +78,7 @@ TEST(FileReader, MayGoBeforeItsWorkIsDone) {
           open.wait();
         },
         [] { FAIL(); });
-    started->get_future().wait();  // one that nobody wants any more is not begun
+    started->get_future().wait();  // cancelled work is not started
   }
   EXPECT_FALSE(watched.expired());
   gate->set_value();

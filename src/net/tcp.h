@@ -35,7 +35,7 @@ class TcpListener {
   /// Out of descriptors: pauses for a moment, keeps listening, and logs it once.
   static Result<std::unique_ptr<TcpListener>> listen(EventLoop& loop, const SocketAddress& local,
                                                      const TcpOptions& options, Accepted accepted);
-  /// The same on a Unix socket at `path`, as listen_on_unix_socket() says. Its addresses are the default one.
+  /// The same on a Unix socket at `path`, see listen_on_unix_socket(). Its addresses are default ones.
   static Result<std::unique_ptr<TcpListener>> listen_unix(EventLoop& loop, const std::string& path,
                                                           const TcpOptions& options, Accepted accepted);
   virtual ~TcpListener() = default;

@@ -20,8 +20,8 @@ namespace {
 
 using namespace test;
 
-/// Tells this host by ICMP, as anybody might, of a datagram that was sent from `from` to `to`. `rest`: the
-/// four bytes behind the checksum.
+/// Sends a forged ICMP error to this host for a datagram sent from `from` to `to`. `rest`: the four bytes
+/// behind the checksum.
 void forge_icmp(const SocketAddress& from, const SocketAddress& to, std::uint8_t type, std::uint8_t code,
                 std::uint32_t rest = 0) {
   const bool v4 = from.ip().is_v4();
@@ -250,7 +250,7 @@ TEST(UdpErrors, AMessageAboutSizeCostsNoDatagramAndLowersNothing) {
       const auto bytes = pattern(10 * 1200);
       std::size_t expected = 0;
       for (const std::size_t size : {std::size_t{40}, std::size_t{1200}, bytes.size()}) {
-        // It arrives after the turn's last look at the socket, so that sending learns of it.
+        // It arrives after the turn's last read of the socket, so the next send fails.
         forge_icmp(client->net_path().local, server->net_path().local, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
                    1400);
         const DatagramRun run{Bytes(bytes).first(size), 1200};

@@ -1,5 +1,5 @@
 // UdpReceiveBatch: one recvmmsg call's messages, each a run of datagrams that UDP_GRO joined. One a thread,
-// not one a socket, so that thousands of idle sockets cost no buffers.
+// not for each socket: thousands of idle sockets need no buffers.
 #pragma once
 
 #include "net/datagram_path.h"

@@ -316,7 +316,7 @@ TEST(UdpSocket, PausesReadingAndCountsWhatTheKernelDropped) {
   EXPECT_TRUE(receiver.runs.empty());
   server->set_reading(true);
   run_until(loop, [&] { return !receiver.runs.empty(); });
-  // The kernel tells the count with datagrams that came after the overflow.
+  // The kernel reports the count with datagrams received after the overflow.
   EXPECT_EQ(client->send({}, {bytes, bytes.size()}), SendStatus::sent);
   run_until(loop, [&] { return server->stats().dropped_kernel > 0; });
   EXPECT_EQ(server->stats().dropped_kernel + server->stats().datagrams_in, 101u);

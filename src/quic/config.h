@@ -58,7 +58,7 @@ struct Config {
   /// (an eighth of the RTT, at most 25 ms) and is then sent alone instead of with the response. No workload
   /// was found where more is cheaper (bench/README.md).
   std::size_t ack_threshold = 1;
-  /// Of a client's own connection IDs. Not zero: connections that share a socket are told apart by them.
+  /// Of a client's own connection IDs. Not zero: they distinguish connections that share a socket.
   std::size_t connection_id_length = 8;
 
   bool operator==(const Config&) const = default;

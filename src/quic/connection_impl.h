@@ -1,5 +1,5 @@
 // Connection::Impl: one connection's state around its ngtcp2_conn. For quic's own files, each of which does
-// one part of it: connection_callbacks.cpp (what ngtcp2 tells), connection_read.cpp, connection_write.cpp,
+// one part of it: connection_callbacks.cpp (ngtcp2's callbacks), connection_read.cpp, connection_write.cpp,
 // connection_close.cpp, connection_rest.cpp, connection_silence.cpp, client.cpp (a client's start, versions,
 // tickets and migration) and endpoint_*.cpp (a server's).
 #pragma once

@@ -37,7 +37,7 @@ class DatagramQueue {
   struct Block {
     Chunk chunk;
     std::size_t begin = 0,
-                end = 0;  // of what is queued in it; each datagram is its length, 2 bytes, then its bytes
+                end = 0;  // of its queued datagrams; each is its length, 2 bytes, then its bytes
   };
 
   std::size_t limit_;

@@ -42,7 +42,7 @@ struct ServerOptions {
   std::size_t max_half_open = 4096;  ///< more Initials than this are dropped
   std::size_t max_connections = 200'000;
   bool early_data = true;
-  ConnectionWatcher* watcher = nullptr;  ///< not owned, outlives the endpoint; null: nobody
+  ConnectionWatcher* watcher = nullptr;  ///< not owned, outlives the endpoint; null: none
   /// Replay protection for 0-RTT, shared by the workers of a process; null: this endpoint keeps its own.
   std::shared_ptr<tls::ReplayRecord> replay_record;
   /// Likewise for address tokens.

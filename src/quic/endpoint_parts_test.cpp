@@ -140,7 +140,7 @@ TEST(AddressToken, NewTokenIsGoodOnceForAllWhoShareTheRecord) {
   EXPECT_EQ(world.check(token, other_host, made_at), Verdict::absent);
   EXPECT_EQ(world.check(token, client, made_at), Verdict::proven);
   EXPECT_EQ(world.check(token, client, made_at), Verdict::absent);
-  // It is remembered for as long as it would be good.
+  // It is remembered for as long as it is valid.
   EXPECT_EQ(worker.check(token, client, made_at + 59min), Verdict::absent);
   const auto another = world.tokens.make_new_token(version_1, client, made_at);
   EXPECT_EQ(worker.check(another, client, made_at), Verdict::proven);

@@ -29,7 +29,7 @@ void Impl::reply_version_negotiation(const net::NetPath& to, const ngtcp2_versio
   std::array<std::uint32_t, 8> versions;
   const std::size_t count = std::min(versions.size() - 1, config->versions.size());
   std::copy_n(config->versions.begin(), count, versions.begin());
-  // A reserved version, so that clients stay used to unknown ones (RFC 9000 §6.3).
+  // A reserved version, for greasing (RFC 9000 §6.3).
   versions[count] = (static_cast<std::uint32_t>(environment.random.next_u64()) & 0xf0f0f0f0u) | 0x0a0a0a0au;
   std::array<std::uint8_t, minimum_udp_payload> packet;
   const ngtcp2_ssize size = ngtcp2_pkt_write_version_negotiation(

@@ -208,7 +208,7 @@ TEST(HostileHandshake, AClientsKeyUpdateInsteadOfItsFinished) {  // RFC 9001 §6
 }
 
 TEST(HostileHandshake, AClientsKeyUpdateBehindItsFinished) {
-  // In one datagram, so that the server has not let go of TLS when it gets there.
+  // In one datagram, so the server still has its TLS session.
   for (const Level level : {Level::handshake, Level::one_rtt}) {
     Served pair;
     pair.hand->hello();

@@ -137,7 +137,7 @@ TEST(HostilePackets, OtherTokensAreTreatedAsAbsent) {
   EXPECT_EQ(world.endpoint->stats().dropped_token, 4u);
 }
 
-/// Initial packets anybody can make who sees a handshake's first one: they are not to end it.
+/// Initial packets forged by an on-path observer of a handshake's first one: they must not end it.
 TEST(HostilePackets, CryptoFarAheadInAnInitialIsDropped) {
   Attacked world;
   world.start();
@@ -218,7 +218,7 @@ TEST(HostilePackets, UnknownVersionGetsOneLimitedAnswer) {
   EXPECT_TRUE(world.answers.empty());
 }
 
-/// Of a version that ngtcp2 speaks, so that it is ours alone to measure the datagram (RFC 9000 §6.1).
+/// Of a version that ngtcp2 supports: the check of the datagram's size is ours (RFC 9000 §6.1).
 TEST(HostilePackets, AVersionThatIsSwitchedOffIsAnsweredOnlyToALongDatagram) {
   Attacked world;
   world.server_options.config.versions = {version_1};
@@ -314,7 +314,7 @@ TEST(HostilePackets, GarbageOfAllSizesIsDropped) {
     world.inject(packet);
   }
   EXPECT_EQ(world.endpoint->stats().handshakes_completed, 0u);
-  ASSERT_TRUE(world.establish());  // and nobody else noticed
+  ASSERT_TRUE(world.establish());  // other connections are not affected
 }
 
 TEST(HostilePackets, GarbageBehindAnInitialIsDropped) {

@@ -23,7 +23,7 @@ constexpr std::uint64_t flow_control_error = 0x03, stream_limit_error = 0x04, st
                         crypto_buffer_exceeded = 0x0d;
 constexpr std::uint64_t unexpected_message = 0x10a;  // as RFC 9001 §6 writes TLS's alert 10
 
-/// An established pair whose client's keys are known, so that packets can be sent in its name.
+/// An established pair with known client keys, so packets can be forged in the client's name.
 struct Impersonated : test::Pair {
   std::shared_ptr<test::SecretCatcher> secrets = std::make_shared<test::SecretCatcher>();
   Octets server_id;

@@ -24,7 +24,7 @@ struct Peer {
   std::uint64_t received = 0, sent = 0;
 
   bool shows(std::uint64_t sequence) { return guard.admits(received++, new_id(sequence)); }
-  /// Returns the number of the packet that says so.
+  /// Returns the number of the packet that carries it.
   std::uint64_t is_told_to_retire(std::uint64_t sequence) {
     ScannedFrames frames;
     frames.retired_ids.push_back(sequence);

@@ -52,7 +52,7 @@ class LinkEnd final : public net::DatagramPath {
   std::size_t mtu = 65'527;       ///< larger datagrams are silently dropped
   std::size_t max_size = 65'527;  ///< the result of max_datagram_size()
   bool reports_blocked = false;
-  bool marks_congestion = false;  ///< CE on what is ECN-capable (RFC 3168)
+  bool marks_congestion = false;  ///< marks ECN-capable datagrams CE (RFC 3168)
   /// Sees each datagram sent from here; false drops it.
   std::function<bool(Bytes)> filter;
   /// Sees where each goes, too.

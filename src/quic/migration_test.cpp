@@ -67,8 +67,8 @@ TEST(Migration, UnvalidatedAddressGetsLittle) {
   const StreamId id = *pair.server().open_bidirectional();
   pair.server_application().send(id, std::string(500'000, 'x'), true);
   pair.simulation.run_for(15ms);
-  // One packet from elsewhere starts a validation that nobody there answers: the victim gets three times as
-  // much at most.
+  // One packet with a spoofed address starts a path validation that is not answered: the victim gets at most
+  // three times as many bytes.
   std::size_t to_victim = 0, from_there = 0;
   pair.link.client.rebind(elsewhere);
   pair.link.client.filter = [&](Bytes datagram) {

@@ -1,6 +1,5 @@
 // SendBatch: collects the packets that one flush writes and hands them to the path in runs of equal size
-// (net::DatagramRun), so that a run costs one system call. The buffer is shared by all connections of a
-// thread.
+// (net::DatagramRun): one system call for each run. The buffer is shared by all connections of a thread.
 #pragma once
 
 #include "base/bytes.h"
@@ -16,7 +15,7 @@ namespace sallyport::quic {
 
 class SendBatch {
  public:
-  /// A run is as long as one system call takes, so that none is cut in two.
+  /// A run is at most as long as one system call takes.
   static constexpr std::size_t max_run_bytes = net::max_gso_bytes;
 
   /// The destination of a run.

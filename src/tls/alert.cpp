@@ -89,7 +89,7 @@ std::string alert_text(unsigned alert) {
 std::string peer_alert_text(unsigned alert, AlertTime when, AlertSender by) {
   std::string words = alert_text(alert);
   if (!name_of(alert).empty()) words += " (alert " + std::to_string(alert) + ")";
-  // Only servers send certificates here: a server's certificate alert does not concern a certificate of ours.
+  // Only servers send certificates here, so only a client's alert can be about one.
   if (by == AlertSender::client && is_about_certificate(alert))
     return "the client refused the certificate: " + words;
   if (by == AlertSender::server && alert == certificate_required)

@@ -36,7 +36,7 @@ std::string address_text(Bytes octets) {
   return {};
 }
 
-/// Cheap, so that host names never pay for parsing as an address.
+/// A cheap test, so host names are never parsed as addresses.
 bool may_be_address(std::string_view host) {
   return host.find(':') != std::string_view::npos ||
          (!host.empty() && host.back() >= '0' && host.back() <= '9');

@@ -29,7 +29,7 @@ class Served : public testing::Test {
  protected:
   Served() : credentials_(*ServerCredentials::make({a_, b_})) {}
 
-  /// What the server says of a connection that a client began with this host.
+  /// The server's ServedCertificate of a connection whose client sent this host as SNI.
   StreamInfo served_to(const std::string& host) {
     Link link;
     link.server_options.credentials = credentials_;

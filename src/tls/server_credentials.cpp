@@ -23,7 +23,7 @@ bool client_verifies(gnutls_session_t session, gnutls_pk_algorithm_t algorithm) 
   return false;
 }
 
-/// gnutls_certificate_retrieve_function3: lends, so that no handshake copies a certificate.
+/// gnutls_certificate_retrieve_function3: passes pointers, so no handshake copies a certificate.
 int retrieve(gnutls_session_t session, const gnutls_cert_retr_st*, gnutls_pcert_st** chain,
              unsigned* chain_length, gnutls_ocsp_data_st** ocsp, unsigned* ocsp_length, gnutls_privkey_t* key,
              unsigned* flags) {

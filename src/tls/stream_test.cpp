@@ -138,7 +138,7 @@ TEST_F(TlsStream, TellsTheWriterAlsoWhenOnlyTheRecordsWereOverTheMark) {
 }
 
 TEST_F(TlsStream, StopsInTheMiddleOfWhatCameAndGoesOnWhenAsked) {
-  // The receiver stops at every record; what came with it is kept.
+  // The receiver stops at every record; later bytes are kept.
   link.server_inbox.when_bytes = [this] { link.server->set_reading(false); };
   const std::string sent = noise(60'000);
   link.client->write(Chunk::copy_of(as_bytes(sent)));

@@ -21,15 +21,15 @@
 namespace sallyport::trace {
 namespace {
 
-/// A sink that does what the test says, and tells when.
+/// A sink controlled by the test.
 class FakeSink final : public LineSink {
  public:
   struct State {
     std::mutex mutex;
     std::condition_variable changed;
-    std::string text;                  ///< what it took
+    std::string text;                  ///< the written text
     std::size_t room = 1'000'000'000;  ///< takes so many bytes more
-    int error = 0;                     ///< says this when there is no room
+    int error = 0;                     ///< the error when there is no room
     int refusals = 0, reopened = 0;
     bool other_file = true;
 
@@ -99,7 +99,7 @@ struct Bench {
 TEST(LineWriter, WritesEachRecordAsALineAndAllOfThemAtTheEnd) {
   Bench bench;
   bench.say("one");
-  bench.wait_for("one\n");  // though nobody says more
+  bench.wait_for("one\n");  // without a further record
   bench.say("two");
   bench.say("three");
   bench.writer.reset();

@@ -5,16 +5,16 @@
 // viewer, reads only qlog 0.3, so a file follows both where possible:
 //
 // - The header has the fields of both; each reader ignores the other's.
-// - Events have their current names, "quic:packet_sent", and in addition the older "category": "transport".
-//   The draft allows additional fields in an event, and qvis prefers category to the prefix of the name.
-// - Exception: quic:recovery_metrics_updated has the older name recovery:metrics_updated, which qvis needs
-// for
-//   its congestion graph. The draft allows events outside of event_schemas. Writing both names would double
-//   every RTT sample for tools that know both.
-// - Data has the current fields and in addition those that qvis reads: "owner" beside "initiator", "length"
-//   beside "raw" in frames, "byte_length" in HTTP frames.
+// - Events have their current names, "quic:packet_sent", and in addition the older "category":
+//   "transport". The draft allows additional fields in an event, and qvis prefers category to the prefix
+//   of the name.
+// - Exception: quic:recovery_metrics_updated has the older name recovery:metrics_updated, which qvis
+//   needs for its congestion graph. The draft allows events outside of event_schemas. Writing both names
+//   would double every RTT sample for tools that know both.
+// - Data has the current fields and in addition those that qvis reads: "owner" beside "initiator",
+//   "length" beside "raw" in frames, "byte_length" in HTTP frames.
 // - time_format is "relative_to_epoch"; qvis ignores it and counts from the first event, with the same
-// picture.
+//   picture.
 //
 // Additions to the drafts' schemas have the namespace of extension_schema and are listed in docs/trace.md.
 #pragma once
@@ -36,7 +36,7 @@ namespace sallyport::trace {
 /// Names our additions to the drafts' schemas among a file's event_schemas.
 inline constexpr std::string_view extension_schema = "urn:uuid:28c62570-ef49-4244-aeb4-eeced2a2f364";
 
-/// What the header of a file says of its connection.
+/// The connection's data in the header of a file.
 struct QlogIdentity {
   Vantage vantage{};
   std::vector<std::uint8_t> original_destination_id;
@@ -52,7 +52,7 @@ class QlogSerializer {
   static void append_header(const QlogIdentity& identity, std::string& out);
   /// Appends one record of a Ring as none, one or several qlog records.
   void append(Bytes record, std::string& out);
-  /// A record that says that `count` events are missing here.
+  /// A record of a gap: `count` events are missing here.
   void append_gap(Time now, std::uint64_t count, std::string& out) const;
 
  private:

@@ -87,7 +87,7 @@ class FrameReader {
   std::size_t elided() const { return left_ - in_.size(); }
 
   Bytes in_;
-  std::size_t left_;  ///< of the payload as it was, elided data included
+  std::size_t left_;  ///< of the original payload, elided data included
   bool skeleton_ = false;
   bool malformed_ = false;
 };

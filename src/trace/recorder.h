@@ -33,7 +33,7 @@ struct Packet {
   PacketType type{};
   std::uint64_t number = 0;
   std::uint32_t version = 0;  ///< long headers only
-  Bytes header;               ///< as it is authenticated: header protection removed
+  Bytes header;               ///< the associated data: header protection removed
   Bytes frames;               ///< the plain payload (RFC 9000 §12.4); for Version Negotiation, the versions
   std::size_t size = 0;       ///< bytes on the wire of this packet, header and tag included; 0: not known
   bool key_phase = false;
@@ -98,7 +98,7 @@ struct Closing {
   bool by_peer = false;
   bool application = false;  ///< `code` is one of HTTP/3's, not of the transport's
   std::uint64_t code = 0;
-  std::string_view reason;  ///< as it came
+  std::string_view reason;  ///< unescaped
 };
 
 class Recorder {
