@@ -21,8 +21,8 @@ class Admin final : private http::RequestHandler {
    public:
     /// Listening and not draining.
     virtual bool is_ready() const = 0;
-    /// Calls back once, with the page, or with nullopt when it could not be made in time; perhaps inside this
-    /// call.
+    /// Calls back once, with the page, or with an empty text when it could not be made in time; perhaps
+    /// inside this call.
     virtual void make_metrics(std::function<void(std::string text)> done) = 0;
 
    protected:

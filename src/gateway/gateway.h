@@ -32,6 +32,8 @@ class Gateway final : private Admin::Source {
 
   /// The listening addresses, with the chosen ports.
   const std::vector<net::SocketAddress>& addresses() const { return settings_.listen; }
+  /// Where the admin pages are, likewise; nullopt: on a Unix socket, or nowhere.
+  const std::optional<net::SocketAddress>& admin_address() const { return settings_.admin; }
   /// Serves until the graceful shutdown started by SIGINT or SIGTERM is complete, or a second one arrives.
   /// SIGHUP reads the certificate and token files again and reopens the served folder; when it comes from a
   /// closed terminal, it starts graceful shutdown instead. SIGUSR1 reopens the access log.

@@ -1,0 +1,156 @@
+// The gateway as a whole, in this process and on loopback: its start, its pages, its signals and its end.
+#include "gateway/gateway.h"
+
+#include "base/file.h"
+#include "base/folder_for_test.h"
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace sallyport::gateway {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+/// The whole answer of a plain HTTP/1.1 server.
+std::string ask(const net::SocketAddress& server, const std::string& path, const std::string& token = {}) {
+  const UniqueFd fd(::socket(server.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(::connect(fd.get(), server.data(), server.size()), 0);
+  std::string request = "GET " + path + " HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n";
+  if (!token.empty()) request += "Authorization: Bearer " + token + "\r\n";
+  request += "\r\n";
+  EXPECT_EQ(::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(request.size()));
+  std::string answer(1 << 20, '\0');
+  std::size_t size = 0;
+  for (ssize_t got = 1; got > 0 && size < answer.size(); size += static_cast<std::size_t>(got))
+    if (got = ::recv(fd.get(), answer.data() + size, answer.size() - size, 0); got < 0) break;
+  answer.resize(size);
+  return answer;
+}
+
+/// Asks again until it holds; guards against hanging only.
+void wait_until(const std::function<bool()>& holds) {
+  const auto end = std::chrono::steady_clock::now() + 60s;
+  while (!holds())
+    if (std::chrono::steady_clock::now() > end) return ADD_FAILURE() << "nothing came in time", void();
+}
+
+class GatewayTest : public testing::Test {
+ protected:
+  GatewayTest() {
+    std::filesystem::create_directory(folder_ / "site");
+    const auto any = net::SocketAddress::parse("127.0.0.1:0").value();
+    settings_.listen = {any, any};
+    settings_.admin = any;
+    settings_.self_signed = {"a.test"};
+    settings_.files = folder_ / "site";
+    settings_.workers = 2;
+    settings_.ready_file = folder_ / "ready";
+  }
+  std::string write(const std::string& name, std::string_view content) {
+    EXPECT_TRUE(write_file(folder_ / name, content, 0600, IfExists::replace));
+    return folder_ / name;
+  }
+  /// Serves until `script` has ended, which sends the signal for it.
+  void serve(const std::function<void(const net::SocketAddress& admin)>& script) {
+    auto gateway = Gateway::start(settings_);
+    ASSERT_TRUE(gateway) << gateway.error().message;
+    const net::SocketAddress admin = (*gateway)->admin_address().value();
+    std::thread other([&] {
+      script(admin);
+      ::kill(::getpid(), SIGTERM);
+    });
+    (*gateway)->run();
+    other.join();
+  }
+
+  const FolderForTest folder_;
+  Settings settings_;
+};
+
+TEST_F(GatewayTest, ServesItsPagesTakesItsSignalsAndEnds) {
+  settings_.masque = {masque::Protocol::udp, masque::Protocol::tcp};
+  settings_.token_file = write("tokens", "alice token-of-alice-01\n");
+  settings_.admin_token_file = write("readers", "carol token-of-carol-01\n");
+  settings_.secret_file = write("secret", "this is a secret of at least 32 bytes");
+  settings_.qlog = folder_ / "qlog";
+  std::filesystem::create_directory(settings_.qlog);
+  settings_.key_log = folder_ / "keys";
+  settings_.access_log = folder_ / "access";
+  serve([&](const net::SocketAddress& admin) {
+    EXPECT_THAT(ask(admin, "/healthz"), AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("alive")));
+    EXPECT_THAT(ask(admin, "/readyz"), AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("ready")));
+    EXPECT_THAT(ask(admin, "/elsewhere"), StartsWith("HTTP/1.1 404 "));
+    EXPECT_THAT(ask(admin, "/metrics"), StartsWith("HTTP/1.1 401 "));
+    EXPECT_THAT(ask(admin, "/metrics", "token-of-carol-01"),
+                AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("\nsallyport_workers 2\n"),
+                      HasSubstr("sallyport_draining 0"), HasSubstr("sallyport_admin_refused_total"),
+                      HasSubstr("sallyport_quic_strays_total{result=\"handed_over\"} 0")));
+    write("readers", "dora token-of-dora-0001\n");
+    ::kill(::getpid(), SIGHUP);
+    ::kill(::getpid(), SIGUSR1);
+    ::kill(::getpid(), SIGUSR2);
+    // Signals are taken one after the other, and before what comes over the network later.
+    wait_until([&] { return ask(admin, "/metrics", "token-of-dora-0001").starts_with("HTTP/1.1 200 "); });
+  });
+  EXPECT_TRUE(std::filesystem::exists(settings_.access_log));
+  EXPECT_THAT(read_file(settings_.ready_file, 4096).value(), StartsWith("127.0.0.1:"));
+}
+
+TEST_F(GatewayTest, TakesUpChangedTokensInAllWorkers) {
+  settings_.masque = {masque::Protocol::udp};
+  settings_.token_file = write("tokens", "alice token-of-alice-01\n");
+  serve([&](const net::SocketAddress& admin) {
+    write("tokens", "bob token-of-bob-0001\nalice token-of-alice-01\n");
+    const std::string read = "sallyport_token_file_reads_total{file=\"token-file\",result=\"used\"} 1";
+    wait_until([&] { return ask(admin, "/metrics").contains(read); });
+  });
+}
+
+TEST_F(GatewayTest, SaysWhyItCannotStart) {
+  const auto error = [&] {
+    const auto started = Gateway::start(settings_);
+    return started ? std::string() : started.error().message;
+  };
+  settings_.secret_file = folder_ / "nowhere";
+  EXPECT_THAT(error(), StartsWith("--secret-file: "));
+  settings_.secret_file.clear();
+  settings_.qlog = write("file", "no folder");
+  EXPECT_THAT(error(), StartsWith("--qlog: "));
+  settings_.qlog.clear();
+  settings_.key_log = folder_ / "site";
+  EXPECT_THAT(error(), StartsWith("--keylog: "));
+  settings_.key_log.clear();
+  settings_.access_log = folder_ / "site";
+  EXPECT_THAT(error(), HasSubstr("--access-log"));
+  settings_.access_log.clear();
+  settings_.admin_token_file = folder_ / "nowhere";
+  EXPECT_THAT(error(), StartsWith("--admin-token-file: "));
+  settings_.admin_token_file.clear();
+  settings_.ready_file = folder_ / "site";
+  EXPECT_THAT(error(), StartsWith("--ready-file: "));
+  settings_.admin.reset();
+  settings_.admin_socket = folder_ / "nowhere/admin";
+  EXPECT_THAT(error(), StartsWith("--admin unix: "));
+}
+
+TEST_F(GatewayTest, ChecksWithoutListening) {
+  const auto text = Gateway::check(settings_);
+  ASSERT_TRUE(text) << text.error().message;
+  EXPECT_THAT(*text, AllOf(HasSubstr("listener 127.0.0.1:0#1"), HasSubstr("a.test")));
+  settings_.files.clear();
+  EXPECT_FALSE(Gateway::check(settings_));
+}
+
+}  // namespace
+}  // namespace sallyport::gateway
