@@ -26,11 +26,13 @@ def lines_of(data):
     done = subprocess.run(["gcov", "--json-format", "--stdout", data], capture_output=True, cwd=data.parent, check=False)
     found = collections.defaultdict(dict)
     if done.returncode != 0 or not done.stdout:
+        print(f"gcov: {data.name}: {done.stderr.decode(errors='replace').strip()}")
         return found
     content = gzip.decompress(done.stdout) if done.stdout[:2] == b"\x1f\x8b" else done.stdout
     for line in content.decode().splitlines():
-        for file in json.loads(line)["files"]:
-            path = Path(data.parent, json.loads(line)["current_working_directory"], file["file"]).resolve()
+        document = json.loads(line)
+        for file in document["files"]:
+            path = Path(data.parent, document["current_working_directory"], file["file"]).resolve()
             if ROOT / "src" not in path.parents or path.stem.endswith(("_test", "_for_test")):
                 continue
             counts = found[path.relative_to(ROOT / "src")]

@@ -84,21 +84,18 @@ struct ListenerFile {
   std::string file;
 };
 
-ListenerFile read_listener_file(const GatewayFlags& flags, const gateway::Settings& settings,
+/// `listeners`: those of each --listen.
+ListenerFile read_listener_file(const GatewayFlags& flags,
+                                const std::vector<std::vector<std::string>>& listeners,
                                 std::string_view text) {
-  for (const std::string& listen : flags.listen) {
-    if (!text.starts_with(listen + "=")) continue;
-    ListenerFile found{{}, std::string(text.substr(listen.size() + 1))};
-    const auto addresses = gateway::parse_listen(listen);
-    for (std::size_t i = 0; addresses && i < settings.listen.size(); ++i)
-      if (std::ranges::find(*addresses, settings.listen[i]) != addresses->end())
-        found.listeners.push_back(config::listener_id(settings, i));
-    return found;
-  }
+  for (std::size_t i = 0; i < flags.listen.size(); ++i)
+    if (text.starts_with(flags.listen[i] + "="))
+      return {listeners[i], std::string(text.substr(flags.listen[i].size() + 1))};
   return {.file = std::string(text)};
 }
 
-Result<> read_certificates(const GatewayFlags& flags, gateway::Settings& settings) {
+Result<> read_certificates(const GatewayFlags& flags, const std::vector<std::vector<std::string>>& listeners,
+                           gateway::Settings& settings) {
   if (flags.certificates.size() != flags.keys.size())
     return fail(ErrorKind::usage,
                 flags.certificates.size() + flags.keys.size() == 1
@@ -107,8 +104,8 @@ Result<> read_certificates(const GatewayFlags& flags, gateway::Settings& setting
                                   "are {} of --cert and {} of --key",
                                   flags.certificates.size(), flags.keys.size()));
   for (std::size_t i = 0; i < flags.certificates.size(); ++i) {
-    const auto certificate = read_listener_file(flags, settings, flags.certificates[i]);
-    const auto key = read_listener_file(flags, settings, flags.keys[i]);
+    const auto certificate = read_listener_file(flags, listeners, flags.certificates[i]);
+    const auto key = read_listener_file(flags, listeners, flags.keys[i]);
     if (key.listeners.front() != "" && key.listeners != certificate.listeners)
       return fail(ErrorKind::usage,
                   fmt::format("--key {} is for another listener than its --cert {}; name the listener with "
@@ -120,11 +117,17 @@ Result<> read_certificates(const GatewayFlags& flags, gateway::Settings& setting
   return {};
 }
 
-Result<> read_addresses(const GatewayFlags& flags, gateway::Settings& settings) {
+/// `listeners` gets the IDs of those of each --listen.
+Result<> read_addresses(const GatewayFlags& flags, gateway::Settings& settings,
+                        std::vector<std::vector<std::string>>& listeners) {
   for (const auto& text : flags.listen) {
     auto addresses = gateway::parse_listen(text);
     if (!addresses) return fail(addresses.error().kind, "--listen: " + addresses.error().message);
-    settings.listen.insert(settings.listen.end(), addresses->begin(), addresses->end());
+    listeners.emplace_back();
+    for (const net::SocketAddress& address : *addresses) {
+      settings.listen.push_back(address);
+      listeners.back().push_back(config::listener_id(settings, settings.listen.size() - 1));
+    }
   }
   if (flags.admin.empty()) return gateway::check_named_once(settings.listen, std::nullopt);
   constexpr std::string_view unix_prefix = "unix:";
@@ -142,10 +145,13 @@ Result<> read_addresses(const GatewayFlags& flags, gateway::Settings& settings) 
 
 Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   gateway::Settings settings = flags.settings;
+  std::vector<std::vector<std::string>> listeners;
   if (auto done = read_masque(flags, settings); !done) return std::unexpected(std::move(done.error()));
   if (auto done = check_names(settings); !done) return std::unexpected(std::move(done.error()));
-  if (auto done = read_addresses(flags, settings); !done) return std::unexpected(std::move(done.error()));
-  if (auto done = read_certificates(flags, settings); !done) return std::unexpected(std::move(done.error()));
+  if (auto done = read_addresses(flags, settings, listeners); !done)
+    return std::unexpected(std::move(done.error()));
+  if (auto done = read_certificates(flags, listeners, settings); !done)
+    return std::unexpected(std::move(done.error()));
   settings.tcp = !flags.no_tcp;
   if (flags.access_format != "json" && settings.access_log.empty())
     return fail(ErrorKind::usage, "--access-log-format is for --access-log, which is not given");

@@ -151,8 +151,8 @@ void Fetch::Impl::start_parts() {
   if (running > 0 || plan.empty()) return;
   opening = true;
   stall.disarm();  // how long a connection may take is its owner's to say
-  open([this, watch = std::weak_ptr<const char>(alive)](Result<http::Connection*> connection) {
-    if (!watch.expired()) opened(std::move(connection));
+  open([this, watch = Lifetime::Watch(lifetime)](Result<http::Connection*> connection) {
+    if (!watch.gone()) opened(std::move(connection));
   });
 }
 

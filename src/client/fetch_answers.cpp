@@ -179,6 +179,7 @@ void Fetch::Impl::whole_came(Part& part, const http::Response& head, std::uint64
     if (other.get() != &part) drop(*other);
   if (resuming)
     note_from_start(range_validator(head) == state.validator ? "the server sends no parts of it"
+                    : range_validator(head).empty()          ? "the server does not say which version it has"
                                                              : other_version);
   if ((resuming || state.size > 0) && !forget_earlier()) return;
   plan.clear();

@@ -3,6 +3,7 @@
 // back.
 #pragma once
 
+#include "base/lifetime.h"
 #include "client/answer.h"
 #include "client/fetch.h"
 #include "client/range_plan.h"
@@ -77,7 +78,7 @@ struct Fetch::Impl {
   bool stalled = false, finished = false, resuming = false, start_again = false;
   bool opening = false;    // a connection was asked for
   bool may_reopen = true;  // one that broke can be replaced
-  const std::shared_ptr<const char> alive = std::make_shared<const char>();
+  Lifetime lifetime;       // asked by the callback of open()
   Time began{}, last_byte{};
   net::Timer stall, next_turn;
   net::Timer pause;  // the server asked for it

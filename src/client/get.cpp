@@ -1,5 +1,6 @@
 #include "client/get.h"
 
+#include "base/escape.h"
 #include "client/output_filter.h"
 #include "client/progress.h"
 #include "client/retry.h"
@@ -179,7 +180,7 @@ struct Get::Impl {
     dial::ChainOptions chain_options = options.chain;
     if (options.verbose)
       chain_options.attempt_failed = [this](std::string_view sentence) {
-        options.verbose(fmt::format("* {}\n", sentence));
+        options.verbose(fmt::format("* {}\n", escaped(sentence)));
       };
     chain = std::make_unique<dial::Chain>(context, std::move(chain_options));
     chain->set_broken_handler([this](const Error& why) { broken(why); });

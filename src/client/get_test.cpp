@@ -304,6 +304,19 @@ TEST_F(GetTest, NamesWhatWasTriedAndFailed) {
   }
 }
 
+// Errors have text of peers in them, as reason phrases; it must not read as lines of ours.
+TEST_F(GetTest, WhatItSaysOfAFailedTryIsOneLine) {
+  world.refuses = true;
+  world.refusal = "x\n* origin bank:443: HTTP/2";
+  std::string said;
+  GetOptions given = options();
+  given.chain.http = dial::HttpChoice::h2;
+  given.verbose = [&](std::string_view text) { said += text; };
+  run(given);
+  EXPECT_EQ(std::ranges::count(said, '\n'), 1) << said;
+  EXPECT_THAT(said, HasSubstr("x\\n* origin bank"));
+}
+
 TEST_F(GetTest, NamesFirstWhatGotFurthest) {
   world.alpn = {"none of ours"};
   context.connect_timeout = 3s;
@@ -326,12 +339,12 @@ TEST_F(GetTest, SaysHowAHopIsReachedOverTcp) {
 TEST_F(GetTest, ExplainsAMisdirectedRequest) {
   answer = [](Exchange& exchange) { exchange.respond({.status = 421}, true); };
   run(options());
-  EXPECT_THAT(error(), AllOf(HasSubstr("421"), HasSubstr("no certificate for example.com"),
+  EXPECT_THAT(error(), AllOf(HasSubstr("421"), HasSubstr("does not answer for example.com"),
                              HasSubstr("--resolve NAME:443:ADDRESS"), Not(HasSubstr("\n"))));
   GetOptions given = options();
   given.request.authority = "elsewhere.test";
   run(given);
-  EXPECT_THAT(error(), AllOf(HasSubstr("no certificate for elsewhere.test"), HasSubstr("-H")));
+  EXPECT_THAT(error(), AllOf(HasSubstr("does not answer for elsewhere.test"), HasSubstr("-H")));
 }
 
 TEST_F(GetTest, ASilentOriginIsNotTheFaultOfAHopWithoutConnect) {

@@ -88,7 +88,7 @@ TEST_F(LoadTest, ExplainsAMisdirectedRequest) {
   world.clock.pass(5s);
   ASSERT_TRUE(result);
   EXPECT_EQ(result->errors.at("status 421"), 3u);
-  EXPECT_NE(result->first_error.find("no certificate for example.com"), std::string::npos);
+  EXPECT_NE(result->first_error.find("does not answer for example.com"), std::string::npos);
 }
 
 TEST_F(LoadTest, KeepsToItsRate) {

@@ -43,11 +43,12 @@ Error status_error(const dial::Url& url, unsigned status, const std::string& loc
                    const std::string& authority) {
   std::string message = fmt::format("{} answered HTTP status {} for {}", url.host, status, url.to_string());
   if (status == 421 && !authority.empty())
-    message += fmt::format(": the server has no certificate for {}, which -H names as the Host", authority);
+    message += fmt::format(
+        ": the server does not answer for {}, which -H names as the Host, on this connection", authority);
   else if (status == 421)
     message += fmt::format(
-        ": the server has no certificate for {}; ask by a name that its certificate has, which --resolve "
-        "NAME:{}:ADDRESS leads to it",
+        ": the server does not answer for {} on this connection; its certificate may not have that name: "
+        "ask by one that it has, which --resolve NAME:{}:ADDRESS leads to it",
         url.host, url.port);
   if (!location.empty()) message += fmt::format(", a redirect to {} (follow it with --location)", location);
   return {ErrorKind::http, std::move(message), status};

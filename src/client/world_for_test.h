@@ -57,6 +57,7 @@ class World final : public net::Outbound, private net::Resolver, private http::R
   std::function<void(http::Exchange&, http::test::RecordingExchange&)> answer;
   std::vector<std::string> alpn{"h2", "http/1.1"};  ///< of servers, in their order
   bool refuses = false;                             ///< nobody listens
+  std::string refusal = "nobody listens there";     ///< what is said then
   bool drops_tcp = false;                           ///< as a firewall does
   std::function<void()> when_connecting;            ///< over TCP
   std::size_t connects = 0;                         ///< over TCP
@@ -108,7 +109,7 @@ class World final : public net::Outbound, private net::Resolver, private http::R
       if (world.drops_tcp) return;
       auto call = std::move(connected);
       if (!world.refuses) return call(world.accept());
-      const Error why{ErrorKind::refused, "nobody listens there"};
+      const Error why{ErrorKind::refused, world.refusal};
       if (failed) failed(why);
       call(std::unexpected(why));
     }

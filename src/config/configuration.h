@@ -22,6 +22,10 @@
 #include <string>
 #include <vector>
 
+namespace sallyport::files {
+class ServedFolder;
+}
+
 namespace sallyport::config {
 
 /// One address, for UDP and, mostly, TCP.
@@ -40,8 +44,9 @@ struct Listener {
 struct Files {
   std::string folder;
   EtagParts etag = EtagParts::size_mtime_ctime;
-  /// Changes when the path leads to a different folder, or is to be opened again.
-  std::uint64_t revision = 0;
+  /// `folder` as it was opened; another one when the path leads elsewhere. Opened where waiting for a disk
+  /// holds up nobody, and only passed on here.
+  std::shared_ptr<const files::ServedFolder> opened;
 
   bool operator==(const Files&) const = default;
 };

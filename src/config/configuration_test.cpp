@@ -26,6 +26,12 @@ std::shared_ptr<const masque::TokenTable> tokens(std::string_view lines) {
   return masque::TokenTable::parse(lines, "tokens").value();
 }
 
+/// Which one does not matter here, only whether it is the same.
+std::shared_ptr<const files::ServedFolder> some_folder() {
+  const auto owner = std::make_shared<int>();
+  return {owner, reinterpret_cast<const files::ServedFolder*>(owner.get())};
+}
+
 struct ConfigurationTest : testing::Test {
   ConfigurationTest() {
     flags.listen = {at("127.0.0.1:443"), at("[::1]:8443")};
@@ -64,7 +70,8 @@ TEST_F(ConfigurationTest, HasWhatTheFlagsSay) {
   flags.retry = quic::RetryPolicy::always;
   flags.idle_timeout = 33s;
   material.admin = at("127.0.0.1:9090");
-  material.files_revision = 5;
+  const std::shared_ptr<const files::ServedFolder> folder = some_folder();
+  material.folder = folder;
   const Configuration all = made();
   ASSERT_TRUE(validate(all)) << validate(all).error().message;
   ASSERT_EQ(all.listeners.size(), 2u);
@@ -72,7 +79,7 @@ TEST_F(ConfigurationTest, HasWhatTheFlagsSay) {
   EXPECT_EQ(all.listeners[1].address, at("[::1]:8443"));
   EXPECT_EQ(all.listeners[1].alt_svc_port, 444);
   EXPECT_EQ(all.listeners[1].credentials, material.credentials[""]);
-  EXPECT_EQ(all.files, (Files{"/srv", EtagParts::size_mtime, 5}));
+  EXPECT_EQ(all.files, (Files{"/srv", EtagParts::size_mtime, folder}));
   ASSERT_TRUE(all.masque);
   EXPECT_EQ(all.masque->protocols, masque::Protocols{masque::Protocol::udp});
   EXPECT_EQ(all.masque->allow, flags.allow);
@@ -128,9 +135,9 @@ TEST_F(ConfigurationTest, IsEqualByWhatItMeans) {
   material.credentials[""] = credentials(tls::make_self_signed({"a.test"}).value());
   EXPECT_NE(before, made()) << "another key";
   material.credentials[""] = credentials();
-  ++material.files_revision;
+  material.folder = some_folder();
   EXPECT_NE(before, made());
-  --material.files_revision;
+  material.folder.reset();
   flags.listen.pop_back();
   EXPECT_NE(before, made());
 }

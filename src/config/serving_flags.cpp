@@ -81,7 +81,7 @@ Configuration make_configuration(const ServingFlags& flags, const Material& mate
                               .credentials = credentials_of(material, id)});
   }
   if (!flags.files.empty())
-    made.files = Files{.folder = flags.files, .etag = flags.etag, .revision = material.files_revision};
+    made.files = Files{.folder = flags.files, .etag = flags.etag, .opened = material.folder};
   if (!flags.masque.empty()) made.masque = make_masque(flags, material);
   made.quic.congestion_control = flags.congestion_control;
   made.retry = flags.retry;

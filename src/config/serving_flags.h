@@ -54,8 +54,8 @@ struct Material {
   std::shared_ptr<const masque::TokenTable> tokens;  ///< null: no --token-file
   std::vector<net::SocketAddress>
       addresses;  ///< of ServingFlags::listen, with the chosen ports; empty: not yet chosen
-  std::optional<net::SocketAddress> admin;  ///< the admin port
-  std::uint64_t files_revision = 0;
+  std::optional<net::SocketAddress> admin;            ///< the admin port
+  std::shared_ptr<const files::ServedFolder> folder;  ///< null: no --files
 };
 
 /// Refuses flags that contradict each other, or that require another flag. Reads no files.

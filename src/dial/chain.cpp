@@ -6,6 +6,7 @@
 #include "net/host_name.h"
 
 #include <algorithm>
+#include <cassert>
 #include <optional>
 #include <utility>
 
@@ -91,7 +92,8 @@ struct Chain::Impl {
 
   /// Who dials what comes next: inside the last hop, or directly.
   Dialer& innermost_dialer() {
-    if (dialers.empty()) return direct;
+    if (options.hops.empty() || hops.empty()) return direct;
+    assert(!dialers.empty());
     return *dialers.back();
   }
 

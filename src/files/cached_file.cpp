@@ -32,10 +32,14 @@ void CachedFile::add_metadata(http::Fields& fields) const {
 const http::Response& CachedFile::ok_head(http::Replies& replies, const http::Incoming& in) {
   auto& clock = replies.clock();
   clock.text(in.exchange.connection().timers().now());
-  auto found = std::ranges::find(prepared_, in.alt_svc.data(), &Prepared::alt_svc);
+  auto found = std::ranges::find(prepared_, in.alt_svc, &Prepared::alt_svc);
   if (found != prepared_.end() && found->tick == clock.tick()) return found->head;
-  if (found == prepared_.end())
-    found = prepared_.insert(prepared_.end(), Prepared{.alt_svc = in.alt_svc.data()});
+  if (found == prepared_.end()) {
+    // Those of listeners that are gone, or changed, go.
+    constexpr std::size_t most = 16;
+    if (prepared_.size() >= most) prepared_.clear();
+    found = prepared_.insert(prepared_.end(), Prepared{.alt_svc = std::string(in.alt_svc)});
+  }
   found->tick = clock.tick();
   found->head = http::Response{};
   auto& fields = found->head.fields;

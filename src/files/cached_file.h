@@ -42,11 +42,11 @@ class CachedFile {
 
  private:
   struct Prepared {
-    const char* alt_svc = nullptr;  // listeners are distinguished by the address of this text
+    std::string alt_svc;
     std::uint64_t tick = 0;
     http::Response head;
   };
-  std::vector<Prepared> prepared_;  // one for each listener and version family that asked
+  std::vector<Prepared> prepared_;  // one for each text of Alt-Svc
 };
 
 }  // namespace sallyport::files

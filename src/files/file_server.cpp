@@ -47,12 +47,13 @@ Chunk assemble(const CachedFile& file, const std::vector<TransferPiece>& pieces,
 class FileServer::Waiting final : public http::ExchangeHandler, public FileCache::Waiter {
  public:
   Waiting(FileServer& server, const http::Incoming& in, FileCache::Load& load)
-      : server_(server), in_(in), load_(load) {}
+      : server_(server), exchange_(in.exchange), alt_svc_(in.alt_svc), load_(load) {}
   std::list<Waiting>::iterator self;
 
   void on_loaded(const LoadedFile& file) override {
     FileServer& server = server_;
-    const http::Incoming in = in_;
+    const std::string alt_svc = std::move(alt_svc_);
+    const http::Incoming in{exchange_, alt_svc};
     server.waiting_.erase(self);
     if (file)
       server.answer(in, *file);
@@ -68,7 +69,8 @@ class FileServer::Waiting final : public http::ExchangeHandler, public FileCache
 
  private:
   FileServer& server_;
-  const http::Incoming in_;
+  http::Exchange& exchange_;
+  std::string alt_svc_;  // its own: the listener's may change meanwhile
   FileCache::Load& load_;
 };
 

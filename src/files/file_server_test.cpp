@@ -390,6 +390,28 @@ TEST_F(FileServerTest, AFoldersPageIsMadeElsewhereAndOnce) {
   EXPECT_TRUE(reader.jobs.empty());
 }
 
+// The text belongs to a listener, which another configuration may give another one meanwhile.
+TEST_F(FileServerTest, ARequestThatWaitsKeepsItsAltSvc) {
+  serve({.reader = &reader});
+  folder.write("sub/x", "");
+  auto alt_svc = std::make_unique<std::string>("h3=\":443\"; ma=86400; persist=1");
+  const std::string before = *alt_svc;
+  auto& waiting = ask("GET", "/sub/", {}, *alt_svc);
+  EXPECT_EQ(status(waiting), 0u);
+  alt_svc->assign(alt_svc->size(), 'x');
+  alt_svc.reset();
+  reader.run_one();
+  EXPECT_EQ(field(waiting, "alt-svc"), before);
+}
+
+TEST_F(FileServerTest, ListenersAreToldApartByTheTextOfTheirAltSvc) {
+  folder.write("f", "hello");
+  std::string alt_svc = "h3=\":443\"; ma=86400";
+  EXPECT_EQ(field(ask("GET", "/f", {}, alt_svc), "alt-svc"), alt_svc);
+  alt_svc[5] = '8';  // at the same place
+  EXPECT_EQ(field(ask("GET", "/f", {}, alt_svc), "alt-svc"), alt_svc);
+}
+
 TEST_F(FileServerTest, WhatIsInMemoryTakesNoDetour) {
   serve({.reader = &reader});
   folder.write("small", "hello");

@@ -52,6 +52,12 @@ Certificates::Certificates(config::ServingFlags flags) : flags_(std::move(flags)
 
 Result<> Certificates::load() {
   if (is_self_signed() && !credentials_.empty()) return {};
+  auto done = read();
+  unread_ = !done && done.error().code != 0;
+  return done;
+}
+
+Result<> Certificates::read() {
   for (WatchedFile& file : files_) file.note();
   std::map<std::string, std::vector<tls::KeyPair>> pairs;
   std::vector<Chain> chains;
@@ -71,7 +77,8 @@ Result<> Certificates::load() {
     if (auto done = take(tls::load_key_pair(files.certificate, files.key), files.listener,
                          escaped(files.certificate), "in " + files.certificate);
         !done)
-      return fail(done.error().kind, "--cert and --key: " + done.error().message);
+      return std::unexpected(
+          Error{done.error().kind, "--cert and --key: " + done.error().message, done.error().code});
 
   ByListener credentials;
   for (auto& [listener, own] : pairs) {
@@ -88,7 +95,7 @@ Result<> Certificates::load() {
 }
 
 bool Certificates::has_changed() {
-  bool changed = false;
+  bool changed = unread_;
   for (WatchedFile& file : files_) changed = file.has_changed() || changed;
   return changed;
 }

@@ -43,7 +43,10 @@ class Certificates {
   };
 
   const config::ServingFlags flags_;
+  Result<> read();
+
   std::vector<WatchedFile> files_;
+  bool unread_ = false;  // the system could not read one; that may pass
   ByListener credentials_;
   std::vector<Chain> chains_;
 };

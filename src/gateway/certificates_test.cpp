@@ -6,8 +6,11 @@
 
 #include <filesystem>
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace sallyport::gateway {
 namespace {
@@ -112,6 +115,30 @@ TEST_F(CertificatesOfFiles, AreSeenToChange) {
     EXPECT_FALSE(certificates.has_changed()) << "read, and the same since";
     EXPECT_EQ(certificates.credentials().size(), 1u) << "the old ones stay";
   }
+}
+
+TEST_F(CertificatesOfFiles, AreReadAgainWhereTheSystemCouldNot) {
+  config::ServingFlags settings;
+  settings.certificates = {
+      {.certificate = write("a.pem", pair_.certificate_pem), .key = write("a.key", pair_.key_pem)}};
+  Certificates certificates(settings);
+  std::filesystem::rename(folder_ / "a.key", folder_ / "away");
+  EXPECT_FALSE(certificates.load());
+  EXPECT_TRUE(certificates.has_changed());
+  std::filesystem::rename(folder_ / "away", folder_ / "a.key");
+  EXPECT_TRUE(certificates.load());
+  EXPECT_FALSE(certificates.has_changed());
+}
+
+TEST_F(CertificatesOfFiles, OfAPipeAreReadOnce) {
+  ASSERT_EQ(::mkfifo((folder_ / "a.key").c_str(), 0600), 0);
+  const int both = ::open((folder_ / "a.key").c_str(), O_RDWR | O_CLOEXEC);
+  WatchedFile pipe(folder_ / "a.key");
+  pipe.note();
+  ASSERT_EQ(::write(both, "x", 1), 1);
+  EXPECT_FALSE(pipe.has_changed());
+  EXPECT_FALSE(pipe.has_changed());
+  ::close(both);
 }
 
 TEST(SelfSignedCertificates, AreMadeOnce) {

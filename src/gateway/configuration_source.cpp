@@ -26,6 +26,11 @@ Result<std::unique_ptr<ConfigurationSource>> ConfigurationSource::open(config::S
     source->tokens_ = std::move(*tokens);
     source->material_.tokens = source->tokens_->tokens();
   }
+  if (const auto& path = source->flags_.files; !path.empty()) {
+    auto folder = files::ServedFolder::open(path);
+    if (!folder) return std::unexpected(std::move(folder.error()));
+    source->material_.folder = std::move(*folder);
+  }
   if (auto done = source->certificates_.load(); !done) return std::unexpected(std::move(done.error()));
   source->material_.credentials = source->certificates_.credentials();
   source->make();
@@ -55,15 +60,13 @@ void ConfigurationSource::watch(net::EventLoop& loop) {
     look_->arm(now + look_interval);
   });
   look_->arm(loop.timers().now() + look_interval);
-  if (flags_.files.empty()) return;
-  auto folder = files::ServedFolder::open(flags_.files);
-  if (!folder) return log_error("--files: {}", folder.error().message);
-  folder_ = std::make_unique<files::FolderWatch>(net::make_file_reader(loop), loop.timers(), flags_.files,
-                                                 std::move(*folder),
-                                                 [this](const std::shared_ptr<const files::ServedFolder>&) {
-                                                   ++material_.files_revision;
-                                                   publish();
-                                                 });
+  if (!material_.folder) return;
+  folder_ = std::make_unique<files::FolderWatch>(
+      net::make_file_reader(loop), loop.timers(), flags_.files, material_.folder,
+      [this](const std::shared_ptr<const files::ServedFolder>& folder) {
+        material_.folder = folder;
+        publish();
+      });
 }
 
 void ConfigurationSource::publish() {

@@ -103,7 +103,7 @@ TEST_F(ConfigurationSourceTest, ChangedFilesMakeAnotherConfiguration) {
   std::filesystem::remove(folder_ / "site");
   std::filesystem::create_directory_symlink(folder_ / "other", folder_ / "site");
   wait_for(3);
-  EXPECT_NE(seen_[2]->files->revision, seen_[1]->files->revision);
+  EXPECT_NE(seen_[2]->files->opened, seen_[1]->files->opened);
   EXPECT_THAT(metrics(), HasSubstr("files_folder_changes_total{result=\"used\"} 1"));
   EXPECT_THAT(metrics(), HasSubstr("token_file_reads_total{file=\"token-file\",result=\"used\"} 1"));
 }

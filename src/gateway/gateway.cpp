@@ -220,8 +220,6 @@ void Gateway::on_signal(int signal) {
   if (signal == SIGUSR1) return reopen();
   if (signal == SIGUSR2)
     return log_info("SIGUSR2 is ignored: SIGHUP reloads, SIGUSR1 reopens the access log");
-  if (signal == SIGUSR2)
-    return log_info("SIGUSR2 is ignored: SIGHUP reloads, SIGUSR1 reopens the access log");
   if (state_ == State::serving)
     drain(signal);
   else
@@ -257,6 +255,9 @@ void Gateway::reload_admin_tokens(std::string_view why) {
 }
 
 void Gateway::look(Time now) {
+  // Whoever left the shell (disown, logout without huponexit) wants it to go on: a SIGHUP later is a reload.
+  const bool gone = state_ == State::serving && terminal_.is_gone();
+  if (std::exchange(terminal_was_gone_, gone) && gone) terminal_.forget();
   setup_->proxies->failures->forget(now);
   if (admin_tokens_ && admin_tokens_->has_changed()) reload_admin_tokens("");
   look_.arm(now + look_interval);

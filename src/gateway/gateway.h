@@ -71,7 +71,8 @@ class Gateway final : private Admin::Source {
   net::EventLoop loop_;
   State state_ = State::serving;
   std::string_view end_signal_;  // the first signal that started the shutdown: "SIGTERM"
-  const Terminal terminal_;
+  Terminal terminal_;
+  bool terminal_was_gone_ = false;  // at the last look
   net::Timer terminal_look_;
   Settings settings_;
   std::unique_ptr<ConfigurationSource> source_;

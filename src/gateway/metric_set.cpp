@@ -50,6 +50,11 @@ void MetricSet::add(const MetricSet& other) {
   }
 }
 
+void MetricSet::forget_gauges() {
+  std::erase_if(families_,
+                [](const auto& family) { return !family.second.counter && family.second.histogram.empty(); });
+}
+
 std::string MetricSet::to_text() const {
   std::vector<prometheus::MetricFamily> out;
   for (const auto& [name, family] : families_) {

@@ -45,6 +45,8 @@ class MetricSet {
   void gauge(std::string_view name, std::string_view help, double value, Labels labels = {});
   void histogram(std::string_view name, std::string_view help, const Histogram& value);
   void add(const MetricSet& other);
+  /// Keeps what only ever grows.
+  void forget_gauges();
   /// The text exposition format, sorted by name.
   std::string to_text() const;
 

@@ -7,6 +7,8 @@ namespace sallyport::gateway {
 namespace {
 
 constexpr std::size_t ring_bytes = 256 * 1024;
+// Datagrams that one call of receive() hands over: others wait for the worker's turn, too.
+constexpr std::size_t most_a_turn = 1024;
 
 /// Before the datagram in each record.
 struct Head {
@@ -58,10 +60,16 @@ void StrayExchange::send(unsigned from, unsigned to, const Stray& stray) {
 void StrayExchange::receive(unsigned to, const std::function<void(const Stray&)>& visit) {
   Inbox& inbox = *inboxes_[to];
   inbox.woken.exchange(false);
-  for (const auto& slot : inbox.rings) {
-    Ring* const queue = slot.load(std::memory_order_acquire);
+  std::size_t left = most_a_turn;
+  const std::size_t first = inbox.first++;  // no sender is always the last one
+  for (std::size_t i = 0; i < inbox.rings.size(); ++i) {
+    Ring* const queue = inbox.rings[(first + i) % inbox.rings.size()].load(std::memory_order_acquire);
     if (queue == nullptr) continue;
     for (Bytes record = queue->front(); !record.empty(); record = queue->front()) {
+      if (left-- == 0) {
+        if (!inbox.woken.exchange(true)) inbox.wake();
+        return;
+      }
       Head head;
       std::memcpy(static_cast<void*>(&head), record.data(), sizeof head);
       visit({head.listener, head.path, record.subspan(sizeof head), head.ecn});

@@ -39,7 +39,8 @@ class StrayExchange {
   void set_wake(unsigned to, std::function<void()> wake) { inboxes_[to]->wake = std::move(wake); }
   /// On the thread of worker `from`. When the ring is full, the datagram is dropped and counted.
   void send(unsigned from, unsigned to, const Stray& stray);
-  /// On the thread of worker `to`: visits all waiting datagrams.
+  /// On the thread of worker `to`: visits the waiting datagrams, at most a bounded number of them; where more
+  /// are left, it wakes itself again.
   void receive(unsigned to, const std::function<void(const Stray&)>& visit);
   /// Of datagrams sent to worker `to`. From any thread.
   Counters counters(unsigned to) const;
@@ -49,6 +50,7 @@ class StrayExchange {
     explicit Inbox(unsigned senders) : rings(senders) {}
     std::vector<std::atomic<Ring*>> rings;  // by sender; made with its first datagram
     std::atomic<bool> woken = false;
+    std::size_t first = 0;  // the receiver's alone: the ring that it begins with
     std::atomic<std::uint64_t> taken = 0, dropped = 0;
     std::function<void()> wake;
   };

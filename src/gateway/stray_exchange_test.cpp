@@ -52,6 +52,22 @@ TEST(StrayExchange, DropsAndCountsWhatDoesNotFit) {
   EXPECT_EQ(received, counters.taken);
 }
 
+TEST(StrayExchange, LeavesWhatIsTooMuchForATurnToTheNext) {
+  StrayExchange exchange(3);
+  int woken = 0;
+  exchange.set_wake(2, [&] { ++woken; });
+  const std::vector<std::uint8_t> small(20);
+  for (int i = 0; i < 1500; ++i) exchange.send(i % 2, 2, stray(small));
+  int received = 0;
+  const auto count = [&](const Stray&) { ++received; };
+  exchange.receive(2, count);
+  EXPECT_EQ(received, 1024);
+  EXPECT_EQ(woken, 2);
+  exchange.receive(2, count);
+  EXPECT_EQ(received, 1500);
+  EXPECT_EQ(woken, 2);
+}
+
 TEST(StrayExchange, LosesNoWakeUpBetweenThreads) {
   constexpr int count = 20'000;
   StrayExchange exchange(3);

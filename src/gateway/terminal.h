@@ -12,6 +12,8 @@ class Terminal {
   bool matters() const { return matters_; }
   /// Whether the gateway ends with it and it was closed, or lost because its shell ended.
   bool is_gone() const;
+  /// It went without a SIGHUP: the gateway outlives it.
+  void forget() { matters_ = false; }
 
  private:
   bool matters_ = false;

@@ -17,9 +17,12 @@ files::FileIdentity identity_of(const std::string& path) {
 void WatchedFile::note() {
   changed_.reset();
   noted_ = identity_of(path_);
+  struct stat status{};
+  is_stream_ = ::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
 }
 
 bool WatchedFile::has_changed() {
+  if (is_stream_) return false;
   const files::FileIdentity now = identity_of(path_);
   if (now == noted_) {
     changed_.reset();

@@ -15,12 +15,13 @@ class WatchedFile {
   /// Call it before reading the file, so a write during the reading counts as a change.
   void note();
   /// Whether it differs from its state at note(), and did not change between two calls: a half-written file
-  /// must not be read. Call it about every second.
+  /// must not be read. Never true of a pipe. Call it about every second.
   bool has_changed();
   const std::string& path() const { return path_; }
 
  private:
   std::string path_;
+  bool is_stream_ = false;                      // a pipe or the like: it can be read only once
   files::FileIdentity noted_;                   // default: it did not exist
   std::optional<files::FileIdentity> changed_;  // its state at the last call, if different
 };

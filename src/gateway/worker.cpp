@@ -38,21 +38,16 @@ Worker::~Worker() = default;
 Result<> Worker::apply(std::shared_ptr<const config::Configuration> next) {
   if (configuration_ && *configuration_ == *next) return {};
   // First the steps that can fail.
-  std::shared_ptr<const files::ServedFolder> folder;
-  if (next->files && (!configuration_ || configuration_->files != next->files)) {
-    auto opened = files::ServedFolder::open(next->files->folder);
-    if (!opened) return std::unexpected(std::move(opened.error()));
-    folder = std::move(*opened);
-  }
   Listeners opened;
   for (const config::Listener& wanted : next->listeners) {
+    if (is_draining_) break;  // nothing new is served any more
     const bool open = std::ranges::any_of(
         listeners_, [&](const auto& listener) { return continues(listener->configuration(), wanted); });
     if (open) continue;
     if (auto done = listen(wanted, *next, opened); !done) return done;
   }
   apply_masque(*next);
-  apply_files(*next, std::move(folder));
+  apply_files(*next);
   apply_listeners(*next, std::move(opened));
   configuration_ = std::move(next);
   return {};
@@ -64,10 +59,10 @@ void Worker::apply_listeners(const config::Configuration& next, Listeners opened
     const auto wanted = std::ranges::find_if(next.listeners, [&](const config::Listener& each) {
       return continues((*listener)->configuration(), each);
     });
-    if (wanted == next.listeners.end())
-      retire(listener);
-    else
+    if (wanted != next.listeners.end())
       (*listener)->apply(*wanted);
+    else if (!is_draining_)
+      retire(listener);
   }
   listeners_.splice(listeners_.end(), opened);
 }
@@ -89,6 +84,7 @@ void Worker::bury() {
     collect_connections(past_, *listener, totals);
     collect_quic(past_, *listener, totals);
   }
+  past_.forget_gauges();
   gone_.clear();
 }
 
@@ -101,16 +97,16 @@ void Worker::apply_masque(const config::Configuration& next) {
   router_.set_proxy(proxy_.get());
 }
 
-void Worker::apply_files(const config::Configuration& next,
-                         std::shared_ptr<const files::ServedFolder> folder) {
+void Worker::apply_files(const config::Configuration& next) {
   if (extras_.content != nullptr) return;
-  if (!next.files) return router_.set_content(nullptr);
+  if (!next.files || !next.files->opened) return router_.set_content(nullptr);
+  const config::Files& wanted = *next.files;
   if (!files_)
     files_ = std::make_unique<files::FileServer>(
-        std::move(folder), replies_,
-        files::FileServerOptions{.load = {.etag = next.files->etag}, .reader = extras_.file_reader});
-  else if (folder)
-    files_->set_folder(std::move(folder), next.files->etag);
+        wanted.opened, replies_,
+        files::FileServerOptions{.load = {.etag = wanted.etag}, .reader = extras_.file_reader});
+  else if (configuration_->files != next.files)
+    files_->set_folder(wanted.opened, wanted.etag);
   router_.set_content(files_.get());
 }
 
@@ -195,6 +191,7 @@ void Worker::receive_strays() {
 }
 
 void Worker::drain(std::function<void()> drained) {
+  is_draining_ = true;
   drained_ = std::move(drained);
   draining_ = listeners_.size();
   for (const auto& listener : listeners_)

@@ -61,6 +61,7 @@ class Worker {
 
   /// Serves by `next` from now on. Removed listeners are drained. Open connections and tunnels continue with
   /// their certificate, except tunnels whose token was removed. On an error nothing has changed.
+  /// (`quic`, `retry` and `limits` hold for listeners that are opened from now on. After drain() none are.)
   Result<> apply(std::shared_ptr<const config::Configuration> next);
   /// Receives strays from other workers.
   void receive_strays();
@@ -83,7 +84,7 @@ class Worker {
   Result<> listen(const config::Listener& what, const config::Configuration& by, Listeners& to);
   void apply_listeners(const config::Configuration& next, Listeners opened);
   void apply_masque(const config::Configuration& next);
-  void apply_files(const config::Configuration& next, std::shared_ptr<const files::ServedFolder> folder);
+  void apply_files(const config::Configuration& next);
   masque::ProxyOptions proxy_options(const config::Masque& masque);
   ListenerOptions listener_options(const config::Configuration& configuration);
   Listener* find(const net::SocketAddress& address) const;
@@ -117,6 +118,7 @@ class Worker {
   MetricSet past_;  // of removed listeners
   net::Timer sampling_;
   net::Deferred bury_;
+  bool is_draining_ = false;
   std::size_t draining_ = 0;  // listeners that are not empty yet
   std::function<void()> drained_;
 };

@@ -107,7 +107,8 @@ struct WorkerTest : testing::Test {
         tls::ServerCredentials::make({tls::make_self_signed({"a.test"}).value()}).value();
     for (const char* id : {"one", "other"})
       made->listeners.push_back({.id = id, .address = any, .tcp = tcp, .credentials = credentials});
-    made->files = config::Files{.folder = folder.path()};
+    made->files =
+        config::Files{.folder = folder.path(), .opened = files::ServedFolder::open(folder.path()).value()};
     worker = std::make_unique<Worker>(*inbound, *outbound, loop.timers(), setup, 0);
     ASSERT_TRUE(worker->apply(std::move(made)));
   }

@@ -250,7 +250,7 @@ std::size_t Connection::queued_datagram_bytes() const {
 }
 
 void Connection::discount_datagram() {
-  --impl_->datagrams_received;
+  impl_->datagram_is_padding = true;
 }
 
 void Connection::close(std::uint64_t application_code, std::string_view reason) {

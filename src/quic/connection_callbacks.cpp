@@ -152,9 +152,10 @@ int on_more_streams(ngtcp2_conn*, std::uint64_t, void* user_data) {
 
 int on_datagram(ngtcp2_conn*, std::uint32_t, const std::uint8_t* data, std::size_t size, void* user_data) {
   Impl& impl = impl_of(user_data);
-  ++impl.datagrams_received;
   impl.on_heard();
+  impl.datagram_is_padding = false;
   impl.app().on_datagram({data, size}, impl.now);
+  if (!impl.datagram_is_padding) ++impl.datagrams_received;
   return 0;
 }
 

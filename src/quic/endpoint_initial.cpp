@@ -56,8 +56,9 @@ void Impl::on_unknown(const net::NetPath& from, Bytes datagram, net::Ecn ecn, Ti
     ++stats.dropped_short_initial;
     return;
   }
-  // The Destination Connection IDs of Initial and 0-RTT packets are chosen by the client and name no owner.
-  if (is_stray(id) && !(is_long && initial.type == NGTCP2_PKT_0RTT)) {
+  // The Destination Connection IDs of Initial and 0-RTT packets are chosen by the client and name no owner,
+  // and no client sends Retry.
+  if (is_stray(id) && (!is_long || initial.type == NGTCP2_PKT_HANDSHAKE)) {
     if (on_stray)
       on_stray(*ConnectionIdLayout::owner_of(id), from, datagram, ecn);
     else

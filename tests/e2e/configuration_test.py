@@ -37,11 +37,11 @@ class Certificates(unittest.TestCase):
         harness.wait_for_ready(gateway, ready)
         return gateway, [int(line.rsplit(":", 1)[1]) for line in ready.read_text().split()]
 
-    def connect(self, port, name, certificate):
-        """A connection to 127.0.0.1 that asks for this name, and trusts one certificate."""
+    def connect(self, port, name, certificate, address="127.0.0.1"):
+        """A connection that asks for this name, and trusts one certificate."""
         context = ssl.create_default_context(cafile=certificate)
         connection = http.client.HTTPSConnection(name, port, timeout=20)
-        connection.sock = context.wrap_socket(socket.create_connection(("127.0.0.1", port), 20), server_hostname=name)
+        connection.sock = context.wrap_socket(socket.create_connection((address, port), 20), server_hostname=name)
         self.addCleanup(connection.close)
         return connection
 
@@ -67,13 +67,11 @@ class Certificates(unittest.TestCase):
 
     def test_a_listener_may_have_one_of_its_own(self):
         one, other = self.pair("one.test"), self.pair("other.test")
-        with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
-            own = free.getsockname()[1]
-        _, ports = self.start("--listen", "127.0.0.1:0", "--listen", f"127.0.0.1:{own}", "--cert", one[0], "--key", one[1],
-                              "--cert", f"127.0.0.1:{own}={other[0]}", "--key", other[1])
-        self.assertEqual(ports[1], own)
-        self.assertEqual(self.status(self.connect(own, "other.test", other[0]), "other.test"), 200)
-        self.assertEqual(self.status(self.connect(own, "one.test", one[0]), "one.test"), 200)
+        own = "127.0.0.2:0"
+        _, ports = self.start("--listen", "127.0.0.1:0", "--listen", own, "--cert", one[0], "--key", one[1],
+                              "--cert", f"{own}={other[0]}", "--key", other[1])
+        for name, pair in (("other.test", other), ("one.test", one)):
+            self.assertEqual(self.status(self.connect(ports[1], name, pair[0], "127.0.0.2"), name), 200)
         self.assertEqual(self.status(self.connect(ports[0], "one.test", one[0]), "one.test"), 200)
         with self.assertRaises(ssl.SSLCertVerificationError):
             self.connect(ports[0], "other.test", other[0])

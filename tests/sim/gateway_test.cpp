@@ -65,6 +65,23 @@ TEST_P(Gateway, DrainsWhatIsOpenAndTakesNothingNew) {
   EXPECT_EQ(scene.origin().open_connections(), 0u);
 }
 
+TEST_P(Gateway, AConfigurationThatComesWhileItDrainsOpensNothing) {
+  ChainScene scene(options());
+  scene.each_link([](LinkProfile& link) { link.bits_per_second = 10e6; });
+  const Transfer& open = scene.download(2'000'000);
+  scene.network.run_for(500ms);
+  bool drained = false;
+  scene.origin().drain([&] { drained = true; });
+  ASSERT_TRUE(scene.origin().apply(changed(scene.origin(), [](auto& next) {
+    next.listeners[0].id = "elsewhere";
+    next.listeners[0].address.set_port(8443);
+  })));
+  EXPECT_EQ(scene.origin().worker().listeners().size(), 1u);
+  ASSERT_TRUE(scene.run());
+  expect_intact(open, 2'000'000);
+  EXPECT_TRUE(scene.network.run_until([&] { return drained; }, 60s));
+}
+
 TEST_P(Gateway, AnotherCertificateIsForNewConnectionsOnly) {
   ChainScene scene(options());
   scene.each_link([](LinkProfile& link) { link.bits_per_second = 10e6; });

@@ -146,7 +146,7 @@ TEST_F(Race, TcpWinsWhereUdpIsDropped) {
 }
 
 TEST_F(Race, TcpWinsWhereHttp3IsTooSlowToStand) {
-  // Everything of UDP's that the origin sends is late by more than TCP's head start.
+  // The first UDP packets are lost, so that QUIC's next attempt comes later than TCP.
   scene.network.set_filter(
       [held = 0](const Packet& packet) mutable { return packet.protocol == Protocol::tcp || ++held > 12; });
   const Transfer& transfer = scene.download(10'000);
@@ -157,9 +157,27 @@ TEST_F(Race, TcpWinsWhereHttp3IsTooSlowToStand) {
   scene.expect_clean_end();
 }
 
-TEST_F(Race, Http3WinsWhereTcpIsFirewalledOrRefused) {
+TEST_F(Race, Http3WinsWhereTcpIsFirewalled) {
   scene.origin_host().set_tcp_down(true);
+  scene.network.set_filter([this](const Packet& packet) {
+    return packet.protocol == Protocol::tcp || scene.network.elapsed() > 350ms;
+  });
   const Transfer& transfer = scene.download(10'000);
+  ASSERT_TRUE(scene.run());
+  expect_intact(transfer, 10'000);
+  EXPECT_EQ(version(), "HTTP/3");
+}
+
+TEST_F(Race, Http3WinsWhereTcpIsRefused) {
+  auto without = std::make_shared<config::Configuration>(*scene.origin().configuration());
+  without->listeners[0].id = "without TCP";
+  without->listeners[0].tcp = false;
+  without->listeners[0].address.set_port(8443);
+  ASSERT_TRUE(scene.origin().apply(std::move(without)));
+  scene.network.set_filter([this](const Packet& packet) {
+    return packet.protocol == Protocol::tcp || scene.network.elapsed() > 350ms;
+  });
+  const Transfer& transfer = scene.client().download(fmt::format("{}:8443", ChainScene::origin_name), 10'000);
   ASSERT_TRUE(scene.run());
   expect_intact(transfer, 10'000);
   EXPECT_EQ(version(), "HTTP/3");
