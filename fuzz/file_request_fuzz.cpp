@@ -29,7 +29,7 @@ void try_range(std::string_view text) {
   const auto selection = files::select_ranges(text, file_size);
   if (selection.outcome != files::RangeSelection::Outcome::partial) return;
   require(!selection.ranges.empty() && selection.ranges.size() <= files::max_ranges);
-  for (const gateway::ByteRange& range : selection.ranges)
+  for (const files::ByteRange& range : selection.ranges)
     require(range.size != 0 && range.first < file_size && range.size <= file_size - range.first);
 }
 

@@ -1,5 +1,6 @@
 #include "net/tcp.h"
 
+#include "base/sanitized_for_test.h"
 #include "base/unique_fd.h"
 #include "net/run_until_for_test.h"
 
@@ -255,14 +256,6 @@ TEST(Tcp, ConnectGivesUpInTimeAndIsCancelledByItsOwner) {
   run_until(loop, [&] { return kind == ErrorKind::timeout; });
   EXPECT_FALSE(called);
 }
-
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool sanitized = true;
-#elif defined(__has_feature)
-constexpr bool sanitized = __has_feature(address_sanitizer) || __has_feature(undefined_behavior_sanitizer);
-#else
-constexpr bool sanitized = false;
-#endif
 
 TEST(Tcp, OutOfDescriptorsTheListenerPausesAndThenGoesOn) {
   if (sanitized) GTEST_SKIP() << "the sanitizers' own checks need descriptors";
