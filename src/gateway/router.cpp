@@ -28,14 +28,6 @@ bool is_served_here(const http::Exchange& exchange) {
   return request.authority.ends_with(fmt::format(":{}", exchange.connection().info().path.local.port()));
 }
 
-/// Whether the connection's certificate covers the requested host.
-bool is_covered(const http::Exchange& exchange) {
-  const auto& authority = exchange.request().authority;
-  const auto& certificate = exchange.connection().info().certificate;
-  // HTTP/1.0 may omit the host; for other versions it was checked before.
-  return authority.empty() || certificate == nullptr || certificate->covers(host_of(authority));
-}
-
 }  // namespace
 
 std::string_view host_of(std::string_view authority) {
@@ -44,6 +36,19 @@ std::string_view host_of(std::string_view authority) {
     return end == std::string_view::npos ? authority : authority.substr(1, end - 1);
   }
   return authority.substr(0, authority.find(':'));
+}
+
+bool Router::is_covered(const http::Exchange& exchange) {
+  const auto& authority = exchange.request().authority;
+  const auto& certificate = exchange.connection().info().certificate;
+  // HTTP/1.0 may omit the host; for other versions it was checked before.
+  if (authority.empty() || certificate == nullptr) return true;
+  if (certificate != last_certificate_ || authority != last_authority_) {
+    last_covered_ = certificate->covers(host_of(authority));
+    last_certificate_ = certificate;
+    last_authority_ = authority;
+  }
+  return last_covered_;
 }
 
 void Router::route(const http::Incoming& in) {

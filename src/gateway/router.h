@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -30,12 +31,18 @@ class Router {
   const RouterCounters& counters() const { return counters_; }
 
  private:
+  /// Whether the connection's certificate covers the requested host.
+  bool is_covered(const http::Exchange& exchange);
   void answer_connect(const http::Incoming& in);
   void refuse_to_proxy(const http::Incoming& in, const masque::Refusal& refusal);
 
   http::Replies& replies_;
   http::Content* content_ = nullptr;
   http::RequestHandler* proxy_ = nullptr;
+  // Most requests in a row have the same authority and certificate.
+  std::shared_ptr<const tls::ServedCertificate> last_certificate_;
+  std::string last_authority_;
+  bool last_covered_ = false;
   RouterCounters counters_;
 };
 
