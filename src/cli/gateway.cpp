@@ -106,7 +106,7 @@ Result<> read_certificates(const GatewayFlags& flags, const std::vector<std::vec
   for (std::size_t i = 0; i < flags.certificates.size(); ++i) {
     const auto certificate = read_listener_file(flags, listeners, flags.certificates[i]);
     const auto key = read_listener_file(flags, listeners, flags.keys[i]);
-    if (key.listeners.front() != "" && key.listeners != certificate.listeners)
+    if (!key.listeners.front().empty() && key.listeners != certificate.listeners)
       return fail(ErrorKind::usage,
                   fmt::format("--key {} is for another listener than its --cert {}; name the listener with "
                               "--cert",

@@ -66,7 +66,9 @@ TEST_P(Versions, TransfersBothWaysUnderLossAndReordering) {
     link.bits_per_second = 20e6;
   });
   const Transfer& down = scene.download(300'000);
-  if (!takes_several()) ASSERT_TRUE(scene.run(300s));
+  if (!takes_several()) {
+    ASSERT_TRUE(scene.run(300s));
+  }
   const Transfer& up = scene.upload(200'000);
   ASSERT_TRUE(scene.run(300s));
   expect_intact(down, 300'000);
@@ -79,7 +81,9 @@ TEST_P(Versions, SeveralTransfersAtOnceOnAGoodNetwork) {
   for (std::uint64_t i = 0; i < 8; ++i) {
     const std::uint64_t bytes = i * i * 3000;
     transfers.emplace_back(i % 3 == 0 ? &scene.upload(bytes) : &scene.download(bytes), bytes);
-    if (!takes_several()) ASSERT_TRUE(scene.run());
+    if (!takes_several()) {
+      ASSERT_TRUE(scene.run());
+    }
   }
   ASSERT_TRUE(scene.run());
   for (const auto& [transfer, bytes] : transfers) expect_intact(*transfer, bytes);
