@@ -206,7 +206,7 @@ def wait_for_ready(process, path, patience=30):
     return path.read_text().splitlines()[0]
 
 
-def wait_until(holds, what, patience=30, process=None):
+def wait_until(holds, what, patience=PATIENCE, process=None):
     """Looks again and again until holds() is true; a Failure that says `what` did not come about, at once when `process` ended."""
     end = time.monotonic() + patience
     while not holds():
@@ -217,7 +217,7 @@ def wait_until(holds, what, patience=30, process=None):
         time.sleep(0.01)
 
 
-def wait_for_port(port, udp=False, patience=30, prefix=(), process=None):
+def wait_for_port(port, udp=False, patience=PATIENCE, prefix=(), process=None):
     """Waits until something listens on this port of the loopback."""
     command = [*prefix, "ss", "-ulnH" if udp else "-tlnH", "sport", "=", f":{port}"]
     wait_until(lambda: run(*command).strip(), f"something listened on port {port}", patience, process)

@@ -3,19 +3,21 @@ or the simulations, fail with it, and survives when they pass."""
 
 import argparse
 import os
+import queue
 import random
 import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 import harness
 from harness import BUILD, ROOT, Failure
 
-# The mutants are built in a copy of the checkout, which stays, so that the next run builds little.
-TREE = BUILD / "mutate"
+# The mutants are built in copies of the checkout, one for each job, which stay, so that the next run builds little.
+TREES = BUILD / "mutate"
 COPIED = ["CMakeLists.txt", "CMakePresets.json", "cmake", "src", "tests/sim", "bench"]
 # Mutants that change nothing a test could see, one a line: FILE<tab>the line as it stands<tab>the line as mutated<tab>why.
 EQUIVALENT = ROOT / "tests" / "equivalent_mutants.tsv"
@@ -53,11 +55,14 @@ def options():
                                      "simulations, and prints the changes that no test noticed.")
     parser.add_argument("--count", type=int, default=20, help="mutants to try (default: 20)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed chooses the same mutants of the same code (default: 1)")
+    parser.add_argument("--jobs", type=int, default=1, help="mutants tried at the same time, each in a build of its own (default: 1)")
     parser.add_argument("--layer", action="append", choices=LAYERS, help="only in this layer; repeat it for more")
     parser.add_argument("--file", action="append", metavar="PATH", help="only in this file; repeat it for more")
     chosen = parser.parse_args()
     if chosen.count < 1:
         parser.error("--count wants 1 or more")
+    if chosen.jobs < 1:
+        parser.error("--jobs wants 1 or more")
     return chosen
 
 
@@ -133,67 +138,129 @@ def all_mutants(files):
             for number, line in enumerate((ROOT / f).read_text().splitlines(), 1) for changed in mutants_of(line)]
 
 
-def copy_tree():
-    """What differs only, so that the build takes what it has."""
-    TREE.mkdir(parents=True, exist_ok=True)
-    for name in COPIED:
-        source, target = ROOT / name, TREE / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_file():
-            files = [source]
-        else:
-            files = [f for f in source.rglob("*") if f.is_file()]
-            for stale in [f for f in target.rglob("*") if f.is_file() and not (source / f.relative_to(target)).exists()]:
-                stale.unlink()
-        for f in files:
-            copy = TREE / f.relative_to(ROOT)
-            if not copy.exists() or copy.read_bytes() != f.read_bytes():
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(f, copy)
+class Tree:
+    """A copy of the checkout with a build of its own."""
 
+    def __init__(self, number):
+        self.root = TREES / str(number)
 
-def build(*targets):
-    """Whether it compiles."""
-    done = subprocess.run(["cmake", "--build", TREE / "build", "--target", *targets], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          check=False)
-    return done.returncode == 0
+    def copy(self):
+        """What differs only, so that the build takes what it has."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        for name in COPIED:
+            source, target = ROOT / name, self.root / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_file():
+                files = [source]
+            else:
+                files = [f for f in source.rglob("*") if f.is_file()]
+                for stale in [f for f in target.rglob("*") if f.is_file() and not (source / f.relative_to(target)).exists()]:
+                    stale.unlink()
+            for f in files:
+                copy = self.root / f.relative_to(ROOT)
+                if not copy.exists() or copy.read_bytes() != f.read_bytes():
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(f, copy)
 
+    def configure(self):
+        harness.run("cmake", "-S", self.root, "-B", self.root / "build", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
+                    "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1")
 
-def passes(target, patience):
-    """Whether the tests pass, within `patience` seconds, in a folder and a session of their own."""
-    program = next(p for p in (TREE / "build" / target, TREE / "build" / "tests" / "sim" / target) if p.exists())
-    child = subprocess.Popen([program, "--gtest_brief=1", "--gtest_fail_fast"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                             stdin=subprocess.DEVNULL, start_new_session=True, cwd=TREE)
-    try:
-        return child.wait(patience) == 0
-    except subprocess.TimeoutExpired:
-        return False
-    finally:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+    def build(self, *targets):
+        """Whether it compiles."""
+        done = subprocess.run(["cmake", "--build", self.root / "build", "--target", *targets], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, check=False)
+        return done.returncode == 0
+
+    def passes(self, target, patience):
+        """Whether the tests pass, within `patience` seconds, in a folder and a session of their own."""
+        program = next(p for p in (self.root / "build" / target, self.root / "build" / "tests" / "sim" / target) if p.exists())
+        child = subprocess.Popen([program, "--gtest_brief=1", "--gtest_fail_fast"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                 stdin=subprocess.DEVNULL, start_new_session=True, cwd=self.root)
+        try:
+            return child.wait(patience) == 0
+        except subprocess.TimeoutExpired:
+            return False
+        finally:
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+
+    def killed(self, mutant, patience):
+        """By which test program; an empty word for a survivor, None for what does not compile."""
+        copy = self.root / mutant.path
+        whole = copy.read_text()
+        lines = whole.splitlines()
+        lines[mutant.number - 1] = mutant.changed
+        copy.write_text("\n".join(lines) + "\n")
+        try:
+            for target in targets_of(mutant.layer):
+                if not self.build(target):
+                    return None
+                if not self.passes(target, patience[target]):
+                    return target
+            return ""
+        finally:
+            copy.write_text(whole)
 
 
 def targets_of(layer):
     return [f"{layer}_test", *(["sim_test"] if layer in SIMULATED else [])]
 
 
-def killed(mutant, patience):
-    """By which test program; an empty word for a survivor, None for what does not compile."""
-    copy = TREE / mutant.path
-    whole = copy.read_text()
-    lines = whole.splitlines()
-    lines[mutant.number - 1] = mutant.changed
-    copy.write_text("\n".join(lines) + "\n")
-    try:
-        for target in targets_of(mutant.layer):
-            if not build(target):
+def unchanged(tree, targets):
+    """How long each test program may take, in seconds; a Failure where one does not pass without a mutant."""
+    patience = {}
+    for target in targets:
+        began = time.monotonic()
+        if not tree.passes(target, harness.PATIENCE):
+            raise Failure(f"{target} does not pass as the code is")
+        patience[target] = max(LEAST_PATIENCE, PATIENCE * (time.monotonic() - began))
+    return patience
+
+
+class Trial:
+    """Takes mutant after mutant until `count` of those that compile were tried, in as many threads as there are trees."""
+
+    def __init__(self, mutants, count, patience):
+        self.mutants, self.count, self.patience = iter(mutants), count, patience
+        self.lock = threading.Lock()
+        self.begun = self.tried = 0
+        self.survivors = []
+
+    def run(self, trees):
+        failures = queue.SimpleQueue()
+        threads = [threading.Thread(target=self.work, args=(tree, failures)) for tree in trees]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if not failures.empty():
+            raise failures.get()
+
+    def work(self, tree, failures):
+        try:
+            while mutant := self.next():
+                self.note(mutant, tree.killed(mutant, self.patience))
+        except Exception as failure:  # told by run(), whose thread can end the program
+            failures.put(failure)
+
+    def next(self):
+        with self.lock:
+            if self.begun == self.count:
                 return None
-            if not passes(target, patience[target]):
-                return target
-        return ""
-    finally:
-        copy.write_text(whole)
+            self.begun += 1
+            return next(self.mutants, None)
+
+    def note(self, mutant, by):
+        with self.lock:
+            if by is None:
+                self.begun -= 1
+                return
+            self.tried += 1
+            show(f"[{self.tried}] {'killed by ' + by if by else 'SURVIVED'}: {mutant}")
+            if not by:
+                self.survivors.append(mutant)
 
 
 def main():
@@ -202,31 +269,19 @@ def main():
     known = equivalent()
     random.Random(chosen.seed).shuffle(mutants)
     mutants = [m for m in mutants if m.key() not in known]
-    copy_tree()
     targets = sorted({t for m in mutants for t in targets_of(m.layer)})
     show(f"{len(mutants)} mutants can be made; trying {min(chosen.count, len(mutants))}. First the tests without one ...")
-    harness.run("cmake", "-S", TREE, "-B", TREE / "build", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1")
-    if not build(*targets):
-        raise Failure("the code does not build as it is; scripts/build says why")
-    patience = {}
-    for target in targets:
-        began = time.monotonic()
-        if not passes(target, harness.PATIENCE):
-            raise Failure(f"{target} does not pass as the code is")
-        patience[target] = max(LEAST_PATIENCE, PATIENCE * (time.monotonic() - began))
-    tried, survivors = 0, []
-    for mutant in mutants:
-        if tried == chosen.count:
-            break
-        by = killed(mutant, patience)
-        if by is None:
-            continue
-        tried += 1
-        show(f"[{tried}] {'killed by ' + by if by else 'SURVIVED'}: {mutant}")
-        if not by:
-            survivors.append(mutant)
-    show(f"\n{tried} mutants, {tried - len(survivors)} killed ({100 * (tried - len(survivors)) / max(tried, 1):.0f}%); survivors:")
-    for mutant in survivors:
+    trees = [Tree(number) for number in range(1, chosen.jobs + 1)]
+    for tree in trees:
+        tree.copy()
+        tree.configure()
+        if not tree.build(*targets):
+            raise Failure("the code does not build as it is; scripts/build says why")
+    trial = Trial(mutants, chosen.count, unchanged(trees[0], targets))
+    trial.run(trees)
+    tried, alive = trial.tried, len(trial.survivors)
+    show(f"\n{tried} mutants, {tried - alive} killed ({100 * (tried - alive) / max(tried, 1):.0f}%); survivors:")
+    for mutant in trial.survivors:
         show(mutant)
     return 0
 

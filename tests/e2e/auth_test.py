@@ -19,7 +19,7 @@ ALICE, BOB, OPERATOR = "token-of-alice-0001", "token-of-bob-000001", "token-of-o
 
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=10)
+        super().__init__("localhost", timeout=harness.PATIENCE)
         self.path = path
 
     def connect(self):
@@ -45,7 +45,7 @@ class Starting(unittest.TestCase):
 
     def fails(self, status, words, *flags):
         done = subprocess.run([SALLYPORT, "gateway", "--self-signed", "a.test", "--log-level", "error", *map(str, flags)],
-                              capture_output=True, text=True, timeout=20)
+                              capture_output=True, text=True, timeout=harness.PATIENCE)
         self.assertEqual(done.returncode, status, done.stderr)
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
         for word in words:
@@ -311,7 +311,7 @@ class AdminPages(unittest.TestCase):
         gateway = self.lab.gateway("--files", "/", "--admin", f"0.0.0.0:{port}", "--admin-token-file", self.tokens)
 
         def ask(path, token=None):
-            return page(http.client.HTTPConnection("127.0.0.1", port, timeout=10), path, token)
+            return page(http.client.HTTPConnection("127.0.0.1", port, timeout=harness.PATIENCE), path, token)
 
         self.assertEqual(ask("/healthz")[0], 200)
         self.assertEqual(ask("/readyz")[0], 200)

@@ -7,6 +7,7 @@ import threading
 import time
 import unittest
 
+import harness
 from harness import SALLYPORT, Lab
 
 RACE_DELAY_MS = 300
@@ -89,7 +90,7 @@ class Automatic(unittest.TestCase):
         """Of a download that went well."""
         command = [SALLYPORT, "get", "--json", "--quiet", "--cache", self.cache, "--ca", self.lab.certificate()[0], "-o", "/dev/null", *flags,
                    f"https://127.0.0.1:{port}/small.txt"]
-        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=harness.PATIENCE)
         self.assertEqual(done.returncode, 0, done.stderr)
         (link,) = json.loads(done.stdout)["links"]
         return link
@@ -133,12 +134,13 @@ class Automatic(unittest.TestCase):
     def test_alt_svc_is_learned(self):
         self.assertEqual(self.link(self.origin.port, "--http", "h2")["http_version"], "HTTP/2")
         self.assertTrue(self.remembered(self.origin.port)["http3"])
-        self.assertEqual(self.link(self.origin.port)["http_version"], "HTTP/3")
+        # On a loaded machine TCP may win the race now and then; the next run asks both again.
+        harness.wait_until(lambda: self.link(self.origin.port)["http_version"] == "HTTP/3", "HTTP/3 won the race")
 
     def test_insisting_on_http3_does_not_fall_back(self):
         place = self.tcp_only(silent=True)
         command = [SALLYPORT, "get", "--no-cache", "--quiet", "--http", "h3", "--timeout", "1", "-o", "/dev/null", f"https://127.0.0.1:{place.port}/"]
-        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=harness.PATIENCE)
         self.assertEqual(done.returncode, 1)
         self.assertIn(f"origin 127.0.0.1:{place.port}: no answer within 1 s", done.stderr)
 

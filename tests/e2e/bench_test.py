@@ -137,7 +137,8 @@ class Bench(unittest.TestCase):
                 figures = json.loads(child.communicate(timeout=harness.PATIENCE)[0])
                 self.assertEqual(child.returncode, -signal.SIGHUP)
                 self.assertGreater(figures["requests"], 40)
-                self.assertGreaterEqual(figures["connections"], 4)
+                # Two to the first server, and at least one to the second: the other may be waiting to try again.
+                self.assertGreaterEqual(figures["connections"], 3)
 
     def test_many_connections_ask_for_the_name_once(self):
         """More than our own resolver would have waiting."""

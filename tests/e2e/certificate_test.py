@@ -62,7 +62,7 @@ class Dates(unittest.TestCase):
 
     def end(self, label=None):
         """The metric."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=5) as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=harness.PATIENCE) as page:
             lines = page.read().decode().splitlines()
         start = f'sallyport_certificate_not_after_seconds{{certificate="{label or self.folder / "chain.pem"}"}} '
         (found,) = [float(line.removeprefix(start)) for line in lines if line.startswith(start)]

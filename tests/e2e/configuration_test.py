@@ -29,7 +29,7 @@ class Certificates(unittest.TestCase):
 
     @staticmethod
     def program(*arguments):
-        return subprocess.run([SALLYPORT, *arguments], capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run([SALLYPORT, *arguments], capture_output=True, text=True, check=False, timeout=harness.PATIENCE)
 
     def start(self, *flags):
         ready = self.folder / "ready"
@@ -40,7 +40,7 @@ class Certificates(unittest.TestCase):
     def connect(self, port, name, certificate, address="127.0.0.1"):
         """A connection that asks for this name, and trusts one certificate."""
         context = ssl.create_default_context(cafile=certificate)
-        connection = http.client.HTTPSConnection(name, port, timeout=20)
+        connection = http.client.HTTPSConnection(name, port, timeout=harness.PATIENCE)
         connection.sock = context.wrap_socket(socket.create_connection((address, port), 20), server_hostname=name)
         self.addCleanup(connection.close)
         return connection

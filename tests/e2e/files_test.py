@@ -13,7 +13,7 @@ import ssl
 import unittest
 import urllib.request
 
-from harness import Lab, run, wait_until
+from harness import PATIENCE, Lab, run, wait_until
 
 LARGE = 300_000
 YEAR_2300 = 10_413_792_000
@@ -32,7 +32,7 @@ class Served(unittest.TestCase):
     def request(self, gateway, path, method="GET", **headers):
         """Status, headers and body."""
         context = ssl.create_default_context(cafile=self.lab.certificate()[0])
-        with contextlib.closing(http.client.HTTPSConnection("127.0.0.1", gateway.port, timeout=20, context=context)) as connection:
+        with contextlib.closing(http.client.HTTPSConnection("127.0.0.1", gateway.port, timeout=PATIENCE, context=context)) as connection:
             connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
             answer = connection.getresponse()
             return answer.status, answer.headers, answer.read()

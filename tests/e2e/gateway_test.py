@@ -9,7 +9,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import time
 import unittest
 
 import harness
@@ -39,7 +38,7 @@ class Running(unittest.TestCase):
         return self.lab.gateway("--files", self.site, "--admin", f"127.0.0.1:{self.admin}", *flags)
 
     def page(self, path):
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.admin, timeout=10)) as connection:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.admin, timeout=harness.PATIENCE)) as connection:
             connection.request("GET", path)
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
@@ -51,17 +50,11 @@ class Running(unittest.TestCase):
         self.fail(f"no metric {line}")
 
     def connect(self, gateway, certificate=None):
-        connection = http.client.HTTPSConnection("127.0.0.1", gateway.port, timeout=20,
+        connection = http.client.HTTPSConnection("127.0.0.1", gateway.port, timeout=harness.PATIENCE,
                                                  context=tls_context(certificate or self.lab.certificate()[0]))
         self.addCleanup(connection.close)
         connection.connect()
         return connection
-
-    def wait_until(self, holds, what):
-        end = time.monotonic() + 10
-        while not holds():
-            self.assertLess(time.monotonic(), end, what)
-            time.sleep(0.02)
 
 
 class Operation(Running):
@@ -82,7 +75,7 @@ class Operation(Running):
         self.assertEqual(self.metric('handshakes_total{transport="tcp",result="completed"}'), 8)
         self.assertGreater(self.metric('udp_bytes_total{direction="out"}'), 4 * SIZE)
         self.assertGreater(self.metric('udp_datagrams_total{direction="out"}'), 2 * self.metric('udp_calls_total{direction="out"}'))
-        self.wait_until(lambda: self.metric("quic_rtt_seconds_count") >= 4, "round-trip times are sampled when connections end")
+        harness.wait_until(lambda: self.metric("quic_rtt_seconds_count") >= 4, "round-trip times are sampled when connections end")
         self.assertEqual(self.metric('masque_tunnels_open{protocol="udp"}'), 0)
 
     def test_alt_svc_names_the_port_that_is_asked_for(self):
@@ -96,13 +89,13 @@ class Operation(Running):
         for flags, why in ((("--alt-svc-port", "443", "--no-tcp"), "--alt-svc-port is advertised over TCP"),
                            (("--alt-svc-port", "0"), "--alt-svc-port"), (("--alt-svc-port", "65536"), "--alt-svc-port")):
             done = subprocess.run([SALLYPORT, "gateway", "--files", self.site, "--self-signed", "localhost", "--listen", "127.0.0.1:0",
-                                   *flags], capture_output=True, text=True, timeout=60)
+                                   *flags], capture_output=True, text=True, timeout=harness.PATIENCE)
             self.assertEqual(done.returncode, 2, flags)
             self.assertIn(why, done.stderr)
 
     def test_http_without_tls_is_told_so(self):
         gateway = self.gateway()
-        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=harness.PATIENCE)
         self.addCleanup(connection.close)
         # More than a read: what is not looked at must not cost the client its answer.
         connection.request("POST", "/small.txt", body=b"x" * 3_000_000)
@@ -149,12 +142,12 @@ class Operation(Running):
         old.write_bytes(certificate.read_bytes())
         certificate.write_bytes(b"no certificate")
         gateway.child.send_signal(signal.SIGHUP)
-        self.wait_until(lambda: "the old certificates stay" in gateway.last_words(), "a bad certificate is reported")
+        harness.wait_until(lambda: "the old certificates stay" in gateway.last_words(), "a bad certificate is reported")
         self.connect(gateway, old).close()
         os.replace(self.lab.folder / "new-key.pem", key)
         os.replace(new, certificate)
         gateway.child.send_signal(signal.SIGHUP)
-        self.wait_until(lambda: "reloaded, for new connections" in gateway.last_words(), "a good one is taken")
+        harness.wait_until(lambda: "reloaded, for new connections" in gateway.last_words(), "a good one is taken")
         self.lab.get_json("--http", "h3", "-o", self.lab.folder / "got", f"{gateway.url}/small.txt")
         self.connect(gateway).close()
         with self.assertRaises(ssl.SSLCertVerificationError):
@@ -173,14 +166,14 @@ class Operation(Running):
         before = self.connect(gateway, old)
         clients = [self.lab.start([SALLYPORT, "get", "-k", "--http", version, "--no-cache", "-q", "-o", self.lab.folder / f"got-{version}",
                                    f"{gateway.url}/big.bin"]) for version in ("h3", "h2", "h1")]
-        self.wait_until(lambda: self.metric("file_transfers_open") == len(clients), "the downloads started")
+        harness.wait_until(lambda: self.metric("file_transfers_open") == len(clients), "the downloads started")
         for number in range(3):
             new, new_key = self.lab.folder / "new.pem", self.lab.folder / "new-key.pem"
             harness.run(SALLYPORT, "cert", "self-signed", f"{number}.test", "--cert", new, "--key", new_key)
             os.replace(new_key, key)
             os.replace(new, certificate)
             gateway.child.send_signal(signal.SIGHUP)
-            self.wait_until(lambda: gateway.log_path.read_text().count("reloaded, for new connections") == number + 1, "it is taken")
+            harness.wait_until(lambda: gateway.log_path.read_text().count("reloaded, for new connections") == number + 1, "it is taken")
         for client in clients:
             self.assertEqual(client.child.wait(60), 0, client.last_words())
         for version in ("h3", "h2", "h1"):
@@ -205,7 +198,7 @@ class Operation(Running):
         for version in ("h3", "h1"):
             self.lab.get_json("--http", version, "-o", self.lab.folder / "got", f"{gateway.url}/file.bin")
             self.assertEqual(harness.sha256(self.lab.folder / "got"), harness.sha256(self.site / "file.bin"))
-        self.wait_until(lambda: self.metric("qlog_events_dropped_total") > 0, "what did not fit is counted")
+        harness.wait_until(lambda: self.metric("qlog_events_dropped_total") > 0, "what did not fit is counted")
         traces = list(small.glob("*.sqlog"))
         self.assertTrue(traces)
         for trace in traces:
@@ -233,16 +226,16 @@ class Shortage(Running):
         with contextlib.ExitStack() as crowd:
             for _ in range(40):
                 crowd.enter_context(contextlib.closing(socket.create_connection(("127.0.0.1", gateway.port))))
-            self.wait_until(lambda: self.metric('resource_shortages_total{what="accept"}') > 0, "connections are refused")
+            harness.wait_until(lambda: self.metric('resource_shortages_total{what="accept"}') > 0, "connections are refused")
             self.assertEqual(self.page("/healthz"), (200, "alive\n"))
 
             def is_tunnel_refused():
                 # The page that was asked for last gave a descriptor back.
                 crowd.enter_context(contextlib.closing(socket.create_connection(("127.0.0.1", gateway.port))))
                 command = [SALLYPORT, "get", "-k", "--http", "h3", "--no-cache", "--via", gateway.url, f"{gateway.url}/small.txt"]
-                return subprocess.run(command, capture_output=True, timeout=30).returncode == 1
+                return subprocess.run(command, capture_output=True, timeout=harness.PATIENCE).returncode == 1
 
-            self.wait_until(is_tunnel_refused, "tunnels are refused")
+            harness.wait_until(is_tunnel_refused, "tunnels are refused")
             self.assertGreater(self.metric('resource_shortages_total{what="tunnel"}'), 0)
             # What is open goes on, and what needs no descriptor is served.
             before.request("GET", "/small.txt")
@@ -263,12 +256,12 @@ class Ending(Running):
         answer = connection.getresponse()
         self.connect(gateway)  # idle: does not hold up the end
         gateway.child.send_signal(signal.SIGTERM)
-        self.wait_until(lambda: self.page("/readyz")[0] == 503, "not ready while draining")
+        harness.wait_until(lambda: self.page("/readyz")[0] == 503, "not ready while draining")
         with self.assertRaises(ConnectionError):
             self.connect(gateway)
         self.assertIn("SIGTERM: graceful shutdown, no new connections, up to 10 s for open requests", gateway.last_words())
         refused = subprocess.run([SALLYPORT, "get", "-k", "--http", "h3", "--no-cache", "--timeout", "5", f"{gateway.url}/small.txt"],
-                                 capture_output=True, text=True, timeout=60)
+                                 capture_output=True, text=True, timeout=harness.PATIENCE)
         self.assertEqual(refused.returncode, 1)
         self.assertTrue(gateway.alive())
         self.assertEqual(len(answer.read()), SIZE)
@@ -280,7 +273,7 @@ class Ending(Running):
             file.truncate(256 << 20)
         gateway = self.gateway()
         client = self.lab.start([SALLYPORT, "get", "-k", "--http", "h3", "--no-cache", "-q", "-o", self.lab.folder / "got", f"{gateway.url}/big.bin"])
-        self.wait_until(lambda: self.metric('requests_open{transport="quic"}') == 1, "the download started")
+        harness.wait_until(lambda: self.metric('requests_open{transport="quic"}') == 1, "the download started")
         gateway.child.send_signal(signal.SIGTERM)
         self.assertEqual(client.child.wait(60), 0)
         self.assertEqual((self.lab.folder / "got").stat().st_size, 256 << 20)
@@ -305,7 +298,7 @@ class Ending(Running):
             tunnels = self.tunnels(gateway, server.getsockname()[1])
             ends = [server.accept()[0] for _ in tunnels]
             gateway.child.send_signal(signal.SIGTERM)
-            self.wait_until(lambda: self.page("/readyz")[0] == 503, "draining")
+            harness.wait_until(lambda: self.page("/readyz")[0] == 503, "draining")
             with self.assertRaises(ConnectionError):
                 self.connect(gateway)
             for tunnel, end in zip(tunnels, ends):
@@ -328,7 +321,7 @@ class Ending(Running):
             file.truncate(4 << 30)
         client = self.lab.start([SALLYPORT, "get", "-k", "--http", "h3", "--no-cache", "-q", "--via", gateway.url, "-o", "/dev/null",
                                  f"{origin.url}/big.bin"])
-        self.wait_until(lambda: self.metric('masque_tunnels_open{protocol="udp"}') == 1, "a UDP tunnel is open")
+        harness.wait_until(lambda: self.metric('masque_tunnels_open{protocol="udp"}') == 1, "a UDP tunnel is open")
         with socket.create_server(("127.0.0.1", 0)) as server:
             tunnels = self.tunnels(gateway, server.getsockname()[1])
             ends = [server.accept()[0] for _ in tunnels]
@@ -356,7 +349,7 @@ class Ending(Running):
         connection.request("GET", "/file.bin")
         connection.getresponse()
         gateway.child.send_signal(signal.SIGINT)
-        self.wait_until(lambda: self.page("/readyz")[0] == 503, "draining")
+        harness.wait_until(lambda: self.page("/readyz")[0] == 503, "draining")
         gateway.child.send_signal(signal.SIGINT)
         self.assertEqual(gateway.child.wait(5), 0)
         self.assertTrue(gateway.last_words().endswith(" ended by SIGINT: second signal"), gateway.last_words())
@@ -370,7 +363,7 @@ class Starting(unittest.TestCase):
     def fails(self, status, words, *flags, own_certificate=False):
         certificate = [] if own_certificate else ["--self-signed", "a.test"]
         done = subprocess.run([SALLYPORT, "gateway", "--listen", "127.0.0.1:0", "--log-level", "error", *map(str, flags), *certificate],
-                              capture_output=True, text=True, timeout=20)
+                              capture_output=True, text=True, timeout=harness.PATIENCE)
         self.assertEqual(done.returncode, status, done.stderr)
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
         self.assertIn(words, done.stderr)

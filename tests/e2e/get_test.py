@@ -7,6 +7,7 @@ import re
 import select
 import signal
 import subprocess
+import tempfile
 import threading
 import unittest
 from pathlib import Path
@@ -18,7 +19,7 @@ from tls_server import Handler, TlsServer
 SIZE = 24 << 20
 
 
-def sallyport(*arguments, timeout=60, prefix=()):
+def sallyport(*arguments, timeout=harness.PATIENCE, prefix=()):
     return subprocess.run([*prefix, SALLYPORT, *map(str, arguments)], capture_output=True, text=True, timeout=timeout)
 
 
@@ -94,7 +95,8 @@ class Downloads(unittest.TestCase):
                 self.assertEqual(self.get("--http", http)["links"][-1]["http_version"], name)
 
     def test_auto_prefers_http3(self):
-        self.assertEqual(self.get("--http", "auto")["links"][-1]["http_version"], "HTTP/3")
+        # On a loaded machine TCP may win the race now and then.
+        harness.wait_until(lambda: self.get("--http", "auto")["links"][-1]["http_version"] == "HTTP/3", "HTTP/3 won the race")
 
     def test_through_hops(self):
         for count in (1, 2, 4):
@@ -148,7 +150,7 @@ class Downloads(unittest.TestCase):
         self.assertEqual([t["status"] for t in figures["transfers"]], [200, 404, 200, 200])
 
     def test_repeats_end_when_nobody_is_there(self):
-        done = sallyport("get", "--no-cache", "--repeat", "2", "--timeout", "1", "-o", "/dev/null", "https://127.0.0.1:9/", timeout=10)
+        done = sallyport("get", "--no-cache", "--repeat", "2", "--timeout", "1", "-o", "/dev/null", "https://127.0.0.1:9/", timeout=harness.PATIENCE)
         self.assertEqual(done.returncode, 1)
         self.assertEqual(done.stderr.count("origin 127.0.0.1:9: "), 2, done.stderr)
 
@@ -162,18 +164,24 @@ class Downloads(unittest.TestCase):
                 transfer = self.lab.get_json("--http", http, "-L", "-o", "/dev/null", f"{self.origin.url}/folder")["transfers"][0]
                 self.assertEqual((transfer["status"], transfer["url"]), (200, f"{self.origin.url}/folder/"))
 
+    def early_data(self, http):
+        """Whether the second of two runs sent its request before the handshake was over; nothing where TCP won a race."""
+        with tempfile.TemporaryDirectory(dir=self.lab.folder) as cache:
+            for early in (False, True):
+                done = sallyport("get", "--json", "--http", http, "--cache", cache, "--early-data", "--ca", self.lab.certificate()[0],
+                                 "-o", "/dev/null", f"{self.origin.url}/small.txt")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                link = json.loads(done.stdout)["links"][0]
+                if http == "auto" and "quic" not in link:
+                    return None
+                self.assertEqual(link["quic"]["early_data_accepted"], early)
+                # The request did not wait for the handshake.
+                self.assertEqual(link["connect_ms"] < link["quic"]["handshake_ms"], early)
+        return True
+
     def test_second_run_sends_early_data(self):
-        for http in ("auto", "h3"):
-            with self.subTest(http=http):
-                command = ["get", "--json", "--http", http, "--cache", self.lab.folder / f"cache-{http}", "--early-data",
-                           "--ca", self.lab.certificate()[0], "-o", "/dev/null", f"{self.origin.url}/small.txt"]
-                for early in (False, True):
-                    done = sallyport(*command)
-                    self.assertEqual(done.returncode, 0, done.stderr)
-                    link = json.loads(done.stdout)["links"][0]
-                    self.assertEqual(link["quic"]["early_data_accepted"], early)
-                    # The request did not wait for the handshake.
-                    self.assertEqual(link["connect_ms"] < link["quic"]["handshake_ms"], early)
+        self.assertTrue(self.early_data("h3"))
+        harness.wait_until(lambda: self.early_data("auto"), "HTTP/3 won the race")
 
     def test_interrupted_keeps_what_came_and_says_so_once(self):
         harness.make_file(self.site / "huge.bin", 1 << 30)
@@ -183,7 +191,7 @@ class Downloads(unittest.TestCase):
         part = Path(f"{target}.part")
         harness.wait_until(lambda: part.exists() and part.stat().st_size > 1 << 20, "a part is there")
         child.send_signal(signal.SIGINT)
-        words = child.communicate(timeout=20)[1]
+        words = child.communicate(timeout=harness.PATIENCE)[1]
         self.assertEqual(child.returncode, -signal.SIGINT, words)
         self.assertEqual(words.count("--resume"), 1, words)
         figures = self.lab.get_json("-n", "4", "--resume", "-o", target, f"{self.origin.url}/huge.bin")
@@ -215,7 +223,7 @@ class Downloads(unittest.TestCase):
         state = Path(f"{target}.part.json")
         harness.wait_until(state.exists, "a part is there")
         child.send_signal(signal.SIGHUP)
-        words = child.communicate(timeout=20)[1]
+        words = child.communicate(timeout=harness.PATIENCE)[1]
         server.whole.set()
         self.assertEqual(child.returncode, -signal.SIGHUP, words)
         return words
@@ -283,7 +291,7 @@ class Downloads(unittest.TestCase):
         ours, theirs = pty.openpty()
         self.addCleanup(os.close, ours)
         command = [SALLYPORT, "get", "--no-cache", "--ca", self.lab.certificate()[0], f"{self.origin.url}/line"]
-        done = subprocess.run([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, timeout=60)
+        done = subprocess.run([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, timeout=harness.PATIENCE)
         os.close(theirs)
         seen = b""
         try:
@@ -324,7 +332,7 @@ class Downloads(unittest.TestCase):
                 stopped = hop if silent == "hop" else origin
                 os.kill(stopped.pid, signal.SIGSTOP)
                 self.addCleanup(os.kill, stopped.pid, signal.SIGCONT)
-                words = child.communicate(timeout=60)[1].decode()
+                words = child.communicate(timeout=harness.PATIENCE)[1].decode()
                 self.assertEqual(child.returncode, 1)
                 self.assertEqual(len(words.splitlines()), 1, words)
                 if silent == "hop":
@@ -378,7 +386,7 @@ class Downloads(unittest.TestCase):
         part = Path(f"{target}.part")
         harness.wait_until(lambda: part.exists() and part.stat().st_size > 20 << 20, "a part is there")
         os.kill(hop.pid, signal.SIGKILL)
-        words = child.communicate(timeout=60)[1]
+        words = child.communicate(timeout=harness.PATIENCE)[1]
         self.assertEqual(child.returncode, 1, words)
         self.assertIn("hop 1", words)
         self.assertIn("--resume", words)
@@ -401,7 +409,7 @@ class Failures(unittest.TestCase):
         (cls.lab.folder / "site" / "a").write_text("a")
         cls.origin = cls.lab.gateway("--files", cls.lab.folder / "site", name="origin")
 
-    def fails(self, status, *words, command, timeout=30):
+    def fails(self, status, *words, command, timeout=harness.PATIENCE):
         done = sallyport(*command, timeout=timeout)
         self.assertEqual(done.returncode, status, done.stderr)
         self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
@@ -440,7 +448,7 @@ class Failures(unittest.TestCase):
     def test_nobody_listens(self):
         self.fails(1, "origin 127.0.0.1:9", "TCP: cannot connect to 127.0.0.1:9: Connection refused", "QUIC: UDP to 127.0.0.1:9 failed",
                    command=self.get("https://127.0.0.1:9/"))
-        done = sallyport(*self.get("-v", "https://127.0.0.1:9/"), timeout=30)
+        done = sallyport(*self.get("-v", "https://127.0.0.1:9/"), timeout=harness.PATIENCE)
         lines = [line for line in done.stderr.splitlines() if line.startswith("* ")]
         self.assertEqual(len(lines), 2, done.stderr)
         for line in lines:

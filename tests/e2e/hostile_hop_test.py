@@ -6,7 +6,7 @@ import subprocess
 import threading
 import unittest
 
-from harness import SALLYPORT, Lab
+from harness import PATIENCE, SALLYPORT, Lab
 
 UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: connect-udp\r\ncapsule-protocol: ?1\r\n\r\n"
 
@@ -58,7 +58,7 @@ class HostileHop(unittest.TestCase):
         self.addCleanup(hop.listener.close)
         command = [SALLYPORT, "get", "--no-cache", "--quiet", "--ca", self.lab.certificate()[0], "--via", f"https://127.0.0.1:{hop.port}",
                    "--via-http", "h1", "--mode", mode, "--timeout", "3", "-o", "/dev/null", "https://192.0.2.1/x"]
-        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=PATIENCE)
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
         self.assertIn(f"hop 1 (127.0.0.1:{hop.port}): ", done.stderr)
@@ -82,7 +82,7 @@ class HostileHop(unittest.TestCase):
             port = silent.getsockname()[1]
             command = [SALLYPORT, "get", "--no-cache", "--quiet", "-k", "--via", f"https://127.0.0.1:{port}", "--timeout", "2", "-o", "/dev/null",
                        "https://192.0.2.1/x"]
-            done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=60)
+            done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=PATIENCE)
         self.assertEqual((done.returncode, len(done.stderr.splitlines())), (1, 1), done.stderr)
         self.assertIn(f"hop 1 (127.0.0.1:{port})", done.stderr)
         self.assertIn("within 2 s", done.stderr)

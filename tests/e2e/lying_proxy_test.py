@@ -8,7 +8,7 @@ import subprocess
 import threading
 import unittest
 
-from harness import SALLYPORT, Lab
+from harness import PATIENCE, SALLYPORT, Lab
 
 HTML = b"<html><body>" + b"Sign in to this network first. " * 2000 + b"</body></html>"
 CAPSULES = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: connect-udp\r\nCapsule-Protocol: ?1\r\n\r\n"
@@ -63,7 +63,7 @@ class LyingProxy(unittest.TestCase):
         self.addCleanup(liar.close)
         done = subprocess.run([SALLYPORT, "get", "--quiet", "--no-cache", "--ca", self.lab.certificate()[0], "--timeout", "15", "-o", os.devnull,
                                "--via-http", "h1", "--mode", mode, "--via", liar.url, "https://127.0.0.1:9/"],
-                              capture_output=True, text=True, timeout=40)
+                              capture_output=True, text=True, timeout=PATIENCE)
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
         return done.stderr

@@ -27,7 +27,7 @@ class FirstSteps(unittest.TestCase):
         """A download by somebody without root's privilege to exceed the kernel's limits, or another; what is said on standard error."""
         environment = {name: value for name, value in os.environ.items() if name != "XDG_CACHE_HOME"}
         done = subprocess.run(["setpriv", f"--bounding-set={without}", f"--inh-caps={without}", SALLYPORT, "get", "--http", "h3", "--ca", self.lab.certificate()[0], *flags,
-                               f"{self.url}/{name}"], capture_output=True, text=True, timeout=60,
+                               f"{self.url}/{name}"], capture_output=True, text=True, timeout=harness.PATIENCE,
                               env={**environment, "HOME": str(self.home)})
         self.assertEqual((done.returncode, done.stdout), (0, "hello\n" if name == "small.txt" else ""), done.stderr)
         return done.stderr
@@ -78,7 +78,7 @@ class FirstSteps(unittest.TestCase):
         for content in ("-----BEGIN PRIVATE KEY-----\nMII\n", "-----BEGIN CERTIFICATE-----\nMII\n-----BEGIN PRIVATE KEY-----\n", "alice token\n"):
             key.write_text(content)
             done = subprocess.run([SALLYPORT, "gateway", "--self-signed", "localhost", "--write-cert", key, "--listen", "127.0.0.1:0", "--files", self.site],
-                                  capture_output=True, text=True, timeout=60)
+                                  capture_output=True, text=True, timeout=harness.PATIENCE)
             self.assertEqual(done.returncode, 1, done.stderr)
             self.assertIn(f"--write-cert: {key} exists and is not a certificate; name another file", done.stderr)
             self.assertEqual(key.read_text(), content)

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import unittest
 
-from harness import SALLYPORT, Lab, Namespace, run
+from harness import PATIENCE, SALLYPORT, Lab, Namespace, run
 
 
 def varint(number):
@@ -20,7 +20,7 @@ class Tunnel:
     def __init__(self, gateway, certificate, head):
         context = ssl.create_default_context(cafile=certificate)
         context.set_alpn_protocols(["http/1.1"])
-        plain = socket.create_connection(("127.0.0.1", gateway.port), timeout=20)
+        plain = socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE)
         self.socket = context.wrap_socket(plain, server_hostname="127.0.0.1")
         self.socket.sendall("\r\n".join([*head, "", ""]).encode())
         self.rest = b""

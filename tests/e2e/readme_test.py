@@ -33,7 +33,7 @@ class Readme(unittest.TestCase):
         line = " ".join([str(SALLYPORT), *command.split(" ")[1:], *map(str, more)])
         for name, place in self.places.items():
             line = line.replace(name, place)
-        done = subprocess.run(["bash", "-euc", line], cwd=self.folder, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(["bash", "-euc", line], cwd=self.folder, capture_output=True, text=True, timeout=harness.PATIENCE)
         self.assertEqual(done.returncode, 0, f"{command}: {done.stderr}")
         return done.stdout
 
@@ -161,7 +161,7 @@ class Pages(unittest.TestCase):
         """Of every command line in docs/ and the README, and every flag in the text of a command's own page."""
         known = {}
         for command in ("gateway", "get", "bench", "trace summary", "cert self-signed", "cert spki"):
-            done = subprocess.run([str(SALLYPORT), *command.split(), "--help"], capture_output=True, text=True, timeout=20)
+            done = subprocess.run([str(SALLYPORT), *command.split(), "--help"], capture_output=True, text=True, timeout=harness.PATIENCE)
             known[command] = set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", done.stdout))
             self.assertIn("--help", known[command])
         pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

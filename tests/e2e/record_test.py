@@ -284,7 +284,7 @@ class Debug(Running):
         self.lab.get_json("--http", "h2", "-o", os.devnull, f"https://localhost:{gateway.port}/small.txt")
         for http_version in ("h3", "h2"):
             harness.finish([SALLYPORT, "get", "--no-cache", "--http", http_version, "-o", os.devnull, f"{gateway.url}/small.txt"])
-        with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as plain:
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=harness.PATIENCE) as plain:
             plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
             plain.recv(100)
         gateway.stop()

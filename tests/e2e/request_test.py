@@ -11,7 +11,7 @@ import time
 import unittest
 import urllib.parse
 
-from harness import SALLYPORT, Lab
+from harness import PATIENCE, SALLYPORT, Lab
 from tls_server import Handler, TlsServer
 
 VERSIONS = {"h3": "HTTP/3", "h2": "HTTP/2", "h1": "HTTP/1.1"}
@@ -100,7 +100,7 @@ class RequestCase(unittest.TestCase):
         command = [SALLYPORT, "get", "--no-cache", *(["-q"] if quiet else []), "--ca", self.cert, *arguments]
         if "input" in more:
             stdin = None
-        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=60, env={**os.environ, **(env or {})}, stdin=stdin, **more)
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=PATIENCE, env={**os.environ, **(env or {})}, stdin=stdin, **more)
         self.assertEqual(done.returncode, status, done.stderr)
         return done
 
@@ -256,7 +256,7 @@ class Asking(RequestCase):
         child.stdin.write(b"one")
         child.stdin.flush()
         time.sleep(5)  # well over the stall timeout, which has to be enough for the answer of a slow machine
-        body, words = child.communicate(b"two", timeout=60)
+        body, words = child.communicate(b"two", timeout=PATIENCE)
         self.assertEqual((child.returncode, words), (0, b""))
         self.assertEqual(json.loads(body)["body"], "onetwo")
 
@@ -299,7 +299,7 @@ class Asking(RequestCase):
         child = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.assertIn("hop 1", child.stderr.readline())
         self.lab.gateway("--masque", "udp", "--allow", "127.0.0.0/8", listen=f"127.0.0.1:{port}", name="late")
-        body, _ = child.communicate(timeout=60)
+        body, _ = child.communicate(timeout=PATIENCE)
         self.assertEqual((child.returncode, body), (0, "hello\n"))
 
     def test_a_time_for_all_of_it(self):
@@ -349,7 +349,7 @@ class Surroundings(RequestCase):
         ours, theirs = pty.openpty()
         self.addCleanup(os.close, ours)
         command = [SALLYPORT, "get", "--no-cache", "--ca", self.cert, *arguments]
-        done = subprocess.run([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, timeout=60)
+        done = subprocess.run([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, timeout=PATIENCE)
         os.close(theirs)
         seen = b""
         try:
