@@ -129,18 +129,18 @@ Result<> read_addresses(const GatewayFlags& flags, gateway::Settings& settings,
       listeners.back().push_back(config::listener_id(settings, settings.listen.size() - 1));
     }
   }
-  if (flags.admin.empty()) return gateway::check_named_once(settings.listen, std::nullopt);
+  if (flags.admin.empty()) return {};
   constexpr std::string_view unix_prefix = "unix:";
   if (flags.admin.starts_with(unix_prefix)) {
     settings.admin_socket = flags.admin.substr(unix_prefix.size());
     if (settings.admin_socket.empty())
       return fail(ErrorKind::usage, "--admin unix: needs the path of a Unix-domain socket, unix:PATH");
-    return gateway::check_named_once(settings.listen, std::nullopt);
+    return {};
   }
   auto admin = gateway::parse_listen(flags.admin);
   if (!admin) return fail(admin.error().kind, "--admin: " + admin.error().message + ", or unix:PATH");
   settings.admin = admin->front();
-  return gateway::check_named_once(settings.listen, flags.no_tcp ? std::nullopt : settings.admin);
+  return {};
 }
 
 Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
