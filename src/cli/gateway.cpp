@@ -24,8 +24,9 @@ namespace {
 struct GatewayFlags {
   std::vector<std::string> listen{":443"}, masque, allow, certificates, keys;
   std::vector<unsigned> allow_ports;
-  std::string admin, congestion = "cubic", retry = "auto", log_level = "info", access_format = "json",
-                     etag = "size-mtime-ctime";
+  std::string congestion{to_string(quic::CongestionControl::cubic)},
+      retry{to_string(quic::RetryPolicy::under_load)};
+  std::string admin, log_level = "info", access_format = "json", etag = "size-mtime-ctime";
   double idle_timeout = 60, udp_tunnel_idle = 120, tcp_tunnel_idle = 600, grace = 10;
   bool no_tcp = false, check = false;
   gateway::Settings settings;
@@ -155,10 +156,8 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   settings.tcp = !flags.no_tcp;
   if (flags.access_format != "json" && settings.access_log.empty())
     return fail(ErrorKind::usage, "--access-log-format is for --access-log, which is not given");
-  settings.congestion_control = congestion_control(flags.congestion);
-  settings.retry = flags.retry == "always"  ? quic::RetryPolicy::always
-                   : flags.retry == "never" ? quic::RetryPolicy::never
-                                            : quic::RetryPolicy::under_load;
+  settings.congestion_control = named(flags.congestion, quic::all_congestion_controls);
+  settings.retry = named(flags.retry, quic::all_retry_policies);
   settings.access_format =
       flags.access_format == "common" ? gateway::AccessFormat::common : gateway::AccessFormat::json;
   settings.etag =
@@ -313,12 +312,12 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->check(CLI::Range(0, 256))
       ->capture_default_str();
   gateway->add_option("--cc", flags->congestion, "Congestion control")
-      ->check(CLI::IsMember({"cubic", "bbr", "reno"}))
+      ->check(CLI::IsMember(names_of(quic::all_congestion_controls)))
       ->capture_default_str();
   gateway
       ->add_option("--retry", flags->retry,
                    "Validate client addresses by Retry: auto does so under load only")
-      ->check(CLI::IsMember({"auto", "always", "never"}))
+      ->check(CLI::IsMember(names_of(quic::all_retry_policies)))
       ->capture_default_str();
   gateway
       ->add_option("--idle-timeout", flags->idle_timeout,

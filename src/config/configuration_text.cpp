@@ -14,30 +14,6 @@ double seconds(Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
-std::string_view name_of(quic::CongestionControl control) {
-  switch (control) {
-    case quic::CongestionControl::cubic:
-      return "cubic";
-    case quic::CongestionControl::bbr:
-      return "bbr";
-    case quic::CongestionControl::reno:
-      return "reno";
-  }
-  return "";
-}
-
-std::string_view name_of(quic::RetryPolicy policy) {
-  switch (policy) {
-    case quic::RetryPolicy::under_load:
-      return "auto";
-    case quic::RetryPolicy::always:
-      return "always";
-    case quic::RetryPolicy::never:
-      return "never";
-  }
-  return "";
-}
-
 class Text {
  public:
   template <class... Args>
@@ -92,7 +68,7 @@ std::string to_text(const Configuration& configuration) {
   if (configuration.files) write(text, *configuration.files);
   if (configuration.masque) write(text, *configuration.masque);
   text.line(0, "congestion control {}, Retry {}, idle timeout {:g} s",
-            name_of(configuration.quic.congestion_control), name_of(configuration.retry),
+            to_string(configuration.quic.congestion_control), to_string(configuration.retry),
             seconds(configuration.limits.idle_timeout));
   return text.take();
 }
