@@ -1,7 +1,6 @@
 // to_text(): a Configuration for people.
 #include "config/configuration.h"
 
-#include <chrono>
 #include <iterator>
 
 #include <fmt/format.h>
@@ -9,10 +8,6 @@
 
 namespace sallyport::config {
 namespace {
-
-double seconds(Duration duration) {
-  return std::chrono::duration<double>(duration).count();
-}
 
 class Text {
  public:
@@ -56,8 +51,8 @@ void write(Text& text, const Masque& masque) {
   for (const std::uint16_t port : masque.allow_ports) text.line(1, "allow port {}", port);
   if (masque.never) text.line(1, "never {}", masque.never->to_string());
   text.line(1, "tunnels of one client {}", masque.max_tunnels);
-  text.line(1, "idle timeout of UDP tunnels {:g} s, of TCP tunnels {:g} s", seconds(masque.udp_idle),
-            seconds(masque.tcp_idle));
+  text.line(1, "idle timeout of UDP tunnels {:g} s, of TCP tunnels {:g} s", in_seconds(masque.udp_idle),
+            in_seconds(masque.tcp_idle));
 }
 
 }  // namespace
@@ -69,7 +64,7 @@ std::string to_text(const Configuration& configuration) {
   if (configuration.masque) write(text, *configuration.masque);
   text.line(0, "congestion control {}, Retry {}, idle timeout {:g} s",
             to_string(configuration.quic.congestion_control), to_string(configuration.retry),
-            seconds(configuration.limits.idle_timeout));
+            in_seconds(configuration.limits.idle_timeout));
   return text.take();
 }
 

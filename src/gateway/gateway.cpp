@@ -10,7 +10,6 @@
 #include "trace/qlog.h"
 
 #include <algorithm>
-#include <chrono>
 #include <csignal>
 #include <utility>
 
@@ -275,7 +274,7 @@ void Gateway::drain(int signal) {
   log_info(
       "{}: graceful shutdown, no new connections, up to {:g} s for open requests and tunnels; a second "
       "signal ends at once",
-      end_signal_, std::chrono::duration<double>(grace).count());
+      end_signal_, in_seconds(grace));
   grace_.arm(loop_.timers().now() + grace);
   undrained_ = workers_.size();
   for (const auto& worker : workers_)
