@@ -166,7 +166,6 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   settings.udp_tunnel_idle = seconds(flags.udp_tunnel_idle);
   settings.tcp_tunnel_idle = seconds(flags.tcp_tunnel_idle);
   settings.grace = seconds(flags.grace);
-  if (auto done = config::check_flags(settings); !done) return std::unexpected(std::move(done.error()));
   return settings;
 }
 
