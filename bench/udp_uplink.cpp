@@ -66,7 +66,7 @@ class Uplink final : public net::DatagramReceiver {
       timer_.arm(now + settle);
       return;
     }
-    const double due = rate_ * std::chrono::duration<double>(now - started_).count();
+    const double due = rate_ * in_seconds(now - started_);
     while (static_cast<double>(sent_) < due) {
       const std::size_t count = std::min<std::size_t>(64, static_cast<std::size_t>(due) - sent_ + 1);
       // What the tunnel does not take is lost, as it would be for any sender of UDP.

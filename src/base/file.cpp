@@ -56,7 +56,7 @@ Result<std::string> read_file(const std::string& path, std::size_t limit, Durati
             ErrorKind::file,
             fmt::format("cannot read {}: it has not ended after {:g} s; whoever writes into it has to "
                         "close it, as a command in <(...) does when it ends",
-                        path, std::chrono::duration<double>(patience).count()),
+                        path, in_seconds(patience)),
             ETIMEDOUT);
       continue;
     }

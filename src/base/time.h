@@ -16,4 +16,9 @@ inline constexpr Time never = Time::max();
 
 using namespace std::chrono_literals;
 
+/// With their fractions: for messages, metrics and rates.
+constexpr double in_seconds(Duration span) {
+  return std::chrono::duration<double>(span).count();
+}
+
 }  // namespace sallyport

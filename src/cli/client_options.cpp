@@ -93,7 +93,7 @@ void add_client_flags(CLI::App& app, ClientFlags& flags) {
       ->type_name("FILE")
       ->allow_extra_args(false);
   app.add_option("--cc", flags.congestion, "Congestion control")
-      ->check(CLI::IsMember({"cubic", "bbr", "reno"}))
+      ->check(CLI::IsMember(names_of(quic::all_congestion_controls)))
       ->capture_default_str();
   app.add_option("--timeout", flags.timeout, "Seconds that each connection may take to be established")
       ->type_name("S")
@@ -204,7 +204,7 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
       net::make_kernel_outbound(loop_, {.warn_small_buffers = false, .remember_names = flags.remember_names});
   context_ = std::make_unique<dial::Context>(dial::Context{
       *outbound_, {loop_.timers(), system_random(), recorders_.get(), key_log_}, {}, {}, std::move(*trust)});
-  context_->config.congestion_control = congestion_control(flags.congestion);
+  context_->config.congestion_control = named(flags.congestion, quic::all_congestion_controls);
   context_->config.keep_alive = seconds(flags.keep_alive.value_or(0));
   if (flags.max_udp_payload) context_->config.max_udp_payload = flags.max_udp_payload;
   context_->connect_timeout = seconds(flags.timeout);

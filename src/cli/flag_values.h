@@ -2,16 +2,34 @@
 #pragma once
 
 #include "base/time.h"
-#include "quic/config.h"
 
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstddef>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace sallyport::cli {
 
 /// A number of seconds.
 Duration seconds(double value);
 
-/// "cubic", "bbr" or "reno".
-quic::CongestionControl congestion_control(const std::string& name);
+/// What a flag takes that chooses one of `all`: their names, as to_string() has them.
+template <class Value, std::size_t count>
+std::vector<std::string> names_of(const std::array<Value, count>& all) {
+  std::vector<std::string> names;
+  for (const Value value : all) names.emplace_back(to_string(value));
+  return names;
+}
+
+/// The one with that name, which has to be one of names_of(all).
+template <class Value, std::size_t count>
+Value named(std::string_view name, const std::array<Value, count>& all) {
+  const auto found = std::ranges::find_if(all, [name](Value value) { return to_string(value) == name; });
+  assert(found != all.end());
+  return *found;
+}
 
 }  // namespace sallyport::cli

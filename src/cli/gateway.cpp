@@ -24,8 +24,9 @@ namespace {
 struct GatewayFlags {
   std::vector<std::string> listen{":443"}, masque, allow, certificates, keys;
   std::vector<unsigned> allow_ports;
-  std::string admin, congestion = "cubic", retry = "auto", log_level = "info", access_format = "json",
-                     etag = "size-mtime-ctime";
+  std::string congestion{to_string(quic::CongestionControl::cubic)},
+      retry{to_string(quic::RetryPolicy::under_load)};
+  std::string admin, log_level = "info", access_format = "json", etag = "size-mtime-ctime";
   double idle_timeout = 60, udp_tunnel_idle = 120, tcp_tunnel_idle = 600, grace = 10;
   bool no_tcp = false, check = false;
   gateway::Settings settings;
@@ -129,18 +130,18 @@ Result<> read_addresses(const GatewayFlags& flags, gateway::Settings& settings,
       listeners.back().push_back(config::listener_id(settings, settings.listen.size() - 1));
     }
   }
-  if (flags.admin.empty()) return gateway::check_named_once(settings.listen, std::nullopt);
+  if (flags.admin.empty()) return {};
   constexpr std::string_view unix_prefix = "unix:";
   if (flags.admin.starts_with(unix_prefix)) {
     settings.admin_socket = flags.admin.substr(unix_prefix.size());
     if (settings.admin_socket.empty())
       return fail(ErrorKind::usage, "--admin unix: needs the path of a Unix-domain socket, unix:PATH");
-    return gateway::check_named_once(settings.listen, std::nullopt);
+    return {};
   }
   auto admin = gateway::parse_listen(flags.admin);
   if (!admin) return fail(admin.error().kind, "--admin: " + admin.error().message + ", or unix:PATH");
   settings.admin = admin->front();
-  return gateway::check_named_once(settings.listen, flags.no_tcp ? std::nullopt : settings.admin);
+  return {};
 }
 
 Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
@@ -155,10 +156,8 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   settings.tcp = !flags.no_tcp;
   if (flags.access_format != "json" && settings.access_log.empty())
     return fail(ErrorKind::usage, "--access-log-format is for --access-log, which is not given");
-  settings.congestion_control = congestion_control(flags.congestion);
-  settings.retry = flags.retry == "always"  ? quic::RetryPolicy::always
-                   : flags.retry == "never" ? quic::RetryPolicy::never
-                                            : quic::RetryPolicy::under_load;
+  settings.congestion_control = named(flags.congestion, quic::all_congestion_controls);
+  settings.retry = named(flags.retry, quic::all_retry_policies);
   settings.access_format =
       flags.access_format == "common" ? gateway::AccessFormat::common : gateway::AccessFormat::json;
   settings.etag =
@@ -167,7 +166,6 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   settings.udp_tunnel_idle = seconds(flags.udp_tunnel_idle);
   settings.tcp_tunnel_idle = seconds(flags.tcp_tunnel_idle);
   settings.grace = seconds(flags.grace);
-  if (auto done = config::check_flags(settings); !done) return std::unexpected(std::move(done.error()));
   return settings;
 }
 
@@ -313,12 +311,12 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->check(CLI::Range(0, 256))
       ->capture_default_str();
   gateway->add_option("--cc", flags->congestion, "Congestion control")
-      ->check(CLI::IsMember({"cubic", "bbr", "reno"}))
+      ->check(CLI::IsMember(names_of(quic::all_congestion_controls)))
       ->capture_default_str();
   gateway
       ->add_option("--retry", flags->retry,
                    "Validate client addresses by Retry: auto does so under load only")
-      ->check(CLI::IsMember({"auto", "always", "never"}))
+      ->check(CLI::IsMember(names_of(quic::all_retry_policies)))
       ->capture_default_str();
   gateway
       ->add_option("--idle-timeout", flags->idle_timeout,

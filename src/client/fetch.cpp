@@ -257,8 +257,8 @@ void Fetch::Impl::check_stall(Time now) {
     last_byte = now;
   if (now - last_byte < options.stall_timeout) return stall.arm(last_byte + options.stall_timeout);
   stalled = true;
-  fail_fetch({ErrorKind::timeout, fmt::format("nothing came from {} for {:g} s", url.host,
-                                              std::chrono::duration<double>(options.stall_timeout).count())});
+  fail_fetch({ErrorKind::timeout,
+              fmt::format("nothing came from {} for {:g} s", url.host, in_seconds(options.stall_timeout))});
 }
 
 Fetch::Fetch(net::Timers& timers, Open open, dial::Url url, Output& output, FetchOptions options, Done done)

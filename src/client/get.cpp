@@ -228,7 +228,7 @@ struct Get::Impl {
     const Duration wait = wait_before_retry(transfer);
     if (options.note)
       options.note(fmt::format("{}; try {} of {} follows in {:g} s", error.message, transfer.retries,
-                               options.retries, std::chrono::duration<double>(wait).count()));
+                               options.retries, in_seconds(wait)));
     task.next_try = std::make_unique<net::Timer>(context.timers(), [this, &task](Time) { try_again(task); });
     task.next_try->arm(context.timers().now() + wait);
   }
@@ -256,9 +256,9 @@ struct Get::Impl {
     if (found == tasks.end() || !(*found)->fetch) return;
     Task& task = **found;
     stop_fetch(task);
-    fail_or_retry(task, {ErrorKind::timeout,
-                         fmt::format("{} timed out after {:g} s (--max-time)", task.named.url.to_string(),
-                                     std::chrono::duration<double>(options.max_time).count())});
+    fail_or_retry(
+        task, {ErrorKind::timeout, fmt::format("{} timed out after {:g} s (--max-time)",
+                                               task.named.url.to_string(), in_seconds(options.max_time))});
   }
 
   void stop_fetch(Task& task) {
@@ -352,8 +352,7 @@ struct Get::Impl {
       for (const std::size_t index : broken_transfers) figures.transfers[index].error = broken_error->message;
     figures.not_started = queue.size();
     figures.links = chain->figures();
-    figures.process =
-        measure_process(std::chrono::duration<double>(context.timers().now() - started).count());
+    figures.process = measure_process(in_seconds(context.timers().now() - started));
     chain->shutdown(shutdown_patience, [this] {
       if (auto call = std::exchange(done, nullptr)) call(std::move(figures));
     });

@@ -11,10 +11,6 @@ constexpr Duration shutdown_patience = 1s;
 constexpr Duration shortest_hang = 1s;
 constexpr int hang_share = 4;
 
-double in_seconds(Duration duration) {
-  return std::chrono::duration<double>(duration).count();
-}
-
 }  // namespace
 
 using Impl = Load::Impl;

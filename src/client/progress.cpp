@@ -45,7 +45,7 @@ void ProgressBar::stop() {
 }
 
 void ProgressBar::draw(Time now) {
-  const double elapsed = std::chrono::duration<double>(now - started_).count();
+  const double elapsed = in_seconds(now - started_);
   fmt::print(stderr, "\r{}\033[K", line_(elapsed, terminal_width() - 1));
   std::fflush(stderr);
   drawn_ = true;

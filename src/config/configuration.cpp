@@ -13,16 +13,38 @@ bool same(const std::shared_ptr<const T>& one, const std::shared_ptr<const T>& o
   return one == other || (one && other && one->same_as(*other));
 }
 
+/// The IPv6 wildcard takes IPv4, too.
+bool contains(const net::IpAddress& wildcard, const net::IpAddress& address) {
+  return wildcard.is_unspecified() && (wildcard.is_v6() || address.is_v4());
+}
+
+/// Port 0 takes another one each time.
+bool overlap(const net::SocketAddress& a, const net::SocketAddress& b) {
+  const net::IpAddress first = a.ip().unmapped(), second = b.ip().unmapped();
+  return a.port() == b.port() && a.port() != 0 &&
+         (first == second || contains(first, second) || contains(second, first));
+}
+
+Result<> named_twice(std::string_view flag, const net::SocketAddress& address,
+                     const net::SocketAddress& listen) {
+  return fail(ErrorKind::usage,
+              address == listen ? fmt::format("{} {}: a --listen names that address and port, too; give it "
+                                              "another port, or leave one of them out",
+                                              flag, address.to_string())
+                                : fmt::format("{} {}: --listen {} has that port on all addresses; give it "
+                                              "another port, or leave one of them out",
+                                              flag, address.to_string(), listen.to_string()));
+}
+
 Result<> validate_listeners(const std::vector<Listener>& listeners) {
   if (listeners.empty()) return fail(ErrorKind::usage, "there is no listener; give --listen HOST:PORT");
-  std::set<std::string> ids, addresses;
+  std::set<std::string> ids;
+  std::vector<net::SocketAddress> addresses;
   for (const Listener& listener : listeners) {
+    if (auto done = check_named_once("--listen", listener.address, addresses); !done) return done;
+    addresses.push_back(listener.address);
     if (!ids.insert(listener.id).second)
       return fail(ErrorKind::usage, fmt::format("two listeners have the ID '{}'", listener.id));
-    // Port 0 takes another one each time.
-    if (listener.address.port() != 0 && !addresses.insert(listener.address.to_string()).second)
-      return fail(ErrorKind::usage, fmt::format("--listen {} is given twice; leave one of them out",
-                                                listener.address.to_string()));
     if (!listener.credentials)
       return fail(
           ErrorKind::usage,
@@ -67,6 +89,13 @@ bool Masque::operator==(const Masque& other) const {
   return protocols == other.protocols && allow == other.allow && allow_ports == other.allow_ports &&
          never == other.never && same(tokens, other.tokens) && open == other.open &&
          max_tunnels == other.max_tunnels && udp_idle == other.udp_idle && tcp_idle == other.tcp_idle;
+}
+
+Result<> check_named_once(std::string_view flag, const net::SocketAddress& address,
+                          std::span<const net::SocketAddress> listen) {
+  for (const net::SocketAddress& other : listen)
+    if (overlap(address, other)) return named_twice(flag, address, other);
+  return {};
 }
 
 Result<> validate(const Configuration& configuration) {

@@ -19,7 +19,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sallyport::files {
@@ -76,8 +78,14 @@ struct Configuration {
   bool operator==(const Configuration&) const = default;
 };
 
-/// Refuses contradictions: nothing to serve, two listeners with one name or address, a listener without a
-/// certificate, an unintended open proxy. The error is one sentence with the flag and the remedy.
+/// An error where one of `listen` has the address and port that `flag` names, or one of the two is a wildcard
+/// that contains the other. For ports of the same transport.
+Result<> check_named_once(std::string_view flag, const net::SocketAddress& address,
+                          std::span<const net::SocketAddress> listen);
+
+/// Refuses contradictions: nothing to serve, two listeners with one name or that check_named_once() refuses,
+/// a listener without a certificate, an unintended open proxy. The error is one sentence with the flag and
+/// the remedy.
 Result<> validate(const Configuration& configuration);
 
 /// For people, one setting on each line, without secrets: no keys, and only the number of tokens.

@@ -1,7 +1,6 @@
 // to_text(): a Configuration for people.
 #include "config/configuration.h"
 
-#include <chrono>
 #include <iterator>
 
 #include <fmt/format.h>
@@ -9,34 +8,6 @@
 
 namespace sallyport::config {
 namespace {
-
-double seconds(Duration duration) {
-  return std::chrono::duration<double>(duration).count();
-}
-
-std::string_view name_of(quic::CongestionControl control) {
-  switch (control) {
-    case quic::CongestionControl::cubic:
-      return "cubic";
-    case quic::CongestionControl::bbr:
-      return "bbr";
-    case quic::CongestionControl::reno:
-      return "reno";
-  }
-  return "";
-}
-
-std::string_view name_of(quic::RetryPolicy policy) {
-  switch (policy) {
-    case quic::RetryPolicy::under_load:
-      return "auto";
-    case quic::RetryPolicy::always:
-      return "always";
-    case quic::RetryPolicy::never:
-      return "never";
-  }
-  return "";
-}
 
 class Text {
  public:
@@ -80,8 +51,8 @@ void write(Text& text, const Masque& masque) {
   for (const std::uint16_t port : masque.allow_ports) text.line(1, "allow port {}", port);
   if (masque.never) text.line(1, "never {}", masque.never->to_string());
   text.line(1, "tunnels of one client {}", masque.max_tunnels);
-  text.line(1, "idle timeout of UDP tunnels {:g} s, of TCP tunnels {:g} s", seconds(masque.udp_idle),
-            seconds(masque.tcp_idle));
+  text.line(1, "idle timeout of UDP tunnels {:g} s, of TCP tunnels {:g} s", in_seconds(masque.udp_idle),
+            in_seconds(masque.tcp_idle));
 }
 
 }  // namespace
@@ -92,8 +63,8 @@ std::string to_text(const Configuration& configuration) {
   if (configuration.files) write(text, *configuration.files);
   if (configuration.masque) write(text, *configuration.masque);
   text.line(0, "congestion control {}, Retry {}, idle timeout {:g} s",
-            name_of(configuration.quic.congestion_control), name_of(configuration.retry),
-            seconds(configuration.limits.idle_timeout));
+            to_string(configuration.quic.congestion_control), to_string(configuration.retry),
+            in_seconds(configuration.limits.idle_timeout));
   return text.take();
 }
 

@@ -34,7 +34,7 @@ Failure failure_of(const Tried& tried, Error error, bool of_hop) {
 }
 
 std::string seconds(Duration duration) {
-  return fmt::format("{:g} s", std::chrono::duration<double>(duration).count());
+  return fmt::format("{:g} s", in_seconds(duration));
 }
 
 }  // namespace

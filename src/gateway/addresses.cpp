@@ -56,39 +56,7 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
   return port;
 }
 
-/// The IPv6 wildcard takes IPv4, too.
-bool contains(const net::IpAddress& wildcard, const net::IpAddress& address) {
-  return wildcard.is_unspecified() && (wildcard.is_v6() || address.is_v4());
-}
-
-bool overlap(const net::SocketAddress& a, const net::SocketAddress& b) {
-  const net::IpAddress first = a.ip().unmapped(), second = b.ip().unmapped();
-  return a.port() == b.port() && a.port() != 0 &&
-         (first == second || contains(first, second) || contains(second, first));
-}
-
-Result<> named_twice(std::string_view flag, const net::SocketAddress& address,
-                     const net::SocketAddress& listen) {
-  return fail(ErrorKind::usage,
-              address == listen ? fmt::format("{} {}: a --listen names that address and port, too; give it "
-                                              "another port, or leave one of them out",
-                                              flag, address.to_string())
-                                : fmt::format("{} {}: --listen {} has that port on all addresses; give it "
-                                              "another port, or leave one of them out",
-                                              flag, address.to_string(), listen.to_string()));
-}
-
 }  // namespace
-
-Result<> check_named_once(const std::vector<net::SocketAddress>& listen,
-                          const std::optional<net::SocketAddress>& admin) {
-  for (std::size_t i = 0; i < listen.size(); ++i) {
-    for (std::size_t j = 0; j < i; ++j)
-      if (overlap(listen[i], listen[j])) return named_twice("--listen", listen[i], listen[j]);
-    if (admin && overlap(*admin, listen[i])) return named_twice("--admin", *admin, listen[i]);
-  }
-  return {};
-}
 
 Result<std::vector<net::SocketAddress>> parse_listen(std::string_view text) {
   if (const auto address = net::SocketAddress::parse(text)) return std::vector{*address};

@@ -1,11 +1,10 @@
-// Addresses of listeners: parsing, checking, and choosing free ports before any worker starts.
+// Addresses of listeners: parsing, and choosing free ports before any worker starts.
 #pragma once
 
 #include "base/result.h"
 #include "net/address.h"
 #include "net/event_loop.h"
 
-#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -14,11 +13,6 @@ namespace sallyport::gateway {
 /// "192.0.2.1:443", "[::]:443", ":443" (all addresses, IPv6 and IPv4), "localhost:443" (a name: all its
 /// addresses).
 Result<std::vector<net::SocketAddress>> parse_listen(std::string_view text);
-
-/// An error where an address and port is given twice, also by a wildcard that contains it. `admin`: set where
-/// both it and `listen` use TCP.
-Result<> check_named_once(const std::vector<net::SocketAddress>& listen,
-                          const std::optional<net::SocketAddress>& admin);
 
 /// The same addresses with a port chosen for each port 0, free for UDP and, with `tcp`, for TCP. The error
 /// names the address and the remedy: in use, not permitted, or not of this machine.

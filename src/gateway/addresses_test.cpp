@@ -27,24 +27,6 @@ TEST(ParseListen, TakesAddressesAndNames) {
   }
 }
 
-TEST(NamedOnce, IsWhatOneCommandLineListensOn) {
-  const auto refused = [](std::vector<net::SocketAddress> listen,
-                          std::optional<net::SocketAddress> admin = std::nullopt) {
-    const auto checked = check_named_once(listen, admin);
-    return checked ? std::string() : checked.error().message;
-  };
-  const auto here = address("127.0.0.1:443"), all = address(":443"), all_v4 = address("0.0.0.0:443"),
-             here_v6 = address("[::1]:443"), any = address("127.0.0.1:0"), other = address("127.0.0.1:444");
-  EXPECT_EQ(refused({here, here_v6, other, any, any}, address("127.0.0.1:80")), "");
-  EXPECT_EQ(refused({all_v4, here_v6}), "");
-  EXPECT_EQ(refused({any}, any), "");
-  EXPECT_THAT(refused({here, other, here}), HasSubstr("--listen 127.0.0.1:443: a --listen names that"));
-  EXPECT_THAT(refused({here}, here), HasSubstr("--admin 127.0.0.1:443: a --listen names that"));
-  for (const auto& [first, second] : {std::pair{all, here}, {all, here_v6}, {all_v4, here}, {all, all_v4}})
-    EXPECT_THAT(refused({first, second}), HasSubstr("has that port on all addresses"));
-  EXPECT_NE(refused({here, all}), "");
-}
-
 TEST(ClaimPorts, FindsOneThatIsFreeForBoth) {
   net::EventLoop loop;
   const auto wanted = address("127.0.0.1:0");

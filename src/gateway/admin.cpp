@@ -51,18 +51,24 @@ Admin::Admin(net::Timers& timers, Source& source, std::shared_ptr<const masque::
 Result<std::unique_ptr<Admin>> Admin::listen(net::Inbound& inbound, net::Timers& timers,
                                              const net::SocketAddress& local, Source& source,
                                              std::shared_ptr<const masque::TokenTable> tokens) {
-  std::unique_ptr<Admin> admin(new Admin(timers, source, std::move(tokens)));
-  auto front = TcpFront::listen(inbound, timers, local, *admin, {.most_connections = most_connections});
-  if (!front) return std::unexpected(std::move(front.error()));
-  admin->front_ = std::move(*front);
-  return admin;
+  return make(timers, source, std::move(tokens), [&](Admin& admin, TcpFrontOptions options) {
+    return TcpFront::listen(inbound, timers, local, admin, std::move(options));
+  });
 }
 
 Result<std::unique_ptr<Admin>> Admin::listen_unix(net::Inbound& inbound, net::Timers& timers,
                                                   const std::string& path, Source& source,
                                                   std::shared_ptr<const masque::TokenTable> tokens) {
+  return make(timers, source, std::move(tokens), [&](Admin& admin, TcpFrontOptions options) {
+    return TcpFront::listen_unix(inbound, timers, path, admin, std::move(options));
+  });
+}
+
+Result<std::unique_ptr<Admin>> Admin::make(net::Timers& timers, Source& source,
+                                           std::shared_ptr<const masque::TokenTable> tokens,
+                                           const auto& listen) {
   std::unique_ptr<Admin> admin(new Admin(timers, source, std::move(tokens)));
-  auto front = TcpFront::listen_unix(inbound, timers, path, *admin, {.most_connections = most_connections});
+  auto front = listen(*admin, TcpFrontOptions{.most_connections = most_connections});
   if (!front) return std::unexpected(std::move(front.error()));
   admin->front_ = std::move(*front);
   return admin;

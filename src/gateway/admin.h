@@ -49,6 +49,9 @@ class Admin final : private http::RequestHandler {
   class Scrape;
 
   Admin(net::Timers& timers, Source& source, std::shared_ptr<const masque::TokenTable> tokens);
+  static Result<std::unique_ptr<Admin>> make(net::Timers& timers, Source& source,
+                                             std::shared_ptr<const masque::TokenTable> tokens,
+                                             const auto& listen);
   void on_request(http::Exchange& exchange) override;
 
   net::Timers& timers_;

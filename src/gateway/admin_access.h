@@ -1,4 +1,4 @@
-// Checks the access settings of the admin pages: they are never public by omission.
+// Checks the settings of the admin pages: they are never public by omission, and on no listener's port.
 #pragma once
 
 #include "base/result.h"
@@ -6,8 +6,8 @@
 
 namespace sallyport::gateway {
 
-/// An error of kind usage where the pages are reachable from other machines and no token file is given, or
-/// where the settings contradict each other. The sentence names the remedy.
+/// An error of kind usage where the pages are reachable from other machines and no token file is given, where
+/// a listener takes their port, or where the settings contradict each other. The sentence names the remedy.
 Result<> check_admin(const Settings& settings);
 
 }  // namespace sallyport::gateway

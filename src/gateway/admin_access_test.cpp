@@ -42,5 +42,20 @@ TEST(AdminAccess, PagesElsewhereNeedTokens) {
   }
 }
 
+TEST(AdminAccess, PagesHaveAPortOfTheirOwn) {
+  Settings settings;
+  settings.listen = {at("127.0.0.1:443"), at("127.0.0.1:0"), at("[::]:8443")};
+  for (const char* apart : {"127.0.0.1:80", "127.0.0.1:0", "[::1]:443"}) {
+    settings.admin = at(apart);
+    EXPECT_TRUE(check_admin(settings)) << apart;
+  }
+  settings.admin = at("127.0.0.1:443");
+  expect_refused(settings, "--admin 127.0.0.1:443: a --listen names that");
+  settings.admin = at("127.0.0.1:8443");
+  expect_refused(settings, "--admin 127.0.0.1:8443: --listen [::]:8443 has that port on all addresses");
+  settings.tcp = false;
+  EXPECT_TRUE(check_admin(settings));
+}
+
 }  // namespace
 }  // namespace sallyport::gateway

@@ -53,7 +53,9 @@ Certificates::Certificates(config::ServingFlags flags) : flags_(std::move(flags)
 Result<> Certificates::load() {
   if (is_self_signed() && !credentials_.empty()) return {};
   auto done = read();
-  unread_ = !done && done.error().code != 0;
+  // The system could not read one of them.
+  if (!done && done.error().code != 0)
+    for (WatchedFile& file : files_) file.note_unread();
   return done;
 }
 
@@ -95,7 +97,7 @@ Result<> Certificates::read() {
 }
 
 bool Certificates::has_changed() {
-  bool changed = unread_;
+  bool changed = false;
   for (WatchedFile& file : files_) changed = file.has_changed() || changed;
   return changed;
 }

@@ -46,7 +46,6 @@ class Certificates {
   Result<> read();
 
   std::vector<WatchedFile> files_;
-  bool unread_ = false;  // the system could not read one; that may pass
   ByListener credentials_;
   std::vector<Chain> chains_;
 };

@@ -18,7 +18,6 @@ ConfigurationSource::ConfigurationSource(config::ServingFlags flags, Changed cha
 
 Result<std::unique_ptr<ConfigurationSource>> ConfigurationSource::open(config::ServingFlags flags,
                                                                        Changed changed) {
-  if (auto done = config::check_flags(flags); !done) return std::unexpected(std::move(done.error()));
   std::unique_ptr<ConfigurationSource> source(new ConfigurationSource(std::move(flags), std::move(changed)));
   if (!source->flags_.token_file.empty()) {
     auto tokens = TokenFile::open("--token-file", source->flags_.token_file);

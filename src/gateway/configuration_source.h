@@ -20,8 +20,8 @@ namespace sallyport::gateway {
 
 class ConfigurationSource {
  public:
-  /// Reads all files. The error names the flag or file and the remedy. From watch() on, `changed` is called
-  /// with each new Configuration that differs from the last.
+  /// Reads all files. `flags`: as check_flags() lets pass. The error names the flag or file and the remedy.
+  /// From watch() on, `changed` is called with each new Configuration that differs from the last.
   using Changed = std::function<void(std::shared_ptr<const config::Configuration>)>;
   static Result<std::unique_ptr<ConfigurationSource>> open(config::ServingFlags flags, Changed changed);
 

@@ -10,7 +10,6 @@
 #include "trace/qlog.h"
 
 #include <algorithm>
-#include <chrono>
 #include <csignal>
 #include <utility>
 
@@ -34,6 +33,11 @@ unsigned available_cores() {
   cpu_set_t set;
   if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
   return static_cast<unsigned>(CPU_COUNT(&set));
+}
+
+Result<> check_settings(const Settings& settings) {
+  if (auto done = config::check_flags(settings); !done) return done;
+  return check_admin(settings);
 }
 
 /// The maximum of tunnels in all: a quarter of the descriptors is reserved for client connections, files and
@@ -101,7 +105,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
 }
 
 Result<std::string> Gateway::check(const Settings& settings) {
-  if (auto allowed = check_admin(settings); !allowed) return std::unexpected(std::move(allowed.error()));
+  if (auto done = check_settings(settings); !done) return std::unexpected(std::move(done.error()));
   config::ServingFlags flags = settings;
   flags.write_certificate.clear();
   auto source = ConfigurationSource::open(std::move(flags), nullptr);
@@ -111,7 +115,7 @@ Result<std::string> Gateway::check(const Settings& settings) {
 
 Result<> Gateway::set_up() {
   auto setup = std::make_shared<WorkerSetup>();
-  if (auto allowed = check_admin(settings_); !allowed) return allowed;
+  if (auto done = check_settings(settings_); !done) return done;
   auto source = ConfigurationSource::open(
       settings_, [this](const std::shared_ptr<const config::Configuration>& next) { apply(next, 0); });
   if (!source) return std::unexpected(std::move(source.error()));
@@ -275,7 +279,7 @@ void Gateway::drain(int signal) {
   log_info(
       "{}: graceful shutdown, no new connections, up to {:g} s for open requests and tunnels; a second "
       "signal ends at once",
-      end_signal_, std::chrono::duration<double>(grace).count());
+      end_signal_, in_seconds(grace));
   grace_.arm(loop_.timers().now() + grace);
   undrained_ = workers_.size();
   for (const auto& worker : workers_)

@@ -122,6 +122,9 @@ TEST_F(GatewayTest, SaysWhyItCannotStart) {
     const auto started = Gateway::start(settings_);
     return started ? std::string() : started.error().message;
   };
+  settings_.open_proxy = true;
+  EXPECT_THAT(error(), StartsWith("--open-proxy is for --masque"));
+  settings_.open_proxy = false;
   settings_.secret_file = folder_ / "nowhere";
   EXPECT_THAT(error(), StartsWith("--secret-file: "));
   settings_.secret_file.clear();
@@ -148,8 +151,12 @@ TEST_F(GatewayTest, ChecksWithoutListening) {
   const auto text = Gateway::check(settings_);
   ASSERT_TRUE(text) << text.error().message;
   EXPECT_THAT(*text, AllOf(HasSubstr("listener 127.0.0.1:0#1"), HasSubstr("a.test")));
+  settings_.certificates = {{.certificate = "c", .key = "k"}};
+  settings_.self_signed.clear();
+  settings_.write_certificate = "w";
+  EXPECT_THAT(Gateway::check(settings_).error().message, StartsWith("--write-cert is for"));
   settings_.files.clear();
-  EXPECT_FALSE(Gateway::check(settings_));
+  EXPECT_THAT(Gateway::check(settings_).error().message, HasSubstr("nothing to do"));
 }
 
 }  // namespace

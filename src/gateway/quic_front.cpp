@@ -3,7 +3,6 @@
 #include "gateway/tcp_front.h"
 
 #include <array>
-#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -12,10 +11,6 @@ namespace {
 
 constexpr std::array rtt_bounds{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5};
 constexpr std::array loss_bounds{0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5};
-
-double seconds(Duration duration) {
-  return std::chrono::duration<double>(duration).count();
-}
 
 }  // namespace
 
@@ -68,7 +63,7 @@ void QuicFront::on_connection_closed(http::Connection& connection, const Error*)
   const auto stats = connection.quic()->stats();
   closed_.add(stats);
   add_counters(closed_.http, connection.counters());
-  if (stats.established != Time{}) rtt_.observe(seconds(stats.smoothed_rtt));
+  if (stats.established != Time{}) rtt_.observe(in_seconds(stats.smoothed_rtt));
   if (stats.packets_sent > 0)
     loss_.observe(static_cast<double>(stats.packets_lost) / static_cast<double>(stats.packets_sent));
   if (drained_) report_drained_.request();
@@ -89,7 +84,8 @@ QuicTotals QuicFront::totals() const {
 
 void QuicFront::sample() {
   for (const auto* connection : connections_)
-    if (connection->quic()->is_established()) rtt_.observe(seconds(connection->quic()->stats().smoothed_rtt));
+    if (connection->quic()->is_established())
+      rtt_.observe(in_seconds(connection->quic()->stats().smoothed_rtt));
 }
 
 void QuicFront::drain(std::function<void()> drained) {

@@ -22,8 +22,9 @@ void warn_of_readers(const std::string& flag, const std::string& path) {
 
 Result<TokenFile> TokenFile::open(std::string flag, std::string path) {
   TokenFile file(std::move(flag), std::move(path));
+  file.file_.note();
   if (auto done = file.load(); !done) return std::unexpected(std::move(done.error()));
-  if (file.tokens_->size() == 0 && file.is_pipe_)
+  if (file.tokens_->size() == 0 && file.file_.is_stream())
     return fail(ErrorKind::file,
                 fmt::format("{}: no token came out of {}; what is no file is read once, at the start, when "
                             "somebody has to be writing into it",
@@ -35,14 +36,11 @@ Result<TokenFile> TokenFile::open(std::string flag, std::string path) {
 }
 
 Result<> TokenFile::load() {
-  file_.note();
   const auto content = read_file(path(), masque::TokenLines::max_file);
-  struct stat status{};
-  const bool exists = ::stat(path().c_str(), &status) == 0;
-  is_pipe_ = exists && !S_ISREG(status.st_mode);
-  // Opening an existing file may have failed for lack of descriptors or memory; it is tried again.
-  unread_ = !content && exists;
-  if (!content) return fail(content.error().kind, flag_ + ": " + content.error().message);
+  if (!content) {
+    file_.note_unread();
+    return fail(content.error().kind, flag_ + ": " + content.error().message);
+  }
   auto tokens = masque::TokenTable::parse(*content, path());
   if (!tokens) return fail(tokens.error().kind, flag_ + ": " + tokens.error().message);
   tokens_ = std::move(*tokens);
@@ -55,29 +53,19 @@ Result<> TokenFile::load() {
   return {};
 }
 
-Result<> TokenFile::check_is_file() const {
-  struct stat status{};
-  if (::stat(path().c_str(), &status) != 0 || S_ISREG(status.st_mode)) return {};
-  return fail(ErrorKind::file,
-              fmt::format("{}: {} is no regular file; it is read once, at the start, and its tokens stay as "
-                          "they are; put them in a file to change them",
-                          flag_, path()));
-}
-
 Result<> TokenFile::read() {
-  auto done = check_is_file();
-  if (done) {
+  file_.note();
+  Result<> done;
+  if (file_.is_stream())  // nobody may ever write into it again
+    done =
+        fail(ErrorKind::file,
+             fmt::format("{}: {} is no regular file; it is read once, at the start, and its tokens stay as "
+                         "they are; put them in a file to change them",
+                         flag_, path()));
+  else
     done = load();
-  } else {
-    file_.note();  // said once
-  }
   ++(done ? counters_.read : counters_.failed);
   return done;
-}
-
-bool TokenFile::has_changed() {
-  if (is_pipe_ && !check_is_file()) return false;
-  return unread_ || file_.has_changed();
 }
 
 bool TokenFile::reload(std::string_view why, Time now) {

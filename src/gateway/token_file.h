@@ -31,8 +31,8 @@ class TokenFile {
   /// read(), with the result logged; returns whether it succeeded. `why` is the prefix of the line; where it
   /// is empty, an error is not logged again every second.
   bool reload(std::string_view why, Time now);
-  /// As WatchedFile::has_changed(); also true while it exists and cannot be read. Call it about every second.
-  bool has_changed();
+  /// As WatchedFile::has_changed(). Call it about every second.
+  bool has_changed() { return file_.has_changed(); }
   const std::shared_ptr<const masque::TokenTable>& tokens() const { return tokens_; }
   const std::string& path() const { return file_.path(); }
   const Counters& counters() const { return counters_; }
@@ -40,16 +40,13 @@ class TokenFile {
 
  private:
   TokenFile(std::string flag, std::string path) : flag_(std::move(flag)), file_(std::move(path)) {}
+  /// After file_.note().
   Result<> load();
-  /// A pipe may never have another writer, so it is not read again.
-  Result<> check_is_file() const;
 
   std::string flag_;
   WatchedFile file_;
   std::shared_ptr<const masque::TokenTable> tokens_;
-  bool is_pipe_ = false;  // or a terminal: read once
-  bool unread_ = false;   // it exists, and could not be read
-  std::string said_;      // the error that was logged last
+  std::string said_;  // the error that was logged last
   Counters counters_;
 };
 

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -113,6 +114,27 @@ TEST_F(TokenFileTest, AChangeIsNoticedOnceItHasSettled) {
   EXPECT_TRUE(file->has_changed());
   ASSERT_TRUE(file->read());
   EXPECT_FALSE(file->has_changed());
+  EXPECT_FALSE(file->has_changed());
+}
+
+TEST_F(TokenFileTest, OneThatCouldNotBeReadIsTriedAgainWhileItIsThere) {
+  write("alice token-of-alice-01\n");
+  auto file = TokenFile::open("--token-file", path_);
+  ASSERT_TRUE(file);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  EXPECT_FALSE(file->read());
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_TRUE(file->has_changed());
+  ASSERT_TRUE(file->read());
+  EXPECT_FALSE(file->has_changed());
+  std::filesystem::remove(path_);
+  EXPECT_FALSE(file->read());
+  EXPECT_FALSE(file->has_changed());
+  write("bob token-of-bob-0001\n");
+  ASSERT_TRUE(file->read());
   EXPECT_FALSE(file->has_changed());
 }
 

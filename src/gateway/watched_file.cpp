@@ -7,6 +7,7 @@
 namespace sallyport::gateway {
 namespace {
 
+/// Default: it does not exist.
 files::FileIdentity identity_of(const std::string& path) {
   struct stat status{};
   return ::stat(path.c_str(), &status) == 0 ? files::FileIdentity(status) : files::FileIdentity{};
@@ -16,13 +17,18 @@ files::FileIdentity identity_of(const std::string& path) {
 
 void WatchedFile::note() {
   changed_.reset();
+  unread_ = false;
   noted_ = identity_of(path_);
-  struct stat status{};
-  is_stream_ = ::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
+}
+
+void WatchedFile::note_unread() {
+  // One that is not there changes when it comes.
+  unread_ = exists();
 }
 
 bool WatchedFile::has_changed() {
-  if (is_stream_) return false;
+  if (is_stream()) return false;
+  if (unread_) return true;
   const files::FileIdentity now = identity_of(path_);
   if (now == noted_) {
     changed_.reset();

@@ -1,6 +1,7 @@
 // What trace writes, read back by inspect.
 #include "base/hex.h"
 #include "inspect/summary.h"
+#include "trace/packet_for_test.h"
 #include "trace/qlog.h"
 #include "trace/test_folder.h"
 
@@ -10,6 +11,7 @@ namespace sallyport::inspect {
 namespace {
 
 using namespace trace;
+using trace::test::one_rtt;
 using Buffer = std::vector<std::uint8_t>;
 
 Buffer bytes(std::string_view hex) {
@@ -18,14 +20,6 @@ Buffer bytes(std::string_view hex) {
 
 const Buffer odcid = bytes("0102030405060708");
 constexpr Time start{5s};
-
-Packet one_rtt(std::uint64_t number, Bytes header, Bytes frames) {
-  return {.type = PacketType::one_rtt,
-          .number = number,
-          .header = header,
-          .frames = frames,
-          .size = header.size() + frames.size() + 16};
-}
 
 TEST(Summary, ReadsWhatQlogWrote) {
   const trace::test::Folder folder;

@@ -3,8 +3,10 @@
 
 #include "base/time.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 namespace sallyport::quic {
@@ -16,6 +18,22 @@ inline constexpr std::uint32_t version_2 = 0x6b3343cf;  ///< RFC 9369
 inline constexpr std::size_t minimum_udp_payload = 1200;
 
 enum class CongestionControl : std::uint8_t { cubic, bbr, reno };
+
+inline constexpr std::array all_congestion_controls{CongestionControl::cubic, CongestionControl::bbr,
+                                                    CongestionControl::reno};
+
+/// "cubic", "bbr", "reno": as flags and printed configurations have it.
+constexpr std::string_view to_string(CongestionControl control) {
+  switch (control) {
+    case CongestionControl::cubic:
+      return "cubic";
+    case CongestionControl::bbr:
+      return "bbr";
+    case CongestionControl::reno:
+      break;
+  }
+  return "reno";
+}
 
 struct Config {
   CongestionControl congestion_control = CongestionControl::cubic;

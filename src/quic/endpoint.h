@@ -8,12 +8,31 @@
 #include "tls/replay_guard.h"
 #include "tls/server_secret.h"
 
+#include <array>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <string_view>
 
 namespace sallyport::quic {
 
 enum class RetryPolicy : std::uint8_t { under_load, always, never };
+
+inline constexpr std::array all_retry_policies{RetryPolicy::under_load, RetryPolicy::always,
+                                               RetryPolicy::never};
+
+/// "auto" (under_load), "always", "never": as flags and printed configurations have it.
+constexpr std::string_view to_string(RetryPolicy policy) {
+  switch (policy) {
+    case RetryPolicy::under_load:
+      return "auto";
+    case RetryPolicy::always:
+      return "always";
+    case RetryPolicy::never:
+      break;
+  }
+  return "never";
+}
 
 /// Observes the connections of an endpoint, for a log. May read a connection's state, must not change it.
 class ConnectionWatcher {

@@ -126,8 +126,8 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
   }
 
   void on_timeout(Duration timeout) {
-    const auto seconds = std::chrono::duration<double>(timeout).count();
-    finish(Error{ErrorKind::timeout, "the TLS handshake timed out after " + seconds_text(seconds)});
+    finish(
+        Error{ErrorKind::timeout, "the TLS handshake timed out after " + seconds_text(in_seconds(timeout))});
   }
 
   static std::string seconds_text(double seconds) {

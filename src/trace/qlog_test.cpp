@@ -1,6 +1,7 @@
 #include "trace/qlog.h"
 
 #include "base/hex.h"
+#include "trace/packet_for_test.h"
 #include "trace/test_folder.h"
 
 #include <atomic>
@@ -18,6 +19,7 @@ namespace {
 
 namespace json = boost::json;
 using Buffer = std::vector<std::uint8_t>;
+using test::one_rtt;
 
 Buffer bytes(std::string_view hex) {
   return from_hex(hex).value();
@@ -64,14 +66,6 @@ std::shared_ptr<RecorderFactory> factory(const test::Folder& folder, std::size_t
   auto made = make_qlog_factory({.folder = folder.path(), .ring_bytes = ring_bytes});
   EXPECT_TRUE(made) << made.error().message;
   return *made;
-}
-
-Packet one_rtt(std::uint64_t number, Bytes header, Bytes frames) {
-  return {.type = PacketType::one_rtt,
-          .number = number,
-          .header = header,
-          .frames = frames,
-          .size = header.size() + frames.size() + 16};
 }
 
 TEST(Qlog, WritesBothSchemasHeaderAndEvents) {

@@ -42,10 +42,6 @@ double payload_share(std::size_t hops) {
   return (mtu - ip_and_udp - quic * static_cast<double>(hops + 1)) / mtu;
 }
 
-double seconds(Duration span) {
-  return std::chrono::duration<double>(span).count();
-}
-
 class Goodput : public testing::TestWithParam<Corner> {};
 
 TEST_P(Goodput, FillsTheLink) {
@@ -61,7 +57,7 @@ TEST_P(Goodput, FillsTheLink) {
   scene.each_link([&](LinkProfile& link) {
     link.bits_per_second = rate;
     link.delay = round_trip / (4 * static_cast<int>(corner.hops + 1));
-    link.queue_bytes = static_cast<std::size_t>(rate / 8 * seconds(round_trip));
+    link.queue_bytes = static_cast<std::size_t>(rate / 8 * in_seconds(round_trip));
   });
   scene.client_host().down.profile.loss = corner.loss;
   const Transfer& transfer = scene.download(1ull << 40);
@@ -69,7 +65,7 @@ TEST_P(Goodput, FillsTheLink) {
   const std::uint64_t before = transfer.bytes;
   scene.network.run_for(measured);
   EXPECT_FALSE(transfer.done);
-  const double goodput = static_cast<double>(transfer.bytes - before) * 8 / seconds(measured);
+  const double goodput = static_cast<double>(transfer.bytes - before) * 8 / in_seconds(measured);
   const double share = goodput / (rate * payload_share(corner.hops));
   RecordProperty("share", fmt::format("{:.3f}", share));
   EXPECT_GE(share, corner.share);
