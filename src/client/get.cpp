@@ -160,13 +160,13 @@ struct Get::Impl {
     task.fetch->start();
   }
 
-  /// The hops, and the newest connection to the origin.
+  /// The newest connections to the hops and to the origin that stood.
   std::vector<dial::LinkFigures> links_to(const std::string& origin) const {
     std::vector<dial::LinkFigures> all = chain->figures(), found;
     for (dial::LinkFigures& link : all) {
-      const bool is_hop = found.size() < options.chain.hops.size();
-      if (!is_hop && !link.title.ends_with(" " + origin)) continue;
-      if (found.size() > options.chain.hops.size()) found.pop_back();
+      const bool leads_there = link.title.starts_with("hop ") || link.title == "origin " + origin;
+      if (!leads_there || link.version.empty()) continue;
+      if (!found.empty() && found.back().title == link.title) found.pop_back();
       found.push_back(std::move(link));
     }
     return found;

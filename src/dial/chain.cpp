@@ -18,8 +18,12 @@ namespace {
 // How long a peer that has nothing to say any more may take to end its side of a connection.
 constexpr Duration shortest_linger = 50ms, longest_linger = 500ms;
 
-struct Origin {
-  Url url;
+/// A hop or an origin, and the connections to it, made as they are wanted: over HTTP/1.1 each tunnel and each
+/// request that is under way has its own, elsewhere all share one.
+struct Place {
+  Peer peer;
+  std::size_t outer = 0;  // how many hops are before it
+  bool is_hop = false;
   std::vector<std::unique_ptr<Link>> links;  // that stand, and the one being made
   Link* starting = nullptr;
   std::vector<Chain::Opened> waiting;
@@ -27,7 +31,32 @@ struct Origin {
   std::optional<Error> unreachable;         // no connection ever stood
   bool stood = false;
   bool early_failed = false;  // a connection that was used early never came to stand
+
+  http::Connection* free_connection() const {
+    for (const auto& link : links)
+      if (link->is_ready() && link->connection().can_request()) return &link->connection();
+    return nullptr;
+  }
+  bool stands() const {
+    return std::ranges::any_of(links, [](const auto& link) { return link->is_ready(); });
+  }
+  /// Of the newest connection.
+  LinkFigures figures() const {
+    if (!links.empty()) return links.back()->figures();
+    return last_figures.value_or(LinkFigures{.title = peer.title});
+  }
 };
+
+using Places = std::vector<std::unique_ptr<Place>>;
+
+std::vector<LinkFigures> figures_of(const Places& places) {
+  std::vector<LinkFigures> all;
+  for (const auto& place : places) {
+    for (const auto& link : place->links) all.push_back(link->figures());
+    if (place->links.empty() && place->last_figures) all.push_back(*place->last_figures);
+  }
+  return all;
+}
 
 }  // namespace
 
@@ -39,93 +68,81 @@ struct Chain::Impl {
         patience_timer(shared.timers(), [this](Time) { finish_shutdown(); }),
         next_step(shared.timers(), [this](Time) { shut_next(); }),
         linger_timer(shared.timers(), [this](Time) { stop_lingering(); }),
-        burial(shared.timers(), [this](Time) { ended_links.clear(); }) {}
+        burial(shared.timers(), [this](Time) { ended_links.clear(); }) {
+    for (std::size_t i = 0; i < options.hops.size(); ++i) add_hop(i);
+  }
+
+  void add_hop(std::size_t index) {
+    const masque::ProxyTemplate& proxy = options.hops[index];
+    Place& hop = *hops.emplace_back(std::make_unique<Place>());
+    hop.peer = {
+        proxy.host(), proxy.port(),
+        fmt::format("hop {} ({})", index + 1, masque::Target{proxy.host(), proxy.port()}.to_string())};
+    hop.outer = index;
+    hop.is_hop = true;
+    HopDialer::Connections connections;
+    connections.free = [&hop] { return hop.free_connection(); };
+    connections.when_free = [this, &hop](Dialer::Free free) {
+      find(hop, [call = std::move(free)](const Result<http::Connection*>& found) {
+        call(found ? Result<>() : std::unexpected(found.error()));
+      });
+    };
+    dialers.push_back(std::make_unique<HopDialer>(context, hop.peer.title, std::move(connections), proxy,
+                                                  token_for(index)));
+  }
 
   void open(const Url& url, Opened opened) {
-    if (error) return opened(std::unexpected(*error));
     if (!options.hops.empty() && net::without_zone(url.host).size() < url.host.size())
       return opened(
           fail(ErrorKind::usage,
                fmt::format("{} has a zone, which names an interface of this machine and means nothing "
                            "to a hop; leave out --via or the zone",
                            url.to_string())));
-    Origin& origin = origin_of(url);
-    if (origin.unreachable) return opened(std::unexpected(*origin.unreachable));
-    for (const auto& link : origin.links)
-      if (link->is_ready() && link->connection().can_request()) return opened(&link->connection());
-    origin.waiting.push_back(std::move(opened));
-    if (origin.starting) return;
-    if (hops.size() < options.hops.size()) {
-      if (hops.empty()) start_next_hop();
-      return;  // the last hop's readiness starts it
-    }
-    if (options.hops.empty() || hops.back()->is_ready()) start_origin(origin);
+    find(origin_of(url), std::move(opened));
   }
 
-  Origin& origin_of(const Url& url) {
-    const std::string key = url.origin();
+  Place& origin_of(const Url& url) {
+    std::string title = "origin " + url.origin();
     for (const auto& origin : origins)
-      if (origin->url.origin() == key) return *origin;
-    origins.push_back(std::make_unique<Origin>());
-    origins.back()->url = url;
-    return *origins.back();
+      if (origin->peer.title == title) return *origin;
+    Place& origin = *origins.emplace_back(std::make_unique<Place>());
+    origin.peer = {url.host, url.port, std::move(title)};
+    origin.outer = options.hops.size();
+    return origin;
   }
 
-  void start_next_hop() {
-    const std::size_t index = hops.size();
-    const masque::ProxyTemplate& proxy = options.hops[index];
-    Peer peer{proxy.host(), proxy.port(),
-              fmt::format("hop {} ({})", index + 1, masque::Target{proxy.host(), proxy.port()}.to_string())};
-    LinkOptions link_options{.http = options.hop_http, .carries = options.hops.size() - index};
-    link_options.only_quic = options.hop_http == HttpChoice::h3 ? "--via-http auto tries TCP, too" : "";
+  /// A connection to `place` that takes a request now: one that is open, or a new one.
+  void find(Place& place, Opened opened) {
+    if (error) return opened(std::unexpected(*error));
+    if (place.unreachable) return opened(std::unexpected(*place.unreachable));
+    if (http::Connection* const free = place.free_connection()) return opened(free);
+    place.waiting.push_back(std::move(opened));
+    if (!place.starting) start(place);
+  }
+
+  /// Its dialer asks the hop before it for a connection, and so on down to the first.
+  void start(Place& place) {
+    LinkOptions link_options;
+    if (place.is_hop) {
+      link_options = {.http = options.hop_http, .carries = options.hops.size() - place.outer};
+      link_options.only_quic = options.hop_http == HttpChoice::h3 ? "--via-http auto tries TCP, too" : "";
+    } else {
+      // Not the hops: CONNECT is not safe, so it never leaves early (RFC 8470 §2).
+      link_options = {.http = options.http, .mode = options.mode, .ready_early = !place.early_failed};
+    }
+    auto mine = std::make_shared<Link*>(nullptr);  // its events need its name, which comes after them
     LinkEvents events;
-    events.ready = [this] { hop_ready(); };
+    events.ready = [this, &place] { link_ready(place); };
     events.note = [this](const std::string& sentence) { note(sentence); };
     events.attempt_failed = options.attempt_failed;
-    events.failed = [this, index](const Error& why) { broken_by(blamed(why, *hops[index], index)); };
+    events.failed = [this, &place, mine](const Error& why) { link_failed(place, **mine, why); };
     events.closed = [this] { next_step.arm(context.timers().now()); };
-    Dialer& dialer = innermost_dialer();
-    hops.push_back(
-        std::make_unique<Link>(context, dialer, std::move(peer), std::move(link_options), std::move(events)));
-    hops.back()->start();
-  }
-
-  /// Who dials what comes next: inside the last hop, or directly.
-  Dialer& innermost_dialer() {
-    if (options.hops.empty() || hops.empty()) return direct;
-    assert(!dialers.empty());
-    return *dialers.back();
-  }
-
-  void hop_ready() {
-    if (shutting_down) return;
-    Link& hop = *hops.back();
-    const std::size_t index = hops.size() - 1;
-    dialers.push_back(std::make_unique<HopDialer>(
-        context, hop.peer().title, [&hop] { return hop.is_ready() ? &hop.connection() : nullptr; },
-        options.hops[index], token_for(index)));
-    if (hops.size() < options.hops.size()) return start_next_hop();
-    // Starting one may add callbacks, not origins.
-    for (std::size_t i = 0; i < origins.size(); ++i)
-      if (!origins[i]->starting && !origins[i]->waiting.empty()) start_origin(*origins[i]);
-  }
-
-  void start_origin(Origin& origin) {
-    // Not the hops: CONNECT is not safe, so it never leaves early (RFC 8470 §2).
-    LinkOptions link_options{.http = options.http, .mode = options.mode, .ready_early = !origin.early_failed};
-    Peer peer{origin.url.host, origin.url.port, "origin " + origin.url.origin()};
-    auto place = std::make_shared<Link*>(nullptr);  // its events need its name, which comes after them
-    LinkEvents events;
-    events.ready = [this, &origin] { origin_ready(origin); };
-    events.note = [this](const std::string& sentence) { note(sentence); };
-    events.attempt_failed = options.attempt_failed;
-    events.failed = [this, &origin, place](const Error& why) { origin_failed(origin, **place, why); };
-    events.closed = [this] { next_step.arm(context.timers().now()); };
-    auto link = std::make_unique<Link>(context, innermost_dialer(), std::move(peer), std::move(link_options),
-                                       std::move(events));
-    *place = origin.starting = link.get();
-    origin.links.push_back(std::move(link));
-    origin.starting->start();
+    Dialer& dialer = place.outer == 0 ? static_cast<Dialer&>(direct) : *dialers[place.outer - 1];
+    auto link =
+        std::make_unique<Link>(context, dialer, place.peer, std::move(link_options), std::move(events));
+    *mine = place.starting = link.get();
+    place.links.push_back(std::move(link));
+    place.starting->start();
   }
 
   std::string token_for(std::size_t hop) const {
@@ -138,46 +155,55 @@ struct Chain::Impl {
     if (!std::exchange(noted, true) && options.note) options.note(sentence);
   }
 
-  void origin_ready(Origin& origin) {
-    http::Connection& connection = std::exchange(origin.starting, nullptr)->connection();
-    origin.stood = true;
+  void link_ready(Place& place) {
+    http::Connection& connection = std::exchange(place.starting, nullptr)->connection();
+    place.stood = true;
     bool first = true;
-    for (auto& opened : std::exchange(origin.waiting, {})) {
+    for (auto& opened : std::exchange(place.waiting, {})) {
       // HTTP/1.1 takes one at a time: the others get a connection each.
       if (connection.can_request())
         opened(&connection);
       else if (first)
-        opened(
-            std::unexpected(Error{ErrorKind::closed, fmt::format("origin {}: the server accepts no requests",
-                                                                 origin.url.origin())}));
+        opened(fail(ErrorKind::closed, fmt::format("{}: the server accepts no requests", place.peer.title)));
       else
-        open(origin.url, std::move(opened));
+        find(place, std::move(opened));
       first = false;
     }
   }
 
-  void origin_failed(Origin& origin, Link& link, const Error& why) {
+  void link_failed(Place& place, Link& link, const Error& why) {
     // A hop that died takes the connections inside it along; it is the hop that is to blame.
-    const Error reason = error ? *error : blamed(why, link, hops.size());
+    const Error reason = error ? *error : blamed(why, link, place.outer);
     if (shutting_down) return next_step.arm(context.timers().now());
-    const bool was_starting = origin.starting == &link;
-    if (was_starting) origin.starting = nullptr;
-    origin.early_failed = origin.early_failed || link.was_only_early();
-    origin.last_figures = link.figures();
-    const auto mine = std::find_if(origin.links.begin(), origin.links.end(),
-                                   [&](const auto& l) { return l.get() == &link; });
-    if (mine != origin.links.end()) {
-      ended_links.push_back(std::move(*mine));
-      origin.links.erase(mine);
-      burial.arm(context.timers().now());
-    }
-    if (!origin.stood) origin.unreachable = reason;
+    const bool was_starting = place.starting == &link;
+    if (was_starting) place.starting = nullptr;
+    place.early_failed = place.early_failed || link.was_only_early();
+    place.last_figures = link.figures();
+    bury(place, link);
+    if (place.is_hop && !error && is_lost(place, was_starting)) return broken_by(reason);
+    if (!place.stood) place.unreachable = reason;
     // Who waits for another one that is being made, over HTTP/1.1, goes on waiting for it.
-    if (was_starting && !origin.waiting.empty()) {
-      for (auto& opened : std::exchange(origin.waiting, {})) opened(std::unexpected(reason));
-    } else if (broken) {
+    if (was_starting && !place.waiting.empty()) {
+      for (auto& opened : std::exchange(place.waiting, {})) opened(std::unexpected(reason));
+    } else if (broken && !place.is_hop) {
       broken(reason);
     }
+  }
+
+  void bury(Place& place, const Link& link) {
+    const auto mine =
+        std::ranges::find_if(place.links, [&](const auto& other) { return other.get() == &link; });
+    if (mine == place.links.end()) return;
+    ended_links.push_back(std::move(*mine));
+    place.links.erase(mine);
+    burial.arm(context.timers().now());
+  }
+
+  /// Whether the end of its last connection is the end of this hop. Over HTTP/1.1 a connection ends with the
+  /// tunnel in it, and another is made for the next one.
+  static bool is_lost(const Place& hop, bool was_starting) {
+    if (hop.stands()) return false;
+    return was_starting || hop.last_figures->version != http::to_string(http::Version::http1_1);
   }
 
   /// Silence inside the first `outer` hops may be one of theirs.
@@ -197,11 +223,11 @@ struct Chain::Impl {
   }
 
   void broken_by(const Error& why) {
-    if (shutting_down) return next_step.arm(context.timers().now());
-    if (error) return;
     error = why;
-    for (const auto& origin : origins)
-      for (auto& opened : std::exchange(origin->waiting, {})) opened(std::unexpected(why));
+    // Those that wait for an outer one have others waiting for them.
+    for (const Places* places : {&hops, &origins})
+      for (const auto& place : *places)
+        for (auto& opened : std::exchange(place->waiting, {})) opened(std::unexpected(why));
     if (broken) broken(why);
   }
 
@@ -227,24 +253,27 @@ struct Chain::Impl {
   /// What was asked to end and did not. (Envoy keeps a CONNECT-UDP stream open that we have finished.)
   void stop_lingering() {
     bool closed_any = false;
-    for (const auto& origin : origins)
-      for (const auto& link : origin->links)
+    const auto close = [&closed_any](const Place& place) {
+      for (const auto& link : place.links)
         if (link->is_ready()) link->close(), closed_any = true;
-    for (auto hop = hops.rbegin(); hop != hops.rend() && !closed_any; ++hop)
-      if ((*hop)->is_ready()) (*hop)->close(), closed_any = true;
+    };
+    for (const auto& origin : origins) close(*origin);
+    for (auto hop = hops.rbegin(); hop != hops.rend() && !closed_any; ++hop) close(**hop);
   }
 
-  /// Ends the innermost link that still stands; its `closed` comes back here.
+  /// Ends the innermost links that still stand; their `closed` comes back here.
   void shut_next() {
     if (!closed) return;
     for (const auto& origin : origins)
-      for (const auto& link : origin->links)
-        if (link->is_ready()) return;
+      if (origin->stands()) return;
     origins_figures = origin_figures();
     origins.clear();  // ends their tunnels on the last hop
     for (auto hop = hops.rbegin(); hop != hops.rend(); ++hop) {
-      (*hop)->shutdown();
-      if ((*hop)->is_ready()) return linger_for(**hop);
+      for (const auto& link : (*hop)->links) {
+        link->shutdown();
+        linger_for(*link);
+      }
+      if ((*hop)->stands()) return;
     }
     finish_shutdown();
   }
@@ -256,21 +285,15 @@ struct Chain::Impl {
   }
 
   std::vector<LinkFigures> origin_figures() const {
-    if (origins_figures) return *origins_figures;
-    std::vector<LinkFigures> all;
-    for (const auto& origin : origins) {
-      for (const auto& link : origin->links) all.push_back(link->figures());
-      if (origin->links.empty() && origin->last_figures) all.push_back(*origin->last_figures);
-    }
-    return all;
+    return origins_figures ? *origins_figures : figures_of(origins);
   }
 
   Context& context;
   ChainOptions options;
   DirectDialer direct;
-  std::vector<std::unique_ptr<HopDialer>> dialers;  // inside each of the hops that stood
-  std::vector<std::unique_ptr<Link>> hops;
-  std::vector<std::unique_ptr<Origin>> origins;    // destroyed before the hops that carry them
+  std::vector<std::unique_ptr<HopDialer>> dialers;  // inside each of the hops
+  Places hops;
+  Places origins;                                  // destroyed before the hops that carry them
   std::vector<std::unique_ptr<Link>> ended_links;  // may not go inside their own last call
   std::optional<std::vector<LinkFigures>> origins_figures;
   std::optional<Error> error;
@@ -314,8 +337,7 @@ bool Chain::hop_failed() const {
 }
 
 std::vector<LinkFigures> Chain::figures() const {
-  std::vector<LinkFigures> all;
-  for (const auto& hop : impl_->hops) all.push_back(hop->figures());
+  std::vector<LinkFigures> all = figures_of(impl_->hops);
   for (LinkFigures& figures : impl_->origin_figures()) all.push_back(std::move(figures));
   return all;
 }

@@ -1,5 +1,7 @@
 // Chain: the hops of a client, one link inside the other, and the links to the origins at their end. Hops are
-// shared by all origins and by all that runs over them. Owned by a command; one a chain of proxies.
+// shared by all origins and by all that runs over them; of one over HTTP/1.1, whose connection becomes the
+// tunnel that it carries (RFC 9110 §9.3.6), there is a connection for each. Owned by a command; one a chain
+// of proxies.
 #pragma once
 
 #include "dial/link.h"
@@ -43,7 +45,8 @@ class Chain {
   void forgive(const Url& url);
   /// Called when a connection that was opened breaks or is closed by the server (the origin's or a hop's),
   /// with the hop named in the error. After an origin's, the next open() makes a new one; after a hop's
-  /// nothing more works.
+  /// nothing more works (hop_failed()). Not of a hop's over HTTP/1.1, which ends with its tunnel: such a hop
+  /// has failed when no other connection to it can be made.
   void set_broken_handler(std::function<void(const Error&)> broken);
   bool hop_failed() const;
   /// Nothing came of a response for `silence`, as `why` says. Where a hop was silent itself about as long,
@@ -52,7 +55,7 @@ class Chain {
   /// Ends everything in order, innermost first; `closed` is called when all is said, or after `patience`. A
   /// peer that does not end its side gets about as long as its connection took to stand.
   void shutdown(Duration patience, std::function<void()> closed);
-  /// Hops first, then origins.
+  /// Hops first, then origins; several connections to one stand together, the newest last.
   std::vector<LinkFigures> figures() const;
 
   struct Impl;

@@ -89,20 +89,19 @@ class Dialled {
   virtual void each_running(const std::function<void(const Dialled&)>& visit) const { visit(*this); }
 };
 
-/// The hop that a Dialer goes through.
-struct Hop {
-  std::string title;
-  bool stands = false;  ///< while it does not, nothing may be dialled
-};
-
 class Dialer {
  public:
   virtual ~Dialer() = default;
-  /// `events` must outlive the result, and so must this. Each step (name, TCP, handshake) may take the
-  /// Context's `connect_timeout`.
+  using Free = std::function<void(Result<>)>;
+  /// Calls `free` when one can be dialled: inside this call, or once a hop has a connection that carries it.
+  /// Whoever still wants to dial does so, and starts it, before `free` returns: over HTTP/1.1 a hop's
+  /// connection is for one tunnel. An error is that of the connection that failed, and names it.
+  virtual void when_free(const Free& free) { free({}); }
+  /// Only when it is free. `events` must outlive the result, and so must this. Each step (name, TCP,
+  /// handshake) may take the Context's `connect_timeout`.
   virtual std::unique_ptr<Dialled> dial(Peer peer, Security security, DialEvents& events) = 0;
-  /// None: it goes directly.
-  virtual std::optional<Hop> hop() const = 0;
+  /// The title of the hop that it goes through; none: it goes directly.
+  virtual std::optional<std::string> hop() const = 0;
 };
 
 /// Keeps what may not be destroyed inside its own events until the turn after.

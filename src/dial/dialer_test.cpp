@@ -213,9 +213,13 @@ class HopDialerTest : public testing::Test {
                   .limits = {},
                   .trust = *tls::Trust::make({.insecure = true})};
   test::RecordingDial events;
-  bool stands = true;
-  HopDialer dialer{context, "hop 1 (hop.test:443)", [this] { return stands ? hop.client.get() : nullptr; },
-                   *masque::ProxyTemplate::parse("https://hop.test"), "secret"};
+  std::vector<Dialer::Free> waiting;  // for a connection to the hop
+  HopDialer dialer{context,
+                   "hop 1 (hop.test:443)",
+                   {.free = [this] { return hop.client.get(); },
+                    .when_free = [this](Dialer::Free free) { waiting.push_back(std::move(free)); }},
+                   *masque::ProxyTemplate::parse("https://hop.test"),
+                   "secret"};
 };
 
 TEST_F(HopDialerTest, AsksForTheTunnelThatTheSecurityWants) {
@@ -257,12 +261,16 @@ TEST_F(HopDialerTest, KnowsWhyTheHopRefused) {
   EXPECT_EQ(tried.tunnel_error->code, 403u);
 }
 
-TEST_F(HopDialerTest, SaysWhetherItsHopStands) {
-  ASSERT_TRUE(dialer.hop());
-  EXPECT_EQ(dialer.hop()->title, "hop 1 (hop.test:443)");
-  EXPECT_TRUE(dialer.hop()->stands);
-  stands = false;
-  EXPECT_FALSE(dialer.hop()->stands);
+TEST_F(HopDialerTest, NamesItsHopAndWaitsForAConnectionToIt) {
+  EXPECT_EQ(dialer.hop(), "hop 1 (hop.test:443)");
+  std::vector<bool> told;
+  dialer.when_free([&told](Result<> free) { told.push_back(free.has_value()); });
+  dialer.when_free([&told](Result<> free) { told.push_back(free.has_value()); });
+  EXPECT_THAT(told, IsEmpty());
+  ASSERT_EQ(waiting.size(), 2u);
+  waiting[0]({});
+  waiting[1](fail(ErrorKind::refused, "hop 1 (hop.test:443): nobody listens there"));
+  EXPECT_THAT(told, ElementsAre(true, false));
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ class DirectDialer final : public Dialer {
   /// `context` must outlive this.
   explicit DirectDialer(Context& context) : context_(context) {}
   std::unique_ptr<Dialled> dial(Peer peer, Security security, DialEvents& events) override;
-  std::optional<Hop> hop() const override { return std::nullopt; }
+  std::optional<std::string> hop() const override { return std::nullopt; }
 
  private:
   Context& context_;

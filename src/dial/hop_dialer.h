@@ -12,22 +12,27 @@ namespace sallyport::dial {
 
 class HopDialer final : public Dialer {
  public:
-  /// `connection` is asked for the hop's, which outlives what was dialled on it; null: it stands no more.
+  /// The connections to the hop, which outlive what is dialled on them.
+  struct Connections {
+    std::function<http::Connection*()> free;  ///< one that takes a request now; null: none does
+    std::function<void(Free)> when_free;      ///< as Dialer::when_free; makes one where none does
+  };
   /// `token`: the bearer token that the hop wants; empty: none. `context` must outlive this.
-  HopDialer(Context& context, std::string title, std::function<http::Connection*()> connection,
-            masque::ProxyTemplate proxy, std::string token)
+  HopDialer(Context& context, std::string title, Connections connections, masque::ProxyTemplate proxy,
+            std::string token)
       : context_(context),
         title_(std::move(title)),
-        connection_(std::move(connection)),
+        connections_(std::move(connections)),
         proxy_(std::move(proxy)),
         token_(std::move(token)) {}
+  void when_free(const Free& free) override { connections_.when_free(free); }
   std::unique_ptr<Dialled> dial(Peer peer, Security security, DialEvents& events) override;
-  std::optional<Hop> hop() const override { return Hop{title_, connection_() != nullptr}; }
+  std::optional<std::string> hop() const override { return title_; }
 
  private:
   Context& context_;
   const std::string title_;
-  const std::function<http::Connection*()> connection_;
+  const Connections connections_;
   const masque::ProxyTemplate proxy_;
   const std::string token_;
 };

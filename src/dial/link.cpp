@@ -1,5 +1,6 @@
 #include "dial/link.h"
 
+#include "base/lifetime.h"
 #include "dial/lookup.h"
 
 #include <algorithm>
@@ -10,13 +11,6 @@
 #include <fmt/format.h>
 
 namespace sallyport::dial {
-namespace {
-
-std::string title_of(const std::optional<Hop>& hop) {
-  return hop ? hop->title : std::string();
-}
-
-}  // namespace
 
 struct Link::Impl final : DialEvents {
   Impl(Context& shared, Dialer& by, Peer to, LinkOptions link_options, LinkEvents link_events)
@@ -26,7 +20,7 @@ struct Link::Impl final : DialEvents {
         options(std::move(link_options)),
         events(std::move(link_events)),
         through_hop(by.hop().has_value()),
-        words(peer.title, title_of(by.hop()), shared.connect_timeout, options.only_quic),
+        words(peer.title, by.hop().value_or(std::string()), shared.connect_timeout, options.only_quic),
         lookup(context, peer.host, peer.port,
                [this](Result<std::vector<net::SocketAddress>> found) { found_addresses(std::move(found)); }),
         deadline(context.timers(), [this](Time) { timed_out(); }),
@@ -50,6 +44,14 @@ struct Link::Impl final : DialEvents {
   bool wants_tcp() const { return options.http != HttpChoice::h3; }
 
   void start() {
+    dialer.when_free([this, watch = Lifetime::Watch(lifetime)](Result<> free) {
+      if (watch.gone() || done) return;
+      if (!free) return fail_link(free.error());
+      begin_link();
+    });
+  }
+
+  void begin_link() {
     started = context.timers().now();
     deadline.arm(started + context.connect_timeout);
     if (through_hop || !peer.addresses.empty()) return begin_attempts();
@@ -95,14 +97,6 @@ struct Link::Impl final : DialEvents {
     context.memory->note(peer.name(), http3, context.unix_time);
   }
 
-  /// The link around this one may have died, and its owner may learn of it after this one's timers.
-  bool hop_stands() {
-    const std::optional<Hop> hop = dialer.hop();
-    if (!hop || hop->stands) return true;
-    fail_link(words.of_hop({ErrorKind::closed, "the connection was closed"}));
-    return false;
-  }
-
   void start_quic() {
     quic_race.disarm();
     if (quic_started) return;
@@ -120,10 +114,23 @@ struct Link::Impl final : DialEvents {
   }
 
   void begin(Security security, bool& begun) {
-    if (ready_attempt || done || !hop_stands()) return;
-    begun = true;  // what follows may fail inside, and asks
-    attempts.push_back(dialer.dial(peer, std::move(security), *this));
-    attempts.back()->start();
+    if (ready_attempt || done) return;
+    begun = waits = true;  // what follows may fail inside, and asks
+    dialer.when_free(
+        [this, security = std::move(security), watch = Lifetime::Watch(lifetime)](Result<> free) {
+          if (watch.gone()) return;
+          waits = false;
+          if (ready_attempt || done) return;
+          if (!free) return no_way(free.error());
+          attempts.push_back(dialer.dial(peer, security, *this));
+          attempts.back()->start();
+        });
+  }
+
+  /// The hop has no connection for one more tunnel, and `why` says why none could be made. One that another
+  /// attempt has is left to that.
+  void no_way(const Error& why) {
+    if (attempts.empty()) fail_link(why);
   }
 
   // DialEvents
@@ -170,7 +177,8 @@ struct Link::Impl final : DialEvents {
       // The other sort of tunnel would be refused for the same reason. One that is asked for already is left
       // to its answer.
       if (tried.is_refused_for_all()) return fail_all();
-      return next_or_fail();
+      if (!waits) next_or_fail();
+      return;
     }
     // No need to wait for a race that is won already.
     if (tried.is_refused() && wants_tcp() && !tcp_started) start_tcp();
@@ -281,11 +289,13 @@ struct Link::Impl final : DialEvents {
   std::string udp_refusal;        // of CONNECT-UDP
   std::optional<LinkFigures> last_figures;
   bool looking_up = false, quic_started = false, tcp_started = false;
+  bool waits = false;  // an attempt waits for a connection of the hop
   bool done = false, shutting_down = false, only_early = false;
   Time started{}, ready_at{};
   net::Timer deadline, quic_race, tcp_race;
   net::Deferred departure;
   Graveyard graveyard;
+  Lifetime lifetime;  // asked by who waits for the hop
 };
 
 Link::Link(Context& context, Dialer& dialer, Peer peer, LinkOptions options, LinkEvents events)

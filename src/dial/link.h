@@ -48,7 +48,7 @@ class Link {
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
-  /// `dialer`'s hop stands.
+  /// Begins once `dialer` is free; what comes of it may come inside.
   void start();
   /// Only between `ready` and `failed`.
   http::Connection& connection();

@@ -112,6 +112,7 @@ class ConnectionForTest final : public http::Connection {
   http::ConnectionCounters counters() const override { return {}; }
   net::Timers& timers() const override { return timers_; }
   ExchangeForTest& last() { return *exchanges_.back(); }
+  void set_version(http::Version version) { info_.version = version; }
   void set_certificate(std::shared_ptr<const tls::ServedCertificate> certificate) {
     info_.certificate = std::move(certificate);
   }

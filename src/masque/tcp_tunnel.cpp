@@ -132,7 +132,10 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
   void fail(const Error& why) {
     if (std::exchange(failed_, true)) return;
     const Lifetime::Guard guard(lifetime_);  // an error may be the end of this object
-    if (!accepted_ && events_.refused) events_.refused(why);
+    if (!accepted_ && events_.refused)
+      events_.refused(why);
+    else if (accepted_ && version_ == http::Version::http1_1 && events_.broken)
+      events_.broken(why);
     if (!guard.gone()) down_.abort(why);
   }
 

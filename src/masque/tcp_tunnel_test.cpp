@@ -118,6 +118,26 @@ TEST_F(TcpTunnelTest, ARefusalIsToldOnce) {
   stream->write(as_bytes("late"));
 }
 
+TEST_F(TcpTunnelTest, TheEndOfItsConnectionIsToldWhereThatHasNoOtherUse) {
+  for (const auto version : {http::Version::http1_1, http::Version::http2, http::Version::http3}) {
+    ConnectionForTest over{timers};
+    over.set_version(version);
+    Reader at_end;
+    std::optional<Error> broken;
+    const auto tunnel =
+        open_tcp_tunnel(over, {"a.example", 443}, {},
+                        {.opened = {}, .refused = {}, .broken = [&](const Error& why) { broken = why; }});
+    tunnel->set_receiver(&at_end);
+    tunnel->set_reading(true);
+    over.last().handler()->on_response(over.last(), {200, {}});
+    const Error why{ErrorKind::closed, "connection reset by peer"};
+    ConnectionForTest::close_exchange(over.last(), &why);
+    ASSERT_TRUE(at_end.error);
+    EXPECT_EQ(at_end.error->message, "the tunnel to a.example:443 ended: connection reset by peer");
+    EXPECT_EQ(broken.has_value(), version == http::Version::http1_1);
+  }
+}
+
 TEST_F(TcpTunnelTest, SaysWhatItIsConnectedTo) {
   EXPECT_FALSE(next_hop);
   answer(200, {{"proxy-status", "p; next-hop=\"192.0.2.1:443\""}});

@@ -6,6 +6,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -64,6 +65,37 @@ class PoorServer(TlsServer):
         super().close()
 
 
+class Http1Proxy(TlsServer):
+    """A proxy that knows HTTP/1.1 and CONNECT alone, as many do; .tunnels are those that were opened."""
+
+    def __init__(self, lab):
+        proxy = self
+
+        class Tunnel(Handler):
+            def do_CONNECT(self):
+                host, _, port = self.path.rpartition(":")
+                with socket.create_connection((host, int(port))) as target:
+                    proxy.tunnels += 1
+                    self.send_response(200)
+                    self.end_headers()
+                    back = threading.Thread(target=self.copy, args=(target, self.connection))
+                    back.start()
+                    self.copy(self.connection, target)
+                    back.join()
+                self.close_connection = True
+
+            def copy(self, source, sink):
+                try:
+                    while data := source.recv(65536):
+                        sink.sendall(data)
+                    sink.shutdown(socket.SHUT_WR)
+                except OSError:
+                    pass  # one of them went away
+
+        self.tunnels = 0
+        super().__init__(lab, Tunnel)
+
+
 class Downloads(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -116,6 +148,28 @@ class Downloads(unittest.TestCase):
                 links = self.get("--http", "h3", "--via-http", http, *self.via(1))["links"]
                 self.assertEqual(links[-1]["http_version"], "HTTP/3")
                 self.assertEqual(links[0]["http_version"], {"h2": "HTTP/2", "h1": "HTTP/1.1"}[http])
+
+    def test_several_at_once_through_http1_hops(self):
+        urls = [f"{self.origin.url}/file.bin", f"{self.origin.url}/small.txt", f"{self.origin.url}/empty", f"{self.origin.url}/file.bin"]
+        for count in (1, 2):
+            with self.subTest(hops=count):
+                figures = self.lab.get_json("-n", "4", "--via-http", "h1", "--http", "h1", *self.via(count), "-o", "/dev/null", *urls)
+                self.assertEqual([t["status"] for t in figures["transfers"]], [200] * 4)
+                self.assertEqual({link["http_version"] for link in figures["links"]}, {"HTTP/1.1"})
+        self.get("-n", "4", "--via-http", "h1", "--http", "h1", *self.via(2))
+
+    def test_an_http1_hop_among_others(self):
+        proxy = Http1Proxy(self.lab)
+        self.addCleanup(proxy.close)
+        mine, gateway, urls = ("--via", proxy.url), self.via(1), [f"{self.origin.url}/small.txt"] * 4
+        for hops, http, tunnels in ((mine, "h1", 4), ((*gateway, *mine), "h1", 4), ((*mine, *gateway), "h1", 1), ((*mine, *gateway), "h3", 1),
+                                    (mine, "auto", 1)):
+            with self.subTest(hops=hops, http=http):
+                proxy.tunnels = 0
+                figures = self.lab.get_json("-n", "4", "--via-http", "auto", "--http", http, *hops, "-o", "/dev/null", *urls)
+                self.assertEqual([t["status"] for t in figures["transfers"]], [200] * 4)
+                self.assertLessEqual(proxy.tunnels, tunnels)
+                self.assertGreater(proxy.tunnels, 0)
 
     def test_connect_carries_tls(self):
         for via_http in ("h3", "h2", "h1"):
