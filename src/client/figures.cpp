@@ -120,7 +120,8 @@ json::object quic_json(const dial::LinkFigures& link) {
           {"datagrams_dropped_queue", q.datagrams_dropped_queue},
           {"datagrams_dropped_size", q.datagrams_dropped_size},
           {"datagram_queue_bytes", q.datagram_queue_bytes},
-          {"max_udp_payload", link.quic_stood() ? json::value(q.max_udp_payload) : json::value(nullptr)},
+          {"max_udp_payload",
+           link.quic_was_established() ? json::value(q.max_udp_payload) : json::value(nullptr)},
           {"resumed", q.resumed},
           {"early_data_accepted", q.early_data_accepted},
           {"retried", q.retried},
@@ -231,7 +232,7 @@ std::string figures_table(const GetFigures& figures) {
     fmt::format_to(
         to, "{:<23} {:<4} {:>7}", shortened(escaped(l.title), 23), l.version.empty() ? "-" : l.version,
         l.over_quic ? milliseconds_text(q.started, q.established) : milliseconds_text(l.started, l.ready));
-    if (l.quic_stood())
+    if (l.quic_was_established())
       fmt::format_to(to, " {:>7} {:>8} {:>7} {:>6} {:>5} {:>5}", milliseconds_text(q.started, q.first_byte),
                      rtt_text(q, q.smoothed_rtt), rtt_text(q, q.min_rtt), q.packets_lost, q.max_udp_payload,
                      l.path_budget);

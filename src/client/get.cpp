@@ -160,7 +160,7 @@ struct Get::Impl {
     task.fetch->start();
   }
 
-  /// The newest connections to the hops and to the origin that stood.
+  /// The newest connections to the hops and to the origin that were established.
   std::vector<dial::LinkFigures> links_to(const std::string& origin) const {
     std::vector<dial::LinkFigures> all = chain->figures(), found;
     for (dial::LinkFigures& link : all) {

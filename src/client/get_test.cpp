@@ -166,7 +166,7 @@ TEST_F(GetTest, RacesTcpAfter300MsAndRemembersWhoAnswered) {
   EXPECT_EQ(memory.http3("example.com:443", context.unix_time), false);
 
   EXPECT_EQ(wait_for_tcp(), Duration::zero()) << "HTTP/3 did not answer the last time";
-  EXPECT_EQ(world.udp_sockets, 1u) << "TCP stood before its turn came";
+  EXPECT_EQ(world.udp_sockets, 1u) << "TCP was established before its turn came";
 
   context.unix_time += dial::OriginMemory::broken_for;
   EXPECT_EQ(wait_for_tcp(), dial::Link::race_delay) << "after five minutes it may have changed";

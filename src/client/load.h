@@ -44,7 +44,7 @@ struct LoadFigures {
   LatencyHistogram connect;      ///< of all connections, those of the warm-up too
   std::uint64_t unanswered = 0;  ///< due or under way when the time was over
   Duration oldest_unanswered{};
-  std::uint64_t connections = 0;  ///< that stood, those of the warm-up too
+  std::uint64_t connections = 0;  ///< that were established, those of the warm-up too
   double seconds = 0;             ///< measured, without the warm-up
   double warm_up_seconds = 0;
   ProcessFigures process;  ///< without the warm-up
@@ -58,7 +58,7 @@ struct LoadProgress {
   bool warming_up = false;
   std::uint64_t requests = 0, of_requests = 0;  ///< of_requests 0: until the time is over
   std::uint64_t errors = 0;
-  std::size_t connections = 0;  ///< that stand now
+  std::size_t connections = 0;  ///< that are established now
   double measured = 0;          ///< seconds that `requests` took so far
 };
 

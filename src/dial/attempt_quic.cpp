@@ -52,7 +52,7 @@ class QuicAttempt : public Dialled, protected http::ConnectionHandler {
     const quic::Connection& quic = *connection_->quic();
     figures.quic = quic.stats();
     figures.http = connection_->counters();
-    if (!figures.quic_stood() && !quic.can_send_early()) return;
+    if (!figures.quic_was_established() && !quic.can_send_early()) return;
     const http::ConnectionInfo& info = connection_->info();
     figures.version = http::to_string(info.version);
     figures.tls = info.tls;

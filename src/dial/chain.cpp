@@ -24,20 +24,20 @@ struct Place {
   Peer peer;
   std::size_t outer = 0;  // how many hops are before it
   bool is_hop = false;
-  std::vector<std::unique_ptr<Link>> links;  // that stand, and the one being made
+  std::vector<std::unique_ptr<Link>> links;  // that are established, and the one being made
   Link* starting = nullptr;
   std::vector<Chain::Opened> waiting;
   std::optional<LinkFigures> last_figures;  // of the last one that ended
-  std::optional<Error> unreachable;         // no connection ever stood
-  bool stood = false;
-  bool early_failed = false;  // a connection that was used early never came to stand
+  std::optional<Error> unreachable;         // no connection was ever established
+  bool was_established = false;
+  bool early_failed = false;  // a connection that was used early was never established
 
   http::Connection* free_connection() const {
     for (const auto& link : links)
       if (link->is_ready() && link->connection().can_request()) return &link->connection();
     return nullptr;
   }
-  bool stands() const {
+  bool is_established() const {
     return std::ranges::any_of(links, [](const auto& link) { return link->is_ready(); });
   }
   /// Of the newest connection.
@@ -157,7 +157,7 @@ struct Chain::Impl {
 
   void link_ready(Place& place) {
     http::Connection& connection = std::exchange(place.starting, nullptr)->connection();
-    place.stood = true;
+    place.was_established = true;
     bool first = true;
     for (auto& opened : std::exchange(place.waiting, {})) {
       // HTTP/1.1 takes one at a time: the others get a connection each.
@@ -181,7 +181,7 @@ struct Chain::Impl {
     place.last_figures = link.figures();
     bury(place, link);
     if (place.is_hop && !error && is_lost(place, was_starting)) return broken_by(reason);
-    if (!place.stood) place.unreachable = reason;
+    if (!place.was_established) place.unreachable = reason;
     // Who waits for another one that is being made, over HTTP/1.1, goes on waiting for it.
     if (was_starting && !place.waiting.empty()) {
       for (auto& opened : std::exchange(place.waiting, {})) opened(std::unexpected(reason));
@@ -202,7 +202,7 @@ struct Chain::Impl {
   /// Whether the end of its last connection is the end of this hop. Over HTTP/1.1 a connection ends with the
   /// tunnel in it, and another is made for the next one.
   static bool is_lost(const Place& hop, bool was_starting) {
-    if (hop.stands()) return false;
+    if (hop.is_established()) return false;
     return was_starting || hop.last_figures->version != http::to_string(http::Version::http1_1);
   }
 
@@ -261,11 +261,11 @@ struct Chain::Impl {
     for (auto hop = hops.rbegin(); hop != hops.rend() && !closed_any; ++hop) close(**hop);
   }
 
-  /// Ends the innermost links that still stand; their `closed` comes back here.
+  /// Ends the innermost links that are still open; their `closed` comes back here.
   void shut_next() {
     if (!closed) return;
     for (const auto& origin : origins)
-      if (origin->stands()) return;
+      if (origin->is_established()) return;
     origins_figures = origin_figures();
     origins.clear();  // ends their tunnels on the last hop
     for (auto hop = hops.rbegin(); hop != hops.rend(); ++hop) {
@@ -273,7 +273,7 @@ struct Chain::Impl {
         link->shutdown();
         linger_for(*link);
       }
-      if ((*hop)->stands()) return;
+      if ((*hop)->is_established()) return;
     }
     finish_shutdown();
   }

@@ -53,9 +53,9 @@ class Chain {
   /// though its connection is kept alive by PINGs, the error is the hop's.
   Error blame_silence(const Error& why, Duration silence) const;
   /// Ends everything in order, innermost first; `closed` is called when all is said, or after `patience`. A
-  /// peer that does not end its side gets about as long as its connection took to stand.
+  /// peer that does not end its side gets about as long as its handshake took.
   void shutdown(Duration patience, std::function<void()> closed);
-  /// Hops first, then origins; several connections to one stand together, the newest last.
+  /// Hops first, then origins; several connections to one are next to each other, the newest last.
   std::vector<LinkFigures> figures() const;
 
   struct Impl;

@@ -16,7 +16,8 @@ namespace sallyport::dial {
 /// Which HTTP version to speak. `automatic` races HTTP/3 against TCP after 300 ms.
 enum class HttpChoice : std::uint8_t { automatic, h3, h2, h1 };
 
-/// What the last hop carries to the origin: QUIC in CONNECT-UDP, TLS in CONNECT, or whichever stands first.
+/// What the last hop carries to the origin: QUIC in CONNECT-UDP, TLS in CONNECT, or whichever is established
+/// first.
 enum class TunnelMode : std::uint8_t { automatic, udp, tcp };
 
 struct Context {

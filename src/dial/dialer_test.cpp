@@ -87,7 +87,7 @@ TEST_F(DirectDialerTest, EndsWhereAServerDoesNotSpeakHttp2InTheClear) {
   dial({.layer = Layer::plain, .alpn = {"h2"}});
   EXPECT_EQ(events.ready, 0);
   EXPECT_EQ(events.ended, 1);
-  ASSERT_TRUE(events.error) << "an orderly end, but nothing stood";
+  ASSERT_TRUE(events.error) << "an orderly end, but nothing was established";
   EXPECT_EQ(events.error->message, "the connection was closed");
 }
 

@@ -51,11 +51,11 @@ bool Tried::is_refused_for_all() const {
 FailureWords::FailureWords(std::string title, std::string hop, Duration patience, std::string advice)
     : title_(std::move(title)), hop_(std::move(hop)), patience_(patience), advice_(std::move(advice)) {}
 
-Failure FailureWords::explain(const Tried& tried, const Error& why, bool stood) const {
+Failure FailureWords::explain(const Tried& tried, const Error& why, bool was_ready) const {
   // It is the hop that refused or ended the tunnel, and its error that tells more than the connection's
   // inside.
   if (tried.tunnel_error) return failure_of(tried, *tried.tunnel_error, true);
-  if (!stood) {
+  if (!was_ready) {
     if (auto narrow = too_narrow(tried)) return *narrow;
     if (why.kind == ErrorKind::timeout)
       if (auto silent = unanswered(tried)) return *silent;

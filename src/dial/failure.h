@@ -57,8 +57,8 @@ class FailureWords {
   /// `advice`: stands behind an error where the peer did not answer; empty: nothing.
   FailureWords(std::string title, std::string hop, Duration patience, std::string advice = {});
 
-  /// A try ended because of `why`; `stood`: after it had been ready.
-  Failure explain(const Tried& tried, const Error& why, bool stood) const;
+  /// A try ended because of `why`; `was_ready`: after it had been ready.
+  Failure explain(const Tried& tried, const Error& why, bool was_ready) const;
   /// A try ended in order, and too early.
   Failure closed(const Tried& tried) const;
   /// A try had no end within the patience.

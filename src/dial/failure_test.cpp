@@ -52,7 +52,7 @@ TEST(FailureWords, NamesWhoFailedOnce) {
   EXPECT_EQ(inside().told({of_hop}).message, "hop 1 (h:443): the proxy answered 403");
   EXPECT_EQ(inside().titled(inside().explain(connect(Reach::answered, no), refused, true)).message,
             "hop 1 (h:443): the proxy answered 403")
-      << "a connection that stood ended with its tunnel";
+      << "an established connection ended with its tunnel";
 }
 
 TEST(FailureWords, AHopThatDoesNotAnswerIsSilentAndNotThePeer) {
@@ -65,7 +65,7 @@ TEST(FailureWords, AHopThatDoesNotAnswerIsSilentAndNotThePeer) {
   EXPECT_EQ(direct().titled(direct().silence(quic())).message, "origin o:443: no answer within 3 s");
   EXPECT_EQ(inside().titled(inside().explain(connect(Reach::nothing), silent, true)).message,
             "origin o:443: the handshake took too long")
-      << "it stood";
+      << "it was ready";
 }
 
 TEST(FailureWords, SaysWhereAPathIsTooNarrow) {

@@ -89,7 +89,7 @@ struct Link::Impl final : DialEvents {
                                           : std::nullopt;
   }
 
-  /// HTTP/3 stood, or was tried and did not while TCP did.
+  /// HTTP/3 was established, or was tried and was not while TCP was.
   void remember_winner() {
     if (!context.memory || through_hop || !wants_quic() || !quic_started) return;
     const bool http3 = ready_attempt->connection().quic() != nullptr;
@@ -135,7 +135,7 @@ struct Link::Impl final : DialEvents {
 
   // DialEvents
   void on_ready(Dialled& attempt) override {
-    if (ready_attempt == &attempt) return remember_winner();  // was early, and stands now
+    if (ready_attempt == &attempt) return remember_winner();  // was early, and is established now
     if (ready_attempt || done) return;
     ready_attempt = &attempt;
     ready_at = context.timers().now();

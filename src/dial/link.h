@@ -16,7 +16,7 @@
 namespace sallyport::dial {
 
 struct LinkEvents {
-  /// A connection stands; requests may be sent. Once.
+  /// A connection is ready; requests may be sent. Once.
   std::function<void()> ready;
   /// It could not be made, or broke later. Once, and nothing follows.
   std::function<void(const Error&)> failed;

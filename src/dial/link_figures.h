@@ -13,7 +13,7 @@ namespace sallyport::dial {
 /// What a link measured; of the hop before it as well, where it runs inside one.
 struct LinkFigures {
   std::string title;
-  std::string version, tls, cipher;  ///< as http::ConnectionInfo has them; empty: no connection ever stood
+  std::string version, tls, cipher;  ///< as http::ConnectionInfo has them; empty: never established
   /// That it is connected to, of one inside a hop as the hop says; empty: nobody says it, or there is none.
   std::string address;
   quic::Stats quic;               ///< zero for TCP
@@ -24,7 +24,7 @@ struct LinkFigures {
   Time started{}, ready{};
   bool over_quic = false;
 
-  bool quic_stood() const { return quic.established != Time{}; }
+  bool quic_was_established() const { return quic.established != Time{}; }
 };
 
 }  // namespace sallyport::dial

@@ -53,8 +53,9 @@ class ExchangeHandler {
   /// returns to the peer by Exchange::consume(), as that of a body does. An Error resets the stream with
   /// datagram_error.
   virtual Result<> on_capsule(Exchange& exchange, std::uint64_t type, Bytes value);
-  /// How an HTTP datagram begins that the peer drops unread, for as long as the tunnel stands: its connection
-  /// probes the path's MTU with such (quic::Application::padding_datagram()). Empty: there is none.
+  /// How an HTTP datagram begins that the peer drops unread, for as long as the tunnel is open: its
+  /// connection probes the path's MTU with such (quic::Application::padding_datagram()). Empty: there is
+  /// none.
   virtual Bytes padding_prefix() const { return {}; }
   /// Whether an HTTP datagram that came is such of the peer's: it is dropped, and counts as none.
   virtual bool is_padding(Bytes /*payload*/) const { return false; }

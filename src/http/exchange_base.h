@@ -60,7 +60,7 @@ class ExchangeSet {
   /// Server: is told of exchanges that begin from now on. Null: nobody.
   void set_log(ExchangeLog* log) { log_ = log; }
   ExchangeLog* log() const { return log_; }
-  /// The connection stands, without exchanges so far: on_idle() is due from now on.
+  /// The connection is established, without exchanges so far: on_idle() is due from now on.
   void watch_idle();
 
   net::Timers& timers() const { return timers_; }
@@ -184,13 +184,14 @@ class ExchangeBase : public Exchange {
   bool send_done() const { return send_ == Send::ended; }
   /// A final response was sent or received.
   bool has_response() const { return status_ != 0; }
-  /// A tunnel stands: CONNECT, of either sort, answered with 2xx. HTTP/1.1 shows its 101 as a 200, both ways.
+  /// The tunnel is open: CONNECT, of either sort, answered with 2xx. HTTP/1.1 shows its 101 as a 200, both
+  /// ways.
   bool is_tunnel() const { return request_.is_connect() && status_ != 0 && (status_ < 300); }
   /// HTTP datagrams mean something to this request (RFC 9297 §2): its protocol may define them, or its
   /// handler asked for capsules.
   bool knows_datagrams() const { return capsules_ || !request_.protocol.empty(); }
-  /// Datagrams are for the handler: a tunnel stands, or a server's handler that asked for capsules has yet to
-  /// answer (RFC 9298 §5) and knows best how many to keep.
+  /// Datagrams are for the handler: the tunnel is open, or a server's handler that asked for capsules has yet
+  /// to answer (RFC 9298 §5) and knows best how many to keep.
   bool takes_datagrams() const {
     return !ended_ && ((is_tunnel() && knows_datagrams()) || (server_ && capsules_ && status_ == 0));
   }
@@ -232,7 +233,7 @@ class ExchangeBase : public Exchange {
   virtual void submit_credit(std::size_t bytes) = 0;
   /// The peer itself holds back what this exchange sends, not what is sent before it.
   virtual bool peer_blocks() const = 0;
-  /// A tunnel came to stand (see is_tunnel()).
+  /// The tunnel was opened (see is_tunnel()).
   virtual void tunnel_opened() {}
   /// receive_limit() is another one.
   virtual void submit_limit() = 0;

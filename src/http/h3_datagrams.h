@@ -1,6 +1,6 @@
-// EarlyDatagrams: HTTP datagrams that came before the tunnel they belong to stood (RFC 9298 §5), held for a
-// moment and within a bound (docs/threat-model.md, "early datagram"). Made by an H3Connection when there is a
-// first one.
+// EarlyDatagrams: HTTP datagrams that came before the tunnel they belong to was open (RFC 9298 §5), held for
+// a moment and within a bound (docs/threat-model.md, "early datagram"). Made by an H3Connection when there is
+// a first one.
 #pragma once
 
 #include "base/chunk.h"
@@ -30,9 +30,9 @@ class EarlyDatagrams {
   /// Copies; counts it as dropped when there are too many.
   void hold(quic::StreamId id, Bytes payload);
   bool holds(quic::StreamId id) const;
-  /// The tunnel stands: those of `id` are delivered at the end of this turn, in order.
+  /// The tunnel is open: those of `id` are delivered at the end of this turn, in order.
   void release(quic::StreamId id);
-  /// The tunnel will never stand.
+  /// The tunnel will never be open.
   void drop(quic::StreamId id);
 
  private:

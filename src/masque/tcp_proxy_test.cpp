@@ -28,7 +28,7 @@ class TcpProxyTest : public testing::Test {
     proxy().on_request(exchange);
     return exchange;
   }
-  /// A tunnel that stands, and the target reading.
+  /// An open tunnel, and the target reading.
   ExchangeForTest& open() {
     ExchangeForTest& exchange = ask("8.8.8.8:443");
     timers.run_deferred();
