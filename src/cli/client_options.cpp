@@ -84,8 +84,10 @@ void add_client_flags(CLI::App& app, ClientFlags& flags) {
       ->allow_extra_args(false);
   auto* ipv4 = app.add_flag("-4,--ipv4", flags.ipv4, "Connect to IPv4 addresses only");
   app.add_flag("-6,--ipv6", flags.ipv6, "Connect to IPv6 addresses only")->excludes(ipv4);
-  app.add_option("--ca", flags.ca_file, "Trust the certificates in this PEM file instead of the system's")
-      ->type_name("FILE");
+  app.add_option("--ca", flags.ca_files,
+                 "Trust the certificates in this PEM file instead of the system's; repeat it for more files")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
   app.add_flag("-k,--insecure", flags.insecure, "Do not verify certificates (of hops and origin)");
   app.add_option("--token-file", flags.token_files,
                  "Send the bearer token in the first line of FILE, TOKEN or NAME TOKEN, to the hops; given "
@@ -143,7 +145,7 @@ void ClientSession::hint_at_unused_flags(const ClientFlags& flags) {
                       "origin",
                       flags.hop_http));
   }
-  if (flags.insecure && !flags.ca_file.empty())
+  if (flags.insecure && !flags.ca_files.empty())
     say("-k takes any certificate, so --ca changes nothing; leave -k out to have them checked");
   if (flags.no_cache && !flags.cache_folder.empty())
     say("--no-cache keeps nothing, so --cache changes nothing; leave one of them out");
@@ -184,8 +186,8 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
   for (const std::string& text : flags.resolve)
     if (auto added = pinned.add(text); !added) return added;
 
-  auto trust = tls::Trust::make({flags.ca_file, flags.insecure});
-  if (!trust && !flags.ca_file.empty()) return of_flag("--ca", trust.error());
+  auto trust = tls::Trust::make({flags.ca_files, flags.insecure});
+  if (!trust && !flags.ca_files.empty()) return of_flag("--ca", trust.error());
   if (!trust) return std::unexpected(trust.error());
 
   if (auto opened = open_key_log(flags); !opened) return opened;

@@ -24,7 +24,8 @@ struct ClientFlags {
   std::vector<std::string> via;
   std::string http = "auto", hop_http = "h3", mode = "auto";
   std::vector<std::string> token_files;  ///< one for all hops, or one for each
-  std::string ca_file, qlog_folder, key_log, cache_folder;
+  std::vector<std::string> ca_files;
+  std::string qlog_folder, key_log, cache_folder;
   std::string congestion{to_string(quic::CongestionControl::cubic)};
   std::vector<std::string> resolve;
   bool ipv4 = false, ipv6 = false;

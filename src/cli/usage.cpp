@@ -165,6 +165,17 @@ std::optional<std::string> wrong_value(const CLI::App& app, const CLI::ParseErro
   return std::nullopt;
 }
 
+/// A flag that takes one value and was given more. CLI11 says "--days: At Most 1 required but received 2".
+std::optional<std::string> given_again(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_name() != "ArgumentMismatch") return std::nullopt;
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_items_expected_max() != 1 || option->count() < 2) continue;
+    const std::string times = option->count() == 2 ? "twice" : fmt::format("{} times", option->count());
+    return fmt::format("{} was given {}; it is taken once", option->get_name(), times);
+  }
+  return std::nullopt;
+}
+
 bool wants_nothing(const CLI::App& app, char letter) {
   const CLI::Option* option = app.get_option_no_throw(std::string{'-', letter});
   return option != nullptr && option->get_items_expected_min() == 0;
@@ -260,6 +271,8 @@ Error usage_error(CLI::App& app, const CLI::ParseError& error) {
     text = "a command is missing: " + listed(subcommands_of(*command.app));
   else if (const auto wrong = wrong_value(*command.app, error))
     text = *wrong;
+  else if (const auto again = given_again(*command.app, error))
+    text = *again;
   return usage_error_of(command, text);
 }
 

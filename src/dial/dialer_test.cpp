@@ -53,7 +53,7 @@ class DirectDialerTest : public testing::Test {
   /// The server's certificate alone.
   std::shared_ptr<const tls::Trust> trust_in_server() {
     std::ofstream(folder / "ca.pem") << world.pair.certificate_pem;
-    return *tls::Trust::make({.ca_file = folder / "ca.pem"});
+    return *tls::Trust::make({.ca_files = {folder / "ca.pem"}});
   }
 
   const FolderForTest folder;

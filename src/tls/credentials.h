@@ -44,8 +44,8 @@ class ServerCredentials {
 };
 
 struct TrustOptions {
-  std::string ca_file;    ///< PEM; empty: the system's
-  bool insecure = false;  ///< -k: any certificate
+  std::vector<std::string> ca_files{};  ///< PEM; none: the system's
+  bool insecure = false;                ///< -k: any certificate
 };
 
 /// A client's trust anchors. Immutable and shared.
@@ -55,7 +55,7 @@ class Trust {
   ~Trust();
   gnutls_certificate_credentials_st* native() const;
   bool insecure() const;
-  /// The source of the authorities, for errors: "FILE" or "the system's store".
+  /// The source of the authorities, for errors: "FILE", "FILE and FILE" or "the system's store".
   const std::string& source() const;
 
  private:

@@ -191,7 +191,7 @@ TEST(Sni, ChoosesTheCertificate) {
       Link link;
       link.server_options.credentials = credentials;
       link.client_options.host = host;
-      link.client_options.trust = *Trust::make({.ca_file = path});
+      link.client_options.trust = *Trust::make({.ca_files = {path}});
       link.shake_hands();
       std::filesystem::remove(path);
       if (link.client || link.client_error->message.find("not for") != std::string::npos)
@@ -214,7 +214,7 @@ class Verification : public testing::Test {
   std::shared_ptr<const Trust> trust(const KeyPair& pair) {
     const std::string path = folder_ + "/ca.pem";
     EXPECT_TRUE(write_file(path, pair.certificate_pem, 0600, IfExists::replace));
-    return *Trust::make({.ca_file = path});
+    return *Trust::make({.ca_files = {path}});
   }
 
   /// The client's error, or "" where it was satisfied.
@@ -267,6 +267,19 @@ TEST_F(Verification, NamesTheStoreThatLacksTheSigner) {
   EXPECT_EQ(verdict(pair, trust_anything(), "other.test"), "");
 }
 
+TEST_F(Verification, TakesTheAnchorsOfSeveralFiles) {
+  const KeyPair a = *make_self_signed({"a.test"}), b = *make_self_signed({"b.test"});
+  ASSERT_TRUE(write_file(folder_ + "/a", a.certificate_pem, 0600, IfExists::replace));
+  ASSERT_TRUE(write_file(folder_ + "/b", b.certificate_pem, 0600, IfExists::replace));
+  const auto both = *Trust::make({.ca_files = {folder_ + "/a", folder_ + "/b"}});
+  EXPECT_EQ(verdict(a, both, "a.test"), "");
+  EXPECT_EQ(verdict(b, both, "b.test"), "");
+  EXPECT_THAT(verdict(*make_self_signed({"c.test"}), both, "c.test"),
+              HasSubstr("no trusted issuer in " + folder_ + "/a and " + folder_ + "/b (--ca"));
+  EXPECT_THAT(Trust::make({.ca_files = {folder_ + "/a", folder_ + "/none"}}).error().message,
+              StartsWith("cannot read " + folder_ + "/none"));
+}
+
 TEST_F(Verification, TellsTheDates) {
   const KeyPair pair = *make_self_signed({"a.test"});
   const KeyPair old = dated(pair, 1'600'000'000, 1'600'086'400);
@@ -277,10 +290,10 @@ TEST_F(Verification, TellsTheDates) {
 }
 
 TEST_F(Verification, NeedsAStoreThatCanBeRead) {
-  EXPECT_THAT(Trust::make({.ca_file = folder_ + "/none"}).error().message,
+  EXPECT_THAT(Trust::make({.ca_files = {folder_ + "/none"}}).error().message,
               StartsWith("cannot read " + folder_ + "/none"));
   ASSERT_TRUE(write_file(folder_ + "/text", "hello", 0600, IfExists::replace));
-  EXPECT_EQ(Trust::make({.ca_file = folder_ + "/text"}).error().message,
+  EXPECT_EQ(Trust::make({.ca_files = {folder_ + "/text"}}).error().message,
             folder_ + "/text holds no certificate in PEM form");
 }
 

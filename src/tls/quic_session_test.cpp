@@ -79,7 +79,7 @@ class Quic : public testing::Test {
     server_options.alpn = {"h3"};
     server_options.ticket_key.fill(1);
     server_options.early_data = std::make_shared<ReplayGuard>(record);
-    client_options.trust = *Trust::make({.ca_file = path});
+    client_options.trust = *Trust::make({.ca_files = {path}});
     std::filesystem::remove(path);
     client_options.host = "a.test";
     client_options.alpn = {"h3"};

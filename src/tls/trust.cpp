@@ -123,20 +123,23 @@ Result<std::shared_ptr<const Trust>> Trust::make(const TrustOptions& options) {
   constexpr std::size_t largest_store = 16 * 1024 * 1024;
   auto impl = std::make_unique<Impl>();
   impl->insecure = options.insecure;
-  impl->source = options.ca_file.empty() ? "the system's store" : options.ca_file;
+  for (const std::string& file : options.ca_files)
+    impl->source += (impl->source.empty() ? "" : " and ") + file;
+  if (options.ca_files.empty()) impl->source = "the system's store";
   gnutls_certificate_credentials_t handle = nullptr;
   if (const int code = gnutls_certificate_allocate_credentials(&handle); code < 0) {
     return fail(ErrorKind::resource, error_words(code));
   }
   impl->handle.reset(handle);
-  if (!options.ca_file.empty()) {
-    const auto pem = read_file(options.ca_file, largest_store);
+  for (const std::string& file : options.ca_files) {
+    const auto pem = read_file(file, largest_store);
     if (!pem) return std::unexpected(pem.error());
     const gnutls_datum_t data = datum_of(*pem);
-    if (gnutls_certificate_set_x509_trust_mem(handle, &data, GNUTLS_X509_FMT_PEM) <= 0) {
-      return fail(ErrorKind::file, options.ca_file + " holds no certificate in PEM form");
-    }
-  } else if (!options.insecure && gnutls_certificate_set_x509_system_trust(handle) <= 0) {
+    if (gnutls_certificate_set_x509_trust_mem(handle, &data, GNUTLS_X509_FMT_PEM) <= 0)
+      return fail(ErrorKind::file, file + " holds no certificate in PEM form");
+  }
+  if (options.ca_files.empty() && !options.insecure &&
+      gnutls_certificate_set_x509_system_trust(handle) <= 0) {
     return fail(ErrorKind::file,
                 "the system has no store of certificate authorities (install ca-certificates, or give "
                 "--ca FILE)");

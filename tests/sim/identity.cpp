@@ -31,7 +31,7 @@ K29Z8R8ZN6awziClNQPfPcF+HqlhnpkMS7I2Z8fLuMYrCQ==
 std::shared_ptr<const tls::Trust> read_trust() {
   const std::string file = testing::TempDir() + "sallyport-sim-ca-" + std::to_string(::getpid()) + ".pem";
   std::ofstream(file) << certificate_pem;
-  auto trust = tls::Trust::make({.ca_file = file});
+  auto trust = tls::Trust::make({.ca_files = {file}});
   ::unlink(file.c_str());
   EXPECT_TRUE(trust) << trust.error().message;
   return *trust;
