@@ -62,7 +62,7 @@ Result<masque::ProxyTemplate> hop_of(const std::string& text) {
 
 void add_client_flags(CLI::App& app, ClientFlags& flags) {
   app.add_option("--via", flags.via,
-                 "A proxy to go through: https://HOST[:PORT] or a URI template; repeat it for more hops, "
+                 "A proxy to go through: [https://]HOST[:PORT] or a URI template; repeat it for more hops, "
                  "nearest first")
       ->type_name("PROXY")
       ->allow_extra_args(false);

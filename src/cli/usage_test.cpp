@@ -172,7 +172,9 @@ TEST(Usage, SaysHowAHopIsNamed) {
   for (const char* list : {"https://a.test,https://b.test", "https://a.test/,https://b.test", "a.test,b.test",
                            "https://a.test:443,b.test:443"})
     EXPECT_THAT(via(list), HasSubstr("it takes one hop; repeat it for more, nearest first: --via ")) << list;
-  EXPECT_THAT(via("https://a.test:0"), HasSubstr("the port is not in 1 to 65535"));
+  EXPECT_THAT(via("https://a.test:0"),
+              StartsWith("sallyport: --via https://a.test:0: the port is not in 1 to 65535"));
+  EXPECT_THAT(via("http://a.test:1"), StartsWith("sallyport: --via http://a.test:1: only https:// proxies"));
 }
 
 TEST(Usage, AFlagIsNotTakenForTheValueOfTheOneBeforeIt) {

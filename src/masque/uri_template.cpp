@@ -160,23 +160,23 @@ bool is_variable_name(std::string_view name) {  // RFC 6570 §2.3
   return true;
 }
 
-Result<> fail_template(std::string_view text, const std::string& why) {
-  return fail(ErrorKind::usage, "proxy " + quoted(text) + ": " + why);
+std::unexpected<Error> fail_template(std::string why) {
+  return fail(ErrorKind::usage, std::move(why));
 }
 
 /// RFC 9298 §2: which templates a client must reject.
-Result<> check_path_template(std::string_view whole, std::string_view path) {
+Result<> check_path_template(std::string_view path) {
   bool host = false;
   bool port = false;
   for (std::size_t i = 0; i < path.size(); ++i) {
     const char c = path[i];
     if (c == '{') {
       const auto end = path.find('}', i);
-      if (end == std::string_view::npos) return fail_template(whole, "\"{\" is not closed by \"}\"");
+      if (end == std::string_view::npos) return fail_template("\"{\" is not closed by \"}\"");
       const Expression expression(path.substr(i + 1, end - i - 1));
       if (expression.operation != '\0' && expression.operation != '?' && expression.operation != '&')
-        return fail_template(whole, std::string("the operator \"") + expression.operation +
-                                        "\" is not allowed in a template for CONNECT-UDP");
+        return fail_template(std::string("the operator \"") + expression.operation +
+                             "\" is not allowed in a template for CONNECT-UDP");
       bool names_are_good = true;
       expression.for_each_name([&](std::string_view name) {
         names_are_good = names_are_good && is_variable_name(name);
@@ -184,18 +184,18 @@ Result<> check_path_template(std::string_view whole, std::string_view path) {
         port = port || name == "target_port";
       });
       if (!names_are_good)
-        return fail_template(whole, "{" + std::string(expression.names) + "} does not name plain variables");
+        return fail_template("{" + std::string(expression.names) + "} does not name plain variables");
       i = end;
     } else if (c == '%' ? !is_escape(path, i) : c <= 0x20 || c >= 0x7f) {
-      return fail_template(whole, "spaces and other than ASCII characters must be percent-encoded");
+      return fail_template("spaces and other than ASCII characters must be percent-encoded");
     } else if (std::string_view("\"#<>\\^`|}").find(c) != std::string_view::npos) {
-      return fail_template(whole, std::string("\"") + c + "\" is not allowed in a URI template");
+      return fail_template(std::string("\"") + c + "\" is not allowed in a URI template");
     }
   }
   if (!host || !port)
-    return fail_template(whole,
-                         "a template needs {target_host} and {target_port}; without a path the default "
-                         "template is used");
+    return fail_template(
+        "a template needs {target_host} and {target_port}; without a path the default "
+        "template is used");
   return {};
 }
 
@@ -228,32 +228,34 @@ std::string Target::to_string() const {
 }
 
 Result<ProxyTemplate> ProxyTemplate::parse(std::string_view text) {
-  constexpr std::string_view scheme = "https://";
-  if (!std::ranges::equal(text.substr(0, scheme.size()), scheme,
-                          [](char a, char b) { return a == b || (a >= 'A' && a <= 'Z' && a + 32 == b); }))
-    return std::unexpected(
-        fail_template(text, "name it as https://HOST[:PORT] or as a URI template").error());
-  const std::string_view rest = text.substr(scheme.size());
+  constexpr std::string_view scheme = "https://", end_of_scheme = "://";
+  const bool has_scheme = std::ranges::equal(text.substr(0, scheme.size()), scheme, [](char a, char b) {
+    return a == b || (a >= 'A' && a <= 'Z' && a + 32 == b);
+  });
+  // In a path it would be no scheme's.
+  if (!has_scheme && text.substr(0, text.find('/') + 2).ends_with(end_of_scheme))
+    return fail_template(
+        "only https:// proxies can be used; name it as https://HOST[:PORT] or as a URI template");
+  const std::string_view rest = has_scheme ? text.substr(scheme.size()) : text;
   const auto slash = rest.find('/');
   const std::string_view authority = rest.substr(0, slash);
   const std::size_t bracket = authority.starts_with('[') ? authority.find(']') : 0;
   const std::size_t colon = authority.find(':', std::min(bracket, authority.size()));
   auto host = net::parse_host(authority.substr(0, colon));
   if (!host)
-    return std::unexpected(fail_template(text, quoted(authority) + " is not HOST[:PORT]: " +
-                                                   host.error().message + "; an IPv6 address needs brackets")
-                               .error());
+    return fail_template(quoted(authority) + " is not HOST[:PORT]: " + host.error().message +
+                         "; an IPv6 address needs brackets");
   ProxyTemplate result;
   result.host_ = std::move(*host);
   // RFC 3986 §3.2.3: an empty port is the default one.
   if (colon != std::string_view::npos && colon + 1 < authority.size()) {
     const auto port = parse_port(authority.substr(colon + 1));
-    if (!port) return std::unexpected(fail_template(text, "the port is not in 1 to 65535").error());
+    if (!port) return fail_template("the port is not in 1 to 65535");
     result.port_ = *port;
   }
   const std::string_view path = slash == std::string_view::npos ? std::string_view{} : rest.substr(slash);
   result.path_ = path.empty() || path == "/" ? default_udp_template_path : path;
-  if (auto good = check_path_template(text, result.path_); !good) return std::unexpected(good.error());
+  if (auto good = check_path_template(result.path_); !good) return std::unexpected(good.error());
   return result;
 }
 

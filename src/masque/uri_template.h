@@ -20,9 +20,11 @@ struct Target {
 inline constexpr std::string_view default_udp_template_path =
     "/.well-known/masque/udp/{target_host}/{target_port}/";
 
-/// A proxy as a user names it: "https://host[:port]" (the default template is added) or a whole template.
+/// A proxy as a user names it: "https://host[:port]" (the default template is added) or a whole template,
+/// both also without the scheme.
 class ProxyTemplate {
  public:
+  /// The error says what is wrong with `text`, and leaves it to the caller to name it.
   static Result<ProxyTemplate> parse(std::string_view text);
   /// As net::parse_host() has it.
   const std::string& host() const { return host_; }

@@ -68,6 +68,9 @@ TEST(ProxyTemplate, BringsTheHostIntoOneForm) {
       {"https://proxy.example.", "proxy.example.", "proxy.example."},
       {"https://b\xc3\xbc\x63her.example", "xn--bcher-kva.example", "xn--bcher-kva.example"},
       {"https://[fe80::1%25lo]:4443", "fe80::1%lo", "[fe80::1]:4443"},
+      {"Localhost:8444", "localhost", "localhost:8444"},
+      {"[2001:db8::1]", "2001:db8::1", "[2001:db8::1]"},
+      {"p:1/m{?target_host,target_port}", "p", "p:1"},
   };
   for (const auto& c : cases) {
     const auto parsed = ProxyTemplate::parse(c.text);
@@ -79,8 +82,10 @@ TEST(ProxyTemplate, BringsTheHostIntoOneForm) {
 
 TEST(ProxyTemplate, RefusesWhatRfc9298Section2Forbids) {
   for (const std::string_view text : {"",
-                                      "proxy.example",
                                       "http://proxy.example",
+                                      "socks5://proxy.example:1080",
+                                      "/{target_host}/{target_port}",
+                                      "//proxy.example",
                                       "https://",
                                       "https:///x",
                                       "https://user@p",
