@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/flag_values.h"
+#include "dial/url.h"
 #include "masque/token_lines.h"
 #include "net/udp_open.h"
 #include "trace/keylog.h"
@@ -41,12 +42,12 @@ Result<masque::ProxyTemplate> hop_of(const std::string& text) {
   const auto scheme_end = text.find("://");
   const std::size_t begin = scheme_end == std::string::npos ? 0 : scheme_end + 3;
   const std::string authority = text.substr(begin, text.find_first_of("/{", begin) - begin);
-  if (const auto at = authority.rfind('@'); at != std::string::npos)
+  if (authority.find('@') != std::string::npos)
     return fail(
         ErrorKind::usage,
         fmt::format("--via {}...@{}: a hop takes no user and password, but a token; put it into a file "
                     "and name that by --token-file FILE",
-                    text.substr(0, begin), text.substr(begin + at + 1)));
+                    text.substr(0, begin), text.substr(text.rfind('@') + 1)));
   // A path may have commas, "{target_host},{target_port}".
   if (authority.find(',') != std::string::npos || text.find(",https://") != std::string::npos)
     return fail(
@@ -54,7 +55,9 @@ Result<masque::ProxyTemplate> hop_of(const std::string& text) {
         fmt::format("--via {}: it takes one hop; repeat it for more, nearest first: --via {} --via ...", text,
                     text.substr(0, text.find(','))));
   auto hop = masque::ProxyTemplate::parse(text);
-  if (!hop) return fail(ErrorKind::usage, fmt::format("--via {}: {}", text, hop.error().message));
+  if (!hop)
+    return fail(ErrorKind::usage,
+                fmt::format("--via {}: {}", dial::without_credentials(text), hop.error().message));
   return hop;
 }
 

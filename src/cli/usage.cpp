@@ -90,13 +90,21 @@ std::string first_unknown(const std::string& word, const std::vector<std::string
   return word;
 }
 
+/// What follows a flag that takes a password in curl and its kind, "-ualice:secret", is not repeated.
+std::string without_secret(const std::string& word) {
+  for (const std::string_view flag :
+       {"--user=", "--proxy-user=", "--token=", "--password=", "--oauth2-bearer=", "-u", "-U"})
+    if (word.starts_with(flag) && word.size() > flag.size()) return fmt::format("{}...", flag);
+  return word;
+}
+
 std::string unknown_flag(const Command& command, const std::string& word) {
   const std::vector<std::string> flags = flags_of(*command.app);
   const std::string name = word.substr(0, word.find('='));
   const auto said = [&command](const std::string& what, const std::optional<std::string>& hint) {
     return fmt::format("{} has no flag {}{}{}", command.name, what, hint ? "; " : "", hint.value_or(""));
   };
-  const std::string quoted = fmt::format("'{}'", word);
+  const std::string quoted = fmt::format("'{}'", without_secret(word));
   if (const auto hint = flag_known_elsewhere(name, flags)) return said(quoted, hint);
   if (const auto nearest = nearest_word(name, flags))
     return said(quoted, fmt::format("did you mean {}?", *nearest));

@@ -12,6 +12,7 @@
 namespace sallyport::cli {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
@@ -127,7 +128,9 @@ TEST(Usage, NamesTheFlagThatIsCalledOtherwiseElsewhere) {
   EXPECT_THAT(sallyport({"get", "-sSL", "https://localhost/"}).err,
               HasSubstr("no flag '-s', of '-sSL'; did you mean -q?"));
   EXPECT_THAT(sallyport({"get", "-ualice:secret", "https://localhost/"}).err,
-              HasSubstr("no flag '-u', of '-ualice:secret'; did you mean -H 'Authorization"));
+              HasSubstr("no flag '-u', of '-u...'; did you mean -H 'Authorization"));
+  EXPECT_THAT(sallyport({"get", "--proxy-user=alice:secret", "https://localhost/"}).err,
+              HasSubstr("no flag '--proxy-user=...'; did you mean --token-file FILE?"));
   // Only where the command has it.
   expect_refused({"get", "--root", "x", "https://localhost/"},
                  "sallyport get has no flag '--root' (see sallyport get --help)");
@@ -169,6 +172,10 @@ TEST(Usage, SaysHowAHopIsNamed) {
   EXPECT_THAT(credentials, StartsWith("sallyport: --via https://...@gw.test:8443/: a hop takes no user and"));
   EXPECT_THAT(credentials, HasSubstr("--token-file FILE"));
   EXPECT_THAT(credentials, Not(HasSubstr("secret")));
+  for (const char* more : {"https://a:secret@gw.test,https://b:secret@gw.test", "https://a:secret/x@gw.test"})
+    EXPECT_THAT(via(more), Not(HasSubstr("secret")));
+  EXPECT_THAT(sallyport({"get", "https://alice:secret@localhost:8443/file"}).err,
+              AllOf(HasSubstr("user names"), Not(HasSubstr("secret"))));
   for (const char* list : {"https://a.test,https://b.test", "https://a.test/,https://b.test", "a.test,b.test",
                            "https://a.test:443,b.test:443"})
     EXPECT_THAT(via(list), HasSubstr("it takes one hop; repeat it for more, nearest first: --via ")) << list;

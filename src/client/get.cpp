@@ -200,8 +200,9 @@ struct Get::Impl {
                                         : std::move(result.error());
     if (!stopping && options.follow_redirects && !transfer.fetch.location.empty()) {
       if (task.redirects == redirects_followed)
-        return finish(task, Error{ErrorKind::http, fmt::format("more than {} redirects, the last to {}",
-                                                               redirects_followed, transfer.fetch.location)});
+        return finish(task, Error{ErrorKind::http,
+                                  fmt::format("more than {} redirects, the last to {}", redirects_followed,
+                                              dial::without_credentials(transfer.fetch.location))});
       auto target = dial::resolve_reference(task.job.url, transfer.fetch.location);
       if (!target)
         return finish(task, Error{ErrorKind::protocol, fmt::format("{} redirects to {}", task.job.url.host,

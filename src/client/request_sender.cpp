@@ -50,7 +50,9 @@ Error status_error(const dial::Url& url, unsigned status, const std::string& loc
         ": the server does not answer for {} on this connection; its certificate may not have that name: "
         "ask by one that it has, which --resolve NAME:{}:ADDRESS leads to it",
         url.host, url.port);
-  if (!location.empty()) message += fmt::format(", a redirect to {} (follow it with --location)", location);
+  if (!location.empty())
+    message +=
+        fmt::format(", a redirect to {} (follow it with --location)", dial::without_credentials(location));
   return {ErrorKind::http, std::move(message), status};
 }
 

@@ -108,12 +108,18 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
   return port;
 }
 
+std::unexpected<Error> only_https(std::string_view whole) {
+  return fail(ErrorKind::usage,
+              fmt::format("'{}': only https:// URLs can be fetched", without_credentials(whole)));
+}
+
 /// `authority` is of the URL `whole`.
 Result<> parse_authority(Url& url, std::string_view authority, std::string_view whole) {
   const auto wrong = [whole](std::string_view what) {
-    return fail(ErrorKind::usage, fmt::format("'{}': {}", whole, what));
+    return fail(ErrorKind::usage, fmt::format("'{}': {}", without_credentials(whole), what));
   };
-  if (authority.find('@') != std::string_view::npos) return wrong("user names in URLs are not supported");
+  if (authority.find('@') != std::string_view::npos)
+    return wrong("user names in URLs are not supported; -H 'Authorization: Basic ...' sends them");
   const std::size_t bracket = authority.starts_with('[') ? authority.find(']') : 0;
   if (bracket == std::string_view::npos) return wrong("the closing bracket of the IPv6 address is missing");
   const std::size_t colon = authority.find(':', bracket);
@@ -163,23 +169,40 @@ std::string Url::file_name() const {
   return name;
 }
 
+std::string without_credentials(std::string_view text) {
+  const auto scheme = scheme_of(text);
+  std::size_t begin = scheme && text.substr(scheme->size() + 1).starts_with('/') ? scheme->size() + 1 : 0;
+  begin = std::min(text.find_first_not_of('/', begin), text.size());
+  if (begin > 0 && !scheme && !text.starts_with("//")) return std::string(text);  // a path
+  const std::string_view authority = text.substr(begin, text.find_first_of("/?#", begin) - begin);
+  std::size_t at = authority.rfind('@');
+  // A '/', '?' or '#' in a password ends the authority, which then has no port.
+  const std::size_t colon = authority.rfind(':');
+  const bool may_be_cut = colon != std::string_view::npos &&
+                          authority.find_first_not_of("0123456789]", colon + 1) != std::string_view::npos;
+  if (at == std::string_view::npos && may_be_cut) at = text.substr(begin).rfind('@');
+  if (at == std::string_view::npos) return std::string(text);
+  return fmt::format("{}...{}", text.substr(0, begin), text.substr(begin + at));
+}
+
 Result<Url> parse_url(std::string_view text) {
   const std::string_view whole = text;
   if (std::any_of(text.begin(), text.end(),
                   [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; }))
-    return fail(ErrorKind::usage, fmt::format("'{}' is not a URL: it has a control character", whole));
+    return fail(ErrorKind::usage,
+                fmt::format("'{}' is not a URL: it has a control character", without_credentials(whole)));
   text = text.substr(0, text.find('#'));
   // "localhost:8080/" has no scheme.
   const auto scheme = scheme_of(text);
   if (scheme && (is_https(*scheme) || text.substr(scheme->size() + 1).starts_with('/'))) {
-    if (!is_https(*scheme))
-      return fail(ErrorKind::usage, fmt::format("'{}': only https:// URLs can be fetched", whole));
+    if (!is_https(*scheme)) return only_https(whole);
     text.remove_prefix(scheme->size() + 1);
     constexpr std::size_t most_slashes = 3;  // as curl takes them
     text.remove_prefix(std::min({text.find_first_not_of('/'), text.size(), most_slashes}));
   } else if (text.starts_with('-')) {
     return fail(ErrorKind::usage,
-                fmt::format("'{0}' is not a URL; where it is the name of a host, write https://{0}", whole));
+                fmt::format("'{0}' is not a URL; where it is the name of a host, write https://{0}",
+                            without_credentials(whole)));
   }
   Url url;
   const std::size_t end = std::min(text.find_first_of("/?"), text.size());
@@ -196,7 +219,7 @@ Result<Url> parse_url(std::string_view text) {
 Result<Url> resolve_reference(const Url& base, std::string_view reference) {
   if (const auto scheme = scheme_of(reference)) {
     if (is_https(*scheme)) return parse_url(reference);
-    return fail(ErrorKind::usage, fmt::format("'{}': only https:// URLs can be fetched", reference));
+    return only_https(reference);
   }
   if (reference.starts_with("//")) return parse_url(fmt::format("https:{}", reference));
   const std::string_view target = base.target;

@@ -29,6 +29,10 @@ struct Url {
 /// kind usage names the URL and what is wrong.
 Result<Url> parse_url(std::string_view text);
 
+/// `text`, a URL as a user or a server wrote it, with "..." in place of a user name and a password: for
+/// errors, which end up in logs.
+std::string without_credentials(std::string_view text);
+
 /// The URL that `reference`, a Location field, leads to from `base` (RFC 3986 §5.2, RFC 9110 §10.2.2).
 Result<Url> resolve_reference(const Url& base, std::string_view reference);
 

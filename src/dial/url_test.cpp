@@ -130,7 +130,7 @@ TEST(Url, ASegmentIsOneSegment) {
 TEST(Url, RefusesWhatItCannotFetch) {
   for (const char* bad : {"http://a/",        "ftp://a/",
                           "https://",         "https://a:0/",
-                          "https://a:99999/", "https://u@a/",
+                          "https://a:99999/", "https://a:1x/",
                           "https://a b/",     "https://a%0d%0ax:y/",
                           "https://a%3A1/",   "https://a%25b/",
                           "https://%5Ba%5D/", "https://a%00/",
@@ -146,6 +146,31 @@ TEST(Url, RefusesWhatItCannotFetch) {
     EXPECT_EQ(url.error().kind, ErrorKind::usage);
     EXPECT_NE(url.error().message.find(bad), std::string::npos);
   }
+}
+
+TEST(Url, AnErrorRepeatsNoPassword) {
+  const struct {
+    std::string_view written, shown;
+  } cases[] = {
+      {"https://user:s3cret@h:8443/f", "'https://...@h:8443/f'"},
+      {"user:s3cret@h/?u=https://x/", "'...@h/?u=https://x/'"},
+      {"https:/s3cret@h/@x", "'https:/...@h/@x'"},
+      {"http://user:s3cret@h/", "'http://...@h/'"},
+      {"https://user:s3cret/x@h/", "'https://...@h/'"},
+      {"https://user:s3cret@h/\n", "'https://...@h/\n'"},
+      {"-u:s3cret@h", "'...@h'"},
+  };
+  for (const auto& given : cases) {
+    const auto url = parse_url(given.written);
+    ASSERT_FALSE(url) << given.written;
+    EXPECT_EQ(url.error().message.find("s3cret"), std::string::npos) << url.error().message;
+    EXPECT_TRUE(url.error().message.starts_with(given.shown)) << url.error().message;
+  }
+  const auto redirect = resolve_reference(*parse_url("https://h/"), "ftp://user:s3cret@h/");
+  EXPECT_EQ(redirect.error().message, "'ftp://...@h/': only https:// URLs can be fetched");
+  for (const std::string_view plain : {"https://h/@x", "h:1/a:b@c", "https://[::1]:0/a@b", "//h/?u=a:b@c",
+                                       "/a:b@c", "https://a:99999/@", ""})
+    EXPECT_EQ(without_credentials(plain), plain) << "what is none stays";
 }
 
 TEST(OriginMemory, ForgetsBrokenOriginsSoonerThanWorkingOnes) {
