@@ -197,7 +197,7 @@ struct Get::Impl {
                                               task.request.authority));
     if (result) return finish(task, std::nullopt);
     Error error = task.fetch->stalled() ? chain->blame_silence(result.error(), options.stall_timeout)
-                                        : std::move(result.error());
+                                        : chain->titled(task.job.url, result.error());
     if (!stopping && options.follow_redirects && !transfer.fetch.location.empty()) {
       if (task.redirects == redirects_followed)
         return finish(task, Error{ErrorKind::http,

@@ -152,8 +152,7 @@ class TunnelledTcpAttempt final : public TcpAttempt {
     if (!token_.empty()) fields.add("proxy-authorization", "Bearer " + token_);
     secure(masque::open_tcp_tunnel(hop_, peer_.target(), fields,
                                    {.opened = [this](const std::string& next_hop) { opened(next_hop); },
-                                    .refused = [this](const Error& why) { tunnel_error_ = why; },
-                                    .broken = [this](const Error& why) { tunnel_error_ = why; }}));
+                                    .closed = [this](const Error& why) { tunnel_error_ = why; }}));
   }
 
   Tried tried() const override {

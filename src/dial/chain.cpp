@@ -29,6 +29,7 @@ struct Place {
   std::vector<Chain::Opened> waiting;
   std::optional<LinkFigures> last_figures;  // of the last one that ended
   std::optional<Error> unreachable;         // no connection was ever established
+  std::optional<Error> last_end;            // why the last one ended, with a title
   bool was_established = false;
   bool early_failed = false;  // a connection that was used early was never established
 
@@ -101,8 +102,10 @@ struct Chain::Impl {
     find(origin_of(url), std::move(opened));
   }
 
+  static std::string title_of(const Url& url) { return "origin " + url.origin(); }
+
   Place& origin_of(const Url& url) {
-    std::string title = "origin " + url.origin();
+    std::string title = title_of(url);
     for (const auto& origin : origins)
       if (origin->peer.title == title) return *origin;
     Place& origin = *origins.emplace_back(std::make_unique<Place>());
@@ -181,6 +184,7 @@ struct Chain::Impl {
     place.last_figures = link.figures();
     bury(place, link);
     if (place.is_hop && !error && is_lost(place, was_starting)) return broken_by(reason);
+    place.last_end = reason;
     if (!place.was_established) place.unreachable = reason;
     // Who waits for another one that is being made, over HTTP/1.1, goes on waiting for it.
     if (was_starting && !place.waiting.empty()) {
@@ -204,6 +208,15 @@ struct Chain::Impl {
   static bool is_lost(const Place& hop, bool was_starting) {
     if (hop.is_established()) return false;
     return was_starting || hop.last_figures->version != http::to_string(http::Version::http1_1);
+  }
+
+  Error titled(const Url& url, const Error& why) const {
+    const std::string title = title_of(url);
+    for (const auto& origin : origins)
+      if (origin->peer.title == title && origin->last_end &&
+          origin->last_end->message.ends_with(": " + why.message))
+        return *origin->last_end;
+    return why;
   }
 
   /// Silence inside the first `outer` hops may be one of theirs.
@@ -334,6 +347,10 @@ Error Chain::blame_silence(const Error& why, Duration silence) const {
 
 bool Chain::hop_failed() const {
   return impl_->error.has_value();
+}
+
+Error Chain::titled(const Url& url, const Error& why) const {
+  return impl_->titled(url, why);
 }
 
 std::vector<LinkFigures> Chain::figures() const {

@@ -49,6 +49,9 @@ class Chain {
   /// has failed when no other connection to it can be made.
   void set_broken_handler(std::function<void(const Error&)> broken);
   bool hop_failed() const;
+  /// `why` a request to the origin of `url` ended; with the title of the hop or of the origin where it was
+  /// because its connection ended.
+  Error titled(const Url& url, const Error& why) const;
   /// Nothing came of a response for `silence`, as `why` says. Where a hop was silent itself about as long,
   /// though its connection is kept alive by PINGs, the error is the hop's.
   Error blame_silence(const Error& why, Duration silence) const;

@@ -89,7 +89,6 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
   // ExchangeHandler
   void on_response(http::Exchange& exchange, const http::Response& head) override {
     if (head.status / 100 == 2) {
-      accepted_ = true;
       if (events_.opened) events_.opened(next_hop_of(head.fields));
       return;
     }
@@ -132,10 +131,7 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
   void fail(const Error& why) {
     if (std::exchange(failed_, true)) return;
     const Lifetime::Guard guard(lifetime_);  // an error may be the end of this object
-    if (!accepted_ && events_.refused)
-      events_.refused(why);
-    else if (accepted_ && version_ == http::Version::http1_1 && events_.broken)
-      events_.broken(why);
+    if (events_.closed) events_.closed(why);
     if (!guard.gone()) down_.abort(why);
   }
 
@@ -149,7 +145,6 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
   Pump down_{hop_, reader_};
   Lifetime lifetime_;
   bool reading_ = false;
-  bool accepted_ = false;
   bool finished_ = false;
   bool end_received_ = false;
   bool failed_ = false;

@@ -11,14 +11,12 @@
 
 namespace sallyport::masque {
 
-/// What a client hears of a CONNECT that was asked for: opened or refused, once. Each may be null.
+/// What a client hears of a CONNECT that was asked for, each once at the most. Either may be null.
 struct TcpTunnelEvents {
   /// The proxy answered 2xx. `next_hop` from its Proxy-Status, or empty.
   std::function<void(const std::string& next_hop)> opened;
-  std::function<void(const Error& why)> refused;  ///< or the connection to it ended before
-  /// It was open, and the connection to the proxy failed. Over HTTP/1.1 alone, where that has no other use;
-  /// elsewhere the connection's holder knows.
-  std::function<void(const Error& why)> broken{};
+  /// The proxy refused it, or ended it in disorder, or the connection to the proxy ended.
+  std::function<void(const Error& why)> closed;
 };
 
 /// The stream takes writes before the proxy answered; a refusal comes as on_stream_error, too. `connection`

@@ -24,7 +24,7 @@ class TcpTunnelTest : public testing::Test {
   TcpTunnelTest() {
     stream = open_tcp_tunnel(connection, {"2001:db8::1", 443}, {{"x", "y"}},
                              {.opened = [this](const std::string& hop) { next_hop = hop; },
-                              .refused = [this](const Error& why) { refused = why; }});
+                              .closed = [this](const Error& why) { closed = why; }});
     exchange = &connection.last();
     stream->set_receiver(&reader);
   }
@@ -35,7 +35,7 @@ class TcpTunnelTest : public testing::Test {
   net::Timers timers{Time{1000s}};
   ConnectionForTest connection{timers};
   Reader reader;
-  std::optional<Error> refused;
+  std::optional<Error> closed;
   std::optional<std::string> next_hop;
   std::unique_ptr<net::ByteStream> stream;
   ExchangeForTest* exchange = nullptr;
@@ -106,8 +106,8 @@ TEST_F(TcpTunnelTest, EndsInOrder) {
 
 TEST_F(TcpTunnelTest, ARefusalIsToldOnce) {
   answer(502, {{"proxy-status", "p; error=connection_refused"}});
-  ASSERT_TRUE(refused);
-  EXPECT_EQ(refused->kind, ErrorKind::refused);
+  ASSERT_TRUE(closed);
+  EXPECT_EQ(closed->kind, ErrorKind::refused);
   ASSERT_TRUE(reader.error);
   EXPECT_EQ(reader.error->message,
             "the hop refused the tunnel to [2001:db8::1]:443: 502, connection_refused");
@@ -118,15 +118,14 @@ TEST_F(TcpTunnelTest, ARefusalIsToldOnce) {
   stream->write(as_bytes("late"));
 }
 
-TEST_F(TcpTunnelTest, TheEndOfItsConnectionIsToldWhereThatHasNoOtherUse) {
+TEST_F(TcpTunnelTest, TheEndOfItsConnectionIsToldInEachVersion) {
   for (const auto version : {http::Version::http1_1, http::Version::http2, http::Version::http3}) {
     ConnectionForTest over{timers};
     over.set_version(version);
     Reader at_end;
-    std::optional<Error> broken;
-    const auto tunnel =
-        open_tcp_tunnel(over, {"a.example", 443}, {},
-                        {.opened = {}, .refused = {}, .broken = [&](const Error& why) { broken = why; }});
+    std::optional<Error> told;
+    const auto tunnel = open_tcp_tunnel(over, {"a.example", 443}, {},
+                                        {.opened = {}, .closed = [&](const Error& why) { told = why; }});
     tunnel->set_receiver(&at_end);
     tunnel->set_reading(true);
     over.last().handler()->on_response(over.last(), {200, {}});
@@ -134,7 +133,8 @@ TEST_F(TcpTunnelTest, TheEndOfItsConnectionIsToldWhereThatHasNoOtherUse) {
     ConnectionForTest::close_exchange(over.last(), &why);
     ASSERT_TRUE(at_end.error);
     EXPECT_EQ(at_end.error->message, "the tunnel to a.example:443 ended: connection reset by peer");
-    EXPECT_EQ(broken.has_value(), version == http::Version::http1_1);
+    ASSERT_TRUE(told);
+    EXPECT_EQ(told->message, at_end.error->message);
   }
 }
 
@@ -142,7 +142,7 @@ TEST_F(TcpTunnelTest, SaysWhatItIsConnectedTo) {
   EXPECT_FALSE(next_hop);
   answer(200, {{"proxy-status", "p; next-hop=\"192.0.2.1:443\""}});
   EXPECT_EQ(next_hop, "192.0.2.1:443");
-  EXPECT_FALSE(refused);
+  EXPECT_FALSE(closed);
 }
 
 // docs/threat-model.md, "lying hop".
@@ -153,7 +153,7 @@ TEST_F(TcpTunnelTest, AProxyThatAnswersAnythingElseEndsWithOneError) {
     int said = 0;
     const auto tunnel = open_tcp_tunnel(
         over, {"a.example", 443}, {},
-        {.opened = {}, .refused = [&](const Error& why) {
+        {.opened = {}, .closed = [&](const Error& why) {
            ++said;
            EXPECT_NE(why.message.find(std::to_string(status)), std::string::npos) << why.message;
          }});
@@ -172,7 +172,7 @@ TEST_F(TcpTunnelTest, AProxyThatAnswersAnythingElseEndsWithOneError) {
 
 TEST_F(TcpTunnelTest, ARefusalMayDestroyTheTunnel) {
   std::unique_ptr<net::ByteStream> tunnel = open_tcp_tunnel(
-      connection, {"a.example", 443}, {}, {.opened = {}, .refused = [&](const Error&) { tunnel.reset(); }});
+      connection, {"a.example", 443}, {}, {.opened = {}, .closed = [&](const Error&) { tunnel.reset(); }});
   ExchangeForTest& refused_exchange = connection.last();
   refused_exchange.handler()->on_response(refused_exchange, {403, {}});
   EXPECT_EQ(tunnel, nullptr);
@@ -221,11 +221,12 @@ TEST_F(TcpTunnelTest, ClosedWhileItDeliversItReturnsAllCredit) {
   EXPECT_EQ(exchange->consumed, 6u);
 }
 
-TEST_F(TcpTunnelTest, ABrokenTunnelIsAnErrorButNoRefusal) {
+TEST_F(TcpTunnelTest, ATunnelThatBreaksIsToldOfAsARefusalIs) {
   answer(200);
   const Error why{ErrorKind::closed, "connect error", 0x10f};
   ConnectionForTest::close_exchange(*exchange, &why);
-  EXPECT_FALSE(refused);
+  ASSERT_TRUE(closed);
+  EXPECT_EQ(closed->code, 0x10fu);
   ASSERT_TRUE(reader.error);
   EXPECT_EQ(reader.error->code, 0x10fu);
 }

@@ -149,7 +149,7 @@ class TokensTest : public TunnelsTest {
   }
   std::unique_ptr<net::ByteStream> open_tcp(const http::Fields& fields) {
     auto stream = open_tcp_tunnel(*client, {"a.example", 443}, fields,
-                                  {.opened = {}, .refused = [this](const Error& why) { closed = why; }});
+                                  {.opened = {}, .closed = [this](const Error& why) { closed = why; }});
     stream->set_receiver(&reader);
     return stream;
   }

@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import unittest
+from pathlib import Path
 
 import harness
 from harness import SALLYPORT, Lab, wait_until
@@ -169,6 +170,30 @@ class Tokens(ProxyCase):
                     self.assertEqual(target.stat().st_size, 100_000)
         for log in [*self.lab.folder.glob("*.log"), *self.lab.folder.glob("qlog*/*")]:
             self.assertNotIn(ALICE.encode(), log.read_bytes(), log.name)
+
+    def test_a_hop_that_ends_the_tunnel_is_named(self):
+        """In the middle of a download, as its token is taken out."""
+        (self.lab.folder / "site").mkdir()
+        harness.make_file(self.lab.folder / "site" / "file", 8 << 20)
+        origin = self.lab.gateway("--files", self.lab.folder / "site", name="origin")
+        mine = self.lab.folder / "mine"
+        mine.write_text(ALICE)
+        for version in ("h3", "h2", "h1"):
+            with self.subTest(version=version):
+                self.write(f"alice {ALICE}\nbob {BOB}\n")
+                hop = self.lab.gateway("--masque", "udp,tcp", "--allow", "127.0.0.1", "--token-file", self.tokens, name=f"hop-{version}")
+                target = self.lab.folder / f"got-{version}"
+                words = [SALLYPORT, "get", "-q", "--no-cache", "--http", version, "--ca", self.lab.certificate()[0], "--token-file", mine,
+                         "--limit-rate", "100k", "-o", target, "--via", hop.url, f"{origin.url}/file"]
+                child = subprocess.Popen([str(word) for word in words], stderr=subprocess.PIPE, text=True)
+                self.addCleanup(child.kill)
+                part = Path(f"{target}.part")
+                harness.wait_until(lambda part=part: part.exists() and part.stat().st_size > 0, "something came")
+                self.write(f"bob {BOB}\n")
+                os.kill(hop.pid, signal.SIGHUP)
+                said = child.communicate(timeout=harness.PATIENCE)[1]
+                self.assertEqual(child.returncode, 1, said)
+                self.assertRegex(said, rf"^sallyport: hop 1 \(127\.0\.0\.1:{hop.port}\): the tunnel to 127\.0\.0\.1:{origin.port} ended: ")
 
     def test_each_hop_has_a_token_of_its_own(self):
         (self.lab.folder / "site").mkdir()
