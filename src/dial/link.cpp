@@ -143,6 +143,9 @@ struct Link::Impl final : DialEvents {
     quic_race.disarm();
     tcp_race.disarm();
     remember_winner();
+    for (const auto& other : attempts)
+      if (other.get() != &attempt)
+        if (const auto narrow = words.too_narrow(other->tried())) why_not_udp = words.titled(*narrow).message;
     note_other_mode();
     for (auto& other : attempts)
       if (other.get() != &attempt) graveyard.take(std::move(other));
@@ -151,11 +154,11 @@ struct Link::Impl final : DialEvents {
   }
 
   void note_other_mode() {
-    if (udp_refusal.empty() || !events.note) return;
+    if (why_not_udp.empty() || ready_attempt->over_quic() || !events.note) return;
     events.note(
         fmt::format("{}; CONNECT was used instead, which carries no HTTP/3 (--mode udp or tcp insists "
                     "on one)",
-                    udp_refusal));
+                    why_not_udp));
   }
 
   void on_ended(Dialled& attempt, const Error* why) override {
@@ -172,7 +175,8 @@ struct Link::Impl final : DialEvents {
     // QUIC's addresses were each told of when they failed; of TCP's, only those that nobody answered at.
     if (through_hop || !over_quic) failures.push_back(failure);
     if (through_hop || (!over_quic && tried.reach != Reach::nothing)) tell(words.line(tried, failure));
-    if (tried.is_refused() && tried.tunnel_size) udp_refusal = words.titled(failure).message;
+    if ((tried.is_refused() && tried.tunnel_size) || words.too_narrow(tried))
+      why_not_udp = words.titled(failure).message;
     if (attempts.empty()) {
       // The other sort of tunnel would be refused for the same reason. One that is asked for already is left
       // to its answer.
@@ -286,7 +290,7 @@ struct Link::Impl final : DialEvents {
   std::vector<std::unique_ptr<Dialled>> attempts;
   Dialled* ready_attempt = nullptr;
   std::vector<Failure> failures;  // of attempts, in their order
-  std::string udp_refusal;        // of CONNECT-UDP
+  std::string why_not_udp;        // the hop refused CONNECT-UDP, or its path is too narrow
   std::optional<LinkFigures> last_figures;
   bool looking_up = false, quic_started = false, tcp_started = false;
   bool waits = false;  // an attempt waits for a connection of the hop

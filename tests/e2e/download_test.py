@@ -345,6 +345,16 @@ class Modes(Case):
         self.assertIn("501", self.get("--via", hop.url, "--mode", "udp", url, status=1).stderr)
         self.assertEqual(self.get("--via", hop.url, "--mode", "tcp", url).stderr, "")
 
+    def test_connect_where_a_hop_is_too_narrow_is_said(self):
+        hop = self.via("udp,tcp", name="narrow")
+        flags = ("--max-udp-payload", "1200", "--via", hop.url)
+        url = f"{self.origin.url}/small.txt"
+        done = harness.finish([word for word in self.command(*flags, url) if word != "-q"])
+        self.assertEqual((done.returncode, done.stdout), (0, "hello\n"), done.stderr)
+        self.assertRegex(done.stderr, r"\Asallyport: .*the path inside hop 1 \(127\.0\.0\.1:\d+\) carries datagrams of \d+ bytes only.*CONNECT was used instead.*\n\Z")
+        self.assertEqual(self.get(*flags, url).stderr, "")
+        self.assertIn("the path inside hop 1", self.get(*flags, "--http", "h3", "--timeout", "1", url, status=1).stderr)
+
     def test_a_wrong_template(self):
         hop = self.via("udp", name="udp-only")
         words = self.get("--via", f"{hop.url}/elsewhere/{{target_host}}/{{target_port}}/", f"{self.origin.url}/small.txt", status=1).stderr
