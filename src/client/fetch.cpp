@@ -83,6 +83,18 @@ void Fetch::Impl::note_from_start(std::string_view why) {
                              output.partial_path(), why));
 }
 
+/// The server has the same version still.
+void Fetch::Impl::note_resumed() {
+  if (!options.note) return;
+  std::string sentence = fmt::format("going on with '{}': {} of {} bytes are kept", output.partial_path(),
+                                     figures.resumed_bytes, state.size);
+  if (const std::uint64_t again = output.untold_bytes(); again > 0)
+    sentence += fmt::format(
+        ", and {} more that it has are asked for again, as the last run ended before it had noted them",
+        again);
+  options.note(sentence);
+}
+
 /// False when the file cannot be emptied, which ends the fetch.
 bool Fetch::Impl::forget_earlier() {
   resuming = false;

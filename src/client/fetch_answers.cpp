@@ -158,6 +158,7 @@ void Fetch::Impl::range_came(Part& part, const http::Response& head, const Answe
   if (!first) plan.ask_rest(part.asked, answer.range.end);
   part.range = answer.range;
   part.accepted = true;
+  if (resuming && !std::exchange(told_resumed, true)) note_resumed();
   if (!first) return;
   state.size = figures.size = answer.size;
   state.validator = validator;

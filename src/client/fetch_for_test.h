@@ -35,6 +35,7 @@ class StringOutput final : public Output {
   bool gather_writes() const override { return gathers; }
   void note_progress(const PartState& state, bool) override { noted = state; }
   PartState earlier() const override { return before; }
+  std::uint64_t untold_bytes() const override { return untold; }
   std::string partial_path() const override { return "x.part"; }
   Result<> truncate() override {
     text.clear();
@@ -47,6 +48,7 @@ class StringOutput final : public Output {
   }
 
   PartState before, noted;
+  std::uint64_t untold = 0;
   std::string text;
   bool full = false, behind = false, gathers = true;
   std::function<void()> drained;

@@ -27,6 +27,7 @@ struct Fetch::Impl {
   void begin();
   bool forget_earlier();
   void note_from_start(std::string_view why);
+  void note_resumed();
   void start_over(std::string_view why);
   void start_over_whole(std::string_view why);
   void drop(Part& part);
@@ -76,6 +77,7 @@ struct Fetch::Impl {
   std::optional<Error> error;
   std::uint64_t page_bytes = 0;  // of an error's or a redirect's body
   bool stalled = false, finished = false, resuming = false, start_again = false;
+  bool told_resumed = false;
   bool opening = false;    // a connection was asked for
   bool may_reopen = true;  // one that broke can be replaced
   Lifetime lifetime;       // asked by the callback of open()

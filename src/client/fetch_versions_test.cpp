@@ -104,7 +104,14 @@ TEST_P(FetchVersionsTest, SaysWhyItStartsOver) {
     return testing::ElementsAre("cannot go on with 'x.part': " + why + "; it is downloaded from the start");
   };
   const std::string other = "the server has another version by now";
-  EXPECT_THAT(notes_of(tag, [this](Exchange& exchange) { ranged(exchange); }), testing::IsEmpty());
+  const std::string kept = "going on with 'x.part': 3000 of 10000 bytes are kept";
+  EXPECT_THAT(notes_of(tag, [this](Exchange& exchange) { ranged(exchange, 2000); }),
+              testing::ElementsAre(kept))
+      << "once, however many answers it takes";
+  output.untold = 70'000;
+  EXPECT_THAT(notes_of(tag, [this](Exchange& exchange) { ranged(exchange); }),
+              testing::ElementsAre(kept + ", and 70000 more that it has are asked for again, as the last run "
+                                          "ended before it had noted them"));
   EXPECT_THAT(notes_of("", [this](Exchange& exchange) { ranged(exchange); }),
               because("the server did not tell which version it is"));
   EXPECT_THAT(notes_of("\"0\"", [this](Exchange& exchange) { whole(exchange); }), because(other));

@@ -24,6 +24,13 @@ namespace sallyport::client {
 namespace json = boost::json;
 namespace {
 
+// When the state is written anew, as another file in the old one's place. On ext4 that costs a millisecond.
+constexpr auto time_between_states = std::chrono::seconds(1);
+// In between it is written over the old one, which costs some microseconds, each time so much came: no more
+// than that is asked for again after a run that was killed.
+constexpr std::uint64_t bytes_between_states = 4 * 1024 * 1024;
+// Whoever is killed in the middle of a write has written all of a page or nothing.
+constexpr std::size_t page_size = 4096;
 // Far more than a state of the most parts that may be asked for.
 constexpr std::size_t largest_state = 1024 * 1024;
 
@@ -99,12 +106,14 @@ std::vector<ByteRange> held_ranges(int fd, const std::vector<ByteRange>& promise
 
 class FileOutput final : public Output {
  public:
-  FileOutput(UniqueFd fd, std::string path, std::string url, PartState earlier, std::string why_from_start)
+  FileOutput(UniqueFd fd, std::string path, std::string url, PartState earlier, std::uint64_t untold,
+             std::string why_from_start)
       : fd_(std::move(fd)),
         path_(std::move(path)),
         names_(part_names(path_)),
         url_(std::move(url)),
         earlier_(std::move(earlier)),
+        untold_(untold),
         why_from_start_(std::move(why_from_start)),
         kept_(total_size(earlier_.done)),
         begun_(!earlier_.done.empty()) {}
@@ -118,18 +127,26 @@ class FileOutput final : public Output {
   Result<> write_at(std::uint64_t offset, Bytes bytes) override {
     if (!begun_)
       if (auto emptied = empty(); !emptied) return emptied;
+    unnoted_ += bytes.size();
     return write_all(fd_.get(), bytes, partial_path(), &offset);
   }
   PartState earlier() const override { return earlier_; }
   std::string why_from_start() const override { return why_from_start_; }
+  std::uint64_t untold_bytes() const override { return untold_; }
   std::uint64_t kept_bytes() const override { return kept_; }
 
   void note_progress(const PartState& state, bool now) override {
     if (!begun_) return;  // the state is of what is there
     const auto time = std::chrono::steady_clock::now();
-    if (!now && noted_ && time - *noted_ < std::chrono::seconds(1)) return;
-    noted_ = time;
+    const bool anew = now || !noted_ || time - *noted_ >= time_between_states;
+    if (!anew && unnoted_ < bytes_between_states) return;
+    unnoted_ = 0;
     const std::string text = state_text(url_, state);
+    if (!anew) {
+      if (text.size() <= page_size && overwrite_state(text)) kept_ = total_size(state.done);
+      return;
+    }
+    noted_ = time;
     // Whoever may not read the bytes may not read where they are from.
     struct stat info{};
     const mode_t mode = ::fstat(fd_.get(), &info) == 0 ? info.st_mode & 0666 : 0600;
@@ -180,8 +197,8 @@ class FileOutput final : public Output {
     (void)::fchmod(fd_.get(), old.st_mode & 0777);
   }
 
-  /// On a full disk there is no room for a second file, but in the first one's blocks. Blanks fill up what
-  /// a longer state left.
+  /// In the blocks that it has: also on a full disk, where there is no room for a second file. Blanks fill up
+  /// what a longer state left.
   bool overwrite_state(std::string text) const {
     const UniqueFd fd(::open(state_path().c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) return false;
@@ -200,10 +217,12 @@ class FileOutput final : public Output {
   PartNames names_;
   std::string url_;
   PartState earlier_;
+  std::uint64_t untold_;
   std::string why_from_start_;
   std::uint64_t kept_;  // by the state on disk
   std::optional<std::chrono::steady_clock::time_point> noted_;
-  bool begun_;  // what is in the file belongs to this download
+  std::uint64_t unnoted_ = 0;  // bytes written since the last state
+  bool begun_;                 // what is in the file belongs to this download
   bool complete_ = false;
 };
 
@@ -276,9 +295,16 @@ Result<std::unique_ptr<Output>> open_file_output(const std::string& path, const 
   PartState earlier;
   if (resume) earlier = parse_state(names.state, url);
   earlier.done = held_ranges(fd->get(), earlier.done);
+  // What is written is there from the beginning of a block on, and from the end to the next.
+  constexpr std::uint64_t least_untold = 64 * 1024;
+  std::uint64_t untold = 0;
+  if (!earlier.done.empty()) {
+    untold = total_size(held_ranges(fd->get(), {{0, earlier.size}})) - total_size(earlier.done);
+    if (untold < least_untold) untold = 0;
+  }
   std::string why;
   if (resume && earlier.done.empty()) why = why_from_start(path, names, fd->get(), replaces);
-  return std::make_unique<FileOutput>(std::move(*fd), path, url, std::move(earlier), std::move(why));
+  return std::make_unique<FileOutput>(std::move(*fd), path, url, std::move(earlier), untold, std::move(why));
 }
 
 }  // namespace sallyport::client

@@ -59,9 +59,11 @@ class Output {
   /// Why nothing of an earlier run is gone on with, as a sentence, where that was asked for and is worth
   /// telling; else empty.
   virtual std::string why_from_start() const { return {}; }
+  /// Bytes that an earlier run wrote without telling of them in its state: they are asked for again.
+  virtual std::uint64_t untold_bytes() const { return 0; }
   /// How many bytes a later run could go on with, by the state that is on disk.
   virtual std::uint64_t kept_bytes() const { return 0; }
-  /// Remembers how far it came, the first time and then at most once a second unless `now` is true. A state
+  /// Remembers how far it came: the first time, then after a second or some MiB, or if `now` is true. A state
   /// that cannot be written leaves the last one. No-op where nothing can be resumed.
   virtual void note_progress(const PartState& /*state*/, bool /*now*/) {}
   /// Starts over: the resource changed since the earlier run. What is there goes when something comes.

@@ -109,6 +109,28 @@ TEST(Output, RemembersWhereItStoppedForTheSameUrlOnly) {
   EXPECT_FALSE(std::filesystem::exists(folder / "file.part.json"));
 }
 
+// As one that is killed leaves it: bytes that no state tells of.
+TEST(Output, NotesEachFewMiBWhatCame) {
+  const FolderForTest folder;
+  constexpr std::uint64_t size = 40 << 20, piece = 1 << 20, often = 4 << 20;
+  std::uint64_t noted = 0;
+  {
+    auto output = open_output(folder / "file", "https://a/", false);
+    const std::vector<std::uint8_t> bytes(piece, 'x');
+    for (std::uint64_t at = 0; at < size - piece; at += piece) {
+      ASSERT_TRUE((*output)->write_at(at, bytes));
+      (*output)->note_progress({"\"tag\"", size, {{0, at + piece}}}, false);
+      EXPECT_LT(at + piece - (*output)->kept_bytes(), often);
+    }
+    noted = (*output)->kept_bytes();
+    EXPECT_LT(noted, size - piece);
+  }
+  auto output = open_output(folder / "file", "https://a/", true);
+  EXPECT_THAT((*output)->earlier().done, ElementsAre(ByteRange{0, noted}));
+  EXPECT_EQ((*output)->untold_bytes(), size - piece - noted);
+  EXPECT_EQ((*open_output(folder / "other", "https://a/", true))->untold_bytes(), 0u);
+}
+
 TEST(Output, DoesNotBelieveAStateThatPromisesMoreThanTheFileHolds) {
   const FolderForTest folder;
   {

@@ -130,7 +130,10 @@ class Answers(Case):
         state.write_text(state.read_text().replace(r'\"1\"', r'\"0\"'))
         self.assertEqual(said("--resume"), "sallyport: cannot go on with 'file.part': the server has another version by now; it is downloaded from the start\n")
         self.had_before()
-        self.assertEqual(said("--resume"), "")
+        self.assertEqual(said("--resume"), f"sallyport: going on with 'file.part': {KEPT} of {len(self.server.content)} bytes are kept\n")
+        self.had_before()
+        Path(f"{self.target}.part").write_bytes(self.server.content[:KEPT + 200_000])
+        self.assertIn(f"{KEPT} of {len(self.server.content)} bytes are kept, and 200000 more that it has are asked for again", said("--resume"))
 
     def test_what_is_the_rest_in_other_words_is_taken(self):
         size, content = len(self.server.content), self.server.content
