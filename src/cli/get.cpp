@@ -1,5 +1,6 @@
 #include "cli/get.h"
 
+#include "base/counted.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/flag_values.h"
@@ -65,8 +66,8 @@ class TakenNames {
 
 Result<std::vector<client::GetJob>> jobs_of(const GetFlags& flags) {
   if (!flags.outputs.empty() && flags.outputs.size() != flags.urls.size() && flags.outputs.size() != 1)
-    return fail(ErrorKind::usage, fmt::format("{} URLs and {} -o; give one -o for each URL",
-                                              flags.urls.size(), flags.outputs.size()));
+    return fail(ErrorKind::usage, fmt::format("{} and {} -o; give one -o for each URL",
+                                              counted(flags.urls.size(), "URL"), flags.outputs.size()));
   std::vector<client::GetJob> jobs;
   TakenNames taken;
   for (std::size_t i = 0; i < flags.urls.size(); ++i) {
@@ -182,7 +183,8 @@ Result<int> run_get(const GetFlags& flags, ExitStatus& exit) {
       status = 1;
     }
   if (figures.not_started > 0 && !silent)
-    say(fmt::format("{} more downloads were not started", figures.not_started));
+    say(fmt::format("{} {} not started", counted(figures.not_started, "more download"),
+                    figures.not_started == 1 ? "was" : "were"));
   // A body on standard output leaves no room for figures there.
   std::FILE* const out = body_on_stdout ? stderr : stdout;
   if (flags.json) print(out, client::figures_json(figures));

@@ -125,6 +125,7 @@ constexpr auto renamed = std::to_array<Names>({
     {"--metrics", "--admin HOST:PORT"},
     {"--threads", "--workers N"},
     {"-v", "--log-level debug"},
+    {"-v", "--version"},
     {"--verbose", "--log-level debug"},
     {"-q", "--log-level warn"},
     {"--quiet", "--log-level warn"},
@@ -170,6 +171,7 @@ std::optional<std::string> flag_known_elsewhere(std::string_view flag,
   for (const auto& [name, here] : renamed)
     if (name == flag && has(here.substr(0, here.find_first_of(" ,"))))
       return fmt::format("did you mean {}?", here);
+  if (flag == "-V" || flag == "--version") return "sallyport --version tells the version";
   const auto why = has("--via") ? find(needless, flag) : std::nullopt;
   return why ? std::optional(fmt::format("leave it out: {}", *why)) : std::nullopt;
 }

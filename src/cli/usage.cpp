@@ -98,6 +98,17 @@ std::string without_secret(const std::string& word) {
   return word;
 }
 
+/// "--fil" for "--files": the flags that begin so, where they are few.
+std::optional<std::string> begun_flags(const std::string& name, const std::vector<std::string>& flags) {
+  constexpr std::size_t fewest_letters = 2, most_flags = 3;
+  if (!name.starts_with("--") || name.size() < 2 + fewest_letters) return std::nullopt;
+  std::vector<std::string> begun;
+  std::ranges::copy_if(flags, std::back_inserter(begun),
+                       [&name](const std::string& flag) { return flag.starts_with(name); });
+  if (begun.empty() || begun.size() > most_flags) return std::nullopt;
+  return fmt::format("did you mean {}?", listed(begun));
+}
+
 std::string unknown_flag(const Command& command, const std::string& word) {
   const std::vector<std::string> flags = flags_of(*command.app);
   const std::string name = word.substr(0, word.find('='));
@@ -106,6 +117,7 @@ std::string unknown_flag(const Command& command, const std::string& word) {
   };
   const std::string quoted = fmt::format("'{}'", without_secret(word));
   if (const auto hint = flag_known_elsewhere(name, flags)) return said(quoted, hint);
+  if (const auto hint = begun_flags(name, flags)) return said(quoted, hint);
   if (const auto nearest = nearest_word(name, flags))
     return said(quoted, fmt::format("did you mean {}?", *nearest));
   const std::string flag = first_unknown(name, flags);

@@ -82,6 +82,26 @@ TEST(Usage, NamesTheUnknownFlagAndTheOneThatWasMeant) {
                  "sallyport gateway --help)");
 }
 
+TEST(Usage, NamesTheFlagThatAWordBegins) {
+  expect_refused(
+      {"gateway", "--fil", "site"},
+      "sallyport gateway has no flag '--fil'; did you mean --files? (see sallyport gateway --help)");
+  expect_refused({"get", "--max=5", "https://localhost/"},
+                 "sallyport get has no flag '--max=5'; did you mean --max-time or --max-udp-payload? (see "
+                 "sallyport get --help)");
+  expect_refused({"get", "--r", "https://localhost/"},
+                 "sallyport get has no flag '--r' (see sallyport get --help)");
+}
+
+TEST(Usage, NamesTheFlagThatTellsTheVersion) {
+  expect_refused({"-v"}, "sallyport has no flag '-v'; did you mean --version? (see sallyport --help)");
+  for (const char* flag : {"-V", "--version"})
+    expect_refused({"get", flag},
+                   fmt::format("sallyport get has no flag '{}'; sallyport --version tells the version (see "
+                               "sallyport get --help)",
+                               flag));
+}
+
 TEST(Usage, NamesTheFlagThatIsCalledOtherwiseElsewhere) {
   struct Row {
     const char *command, *flag, *ours;
@@ -251,6 +271,11 @@ TEST(Usage, FlagsThatContradictEachOtherAreRefused) {
               StartsWith("sallyport: --fail-with-body and --no-fail contradict each other"));
   EXPECT_THAT(sallyport({"get", "--via", url, "--mode", "udp", "--http", "h2", url}).err,
               StartsWith("sallyport: --mode udp carries HTTP/3 only"));
+}
+
+TEST(Usage, OneUrlIsNotCalledUrls) {
+  EXPECT_THAT(sallyport({"get", "-o", "a", "-o", "b", "https://localhost/"}).err,
+              StartsWith("sallyport: 1 URL and 2 -o; give one -o for each URL"));
 }
 
 TEST(Usage, TwoDownloadsInOneFileAreRefused) {

@@ -125,6 +125,6 @@ struct Load::Impl {
 };
 
 /// How errors of this kind are listed.
-std::string_view kind_name(ErrorKind kind);
+std::string kind_name(const Error& error);
 
 }  // namespace sallyport::client

@@ -24,8 +24,14 @@ constexpr std::size_t failures_in_a_row = 100;
 
 }  // namespace
 
-std::string_view kind_name(ErrorKind kind) {
-  switch (kind) {
+std::string kind_name(const Error& error) {
+  // A tunnel that a hop refused: a target has no status before a request is sent to it.
+  constexpr std::uint64_t least_status = 300, most_status = 599;
+  const bool has_status = error.code >= least_status && error.code <= most_status;
+  const bool is_of_hop =
+      error.kind == ErrorKind::http || error.kind == ErrorKind::denied || error.kind == ErrorKind::resource;
+  if (is_of_hop && has_status) return fmt::format("status {} of a hop", error.code);
+  switch (error.kind) {
     case ErrorKind::resolve:
       return "name not resolved";
     case ErrorKind::refused:
@@ -151,7 +157,7 @@ void Impl::opened(Line& line, Result<http::Connection*> connection) {
   if (closing) return;
   const Time now = context.timers().now();
   if (!connection) {
-    count_error(std::string(kind_name(connection.error().kind)));
+    count_error(kind_name(connection.error()));
     if (figures.first_error.empty()) figures.first_error = connection.error().message;
     return lost(line);
   }
@@ -227,7 +233,7 @@ void Impl::answered(Slot& slot) {
 }
 
 void Impl::ended_unanswered(Slot& slot, const Error* why) {
-  if (!closing && slot.measured) count_error(why ? std::string(kind_name(why->kind)) : "cut short");
+  if (!closing && slot.measured) count_error(why ? kind_name(*why) : "cut short");
   free(slot);
 }
 

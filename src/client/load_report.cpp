@@ -1,3 +1,4 @@
+#include "base/counted.h"
 #include "base/escape.h"
 #include "client/load.h"
 
@@ -76,12 +77,10 @@ std::string load_json(const LoadFigures& f) {
 std::string load_table(const LoadFigures& f) {
   std::string out;
   auto to = std::back_inserter(out);
-  fmt::format_to(to,
-                 "{}: {} requests in {:.2f} s: {:.0f} a second, {:.1f} Mbit/s of bodies; {} connections, "
-                 "{:.0f} a second\n",
-                 f.version.empty() ? "no connection" : f.version, f.requests, f.seconds,
-                 a_second(f.requests, f), a_second(f.bytes, f) * 8 / 1e6, f.connections,
-                 connections_a_second(f));
+  fmt::format_to(to, "{}: {} in {:.2f} s: {:.0f} a second, {:.1f} Mbit/s of bodies; {}, {:.0f} a second\n",
+                 f.version.empty() ? "no connection" : f.version, counted(f.requests, "request"), f.seconds,
+                 a_second(f.requests, f), a_second(f.bytes, f) * 8 / 1e6,
+                 counted(f.connections, "connection"), connections_a_second(f));
   if (f.warm_up_seconds > 0)
     fmt::format_to(to, "after {:.2f} s of warm-up, which is not counted\n", f.warm_up_seconds);
   fmt::format_to(to, "{:<12} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "ms", "mean", "p50", "p90", "p99",
@@ -105,12 +104,12 @@ std::string load_progress_line(const LoadProgress& p, std::size_t width) {
   if (p.warming_up) {
     line += "  warming up";
   } else {
-    fmt::format_to(to, "  {} requests", p.requests);
-    if (p.of_requests > 0) fmt::format_to(to, " of {}", p.of_requests);
+    line += "  " + (p.of_requests > 0 ? fmt::format("{} of {}", p.requests, counted(p.of_requests, "request"))
+                                      : counted(p.requests, "request"));
     if (p.measured > 0) fmt::format_to(to, "  {:.0f} a second", static_cast<double>(p.requests) / p.measured);
   }
-  fmt::format_to(to, "  {} connections", p.connections);
-  if (p.errors > 0) fmt::format_to(to, "  {} errors", p.errors);
+  line += "  " + counted(p.connections, "connection");
+  if (p.errors > 0) line += "  " + counted(p.errors, "error");
   line.resize(std::min(line.size(), width));
   return line;
 }

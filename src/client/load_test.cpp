@@ -91,6 +91,35 @@ TEST_F(LoadTest, ExplainsAMisdirectedRequest) {
   EXPECT_NE(result->first_error.find("does not answer for example.com"), std::string::npos);
 }
 
+TEST_F(LoadTest, CallsARefusalOfAHopByItsStatus) {
+  for (const unsigned status : {401u, 403u, 407u, 429u, 501u}) {
+    world.answer = [status](http::Exchange& exchange, http::test::RecordingExchange&) {
+      exchange.respond({.status = status}, true);
+    };
+    LoadOptions given = options();
+    given.requests = 1;
+    given.chain.hops = {*masque::ProxyTemplate::parse("https://hop.test")};
+    given.chain.hop_http = dial::HttpChoice::h2;
+    result.reset();
+    begin(given);
+    world.clock.pass(60s);
+    ASSERT_TRUE(result);
+    ASSERT_EQ(result->errors.size(), 1u);
+    EXPECT_EQ(result->errors.begin()->first, "status " + std::to_string(status) + " of a hop");
+  }
+}
+
+TEST_F(LoadTest, CountsInTheTableAreWords) {
+  LoadOptions given = options();
+  given.requests = 1;
+  begin(given);
+  world.clock.pass(5s);
+  ASSERT_TRUE(result);
+  const std::string table = load_table(*result);
+  EXPECT_NE(table.find(": 1 request in "), std::string::npos) << table;
+  EXPECT_NE(table.find("; 1 connection, "), std::string::npos) << table;
+}
+
 TEST_F(LoadTest, KeepsToItsRate) {
   LoadOptions given = options();
   given.rate = 100;

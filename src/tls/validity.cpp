@@ -1,5 +1,6 @@
 #include "tls/validity.h"
 
+#include "base/counted.h"
 #include "tls/gnutls_handles.h"
 
 #include <algorithm>
@@ -28,7 +29,7 @@ State state_of(const Validity& validity, sys_seconds now) {
 
 std::string time_left_text(std::chrono::seconds left) {
   const auto in = [](auto count, const char* unit) {
-    return std::to_string(count) + " " + unit + (count == 1 ? "" : "s");
+    return counted(static_cast<std::uint64_t>(count), unit);
   };
   if (left >= std::chrono::days(2)) return in(left / std::chrono::days(1), "day");
   if (left >= std::chrono::hours(2)) return in(left / std::chrono::hours(1), "hour");
