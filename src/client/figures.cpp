@@ -3,6 +3,7 @@
 #include "base/escape.h"
 #include "client/transcript.h"
 
+#include <algorithm>
 #include <fstream>
 
 #include <boost/json.hpp>
@@ -215,6 +216,10 @@ std::string figures_json(const GetFigures& figures) {
 }
 
 std::string figures_table(const GetFigures& figures) {
+  const auto has_nothing = [](const TransferFigures& t) {
+    return !t.error.empty() && t.fetch.status == 0 && t.fetch.bytes == 0;
+  };
+  if (std::ranges::all_of(figures.transfers, has_nothing)) return {};
   std::string out;
   auto to = std::back_inserter(out);
   fmt::format_to(to, "{:>6} {:>10} {:>9} {:>8} {:>8}  {}\n", "status", "size", "time s", "Mbit/s", "TTFB ms",

@@ -39,6 +39,7 @@ ProcessFigures measure_process(double wall_seconds);
 double to_ms(Duration duration);
 /// Nothing for spans that never ended.
 std::optional<double> milliseconds(Time from, Time to);
+/// Empty where all failed before anything came: then the errors have said it all.
 std::string figures_table(const GetFigures& figures);
 std::string figures_json(const GetFigures& figures);
 

@@ -51,7 +51,8 @@ TEST(FiguresTable, FitsATerminalOf80Columns) {
 
 // A hop that never answered has neither times nor sizes.
 TEST(Figures, HaveNothingOfAConnectionThatNeverStood) {
-  GetFigures figures;
+  GetFigures figures = figures_of(1);  // of another origin
+  figures.links.clear();
   dial::LinkFigures link;
   link.title = "hop 1 (gw:443)";
   link.over_quic = true;
@@ -63,6 +64,17 @@ TEST(Figures, HaveNothingOfAConnectionThatNeverStood) {
   const std::string json = figures_json(figures);
   for (const char* nothing : {"http_version", "address", "tls", "connect_ms", "max_udp_payload"})
     EXPECT_THAT(json, HasSubstr(fmt::format("\"{}\":null", nothing)));
+}
+
+TEST(FiguresTable, IsNoneWhereNothingCame) {
+  GetFigures figures;
+  figures.transfers.push_back({.url = "https://gw/", .error = "hop 1 (gw:443): the name has no address"});
+  EXPECT_EQ(figures_table(figures), "");
+  EXPECT_THAT(figures_json(figures), HasSubstr("has no address"));
+  figures.transfers.back().fetch.status = 404;
+  EXPECT_THAT(figures_table(figures), HasSubstr("404"));
+  figures.transfers.back() = {.url = "https://gw/"};  // all of it was there before
+  EXPECT_THAT(figures_table(figures), HasSubstr("https://gw/"));
 }
 
 TEST(FiguresTable, NamesBothEndsOfALongUrl) {
