@@ -13,7 +13,12 @@ from tls_server import Handler, TlsServer
 def commands(page):
     """The command lines of our program in a page: its indented lines, those joined by && apart."""
     lines = [line.strip() for line in page.read_text().splitlines() if line.startswith("    sallyport ")]
-    return [command.strip() for line in lines for command in line.split("&&")]
+    return [command.removesuffix("&").strip() for line in lines for command in line.split("&&")]
+
+
+def blocks(page):
+    """The indented blocks of a page, each as its lines; a blank line alone ends none."""
+    return [block.split("\n") for block in re.findall(r"^    .*(?:\n+    .*)*", page.read_text(), re.MULTILINE)]
 
 
 class Readme(unittest.TestCase):
@@ -40,7 +45,7 @@ class Readme(unittest.TestCase):
     def serve(self, command, *more):
         """Starts a gateway of the README; its port."""
         ready = self.folder / f"ready-{len(self.lab.processes)}"
-        words = re.sub(r"--listen :\d+", "--listen 127.0.0.1:0", command).split(" ")[1:]
+        words = re.sub(r"--listen (localhost)?:\d+", "--listen 127.0.0.1:0", command).split(" ")[1:]
         process = self.lab.start(["env", "-C", self.folder, SALLYPORT, *words, "--ready-file", ready, *more], "gateway")
         return harness.wait_for_ready(process, ready).rsplit(":", 1)[1]
 
@@ -56,21 +61,19 @@ class Readme(unittest.TestCase):
         site = self.serve(take("sallyport gateway --listen :8443"))
         self.assertIn("BEGIN CERTIFICATE", (self.folder / "site.pem").read_text())
         self.places = {"localhost:8443": f"localhost:{site}", "-t 10": "-t 1"}
-        self.assertEqual(self.run_once(take("sallyport get --ca site.pem"), "--no-cache"), "hello\n")
+        self.assertEqual(self.run_once(take("sallyport get --ca site.pem https"), "--no-cache"), "hello\n")
         self.assertIn("client", self.run_once(take("sallyport trace")))
         self.assertIn("no errors", self.run_once(take("sallyport bench")))
 
+        self.assertIn("https://localhost:8443/", self.run_once(take("sallyport cert spki")))
         self.assertIn("cert.pem", self.run_once(take("sallyport cert self-signed")))
-        self.assertIn("--ignore-certificate-errors-spki-list", self.run_once(take("sallyport cert spki")))
         tokens = [line.strip() for line in (ROOT / "README.md").read_text().splitlines() if "> tokens" in line]
         self.assertEqual(len(tokens), 1)
         subprocess.run(["bash", "-euc", tokens[0]], cwd=self.folder, check=True)
         self.assertEqual((self.folder / "tokens").stat().st_mode & 0o777, 0o600)
-        proxy = take("sallyport gateway --listen :443")
-        hops = [self.serve(proxy, "--allow", "127.0.0.0/8") for _ in range(2)]
-        (self.folder / "all.pem").write_text((self.folder / "site.pem").read_text() + (self.folder / "cert.pem").read_text())
-        self.places = {"gw-a.example": f"localhost:{hops[0]}", "gw-b.example": f"localhost:{hops[1]}", "example.org": f"localhost:{site}"}
-        self.assertIn("hop 2", self.run_once(take("sallyport get --token-file"), "--no-cache", "--ca all.pem"))
+        hop = self.serve(take("sallyport gateway --listen localhost:8444"))
+        self.places["localhost:8444"] = f"localhost:{hop}"
+        self.assertIn("hop 1", self.run_once(take("sallyport get --ca site.pem --ca hop.pem"), "--no-cache"))
         self.assertEqual((self.folder / "file").read_text(), "hello\n")
         self.assertEqual(todo, [])
 
@@ -97,6 +100,14 @@ class BreaksOff(Handler):
 
 
 class Pages(unittest.TestCase):
+    def test_a_gateway_in_the_foreground_is_the_last_of_its_block(self):
+        """Whatever followed it would wait for its end."""
+        for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+            for block in blocks(page):
+                for line in block[:-1]:
+                    with self.subTest(page=page.name, line=line):
+                        self.assertTrue(not line.startswith("    sallyport gateway") or line.endswith("&"))
+
     def test_json_fields_are_explained(self):
         with Lab() as lab:
             (lab.folder / "file").write_text("hello\n")
