@@ -14,6 +14,7 @@
 #include <ctime>
 #include <filesystem>
 #include <string_view>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -183,7 +184,11 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
     return fail(ErrorKind::usage,
                 fmt::format("--mode udp carries HTTP/3 only; use --mode tcp for --http {}, or --http h3",
                             flags.http));
-  if (!flags.quiet) chain_.note = [](std::string_view sentence) { say(sentence); };
+  // Of many chains, as bench has them, each would say it.
+  if (!flags.quiet)
+    chain_.note = [last = std::make_shared<std::string>()](std::string_view sentence) {
+      if (std::exchange(*last, sentence) != sentence) say(sentence);
+    };
 
   dial::PinnedAddresses pinned;
   for (const std::string& text : flags.resolve)

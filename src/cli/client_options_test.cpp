@@ -48,6 +48,17 @@ TEST_F(TokenFile, SaysWhichOneIsNotThere) {
   EXPECT_THAT(token.error().message, testing::HasSubstr("/nonexistent/token"));
 }
 
+TEST(ClientSession, SaysOnceWhatManyChainsHaveToSay) {
+  const auto session = ClientSession::make({.no_cache = true});
+  ASSERT_TRUE(session) << session.error().message;
+  testing::internal::CaptureStderr();
+  for (int chain = 0; chain < 2; ++chain) {
+    const dial::ChainOptions options = (*session)->chain();
+    options.note("CONNECT was used");
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "sallyport: CONNECT was used\n");
+}
+
 class KeyLogVariable : public testing::Test {
  protected:
   ~KeyLogVariable() override { ::unsetenv("SSLKEYLOGFILE"); }
