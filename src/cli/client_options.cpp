@@ -163,7 +163,15 @@ Result<std::unique_ptr<ClientSession>> ClientSession::make(const ClientFlags& fl
   return session;
 }
 
-ClientSession::~ClientSession() = default;
+ClientSession::~ClientSession() {
+  if (!recorders_) return;
+  recorders_.reset();  // writes what is left
+  if (const std::uint64_t dropped = trace::qlog_events_dropped(); dropped > 0)
+    say(fmt::format(
+        "--qlog: events that were not recorded: {}, as the disk or this machine is too slow; figures "
+        "from the files lack them",
+        dropped));
+}
 
 Result<> ClientSession::set_up(const ClientFlags& flags) {
   for (const std::string& text : flags.via) {

@@ -48,6 +48,7 @@ class ClientSession {
  public:
   /// Errors name the flag and the mend.
   static Result<std::unique_ptr<ClientSession>> make(const ClientFlags& flags);
+  /// Completes the qlog files, and says so when they lack something.
   ~ClientSession();
 
   net::EventLoop& loop() { return loop_; }

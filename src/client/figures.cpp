@@ -247,7 +247,8 @@ std::string figures_table(const GetFigures& figures) {
   }
   out +=
       "ready: handshake, ms; TTFB: to the first 1-RTT packet, ms; sRTT, minRTT:\n"
-      "smoothed, least, ms; lost: packets; UDP: payload, inner: what fits inside, bytes\n";
+      "smoothed, least, ms; lost: packets we sent that were lost; UDP: payload,\n"
+      "inner: what fits inside, bytes\n";
   const ProcessFigures& p = figures.process;
   const std::string for_each = all_bytes(figures) >= least_for_cpu_per_gib
                                    ? fmt::format(" ({:.2f} s/GiB)", cpu_per_gib(figures))

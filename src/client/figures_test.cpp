@@ -49,6 +49,10 @@ TEST(FiguresTable, FitsATerminalOf80Columns) {
   for (std::string line; std::getline(lines, line);) EXPECT_THAT(line, SizeIs(Le(80u)));
 }
 
+TEST(FiguresTable, SaysWhosePacketsWereLost) {
+  EXPECT_THAT(figures_table(figures_of(5)), HasSubstr("lost: packets we sent that were lost;"));
+}
+
 // A hop that never answered has neither times nor sizes.
 TEST(Figures, HaveNothingOfAConnectionThatNeverStood) {
   GetFigures figures = figures_of(1);  // of another origin

@@ -25,6 +25,11 @@ double connections_a_second(const LoadFigures& f) {
   return seconds > 0 ? static_cast<double>(f.connections) / seconds : 0;
 }
 
+/// A few in a long run are not "0 a second".
+std::string rate_text(double a_second) {
+  return fmt::format("{:.{}f} a second", a_second, a_second < 10 ? 1 : 0);
+}
+
 json::object latency_json(const LatencyHistogram& h) {
   if (h.count() == 0)
     return {{"count", 0},        {"mean_ms", nullptr}, {"p50_ms", nullptr}, {"p90_ms", nullptr},
@@ -77,10 +82,13 @@ std::string load_json(const LoadFigures& f) {
 std::string load_table(const LoadFigures& f) {
   std::string out;
   auto to = std::back_inserter(out);
-  fmt::format_to(to, "{}: {} in {:.2f} s: {:.0f} a second, {:.1f} Mbit/s of bodies; {}, {:.0f} a second\n",
+  fmt::format_to(to, "{}: {} in {:.2f} s: {}, {:.1f} Mbit/s of bodies; {}",
                  f.version.empty() ? "no connection" : f.version, counted(f.requests, "request"), f.seconds,
-                 a_second(f.requests, f), a_second(f.bytes, f) * 8 / 1e6,
-                 counted(f.connections, "connection"), connections_a_second(f));
+                 rate_text(a_second(f.requests, f)), a_second(f.bytes, f) * 8 / 1e6,
+                 counted(f.connections, "connection"));
+  // One connection has no rate.
+  if (f.connections > 1) fmt::format_to(to, ", {}", rate_text(connections_a_second(f)));
+  out += '\n';
   if (f.warm_up_seconds > 0)
     fmt::format_to(to, "after {:.2f} s of warm-up, which is not counted\n", f.warm_up_seconds);
   fmt::format_to(to, "{:<12} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "ms", "mean", "p50", "p90", "p99",
@@ -104,12 +112,13 @@ std::string load_progress_line(const LoadProgress& p, std::size_t width) {
   if (p.warming_up) {
     line += "  warming up";
   } else {
-    line += "  " + (p.of_requests > 0 ? fmt::format("{} of {}", p.requests, counted(p.of_requests, "request"))
-                                      : counted(p.requests, "request"));
-    if (p.measured > 0) fmt::format_to(to, "  {:.0f} a second", static_cast<double>(p.requests) / p.measured);
+    fmt::format_to(to, "  {}",
+                   p.of_requests > 0 ? fmt::format("{} of {}", p.requests, counted(p.of_requests, "request"))
+                                     : counted(p.requests, "request"));
+    if (p.measured > 0) fmt::format_to(to, "  {}", rate_text(static_cast<double>(p.requests) / p.measured));
   }
-  line += "  " + counted(p.connections, "connection");
-  if (p.errors > 0) line += "  " + counted(p.errors, "error");
+  fmt::format_to(to, "  {}", counted(p.connections, "connection"));
+  if (p.errors > 0) fmt::format_to(to, "  {}", counted(p.errors, "error"));
   line.resize(std::min(line.size(), width));
   return line;
 }

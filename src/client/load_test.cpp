@@ -10,6 +10,23 @@
 namespace sallyport::client {
 namespace {
 
+TEST(LoadTable, SpeaksOfOneThingAsOne) {
+  LoadFigures figures;
+  figures.version = "HTTP/3";
+  figures.requests = figures.connections = 1;
+  figures.seconds = 5;
+  EXPECT_EQ(load_table(figures).find("HTTP/3: 1 request in 5.00 s: 0.2 a second, 0.0 Mbit/s of bodies; "
+                                     "1 connection\n"),
+            0u)
+      << load_table(figures);
+  figures.requests = 5000;
+  figures.connections = 2;
+  EXPECT_EQ(load_table(figures).find("HTTP/3: 5000 requests in 5.00 s: 1000 a second, 0.0 Mbit/s of bodies; "
+                                     "2 connections, 0.4 a second\n"),
+            0u)
+      << load_table(figures);
+}
+
 /// A server that answers at once, but for a pause.
 class LoadTest : public testing::Test {
  protected:

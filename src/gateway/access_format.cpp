@@ -109,8 +109,9 @@ void append_json(const AccessRecord& record, std::string& out) {
   }
   json.number("bytes_in", fixed.bytes_in);
   json.number("bytes_out", fixed.bytes_out);
-  json.milliseconds("duration_ms", fixed.duration);
-  if (fixed.until_response >= Duration::zero()) json.milliseconds("response_ms", fixed.until_response);
+  // Everything in a turn has one time: 0 is only known to be shorter than a turn.
+  if (fixed.duration > Duration::zero()) json.milliseconds("duration_ms", fixed.duration);
+  if (fixed.until_response > Duration::zero()) json.milliseconds("response_ms", fixed.until_response);
   json.text("end", end_name(fixed.end));
   text(json, "why", record[Text::why]);
   text(json, "referer", record[Text::referer]);

@@ -63,6 +63,15 @@ TEST(AccessFormat, APageAsJson) {
       R"("user_agent":"curl/8"})");
 }
 
+TEST(AccessFormat, TimesWithinOneTurnAreLeftOut) {
+  auto record = page();
+  record.fixed.until_response = Duration::zero();
+  EXPECT_EQ(json(record).find("response_ms"), std::string::npos);
+  EXPECT_NE(json(record).find("duration_ms"), std::string::npos);
+  record.fixed.duration = Duration::zero();
+  EXPECT_EQ(json(record).find("_ms"), std::string::npos);
+}
+
 TEST(AccessFormat, APageInTheCombinedLogFormat) {
   EXPECT_EQ(common(page()),
             R"(192.0.2.1 - - [14/Nov/2023:22:13:20 +0000] "GET /x?y=1 HTTP/3" 200 4096 "-" "curl/8")");

@@ -156,6 +156,9 @@ void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTo
   out.counter("quic_unmatched_total", unanswered, figure(endpoint.dropped_token), {{"reason", "token"}});
   out.counter("quic_unmatched_total", unanswered, figure(endpoint.dropped_malformed),
               {{"reason", "malformed"}});
+  out.counter("quic_tokens_ignored_total",
+              "Address validation tokens that were not accepted; the connections went on as without one.",
+              figure(endpoint.ignored_tokens));
   out.counter("quic_retries_total", "Retry packets sent.", figure(endpoint.retries_sent));
   out.counter("quic_version_negotiations_total", "Version Negotiation packets sent.",
               figure(endpoint.version_negotiations_sent));

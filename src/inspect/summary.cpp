@@ -42,6 +42,12 @@ std::optional<double> megabits_per_second(std::uint64_t bytes, double millisecon
   return static_cast<double>(bytes) * 8 / milliseconds / 1000;
 }
 
+/// Writers give all that happens in one turn of their event loop one time (docs/glossary.md), as ours does: a
+/// time of 0 is only known to be shorter than a turn.
+std::optional<double> unless_within_a_turn(std::optional<double> milliseconds) {
+  return milliseconds == 0 ? std::nullopt : milliseconds;
+}
+
 bool carries_requests(std::uint64_t stream_id) {
   return stream_id % 4 == 0;
 }  // client-initiated, bidirectional
@@ -175,7 +181,7 @@ TraceSummary Accumulator::summary(const QlogTrace& trace) const {
   if (const auto& close = closed_ ? closed_ : close_frame_) result.close = close_summary(*close, client);
   const auto since_start = [&](const std::optional<double>& time) -> std::optional<double> {
     if (!time || !first_packet_) return std::nullopt;
-    return *time - *first_packet_;
+    return unless_within_a_turn(*time - *first_packet_);
   };
   const Way& to_server = client ? sent_ : received_;
   const Way& to_client = client ? received_ : sent_;
@@ -184,8 +190,8 @@ TraceSummary Accumulator::summary(const QlogTrace& trace) const {
   const FirstBytes& frames = client ? asked_by_us_ : asked_by_peer_;
   const FirstBytes& replies = frames.answered() > 0 ? frames : to_server.stream_replies;
   result.requests = replies.answered();
-  result.http_ttfb = replies.first();
-  result.http_ttfb_mean = replies.mean();
+  result.http_ttfb = unless_within_a_turn(replies.first());
+  result.http_ttfb_mean = unless_within_a_turn(replies.mean());
   result.rtt = latest_rtt_.summary();
   if (!result.rtt) result.rtt = smoothed_rtt_.summary();
   result.congestion_window = window_.summary(end_);

@@ -46,7 +46,8 @@ struct CloseSummary {
   std::string trigger;  ///< as the file spells it: "idle_timeout", "stateless_reset" ...
 };
 
-/// One trace. Times in milliseconds; nullopt if not in the file.
+/// One trace. Times in milliseconds; nullopt if not in the file, or if both ends have the same time in it, as
+/// where they are of one turn of the writer's event loop.
 struct TraceSummary {
   std::string file, title, writer, connection_id;
   std::string vantage;  ///< "client" or "server"; of a file that does not say, told by who sent first

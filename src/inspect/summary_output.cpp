@@ -151,6 +151,13 @@ std::string datagrams(const DirectionSummary& way) {
   return fmt::format("{} ({})", way.datagrams, bytes(static_cast<double>(way.datagram_bytes)));
 }
 
+/// A figure that lacks what was not recorded.
+std::string counted(const TraceSummary& summary, std::string text) {
+  return summary.events_missing > 0 && text != "-" ? text + "*" : text;
+}
+constexpr std::string_view counted_note =
+    "* from the recorded events alone: some are missing, so it is not exact\n";
+
 template <class Show>
 Row row(std::string name, const std::vector<TraceSummary>& summaries, Show&& show) {
   Row result{std::move(name), {}};
@@ -188,18 +195,22 @@ std::vector<Row> rows_of(const std::vector<TraceSummary>& all) {
   add("handshake", [](S s) { return milliseconds(s.handshake); });
   add("TTFB, QUIC", [](S s) { return milliseconds(s.quic_ttfb); });
   add("TTFB, HTTP", [](S s) { return milliseconds(s.http_ttfb); });
-  add("requests", [&](S s) { return count(s.requests); });
+  const auto add_counted = [&](std::string name, auto&& show) {
+    add(std::move(name), [&](S s) { return counted(s, show(s)); });
+  };
+  add_counted("requests", [&](S s) { return count(s.requests); });
   const auto direction = [&](const std::string& verb, DirectionSummary TraceSummary::* way) {
-    add(verb, [&](S s) { return bytes(static_cast<double>((s.*way).bytes)); });
-    add(verb + ", packets", [&](S s) { return count((s.*way).packets); });
-    add(verb + ", stream data", [&](S s) { return bytes(static_cast<double>((s.*way).stream_bytes)); });
-    add(verb + ", datagrams", [&](S s) { return datagrams(s.*way); });
-    add(verb + ", throughput", [&](S s) { return rate((s.*way).throughput); });
-    add(verb + ", goodput", [&](S s) { return rate((s.*way).goodput); });
+    add_counted(verb, [&](S s) { return bytes(static_cast<double>((s.*way).bytes)); });
+    add_counted(verb + ", packets", [&](S s) { return count((s.*way).packets); });
+    add_counted(verb + ", stream data",
+                [&](S s) { return bytes(static_cast<double>((s.*way).stream_bytes)); });
+    add_counted(verb + ", datagrams", [&](S s) { return datagrams(s.*way); });
+    add_counted(verb + ", throughput", [&](S s) { return rate((s.*way).throughput); });
+    add_counted(verb + ", goodput", [&](S s) { return rate((s.*way).goodput); });
   };
   direction("sent", &TraceSummary::sent);
   direction("received", &TraceSummary::received);
-  add("lost", [](S s) { return fmt::format("{} ({:.3f}%)", s.packets_lost, s.loss_percent); });
+  add_counted("lost", [](S s) { return fmt::format("{} ({:.3f}%)", s.packets_lost, s.loss_percent); });
   add("RTT, min", rtt(&RttSummary::min));
   add("RTT, mean", rtt(&RttSummary::mean));
   add("RTT, p99", rtt(&RttSummary::p99));
@@ -253,6 +264,8 @@ std::string summaries_as_table(const std::vector<TraceSummary>& summaries) {
       result.push_back('\n');
     }
   }
+  if (std::ranges::any_of(summaries, [](const TraceSummary& each) { return each.events_missing > 0; }))
+    result += counted_note;
   return result;
 }
 

@@ -131,7 +131,7 @@ TEST(Summary, NamesInCapitals) {
 TEST(Summary, ShortHeaderPacketsInSmallLetters) {
   const TraceSummary client = summary_of("draft-01-1rtt.qlog");
   EXPECT_EQ(client.received.stream_bytes, 1000u);
-  EXPECT_DOUBLE_EQ(client.handshake.value(), 0);
+  EXPECT_FALSE(client.handshake) << "there is only one packet to reckon with";
   EXPECT_DOUBLE_EQ(client.quic_ttfb.value(), 5);
 }
 
@@ -184,9 +184,29 @@ TEST(Summary, DeltaTimesAndEventsAsArrays) {
   EXPECT_EQ(summary.congestion_window->max, 14000u);
 }
 
+// A server answers the first packet in the turn in which it comes, and what it has at hand likewise.
+TEST(Summary, ATimeWithinOneTurnIsNoFigure) {
+  const auto summaries =
+      summarize(R"({"qlog_format":"NDJSON","qlog_version":"0.3","trace":{"vantage_point":{"type":"server"}}}
+{"time":1,"name":"quic:packet_received","data":{"header":{"packet_type":"initial"},"raw":{"length":1200}}}
+{"time":1,"name":"quic:packet_sent","data":{"header":{"packet_type":"1RTT"},"raw":{"length":150}}}
+{"time":4,"name":"quic:connection_state_updated","data":{"new":"handshake_complete"}}
+{"time":5,"name":"http3:frame_parsed","data":{"stream_id":0,"frame":{"frame_type":"headers"}}}
+{"time":5,"name":"http3:frame_created","data":{"stream_id":0,"frame":{"frame_type":"headers"}}}
+)");
+  ASSERT_TRUE(summaries) << summaries.error().message;
+  const TraceSummary& summary = summaries->front();
+  EXPECT_DOUBLE_EQ(summary.handshake.value(), 3);
+  EXPECT_EQ(summary.requests, 1u);
+  EXPECT_FALSE(summary.quic_ttfb);
+  EXPECT_FALSE(summary.http_ttfb);
+  EXPECT_FALSE(summary.http_ttfb_mean);
+}
+
 TEST(Summary, NewlineDelimitedAndCurrentNames) {
   const auto summaries =
       summarize(R"({"qlog_format":"NDJSON","qlog_version":"0.3","trace":{"vantage_point":{"type":"server"}}}
+{"time":0,"name":"quic:packet_received","data":{"header":{"packet_type":"initial"},"raw":{"length":1200}}}
 {"time":1,"name":"quic:packet_received","data":{"header":{"packet_type":"1RTT"},"raw":{"length":50}}}
 {"time":4,"name":"quic:recovery_metrics_updated","data":{"latest_rtt":7.5}}
 {"time":5,"name":"quic:packet_sent","data":{"raw":{"length":150},"frames":[{"frame_type":"datagram","raw":{"length":100}}]}}
@@ -202,7 +222,7 @@ TEST(Summary, NewlineDelimitedAndCurrentNames) {
   EXPECT_EQ(summary.mtu_probes_lost, 1u);
   EXPECT_DOUBLE_EQ(summary.loss_percent, 100);
   EXPECT_DOUBLE_EQ(summary.rtt->mean, 7.5);
-  EXPECT_DOUBLE_EQ(summary.handshake.value(), 0);
+  EXPECT_DOUBLE_EQ(summary.handshake.value(), 1);
 }
 
 TEST(Summary, SeveralTracesAndGroupsEachGetTheirOwn) {

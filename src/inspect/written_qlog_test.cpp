@@ -108,13 +108,21 @@ TEST(Summary, CountsTheEventsThatQlogDropped) {
     ASSERT_TRUE(made) << made.error().message;
     const auto log = (*made)->start(start, {Vantage::client, odcid, ""});
     const Buffer header = bytes("400102030405"), ping = bytes("01");
-    for (std::uint64_t i = 0; i < 20'000; ++i) log->packet(start, Direction::sent, one_rtt(i, header, ping));
+    for (std::uint64_t i = 0; i < 20'000; ++i)
+      log->packet(start + std::chrono::microseconds(i), Direction::sent, one_rtt(i, header, ping));
   }
   const std::uint64_t dropped = qlog_events_dropped() - before;
   ASSERT_GT(dropped, 0u);
   const auto summaries = summarize_qlog(folder.files().at(0));
   ASSERT_TRUE(summaries) << summaries.error().message;
   EXPECT_EQ(summaries->front().events_missing, dropped);
+  const std::string table = summaries_as_table(*summaries);
+  for (const char* counted : {"sent, packets", "sent, throughput", "lost", "requests"}) {
+    const std::size_t row = table.find(std::string("\n") + counted + ' ');
+    ASSERT_NE(row, table.npos) << counted;
+    EXPECT_EQ(table[table.find('\n', row + 1) - 1], '*') << counted << " in\n" << table;
+  }
+  EXPECT_NE(table.find("\n* from the recorded events alone"), table.npos) << table;
 }
 
 }  // namespace

@@ -74,6 +74,7 @@ struct EndpointStats {
   std::uint64_t accepted = 0, retries_sent = 0, version_negotiations_sent = 0, stateless_resets_sent = 0;
   std::uint64_t dropped_short_initial = 0, dropped_unknown = 0, dropped_half_open = 0, dropped_token = 0,
                 dropped_malformed = 0;
+  std::uint64_t ignored_tokens = 0;  ///< address tokens not accepted: as if there had been none
   std::uint64_t handshakes_completed = 0, handshakes_failed = 0;
   std::size_t connections = 0, half_open = 0;
   std::size_t connection_ids = 0;  ///< connection IDs in the table

@@ -90,7 +90,7 @@ void Impl::on_initial(const ngtcp2_pkt_hd& initial, const net::NetPath& from, By
       if (options.retry != RetryPolicy::always) break;
       [[fallthrough]];
     case AddressTokens::Verdict::absent:
-      if (initial.tokenlen != 0 && token_type == NGTCP2_TOKEN_TYPE_UNKNOWN) ++stats.dropped_token;
+      if (initial.tokenlen != 0 && token_type == NGTCP2_TOKEN_TYPE_UNKNOWN) ++stats.ignored_tokens;
       if (options.retry == RetryPolicy::always ||
           (options.retry == RetryPolicy::under_load && stats.half_open >= options.retry_above_half_open)) {
         reply_retry(from, initial, now);

@@ -297,7 +297,7 @@ TEST(Resumption, AddressTokenIsGoodOnce) {
     EXPECT_EQ(pair.endpoint->stats().retries_sent, retries);
     pair.part();
   }
-  EXPECT_EQ(pair.endpoint->stats().dropped_token, 1u);
+  EXPECT_EQ(pair.endpoint->stats().ignored_tokens, 1u);
 }
 
 TEST(Resumption, AddressTokenIsDatedByTheWallClock) {
@@ -329,7 +329,7 @@ TEST(Resumption, AddressTokenIsBoundToTheAddress) {
   pair.link.client.rebind(*net::SocketAddress::parse("192.0.2.77:1000"));
   pair.meet();
   EXPECT_EQ(pair.endpoint->stats().retries_sent, 1u);
-  EXPECT_EQ(pair.endpoint->stats().dropped_token, 1u);
+  EXPECT_EQ(pair.endpoint->stats().ignored_tokens, 1u);
 }
 
 TEST(Resumption, TicketStaysWithItsVersion) {

@@ -112,6 +112,7 @@ void PacketTap::record(trace::Direction direction, trace::PacketType type, std::
   packet.header = header;
   packet.frames = frames;
   packet.size = header.size() + frames.size() + aead_tag_size;
+  packet.mtu_probe = direction == trace::Direction::sent && packet.size > mtu_.proven();
   recorder_->packet(now_, direction, packet);
 }
 

@@ -20,6 +20,7 @@ struct Log {
     std::uint32_t version;
     std::size_t size;
     Octets frames;
+    bool mtu_probe;
   };
   std::vector<Packet> packets;
   struct Dropped {
@@ -50,7 +51,8 @@ class LogRecorder final : public trace::Recorder {
                             packet.number,
                             packet.version,
                             packet.size,
-                            {packet.frames.begin(), packet.frames.end()}});
+                            {packet.frames.begin(), packet.frames.end()},
+                            packet.mtu_probe});
   }
   void datagrams(Time, trace::Direction direction, std::size_t, std::size_t bytes) override {
     if (direction == trace::Direction::sent) log_.datagram_bytes_sent += bytes;
@@ -308,6 +310,19 @@ TEST(Trace, TellsTheSizeThatThePathIsFoundToTake) {
     EXPECT_EQ(log->sizes.front(), 1200u);
     EXPECT_EQ(log->sizes.back(), 1472u);
   }
+  const auto large = [&] {
+    std::size_t probes = 0, others = 0;
+    for (const auto& packet : pair.logs.client.packets)
+      if (packet.direction == trace::Direction::sent && packet.size > 1200)
+        ++(packet.mtu_probe ? probes : others);
+    return std::pair(probes, others);
+  };
+  const std::size_t probes = large().first;
+  EXPECT_GT(probes, 0u);
+  pair.client_application.send(*pair.client->open_bidirectional(), std::string(50'000, 'x'), true);
+  pair.simulation.run_for(1s);
+  EXPECT_EQ(large().first, probes);
+  EXPECT_GT(large().second, 20u);
 }
 
 TEST(Trace, IdleTurnsRepeatNoMetrics) {

@@ -17,12 +17,22 @@ void LossInference::trim(Space& space) {
   while (!space.sent.empty() && space.sent.front().done) space.sent.pop_front();
 }
 
+/// Forgets what on_reported() will not name any more: by the packet threshold, a loss is reported with the
+/// ACK frame that shows it, and so before anything else is sent.
+void LossInference::trim_doubtful(Space& space) {
+  while (!space.sent.empty() && space.sent.front().doubtful &&
+         space.sent.front().number + packet_threshold <= space.largest_acked)
+    space.sent.pop_front();
+  trim(space);
+}
+
 void LossInference::on_sent(Time now, PacketType type, std::uint64_t number, bool ack_eliciting, bool probe) {
   Space& space = space_of(type);
   if (number < space.largest_sent) return;  // the space was reset (version negotiation): ignored
   space.largest_sent = number;
+  trim_doubtful(space);
   if (!ack_eliciting) return;
-  space.sent.push_back({number, now, type, probe, false});
+  space.sent.push_back({.number = number, .at = now, .type = type, .probe = probe});
   if (space.sent.size() > max_tracked) {
     space.sent.pop_front();
     trim(space);
@@ -48,13 +58,23 @@ void LossInference::on_acked(PacketType type, std::uint64_t low, std::uint64_t h
   trim(space);
 }
 
-bool LossInference::on_reported(PacketType type, std::uint64_t number) {
+std::optional<LossInference::Lost> LossInference::on_reported(PacketType type, std::uint64_t number) {
   Space& space = space_of(type);
   const auto packet = find(space, number);
-  if (packet == space.sent.end() || packet->number != number || packet->done) return false;
+  if (packet == space.sent.end() || packet->number != number || packet->done) return std::nullopt;
   packet->done = true;
+  const Lost lost{.type = packet->type, .number = number, .probe = packet->probe};
   trim(space);
-  return true;
+  return lost;
+}
+
+void LossInference::on_gap() {
+  any_gap_ = true;
+  next_deadline_ = never;
+  for (Space& space : spaces_) {
+    space.newly_acked_at = never;
+    for (Sent& packet : space.sent) packet.doubtful = true;
+  }
 }
 
 void LossInference::forget(PacketType type) {

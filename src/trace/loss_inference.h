@@ -1,5 +1,6 @@
 // LossInference: infers which sent packets the sender declared lost from the ACK frames it received (RFC 9002
-// §6.1). For traces of a QUIC library that does not report losses. One thread; memory is bounded.
+// §6.1). For traces of a QUIC library that does not report losses. What it did not see is never called lost:
+// on_gap(). One thread; memory is bounded.
 #pragma once
 
 #include "base/time.h"
@@ -8,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <optional>
 
 namespace sallyport::trace {
 
@@ -35,9 +37,12 @@ class LossInference {
     take_sample(now, space);
     judge(now, space, found);
   }
-  /// Another detector declared this packet lost. Returns whether it was tracked, and neither acknowledged nor
-  /// lost.
-  bool on_reported(PacketType type, std::uint64_t number);
+  /// Another detector declared this packet lost. Nothing where it was not tracked, or is already acknowledged
+  /// or lost.
+  std::optional<Lost> on_reported(PacketType type, std::uint64_t number);
+  /// Events are missing here, maybe acknowledgements of packets sent before: of those, only what
+  /// on_reported() names is lost. RTT samples may be missing too, and nothing is judged by time any more.
+  void on_gap();
   /// The keys of `type` are gone (RFC 9001 §4.9): packets in flight count neither as lost nor as delivered.
   void forget(PacketType type);
   /// Judges by time alone; cheap to call for every event.
@@ -54,7 +59,8 @@ class LossInference {
     Time at{};
     PacketType type{};
     bool probe = false;
-    bool done = false;  ///< acknowledged or lost
+    bool done = false;      ///< acknowledged or lost
+    bool doubtful = false;  ///< a gap followed
   };
   struct Space {
     std::deque<Sent> sent;  ///< by number; the front one is never done
@@ -65,36 +71,39 @@ class LossInference {
         never;  ///< when the largest newly acknowledged packet of the current ACK frame was sent
   };
 
+  static constexpr std::uint64_t packet_threshold = 3;
+
   Space& space_of(PacketType type);
   void take_sample(Time now, Space& space);
   Duration loss_delay() const;
 
   template <class Found>
   void judge(Time now, Space& space, Found&& found) {
-    constexpr std::uint64_t packet_threshold = 3;
     if (!space.any_acked) return;
     const Duration delay = loss_delay();
     for (Sent& packet : space.sent) {
       if (packet.number > space.largest_acked) break;
-      if (packet.done) continue;
+      if (packet.done || packet.doubtful) continue;
       const bool by_number = space.largest_acked - packet.number >= packet_threshold;
-      const bool by_time = packet.at + delay <= now;
+      const bool by_time = !any_gap_ && packet.at + delay <= now;
       if (by_number || by_time) {
         packet.done = true;
         found(Lost{packet.type, packet.number, !by_number, packet.probe});
-      } else if (packet.at + delay < next_deadline_) {
+      } else if (!any_gap_ && packet.at + delay < next_deadline_) {
         next_deadline_ = packet.at + delay;
       }
     }
     trim(space);
   }
   static void trim(Space& space);
+  static void trim_doubtful(Space& space);
   /// The first packet of at least that number.
   static std::deque<Sent>::iterator find(Space& space, std::uint64_t number);
 
   std::array<Space, 3> spaces_;
   Duration smoothed_rtt_ = Duration::zero(), latest_rtt_ = Duration::zero();  ///< zero: no sample yet
   Time next_deadline_ = never;
+  bool any_gap_ = false;
 };
 
 }  // namespace sallyport::trace

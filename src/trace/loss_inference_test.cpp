@@ -127,6 +127,43 @@ TEST_F(LossInferenceTest, AReportIsNewsOnceAndOnlyOfWhatWasWatched) {
   EXPECT_EQ(by_number_, (Numbers{0, 1, 2, 3}));
 }
 
+// A download's trace that lacked ACKs told of ten thousands of losses that the connection knew nothing of.
+TEST_F(LossInferenceTest, WhatWasSentBeforeAGapMayHaveBeenAcknowledgedInIt) {
+  send(0, 9);
+  now_ += 50ms;
+  ack(0, 2);
+  losses_.on_gap();
+  send(20, 29);
+  now_ += 50ms;
+  ack(25, 29);
+  EXPECT_EQ(by_number_, (Numbers{20, 21, 22, 23, 24})) << "sent after it";
+  send(30, 31);
+  now_ += 10s;
+  ack(31, 31);
+  advance();
+  EXPECT_TRUE(by_time_.empty()) << "the round-trip time may have changed in it";
+}
+
+TEST_F(LossInferenceTest, OfWhatWasSentBeforeAGapReportsAreBelieved) {
+  send(0, 9);
+  losses_.on_sent(now_, one_rtt, 10, true, true);
+  now_ += 50ms;
+  ack(5, 5);
+  ASSERT_EQ(by_number_, (Numbers{0, 1, 2}));
+  losses_.on_gap();
+  ack(13, 13);  // of one that was sent in the gap
+  EXPECT_FALSE(losses_.on_reported(one_rtt, 2)) << "inferred before it";
+  EXPECT_TRUE(losses_.on_reported(one_rtt, 4));
+  const auto probe = losses_.on_reported(one_rtt, 10);
+  ASSERT_TRUE(probe);
+  EXPECT_TRUE(probe->probe);
+  send(20, 29);
+  ack(20, 29);
+  send(30, 30);
+  EXPECT_FALSE(losses_.on_reported(one_rtt, 6)) << "forgotten: its report would have come with the ACK frame";
+  EXPECT_EQ(by_number_, (Numbers{0, 1, 2}));
+}
+
 TEST_F(LossInferenceTest, ForgetsTheOldestBeyondItsBound) {
   send(0, LossInference::max_tracked + 9);
   now_ += 50ms;

@@ -49,6 +49,7 @@ struct PacketRecord {
   std::uint32_t payload_size = 0;
   PacketType type{};
   bool key_phase = false;
+  bool mtu_probe = false;
 };
 struct DatagramsRecord {
   RecordHead head;

@@ -88,7 +88,8 @@ void QlogRecorder::packet(Time now, Direction direction, const Packet& packet) {
                       static_cast<std::uint32_t>(packet.size),
                       static_cast<std::uint32_t>(packet.frames.size()),
                       packet.type,
-                      packet.key_phase};
+                      packet.key_phase,
+                      packet.mtu_probe};
   const std::size_t fixed = sizeof record + packet.header.size();
   std::uint8_t* out = reserve(now, fixed + packet.frames.size());
   if (!out) return;

@@ -129,13 +129,8 @@ void QlogSerializer::append(Bytes bytes, std::string& out) {
     }
     case EventKind::packet_lost: {
       const auto record = load_record<PacketLostRecord>(bytes);
-      if (!losses_.on_reported(record.type, record.number)) break;
-      event(out, head.time, "quic:packet_lost", recovery, [&](JsonText& json) {
-        json.object("header");
-        json.text("packet_type", packet_type_name(record.type));
-        json.number("packet_number", record.number);
-        json.end_object();
-      });
+      if (const auto packet = losses_.on_reported(record.type, record.number))
+        lost(head.time, *packet, {}, out);
       break;
     }
     case EventKind::packet_dropped:
@@ -171,6 +166,7 @@ void QlogSerializer::append(Bytes bytes, std::string& out) {
       capsule(load_record<CapsuleRecord>(bytes), out);
       break;
     case EventKind::gap:
+      losses_.on_gap();
       append_gap(head.time, load_record<GapRecord>(bytes).dropped, out);
       break;
   }
@@ -206,8 +202,7 @@ void QlogSerializer::packet(Bytes bytes, std::string& out) {
       json.end_object();
     }
     if (record.type == PacketType::version_negotiation) write_versions(json, skeleton);
-    if (sent && max_datagram_size_ != 0 && record.size > max_datagram_size_)
-      json.boolean("is_mtu_probe_packet", true);
+    if (record.mtu_probe) json.boolean("is_mtu_probe_packet", true);
     if (has_number(record.type)) packet_frames(json, record, skeleton);
   });
   track(record, skeleton, out);
@@ -259,7 +254,9 @@ void QlogSerializer::packet_frames(JsonText& json, const PacketRecord& record, B
 void QlogSerializer::track(const PacketRecord& record, Bytes skeleton, std::string& out) {
   if (!has_number(record.type)) return;
   const Time now = record.head.time;
-  const auto found = [&](const LossInference::Lost& packet) { lost(now, packet, out); };
+  const auto found = [&](const LossInference::Lost& packet) {
+    lost(now, packet, packet.by_time ? "time_threshold" : "reordering_threshold", out);
+  };
   FrameReader reader(skeleton, record.payload_size);
   bool eliciting = false, acked = false, confirmed = false;
   while (const auto frame = reader.next()) {
@@ -271,24 +268,23 @@ void QlogSerializer::track(const PacketRecord& record, Bytes skeleton, std::stri
           *frame, [&](std::uint64_t low, std::uint64_t high) { losses_.on_acked(record.type, low, high); });
     }
   }
-  if (record.head.direction == Direction::sent) {
-    const bool probe = max_datagram_size_ != 0 && record.size > max_datagram_size_;
-    losses_.on_sent(now, record.type, record.number, eliciting, probe);
-  }
+  if (record.head.direction == Direction::sent)
+    losses_.on_sent(now, record.type, record.number, eliciting, record.mtu_probe);
   if (acked) losses_.on_ack_end(now, record.type, found);
   if (record.type == PacketType::handshake || confirmed) losses_.forget(PacketType::initial);
   if (confirmed) losses_.forget(PacketType::handshake);
   losses_.advance(now, found);
 }
 
-void QlogSerializer::lost(Time now, const LossInference::Lost& packet, std::string& out) const {
+void QlogSerializer::lost(Time now, const LossInference::Lost& packet, std::string_view trigger,
+                          std::string& out) const {
   event(out, now, "quic:packet_lost", recovery, [&](JsonText& json) {
     json.object("header");
     json.text("packet_type", packet_type_name(packet.type));
     json.number("packet_number", packet.number);
     json.end_object();
     if (packet.probe) json.boolean("is_mtu_probe_packet", true);
-    json.text("trigger", packet.by_time ? "time_threshold" : "reordering_threshold");
+    if (!trigger.empty()) json.text("trigger", trigger);
   });
 }
 

@@ -60,7 +60,8 @@ class QlogSerializer {
   void packet_header(JsonText& json, const PacketRecord& record, Bytes header);
   void packet_frames(JsonText& json, const PacketRecord& record, Bytes skeleton);
   void track(const PacketRecord& record, Bytes skeleton, std::string& out);
-  void lost(Time now, const LossInference::Lost& lost, std::string& out) const;
+  /// `trigger`: empty where it is not known.
+  void lost(Time now, const LossInference::Lost& lost, std::string_view trigger, std::string& out) const;
   void metrics(const MetricsRecord& record, std::string& out);
   void congestion_state(const MetricsRecord& record, std::string& out);
   void path(const PathRecord& record, std::string& out);

@@ -326,6 +326,32 @@ TEST(Qlog, TellsOfEachLossOnceWhetherReportedOrInferred) {
   }
 }
 
+TEST(Qlog, CallsNothingLostThatItDidNotSee) {
+  const test::Folder folder;
+  const Buffer header = bytes("4001020304"), ping = bytes("01");
+  {
+    const auto made = factory(folder, 16 * 1024);
+    const auto log = made->start(start, {Vantage::server, odcid, ""});
+    for (std::uint64_t i = 0; i < 10; ++i) log->packet(start, Direction::sent, one_rtt(i, header, ping));
+    auto probe = one_rtt(10, header, ping);
+    probe.mtu_probe = true;
+    log->packet(start, Direction::sent, probe);
+    Buffer ack = bytes("02090001040003");  // 9 to 5, and 3 to 0
+    ack.resize(20'000);                    // never fits
+    log->packet(start + 50ms, Direction::received, one_rtt(0, header, ack));
+    for (std::uint64_t i = 11; i < 20; ++i)
+      log->packet(start + 60ms, Direction::sent, one_rtt(i, header, ping));
+    log->packet(start + 90ms, Direction::received, one_rtt(1, header, bytes("0213000008")));  // 19 to 11
+    log->packet_lost(start + 90ms, PacketType::one_rtt, 4);
+    log->packet_lost(start + 90ms, PacketType::one_rtt, 10);
+  }
+  const auto lost = named(records_of(folder.files().at(0)), "quic:packet_lost");
+  ASSERT_EQ(lost.size(), 2u);
+  EXPECT_EQ(field(lost[0], "/data"), R"({"header":{"packet_type":"1RTT","packet_number":4}})");
+  EXPECT_EQ(field(lost[1], "/data"),
+            R"({"header":{"packet_type":"1RTT","packet_number":10},"is_mtu_probe_packet":true})");
+}
+
 TEST(Qlog, MalformedPacketsAreWrittenAsFarAsTheyGo) {
   const test::Folder folder;
   {

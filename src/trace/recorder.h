@@ -37,6 +37,7 @@ struct Packet {
   Bytes frames;               ///< the plain payload (RFC 9000 §12.4); for Version Negotiation, the versions
   std::size_t size = 0;       ///< bytes on the wire of this packet, header and tag included; 0: not known
   bool key_phase = false;
+  bool mtu_probe = false;  ///< sent: larger than what the path is known to carry
 };
 
 /// Recovery state after something changed it (qlog recovery:metrics_updated).
@@ -108,6 +109,7 @@ class Recorder {
   virtual void packet(Time now, Direction direction, const Packet& packet) = 0;
   virtual void datagrams(Time now, Direction direction, std::size_t count, std::size_t bytes) = 0;
   /// Optional: a recorder also infers losses from ACK frames (RFC 9002 §6.1), and reports each packet once.
+  /// Follows the packet whose ACK frame shows it, before another one is sent.
   virtual void packet_lost(Time now, PacketType type, std::uint64_t number) = 0;
   /// A received packet of `bytes` was dropped; `details` for people, or empty.
   virtual void packet_dropped(Time now, PacketType type, std::size_t bytes, DropCause cause,

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import resource
 import select
 import signal
 import socket
@@ -268,6 +269,21 @@ class Downloads(unittest.TestCase):
         for connection in json.loads(done.stdout):
             self.assertGreater(connection["rtt"]["min_ms"], 0)
             self.assertGreater(connection["received"]["packets"], 0)
+
+    def test_a_full_disk_is_told_by_how_many_events_the_qlog_lacks(self):
+        def small_files():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+        ca = self.lab.certificate()[0]
+        folder = self.lab.folder / "qlog-small"
+        for command in (["get", "-q", "-o", "/dev/null"], ["bench", "-q", "-n", 1]):
+            for limit in (None, small_files):
+                done = harness.finish([SALLYPORT, *command, "--no-cache", "--ca", ca, "--http", "h3", "--qlog", folder, f"{self.origin.url}/file.bin"],
+                                      preexec_fn=limit)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                told = re.findall(r"--qlog: events that were not recorded: \d+,", done.stderr)
+                self.assertEqual(len(told), 1 if limit else 0, done.stderr)
 
     def interrupted(self, server, target, *arguments):
         """Runs `get`, hangs up on it when a part of the file is there, and returns its words."""
