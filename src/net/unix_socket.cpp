@@ -40,20 +40,6 @@ Result<> remove_stale(const std::string& path, const sockaddr_un& address) {
 
 }  // namespace
 
-UnixSocketName& UnixSocketName::operator=(UnixSocketName&& other) noexcept {
-  std::swap(path_, other.path_);
-  std::swap(device_, other.device_);
-  std::swap(inode_, other.inode_);
-  return *this;
-}
-
-UnixSocketName::~UnixSocketName() {
-  if (path_.empty()) return;
-  struct stat status{};
-  if (::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_)
-    ::unlink(path_.c_str());
-}
-
 Result<UnixListening> listen_on_unix_socket(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -74,7 +60,7 @@ Result<UnixListening> listen_on_unix_socket(const std::string& path) {
       ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
       ::lstat(path.c_str(), &status) != 0)
     return std::unexpected(socket_error(what, errno));
-  listening.name = UnixSocketName(path, status.st_dev, status.st_ino);
+  listening.name = OwnedName(path, status);
   if (::listen(fd, SOMAXCONN) != 0) return std::unexpected(socket_error(what, errno));
   return listening;
 }
