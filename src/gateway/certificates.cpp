@@ -21,24 +21,15 @@ bool may_be_replaced(const std::string& path) {
          (content->starts_with("-----BEGIN CERTIFICATE-----") && !content->contains("PRIVATE KEY"));
 }
 
-Result<tls::KeyPair> make_self_signed_pair(const config::ServingFlags& flags) {
-  auto pair = tls::make_self_signed(flags.self_signed);
-  if (!pair) return pair;
-  const auto fingerprint = tls::spki_fingerprint(pair->certificate_pem);
-  if (!fingerprint) return std::unexpected(fingerprint.error());
-  if (!flags.write_certificate.empty() && !may_be_replaced(flags.write_certificate))
+/// Whether the self-signed certificate can be written there.
+Result<> check_output(const std::string& path) {
+  if (path.empty()) return {};
+  if (auto done = check_write_file(path); !done)
+    return fail(done.error().kind, "--write-cert: " + done.error().message);
+  if (!may_be_replaced(path))
     return fail(ErrorKind::file,
-                fmt::format("--write-cert: {} exists and is not a certificate; name another file",
-                            flags.write_certificate));
-  if (!flags.write_certificate.empty())
-    if (auto written = write_file(flags.write_certificate, pair->certificate_pem, 0644, IfExists::replace);
-        !written)
-      return fail(written.error().kind, "--write-cert: " + written.error().message);
-  log_info("self-signed certificate for {}, SPKI fingerprint {}; clients trust it with {}",
-           fmt::join(flags.self_signed, ", "), *fingerprint,
-           flags.write_certificate.empty() ? std::string("-k, or with --ca and a file from --write-cert")
-                                           : "--ca " + flags.write_certificate);
-  return pair;
+                fmt::format("--write-cert: {} exists and is not a certificate; name another file", path));
+  return {};
 }
 
 }  // namespace
@@ -72,9 +63,12 @@ Result<> Certificates::read() {
     pairs[listener].push_back(std::move(*pair));
     return {};
   };
-  if (is_self_signed())
-    if (auto done = take(make_self_signed_pair(flags_), {}, "self-signed", "made for --self-signed"); !done)
-      return done;
+  if (is_self_signed()) {
+    if (auto done = check_output(flags_.write_certificate); !done) return done;
+    auto pair = tls::make_self_signed(flags_.self_signed);
+    if (pair) self_signed_ = pair->certificate_pem;
+    if (auto done = take(std::move(pair), {}, "self-signed", "made for --self-signed"); !done) return done;
+  }
   for (const config::CertificateFiles& files : flags_.certificates)
     if (auto done = take(tls::load_key_pair(files.certificate, files.key), files.listener,
                          escaped(files.certificate), "in " + files.certificate);
@@ -93,6 +87,20 @@ Result<> Certificates::read() {
   }
   credentials_ = std::move(credentials);
   chains_ = std::move(chains);
+  return {};
+}
+
+Result<> Certificates::hand_out() const {
+  if (!is_self_signed()) return {};
+  const auto fingerprint = tls::spki_fingerprint(self_signed_);
+  if (!fingerprint) return std::unexpected(fingerprint.error());
+  const std::string& file = flags_.write_certificate;
+  if (!file.empty())
+    if (auto written = write_file(file, self_signed_, 0644, IfExists::replace); !written)
+      return fail(written.error().kind, "--write-cert: " + written.error().message);
+  log_info("self-signed certificate for {}, SPKI fingerprint {}; clients trust it with {}",
+           fmt::join(flags_.self_signed, ", "), *fingerprint,
+           file.empty() ? std::string("-k, or with --ca and a file from --write-cert") : "--ca " + file);
   return {};
 }
 

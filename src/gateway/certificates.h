@@ -26,6 +26,9 @@ class Certificates {
   /// Reads the files, or, the first time, makes a self-signed certificate. On an error, which names the file
   /// and the fault, the previous certificates stay in use.
   Result<> load();
+  /// Of a self-signed certificate, which load() made: writes the file for clients (--write-cert) and logs the
+  /// fingerprint. To be called once clients can connect: an earlier gateway's file stays until then.
+  Result<> hand_out() const;
   /// Whether a file changed since load(), as WatchedFile sees it. To be called every second or so.
   bool has_changed();
   /// Logs a warning if a certificate has expired, is not valid yet or expires soon.
@@ -45,6 +48,7 @@ class Certificates {
   const config::ServingFlags flags_;
   Result<> read();
 
+  std::string self_signed_;  // PEM, of the certificate
   std::vector<WatchedFile> files_;
   ByListener credentials_;
   std::vector<Chain> chains_;

@@ -153,6 +153,26 @@ TEST(SelfSignedCertificates, AreMadeOnce) {
   EXPECT_EQ(certificates.credentials(), before);
 }
 
+TEST(SelfSignedCertificates, AreHandedOutOnceTheyAreServed) {
+  const FolderForTest folder;
+  config::ServingFlags settings;
+  settings.self_signed = {"a.test"};
+  settings.write_certificate = folder / "ca.pem";
+  const std::string earlier = tls::make_self_signed({"a.test"})->certificate_pem;
+  ASSERT_TRUE(write_file(settings.write_certificate, earlier, 0644, IfExists::refuse));
+  Certificates certificates(settings);
+  testing::internal::CaptureStderr();
+  ASSERT_TRUE(certificates.load());
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  EXPECT_EQ(folder.content("ca.pem"), earlier);
+  testing::internal::CaptureStderr();
+  ASSERT_TRUE(certificates.hand_out());
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              testing::AllOf(HasSubstr("self-signed certificate for a.test, SPKI fingerprint "),
+                             HasSubstr(tls::spki_fingerprint(folder.content("ca.pem")).value())));
+  EXPECT_NE(folder.content("ca.pem"), earlier);
+}
+
 TEST(SelfSignedCertificates, HaveAnEndToo) {
   config::ServingFlags settings;
   settings.self_signed = {"a.test"};

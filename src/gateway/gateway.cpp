@@ -94,6 +94,8 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
   if (auto done = gateway->start_workers(); !done) return std::unexpected(std::move(done.error()));
   gateway->source_->watch(gateway->loop_);
   gateway->look_.arm(gateway->loop_.timers().now() + look_interval);
+  if (auto done = gateway->source_->hand_out_certificate(); !done)
+    return std::unexpected(std::move(done.error()));
   gateway->announce();
   if (const auto& file = gateway->settings_.ready_file; !file.empty()) {
     std::string lines;
@@ -106,9 +108,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
 
 Result<std::string> Gateway::check(const Settings& settings) {
   if (auto done = check_settings(settings); !done) return std::unexpected(std::move(done.error()));
-  config::ServingFlags flags = settings;
-  flags.write_certificate.clear();
-  auto source = ConfigurationSource::open(std::move(flags), nullptr);
+  auto source = ConfigurationSource::open(settings, nullptr);
   if (!source) return std::unexpected(std::move(source.error()));
   return config::to_text(*(*source)->current());
 }
