@@ -1,11 +1,13 @@
 #include "cli/command.h"
 
 #include "base/escape.h"
+#include "base/signal_copies.h"
 #include "net/event_loop.h"
 
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -50,9 +52,11 @@ void fail_with(const Error& error, ExitStatus& status) {
 }
 
 void end_by_signals(net::EventLoop& loop, ExitStatus& status, std::function<void()> interrupt) {
-  const auto handle = [&loop, &status, interrupt = std::move(interrupt)](int signal) {
+  const auto copies = std::make_shared<SignalCopies>();
+  const auto handle = [&loop, &status, copies, interrupt = std::move(interrupt)](int signal) {
     // A closed terminal is told of twice, by the shell and by the kernel: nobody grew impatient.
     if (signal == SIGHUP && status.signal != 0) return;
+    if (copies->is_copy(signal, loop.timers().now())) return;
     if (std::exchange(status.signal, signal) != 0) loop.stop();
     interrupt();
   };

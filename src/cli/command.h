@@ -37,7 +37,8 @@ std::unexpected<Error> of_flag(std::string_view flag, const Error& error);
 void flush_output(ExitStatus& status);
 
 /// On SIGINT, SIGTERM and SIGHUP, unless whoever started us has them ignored, `interrupt` is called and the
-/// program dies by the signal when the work has ended; a second SIGINT or SIGTERM ends it at once.
+/// program dies by the signal when the work has ended; a second SIGINT or SIGTERM ends it at once, unless it
+/// is a copy of the first (SignalCopies).
 void end_by_signals(net::EventLoop& loop, ExitStatus& status, std::function<void()> interrupt);
 
 /// Takes the status that the work ended with, or fails with its error.

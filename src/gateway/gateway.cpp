@@ -224,6 +224,7 @@ void Gateway::on_signal(int signal) {
   if (signal == SIGUSR1) return reopen();
   if (signal == SIGUSR2)
     return log_info("SIGUSR2 is ignored: SIGHUP reloads, SIGUSR1 reopens the access log");
+  if (copies_.is_copy(signal, loop_.timers().now())) return;
   if (state_ == State::serving)
     drain(signal);
   else

@@ -2,6 +2,7 @@
 // the caller's thread, which serves the admin port and the signals.
 #pragma once
 
+#include "base/signal_copies.h"
 #include "gateway/admin.h"
 #include "gateway/configuration_source.h"
 #include "gateway/metric_set.h"
@@ -34,9 +35,10 @@ class Gateway final : private Admin::Source {
   const std::vector<net::SocketAddress>& addresses() const { return settings_.listen; }
   /// Where the admin pages are, likewise; nullopt: on a Unix socket, or nowhere.
   const std::optional<net::SocketAddress>& admin_address() const { return settings_.admin; }
-  /// Serves until the graceful shutdown started by SIGINT or SIGTERM is complete, or a second one arrives.
-  /// SIGHUP reads the certificate and token files again and reopens the served folder; when it comes from a
-  /// closed terminal, it starts graceful shutdown instead. SIGUSR1 reopens the access log.
+  /// Serves until the graceful shutdown started by SIGINT or SIGTERM is complete, or a second one arrives
+  /// that is no copy of it (SignalCopies). SIGHUP reads the certificate and token files again and reopens the
+  /// served folder; when it comes from a closed terminal, it starts graceful shutdown instead. SIGUSR1
+  /// reopens the access log.
   void run();
 
  private:
@@ -70,6 +72,7 @@ class Gateway final : private Admin::Source {
 
   net::EventLoop loop_;
   State state_ = State::serving;
+  SignalCopies copies_;
   std::string_view end_signal_;  // the first signal that started the shutdown: "SIGTERM"
   Terminal terminal_;
   bool terminal_was_gone_ = false;  // at the last look
