@@ -312,7 +312,7 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->capture_default_str();
   gateway
       ->add_option("--ready-file", settings.ready_file,
-                   "Write the addresses here, one a line, once all of them listen")
+                   "Write the addresses here, one a line, once all of them listen; removed at the end")
       ->type_name("FILE");
 
   gateway->add_flag("--check", flags->check,

@@ -1,6 +1,5 @@
 #include "gateway/gateway.h"
 
-#include "base/file.h"
 #include "base/log.h"
 #include "gateway/addresses.h"
 #include "gateway/admin_access.h"
@@ -76,6 +75,7 @@ struct Gateway::Scrape {
 Gateway::Gateway(Settings settings)
     : terminal_look_(loop_.timers(), [this](Time) { end_with_terminal(); }),
       settings_(std::move(settings)),
+      ready_file_(settings_.ready_file),
       inbound_(net::make_kernel_inbound(loop_)),
       grace_(loop_.timers(),
              [this](Time) { end("the grace period is over (--grace), what was open is closed"); }),
@@ -97,12 +97,8 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
   if (auto done = gateway->source_->hand_out_certificate(); !done)
     return std::unexpected(std::move(done.error()));
   gateway->announce();
-  if (const auto& file = gateway->settings_.ready_file; !file.empty()) {
-    std::string lines;
-    for (const auto& address : gateway->addresses()) lines += address.to_string() + "\n";
-    if (auto done = write_file(file, lines, 0644, IfExists::replace); !done)
-      return fail(done.error().kind, "--ready-file: " + done.error().message);
-  }
+  if (auto done = gateway->ready_file_.write(gateway->addresses()); !done)
+    return std::unexpected(std::move(done.error()));
   return gateway;
 }
 
@@ -120,6 +116,7 @@ Result<> Gateway::set_up() {
       settings_, [this](const std::shared_ptr<const config::Configuration>& next) { apply(next, 0); });
   if (!source) return std::unexpected(std::move(source.error()));
   source_ = std::move(*source);
+  if (auto done = ready_file_.clear(); !done) return done;
   if (!settings_.admin_token_file.empty()) {
     auto file = TokenFile::open("--admin-token-file", settings_.admin_token_file);
     if (!file) return std::unexpected(std::move(file.error()));

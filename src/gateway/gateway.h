@@ -6,6 +6,7 @@
 #include "gateway/admin.h"
 #include "gateway/configuration_source.h"
 #include "gateway/metric_set.h"
+#include "gateway/ready_file.h"
 #include "gateway/settings.h"
 #include "gateway/terminal.h"
 #include "gateway/token_file.h"
@@ -78,6 +79,7 @@ class Gateway final : private Admin::Source {
   bool terminal_was_gone_ = false;  // at the last look
   net::Timer terminal_look_;
   Settings settings_;
+  ReadyFile ready_file_;
   std::unique_ptr<ConfigurationSource> source_;
   std::unique_ptr<net::Inbound> inbound_;  // of the admin port
   std::shared_ptr<const WorkerSetup> setup_;

@@ -19,6 +19,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 /// The whole answer of a plain HTTP/1.1 server.
@@ -104,7 +105,27 @@ TEST_F(GatewayTest, ServesItsPagesTakesItsSignalsAndEnds) {
     wait_until([&] { return ask(admin, "/metrics", "token-of-dora-0001").starts_with("HTTP/1.1 200 "); });
   });
   EXPECT_TRUE(std::filesystem::exists(settings_.access_log));
-  EXPECT_THAT(read_file(settings_.ready_file, 4096).value(), StartsWith("127.0.0.1:"));
+}
+
+TEST_F(GatewayTest, SaysWhereItListensWhileItDoes) {
+  write("ready", "127.0.0.1:1\n");
+  settings_.secret_file = folder_ / "nowhere";
+  EXPECT_FALSE(Gateway::start(settings_));
+  EXPECT_FALSE(file_exists(settings_.ready_file)) << "it is not this gateway's";
+  settings_.secret_file.clear();
+  std::string lines;
+  serve(
+      [&](const net::SocketAddress&) { lines = read_file(settings_.ready_file, 4096).value_or("nothing"); });
+  EXPECT_THAT(lines, AllOf(StartsWith("127.0.0.1:"), HasSubstr("\n127.0.0.1:"), Not(HasSubstr(":1\n"))));
+  EXPECT_FALSE(file_exists(settings_.ready_file));
+  // A gateway that is replaced by another while it ends leaves the other's.
+  serve([&](const net::SocketAddress&) { write("ready", "another's"); });
+  EXPECT_EQ(read_file(settings_.ready_file, 4096).value(), "another's");
+  // Refused flags are no start.
+  settings_.masque = {masque::Protocol::udp};
+  settings_.listen = {net::SocketAddress::parse(":0").value()};
+  EXPECT_THAT(Gateway::start(settings_).error().message, HasSubstr("open proxy"));
+  EXPECT_TRUE(file_exists(settings_.ready_file));
 }
 
 TEST_F(GatewayTest, TakesUpChangedTokensInAllWorkers) {
@@ -142,6 +163,7 @@ TEST_F(GatewayTest, SaysWhyItCannotStart) {
   settings_.admin_token_file.clear();
   settings_.ready_file = folder_ / "site";
   EXPECT_THAT(error(), StartsWith("--ready-file: "));
+  settings_.ready_file.clear();
   settings_.admin.reset();
   settings_.admin_socket = folder_ / "nowhere/admin";
   EXPECT_THAT(error(), StartsWith("--admin unix: "));
