@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "tls/certificate.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -44,10 +45,24 @@ Certificates::Certificates(config::ServingFlags flags) : flags_(std::move(flags)
 Result<> Certificates::load() {
   if (is_self_signed() && !credentials_.empty()) return {};
   auto done = read();
+  if (done) note_changes();
   // The system could not read one of them.
   if (!done && done.error().code != 0)
     for (WatchedFile& file : files_) file.note_unread();
   return done;
+}
+
+void Certificates::note_changes() {
+  std::vector<files::FileIdentity> now;
+  for (const WatchedFile& file : files_) now.push_back(file.noted());
+  changed_.clear();
+  for (std::size_t i = 0; i < now.size(); i += 2) {
+    const bool same = !in_use_.empty() && now[i] == in_use_[i] && now[i + 1] == in_use_[i + 1];
+    // For a name with several addresses, each of its listeners has the same pair.
+    if (!same && std::ranges::find(changed_, files_[i].path()) == changed_.end())
+      changed_.push_back(files_[i].path());
+  }
+  in_use_ = std::move(now);
 }
 
 Result<> Certificates::read() {

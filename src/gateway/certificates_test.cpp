@@ -15,6 +15,7 @@
 namespace sallyport::gateway {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 class CertificatesOfFiles : public testing::Test {
@@ -115,6 +116,35 @@ TEST_F(CertificatesOfFiles, AreSeenToChange) {
     EXPECT_FALSE(certificates.has_changed()) << "read, and the same since";
     EXPECT_EQ(certificates.credentials().size(), 1u) << "the old ones stay";
   }
+}
+
+TEST_F(CertificatesOfFiles, TellWhichOfThemChanged) {
+  const tls::KeyPair other = *tls::make_self_signed({"b.test"});
+  config::ServingFlags settings;
+  const config::CertificateFiles a{.certificate = write("a.pem", pair_.certificate_pem),
+                                   .key = write("a.key", pair_.key_pem)},
+      b{.certificate = write("b.pem", other.certificate_pem),
+        .key = write("b.key", other.key_pem),
+        .listener = "127.0.0.1:8443"};
+  settings.certificates = {a, b, b};
+  settings.certificates.back().listener = "[::1]:8443";
+  Certificates certificates(settings);
+  ASSERT_TRUE(certificates.load());
+  EXPECT_THAT(certificates.changed(), ElementsAre(a.certificate, b.certificate));
+  ASSERT_TRUE(certificates.load());
+  EXPECT_THAT(certificates.changed(), ElementsAre());
+  write("a.pem", tls::dated(pair_, 1'600'000'000, 1'900'000'000).certificate_pem);
+  ASSERT_TRUE(certificates.load());
+  EXPECT_THAT(certificates.changed(), ElementsAre(a.certificate));
+  // Replaced one after the other: what did not fit for a moment counts, too.
+  const tls::KeyPair third = *tls::make_self_signed({"b.test"});
+  write("b.pem", third.certificate_pem);
+  EXPECT_FALSE(certificates.load());
+  write("a.pem", pair_.certificate_pem);
+  EXPECT_FALSE(certificates.load());
+  write("b.key", third.key_pem);
+  ASSERT_TRUE(certificates.load());
+  EXPECT_THAT(certificates.changed(), ElementsAre(a.certificate, b.certificate));
 }
 
 TEST_F(CertificatesOfFiles, AreReadAgainWhereTheSystemCouldNot) {
