@@ -3,10 +3,12 @@
 #include "base/escape.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "gateway/exposed_secrets.h"
 #include "tls/certificate.h"
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -55,13 +57,16 @@ Result<> Certificates::load() {
 void Certificates::note_changes() {
   std::vector<files::FileIdentity> now;
   for (const WatchedFile& file : files_) now.push_back(file.noted());
+  std::set<std::string> keys;
   changed_.clear();
   for (std::size_t i = 0; i < now.size(); i += 2) {
     const bool same = !in_use_.empty() && now[i] == in_use_[i] && now[i + 1] == in_use_[i + 1];
     // For a name with several addresses, each of its listeners has the same pair.
     if (!same && std::ranges::find(changed_, files_[i].path()) == changed_.end())
       changed_.push_back(files_[i].path());
+    if (!same) keys.insert(files_[i + 1].path());
   }
+  for (const std::string& key : keys) warn_of_readers("--key", key);
   in_use_ = std::move(now);
 }
 

@@ -50,7 +50,7 @@ class Certificates {
 
   const config::ServingFlags flags_;
   Result<> read();
-  /// After a successful read().
+  /// After a successful read(). Warns of new keys that every user may read.
   void note_changes();
 
   std::string self_signed_;                  // PEM, of the certificate

@@ -4,6 +4,7 @@
 #include "base/folder_for_test.h"
 #include "tls/pairs_for_test.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <fcntl.h>
@@ -145,6 +146,26 @@ TEST_F(CertificatesOfFiles, TellWhichOfThemChanged) {
   write("b.key", third.key_pem);
   ASSERT_TRUE(certificates.load());
   EXPECT_THAT(certificates.changed(), ElementsAre(a.certificate, b.certificate));
+}
+
+TEST_F(CertificatesOfFiles, WarnOfAKeyThatEverybodyCanRead) {
+  config::ServingFlags settings;
+  settings.certificates = {
+      {.certificate = write("a.pem", pair_.certificate_pem), .key = write("a.key", pair_.key_pem)}};
+  settings.certificates.push_back(settings.certificates[0]);
+  Certificates certificates(settings);
+  const auto said = [&] {
+    testing::internal::CaptureStderr();
+    EXPECT_TRUE(certificates.load());
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(said(), "");
+  const std::string key = settings.certificates[0].key;
+  ASSERT_EQ(::chmod(key.c_str(), 0644), 0);
+  const std::string warning = said();
+  EXPECT_THAT(warning, HasSubstr("--key: every user of this machine can read " + key + "; chmod o-r " + key));
+  EXPECT_EQ(std::ranges::count(warning, '\n'), 1);
+  EXPECT_EQ(said(), "") << "it is the same key still";
 }
 
 TEST_F(CertificatesOfFiles, AreReadAgainWhereTheSystemCouldNot) {

@@ -133,6 +133,7 @@ Result<> Gateway::set_up() {
     auto secret = tls::ServerSecret::from_file(settings_.secret_file);
     if (!secret) return fail(secret.error().kind, "--secret-file: " + secret.error().message);
     setup->secret = *secret;
+    warn_of_readers("--secret-file", settings_.secret_file);
   }
   if (auto done = open_logs(*setup); !done) return done;
   for (const std::string& warning : exposed_secrets(settings_)) log_warn("{}", warning);

@@ -2,23 +2,14 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "gateway/exposed_secrets.h"
 #include "masque/token_lines.h"
 
 #include <utility>
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 namespace sallyport::gateway {
-namespace {
-
-void warn_of_readers(const std::string& flag, const std::string& path) {
-  struct stat status{};
-  if (::stat(path.c_str(), &status) == 0 && (status.st_mode & S_IROTH) != 0)
-    log_warn("{}: every user of this machine can read {}; chmod o-r {} keeps them out", flag, path, path);
-}
-
-}  // namespace
 
 Result<TokenFile> TokenFile::open(std::string flag, std::string path) {
   TokenFile file(std::move(flag), std::move(path));
