@@ -29,10 +29,6 @@ void print(std::FILE* to, std::string_view lines) {
   if (!done && to == stdout && output_error == 0) output_error = errno;
 }
 
-std::unexpected<Error> of_flag(std::string_view flag, const Error& error) {
-  return fail(error.kind, std::string(flag) + ": " + error.message, error.code);
-}
-
 void flush_output(ExitStatus& status) {
   if (std::fflush(stdout) != 0 && output_error == 0) output_error = errno;
   if (output_error == 0) return;

@@ -1,6 +1,7 @@
 // What every subcommand shares: the exit status that it leaves, and how it says that it failed.
 #pragma once
 
+#include "base/of_flag.h"
 #include "base/result.h"
 
 #include <cstdio>
@@ -28,9 +29,6 @@ void print(std::FILE* to, std::string_view lines);
 
 /// Says the error; 2 for ErrorKind::usage, 1 for every other.
 void fail_with(const Error& error, ExitStatus& status);
-
-/// The error names the flag whose value it is about.
-std::unexpected<Error> of_flag(std::string_view flag, const Error& error);
 
 /// What was printed on standard output and did not get out is an error: a full disk, a closed pipe. To be
 /// called at the end.

@@ -3,6 +3,7 @@
 #include "base/escape.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/of_flag.h"
 #include "gateway/exposed_secrets.h"
 #include "tls/certificate.h"
 
@@ -27,8 +28,7 @@ bool may_be_replaced(const std::string& path) {
 /// Whether the self-signed certificate can be written there.
 Result<> check_output(const std::string& path) {
   if (path.empty()) return {};
-  if (auto done = check_write_file(path); !done)
-    return fail(done.error().kind, "--write-cert: " + done.error().message);
+  if (auto done = check_write_file(path); !done) return of_flag("--write-cert", done.error());
   if (!may_be_replaced(path))
     return fail(ErrorKind::file,
                 fmt::format("--write-cert: {} exists and is not a certificate; name another file", path));
@@ -117,7 +117,7 @@ Result<> Certificates::hand_out() const {
   const std::string& file = flags_.write_certificate;
   if (!file.empty())
     if (auto written = write_file(file, self_signed_, 0644, IfExists::replace); !written)
-      return fail(written.error().kind, "--write-cert: " + written.error().message);
+      return of_flag("--write-cert", written.error());
   log_info("self-signed certificate for {}, SPKI fingerprint {}; clients trust it with {}",
            fmt::join(flags_.self_signed, ", "), *fingerprint,
            file.empty() ? std::string("-k, or with --ca and a file from --write-cert") : "--ca " + file);

@@ -52,13 +52,15 @@ std::vector<std::string> exposed_secrets(const Settings& settings) {
   for (const auto& pair : settings.certificates) named.emplace_back("--key", pair.key);
   for (const auto& [flag, path] : named) {
     if (path.empty() || path == "-") continue;
-    const fs::path real = fs::canonical(path, error);
+    // A log may be yet to be made.
+    const fs::path real = fs::weakly_canonical(fs::absolute(path, error), error);
     if (error) continue;
     if (const auto found = path_in(folder, real))
-      warnings.push_back(
-          fmt::format("{} {} lies in the folder of --files, where anybody can download {} {}; move it "
-                      "elsewhere",
-                      flag, path, fs::is_directory(real, error) ? "what is in it, below" : "it as", *found));
+      warnings.push_back(fmt::format(
+          "{} {} lies in the folder of --files, where anybody can download {} {}; move it "
+          "elsewhere",
+          flag, path, flag == "--qlog" || fs::is_directory(real, error) ? "what is in it, below" : "it as",
+          *found));
   }
   return warnings;
 }

@@ -11,8 +11,8 @@
 namespace sallyport::gateway {
 
 /// One warning for each, with the flag, the path and the remedy. Empty where no folder is served. The files
-/// must exist; they are compared by their real paths, so a symbolic link inside the folder to a file outside,
-/// or to a hidden file, is not detected.
+/// need not exist yet; they are compared by their real paths, so a symbolic link inside the folder to a file
+/// outside, or to a hidden file, is not detected.
 std::vector<std::string> exposed_secrets(const Settings& settings);
 
 /// Logs a warning if every user of this machine may read the file that `flag` names.

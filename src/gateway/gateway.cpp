@@ -1,9 +1,11 @@
 #include "gateway/gateway.h"
 
 #include "base/log.h"
+#include "base/of_flag.h"
 #include "gateway/addresses.h"
 #include "gateway/admin_access.h"
 #include "gateway/exposed_secrets.h"
+#include "gateway/process_check.h"
 #include "gateway/process_figures.h"
 #include "net/descriptor_limit.h"
 #include "trace/qlog.h"
@@ -106,7 +108,9 @@ Result<std::string> Gateway::check(const Settings& settings) {
   if (auto done = check_settings(settings); !done) return std::unexpected(std::move(done.error()));
   auto source = ConfigurationSource::open(settings, nullptr);
   if (!source) return std::unexpected(std::move(source.error()));
-  return config::to_text(*(*source)->current());
+  const auto process = check_process(settings);
+  if (!process) return std::unexpected(process.error());
+  return config::to_text(*(*source)->current()) + *process;
 }
 
 Result<> Gateway::set_up() {
@@ -131,7 +135,7 @@ Result<> Gateway::set_up() {
   setup->server_id = settings_.server_id;
   if (!settings_.secret_file.empty()) {
     auto secret = tls::ServerSecret::from_file(settings_.secret_file);
-    if (!secret) return fail(secret.error().kind, "--secret-file: " + secret.error().message);
+    if (!secret) return of_flag("--secret-file", secret.error());
     setup->secret = *secret;
     warn_of_readers("--secret-file", settings_.secret_file);
   }
@@ -149,12 +153,12 @@ Result<> Gateway::set_up() {
 Result<> Gateway::open_logs(WorkerSetup& setup) {
   if (!settings_.key_log.empty()) {
     auto log = trace::open_key_log(settings_.key_log);
-    if (!log) return fail(log.error().kind, "--keylog: " + log.error().message);
+    if (!log) return of_flag("--keylog", log.error());
     setup.key_log = std::move(*log);
   }
   if (!settings_.qlog.empty()) {
     auto recorders = trace::make_qlog_factory({.folder = settings_.qlog});
-    if (!recorders) return fail(recorders.error().kind, "--qlog: " + recorders.error().message);
+    if (!recorders) return of_flag("--qlog", recorders.error());
     setup.recorders = std::move(*recorders);
   }
   if (!settings_.access_log.empty()) {
@@ -184,7 +188,7 @@ Result<> Gateway::start_admin() {
   auto tokens = admin_tokens_ ? admin_tokens_->tokens() : nullptr;
   if (!settings_.admin_socket.empty()) {
     auto admin = Admin::listen_unix(*inbound_, loop_.timers(), settings_.admin_socket, *this, tokens);
-    if (!admin) return fail(admin.error().kind, "--admin unix: " + admin.error().message);
+    if (!admin) return of_flag("--admin unix", admin.error());
     admin_ = std::move(*admin);
   } else if (settings_.admin) {
     auto admin = Admin::listen(*inbound_, loop_.timers(), *settings_.admin, *this, tokens);

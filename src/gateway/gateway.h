@@ -28,8 +28,9 @@ class Gateway final : private Admin::Source {
   /// Returns when all workers listen; signals wait for run(). Errors name the flag or file and the remedy.
   static Result<std::unique_ptr<Gateway>> start(Settings settings);
   ~Gateway();
-  /// The Configuration of `settings` as text without secrets, as by config::to_text(), or an error. Reads the
-  /// files, and opens no port.
+  /// The Configuration and the process's own settings as text without secrets, as by config::to_text() and
+  /// check_process(), or the error with which start() would end. Reads the files, opens no port and makes no
+  /// file.
   static Result<std::string> check(const Settings& settings);
 
   /// The listening addresses, with the chosen ports.

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/of_flag.h"
 #include "gateway/exposed_secrets.h"
 #include "masque/token_lines.h"
 
@@ -30,10 +31,10 @@ Result<> TokenFile::load() {
   const auto content = read_file(path(), masque::TokenLines::max_file);
   if (!content) {
     file_.note_unread();
-    return fail(content.error().kind, flag_ + ": " + content.error().message);
+    return of_flag(flag_, content.error());
   }
   auto tokens = masque::TokenTable::parse(*content, path());
-  if (!tokens) return fail(tokens.error().kind, flag_ + ": " + tokens.error().message);
+  if (!tokens) return of_flag(flag_, tokens.error());
   tokens_ = std::move(*tokens);
   warn_of_readers(flag_, path());
   if (const auto& weak = tokens_->weak_lines(); !weak.empty())

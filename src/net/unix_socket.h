@@ -18,4 +18,7 @@ struct UnixListening {
 /// listener, or any other file, is not. Errors name the path and the remedy.
 Result<UnixListening> listen_on_unix_socket(const std::string& path);
 
+/// The error of listen_on_unix_socket(), but for a listener that is there already. Leaves all as it is.
+Result<> check_unix_socket(const std::string& path);
+
 }  // namespace sallyport::net
