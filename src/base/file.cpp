@@ -34,6 +34,24 @@ Result<> write_all(int fd, const std::string& path, std::string_view content) {
   return {};
 }
 
+/// A new file beside `path`.
+struct Part {
+  std::string name;
+  UniqueFd fd;  ///< none: errno says why
+};
+
+Part open_part(const std::string& path, mode_t mode) {
+  Part part{path + ".part-" + std::to_string(::getpid()), {}};
+  ::unlink(part.name.c_str());  // left by a dead process with our PID
+  part.fd = UniqueFd(::open(part.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  return part;
+}
+
+bool is_folder(const std::string& path) {
+  struct stat status{};
+  return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 }  // namespace
 
 Result<std::string> read_file(const std::string& path, std::size_t limit, Duration patience) {
@@ -74,10 +92,8 @@ bool file_exists(const std::string& path) {
 }
 
 Result<> write_file(const std::string& path, std::string_view content, mode_t mode, IfExists if_exists) {
-  const std::string part = path + ".part-" + std::to_string(::getpid());
-  ::unlink(part.c_str());  // left by a dead process with our PID
-  const UniqueFd fd(::open(part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
-  if (fd.get() < 0) return failed("write", path, errno);
+  const auto [part, fd] = open_part(path, mode);
+  if (!fd) return failed("write", path, errno);
   auto written = write_all(fd.get(), path, content);
   if (written && ::fchmod(fd.get(), mode) != 0) written = failed("write", path, errno);
   if (written && if_exists == IfExists::replace && ::rename(part.c_str(), path.c_str()) != 0) {
@@ -89,6 +105,27 @@ Result<> write_file(const std::string& path, std::string_view content, mode_t mo
   }
   if (!written) ::unlink(part.c_str());
   return written;
+}
+
+int creation_error(const std::string& path) {
+  // Only trying tells: the file system may be read-only, full, or of a kind that has no files of ours
+  // (/proc).
+  const auto [part, fd] = open_part(path, 0600);
+  if (!fd) return errno;
+  ::unlink(part.c_str());
+  return 0;
+}
+
+Result<> check_write_file(const std::string& path) {
+  if (const int error = creation_error(path); error != 0) return failed("write", path, error);
+  if (is_folder(path)) return failed("write", path, EISDIR);
+  return {};
+}
+
+int append_error(const std::string& path) {
+  if (!file_exists(path)) return errno == ENOENT ? creation_error(path) : errno;
+  if (is_folder(path)) return EISDIR;
+  return ::access(path.c_str(), W_OK) == 0 ? 0 : errno;
 }
 
 }  // namespace sallyport

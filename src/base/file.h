@@ -25,4 +25,15 @@ enum class IfExists { refuse, replace };
 /// reduced by the umask.
 Result<> write_file(const std::string& path, std::string_view content, mode_t mode, IfExists if_exists);
 
+/// The error with which write_file() could not replace or make `path` now. A file of another name stands
+/// beside it meanwhile.
+Result<> check_write_file(const std::string& path);
+
+/// 0, or the errno with which `path` could not be opened for appending now, or made where it is not there.
+/// Nothing that exists is opened: the reader of a FIFO would take notice. Otherwise as check_write_file().
+int append_error(const std::string& path);
+
+/// 0, or the errno with which no file can be made now beside `path`. Likewise.
+int creation_error(const std::string& path);
+
 }  // namespace sallyport

@@ -88,5 +88,25 @@ TEST_F(Files, SayWhyTheyCannotBeUsed) {
   EXPECT_EQ(read_file(path_, 4).error().message, "cannot use " + path_ + ": it is larger than 4 bytes");
 }
 
+TEST_F(Files, AreTriedWithoutATrace) {
+  const std::string nowhere = folder_ + "/nowhere/file";
+  ASSERT_TRUE(write_file(path_, "precious", 0600, IfExists::refuse));
+  for (const std::string& path : {path_, folder_ + "/new"}) {
+    EXPECT_TRUE(check_write_file(path));
+    EXPECT_EQ(append_error(path), 0);
+    EXPECT_EQ(creation_error(path), 0);
+  }
+  EXPECT_EQ(append_error("/dev/null"), 0);
+  for (const std::string& path : {nowhere, folder_, path_ + "/x", std::string("/proc/file")}) {
+    EXPECT_EQ(check_write_file(path).error().message,
+              write_file(path, "", 0600, IfExists::replace).error().message);
+    EXPECT_EQ(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), -1);
+    EXPECT_EQ(append_error(path), errno) << path;
+  }
+  EXPECT_EQ(creation_error(nowhere), ENOENT);
+  EXPECT_EQ(read_file(path_, 100).value(), "precious");
+  EXPECT_EQ(count(), 1u);
+}
+
 }  // namespace
 }  // namespace sallyport

@@ -1,11 +1,13 @@
 #include "cli/command.h"
 
 #include "base/escape.h"
+#include "base/signal_copies.h"
 #include "net/event_loop.h"
 
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -27,10 +29,6 @@ void print(std::FILE* to, std::string_view lines) {
   if (!done && to == stdout && output_error == 0) output_error = errno;
 }
 
-std::unexpected<Error> of_flag(std::string_view flag, const Error& error) {
-  return fail(error.kind, std::string(flag) + ": " + error.message, error.code);
-}
-
 void flush_output(ExitStatus& status) {
   if (std::fflush(stdout) != 0 && output_error == 0) output_error = errno;
   if (output_error == 0) return;
@@ -50,9 +48,11 @@ void fail_with(const Error& error, ExitStatus& status) {
 }
 
 void end_by_signals(net::EventLoop& loop, ExitStatus& status, std::function<void()> interrupt) {
-  const auto handle = [&loop, &status, interrupt = std::move(interrupt)](int signal) {
+  const auto copies = std::make_shared<SignalCopies>();
+  const auto handle = [&loop, &status, copies, interrupt = std::move(interrupt)](int signal) {
     // A closed terminal is told of twice, by the shell and by the kernel: nobody grew impatient.
     if (signal == SIGHUP && status.signal != 0) return;
+    if (copies->is_copy(signal, loop.timers().now())) return;
     if (std::exchange(status.signal, signal) != 0) loop.stop();
     interrupt();
   };

@@ -1,6 +1,7 @@
 // What every subcommand shares: the exit status that it leaves, and how it says that it failed.
 #pragma once
 
+#include "base/of_flag.h"
 #include "base/result.h"
 
 #include <cstdio>
@@ -29,15 +30,13 @@ void print(std::FILE* to, std::string_view lines);
 /// Says the error; 2 for ErrorKind::usage, 1 for every other.
 void fail_with(const Error& error, ExitStatus& status);
 
-/// The error names the flag whose value it is about.
-std::unexpected<Error> of_flag(std::string_view flag, const Error& error);
-
 /// What was printed on standard output and did not get out is an error: a full disk, a closed pipe. To be
 /// called at the end.
 void flush_output(ExitStatus& status);
 
 /// On SIGINT, SIGTERM and SIGHUP, unless whoever started us has them ignored, `interrupt` is called and the
-/// program dies by the signal when the work has ended; a second SIGINT or SIGTERM ends it at once.
+/// program dies by the signal when the work has ended; a second SIGINT or SIGTERM ends it at once, unless it
+/// is a copy of the first (SignalCopies).
 void end_by_signals(net::EventLoop& loop, ExitStatus& status, std::function<void()> interrupt);
 
 /// Takes the status that the work ended with, or fails with its error.

@@ -1,5 +1,6 @@
 #include "cli/gateway.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/flag_values.h"
@@ -17,6 +18,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace sallyport::cli {
 namespace {
@@ -86,13 +88,20 @@ struct ListenerFile {
 };
 
 /// `listeners`: those of each --listen.
-ListenerFile read_listener_file(const GatewayFlags& flags,
-                                const std::vector<std::vector<std::string>>& listeners,
-                                std::string_view text) {
+Result<ListenerFile> read_listener_file(const GatewayFlags& flags,
+                                        const std::vector<std::vector<std::string>>& listeners,
+                                        std::string_view flag, const std::string& text) {
   for (std::size_t i = 0; i < flags.listen.size(); ++i)
     if (text.starts_with(flags.listen[i] + "="))
-      return {listeners[i], std::string(text.substr(flags.listen[i].size() + 1))};
-  return {.file = std::string(text)};
+      return ListenerFile{listeners[i], text.substr(flags.listen[i].size() + 1)};
+  // A file's name may look like that, too.
+  const std::string listener = text.substr(0, text.find('='));
+  if (listener.size() < text.size() && gateway::has_port(listener) && !file_exists(text))
+    return fail(
+        ErrorKind::usage,
+        fmt::format("{} {}: there is no --listen {}; before the = stands one as it is given there: {}", flag,
+                    text, listener, fmt::join(flags.listen, ", ")));
+  return ListenerFile{.file = text};
 }
 
 Result<> read_certificates(const GatewayFlags& flags, const std::vector<std::vector<std::string>>& listeners,
@@ -105,15 +114,17 @@ Result<> read_certificates(const GatewayFlags& flags, const std::vector<std::vec
                                   "are {} of --cert and {} of --key",
                                   flags.certificates.size(), flags.keys.size()));
   for (std::size_t i = 0; i < flags.certificates.size(); ++i) {
-    const auto certificate = read_listener_file(flags, listeners, flags.certificates[i]);
-    const auto key = read_listener_file(flags, listeners, flags.keys[i]);
-    if (!key.listeners.front().empty() && key.listeners != certificate.listeners)
+    const auto certificate = read_listener_file(flags, listeners, "--cert", flags.certificates[i]);
+    if (!certificate) return std::unexpected(certificate.error());
+    const auto key = read_listener_file(flags, listeners, "--key", flags.keys[i]);
+    if (!key) return std::unexpected(key.error());
+    if (!key->listeners.front().empty() && key->listeners != certificate->listeners)
       return fail(ErrorKind::usage,
                   fmt::format("--key {} is for another listener than its --cert {}; name the listener with "
                               "--cert",
                               flags.keys[i], flags.certificates[i]));
-    for (const std::string& listener : certificate.listeners)
-      settings.certificates.push_back({certificate.file, key.file, listener});
+    for (const std::string& listener : certificate->listeners)
+      settings.certificates.push_back({certificate->file, key->file, listener});
   }
   return {};
 }
@@ -123,7 +134,7 @@ Result<> read_addresses(const GatewayFlags& flags, gateway::Settings& settings,
                         std::vector<std::vector<std::string>>& listeners) {
   for (const auto& text : flags.listen) {
     auto addresses = gateway::parse_listen(text);
-    if (!addresses) return fail(addresses.error().kind, "--listen: " + addresses.error().message);
+    if (!addresses) return of_flag("--listen", addresses.error());
     listeners.emplace_back();
     for (const net::SocketAddress& address : *addresses) {
       settings.listen.push_back(address);
@@ -138,8 +149,8 @@ Result<> read_addresses(const GatewayFlags& flags, gateway::Settings& settings,
       return fail(ErrorKind::usage, "--admin unix: needs the path of a Unix-domain socket, unix:PATH");
     return {};
   }
-  auto admin = gateway::parse_listen(flags.admin);
-  if (!admin) return fail(admin.error().kind, "--admin: " + admin.error().message + ", or unix:PATH");
+  auto admin = gateway::parse_listen(flags.admin, "HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH");
+  if (!admin) return of_flag("--admin", admin.error());
   settings.admin = admin->front();
   return {};
 }
@@ -301,7 +312,7 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->capture_default_str();
   gateway
       ->add_option("--ready-file", settings.ready_file,
-                   "Write the addresses here, one a line, once all of them listen")
+                   "Write the addresses here, one a line, once all of them listen; removed at the end")
       ->type_name("FILE");
 
   gateway->add_flag("--check", flags->check,

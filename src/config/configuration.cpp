@@ -27,13 +27,16 @@ bool overlap(const net::SocketAddress& a, const net::SocketAddress& b) {
 
 Result<> named_twice(std::string_view flag, const net::SocketAddress& address,
                      const net::SocketAddress& listen) {
-  return fail(ErrorKind::usage,
-              address == listen ? fmt::format("{} {}: a --listen names that address and port, too; give it "
-                                              "another port, or leave one of them out",
-                                              flag, address.to_string())
-                                : fmt::format("{} {}: --listen {} has that port on all addresses; give it "
-                                              "another port, or leave one of them out",
-                                              flag, address.to_string(), listen.to_string()));
+  const net::IpAddress one = address.ip().unmapped(), other = listen.ip().unmapped();
+  std::string why;
+  if (one == other)
+    why = "a --listen names that address and port, too";
+  else if (contains(other, one))
+    why = fmt::format("--listen {} has that port on all addresses", listen.to_string());
+  else
+    why = fmt::format("that is all addresses, and --listen {} has that port already", listen.to_string());
+  return fail(ErrorKind::usage, fmt::format("{} {}: {}; give it another port, or leave one of them out", flag,
+                                            address.to_string(), why));
 }
 
 Result<> validate_listeners(const std::vector<Listener>& listeners) {

@@ -176,7 +176,12 @@ TEST_F(ConfigurationTest, NoTwoListenersHaveOneAddress) {
     expect_invalid("has that port on all addresses");
   }
   flags.listen = {here, all};
-  expect_invalid("--listen [::]:443: ");
+  expect_invalid(
+      "--listen [::]:443: that is all addresses, and --listen 127.0.0.1:443 has that port already; give it");
+  flags.listen = {all_v4, all};
+  expect_invalid("--listen [::]:443: that is all addresses, and --listen 0.0.0.0:443 has that port already");
+  flags.listen = {here, at("[::ffff:127.0.0.1]:443")};
+  expect_invalid("a --listen names that address and port, too");
 }
 
 TEST_F(ConfigurationTest, AProxyElsewhereThanOnLoopbackHasToSayForWhom) {

@@ -127,8 +127,8 @@ Loader::Loading Loader::load_folder(std::expected<OpenedFile, int> opened, const
   if (may_wait() == MayWait::no) return std::unexpected(EAGAIN);
   // The folder's state from before the search for the index: a later index changes the state.
   auto file = make_file(relative, opened->identity, now);
-  const auto html = make_folder_page(std::move(opened->fd), relative);
-  if (!html) return std::unexpected(EIO);
+  const auto html = make_folder_page(folder, std::move(opened->fd), relative);
+  if (!html) return std::unexpected(html.error());
   file->size = html->size();
   file->in_memory = true;
   file->content = Chunk::copy_of(as_bytes(*html));

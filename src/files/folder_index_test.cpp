@@ -4,7 +4,9 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,6 +19,7 @@ namespace sallyport::files {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 /// Takes root's rights to all files from this thread; others have none, and nothing happens.
 class AsNobody {
@@ -127,6 +130,46 @@ TEST_F(FolderIndexTest, AnIndexMayBeALinkThatStaysInside) {
   std::filesystem::create_symlink("real/page", folder / "index.html");
   EXPECT_EQ(get("/").body, "<p>");
   EXPECT_EQ(field(get("/"), "content-type"), "text/html; charset=utf-8");
+}
+
+// Issue: links were listed with their own size, as files, and also where a request for them got 404.
+TEST_F(FolderIndexTest, LinksAreListedAsWhatTheyLeadTo) {
+  if (!kernel_keeps_us_beneath()) GTEST_SKIP() << "no openat2 here";
+  FolderForTest outside;
+  outside.write("f", "");
+  folder.write("deep/real/file", std::string(5000, 'x'));
+  folder.write(".hidden/file", "");
+  folder.set_date("deep/real/file", 86400);
+  const auto link = [&](const std::string& target, const char* name) {
+    std::filesystem::create_symlink(target, folder / "deep" / name);
+  };
+  link("real/file", "to-file");
+  link("real", "to-folder");
+  link("../secret", "up");
+  link("to-file", "twice");
+  const std::vector<std::string> left_out{"dangling", "itself", "absolute", "outside", "hidden", "fifo"};
+  link("nowhere", "dangling");
+  link("itself", "itself");
+  link(folder / "secret", "absolute");
+  link("../../" + outside.path().filename().string() + "/f", "outside");
+  link("../.hidden/file", "hidden");
+  ASSERT_EQ(::mkfifo((folder / "deep/real/pipe").c_str(), 0600), 0);
+  link("real/pipe", "fifo");
+  const std::string page = get("/deep/").body;
+  for (const auto* name : {"to-file", "twice"})
+    EXPECT_THAT(page, HasSubstr(std::string("<a href=\"./") + name + "\">" + name +
+                                "</a></td><td>4.9 KiB</td><td>1970-01-02 00:00</td>"));
+  EXPECT_THAT(page, HasSubstr("<a href=\"./to-folder/\">to-folder/</a></td><td></td>"));
+  EXPECT_THAT(page, HasSubstr("<a href=\"./up\">up</a></td><td>0</td>"));
+  for (const std::string& name : left_out) {
+    EXPECT_THAT(page, Not(HasSubstr(name)));
+    EXPECT_GE(status(get("/deep/" + name)), 403u) << name;
+  }
+  for (const auto* path : {"/deep/to-file", "/deep/twice", "/deep/up", "/deep/to-folder/"})
+    EXPECT_EQ(status(get(path)), 200u) << path;
+  // By another way to the same folder.
+  std::filesystem::create_directory_symlink("deep", folder / "way");
+  EXPECT_THAT(get("/way/").body, HasSubstr("to-file</a></td><td>4.9 KiB</td>"));
 }
 
 TEST_F(FolderIndexTest, TheSameHoldsWhereTheDiskHasToBeAsked) {

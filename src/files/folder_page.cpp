@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <ctime>
 #include <iterator>
 #include <memory>
@@ -46,6 +45,20 @@ std::string format_time(std::time_t seconds) {
                      parts.tm_mday, parts.tm_hour, parts.tm_min);
 }
 
+/// Of what a request for the entry would open.
+std::expected<FileIdentity, int> state_of(const ServedFolder& served, int folder, const std::string& relative,
+                                          const char* name) {
+  struct stat status{};
+  if (::fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0) return std::unexpected(errno);
+  if (!S_ISLNK(status.st_mode)) return FileIdentity(status);
+  return served.identify_served(relative.empty() ? name : relative + "/" + name, MayWait::yes);
+}
+
+/// A list without the names that this concerns would look whole.
+bool is_shortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
 constexpr std::string_view style =
     "body{font:16px/1.5 system-ui,sans-serif;margin:2em;color-scheme:light dark}"
     "td,th{padding:0 1.5em 0 0;text-align:left}td:nth-child(n+2){font-variant-numeric:tabular-nums}"
@@ -80,11 +93,11 @@ std::string escape_html(std::string_view text) {
   return out;
 }
 
-Result<std::string> make_folder_page(UniqueFd folder, std::string_view relative) {
+std::expected<std::string, int> make_folder_page(const ServedFolder& served, UniqueFd folder,
+                                                 const std::string& relative) {
   const int fd = folder.get();
   const std::unique_ptr<DIR, CloseFolder> stream(::fdopendir(fd));
-  if (!stream)
-    return fail(ErrorKind::file, fmt::format("cannot list /{}: {}", relative, std::strerror(errno)));
+  if (!stream) return std::unexpected(errno);
   (void)folder.release();  // closed by closedir
 
   std::vector<Row> rows;
@@ -92,16 +105,14 @@ Result<std::string> make_folder_page(UniqueFd folder, std::string_view relative)
   while (const dirent* entry = ::readdir(stream.get())) {
     const std::string_view name = entry->d_name;
     if (is_hidden_name(name) || name == ".well-known") continue;
-    struct stat status{};
-    // Symbolic links are not followed: they may lead outside.
-    if (::fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-    if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode) && !S_ISLNK(status.st_mode)) continue;
+    const auto found = state_of(served, fd, relative, entry->d_name);
+    if (!found && is_shortage(found.error())) return std::unexpected(found.error());
+    if (!found || (!S_ISREG(found->mode) && !found->is_folder())) continue;
     if (rows.size() == max_listed) {
       cut = true;
       break;
     }
-    rows.push_back({std::string(name), S_ISDIR(status.st_mode), static_cast<std::uint64_t>(status.st_size),
-                    status.st_mtim.tv_sec});
+    rows.push_back({std::string(name), found->is_folder(), found->size, found->modified.seconds});
   }
   std::ranges::sort(rows, [](const Row& a, const Row& b) {
     return std::tuple(!a.folder, std::string_view(a.name)) < std::tuple(!b.folder, std::string_view(b.name));

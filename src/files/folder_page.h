@@ -1,10 +1,11 @@
 // The page that lists a folder without an index.html.
 #pragma once
 
-#include "base/result.h"
 #include "base/unique_fd.h"
+#include "files/served_folder.h"
 
 #include <cstddef>
+#include <expected>
 #include <string>
 #include <string_view>
 
@@ -13,9 +14,12 @@ namespace sallyport::files {
 /// Further names are omitted, and the page says so.
 inline constexpr std::size_t max_listed = 5000;
 
-/// HTML with the names, sizes and dates of the served entries of `folder` (an open folder), sub-folders
-/// first, then by name. `relative`: its path as in RequestPath, for the title.
-Result<std::string> make_folder_page(UniqueFd folder, std::string_view relative);
+/// HTML with the names, sizes and dates of the served entries of `folder`, sub-folders first, then by name. A
+/// symbolic link stands there as what it leads to, or not at all where a request would not follow it.
+/// `folder`: an open folder of `served`; `relative`: its path there as in RequestPath. The error is an errno.
+/// Waits for the disk.
+std::expected<std::string, int> make_folder_page(const ServedFolder& served, UniqueFd folder,
+                                                 const std::string& relative);
 
 /// `text` with &, <, >, " and ' escaped for HTML text and attributes.
 std::string escape_html(std::string_view text);

@@ -100,6 +100,16 @@ bool is_hidden_below(int root, int fd) {
   return false;
 }
 
+/// Follows the links that are followed for clients. EXDEV: it is hidden.
+std::expected<UniqueFd, int> open_served(int root, const std::string& relative, int flags, MayWait may_wait) {
+  // Without links the path is the one in the request.
+  auto fd = open_as(root, relative, flags, may_wait, RESOLVE_NO_SYMLINKS);
+  if (fd || fd.error() != ELOOP) return fd;
+  fd = open_as(root, relative, flags, may_wait);
+  if (fd && is_hidden_below(root, fd->get())) return std::unexpected(EXDEV);
+  return fd;
+}
+
 std::expected<FileIdentity, int> identity_of(int fd) {
   struct stat status{};
   if (::fstat(fd, &status) != 0) return std::unexpected(errno);
@@ -120,12 +130,7 @@ Result<std::shared_ptr<const ServedFolder>> ServedFolder::open(const std::string
 }
 
 std::expected<OpenedFile, int> ServedFolder::open_file(const std::string& relative, MayWait may_wait) const {
-  // Without links the path is the one in the request.
-  auto fd = open_as(root_.get(), relative, reading, may_wait, RESOLVE_NO_SYMLINKS);
-  if (!fd && fd.error() == ELOOP) {
-    fd = open_as(root_.get(), relative, reading, may_wait);
-    if (fd && is_hidden_below(root_.get(), fd->get())) return std::unexpected(EXDEV);
-  }
+  auto fd = open_served(root_.get(), relative, reading, may_wait);
   if (!fd) return std::unexpected(fd.error());
   const auto identity = identity_of(fd->get());
   if (!identity) return std::unexpected(identity.error());
@@ -143,6 +148,16 @@ std::expected<FileIdentity, int> ServedFolder::identify(const std::string& relat
   const auto fd = open_as(root_.get(), relative, naming, may_wait);
   if (!fd) return std::unexpected(fd.error());
   return identity_of(fd->get());
+}
+
+std::expected<FileIdentity, int> ServedFolder::identify_served(const std::string& relative,
+                                                               MayWait may_wait) const {
+  const auto fd = open_served(root_.get(), relative, naming, may_wait);
+  if (!fd) return std::unexpected(fd.error());
+  const auto identity = identity_of(fd->get());
+  // Without openat2, O_PATH has opened the link itself.
+  if (identity && identity->is_link()) return std::unexpected(ELOOP);
+  return identity;
 }
 
 std::expected<FileIdentity, int> ServedFolder::identify_itself(const std::string& relative,

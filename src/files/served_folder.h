@@ -36,6 +36,10 @@ class ServedFolder {
   /// open_file(), because it may follow links to the outside.
   std::expected<FileIdentity, int> identify(const std::string& relative, MayWait may_wait) const;
 
+  /// The state of what open_file() would open, or its errno, without the right to read it. Follows links as
+  /// it does.
+  std::expected<FileIdentity, int> identify_served(const std::string& relative, MayWait may_wait) const;
+
   /// The state of the directory entry `relative`: a symbolic link is not followed. For paths that open_file()
   /// refused. Never follows links to the outside.
   std::expected<FileIdentity, int> identify_itself(const std::string& relative, MayWait may_wait) const;

@@ -15,10 +15,16 @@ void append_line(AccessFormat format, Bytes record, std::string& out) {
   format == AccessFormat::json ? append_json(decoded, out) : append_common(decoded, out);
 }
 
+constexpr std::string_view flag = "--access-log";
+
 }  // namespace
 
+Result<> AccessLog::check(const std::string& file) {
+  return trace::FileSink::check(file, flag);
+}
+
 Result<std::shared_ptr<AccessLog>> AccessLog::open(const std::string& file, AccessFormat format) {
-  auto sink = trace::FileSink::open(file, "--access-log");
+  auto sink = trace::FileSink::open(file, flag);
   if (!sink) return std::unexpected(std::move(sink.error()));
   try {
     return std::make_shared<AccessLog>(std::move(*sink), format);

@@ -20,6 +20,8 @@ class AccessLog {
  public:
   /// `file`: "-" is standard output.
   static Result<std::shared_ptr<AccessLog>> open(const std::string& file, AccessFormat format);
+  /// The error of open(), without opening or making the file.
+  static Result<> check(const std::string& file);
   /// Throws std::system_error where the system gives no thread.
   AccessLog(std::unique_ptr<trace::LineSink> sink, AccessFormat format,
             trace::LineWriterOptions options = {});

@@ -56,18 +56,33 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
   return port;
 }
 
+/// What follows the last colon, where it is a number.
+std::string_view number_behind_colon(std::string_view text) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos) return {};
+  const auto number = text.substr(colon + 1);
+  return number.find_first_not_of("0123456789") == std::string_view::npos ? number : std::string_view();
+}
+
 }  // namespace
 
-Result<std::vector<net::SocketAddress>> parse_listen(std::string_view text) {
+bool has_port(std::string_view text) {
+  return !number_behind_colon(text).empty();
+}
+
+Result<std::vector<net::SocketAddress>> parse_listen(std::string_view text, std::string_view forms) {
   if (const auto address = net::SocketAddress::parse(text)) return std::vector{*address};
-  const auto colon = text.rfind(':');
-  const auto host = std::string(text.substr(0, colon));
-  const auto port = colon == std::string_view::npos ? std::nullopt : parse_port(text.substr(colon + 1));
+  const auto number = number_behind_colon(text);
+  const auto port = parse_port(number);
+  if (!number.empty() && !port)
+    return fail(ErrorKind::usage,
+                fmt::format("'{}' has no port to listen on: {} is not from 1 to 65535, or 0 for one that is "
+                            "free",
+                            text, number));
+  const auto host = std::string(text.substr(0, text.rfind(':')));
   if (!port || host.empty() || host.find_first_of("[]:/") != std::string::npos)
-    return fail(
-        ErrorKind::usage,
-        fmt::format("'{}' is not an address to listen on; write it as HOST:PORT, [IPV6]:PORT or :PORT",
-                    text));
+    return fail(ErrorKind::usage,
+                fmt::format("'{}' is not an address to listen on; write it as {}", text, forms));
   addrinfo hints{};
   hints.ai_socktype = SOCK_DGRAM;
   addrinfo* answers = nullptr;

@@ -11,8 +11,12 @@
 namespace sallyport::gateway {
 
 /// "192.0.2.1:443", "[::]:443", ":443" (all addresses, IPv6 and IPv4), "localhost:443" (a name: all its
-/// addresses).
-Result<std::vector<net::SocketAddress>> parse_listen(std::string_view text);
+/// addresses). `forms`: how to write one, for the error.
+Result<std::vector<net::SocketAddress>> parse_listen(
+    std::string_view text, std::string_view forms = "HOST:PORT, [IPV6]:PORT or :PORT");
+
+/// Whether `text` ends with a colon and a number, as what parse_listen() takes does.
+bool has_port(std::string_view text);
 
 /// The same addresses with a port chosen for each port 0, free for UDP and, with `tcp`, for TCP. The error
 /// names the address and the remedy: in use, not permitted, or not of this machine.

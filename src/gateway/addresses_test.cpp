@@ -27,6 +27,17 @@ TEST(ParseListen, TakesAddressesAndNames) {
   }
 }
 
+TEST(ParseListen, SaysWhatIsWrong) {
+  for (const auto* text : {":99999", "host:65536", "[::1]:123456789012", "127.0.0.1:65536"})
+    EXPECT_THAT(parse_listen(text).error().message,
+                testing::AllOf(HasSubstr(std::string("'") + text + "'"), HasSubstr("from 1 to 65535")));
+  EXPECT_THAT(parse_listen("host").error().message, HasSubstr("write it as HOST:PORT, [IPV6]:PORT or :PORT"));
+  EXPECT_THAT(parse_listen("host", "AS YOU LIKE").error().message, HasSubstr("write it as AS YOU LIKE"));
+  const auto unknown = parse_listen("nosuch.invalid:80", "AS YOU LIKE");
+  EXPECT_EQ(unknown.error().kind, ErrorKind::resolve);
+  EXPECT_THAT(unknown.error().message, testing::Not(HasSubstr("AS YOU LIKE")));
+}
+
 TEST(ClaimPorts, FindsOneThatIsFreeForBoth) {
   net::EventLoop loop;
   const auto wanted = address("127.0.0.1:0");

@@ -3,9 +3,13 @@
 #include "base/escape.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/of_flag.h"
+#include "gateway/exposed_secrets.h"
 #include "tls/certificate.h"
 
+#include <algorithm>
 #include <chrono>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -21,24 +25,14 @@ bool may_be_replaced(const std::string& path) {
          (content->starts_with("-----BEGIN CERTIFICATE-----") && !content->contains("PRIVATE KEY"));
 }
 
-Result<tls::KeyPair> make_self_signed_pair(const config::ServingFlags& flags) {
-  auto pair = tls::make_self_signed(flags.self_signed);
-  if (!pair) return pair;
-  const auto fingerprint = tls::spki_fingerprint(pair->certificate_pem);
-  if (!fingerprint) return std::unexpected(fingerprint.error());
-  if (!flags.write_certificate.empty() && !may_be_replaced(flags.write_certificate))
+/// Whether the self-signed certificate can be written there.
+Result<> check_output(const std::string& path) {
+  if (path.empty()) return {};
+  if (auto done = check_write_file(path); !done) return of_flag("--write-cert", done.error());
+  if (!may_be_replaced(path))
     return fail(ErrorKind::file,
-                fmt::format("--write-cert: {} exists and is not a certificate; name another file",
-                            flags.write_certificate));
-  if (!flags.write_certificate.empty())
-    if (auto written = write_file(flags.write_certificate, pair->certificate_pem, 0644, IfExists::replace);
-        !written)
-      return fail(written.error().kind, "--write-cert: " + written.error().message);
-  log_info("self-signed certificate for {}, SPKI fingerprint {}; clients trust it with {}",
-           fmt::join(flags.self_signed, ", "), *fingerprint,
-           flags.write_certificate.empty() ? std::string("-k, or with --ca and a file from --write-cert")
-                                           : "--ca " + flags.write_certificate);
-  return pair;
+                fmt::format("--write-cert: {} exists and is not a certificate; name another file", path));
+  return {};
 }
 
 }  // namespace
@@ -53,10 +47,27 @@ Certificates::Certificates(config::ServingFlags flags) : flags_(std::move(flags)
 Result<> Certificates::load() {
   if (is_self_signed() && !credentials_.empty()) return {};
   auto done = read();
+  if (done) note_changes();
   // The system could not read one of them.
   if (!done && done.error().code != 0)
     for (WatchedFile& file : files_) file.note_unread();
   return done;
+}
+
+void Certificates::note_changes() {
+  std::vector<files::FileIdentity> now;
+  for (const WatchedFile& file : files_) now.push_back(file.noted());
+  std::set<std::string> keys;
+  changed_.clear();
+  for (std::size_t i = 0; i < now.size(); i += 2) {
+    const bool same = !in_use_.empty() && now[i] == in_use_[i] && now[i + 1] == in_use_[i + 1];
+    // For a name with several addresses, each of its listeners has the same pair.
+    if (!same && std::ranges::find(changed_, files_[i].path()) == changed_.end())
+      changed_.push_back(files_[i].path());
+    if (!same) keys.insert(files_[i + 1].path());
+  }
+  for (const std::string& key : keys) warn_of_readers("--key", key);
+  in_use_ = std::move(now);
 }
 
 Result<> Certificates::read() {
@@ -72,9 +83,12 @@ Result<> Certificates::read() {
     pairs[listener].push_back(std::move(*pair));
     return {};
   };
-  if (is_self_signed())
-    if (auto done = take(make_self_signed_pair(flags_), {}, "self-signed", "made for --self-signed"); !done)
-      return done;
+  if (is_self_signed()) {
+    if (auto done = check_output(flags_.write_certificate); !done) return done;
+    auto pair = tls::make_self_signed(flags_.self_signed);
+    if (pair) self_signed_ = pair->certificate_pem;
+    if (auto done = take(std::move(pair), {}, "self-signed", "made for --self-signed"); !done) return done;
+  }
   for (const config::CertificateFiles& files : flags_.certificates)
     if (auto done = take(tls::load_key_pair(files.certificate, files.key), files.listener,
                          escaped(files.certificate), "in " + files.certificate);
@@ -93,6 +107,20 @@ Result<> Certificates::read() {
   }
   credentials_ = std::move(credentials);
   chains_ = std::move(chains);
+  return {};
+}
+
+Result<> Certificates::hand_out() const {
+  if (!is_self_signed()) return {};
+  const auto fingerprint = tls::spki_fingerprint(self_signed_);
+  if (!fingerprint) return std::unexpected(fingerprint.error());
+  const std::string& file = flags_.write_certificate;
+  if (!file.empty())
+    if (auto written = write_file(file, self_signed_, 0644, IfExists::replace); !written)
+      return of_flag("--write-cert", written.error());
+  log_info("self-signed certificate for {}, SPKI fingerprint {}; clients trust it with {}",
+           fmt::join(flags_.self_signed, ", "), *fingerprint,
+           file.empty() ? std::string("-k, or with --ca and a file from --write-cert") : "--ca " + file);
   return {};
 }
 

@@ -26,6 +26,12 @@ class Certificates {
   /// Reads the files, or, the first time, makes a self-signed certificate. On an error, which names the file
   /// and the fault, the previous certificates stay in use.
   Result<> load();
+  /// The certificates that load() read when it last succeeded, of those that changed, or whose keys did,
+  /// since it succeeded before; all when it did the first time. Each path once.
+  const std::vector<std::string>& changed() const { return changed_; }
+  /// Of a self-signed certificate, which load() made: writes the file for clients (--write-cert) and logs the
+  /// fingerprint. To be called once clients can connect: an earlier gateway's file stays until then.
+  Result<> hand_out() const;
   /// Whether a file changed since load(), as WatchedFile sees it. To be called every second or so.
   bool has_changed();
   /// Logs a warning if a certificate has expired, is not valid yet or expires soon.
@@ -44,8 +50,13 @@ class Certificates {
 
   const config::ServingFlags flags_;
   Result<> read();
+  /// After a successful read(). Warns of new keys that every user may read.
+  void note_changes();
 
-  std::vector<WatchedFile> files_;
+  std::string self_signed_;                  // PEM, of the certificate
+  std::vector<WatchedFile> files_;           // a certificate, its key, the next certificate ...
+  std::vector<files::FileIdentity> in_use_;  // the states of `files_` that credentials_ were read from
+  std::vector<std::string> changed_;
   ByListener credentials_;
   std::vector<Chain> chains_;
 };

@@ -4,6 +4,7 @@
 #include "base/folder_for_test.h"
 #include "tls/pairs_for_test.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 namespace sallyport::gateway {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 class CertificatesOfFiles : public testing::Test {
@@ -117,6 +119,55 @@ TEST_F(CertificatesOfFiles, AreSeenToChange) {
   }
 }
 
+TEST_F(CertificatesOfFiles, TellWhichOfThemChanged) {
+  const tls::KeyPair other = *tls::make_self_signed({"b.test"});
+  config::ServingFlags settings;
+  const config::CertificateFiles a{.certificate = write("a.pem", pair_.certificate_pem),
+                                   .key = write("a.key", pair_.key_pem)},
+      b{.certificate = write("b.pem", other.certificate_pem),
+        .key = write("b.key", other.key_pem),
+        .listener = "127.0.0.1:8443"};
+  settings.certificates = {a, b, b};
+  settings.certificates.back().listener = "[::1]:8443";
+  Certificates certificates(settings);
+  ASSERT_TRUE(certificates.load());
+  EXPECT_THAT(certificates.changed(), ElementsAre(a.certificate, b.certificate));
+  ASSERT_TRUE(certificates.load());
+  EXPECT_THAT(certificates.changed(), ElementsAre());
+  write("a.pem", tls::dated(pair_, 1'600'000'000, 1'900'000'000).certificate_pem);
+  ASSERT_TRUE(certificates.load());
+  EXPECT_THAT(certificates.changed(), ElementsAre(a.certificate));
+  // Replaced one after the other: what did not fit for a moment counts, too.
+  const tls::KeyPair third = *tls::make_self_signed({"b.test"});
+  write("b.pem", third.certificate_pem);
+  EXPECT_FALSE(certificates.load());
+  write("a.pem", pair_.certificate_pem);
+  EXPECT_FALSE(certificates.load());
+  write("b.key", third.key_pem);
+  ASSERT_TRUE(certificates.load());
+  EXPECT_THAT(certificates.changed(), ElementsAre(a.certificate, b.certificate));
+}
+
+TEST_F(CertificatesOfFiles, WarnOfAKeyThatEverybodyCanRead) {
+  config::ServingFlags settings;
+  settings.certificates = {
+      {.certificate = write("a.pem", pair_.certificate_pem), .key = write("a.key", pair_.key_pem)}};
+  settings.certificates.push_back(settings.certificates[0]);
+  Certificates certificates(settings);
+  const auto said = [&] {
+    testing::internal::CaptureStderr();
+    EXPECT_TRUE(certificates.load());
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(said(), "");
+  const std::string key = settings.certificates[0].key;
+  ASSERT_EQ(::chmod(key.c_str(), 0644), 0);
+  const std::string warning = said();
+  EXPECT_THAT(warning, HasSubstr("--key: every user of this machine can read " + key + "; chmod o-r " + key));
+  EXPECT_EQ(std::ranges::count(warning, '\n'), 1);
+  EXPECT_EQ(said(), "") << "it is the same key still";
+}
+
 TEST_F(CertificatesOfFiles, AreReadAgainWhereTheSystemCouldNot) {
   config::ServingFlags settings;
   settings.certificates = {
@@ -151,6 +202,26 @@ TEST(SelfSignedCertificates, AreMadeOnce) {
   const auto before = certificates.credentials();
   ASSERT_TRUE(certificates.load());
   EXPECT_EQ(certificates.credentials(), before);
+}
+
+TEST(SelfSignedCertificates, AreHandedOutOnceTheyAreServed) {
+  const FolderForTest folder;
+  config::ServingFlags settings;
+  settings.self_signed = {"a.test"};
+  settings.write_certificate = folder / "ca.pem";
+  const std::string earlier = tls::make_self_signed({"a.test"})->certificate_pem;
+  ASSERT_TRUE(write_file(settings.write_certificate, earlier, 0644, IfExists::refuse));
+  Certificates certificates(settings);
+  testing::internal::CaptureStderr();
+  ASSERT_TRUE(certificates.load());
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  EXPECT_EQ(folder.content("ca.pem"), earlier);
+  testing::internal::CaptureStderr();
+  ASSERT_TRUE(certificates.hand_out());
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              testing::AllOf(HasSubstr("self-signed certificate for a.test, SPKI fingerprint "),
+                             HasSubstr(tls::spki_fingerprint(folder.content("ca.pem")).value())));
+  EXPECT_NE(folder.content("ca.pem"), earlier);
 }
 
 TEST(SelfSignedCertificates, HaveAnEndToo) {

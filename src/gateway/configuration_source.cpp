@@ -103,8 +103,10 @@ void ConfigurationSource::reload_certificates(std::string_view why) {
   certificates_said_.clear();
   certificates_.warn_of_dates();
   material_.credentials = certificates_.credentials();
-  for (const config::CertificateFiles& pair : flags_.certificates)
-    log_info("{}{} was reloaded, for new connections", why, pair.certificate);
+  const auto& changed = certificates_.changed();
+  for (const std::string& certificate : changed)
+    log_info("{}{} was reloaded, for new connections", why, certificate);
+  if (changed.empty()) log_info("{}the certificate files were read again; none of them changed", why);
   publish();
 }
 

@@ -30,6 +30,8 @@ class ConfigurationSource {
   /// The admin port: never the target of a tunnel.
   void set_admin(const net::SocketAddress& address);
   const std::shared_ptr<const config::Configuration>& current() const { return current_; }
+  /// Hands a self-signed certificate out to clients, as Certificates does, once all listen.
+  Result<> hand_out_certificate() const { return certificates_.hand_out(); }
   /// Checks the files every second from now on.
   void watch(net::EventLoop& loop);
   /// Reads all files again. A file that cannot be read is logged as an error, and its previous content stays

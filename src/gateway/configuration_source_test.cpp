@@ -122,6 +122,25 @@ TEST_F(ConfigurationSourceTest, WhatCannotBeReadStaysAsItWas) {
   EXPECT_EQ(seen_.size(), 1u);
 }
 
+TEST_F(ConfigurationSourceTest, NamesTheCertificatesThatChanged) {
+  const auto other = tls::make_self_signed({"b.test"}).value();
+  write("b.key", other.key_pem);
+  write("b.pem", other.certificate_pem);
+  flags_.certificates.push_back({.certificate = folder_ / "b.pem", .key = folder_ / "b.key"});
+  ASSERT_TRUE(open());
+  const auto said = [&] {
+    testing::internal::CaptureStderr();
+    source_->reload("SIGHUP: ", loop_.timers().now());
+    return testing::internal::GetCapturedStderr();
+  };
+  write_pair();
+  EXPECT_THAT(said(), testing::AllOf(HasSubstr("SIGHUP: " + folder_.path() + "/chain.pem was reloaded"),
+                                     testing::Not(HasSubstr("b.pem"))));
+  EXPECT_THAT(said(),
+              testing::AllOf(HasSubstr("SIGHUP: the certificate files were read again; none of them changed"),
+                             testing::Not(HasSubstr(".pem"))));
+}
+
 TEST_F(ConfigurationSourceTest, ASelfSignedCertificateIsKept) {
   flags_.certificates.clear();
   flags_.self_signed = {"a.test"};

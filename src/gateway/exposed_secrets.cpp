@@ -1,5 +1,6 @@
 #include "gateway/exposed_secrets.h"
 
+#include "base/log.h"
 #include "files/request_path.h"
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 namespace sallyport::gateway {
 namespace {
@@ -28,6 +30,12 @@ std::optional<std::string> path_in(const fs::path& folder, const fs::path& path)
 
 }  // namespace
 
+void warn_of_readers(std::string_view flag, const std::string& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) == 0 && (status.st_mode & S_IROTH) != 0)
+    log_warn("{}: every user of this machine can read {}; chmod o-r {} keeps them out", flag, path, path);
+}
+
 std::vector<std::string> exposed_secrets(const Settings& settings) {
   std::vector<std::string> warnings;
   std::error_code error;
@@ -44,13 +52,15 @@ std::vector<std::string> exposed_secrets(const Settings& settings) {
   for (const auto& pair : settings.certificates) named.emplace_back("--key", pair.key);
   for (const auto& [flag, path] : named) {
     if (path.empty() || path == "-") continue;
-    const fs::path real = fs::canonical(path, error);
+    // A log may be yet to be made.
+    const fs::path real = fs::weakly_canonical(fs::absolute(path, error), error);
     if (error) continue;
     if (const auto found = path_in(folder, real))
-      warnings.push_back(
-          fmt::format("{} {} lies in the folder of --files, where anybody can download {} {}; move it "
-                      "elsewhere",
-                      flag, path, fs::is_directory(real, error) ? "what is in it, below" : "it as", *found));
+      warnings.push_back(fmt::format(
+          "{} {} lies in the folder of --files, where anybody can download {} {}; move it "
+          "elsewhere",
+          flag, path, flag == "--qlog" || fs::is_directory(real, error) ? "what is in it, below" : "it as",
+          *found));
   }
   return warnings;
 }

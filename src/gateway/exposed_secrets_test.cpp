@@ -76,10 +76,18 @@ TEST_F(ExposedSecrets, AreFoundByTheirRealPaths) {
   EXPECT_THAT(exposed_secrets(settings_), ElementsAre(HasSubstr("as /.well-known/key;")));
 }
 
+TEST_F(ExposedSecrets, MayBeYetToBeMade) {
+  settings_.access_log = base_ / "current/access.log";
+  std::filesystem::create_symlink(site_, base_ / "current");
+  EXPECT_THAT(exposed_secrets(settings_), ElementsAre(HasSubstr("as /access.log;")));
+  settings_.access_log = base_ / "access.log";
+  settings_.qlog = site_ + "/new/qlog";
+  EXPECT_THAT(exposed_secrets(settings_), ElementsAre(HasSubstr("what is in it, below /new/qlog;")));
+}
+
 TEST_F(ExposedSecrets, AreNotThoseThatNobodyGets) {
   settings_.token_file = write(base_ / "tokens");
   settings_.secret_file = write(site_ + "/.private/secret");
-  settings_.certificates = {{.certificate = {}, .key = site_ + "/not there"}};
   settings_.access_log = "-";
   EXPECT_THAT(exposed_secrets(settings_), IsEmpty());
   settings_.certificates = {{.certificate = {}, .key = write(site_ + "/key")}};

@@ -1,10 +1,11 @@
 #include "gateway/gateway.h"
 
-#include "base/file.h"
 #include "base/log.h"
+#include "base/of_flag.h"
 #include "gateway/addresses.h"
 #include "gateway/admin_access.h"
 #include "gateway/exposed_secrets.h"
+#include "gateway/process_check.h"
 #include "gateway/process_figures.h"
 #include "net/descriptor_limit.h"
 #include "trace/qlog.h"
@@ -76,6 +77,7 @@ struct Gateway::Scrape {
 Gateway::Gateway(Settings settings)
     : terminal_look_(loop_.timers(), [this](Time) { end_with_terminal(); }),
       settings_(std::move(settings)),
+      ready_file_(settings_.ready_file),
       inbound_(net::make_kernel_inbound(loop_)),
       grace_(loop_.timers(),
              [this](Time) { end("the grace period is over (--grace), what was open is closed"); }),
@@ -94,23 +96,21 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
   if (auto done = gateway->start_workers(); !done) return std::unexpected(std::move(done.error()));
   gateway->source_->watch(gateway->loop_);
   gateway->look_.arm(gateway->loop_.timers().now() + look_interval);
+  if (auto done = gateway->source_->hand_out_certificate(); !done)
+    return std::unexpected(std::move(done.error()));
   gateway->announce();
-  if (const auto& file = gateway->settings_.ready_file; !file.empty()) {
-    std::string lines;
-    for (const auto& address : gateway->addresses()) lines += address.to_string() + "\n";
-    if (auto done = write_file(file, lines, 0644, IfExists::replace); !done)
-      return fail(done.error().kind, "--ready-file: " + done.error().message);
-  }
+  if (auto done = gateway->ready_file_.write(gateway->addresses()); !done)
+    return std::unexpected(std::move(done.error()));
   return gateway;
 }
 
 Result<std::string> Gateway::check(const Settings& settings) {
   if (auto done = check_settings(settings); !done) return std::unexpected(std::move(done.error()));
-  config::ServingFlags flags = settings;
-  flags.write_certificate.clear();
-  auto source = ConfigurationSource::open(std::move(flags), nullptr);
+  auto source = ConfigurationSource::open(settings, nullptr);
   if (!source) return std::unexpected(std::move(source.error()));
-  return config::to_text(*(*source)->current());
+  const auto process = check_process(settings);
+  if (!process) return std::unexpected(process.error());
+  return config::to_text(*(*source)->current()) + *process;
 }
 
 Result<> Gateway::set_up() {
@@ -120,6 +120,7 @@ Result<> Gateway::set_up() {
       settings_, [this](const std::shared_ptr<const config::Configuration>& next) { apply(next, 0); });
   if (!source) return std::unexpected(std::move(source.error()));
   source_ = std::move(*source);
+  if (auto done = ready_file_.clear(); !done) return done;
   if (!settings_.admin_token_file.empty()) {
     auto file = TokenFile::open("--admin-token-file", settings_.admin_token_file);
     if (!file) return std::unexpected(std::move(file.error()));
@@ -134,8 +135,9 @@ Result<> Gateway::set_up() {
   setup->server_id = settings_.server_id;
   if (!settings_.secret_file.empty()) {
     auto secret = tls::ServerSecret::from_file(settings_.secret_file);
-    if (!secret) return fail(secret.error().kind, "--secret-file: " + secret.error().message);
+    if (!secret) return of_flag("--secret-file", secret.error());
     setup->secret = *secret;
+    warn_of_readers("--secret-file", settings_.secret_file);
   }
   if (auto done = open_logs(*setup); !done) return done;
   for (const std::string& warning : exposed_secrets(settings_)) log_warn("{}", warning);
@@ -151,12 +153,12 @@ Result<> Gateway::set_up() {
 Result<> Gateway::open_logs(WorkerSetup& setup) {
   if (!settings_.key_log.empty()) {
     auto log = trace::open_key_log(settings_.key_log);
-    if (!log) return fail(log.error().kind, "--keylog: " + log.error().message);
+    if (!log) return of_flag("--keylog", log.error());
     setup.key_log = std::move(*log);
   }
   if (!settings_.qlog.empty()) {
     auto recorders = trace::make_qlog_factory({.folder = settings_.qlog});
-    if (!recorders) return fail(recorders.error().kind, "--qlog: " + recorders.error().message);
+    if (!recorders) return of_flag("--qlog", recorders.error());
     setup.recorders = std::move(*recorders);
   }
   if (!settings_.access_log.empty()) {
@@ -186,7 +188,7 @@ Result<> Gateway::start_admin() {
   auto tokens = admin_tokens_ ? admin_tokens_->tokens() : nullptr;
   if (!settings_.admin_socket.empty()) {
     auto admin = Admin::listen_unix(*inbound_, loop_.timers(), settings_.admin_socket, *this, tokens);
-    if (!admin) return fail(admin.error().kind, "--admin unix: " + admin.error().message);
+    if (!admin) return of_flag("--admin unix", admin.error());
     admin_ = std::move(*admin);
   } else if (settings_.admin) {
     auto admin = Admin::listen(*inbound_, loop_.timers(), *settings_.admin, *this, tokens);
@@ -224,6 +226,7 @@ void Gateway::on_signal(int signal) {
   if (signal == SIGUSR1) return reopen();
   if (signal == SIGUSR2)
     return log_info("SIGUSR2 is ignored: SIGHUP reloads, SIGUSR1 reopens the access log");
+  if (copies_.is_copy(signal, loop_.timers().now())) return;
   if (state_ == State::serving)
     drain(signal);
   else

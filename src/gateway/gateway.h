@@ -2,9 +2,11 @@
 // the caller's thread, which serves the admin port and the signals.
 #pragma once
 
+#include "base/signal_copies.h"
 #include "gateway/admin.h"
 #include "gateway/configuration_source.h"
 #include "gateway/metric_set.h"
+#include "gateway/ready_file.h"
 #include "gateway/settings.h"
 #include "gateway/terminal.h"
 #include "gateway/token_file.h"
@@ -26,17 +28,19 @@ class Gateway final : private Admin::Source {
   /// Returns when all workers listen; signals wait for run(). Errors name the flag or file and the remedy.
   static Result<std::unique_ptr<Gateway>> start(Settings settings);
   ~Gateway();
-  /// The Configuration of `settings` as text without secrets, as by config::to_text(), or an error. Reads the
-  /// files, and opens no port.
+  /// The Configuration and the process's own settings as text without secrets, as by config::to_text() and
+  /// check_process(), or the error with which start() would end. Reads the files, opens no port and makes no
+  /// file.
   static Result<std::string> check(const Settings& settings);
 
   /// The listening addresses, with the chosen ports.
   const std::vector<net::SocketAddress>& addresses() const { return settings_.listen; }
   /// Where the admin pages are, likewise; nullopt: on a Unix socket, or nowhere.
   const std::optional<net::SocketAddress>& admin_address() const { return settings_.admin; }
-  /// Serves until the graceful shutdown started by SIGINT or SIGTERM is complete, or a second one arrives.
-  /// SIGHUP reads the certificate and token files again and reopens the served folder; when it comes from a
-  /// closed terminal, it starts graceful shutdown instead. SIGUSR1 reopens the access log.
+  /// Serves until the graceful shutdown started by SIGINT or SIGTERM is complete, or a second one arrives
+  /// that is no copy of it (SignalCopies). SIGHUP reads the certificate and token files again and reopens the
+  /// served folder; when it comes from a closed terminal, it starts graceful shutdown instead. SIGUSR1
+  /// reopens the access log.
   void run();
 
  private:
@@ -70,11 +74,13 @@ class Gateway final : private Admin::Source {
 
   net::EventLoop loop_;
   State state_ = State::serving;
+  SignalCopies copies_;
   std::string_view end_signal_;  // the first signal that started the shutdown: "SIGTERM"
   Terminal terminal_;
   bool terminal_was_gone_ = false;  // at the last look
   net::Timer terminal_look_;
   Settings settings_;
+  ReadyFile ready_file_;
   std::unique_ptr<ConfigurationSource> source_;
   std::unique_ptr<net::Inbound> inbound_;  // of the admin port
   std::shared_ptr<const WorkerSetup> setup_;

@@ -19,7 +19,9 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
+using testing::UnorderedElementsAreArray;
 
 /// The whole answer of a plain HTTP/1.1 server.
 std::string ask(const net::SocketAddress& server, const std::string& path, const std::string& token = {}) {
@@ -104,7 +106,27 @@ TEST_F(GatewayTest, ServesItsPagesTakesItsSignalsAndEnds) {
     wait_until([&] { return ask(admin, "/metrics", "token-of-dora-0001").starts_with("HTTP/1.1 200 "); });
   });
   EXPECT_TRUE(std::filesystem::exists(settings_.access_log));
-  EXPECT_THAT(read_file(settings_.ready_file, 4096).value(), StartsWith("127.0.0.1:"));
+}
+
+TEST_F(GatewayTest, SaysWhereItListensWhileItDoes) {
+  write("ready", "127.0.0.1:1\n");
+  settings_.secret_file = folder_ / "nowhere";
+  EXPECT_FALSE(Gateway::start(settings_));
+  EXPECT_FALSE(file_exists(settings_.ready_file)) << "it is not this gateway's";
+  settings_.secret_file.clear();
+  std::string lines;
+  serve(
+      [&](const net::SocketAddress&) { lines = read_file(settings_.ready_file, 4096).value_or("nothing"); });
+  EXPECT_THAT(lines, AllOf(StartsWith("127.0.0.1:"), HasSubstr("\n127.0.0.1:"), Not(HasSubstr(":1\n"))));
+  EXPECT_FALSE(file_exists(settings_.ready_file));
+  // A gateway that is replaced by another while it ends leaves the other's.
+  serve([&](const net::SocketAddress&) { write("ready", "another's"); });
+  EXPECT_EQ(read_file(settings_.ready_file, 4096).value(), "another's");
+  // Refused flags are no start.
+  settings_.masque = {masque::Protocol::udp};
+  settings_.listen = {net::SocketAddress::parse(":0").value()};
+  EXPECT_THAT(Gateway::start(settings_).error().message, HasSubstr("open proxy"));
+  EXPECT_TRUE(file_exists(settings_.ready_file));
 }
 
 TEST_F(GatewayTest, TakesUpChangedTokensInAllWorkers) {
@@ -142,9 +164,72 @@ TEST_F(GatewayTest, SaysWhyItCannotStart) {
   settings_.admin_token_file.clear();
   settings_.ready_file = folder_ / "site";
   EXPECT_THAT(error(), StartsWith("--ready-file: "));
+  settings_.ready_file.clear();
   settings_.admin.reset();
   settings_.admin_socket = folder_ / "nowhere/admin";
   EXPECT_THAT(error(), StartsWith("--admin unix: "));
+}
+
+TEST_F(GatewayTest, TheCheckFailsWhereTheStartDoes) {
+  const std::string nowhere = folder_ / "nowhere/x", file = write("file", "short"), site = folder_ / "site";
+  struct Row {
+    std::string Settings::* flag;
+    std::vector<std::string> values;
+  };
+  const Row rows[] = {{&Settings::secret_file, {nowhere, file}},
+                      {&Settings::access_log, {nowhere, site}},
+                      {&Settings::qlog, {file, "/proc/x", file + "/x"}},
+                      {&Settings::key_log, {nowhere, site}},
+                      {&Settings::admin_token_file, {nowhere, file}},
+                      {&Settings::ready_file, {nowhere, site}},
+                      {&Settings::write_certificate, {nowhere, site, file}},
+                      {&Settings::admin_socket, {nowhere, file, std::string(200, 'x')}}};
+  for (const auto& [flag, values] : rows) {
+    for (const std::string& value : values) {
+      Settings settings = settings_;
+      settings.*flag = value;
+      if (flag == &Settings::admin_socket) settings.admin.reset();
+      const auto checked = Gateway::check(settings);
+      const auto started = Gateway::start(settings);
+      ASSERT_FALSE(started) << value;
+      ASSERT_FALSE(checked) << value << ": " << started.error().message;
+      EXPECT_EQ(checked.error().message, started.error().message);
+      EXPECT_EQ(checked.error().kind, started.error().kind);
+    }
+  }
+}
+
+TEST_F(GatewayTest, TheCheckTellsAllAndChangesNothing) {
+  settings_.admin_token_file = write("readers", "carol token-of-carol-01\n");
+  settings_.secret_file = write("secret", "this is a secret of at least 32 bytes");
+  settings_.qlog = folder_ / "qlog/new";
+  settings_.key_log = folder_ / "site/keys";
+  settings_.access_log = folder_ / "access";
+  settings_.write_certificate = write("ca", "");
+  settings_.grace = 7s;
+  write("ready", "127.0.0.1:1\n");
+  const auto before = folder_.files();
+  testing::internal::CaptureStderr();
+  const auto text = Gateway::check(settings_);
+  const std::string said = testing::internal::GetCapturedStderr();
+  ASSERT_TRUE(text) << text.error().message;
+  for (const std::string& line :
+       {std::string("admin pages on 127.0.0.1:0\n  /metrics for those with a bearer token; tokens: 1\n"),
+        "secret from " + settings_.secret_file + "\n", "qlog folder " + settings_.qlog + "\n",
+        "TLS key log " + settings_.key_log + "\n", "access log " + settings_.access_log + " (JSON lines)\n",
+        "another one at each start, written to " + settings_.write_certificate + "\n",
+        std::string("grace period 7 s\n")})
+    EXPECT_THAT(*text, HasSubstr(line));
+  EXPECT_THAT(said, HasSubstr("--keylog " + settings_.key_log + " lies in the folder of --files"));
+  EXPECT_THAT(said, Not(HasSubstr("clients trust it with")));
+  EXPECT_THAT(*text, Not(HasSubstr("token-of-carol")));
+  EXPECT_THAT(folder_.files(), UnorderedElementsAreArray(before));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_ / "site"));
+  EXPECT_EQ(folder_.content("ready") + folder_.content("ca"), "127.0.0.1:1\n");
+  settings_.secret_file.clear();
+  settings_.admin_token_file.clear();
+  EXPECT_THAT(Gateway::check(settings_).value(),
+              AllOf(HasSubstr("secret random"), HasSubstr("/metrics for everybody")));
 }
 
 TEST_F(GatewayTest, ChecksWithoutListening) {

@@ -24,7 +24,7 @@ struct Settings : config::ServingFlags {
   Duration grace = 10s;
   std::string secret_file;  ///< empty: a random secret, so tickets and tokens end with the process
   std::uint16_t server_id = 0;
-  std::string ready_file;  ///< gets one "ADDRESS:PORT" line a listener once all of them listen; empty: none
+  std::string ready_file;  ///< path, see ReadyFile; empty: none
 };
 
 }  // namespace sallyport::gateway

@@ -2,23 +2,15 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/of_flag.h"
+#include "gateway/exposed_secrets.h"
 #include "masque/token_lines.h"
 
 #include <utility>
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 namespace sallyport::gateway {
-namespace {
-
-void warn_of_readers(const std::string& flag, const std::string& path) {
-  struct stat status{};
-  if (::stat(path.c_str(), &status) == 0 && (status.st_mode & S_IROTH) != 0)
-    log_warn("{}: every user of this machine can read {}; chmod o-r {} keeps them out", flag, path, path);
-}
-
-}  // namespace
 
 Result<TokenFile> TokenFile::open(std::string flag, std::string path) {
   TokenFile file(std::move(flag), std::move(path));
@@ -39,10 +31,10 @@ Result<> TokenFile::load() {
   const auto content = read_file(path(), masque::TokenLines::max_file);
   if (!content) {
     file_.note_unread();
-    return fail(content.error().kind, flag_ + ": " + content.error().message);
+    return of_flag(flag_, content.error());
   }
   auto tokens = masque::TokenTable::parse(*content, path());
-  if (!tokens) return fail(tokens.error().kind, flag_ + ": " + tokens.error().message);
+  if (!tokens) return of_flag(flag_, tokens.error());
   tokens_ = std::move(*tokens);
   warn_of_readers(flag_, path());
   if (const auto& weak = tokens_->weak_lines(); !weak.empty())

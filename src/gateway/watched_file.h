@@ -25,6 +25,8 @@ class WatchedFile {
   /// At note() it was a pipe, a terminal or the like, which can be read only once.
   bool is_stream() const { return exists() && !S_ISREG(noted_.mode); }
   const std::string& path() const { return path_; }
+  /// Its state at note(); default: it did not exist.
+  const files::FileIdentity& noted() const { return noted_; }
 
  private:
   bool exists() const { return noted_ != files::FileIdentity{}; }

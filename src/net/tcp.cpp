@@ -27,7 +27,7 @@ bool is_shortage(int error) {
 
 class Listener final : public TcpListener, private FdWatcher {
  public:
-  Listener(EventLoop& loop, const TcpOptions& options, Accepted accepted, UnixSocketName name = {})
+  Listener(EventLoop& loop, const TcpOptions& options, Accepted accepted, OwnedName name = {})
       : loop_(loop),
         options_(options),
         accepted_(std::move(accepted)),
@@ -94,7 +94,7 @@ class Listener final : public TcpListener, private FdWatcher {
   EventLoop& loop_;
   const TcpOptions options_;
   Accepted accepted_;
-  UnixSocketName name_;
+  OwnedName name_;
   FdWatch watch_;
   SocketAddress local_;
   Timer resume_;

@@ -1,5 +1,6 @@
 #include "net/unix_socket.h"
 
+#include "base/file.h"
 #include "net/socket_calls.h"
 
 #include <cerrno>
@@ -19,13 +20,36 @@ UniqueFd open_socket() {
   return UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
-/// Removes a stale socket at `path` that has no listener.
-Result<> remove_stale(const std::string& path, const sockaddr_un& address) {
+Result<sockaddr_un> address_of(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof address.sun_path || path.find('\0') != std::string::npos)
+    return fail(ErrorKind::usage,
+                fmt::format("'{}' is not a path for a Unix-domain socket; it must have 1 to {} bytes", path,
+                            sizeof address.sun_path - 1));
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
+
+/// Whether a socket has the path.
+Result<bool> is_there(const std::string& path) {
   struct stat status{};
-  if (::lstat(path.c_str(), &status) != 0) return {};  // else bind() reports it
+  if (::lstat(path.c_str(), &status) != 0) return false;  // else bind() reports it
   if (!S_ISSOCK(status.st_mode))
     return fail(ErrorKind::file,
                 fmt::format("{} exists and is not a socket; give another path, or remove it", path));
+  return true;
+}
+
+std::unexpected<Error> cannot_listen(const std::string& path, int error) {
+  return std::unexpected(socket_error("cannot listen on " + path, error));
+}
+
+/// Removes a stale socket at `path` that has no listener.
+Result<> remove_stale(const std::string& path, const sockaddr_un& address) {
+  const auto there = is_there(path);
+  if (!there) return std::unexpected(there.error());
+  if (!*there) return {};
   const UniqueFd probe = open_socket();
   if (!probe)
     return std::unexpected(socket_error("cannot check whether a program listens on " + path, errno));
@@ -40,42 +64,29 @@ Result<> remove_stale(const std::string& path, const sockaddr_un& address) {
 
 }  // namespace
 
-UnixSocketName& UnixSocketName::operator=(UnixSocketName&& other) noexcept {
-  std::swap(path_, other.path_);
-  std::swap(device_, other.device_);
-  std::swap(inode_, other.inode_);
-  return *this;
-}
-
-UnixSocketName::~UnixSocketName() {
-  if (path_.empty()) return;
-  struct stat status{};
-  if (::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_)
-    ::unlink(path_.c_str());
+Result<> check_unix_socket(const std::string& path) {
+  if (const auto address = address_of(path); !address) return std::unexpected(address.error());
+  if (const auto there = is_there(path); !there) return std::unexpected(there.error());
+  if (const int error = creation_error(path); error != 0) return cannot_listen(path, error);
+  return {};
 }
 
 Result<UnixListening> listen_on_unix_socket(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof address.sun_path || path.find('\0') != std::string::npos)
-    return fail(ErrorKind::usage,
-                fmt::format("'{}' is not a path for a Unix-domain socket; it must have 1 to {} bytes", path,
-                            sizeof address.sun_path - 1));
-  std::memcpy(address.sun_path, path.data(), path.size());
-  if (auto done = remove_stale(path, address); !done) return std::unexpected(std::move(done.error()));
+  const auto address = address_of(path);
+  if (!address) return std::unexpected(address.error());
+  if (auto done = remove_stale(path, *address); !done) return std::unexpected(std::move(done.error()));
 
-  const std::string what = "cannot listen on " + path;
   UnixListening listening{open_socket(), {}};
   const int fd = listening.fd.get();
   struct stat status{};
   // The mode of the socket's inode is the mode of its name (less the umask); chmod() of the name could affect
   // another file.
   if (fd < 0 || ::fchmod(fd, 0600) != 0 ||
-      ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::bind(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0 ||
       ::lstat(path.c_str(), &status) != 0)
-    return std::unexpected(socket_error(what, errno));
-  listening.name = UnixSocketName(path, status.st_dev, status.st_ino);
-  if (::listen(fd, SOMAXCONN) != 0) return std::unexpected(socket_error(what, errno));
+    return cannot_listen(path, errno);
+  listening.name = OwnedName(path, status);
+  if (::listen(fd, SOMAXCONN) != 0) return cannot_listen(path, errno);
   return listening;
 }
 

@@ -94,6 +94,18 @@ TEST_F(UnixSocket, PathsThatNoSocketCanHaveAreSaid) {
   EXPECT_THAT(nowhere.error().message, HasSubstr("/nowhere/admin.sock"));
 }
 
+TEST_F(UnixSocket, PathsAreCheckedWithoutATrace) {
+  EXPECT_TRUE(check_unix_socket(path_));
+  EXPECT_FALSE(file_exists(path_));
+  for (const std::string& path : {std::string(200, 'x'), std::string("/nowhere/admin.sock"),
+                                  std::string("/proc/admin.sock"), folder_.path()})
+    EXPECT_EQ(check_unix_socket(path).error().message, listen_on_unix_socket(path).error().message);
+  // It may be that of a gateway which this one is to follow.
+  const auto listening = listen_on_unix_socket(path_);
+  EXPECT_TRUE(check_unix_socket(path_));
+  EXPECT_TRUE(connects(path_));
+}
+
 TEST_F(UnixSocket, CarriesWhatAListenerHandsOut) {
   EventLoop loop;
   std::unique_ptr<ByteStream> server;

@@ -1,5 +1,6 @@
 #include "trace/keylog.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/unique_fd.h"
 
@@ -37,13 +38,21 @@ class FileKeyLog final : public KeyLog {
   LogOnce complaint_;
 };
 
+std::unexpected<Error> cannot_open(const std::string& path, int error) {
+  return fail(ErrorKind::file, "cannot open the TLS key log " + path + ": " + std::strerror(error),
+              static_cast<std::uint64_t>(error));
+}
+
 }  // namespace
+
+Result<> check_key_log(const std::string& path) {
+  if (const int error = append_error(path); error != 0) return cannot_open(path, error);
+  return {};
+}
 
 Result<std::shared_ptr<KeyLog>> open_key_log(const std::string& path) {
   UniqueFd fd{::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, S_IRUSR | S_IWUSR)};
-  if (!fd)
-    return fail(ErrorKind::file, "cannot open the TLS key log " + path + ": " + std::strerror(errno),
-                static_cast<std::uint64_t>(errno));
+  if (!fd) return cannot_open(path, errno);
   return std::make_shared<FileKeyLog>(std::move(fd), path);
 }
 

@@ -20,4 +20,7 @@ class KeyLog {
 /// Appends to `path`, created with mode 0600.
 Result<std::shared_ptr<KeyLog>> open_key_log(const std::string& path);
 
+/// The error of open_key_log(), without opening or making the file.
+Result<> check_key_log(const std::string& path);
+
 }  // namespace sallyport::trace

@@ -3,6 +3,7 @@
 #include "trace/test_folder.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <sstream>
 #include <thread>
 
@@ -23,6 +24,15 @@ TEST(KeyLog, AppendsLinesAndIsPrivate) {
   struct stat status{};
   ASSERT_EQ(::stat(path.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600u);
+}
+
+TEST(KeyLog, IsCheckedWithoutATrace) {
+  const test::Folder folder;
+  EXPECT_TRUE(check_key_log(folder.path() + "/keys"));
+  EXPECT_FALSE(open_key_log(folder.path() + "/nowhere/keys"));
+  for (const std::string& path : {folder.path() + "/nowhere/keys", folder.path()})
+    EXPECT_EQ(check_key_log(path).error().message, open_key_log(path).error().message);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
 TEST(KeyLog, LinesOfSeveralThreadsNeverMix) {

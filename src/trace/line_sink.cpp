@@ -1,5 +1,7 @@
 #include "trace/line_sink.h"
 
+#include "base/file.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <climits>
@@ -48,7 +50,19 @@ bool same_file(int a, int b) {
          first.st_ino == second.st_ino;
 }
 
+std::unexpected<Error> cannot_open(const std::string& file, std::string_view flag, int error) {
+  const std::string why = error == ENXIO ? "it is a FIFO without a reader" : std::strerror(error);
+  return fail(ErrorKind::file, std::string(flag) + " " + file + " cannot be opened for appending: " + why,
+              static_cast<std::uint64_t>(error));
+}
+
 }  // namespace
+
+Result<> FileSink::check(const std::string& file, std::string_view flag) {
+  if (file == standard_output) return {};
+  if (const int error = append_error(file); error != 0) return cannot_open(file, flag, error);
+  return {};
+}
 
 Result<std::unique_ptr<LineSink>> FileSink::open(const std::string& file, std::string_view flag) {
   std::unique_ptr<FileSink> sink(new FileSink(file == standard_output ? "standard output" : file));
@@ -60,10 +74,7 @@ Result<std::unique_ptr<LineSink>> FileSink::open(const std::string& file, std::s
     if (is_fifo(STDOUT_FILENO))
       sink->file_ = UniqueFd(::open("/proc/self/fd/1", O_WRONLY | O_CLOEXEC | O_NONBLOCK));
   } else if (!sink->open_file()) {
-    const int error = errno;
-    const std::string why = error == ENXIO ? "it is a FIFO without a reader" : std::strerror(error);
-    return fail(ErrorKind::file, std::string(flag) + " " + file + " cannot be opened for appending: " + why,
-                static_cast<std::uint64_t>(error));
+    return cannot_open(file, flag, errno);
   }
   return sink;
 }

@@ -35,6 +35,8 @@ class FileSink final : public LineSink {
   /// Appends to `file`, created with mode 0640 if missing; "-" is standard output. The error is one sentence
   /// that begins with `flag`.
   static Result<std::unique_ptr<LineSink>> open(const std::string& file, std::string_view flag);
+  /// The error of open(), without opening or making the file: a FIFO may have no reader.
+  static Result<> check(const std::string& file, std::string_view flag);
 
   Written write(std::string_view text, Duration patience) override;
   Result<bool> reopen() override;

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <condition_variable>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -283,6 +284,11 @@ TEST_F(FileSinkTest, SaysInOneSentenceWhatCannotBeOpened) {
   EXPECT_EQ(none.error().message,
             "--access-log " + folder.path() +
                 "/none/a.log cannot be opened for appending: No such file or directory");
+  EXPECT_EQ(FileSink::check(folder.path() + "/none/a.log", "--access-log").error().message,
+            none.error().message);
+  EXPECT_TRUE(FileSink::check(folder.path() + "/a.log", "--access-log"));
+  EXPECT_TRUE(FileSink::check("-", "--access-log"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
   const std::string fifo = folder.path() + "/fifo";
   ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
   const auto unread = FileSink::open(fifo, "--access-log");

@@ -1,5 +1,6 @@
 #include "trace/qlog.h"
 
+#include "base/file.h"
 #include "trace/qlog_writer.h"
 
 #include <cerrno>
@@ -11,6 +12,8 @@
 
 namespace sallyport::trace {
 namespace {
+
+namespace fs = std::filesystem;
 
 class QlogFactory final : public RecorderFactory {
  public:
@@ -32,20 +35,40 @@ class QlogFactory final : public RecorderFactory {
   QlogWriter writer_;
 };
 
+std::unexpected<Error> cannot_create(const std::string& folder, int error) {
+  return fail(ErrorKind::file, "cannot create the qlog folder " + folder + ": " + std::strerror(error),
+              static_cast<std::uint64_t>(error));
+}
+
+Result<> check_existing(const std::string& folder) {
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored))
+    return fail(ErrorKind::file, "cannot write qlogs to " + folder + ": it is not a folder", ENOTDIR);
+  if (::access(folder.c_str(), W_OK | X_OK) != 0)
+    return fail(ErrorKind::file, "cannot write qlogs to the folder " + folder + ": " + std::strerror(errno),
+                static_cast<std::uint64_t>(errno));
+  return {};
+}
+
 }  // namespace
+
+Result<> check_qlog_folder(const std::string& folder) {
+  std::error_code ignored;
+  if (fs::exists(folder, ignored)) return check_existing(folder);
+  // Where a file can be made, a folder can be, too.
+  fs::path first = folder;  // of those that would be made
+  for (fs::path parent = first.parent_path(); !parent.empty() && !fs::exists(parent, ignored);
+       parent = parent.parent_path())
+    first = parent;
+  if (const int error = creation_error(first); error != 0) return cannot_create(folder, error);
+  return {};
+}
 
 Result<std::shared_ptr<RecorderFactory>> make_qlog_factory(const QlogOptions& options) {
   std::error_code error;
-  std::filesystem::create_directories(options.folder, error);
-  if (error)
-    return fail(ErrorKind::file, "cannot create the qlog folder " + options.folder + ": " + error.message(),
-                static_cast<std::uint64_t>(error.value()));
-  if (!std::filesystem::is_directory(options.folder, error))
-    return fail(ErrorKind::file, "cannot write qlogs to " + options.folder + ": it is not a folder", ENOTDIR);
-  if (::access(options.folder.c_str(), W_OK | X_OK) != 0)
-    return fail(ErrorKind::file,
-                "cannot write qlogs to the folder " + options.folder + ": " + std::strerror(errno),
-                static_cast<std::uint64_t>(errno));
+  if (!fs::exists(options.folder, error)) fs::create_directories(options.folder, error);
+  if (error) return cannot_create(options.folder, error.value());
+  if (auto done = check_existing(options.folder); !done) return std::unexpected(std::move(done.error()));
   try {
     return std::make_shared<QlogFactory>(options);
   } catch (const std::system_error& no_thread) {

@@ -19,6 +19,9 @@ struct QlogOptions {
 /// Destroying the factory, after its recorders, flushes and closes all files.
 Result<std::shared_ptr<RecorderFactory>> make_qlog_factory(const QlogOptions& options);
 
+/// The error of make_qlog_factory() for this folder, which is not made.
+Result<> check_qlog_folder(const std::string& folder);
+
 /// Events that were dropped since the start because a ring was full or the disk refused
 /// (docs/threat-model.md, "slow disk for records" and "full disk").
 std::uint64_t qlog_events_dropped();

@@ -514,12 +514,16 @@ TEST(Qlog, SaysWhichFolderCannotBeUsed) {
     ASSERT_FALSE(made) << path;
     EXPECT_EQ(made.error().kind, ErrorKind::file);
     EXPECT_NE(made.error().message.find(path), std::string::npos) << made.error().message;
+    EXPECT_EQ(check_qlog_folder(path).error().message, made.error().message);
   }
 }
 
 TEST(Qlog, MakesItsFolder) {
   const test::Folder folder;
+  EXPECT_TRUE(check_qlog_folder(folder.path() + "/a/b"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
   EXPECT_TRUE(make_qlog_factory({.folder = folder.path() + "/a/b"}));
+  EXPECT_TRUE(check_qlog_folder(folder.path() + "/a/b"));
   EXPECT_TRUE(std::filesystem::is_directory(folder.path() + "/a/b"));
 }
 

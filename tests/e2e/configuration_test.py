@@ -125,6 +125,22 @@ class Certificates(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertIn("open proxy", done.stderr)
 
+    def test_check_refuses_what_a_start_would(self):
+        one = self.pair("one.test")
+        secret = self.folder / "secret"
+        secret.write_text("too short")
+        flags = ["gateway", "--listen", "127.0.0.1:0", "--files", self.site]
+        own, made = ["--cert", one[0], "--key", one[1]], ["--self-signed", "localhost"]
+        before = sorted(self.folder.rglob("*"))
+        for more in ([*own, "--secret-file", "nope"], [*own, "--secret-file", secret], [*own, "--access-log", "/nonexist/x"], [*own, "--qlog", "/proc/x"],
+                     [*own, "--qlog", secret], [*own, "--keylog", "/nonexist/x"], [*own, "--admin", "unix:/nonexist/s"],
+                     [*own, "--ready-file", "/nonexist/s"], [*made, "--write-cert", "/nonexist/a"], [*made, "--write-cert", one[1]]):
+            with self.subTest(flags=more):
+                check, start = self.program(*flags, *more, "--check"), self.program(*flags, *more)
+                self.assertEqual((check.returncode, check.stdout, check.stderr), (1, "", start.stderr))
+                self.assertEqual(start.returncode, 1)
+        self.assertEqual(sorted(self.folder.rglob("*")), before)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import time
 import unittest
 
 import harness
@@ -348,8 +349,12 @@ class Ending(Running):
         connection = self.connect(gateway)
         connection.request("GET", "/file.bin")
         connection.getresponse()
-        gateway.child.send_signal(signal.SIGINT)
+        for _ in range(2):  # as timeout(1) sends it, to the process and to its group
+            gateway.child.send_signal(signal.SIGINT)
+            time.sleep(0.01)
         harness.wait_until(lambda: self.page("/readyz")[0] == 503, "draining")
+        time.sleep(0.6)
+        self.assertTrue(gateway.alive())
         gateway.child.send_signal(signal.SIGINT)
         self.assertEqual(gateway.child.wait(5), 0)
         self.assertTrue(gateway.last_words().endswith(" ended by SIGINT: second signal"), gateway.last_words())

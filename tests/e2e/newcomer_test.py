@@ -83,6 +83,21 @@ class FirstSteps(unittest.TestCase):
             self.assertIn(f"--write-cert: {key} exists and is not a certificate; name another file", done.stderr)
             self.assertEqual(key.read_text(), content)
 
+    def test_a_gateway_that_cannot_start_leaves_the_certificate_of_the_one_that_runs(self):
+        certificate, ready = self.lab.folder / "ca.pem", self.lab.folder / "ready"
+        flags = [SALLYPORT, "gateway", "--self-signed", "localhost", "--write-cert", certificate, "--files", self.site, "--listen"]
+        gateway = self.lab.start([*flags, "localhost:0", "--ready-file", ready])
+        port = harness.wait_for_ready(gateway, ready).rsplit(":", 1)[1]
+        before = certificate.read_bytes()
+        for more, words in (([f"localhost:{port}"], f":{port} is in use"), ([":0", "--masque", "udp"], "open proxy"),
+                            (["localhost:0", "--secret-file", "/nowhere"], "/nowhere")):
+            done = harness.finish([*flags, *more])
+            self.assertNotEqual(done.returncode, 0)
+            self.assertEqual(done.stderr.count("\n"), 1, "the error alone is said, not the fingerprint of what never served")
+            self.assertIn(words, done.stderr)
+            self.assertEqual(certificate.read_bytes(), before)
+        self.assertEqual(harness.run(SALLYPORT, "get", "-q", "--no-cache", "--ca", certificate, f"https://localhost:{port}/small.txt"), "hello\n")
+
     def test_install(self):
         prefix = self.lab.folder / "prefix"
         harness.run("cmake", "--install", SALLYPORT.parent, "--prefix", prefix)

@@ -55,7 +55,7 @@ class Terminal(unittest.TestCase):
         self.assertEqual(leader.wait(30), 0)
         self.wait_for_words("SIGHUP of a closed terminal: graceful shutdown")
         self.wait_for_words("ended by SIGHUP of a closed terminal: drained")
-        self.assertNotIn("was reloaded", self.log.read_text())
+        self.assertNotIn("read again", self.log.read_text())
 
     def test_its_end_is_that_of_a_gateway_below_a_shell(self):
         leader = self.start("sh", "-c", '"$@" & wait', "sh")
@@ -72,16 +72,16 @@ class Terminal(unittest.TestCase):
         self.start()
         for times in (1, 2):
             os.kill(self.gateway, signal.SIGHUP)
-            wait_until(lambda: self.log.read_text().count(f"SIGHUP: {self.certificate} was reloaded") == times, "it reloaded")
+            wait_until(lambda: self.log.read_text().count("SIGHUP: the certificate files were read again; none of them changed") == times, "it reloaded")
         os.kill(self.gateway, signal.SIGTERM)
         self.wait_for_words("ended by SIGTERM: drained")
 
     def test_nohup_outlives_it(self):
         self.start("nohup")
         self.close()
-        self.wait_for_words(f"SIGHUP: {self.certificate} was reloaded")
+        self.wait_for_words("SIGHUP: the certificate files were read again")
         os.kill(self.gateway, signal.SIGHUP)
-        wait_until(lambda: self.log.read_text().count("was reloaded") == 2, "it reloaded")
+        wait_until(lambda: self.log.read_text().count("were read again") == 2, "it reloaded")
         os.kill(self.gateway, signal.SIGTERM)
         self.wait_for_words("ended by SIGTERM: drained")
 

@@ -1,0 +1,36 @@
+#include "cli/command.h"
+
+#include "net/event_loop.h"
+
+#include <csignal>
+
+#include <gtest/gtest.h>
+
+namespace sallyport::cli {
+namespace {
+
+TEST(EndBySignals, TakesTheCopyOfASignalForNoSecondOne) {
+  net::EventLoop loop;
+  ExitStatus status;
+  int interrupted = 0;
+  end_by_signals(loop, status, [&] {
+    ++interrupted;
+    // As timeout(1) does, which sends it to the process and to its group.
+    if (interrupted == 1) std::raise(SIGTERM);
+  });
+  net::Timer end(loop.timers(), [&](Time) { loop.stop(); });
+  end.arm(loop.timers().now() + 100ms);
+  loop.post([] { std::raise(SIGTERM); });
+  loop.run();
+  EXPECT_EQ(interrupted, 1);
+  EXPECT_EQ(status.signal, SIGTERM);
+  // Another kind is no copy.
+  loop.post([] { std::raise(SIGINT); });
+  end.arm(never);
+  loop.run();
+  EXPECT_EQ(interrupted, 2);
+  EXPECT_EQ(status.signal, SIGINT);
+}
+
+}  // namespace
+}  // namespace sallyport::cli
