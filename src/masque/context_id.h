@@ -1,19 +1,16 @@
-// Context IDs: the varint in front of every HTTP datagram of a CONNECT-UDP or CONNECT-IP tunnel (RFC 9298
-// §4). We register none, so only ID 0, a plain UDP payload (RFC 9298 §5), has a meaning; any other is dropped
-// and counted by whoever reads it.
+// Context IDs: the varint in front of every HTTP datagram of a CONNECT-UDP or CONNECT-IP tunnel (RFC 9298 §4,
+// RFC 9484 §5), as it is written. ID 0 is a plain UDP payload (RFC 9298 §5) or an IP packet (RFC 9484 §6).
+// What comes in is looked up by ContextTable.
 #pragma once
 
 #include "base/bytes.h"
-#include "base/varint.h"
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <optional>
 
 namespace sallyport::masque {
 
-inline constexpr std::uint64_t udp_context = 0;
 inline constexpr std::array<std::uint8_t, 1> udp_context_prefix{0};
 
 /// Contexts that mean nothing, whose datagrams are dropped like those of any unknown context (RFC 9298 §4):
@@ -29,17 +26,5 @@ inline bool is_padding(Bytes datagram, Bytes prefix) {
 
 /// RFC 9298 §5: a longer one aborts the stream.
 inline constexpr std::size_t max_udp_payload = 65527;
-
-struct ContextPayload {
-  std::uint64_t context = 0;
-  Bytes payload;
-};
-
-/// nullopt when there is not even a whole context ID.
-inline std::optional<ContextPayload> split_context(Bytes datagram) {
-  const auto context = take_varint(datagram);
-  if (!context) return std::nullopt;
-  return ContextPayload{*context, datagram};
-}
 
 }  // namespace sallyport::masque

@@ -1,7 +1,5 @@
 #include "masque/udp_flow.h"
 
-#include "masque/context_id.h"
-
 #include <utility>
 
 namespace sallyport::masque {
@@ -19,6 +17,7 @@ constexpr std::size_t max_large_buffers = 16;
 
 UdpFlow::UdpFlow(FlowContext& context, http::Exchange& exchange, TunnelAccount account)
     : TargetFlow(context, exchange, std::move(account), context.options.udp_idle),
+      contexts_(ContextTable::Side::proxy, context.counters.dropped_context),
       sender_(client().downlink, client().account->held),
       others_end_(context.timers, [this](Time) { forget_others(); }) {
   exchange.use_capsules();
@@ -85,22 +84,19 @@ void UdpFlow::on_refused() {
 // no place for it, and RFC 9298 §7.2 wants Not-ECT towards the target.
 void UdpFlow::on_datagram(http::Exchange& exchange, Bytes datagram) {
   if (done_) return;
-  const auto parts = split_context(datagram);
-  if (!parts || parts->context != udp_context) {
-    ++context_.counters.dropped_context;
-    return;
-  }
-  if (parts->payload.size() > max_udp_payload) {
+  const auto found = contexts_.find(datagram);
+  if (!found) return;
+  if (found->payload.size() > max_udp_payload) {
     ++context_.counters.dropped_size;
     done_ = true;
     return exchange.reset(http::ResetCode::datagram_error);  // RFC 9298 §5
   }
   if (path_ == nullptr) {
-    if (!hold(parts->payload)) ++context_.counters.dropped_early;
+    if (!hold(found->payload)) ++context_.counters.dropped_early;
     return;
   }
-  if (!others_.empty()) hold(parts->payload);
-  send_up(parts->payload);
+  if (!others_.empty()) hold(found->payload);
+  send_up(found->payload);
   touch();
 }
 
@@ -146,11 +142,11 @@ void UdpFlow::on_datagrams_writable(http::Exchange& exchange) {
 }
 
 Bytes UdpFlow::padding_prefix() const {
-  return server_padding_prefix;
+  return contexts_.padding_prefix();
 }
 
 bool UdpFlow::is_padding(Bytes datagram) const {
-  return masque::is_padding(datagram, client_padding_prefix);
+  return contexts_.is_padding(datagram);
 }
 
 void UdpFlow::on_unreachable(net::Unreachable kind, const Error& why) {

@@ -2,6 +2,7 @@
 // socket on the other.
 #pragma once
 
+#include "masque/context_table.h"
 #include "masque/target_flow.h"
 
 #include <deque>
@@ -43,6 +44,7 @@ class UdpFlow final : public TargetFlow, net::DatagramReceiver {
   /// As if the target had one address only.
   void forget_others();
 
+  ContextTable contexts_;
   std::unique_ptr<net::DatagramPath> path_;
   RunGatherer::Lane lane_;
   DatagramSender sender_;

@@ -2,7 +2,7 @@
 
 #include "base/lifetime.h"
 #include "masque/capsule_rules.h"
-#include "masque/context_id.h"
+#include "masque/context_table.h"
 #include "masque/datagram_sender.h"
 #include "masque/exchange_sink.h"
 #include "masque/refusal_error.h"
@@ -120,32 +120,30 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
   // cost a copy.
   void on_datagram(http::Exchange& from, Bytes datagram) override {
     if (ended) return;
-    const auto parts = split_context(datagram);
-    if (!parts || parts->context != udp_context) {
-      if (++counters.dropped_context > std::max(max_strange, counters.datagrams_in))
+    const auto found = contexts.find(datagram);
+    if (!found) {
+      if (counters.dropped_context > std::max(max_strange, counters.datagrams_in))
         break_off(from, http::ResetCode::datagram_error,
                   {ErrorKind::protocol, fmt::format("the hop of the tunnel to {} sends datagrams with "
                                                     "unregistered context IDs",
                                                     target.to_string())});
       return;
     }
-    if (parts->payload.size() > max_udp_payload) {
+    if (found->payload.size() > max_udp_payload) {
       ++counters.dropped_size;
       return break_off(
           from, http::ResetCode::datagram_error,
           {ErrorKind::protocol,
-           fmt::format("the hop sent a UDP payload of {} bytes, more than 65527", parts->payload.size())});
+           fmt::format("the hop sent a UDP payload of {} bytes, more than 65527", found->payload.size())});
     }
     ++counters.datagrams_in;
-    counters.bytes_in += parts->payload.size();
+    counters.bytes_in += found->payload.size();
     if (receiver != nullptr)
-      receiver->on_datagrams(path, {parts->payload, parts->payload.size()}, timers.now());
+      receiver->on_datagrams(path, {found->payload, found->payload.size()}, timers.now());
   }
 
-  bool is_padding(Bytes datagram) const override {
-    return masque::is_padding(datagram, server_padding_prefix);
-  }
-  Bytes padding_prefix() const override { return client_padding_prefix; }
+  bool is_padding(Bytes datagram) const override { return contexts.is_padding(datagram); }
+  Bytes padding_prefix() const override { return contexts.padding_prefix(); }
 
   void on_max_datagram_payload(http::Exchange& from) override {
     const std::size_t size = max_datagram_size();
@@ -196,6 +194,7 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
   const net::NetPath path;
   net::DatagramReceiver* receiver = nullptr;
   TunnelCounters counters;  // of what comes in
+  ContextTable contexts{ContextTable::Side::client, counters.dropped_context};
   DatagramSendCounters sent;
   ByteBudget hold{16 * 1024 * 1024};
   DatagramSender sender{sent, hold};

@@ -1,10 +1,11 @@
 #include "masque/uri_template.h"
 
-#include "net/address.h"
+#include "masque/uri_text.h"
 #include "net/host_name.h"
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -12,82 +13,11 @@
 namespace sallyport::masque {
 namespace {
 
-constexpr std::size_t max_name_size = 253;  // RFC 1035 §3.1, written with dots
-
-bool is_alphanumeric(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-bool is_unreserved(char c) {  // RFC 3986 §2.3
-  return is_alphanumeric(c) || c == '-' || c == '.' || c == '_' || c == '~';
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-bool is_escape(std::string_view text, std::size_t at) {
-  return at + 2 < text.size() && hex_digit(text[at + 1]) >= 0 && hex_digit(text[at + 2]) >= 0;
-}
-
-void append_encoded(std::string& out, std::string_view value) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
-  for (const char c : value) {
-    if (is_unreserved(c)) {
-      out += c;
-    } else {
-      const auto octet = static_cast<unsigned char>(c);
-      out += '%';
-      out += digits[octet >> 4];
-      out += digits[octet & 15];
-    }
-  }
-}
-
-std::optional<std::string> percent_decode(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
-    if (!is_escape(text, i)) return std::nullopt;
-    out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
-    i += 2;
-  }
-  return out;
-}
-
 std::optional<std::uint16_t> parse_port(std::string_view text) {
   std::uint16_t port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
   if (error != std::errc() || end != text.data() + text.size() || port == 0) return std::nullopt;
   return port;
-}
-
-/// An IPv4 or IPv6 address without zone (a zone means nothing to another machine), or what may stand in a DNS
-/// name.
-bool is_host(std::string_view host) {
-  if (host.find(':') != std::string_view::npos) {
-    if (host.find('%') != std::string_view::npos) return false;
-    const auto address = net::IpAddress::parse(host);
-    return address && address->is_v6();
-  }
-  return !host.empty() && host.size() <= max_name_size && std::ranges::all_of(host, [](char c) {
-    return is_alphanumeric(c) || c == '-' || c == '.' || c == '_';
-  });
-}
-
-/// What an error message may repeat of a peer's words.
-std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text.substr(0, 80)) out += c >= 0x20 && c < 0x7f && c != '"' ? c : '?';
-  if (text.size() > 80) out += "...";
-  return out + '"';
 }
 
 Result<Target> make_target(std::string_view host, std::string_view port) {
@@ -164,10 +94,27 @@ std::unexpected<Error> fail_template(std::string why) {
   return fail(ErrorKind::usage, std::move(why));
 }
 
-/// RFC 9298 §2: which templates a client must reject.
-Result<> check_path_template(std::string_view path) {
-  bool host = false;
-  bool port = false;
+/// What has to be, and what may be, in a template for one protocol.
+struct TemplateRules {
+  std::string_view default_path, method;
+  std::string_view first, second;  // the variables
+  bool both_needed;
+};
+
+const TemplateRules& rules_of(Protocol carried) {
+  static constexpr TemplateRules udp{default_udp_template_path, "CONNECT-UDP", "target_host", "target_port",
+                                     true};
+  // RFC 9484 §3: what is left out is "*".
+  static constexpr TemplateRules ip{default_ip_template_path, "CONNECT-IP", "target", "ipproto", false};
+  return carried == Protocol::ip ? ip : udp;
+}
+
+/// RFC 9298 §2, RFC 9484 §3: which templates a client must reject.
+Result<> check_path_template(std::string_view path, Protocol carried) {
+  const TemplateRules& rules = rules_of(carried);
+  bool first = false;
+  bool second = false;
+  bool for_udp = false;
   for (std::size_t i = 0; i < path.size(); ++i) {
     const char c = path[i];
     if (c == '{') {
@@ -176,12 +123,13 @@ Result<> check_path_template(std::string_view path) {
       const Expression expression(path.substr(i + 1, end - i - 1));
       if (expression.operation != '\0' && expression.operation != '?' && expression.operation != '&')
         return fail_template(std::string("the operator \"") + expression.operation +
-                             "\" is not allowed in a template for CONNECT-UDP");
+                             "\" is not allowed in a template for " + std::string(rules.method));
       bool names_are_good = true;
       expression.for_each_name([&](std::string_view name) {
         names_are_good = names_are_good && is_variable_name(name);
-        host = host || name == "target_host";
-        port = port || name == "target_port";
+        first = first || name == rules.first;
+        second = second || name == rules.second;
+        for_udp = for_udp || name == "target_host" || name == "target_port";
       });
       if (!names_are_good)
         return fail_template("{" + std::string(expression.names) + "} does not name plain variables");
@@ -192,33 +140,42 @@ Result<> check_path_template(std::string_view path) {
       return fail_template(std::string("\"") + c + "\" is not allowed in a URI template");
     }
   }
-  if (!host || !port)
+  if (rules.both_needed && (!first || !second))
     return fail_template(
         "a template needs {target_host} and {target_port}; without a path the default "
         "template is used");
+  if (carried == Protocol::ip && for_udp)
+    return fail_template(
+        "{target_host} and {target_port} are CONNECT-UDP's; CONNECT-IP has {target} and "
+        "{ipproto}");
   return {};
 }
 
-/// The two values of `query` under these names. Each may be there once: two of a kind would mean one target
-/// to us and another to whoever filters in front of us.
-struct QueryTarget {
-  std::optional<std::string_view> host, port;
-  bool twice = false;
-
-  QueryTarget(std::string_view query, std::string_view host_name, std::string_view port_name) {
-    while (!query.empty()) {
-      const auto end = query.find('&');
-      const std::string_view pair = query.substr(0, end);
-      query = end == std::string_view::npos ? std::string_view{} : query.substr(end + 1);
-      const auto equals = pair.find('=');
-      const std::string_view name = pair.substr(0, equals);
-      if (name != host_name && name != port_name) continue;
-      auto& value = name == host_name ? host : port;
-      twice = twice || value.has_value();
-      value = equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1);
+/// `path` with its expressions expanded (RFC 6570 §3.2). `append(out, name)` appends the variable's value;
+/// false: it is undefined.
+template <class Append>
+std::string expand_path(std::string_view path, Append&& append) {
+  std::string out;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (path[i] != '{') {
+      out += path[i];
+      continue;
     }
+    const auto end = path.find('}', i);
+    const Expression expression(path.substr(i + 1, end - i - 1));
+    const bool named = expression.operation != '\0';
+    char separator = expression.operation;
+    expression.for_each_name([&](std::string_view name) {
+      const std::size_t before = out.size();
+      if (separator != '\0') out += separator;
+      if (named) (out += name) += '=';
+      if (!append(out, name)) return out.resize(before);
+      separator = named ? '&' : ',';
+    });
+    i = end;
   }
-};
+  return out;
+}
 
 }  // namespace
 
@@ -227,7 +184,7 @@ std::string Target::to_string() const {
   return (brackets ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
-Result<ProxyTemplate> ProxyTemplate::parse(std::string_view text) {
+Result<ProxyTemplate> ProxyTemplate::parse(std::string_view text, Protocol carried) {
   constexpr std::string_view scheme = "https://", end_of_scheme = "://";
   const bool has_scheme = std::ranges::equal(text.substr(0, scheme.size()), scheme, [](char a, char b) {
     return a == b || (a >= 'A' && a <= 'Z' && a + 32 == b);
@@ -254,8 +211,9 @@ Result<ProxyTemplate> ProxyTemplate::parse(std::string_view text) {
     result.port_ = *port;
   }
   const std::string_view path = slash == std::string_view::npos ? std::string_view{} : rest.substr(slash);
-  result.path_ = path.empty() || path == "/" ? default_udp_template_path : path;
-  if (auto good = check_path_template(result.path_); !good) return std::unexpected(good.error());
+  result.carried_ = carried;
+  result.path_ = path.empty() || path == "/" ? rules_of(carried).default_path : path;
+  if (auto good = check_path_template(result.path_, carried); !good) return std::unexpected(good.error());
   return result;
 }
 
@@ -265,28 +223,35 @@ std::string ProxyTemplate::authority() const {
 }
 
 std::string ProxyTemplate::expand(const Target& target) const {
-  std::string out;
-  const std::string_view path = path_;
-  for (std::size_t i = 0; i < path.size(); ++i) {
-    if (path[i] != '{') {
-      out += path[i];
-      continue;
-    }
-    const auto end = path.find('}', i);
-    const Expression expression(path.substr(i + 1, end - i - 1));
-    const bool named = expression.operation != '\0';
-    char separator = expression.operation;
-    expression.for_each_name([&](std::string_view name) {
-      const bool is_target_host = name == "target_host";
-      if (!is_target_host && name != "target_port") return;  // other variables are undefined
-      if (separator != '\0') out += separator;
-      separator = named ? '&' : ',';
-      if (named) (out += name) += '=';
-      append_encoded(out, is_target_host ? target.host : std::to_string(target.port));
-    });
-    i = end;
-  }
-  return out;
+  assert(carried_ != Protocol::ip);
+  return expand_path(path_, [&](std::string& out, std::string_view name) {
+    if (name != "target_host" && name != "target_port") return false;
+    append_encoded(out, name == "target_host" ? target.host : std::to_string(target.port));
+    return true;
+  });
+}
+
+Result<std::string> ProxyTemplate::expand(const IpScope& scope) const {
+  assert(carried_ == Protocol::ip);
+  bool target = scope.is_any_target();
+  bool protocol = !scope.protocol.has_value();
+  std::string path = expand_path(path_, [&](std::string& out, std::string_view name) {
+    if (name != "target" && name != "ipproto") return false;
+    (name == "target" ? target : protocol) = true;
+    const std::string value = name == "target" ? scope.target_text() : scope.protocol_text();
+    // RFC 6570 would encode it; RFC 9484 (figures 2 and 4) does not, and some proxies compare the text.
+    if (value == "*")
+      out += value;
+    else
+      append_encoded(out, value);
+    return true;
+  });
+  if (!target || !protocol)
+    return fail(ErrorKind::usage,
+                "proxy " + quoted(host_) + ": its URI template has no {" +
+                    (target ? "ipproto} to limit the tunnel to protocol " + scope.protocol_text()
+                            : "target} to limit the tunnel to " + scope.target_text()));
+  return path;
 }
 
 Result<Target> match_udp_path(std::string_view path) {
@@ -305,15 +270,36 @@ Result<Target> match_udp_path(std::string_view path) {
     constexpr std::array<std::pair<std::string_view, std::string_view>, 2> forms{
         {{"target_host", "target_port"}, {"h", "p"}}};
     for (const auto& [host_name, port_name] : forms) {
-      const QueryTarget found(path.substr(question + 1), host_name, port_name);
-      if (!found.host && !found.port) continue;
-      if (!found.host || !found.port || found.twice)
+      const QueryPair found(path.substr(question + 1), host_name, port_name);
+      if (!found.first && !found.second) continue;
+      if (!found.first || !found.second || found.twice)
         return fail(ErrorKind::protocol, "the query needs " + std::string(host_name) + " and " +
                                              std::string(port_name) + ", each once");
-      return make_target(*found.host, *found.port);
+      return make_target(*found.first, *found.second);
     }
   }
   return fail(ErrorKind::closed, "no CONNECT-UDP resource at path " + quoted(path));
+}
+
+Result<IpScope> match_ip_path(std::string_view path) {
+  constexpr std::string_view prefix = "/.well-known/masque/ip/";
+  const auto question = path.find('?');
+  const std::string_view before = path.substr(0, question);
+  if (before.starts_with(prefix)) {
+    const std::string_view variables = before.substr(prefix.size());
+    const auto slash = variables.find('/');
+    if (slash == std::string_view::npos) return fail(ErrorKind::protocol, "the path has no ipproto");
+    std::string_view protocol = variables.substr(slash + 1);
+    if (protocol.ends_with('/')) protocol.remove_suffix(1);
+    return parse_ip_scope(variables.substr(0, slash), protocol);
+  }
+  if (question != std::string_view::npos) {
+    const QueryPair found(path.substr(question + 1), "target", "ipproto");
+    if (found.twice) return fail(ErrorKind::protocol, "the query may have target and ipproto once each");
+    if (found.first || found.second)
+      return parse_ip_scope(found.first.value_or("*"), found.second.value_or("*"));
+  }
+  return fail(ErrorKind::closed, "no CONNECT-IP resource at path " + quoted(path));
 }
 
 Result<Target> parse_authority(std::string_view authority) {

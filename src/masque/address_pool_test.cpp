@@ -1,0 +1,312 @@
+#include "masque/address_pool.h"
+
+#include "base/random.h"
+
+#include <deque>
+#include <set>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+namespace sallyport::masque {
+namespace {
+
+net::IpAddress ip(std::string_view text) {
+  return net::IpAddress::parse(text).value();
+}
+
+ClientKey client(const std::string& name) {
+  return {Identity{.name = name}, net::IpAddress()};
+}
+
+std::unique_ptr<AddressPool> pool_of(std::initializer_list<std::string_view> texts,
+                                     const AddressPoolOptions& options = {}) {
+  std::vector<net::IpPrefix> prefixes;
+  for (const auto text : texts) prefixes.push_back(net::IpPrefix::parse(text).value());
+  return AddressPool::make(prefixes, options).value();
+}
+
+std::string refused(std::initializer_list<std::string_view> texts) {
+  std::vector<net::IpPrefix> prefixes;
+  for (const auto text : texts) prefixes.push_back(net::IpPrefix::parse(text).value());
+  const auto made = AddressPool::make(prefixes);
+  if (made) return "made";
+  EXPECT_EQ(made.error().kind, ErrorKind::usage);
+  return made.error().message;
+}
+
+/// The leased address, or the kind of the error as a word.
+std::string shown(const Result<AddressLease>& lease) {
+  if (lease) return lease->address().to_string();
+  return lease.error().kind == ErrorKind::resource ? "resource"
+         : lease.error().kind == ErrorKind::denied ? "denied"
+                                                   : "another kind";
+}
+
+/// All that can be leased of `v4`.
+std::set<std::string> all_of(AddressPool& pool, bool v4) {
+  std::set<std::string> all;
+  std::deque<AddressLease> held;
+  for (int i = 0; i < 1000; ++i) {
+    auto lease = pool.lease(client(std::to_string(i)), v4);
+    if (!lease) break;
+    EXPECT_TRUE(all.insert(lease->address().to_string()).second);
+    held.push_back(*std::move(lease));
+  }
+  return all;
+}
+
+TEST(AddressPool, LeasesNeitherNetworkNorBroadcastNorItsOwnAddress) {
+  EXPECT_EQ(all_of(*pool_of({"10.0.0.8/29"}), true),
+            (std::set<std::string>{"10.0.0.10", "10.0.0.11", "10.0.0.12", "10.0.0.13", "10.0.0.14"}));
+  EXPECT_EQ(all_of(*pool_of({"10.0.0.4/30"}), true), std::set<std::string>{"10.0.0.6"});
+  EXPECT_EQ(all_of(*pool_of({"10.0.0.4/31"}), true), std::set<std::string>{"10.0.0.5"});
+  EXPECT_EQ(all_of(*pool_of({"2001:db8::4/126"}), false),
+            (std::set<std::string>{"2001:db8::6", "2001:db8::7"}));
+  EXPECT_EQ(all_of(*pool_of({"2001:db8::4/127"}), false), std::set<std::string>{"2001:db8::5"});
+}
+
+TEST(AddressPool, OwnAddressesAreTheFirst) {
+  const auto pool = pool_of({"10.0.0.0/24", "10.1.0.4/31", "2001:db8::/64"});
+  EXPECT_EQ(pool->own_addresses(), (std::vector<std::pair<net::IpAddress, unsigned>>{
+                                       {ip("10.0.0.1"), 24}, {ip("10.1.0.4"), 31}, {ip("2001:db8::1"), 64}}));
+}
+
+TEST(AddressPool, GoesOnInTheNextPrefix) {
+  const auto pool = pool_of({"10.0.0.4/30", "10.0.1.0/29", "2001:db8::/127", "2001:db8:1::/127"});
+  EXPECT_EQ(all_of(*pool, true),
+            (std::set<std::string>{"10.0.0.6", "10.0.1.2", "10.0.1.3", "10.0.1.4", "10.0.1.5", "10.0.1.6"}));
+  EXPECT_EQ(all_of(*pool, false), (std::set<std::string>{"2001:db8::1", "2001:db8:1::1"}));
+  EXPECT_EQ(pool->figures(true).capacity, 6u);
+  EXPECT_EQ(pool->figures(false).capacity, 2u);
+}
+
+TEST(AddressPool, PrefixesThatCannotServeAreNamed) {
+  EXPECT_NE(refused({"10.0.0.1/32"}).find("10.0.0.1/32 is one address"), std::string::npos);
+  EXPECT_NE(refused({"2001:db8::1/128"}).find("at most /127"), std::string::npos);
+  EXPECT_NE(refused({"10.0.0.0/8", "10.1.0.0/16"}).find("10.0.0.0/8 and 10.1.0.0/16 overlap"),
+            std::string::npos);
+  EXPECT_NE(refused({"10.1.0.0/16", "192.168.0.0/16", "10.0.0.0/8"}).find("overlap"), std::string::npos);
+  for (const auto special : {"127.0.0.0/24", "0.0.0.0/0", "224.0.0.0/8", "169.254.1.0/24", "::/0",
+                             "fe80::/64", "ff02::/64", "::ffff:10.0.0.0/104", "255.255.255.0/24"})
+    EXPECT_NE(refused({special}).find("no client can use"), std::string::npos) << special;
+  EXPECT_EQ(refused({"10.0.0.0/8", "11.0.0.0/8", "fd00::/8", "2001:db8::/32"}), "made");
+}
+
+TEST(AddressPool, AClientThatComesBackGetsItsAddress) {
+  const auto pool = pool_of({"10.0.0.0/24", "2001:db8::/64"});
+  std::string v4, v6;
+  {
+    const auto first = pool->lease(client("a"), true);
+    const auto a4 = pool->lease(client("b"), true);
+    const auto a6 = pool->lease(client("b"), false);
+    v4 = shown(a4);
+    v6 = shown(a6);
+    EXPECT_EQ(v4, "10.0.0.3");
+    EXPECT_EQ(v6, "2001:db8::2");
+  }
+  const auto other = pool->lease(client("c"), true);
+  EXPECT_EQ(shown(other), "10.0.0.4") << "not one that is remembered";
+  EXPECT_EQ(shown(pool->lease(client("b"), true)), v4);
+  EXPECT_EQ(shown(pool->lease(client("b"), false)), v6);
+}
+
+TEST(AddressPool, AClientIsItsIdentityOrItsAddress) {
+  const auto pool = pool_of({"10.0.0.0/24"});
+  EXPECT_EQ(shown(pool->lease(ClientKey(ip("192.0.2.1")), true)), "10.0.0.2");
+  EXPECT_EQ(shown(pool->lease(ClientKey(ip("192.0.2.2")), true)), "10.0.0.3");
+  EXPECT_EQ(shown(pool->lease(ClientKey(ip("192.0.2.1")), true)), "10.0.0.2");
+  EXPECT_EQ(shown(pool->lease(ClientKey(ip("2001:db8::1")), true)), "10.0.0.4");
+  EXPECT_EQ(shown(pool->lease(ClientKey(ip("2001:db8::2")), true)), "10.0.0.4") << "the same /64";
+}
+
+TEST(AddressPool, TunnelsOfOneClientHaveAddressesOfTheirOwn) {
+  const auto pool = pool_of({"10.0.0.0/24"});
+  auto first = pool->lease(client("a"), true);
+  auto second = pool->lease(client("a"), true);
+  EXPECT_EQ(shown(first), "10.0.0.2");
+  EXPECT_EQ(shown(second), "10.0.0.3");
+  first = fail(ErrorKind::closed, "");
+  second = fail(ErrorKind::closed, "");
+  const auto third = pool->lease(client("a"), true);
+  const auto fourth = pool->lease(client("a"), true);
+  const auto fifth = pool->lease(client("a"), true);
+  EXPECT_EQ(shown(third), "10.0.0.3") << "the one that it had last";
+  EXPECT_EQ(shown(fourth), "10.0.0.2");
+  EXPECT_EQ(shown(fifth), "10.0.0.4");
+}
+
+TEST(AddressPool, AnAddressThatIsAskedForIsHadWhenItIsFree) {
+  const auto pool = pool_of({"10.0.0.0/24", "2001:db8::/32"});
+  const auto wanted = pool->lease(client("a"), ip("10.0.0.3"));
+  EXPECT_EQ(shown(wanted), "10.0.0.3");
+  EXPECT_EQ(shown(pool->lease(client("b"), ip("10.0.0.3"))), "resource");
+  EXPECT_EQ(shown(pool->lease(client("a"), ip("10.0.0.3"))), "resource");
+  EXPECT_EQ(shown(pool->lease(client("b"), ip("2001:db8:ffff:ffff:ffff:ffff:ffff:fffe"))),
+            "2001:db8:ffff:ffff:ffff:ffff:ffff:fffe");
+  const auto next = pool->lease(client("b"), true);
+  const auto after_next = pool->lease(client("b"), true);
+  EXPECT_EQ(shown(next), "10.0.0.2");
+  EXPECT_EQ(shown(after_next), "10.0.0.4") << "the one between is leased";
+}
+
+TEST(AddressPool, AnAddressIsKeptForWhoHadIt) {
+  const auto pool = pool_of({"10.0.0.0/24"});
+  EXPECT_EQ(shown(pool->lease(client("a"), ip("10.0.0.9"))), "10.0.0.9");
+  EXPECT_EQ(shown(pool->lease(client("b"), ip("10.0.0.9"))), "resource");
+  EXPECT_EQ(shown(pool->lease(client("a"), ip("10.0.0.9"))), "10.0.0.9");
+}
+
+TEST(AddressPool, OthersAddressesAreDenied) {
+  const auto pool = pool_of({"10.0.0.0/24", "2001:db8::/64"});
+  for (const auto address : {"10.0.0.0", "10.0.0.1", "10.0.0.255", "10.0.1.1", "2001:db8::", "2001:db8::1",
+                             "2001:db8:0:1::5", "::ffff:10.0.0.9", "0.0.0.0"})
+    EXPECT_EQ(shown(pool->lease(client("a"), ip(address))), "denied") << address;
+}
+
+// docs/threat-model.md, "tunnel flood".
+TEST(AddressPool, ExhaustionIsAnErrorAndEndsWithALease) {
+  const auto pool = pool_of({"10.0.0.0/29"});
+  std::deque<AddressLease> held;
+  for (int i = 0; i < 5; ++i) held.push_back(pool->lease(client(std::to_string(i)), true).value());
+  EXPECT_EQ(shown(pool->lease(client("late"), true)), "resource");
+  EXPECT_EQ(shown(pool->lease(client("late"), false)), "resource") << "no IPv6 at all";
+  const net::IpAddress given_back = held.front().address();
+  held.pop_front();
+  EXPECT_EQ(shown(pool->lease(client("late"), true)), given_back.to_string());
+  EXPECT_EQ(pool->figures(true).leased, 4u);
+}
+
+// docs/threat-model.md, "tunnel flood".
+TEST(AddressPool, OneClientLeavesTheOthersTheirs) {
+  const auto pool = pool_of({"10.0.0.0/24"}, {.leases_per_client = 3});
+  std::deque<AddressLease> held;
+  for (int i = 0; i < 3; ++i) held.push_back(pool->lease(client("greedy"), true).value());
+  EXPECT_EQ(shown(pool->lease(client("greedy"), true)), "resource");
+  EXPECT_EQ(shown(pool->lease(client("greedy"), ip("10.0.0.99"))), "resource");
+  EXPECT_EQ(shown(pool->lease(client("innocent"), true)), "10.0.0.5");
+  held.pop_back();
+  EXPECT_EQ(shown(pool->lease(client("greedy"), true)), "10.0.0.4");
+}
+
+TEST(AddressPool, WhenAllWereUsedTheOldestIsTakenFirst) {
+  const auto pool = pool_of({"10.0.0.0/29"});
+  {
+    std::deque<AddressLease> held;
+    for (const auto name : {"a", "b", "c", "d", "e"}) held.push_back(pool->lease(client(name), true).value());
+    while (!held.empty()) held.pop_front();
+  }
+  {
+    const auto again = pool->lease(client("a"), true);
+  }
+  EXPECT_EQ(pool->figures(true).remembered, 5u);
+  const auto late = pool->lease(client("late"), true);
+  EXPECT_EQ(shown(late), "10.0.0.3") << "b's: a was here since";
+  EXPECT_EQ(shown(pool->lease(client("a"), true)), "10.0.0.2");
+  EXPECT_EQ(shown(pool->lease(client("c"), true)), "10.0.0.4");
+  EXPECT_NE(shown(pool->lease(client("b"), true)), "10.0.0.3");
+}
+
+TEST(AddressPool, RemembersNoMoreThanItMay) {
+  const auto pool = pool_of({"2001:db8::/64"}, {.remembered = 2});
+  {
+    std::deque<AddressLease> held;
+    for (const auto name : {"a", "b", "c"}) held.push_back(pool->lease(client(name), false).value());
+    while (!held.empty()) held.pop_front();
+  }
+  EXPECT_EQ(pool->figures(false).remembered, 2u);
+  const auto c = pool->lease(client("c"), false);
+  EXPECT_EQ(shown(c), "2001:db8::4");
+  const auto late = pool->lease(client("late"), false);
+  EXPECT_EQ(shown(late), "2001:db8::2") << "what was a's comes before new ones";
+  const auto a = pool->lease(client("a"), false);
+  EXPECT_EQ(shown(a), "2001:db8::5");
+}
+
+TEST(AddressPool, AForgottenAddressThatLiesAheadIsLeasedOnce) {
+  const auto pool = pool_of({"10.0.0.0/29"}, {.remembered = 0});
+  EXPECT_EQ(shown(pool->lease(client("a"), ip("10.0.0.4"))), "10.0.0.4");
+  EXPECT_EQ(shown(pool->lease(client("a"), ip("10.0.0.2"))), "10.0.0.2");
+  EXPECT_EQ(all_of(*pool, true).size(), 5u);
+  EXPECT_EQ(all_of(*pool, true).size(), 5u);
+}
+
+TEST(AddressPool, LeasesAreListed) {
+  const auto pool = pool_of({"10.0.0.0/29", "2001:db8::/64"});
+  const auto a = pool->lease(client("a"), true);
+  {
+    const auto gone = pool->lease(client("b"), true);
+  }
+  const auto c = pool->lease(client("c"), false);
+  EXPECT_EQ(pool->leases(), (std::vector<std::pair<net::IpAddress, ClientKey>>{
+                                {ip("10.0.0.2"), client("a")}, {ip("2001:db8::2"), client("c")}}));
+}
+
+TEST(AddressPool, ALeaseMoves) {
+  const auto pool = pool_of({"10.0.0.0/29"});
+  {
+    AddressLease a = pool->lease(client("a"), true).value();
+    AddressLease b = pool->lease(client("b"), true).value();
+    AddressLease moved = std::move(a);
+    moved = std::move(b);
+    EXPECT_EQ(moved.address().to_string(), "10.0.0.3");
+  }
+  EXPECT_EQ(pool->figures(true).leased, 0u);
+}
+
+// Ten thousand clients come and go: each has its own address as long as it has it, and whoever comes back
+// soon has the same one again.
+TEST(AddressPool, TenThousandClientsComeAndGo) {
+  const auto pool = pool_of({"10.0.0.0/18", "2001:db8::/64"}, {.remembered = 16'384});
+  constexpr std::size_t clients = 10'000;
+  struct Tunnel {
+    std::optional<AddressLease> v4, v6;
+    std::string last_v4, last_v6;
+  };
+  std::vector<Tunnel> tunnels(clients);
+  std::set<net::IpAddress> in_use;
+  SeededRandom random(1);
+  for (int i = 0; i < 200'000; ++i) {
+    const std::size_t number = random.below(clients);
+    Tunnel& tunnel = tunnels[number];
+    if (tunnel.v4) {
+      in_use.erase(tunnel.v4->address());
+      in_use.erase(tunnel.v6->address());
+      tunnel.v4.reset();
+      tunnel.v6.reset();
+      continue;
+    }
+    const ClientKey key = client("client " + std::to_string(number));
+    tunnel.v4.emplace(pool->lease(key, true).value());
+    tunnel.v6.emplace(pool->lease(key, false).value());
+    ASSERT_TRUE(in_use.insert(tunnel.v4->address()).second);
+    ASSERT_TRUE(in_use.insert(tunnel.v6->address()).second);
+    if (!tunnel.last_v4.empty()) {
+      ASSERT_EQ(tunnel.v4->address().to_string(), tunnel.last_v4);
+      ASSERT_EQ(tunnel.v6->address().to_string(), tunnel.last_v6);
+    }
+    tunnel.last_v4 = tunnel.v4->address().to_string();
+    tunnel.last_v6 = tunnel.v6->address().to_string();
+  }
+  EXPECT_EQ(pool->figures(true).leased, in_use.size() / 2);
+  EXPECT_EQ(pool->figures(true).leased + pool->figures(true).remembered, clients);
+}
+
+TEST(AddressPool, WorkersShareIt) {
+  const auto pool = pool_of({"10.0.0.0/24"});
+  std::vector<std::thread> workers;
+  for (int worker = 0; worker < 4; ++worker)
+    workers.emplace_back([&pool, worker] {
+      for (int i = 0; i < 2000; ++i) {
+        const auto lease = pool->lease(client(std::to_string(worker) + "/" + std::to_string(i % 100)), true);
+        ASSERT_TRUE(lease);
+      }
+    });
+  for (auto& worker : workers) worker.join();
+  EXPECT_EQ(pool->figures(true).leased, 0u);
+}
+
+}  // namespace
+}  // namespace sallyport::masque
