@@ -417,7 +417,8 @@ TEST(Coalesce, RandomTrafficCutAgainIsTheSamePacketsInEachFlowsOrder) {
   std::size_t in = 0, out = 0;
   for (int round = 0; round < 60; ++round) {
     std::vector<MadePacket> flows;
-    for (std::uint16_t i = 0; i < 1 + random.below(24); ++i)
+    const auto count = static_cast<std::uint16_t>(1 + random.below(24));
+    for (std::uint16_t i = 0; i < count; ++i)
       flows.push_back({.is_v6 = random.below(2) == 0,
                        .is_udp = random.below(2) == 0,
                        .source_port = i,
