@@ -132,9 +132,9 @@ class AccessLog(Running):
     def test_a_full_disk_costs_lines_only(self):
         gateway = self.gateway("--access-log", "/dev/full")
         self.assertEqual(self.ask(gateway, "GET", "/small.txt"), b"hello\n")
-        self.wait_until(lambda: self.metric('access_log_dropped_total{reason="write"}') == 1, "the line is counted")
+        harness.wait_until(lambda: self.metric('access_log_dropped_total{reason="write"}') == 1, "the line is counted")
         self.assertEqual(self.ask(gateway, "GET", "/small.txt"), b"hello\n")
-        self.wait_until(lambda: self.metric('access_log_dropped_total{reason="write"}') == 2, "the line is counted")
+        harness.wait_until(lambda: self.metric('access_log_dropped_total{reason="write"}') == 2, "the line is counted")
         self.assertEqual(gateway.log_path.read_text().count("No space left on device"), 1)
         self.assertEqual(gateway.stop(), 0)
 
@@ -174,7 +174,7 @@ class ReadersGone(Running):
         os.close(write)
         os.close(read)
         process.send_signal(signal.SIGUSR1)  # says something
-        self.wait_until(lambda: self.metric("log_lines_lost_total") > 0, "the line is counted")
+        harness.wait_until(lambda: self.metric("log_lines_lost_total") > 0, "the line is counted")
         self.get()
         process.terminate()
         self.assertEqual(process.wait(30), 0)
@@ -195,7 +195,7 @@ class ReadersGone(Running):
         with os.fdopen(read, "rb") as reader:
             self.assertEqual(json.loads(reader.readline())["path"], "/small.txt")
         self.get()
-        self.wait_until(lambda: self.metric('access_log_dropped_total{reason="write"}') == 1, "the line is counted")
+        harness.wait_until(lambda: self.metric('access_log_dropped_total{reason="write"}') == 1, "the line is counted")
         process.terminate()
         self.assertEqual(process.wait(30), 0)
 
