@@ -286,6 +286,8 @@ def options():
 
 def main():
     arguments = options()
+    # A shell has its background jobs ignore SIGINT, and the programs under test would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not arguments.no_setup:
         wanted = sorted({PACKAGES[part] for part in arguments.parts if part in PACKAGES})
         if call("scripts/setup", "--quiet", *wanted) != 0:

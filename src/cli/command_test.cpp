@@ -10,6 +10,7 @@ namespace sallyport::cli {
 namespace {
 
 TEST(EndBySignals, TakesTheCopyOfASignalForNoSecondOne) {
+  std::signal(SIGINT, SIG_DFL);  // in a background job it is ignored
   net::EventLoop loop;
   ExitStatus status;
   int interrupted = 0;
