@@ -233,8 +233,14 @@ class Trial:
         threads = [threading.Thread(target=self.work, args=(tree, failures)) for tree in trees]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        try:
+            for thread in threads:
+                thread.join()
+        except BaseException:  # an interruption: what is built or run now ends with it, and nothing more is begun
+            with self.lock:
+                self.count = self.begun = 0
+                self.mutants = iter(())
+            raise
         if not failures.empty():
             raise failures.get()
 

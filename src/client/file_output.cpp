@@ -138,19 +138,19 @@ class FileOutput final : public Output {
   void note_progress(const PartState& state, bool now) override {
     if (!begun_) return;  // the state is of what is there
     const auto time = std::chrono::steady_clock::now();
-    const bool anew = now || !noted_ || time - *noted_ >= time_between_states;
-    if (!anew && unnoted_ < bytes_between_states) return;
+    const bool is_due = now || !noted_ || time - *noted_ >= time_between_states;
+    if (!is_due && unnoted_ < bytes_between_states) return;
     unnoted_ = 0;
     const std::string text = state_text(url_, state);
-    if (!anew) {
-      if (text.size() <= page_size && overwrite_state(text)) kept_ = total_size(state.done);
+    if (!is_due && overwrite_state(text, page_size)) {
+      kept_ = total_size(state.done);
       return;
     }
     noted_ = time;
     // Whoever may not read the bytes may not read where they are from.
     struct stat info{};
     const mode_t mode = ::fstat(fd_.get(), &info) == 0 ? info.st_mode & 0666 : 0600;
-    if (write_file(state_path(), text, mode, IfExists::replace) || overwrite_state(text))
+    if (write_file(state_path(), text, mode, IfExists::replace) || overwrite_state(text, text.max_size()))
       kept_ = total_size(state.done);
   }
 
@@ -198,16 +198,18 @@ class FileOutput final : public Output {
   }
 
   /// In the blocks that it has: also on a full disk, where there is no room for a second file. Blanks fill up
-  /// what a longer state left.
-  bool overwrite_state(std::string text) const {
-    const UniqueFd fd(::open(state_path().c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+  /// what a longer state left. False, and nothing is changed: it does not fit, or is longer than `at_most`.
+  bool overwrite_state(std::string text, std::size_t at_most) const {
+    // Never waits for the reader of a FIFO that somebody put there.
+    const UniqueFd fd(::open(state_path().c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     if (!fd) return false;
     struct stat info{};
     if (::fstat(fd.get(), &info) != 0 || !is_ours(info)) return false;
     text.resize(std::max(text.size(), static_cast<std::size_t>(info.st_size)), ' ');
     // Cut in the middle, neither state would be left.
     constexpr std::size_t block_unit = 512;
-    if (text.size() > static_cast<std::size_t>(info.st_blocks) * block_unit) return false;
+    if (text.size() > at_most || text.size() > static_cast<std::size_t>(info.st_blocks) * block_unit)
+      return false;
     const std::uint64_t start = 0;
     return write_all(fd.get(), as_bytes(text), state_path(), &start).has_value();
   }

@@ -52,9 +52,13 @@ using Places = std::vector<std::unique_ptr<Place>>;
 
 std::vector<LinkFigures> figures_of(const Places& places) {
   std::vector<LinkFigures> all;
+  const auto add = [&all](LinkFigures figures) {
+    // One that waits for its hop, or waited in vain, never began.
+    if (figures.started != Time{}) all.push_back(std::move(figures));
+  };
   for (const auto& place : places) {
-    for (const auto& link : place->links) all.push_back(link->figures());
-    if (place->links.empty() && place->last_figures) all.push_back(*place->last_figures);
+    for (const auto& link : place->links) add(link->figures());
+    if (place->links.empty() && place->last_figures) add(*place->last_figures);
   }
   return all;
 }
@@ -206,15 +210,18 @@ struct Chain::Impl {
   /// Whether the end of its last connection is the end of this hop. Over HTTP/1.1 a connection ends with the
   /// tunnel in it, and another is made for the next one.
   static bool is_lost(const Place& hop, bool was_starting) {
-    if (hop.is_established()) return false;
+    // One that drains (GOAWAY) may end while the next is being made.
+    if (hop.is_established() || hop.starting != nullptr) return false;
     return was_starting || hop.last_figures->version != http::to_string(http::Version::http1_1);
   }
 
   Error titled(const Url& url, const Error& why) const {
     const std::string title = title_of(url);
+    std::string_view said = why.message;
+    if (said.starts_with(title + ": ")) said.remove_prefix(title.size() + 2);
     for (const auto& origin : origins)
       if (origin->peer.title == title && origin->last_end &&
-          origin->last_end->message.ends_with(": " + why.message))
+          origin->last_end->message.ends_with(fmt::format(": {}", said)))
         return *origin->last_end;
     return why;
   }

@@ -59,7 +59,7 @@ class Dialled;
 /// Who dials. None may destroy the Dialled; a later turn may.
 class DialEvents {
  public:
-  /// Requests may be sent. Again where it was early, and stands now.
+  /// Requests may be sent. Again where it was early, and is established now.
   virtual void on_ready(Dialled& dialled) = 0;
   /// It could not be made, or broke later; nothing follows. `why` is null after an orderly end of one that
   /// was ready, or of a hop's tunnel. It names neither the peer nor a hop.

@@ -120,7 +120,6 @@ Result<> Gateway::set_up() {
       settings_, [this](const std::shared_ptr<const config::Configuration>& next) { apply(next, 0); });
   if (!source) return std::unexpected(std::move(source.error()));
   source_ = std::move(*source);
-  if (auto done = ready_file_.clear(); !done) return done;
   if (!settings_.admin_token_file.empty()) {
     auto file = TokenFile::open("--admin-token-file", settings_.admin_token_file);
     if (!file) return std::unexpected(std::move(file.error()));
@@ -130,6 +129,8 @@ Result<> Gateway::set_up() {
   if (!addresses) return std::unexpected(std::move(addresses.error()));
   settings_.listen = *addresses;
   source_->set_addresses(std::move(*addresses));
+  // Not before the ports are ours: another gateway that has them has its file, too.
+  if (auto done = ready_file_.clear(); !done) return done;
   if (settings_.workers == 0) settings_.workers = available_cores();
   setup->workers = settings_.workers;
   setup->server_id = settings_.server_id;

@@ -1,4 +1,5 @@
-// ReadyFile: the file of --ready-file, which is there while the gateway listens. Used by Gateway.
+// ReadyFile: the file of --ready-file, which is there from when the gateway listens until it
+// ends. Used by Gateway.
 #pragma once
 
 #include "base/owned_name.h"

@@ -152,7 +152,7 @@ std::string datagrams(const DirectionSummary& way) {
 }
 
 /// A figure that lacks what was not recorded.
-std::string counted(const TraceSummary& summary, std::string text) {
+std::string marked_where_incomplete(const TraceSummary& summary, std::string text) {
   return summary.events_missing > 0 && text != "-" ? text + "*" : text;
 }
 constexpr std::string_view counted_note =
@@ -196,7 +196,7 @@ std::vector<Row> rows_of(const std::vector<TraceSummary>& all) {
   add("TTFB, QUIC", [](S s) { return milliseconds(s.quic_ttfb); });
   add("TTFB, HTTP", [](S s) { return milliseconds(s.http_ttfb); });
   const auto add_counted = [&](std::string name, auto&& show) {
-    add(std::move(name), [&](S s) { return counted(s, show(s)); });
+    add(std::move(name), [&](S s) { return marked_where_incomplete(s, show(s)); });
   };
   add_counted("requests", [&](S s) { return count(s.requests); });
   const auto direction = [&](const std::string& verb, DirectionSummary TraceSummary::* way) {

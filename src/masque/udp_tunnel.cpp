@@ -67,7 +67,7 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
     if (exchange == nullptr) return;
     exchange->set_handler(&exchange_sink());
     if (ended) return;
-    // In order where the tunnel stands: many tunnels that come and go shall not look like an attack by
+    // In order where the tunnel is open: many tunnels that come and go shall not look like an attack by
     // resets.
     if (opened)
       exchange->finish();

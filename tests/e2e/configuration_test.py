@@ -41,7 +41,7 @@ class Certificates(unittest.TestCase):
         """A connection that asks for this name, and trusts one certificate."""
         context = ssl.create_default_context(cafile=certificate)
         connection = http.client.HTTPSConnection(name, port, timeout=harness.PATIENCE)
-        connection.sock = context.wrap_socket(socket.create_connection((address, port), 20), server_hostname=name)
+        connection.sock = context.wrap_socket(socket.create_connection((address, port), harness.PATIENCE), server_hostname=name)
         self.addCleanup(connection.close)
         return connection
 

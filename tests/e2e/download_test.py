@@ -356,7 +356,7 @@ class Modes(Case):
         self.assertEqual((done.returncode, done.stdout), (0, "hello\n"), done.stderr)
         self.assertRegex(done.stderr, r"\Asallyport: .*the path inside hop 1 \(127\.0\.0\.1:\d+\) carries datagrams of \d+ bytes only.*CONNECT was used instead.*\n\Z")
         self.assertEqual(self.get(*flags, url).stderr, "")
-        self.assertIn("the path inside hop 1", self.get(*flags, "--http", "h3", "--timeout", "1", url, status=1).stderr)
+        self.assertIn("the path inside hop 1", self.get(*flags, "--http", "h3", "--timeout", "10", url, status=1).stderr)
 
     def test_a_wrong_template(self):
         hop = self.via("udp", name="udp-only")

@@ -177,7 +177,7 @@ class ReadersGone(Running):
         harness.wait_until(lambda: self.metric("log_lines_lost_total") > 0, "the line is counted")
         self.get()
         process.terminate()
-        self.assertEqual(process.wait(30), 0)
+        self.assertEqual(process.wait(harness.PATIENCE), 0)
 
     def test_a_full_disk_under_standard_error(self):
         with open("/dev/full", "wb") as full:
@@ -185,7 +185,7 @@ class ReadersGone(Running):
         self.get()
         self.assertGreater(self.metric("log_lines_lost_total"), 0)
         process.terminate()
-        self.assertEqual(process.wait(30), 0)
+        self.assertEqual(process.wait(harness.PATIENCE), 0)
 
     def test_standard_output_with_the_access_log(self):
         read, write = os.pipe()
@@ -197,7 +197,7 @@ class ReadersGone(Running):
         self.get()
         harness.wait_until(lambda: self.metric('access_log_dropped_total{reason="write"}') == 1, "the line is counted")
         process.terminate()
-        self.assertEqual(process.wait(30), 0)
+        self.assertEqual(process.wait(harness.PATIENCE), 0)
 
     def test_a_reader_that_does_not_read_holds_up_nothing(self):
         read, write = os.pipe()
@@ -212,7 +212,7 @@ class ReadersGone(Running):
         for _ in range(3):
             self.get()
         process.terminate()
-        self.assertEqual(process.wait(30), 0)
+        self.assertEqual(process.wait(harness.PATIENCE), 0)
 
     def test_a_download_into_a_closed_pipe_ends(self):
         gateway = self.gateway()
@@ -222,7 +222,7 @@ class ReadersGone(Running):
         os.close(write)
         os.read(read, 1)
         os.close(read)
-        self.assertIn(process.wait(60), (-signal.SIGPIPE, 1))
+        self.assertIn(process.wait(harness.PATIENCE), (-signal.SIGPIPE, 1))
 
 
 class Tunnels(ProxyCase):

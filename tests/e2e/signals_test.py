@@ -8,7 +8,7 @@ import subprocess
 import unittest
 from pathlib import Path
 
-from harness import SALLYPORT, Lab, wait_until
+from harness import PATIENCE, SALLYPORT, Lab, wait_until
 
 
 class Terminal(unittest.TestCase):
@@ -52,7 +52,7 @@ class Terminal(unittest.TestCase):
     def test_its_end_is_the_gateways(self):
         leader = self.start()
         self.close()
-        self.assertEqual(leader.wait(30), 0)
+        self.assertEqual(leader.wait(PATIENCE), 0)
         self.wait_for_words("SIGHUP of a closed terminal: graceful shutdown")
         self.wait_for_words("ended by SIGHUP of a closed terminal: drained")
         self.assertNotIn("read again", self.log.read_text())
@@ -61,7 +61,7 @@ class Terminal(unittest.TestCase):
         leader = self.start("sh", "-c", '"$@" & wait', "sh")
         self.close()
         self.wait_for_words("ended by SIGHUP of a closed terminal: drained")
-        self.assertEqual(leader.wait(30), -signal.SIGHUP)
+        self.assertEqual(leader.wait(PATIENCE), -signal.SIGHUP)
 
     def test_a_shell_that_is_killed_takes_it_along(self):
         leader = self.start("sh", "-c", '"$@" & wait', "sh")
