@@ -1,5 +1,5 @@
 // The first byte says which capsule of CONNECT-IP the rest is the value of: ADDRESS_ASSIGN, ADDRESS_REQUEST,
-// ROUTE_ADVERTISEMENT, DNS_ASSIGN, PREF64, or ROUTE_ADVERTISEMENT from a sender who puts his ranges in order
+// ROUTE_ADVERTISEMENT, DNS_ASSIGN, PREF64, or ROUTE_ADVERTISEMENT from a sender that puts its ranges in order
 // first. What is taken keeps the rules, and what is written of it is read as the same.
 #include "base/bytes.h"
 #include "masque/dns_capsules.h"
@@ -49,12 +49,16 @@ void try_routes(Bytes value) {
   if (!parsed) return;
   require(parsed->size() <= max_capsule_ranges);
   require_same_again(parsed, parse_route_advertisement,
-                     [](const auto& ranges) { return write_route_advertisement(ranges); });
+                     [](const auto& ranges) { return write_route_advertisement(ranges).value(); });
+  std::size_t count = 0;
   for (const IpRange& range : *parsed) {
     const auto prefixes = prefixes_of(range);
+    require(prefixes.size() == prefix_count(range));
+    count += prefixes.size();
     require(!prefixes.empty() && prefixes.front().address() == range.start);
     require(last_address(prefixes.back()) == range.end && prefixes.size() <= (range.is_v4() ? 62 : 254));
   }
+  require(count <= max_capsule_prefixes);
 }
 
 void try_sendable(Bytes value) {
@@ -73,8 +77,12 @@ void try_sendable(Bytes value) {
   }
   if (ranges.size() > max_capsule_ranges / 2) return;  // cutting may make twice as many
   const auto sent = sendable(ranges);
-  const auto parsed = parse_route_advertisement(write_route_advertisement(sent));
-  require(parsed && *parsed == sent);
+  if (const auto written = write_route_advertisement(sent)) {
+    const auto parsed = parse_route_advertisement(*written);
+    require(parsed && *parsed == sent);
+  } else {
+    require(written.error().kind == ErrorKind::too_large);
+  }
   for (const IpRange& range : ranges)
     for (const net::IpAddress& end : {range.start, range.end}) {
       bool routed = false;

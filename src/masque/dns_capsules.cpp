@@ -1,6 +1,8 @@
 #include "masque/dns_capsules.h"
 
 #include "base/varint.h"
+#include "masque/ip_range.h"
+#include "masque/uri_text.h"
 
 #include <algorithm>
 #include <array>
@@ -29,10 +31,6 @@ bool is_known(std::uint16_t key) {
   return key == key_alpn || key == key_no_default_alpn || key == key_port || key == key_dohpath;
 }
 
-bool is_letter_or_digit(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
 /// Labels of 1 to 63 characters, perhaps with the root's dot behind them. Nothing else may come into a
 /// resolver's file; escapes of the presentation format (RFC 1035 §5.1) are in no name that anybody searches
 /// by.
@@ -43,7 +41,7 @@ bool is_domain(std::string_view text) {
   for (const char c : text) {
     if (c == '.') {
       if (std::exchange(label, 0) == 0) return false;
-    } else if ((!is_letter_or_digit(c) && c != '-' && c != '_') || ++label > 63) {
+    } else if ((!is_alphanumeric(c) && c != '-' && c != '_') || ++label > 63) {
       return false;
     }
   }
@@ -95,9 +93,9 @@ class FieldReader {
     wrong(fmt::format("{} {} in one capsule, more than {}", count, what, max), section, ErrorKind::too_large);
     return 0;
   }
-  std::string domain(std::string_view what) {
+  std::string domain(std::string_view what, bool may_be_empty) {
     const std::string_view text = as_text(octets(varint()));
-    if (!text.empty() && !is_domain(text)) {
+    if (!(text.empty() && may_be_empty) && !is_domain(text)) {
       wrong(fmt::format("{} that is no domain name", what), "3.1");
       return {};
     }
@@ -197,23 +195,21 @@ DnsNameserver read_nameserver(FieldReader& reader) {
     const std::uint64_t count =
         reader.count("addresses of a nameserver", max_dns_nameserver_addresses, "3.2");
     for (std::uint64_t i = 0; i < count && !reader.failed(); ++i) {
-      std::array<std::uint8_t, 16> octets{};
-      copy_bytes(reader.octets(size), octets.data());
-      nameserver.addresses.push_back(size == 4
-                                         ? net::IpAddress::v4({octets[0], octets[1], octets[2], octets[3]})
-                                         : net::IpAddress::v6(octets));
+      const Bytes octets = reader.octets(size);
+      if (!octets.empty()) nameserver.addresses.push_back(address_of(octets));
     }
   }
-  nameserver.authentication_domain = reader.domain("an authentication domain name");
+  nameserver.authentication_domain = reader.domain("an authentication domain name", true);
   read_parameters(reader, reader.octets(reader.varint()), nameserver);
   check_nameserver(reader, nameserver);
   return nameserver;
 }
 
-std::vector<std::string> read_domains(FieldReader& reader, std::string_view what) {
+std::vector<std::string> read_domains(FieldReader& reader, std::string_view what, bool may_be_root) {
   std::vector<std::string> domains;
   const std::uint64_t count = reader.count("domains", max_dns_domains, "3.3");
-  for (std::uint64_t i = 0; i < count && !reader.failed(); ++i) domains.push_back(reader.domain(what));
+  for (std::uint64_t i = 0; i < count && !reader.failed(); ++i)
+    domains.push_back(reader.domain(what, may_be_root));
   return domains;
 }
 
@@ -222,8 +218,8 @@ DnsConfiguration read_configuration(FieldReader& reader) {
   const std::uint64_t count = reader.count("nameservers", max_dns_nameservers, "3.3");
   for (std::uint64_t i = 0; i < count && !reader.failed(); ++i)
     configuration.nameservers.push_back(read_nameserver(reader));
-  configuration.internal_domains = read_domains(reader, "an internal domain");
-  configuration.search_domains = read_domains(reader, "a search domain");
+  configuration.internal_domains = read_domains(reader, "an internal domain", true);
+  configuration.search_domains = read_domains(reader, "a search domain", false);
   return configuration;
 }
 

@@ -62,12 +62,11 @@ class EntryReader {
     return *version == 4;
   }
   Result<net::IpAddress> address(bool v4) {
-    std::array<std::uint8_t, 16> octets{};
     const std::size_t size = v4 ? 4 : 16;
     if (rest_.size() < size) return cut_short("an IP address");
-    copy_bytes(rest_.first(size), octets.data());
+    const net::IpAddress address = address_of(rest_.first(size));
     rest_ = rest_.subspan(size);
-    return v4 ? net::IpAddress::v4({octets[0], octets[1], octets[2], octets[3]}) : net::IpAddress::v6(octets);
+    return address;
   }
   /// IP version, IP address and IP prefix length.
   Result<net::IpPrefix> prefix() {
@@ -112,6 +111,12 @@ std::vector<std::uint8_t> write_addresses(std::span<const Entry> addresses) {
     out.push_back(static_cast<std::uint8_t>(entry.prefix.length()));
   }
   return out;
+}
+
+std::unexpected<Error> too_many_prefixes() {
+  return fail(ErrorKind::too_large,
+              fmt::format("ROUTE_ADVERTISEMENT with ranges of more than {} prefixes (RFC 9484 §4.7.3)",
+                          max_capsule_prefixes));
 }
 
 /// Whether `before` may stand in front of `after` in the same capsule; what is wrong where it may not.
@@ -183,6 +188,7 @@ Result<std::vector<IpRange>> parse_route_advertisement(Bytes value) {
   EntryReader reader(value, "ROUTE_ADVERTISEMENT", "4.7.3", max_capsule_ranges);
   std::vector<IpRange> ranges;
   std::vector<IpRange> for_all;
+  std::size_t prefixes = 0;
   while (!reader.at_end()) {
     if (auto more = reader.begin_entry(); !more) return std::unexpected(std::move(more.error()));
     const auto v4 = reader.version();
@@ -204,6 +210,7 @@ Result<std::vector<IpRange>> parse_route_advertisement(Bytes value) {
     else if (const IpRange* other = overlap(for_all, range))
       return reader.wrong(fmt::format("it overlaps the range from {} to {}, which is for all IP protocols",
                                       other->start.to_string(), other->end.to_string()));
+    if ((prefixes += prefix_count(range)) > max_capsule_prefixes) return too_many_prefixes();
     ranges.push_back(range);
   }
   return ranges;
@@ -218,9 +225,14 @@ std::vector<std::uint8_t> write_address_request(std::span<const RequestedAddress
   return write_addresses(addresses);
 }
 
-std::vector<std::uint8_t> write_route_advertisement(std::span<const IpRange> ranges) {
+Result<std::vector<std::uint8_t>> write_route_advertisement(std::span<const IpRange> ranges) {
+  if (ranges.size() > max_capsule_ranges)
+    return fail(ErrorKind::too_large, fmt::format("ROUTE_ADVERTISEMENT with {} ranges, more than {}",
+                                                  ranges.size(), max_capsule_ranges));
   std::vector<std::uint8_t> out;
+  std::size_t prefixes = 0;
   for (const IpRange& range : ranges) {
+    if ((prefixes += prefix_count(range)) > max_capsule_prefixes) return too_many_prefixes();
     out.push_back(range.is_v4() ? 4 : 6);
     append_address(out, range.start);
     append_address(out, range.end);
@@ -233,7 +245,9 @@ Result<> RequestIds::add(std::uint64_t id) {
   // The first interval that ends at the ID or behind it.
   const auto behind = std::ranges::lower_bound(used_, id, {}, &Interval::last);
   if (behind != used_.end() && behind->first <= id)
-    return fail(ErrorKind::protocol, fmt::format("request ID {} was used before (RFC 9484 §4.7.2)", id));
+    return fail(ErrorKind::protocol,
+                fmt::format("request ID {} was used before{} (RFC 9484 §4.7.2)", id,
+                            joined_ && behind == used_.begin() ? " or lies between some that were" : ""));
   const bool joins_next = behind != used_.end() && behind->first == id + 1;
   const auto before = behind == used_.begin() ? used_.end() : behind - 1;
   const bool joins_before = before != used_.end() && before->last + 1 == id;
@@ -244,12 +258,13 @@ Result<> RequestIds::add(std::uint64_t id) {
     before->last = id;
   } else if (joins_next) {
     behind->first = id;
-  } else if (used_.size() < max_intervals) {
-    used_.insert(behind, {id, id});
   } else {
-    return fail(ErrorKind::too_large,
-                "the request IDs of ADDRESS_REQUEST capsules jump about too much to be "
-                "remembered (RFC 9484 §4.7.2)");
+    used_.insert(behind, {id, id});
+    if (used_.size() <= max_intervals) return {};
+    // Nothing forbids a peer to jump about. It is least likely to come back to the lowest.
+    used_[1].first = used_[0].first;
+    used_.erase(used_.begin());
+    joined_ = true;
   }
   return {};
 }

@@ -24,6 +24,8 @@ inline constexpr std::uint64_t capsule_route_advertisement = 0x03;  ///< RFC 948
 /// capsule"). A whole table of routes with some networks left out has a few hundred.
 inline constexpr std::size_t max_capsule_addresses = 64;
 inline constexpr std::size_t max_capsule_ranges = 1024;
+/// What the ranges of one capsule may become in a routing table, where one of IPv6 can be 254 prefixes.
+inline constexpr std::size_t max_capsule_prefixes = 16'384;
 
 /// An entry of ADDRESS_ASSIGN.
 struct AssignedAddress {
@@ -59,14 +61,15 @@ Result<std::vector<IpRange>> parse_route_advertisement(Bytes value);
 std::vector<std::uint8_t> write_address_assign(std::span<const AssignedAddress> addresses);
 /// `addresses`: at least one.
 std::vector<std::uint8_t> write_address_request(std::span<const RequestedAddress> addresses);
-/// `ranges`: as sendable() has them.
-std::vector<std::uint8_t> write_route_advertisement(std::span<const IpRange> ranges);
+/// `ranges`: as sendable() has them. Error kind too_large: more ranges or prefixes than a peer like us takes.
+Result<std::vector<std::uint8_t>> write_route_advertisement(std::span<const IpRange> ranges);
 
 /// The request IDs that a peer has used on one stream, none of which it may use again (RFC 9484 §4.7.2). Kept
-/// as intervals: whoever counts takes no memory.
+/// as intervals: whoever counts takes no memory. Of a peer that jumps about, the lowest intervals become one,
+/// and what lies between them counts as used.
 class RequestIds {
  public:
-  /// Errors: protocol, the ID was there before; too_large, the peer jumps about more than we remember.
+  /// Error kind protocol: the ID was there before, or counts as used.
   Result<> add(std::uint64_t id);
 
  private:
@@ -75,6 +78,7 @@ class RequestIds {
     std::uint64_t first, last;
   };
   std::vector<Interval> used_;  // in order, none next to another
+  bool joined_ = false;         // the first one has IDs in it that were not used
 };
 
 }  // namespace sallyport::masque

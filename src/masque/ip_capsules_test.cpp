@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace sallyport::masque {
@@ -20,6 +21,7 @@ net::IpPrefix prefix(std::string_view text) {
 
 const std::string v4_10_0_0_1 = "\x0a\0\0\1"s;
 const std::string v6_db8 = "\x20\x01\x0d\xb8"s + std::string(12, '\0');
+const std::string v6_db8_1000 = "\x20\x01\x0d\xb8\x10"s + std::string(11, '\0');
 const std::string v6_db8_1 = "\x20\x01\x0d\xb8"s + std::string(11, '\0') + "\1";
 
 /// What is wrong with a capsule that was to be refused with `kind`.
@@ -151,7 +153,7 @@ TEST(RouteAdvertisement, IsReadAsTheRfcHasIt) {
   ASSERT_TRUE(parsed) << parsed.error().message;
   EXPECT_EQ(*parsed, (std::vector<IpRange>{{ip("0.0.0.0"), ip("255.255.255.255"), 0},
                                            {ip("2001:db8::"), ip("2001:db8::1"), 17}}));
-  EXPECT_EQ(write_route_advertisement(*parsed),
+  EXPECT_EQ(write_route_advertisement(*parsed).value(),
             std::vector<std::uint8_t>(as_bytes(value).begin(), as_bytes(value).end()));
 }
 
@@ -206,11 +208,35 @@ TEST(RouteAdvertisement, ThousandsAreTooMany) {
         net::IpAddress::v4({10, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i), 0});
     ranges.push_back({address, address});
   }
-  EXPECT_TRUE(parse_route_advertisement(write_route_advertisement(ranges)));
+  const auto written = write_route_advertisement(ranges);
+  ASSERT_TRUE(written) << written.error().message;
+  EXPECT_TRUE(parse_route_advertisement(*written));
   ranges.push_back({ip("11.0.0.0"), ip("11.0.0.0")});
-  EXPECT_TRUE(
-      says(refusal(parse_route_advertisement(write_route_advertisement(ranges)), ErrorKind::too_large),
-           "more than 1024 entries"));
+  EXPECT_TRUE(says(refusal(write_route_advertisement(ranges), ErrorKind::too_large), "1025 ranges"));
+  const std::string one_more = std::string(as_text(*written)) + range("\x0b\0\0\0"s, "\x0b\0\0\0"s, 0);
+  EXPECT_TRUE(says(refusal(parse_route_advertisement(as_bytes(one_more)), ErrorKind::too_large),
+                   "more than 1024 entries"));
+}
+
+// docs/threat-model.md, "invalid address capsule".
+TEST(RouteAdvertisement, RangesThatBecomeTooManyPrefixesAreRefused) {
+  std::vector<IpRange> ranges;  // each one of 158
+  for (unsigned i = 1; i <= 103; ++i)
+    ranges.push_back({ip(fmt::format("2001:db8:{:x}::1", i)),
+                      ip(fmt::format("2001:db8:{:x}:ffff:ffff:ffff:ffff:fffe", i))});
+  ranges.push_back({ip("2001:db8:1000::1"), ip("2001:db8:1000:0:ff:ffff:ffff:fffe")});  // 110
+  std::size_t prefixes = 0;
+  for (const IpRange& each : ranges) prefixes += prefixes_of(each).size();
+  EXPECT_EQ(prefixes, max_capsule_prefixes);
+  const auto written = write_route_advertisement(ranges);
+  ASSERT_TRUE(written) << written.error().message;
+  EXPECT_TRUE(parse_route_advertisement(*written));
+  ranges.push_back({ip("2001:db8:2000::"), ip("2001:db8:2000::")});
+  EXPECT_TRUE(says(refusal(write_route_advertisement(ranges), ErrorKind::too_large),
+                   "more than 16384 prefixes (RFC 9484 §4.7.3)"));
+  const std::string one_more = std::string(as_text(*written)) + range(v6_db8_1000, v6_db8_1000, 17);
+  EXPECT_TRUE(says(refusal(parse_route_advertisement(as_bytes(one_more)), ErrorKind::too_large),
+                   "more than 16384 prefixes (RFC 9484 §4.7.3)"));
 }
 
 TEST(RouteAdvertisement, WhatIsSendableIsTaken) {
@@ -219,7 +245,7 @@ TEST(RouteAdvertisement, WhatIsSendableIsTaken) {
       {ip("10.0.0.9"), ip("10.0.1.9"), 6},          {ip("::"), ip("::ffff"), 0},
       {ip("10.0.0.99"), ip("10.0.0.100"), 0},       {ip("2001:db8::5"), ip("2001:db8::5"), 0}};
   const auto sorted = sendable(ranges);
-  const auto parsed = parse_route_advertisement(write_route_advertisement(sorted));
+  const auto parsed = parse_route_advertisement(write_route_advertisement(sorted).value());
   ASSERT_TRUE(parsed) << parsed.error().message;
   EXPECT_EQ(*parsed, sorted);
 }
@@ -235,14 +261,30 @@ TEST(RequestIds, NoneIsUsedTwice) {
 }
 
 // docs/threat-model.md, "invalid address capsule".
-TEST(RequestIds, WhoCountsGoesOnForEverAndWhoJumpsIsBounded) {
+TEST(RequestIds, WhoCountsOrJumpsGoesOnForEver) {
   RequestIds counting;
   for (std::uint64_t id = 1; id < 100'000; ++id) ASSERT_TRUE(counting.add(id));
-  RequestIds jumping;
-  for (std::uint64_t i = 0; i < 64; ++i) ASSERT_TRUE(jumping.add(1000 - 2 * i));
-  EXPECT_TRUE(says(refusal(jumping.add(1), ErrorKind::too_large), "jump about"));
-  EXPECT_TRUE(jumping.add(999)) << "closes a gap";
-  EXPECT_TRUE(jumping.add(1)) << "so there is room for one";
+  RequestIds upwards, downwards;
+  for (std::uint64_t i = 1; i < 10'000; ++i) {
+    ASSERT_TRUE(upwards.add(3 * i)) << i;
+    ASSERT_FALSE(upwards.add(3 * i)) << i;
+    ASSERT_TRUE(downwards.add(1'000'000 - 3 * i)) << i;
+    ASSERT_FALSE(downwards.add(1'000'000 - 3 * i)) << i;
+  }
+}
+
+TEST(RequestIds, OfWhoJumpsTheLowestAreRememberedTogether) {
+  RequestIds ids;
+  for (std::uint64_t i = 0; i < 64; ++i) ASSERT_TRUE(ids.add(1000 - 2 * i));
+  EXPECT_TRUE(ids.add(1)) << "the 65th";
+  EXPECT_EQ(refusal(ids.add(500)),
+            "request ID 500 was used before or lies between some that were (RFC 9484 §4.7.2)");
+  EXPECT_EQ(refusal(ids.add(876)), "request ID 876 was used before (RFC 9484 §4.7.2)");
+  EXPECT_TRUE(ids.add(877)) << "a gap further up";
+  EXPECT_TRUE(ids.add(879));
+  EXPECT_TRUE(ids.add(5000)) << "there is room again";
+  EXPECT_TRUE(ids.add(875));
+  EXPECT_FALSE(ids.add(874));
 }
 
 }  // namespace

@@ -1,18 +1,15 @@
 #include "masque/ip_range.h"
 
-#include "base/bytes.h"
+#include "masque/prefix_table.h"
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <optional>
 #include <tuple>
 
 namespace sallyport::masque {
 namespace {
-
-net::IpAddress address_of(const std::array<std::uint8_t, 16>& octets, bool v4) {
-  return v4 ? net::IpAddress::v4({octets[0], octets[1], octets[2], octets[3]}) : net::IpAddress::v6(octets);
-}
 
 std::array<std::uint8_t, 16> octets_of(const net::IpAddress& address) {
   std::array<std::uint8_t, 16> octets{};
@@ -23,17 +20,19 @@ std::array<std::uint8_t, 16> octets_of(const net::IpAddress& address) {
 /// The address after; nothing: there is none.
 std::optional<net::IpAddress> next(const net::IpAddress& address) {
   auto octets = octets_of(address);
-  for (std::size_t i = address.octets().size(); i-- > 0;)
-    if (++octets[i] != 0) return address_of(octets, address.is_v4());
+  const std::size_t size = address.octets().size();
+  for (std::size_t i = size; i-- > 0;)
+    if (++octets[i] != 0) return address_of(Bytes(octets).first(size));
   return std::nullopt;
 }
 
 /// The address before; `address` is not the first one.
 net::IpAddress previous(const net::IpAddress& address) {
   auto octets = octets_of(address);
-  for (std::size_t i = address.octets().size(); i-- > 0;)
+  const std::size_t size = address.octets().size();
+  for (std::size_t i = size; i-- > 0;)
     if (octets[i]-- != 0) break;
-  return address_of(octets, address.is_v4());
+  return address_of(Bytes(octets).first(size));
 }
 
 /// Joins overlapping and neighbouring ranges of `sorted`.
@@ -77,11 +76,20 @@ bool routes(const IpRange& range, const net::IpAddress& destination, std::uint8_
          (range.protocol == any_protocol || range.protocol == protocol || is_icmp(protocol, range.is_v4()));
 }
 
+net::IpAddress address_of(Bytes octets) {
+  assert(octets.size() == 4 || octets.size() == 16);
+  if (octets.size() == 4) return net::IpAddress::v4({octets[0], octets[1], octets[2], octets[3]});
+  std::array<std::uint8_t, 16> all{};
+  copy_bytes(octets, all.data());
+  return net::IpAddress::v6(all);
+}
+
 net::IpAddress last_address(const net::IpPrefix& prefix) {
   auto octets = octets_of(prefix.address());
-  for (unsigned bit = prefix.length(); bit < prefix.address().octets().size() * 8; ++bit)
+  const std::size_t size = prefix.address().octets().size();
+  for (unsigned bit = prefix.length(); bit < size * 8; ++bit)
     octets[bit / 8] |= static_cast<std::uint8_t>(0x80 >> bit % 8);
-  return address_of(octets, prefix.address().is_v4());
+  return address_of(Bytes(octets).first(size));
 }
 
 IpRange range_of(const net::IpPrefix& prefix, std::uint8_t protocol) {
@@ -102,6 +110,27 @@ std::vector<net::IpPrefix> prefixes_of(const IpRange& range) {
     at = next(last_address(prefixes.back()));
   }
   return prefixes;
+}
+
+std::size_t prefix_count(const IpRange& range) {
+  const PrefixBits start = PrefixBits::of(range.start.octets()), end = PrefixBits::of(range.end.octets());
+  const auto width = static_cast<unsigned>(range.start.octets().size() * 8);
+  const unsigned fork = start.common(end);
+  // Behind the bit where the two part, each 0 of the start before its last 1 has a prefix on its right, and
+  // each 1 of the end before its last 0 one on its left; beside them there is one at each end.
+  std::size_t between = 0;
+  bool cut_at_start = false, cut_at_end = false;
+  for (unsigned bit = width; bit-- > fork + 1;) {
+    if (start.bit(bit))
+      cut_at_start = true;
+    else if (cut_at_start)
+      ++between;
+    if (!end.bit(bit))
+      cut_at_end = true;
+    else if (cut_at_end)
+      ++between;
+  }
+  return cut_at_start || cut_at_end ? between + 2 : 1;
 }
 
 std::vector<IpRange> sendable(std::vector<IpRange> ranges) {

@@ -3,8 +3,10 @@
 // that the RFC demands of a sender.
 #pragma once
 
+#include "base/bytes.h"
 #include "net/address.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -31,12 +33,16 @@ bool is_icmp(std::uint8_t protocol, bool v4);
 /// `range`.
 bool routes(const IpRange& range, const net::IpAddress& destination, std::uint8_t protocol);
 
+/// `octets`: 4 or 16, in network byte order.
+net::IpAddress address_of(Bytes octets);
 /// The address with the highest bits of `prefix` and all others 1.
 net::IpAddress last_address(const net::IpPrefix& prefix);
 IpRange range_of(const net::IpPrefix& prefix, std::uint8_t protocol = any_protocol);
 /// The fewest prefixes that cover `range` and nothing else, in ascending order: 62 at most of IPv4, 254 of
 /// IPv6.
 std::vector<net::IpPrefix> prefixes_of(const IpRange& range);
+/// How many these are, without making them.
+std::size_t prefix_count(const IpRange& range);
 
 /// The same addresses and protocols in a form that may be sent (RFC 9484 §4.7.3): ordered, without overlap,
 /// neighbours joined; what a range for all protocols covers is cut out of those for a single one.

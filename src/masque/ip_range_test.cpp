@@ -69,6 +69,28 @@ TEST(IpRange, PrefixesCoverItAndNothingElse) {
   EXPECT_EQ(prefixes_of(range("::1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe")).size(), 254u);
 }
 
+TEST(IpRange, PrefixesAreCountedWithoutMakingThem) {
+  const std::vector<IpRange> ranges{range("0.0.0.0", "255.255.255.255"),
+                                    range("0.0.0.1", "255.255.255.254"),
+                                    range("0.0.0.0", "255.255.255.254"),
+                                    range("0.0.0.1", "255.255.255.255"),
+                                    range("10.0.0.7", "10.0.0.7"),
+                                    range("127.255.255.255", "128.0.0.0"),
+                                    range("10.0.0.0", "10.0.0.1"),
+                                    range("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+                                    range("::5", "::5"),
+                                    range("::1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe"),
+                                    range("2001:db8::1", "2001:db8:0:0:1::"),
+                                    range("2001:db8::ff", "2001:db8:1::7f")};
+  for (const IpRange& each : ranges)
+    EXPECT_EQ(prefix_count(each), prefixes_of(each).size()) << text_of({each});
+  for (std::uint8_t start = 0; start < 32; ++start)
+    for (std::uint8_t end = start; end < 32; ++end) {
+      const IpRange each{net::IpAddress::v4({10, 0, 0, start}), net::IpAddress::v4({10, 0, 0, end})};
+      EXPECT_EQ(prefix_count(each), prefixes_of(each).size()) << text_of({each});
+    }
+}
+
 TEST(IpRange, SendableIsOrderedByVersionProtocolAndAddress) {
   EXPECT_EQ(text_of(sendable({range("::5", "::6"), range("10.0.0.0", "10.0.0.9", 17),
                               range("11.0.0.0", "11.0.0.1", 6), range("9.0.0.0", "9.0.0.1", 17),

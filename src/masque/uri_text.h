@@ -1,5 +1,5 @@
 // The small parts of URIs that proxy templates and request paths are made of (RFC 3986, RFC 6570): percent-
-// encoding, hosts, and two variables in a query. For uri_template and ip_scope.
+// encoding, hosts, and two variables in a query. For uri_template, ip_scope and dns_capsules.
 #pragma once
 
 #include <cstddef>
