@@ -49,12 +49,12 @@ net::IpAddress AddressPool::Range::at(std::uint64_t number) const {
   // The bits that the number has are 0 in the prefix.
   for (std::size_t i = size; i-- > 0 && number != 0; number >>= 8)
     octets[i] |= static_cast<std::uint8_t>(number);
-  return size == 4 ? net::IpAddress::v4({octets[0], octets[1], octets[2], octets[3]})
-                   : net::IpAddress::v6(octets);
+  return address_of(Bytes(octets).first(size));
 }
 
 bool AddressPool::Range::passed(const net::IpAddress& address) const {
-  return address < at(first + next);
+  // There may be no address behind the last one in the prefix.
+  return next == count ? can_lease(address) : address < at(first + next);
 }
 
 Result<std::unique_ptr<AddressPool>> AddressPool::make(std::span<const net::IpPrefix> prefixes,
@@ -97,13 +97,19 @@ Result<> AddressPool::add(const net::IpPrefix& prefix) {
     range.first = 2;
     range.count = all - 2 - (v4 ? 1 : 0);
   }
-  family(v4).ranges.push_back(std::move(range));
+  Family& of = family(v4);
+  of.capacity += std::min(range.count, max_counted - of.capacity);
+  of.ranges.push_back(std::move(range));
   return {};
+}
+
+std::size_t AddressPool::limit(const Family& family) const {
+  return std::min<std::uint64_t>(options_.leases_per_client, std::max<std::uint64_t>(1, family.capacity / 2));
 }
 
 Result<> AddressPool::check(const Family& family, const ClientKey& client) const {
   const auto known = family.clients.find(client);
-  if (known == family.clients.end() || known->second.leases < options_.leases_per_client) return {};
+  if (known == family.clients.end() || known->second.leases < limit(family)) return {};
   return fail(ErrorKind::resource,
               fmt::format("the client has {} leased addresses, and may have no more", known->second.leases));
 }
@@ -159,6 +165,9 @@ AddressLease AddressPool::take(Family& family, const ClientKey& client, net::IpA
   ++leasing->second.leases;
   ++family.leased;
   family.entries.emplace(address, Entry{.client = leasing});
+  // Or whoever names one address after the other would have everybody's forgotten.
+  const Client& has = leasing->second;
+  if (has.leases + has.remembered.size() > limit(family)) release(family, has.remembered.front());
   return {*this, address};
 }
 
@@ -168,6 +177,12 @@ void AddressPool::forget(Family& family, Entries::iterator entry) {
   family.remembered.erase(entry->second.by_age);
   family.entries.erase(entry);
   if (client->second.leases == 0 && client->second.remembered.empty()) family.clients.erase(client);
+}
+
+// By value, as above.
+void AddressPool::release(Family& family, net::IpAddress address) {
+  forget(family, family.entries.find(address));
+  if (range_with(family, address)->passed(address)) family.free.insert(address);
 }
 
 void AddressPool::give_back(const net::IpAddress& address) {
@@ -180,10 +195,7 @@ void AddressPool::give_back(const net::IpAddress& address) {
   --of.leased;
   entry.by_age = of.remembered.insert(of.remembered.end(), address);
   entry.by_client = client.remembered.insert(client.remembered.end(), address);
-  if (of.remembered.size() <= options_.remembered) return;
-  const net::IpAddress oldest = of.remembered.front();
-  forget(of, of.entries.find(oldest));
-  if (range_with(of, oldest)->passed(oldest)) of.free.insert(oldest);
+  if (of.remembered.size() > options_.remembered) release(of, of.remembered.front());
 }
 
 std::vector<std::pair<net::IpAddress, unsigned>> AddressPool::own_addresses() const {
@@ -196,10 +208,7 @@ std::vector<std::pair<net::IpAddress, unsigned>> AddressPool::own_addresses() co
 AddressPool::Figures AddressPool::figures(bool v4) const {
   const std::scoped_lock lock(mutex_);
   const Family& of = v4 ? v4_ : v6_;
-  Figures figures{.leased = of.leased, .remembered = of.remembered.size()};
-  for (const Range& range : of.ranges)
-    figures.capacity += std::min(range.count, max_counted - figures.capacity);
-  return figures;
+  return {.leased = of.leased, .remembered = of.remembered.size(), .capacity = of.capacity};
 }
 
 std::vector<std::pair<net::IpAddress, ClientKey>> AddressPool::leases() const {

@@ -44,8 +44,9 @@ class AddressLease {
 };
 
 struct AddressPoolOptions {
-  /// Leases that one client may have at once of one IP version: all tunnels of `sallyport tun --devices`, but
-  /// not the whole pool (docs/threat-model.md, "tunnel flood").
+  /// Addresses that one client may have of one IP version, leased and remembered ones together: enough for
+  /// all tunnels of `sallyport tun --devices`. Never more than half of the pool (docs/threat-model.md,
+  /// "tunnel flood").
   std::size_t leases_per_client = 1024;
   /// Leases of one IP version that are over and remembered for their clients; the oldest is forgotten first.
   std::size_t remembered = 32'768;
@@ -62,8 +63,9 @@ class AddressPool {
   ~AddressPool();
 
   /// An address for `client`: one that it had before, if there is such; else one that nobody is remembered
-  /// for; else the one that was given back the longest ago. Error kind resource: all are leased, or the
-  /// client has leases_per_client, or there is no prefix of the IP version.
+  /// for; else the one that was given back the longest ago. A client that would have more than it may loses
+  /// the oldest of those that are remembered for it. Error kind resource: all are leased, or the client
+  /// leases as many as it may have, or there is no prefix of the IP version.
   Result<AddressLease> lease(const ClientKey& client, bool v4);
   /// This very address. Errors: resource, as above, or it is leased or remembered for another; denied, it is
   /// not in a prefix, or one of those that are never leased.
@@ -115,6 +117,7 @@ class AddressPool {
   /// Of one IP version.
   struct Family {
     std::vector<Range> ranges;
+    std::uint64_t capacity = 0;  // see Figures
     Entries entries;
     std::list<net::IpAddress> remembered;  // the oldest in front
     std::set<net::IpAddress> free;         // that were leased, and are forgotten
@@ -125,12 +128,16 @@ class AddressPool {
   explicit AddressPool(const AddressPoolOptions& options) : options_(options) {}
   Family& family(bool v4) { return v4 ? v4_ : v6_; }
   Result<> add(const net::IpPrefix& prefix);
+  /// How many addresses a client may have.
+  std::size_t limit(const Family& family) const;
   /// Whether the client may have one lease more.
   Result<> check(const Family& family, const ClientKey& client) const;
   static const Range* range_with(const Family& family, const net::IpAddress& address);
   AddressLease take(Family& family, const ClientKey& client, net::IpAddress address);
   /// Of an entry that is remembered: nobody has it any more.
   static void forget(Family& family, Entries::iterator entry);
+  /// Of an address that is remembered: it is anybody's again.
+  static void release(Family& family, net::IpAddress address);
   void give_back(const net::IpAddress& address);
 
   const AddressPoolOptions options_;

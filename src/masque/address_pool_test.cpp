@@ -191,6 +191,48 @@ TEST(AddressPool, OneClientLeavesTheOthersTheirs) {
   EXPECT_EQ(shown(pool->lease(client("greedy"), true)), "10.0.0.4");
 }
 
+// docs/threat-model.md, "tunnel flood".
+TEST(AddressPool, OneClientGetsHalfOfThePoolAtMost) {
+  const auto pool = pool_of({"10.0.0.0/30", "10.0.1.0/29", "2001:db8::/127"});
+  std::deque<AddressLease> held;
+  for (int i = 0; i < 3; ++i) held.push_back(pool->lease(client("greedy"), true).value());
+  EXPECT_EQ(shown(pool->lease(client("greedy"), true)), "resource");
+  EXPECT_EQ(shown(pool->lease(client("greedy"), ip("10.0.1.6"))), "resource");
+  EXPECT_EQ(shown(pool->lease(client("innocent"), true)), "10.0.1.4");
+  const auto only = pool->lease(client("greedy"), false);
+  EXPECT_EQ(shown(only), "2001:db8::1") << "one at least, and each IP version for itself";
+}
+
+// docs/threat-model.md, "tunnel flood".
+TEST(AddressPool, WhoNamesManyAddressesIsForgottenFirst) {
+  const auto pool = pool_of({"10.0.0.0/24"}, {.leases_per_client = 3, .remembered = 4});
+  EXPECT_EQ(shown(pool->lease(client("innocent"), true)), "10.0.0.2");
+  for (int i = 100; i < 120; ++i) {
+    const std::string name = "10.0.0." + std::to_string(i);
+    EXPECT_EQ(shown(pool->lease(client("greedy"), ip(name))), name);
+  }
+  EXPECT_EQ(pool->figures(true).remembered, 4u);
+  const auto other = pool->lease(client("other"), true);
+  EXPECT_EQ(shown(other), "10.0.0.3") << "10.0.0.2 is not forgotten";
+  EXPECT_EQ(shown(pool->lease(client("innocent"), true)), "10.0.0.2");
+  for (const auto kept : {"10.0.0.117", "10.0.0.118", "10.0.0.119"})
+    EXPECT_EQ(shown(pool->lease(client("other"), ip(kept))), "resource") << kept;
+  EXPECT_EQ(shown(pool->lease(client("other"), ip("10.0.0.116"))), "10.0.0.116");
+}
+
+TEST(AddressPool, WhatOneClientLeasesCountsWithWhatIsRememberedForIt) {
+  const auto pool = pool_of({"10.0.0.0/24"}, {.leases_per_client = 3});
+  {
+    std::deque<AddressLease> gone;
+    for (int i = 0; i < 3; ++i) gone.push_back(pool->lease(client("a"), true).value());
+    while (!gone.empty()) gone.pop_front();
+  }
+  const auto named = pool->lease(client("a"), ip("10.0.0.50"));
+  EXPECT_EQ(pool->figures(true).remembered, 2u);
+  EXPECT_EQ(shown(pool->lease(client("b"), true)), "10.0.0.2") << "the oldest is anybody's again";
+  EXPECT_EQ(shown(pool->lease(client("a"), true)), "10.0.0.4");
+}
+
 TEST(AddressPool, WhenAllWereUsedTheOldestIsTakenFirst) {
   const auto pool = pool_of({"10.0.0.0/29"});
   {
@@ -231,6 +273,22 @@ TEST(AddressPool, AForgottenAddressThatLiesAheadIsLeasedOnce) {
   EXPECT_EQ(shown(pool->lease(client("a"), ip("10.0.0.2"))), "10.0.0.2");
   EXPECT_EQ(all_of(*pool, true).size(), 5u);
   EXPECT_EQ(all_of(*pool, true).size(), 5u);
+}
+
+TEST(AddressPool, WhatWasForgottenIsLeasedAgainWhereverThePrefixLies) {
+  for (const auto text : {"2001:db8::/126", "2001:db8::4/126", "2001:db8::c/126", "2001:db8::4/127",
+                          "2001:db8::6/127", "2001:db8::ffff:ffff:ffff:fff0/124"}) {
+    const auto pool = pool_of({text}, {.remembered = 0});
+    const auto all = all_of(*pool, false);
+    EXPECT_EQ(all.size(), pool->figures(false).capacity) << text;
+    EXPECT_EQ(all_of(*pool, false), all) << text;
+  }
+  for (const auto text : {"10.0.0.0/30", "10.0.0.4/30", "10.0.0.4/31", "10.0.0.6/31", "10.0.0.8/29"}) {
+    const auto pool = pool_of({text}, {.remembered = 0});
+    const auto all = all_of(*pool, true);
+    EXPECT_EQ(all.size(), pool->figures(true).capacity) << text;
+    EXPECT_EQ(all_of(*pool, true), all) << text;
+  }
 }
 
 TEST(AddressPool, LeasesAreListed) {
