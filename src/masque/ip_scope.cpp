@@ -52,9 +52,11 @@ Result<IpScope> parse_target(std::string_view raw) {
 }  // namespace
 
 bool IpScope::names_extension_header() const {
-  // Hop-by-Hop Options, Routing, Fragment, Destination Options, Mobility, HIP, Shim6. AH and ESP carry
-  // packets end to end, so whoever asks for them means them.
+  // Hop-by-Hop Options, Routing, Fragment, Destination Options, Mobility, HIP, Shim6. ESP is not among them:
+  // what lies behind it cannot be read, so it is what a packet is of.
   constexpr std::array<std::uint8_t, 7> extensions{0, 43, 44, 60, 135, 139, 140};
+  constexpr std::uint8_t authentication_header = 51;
+  if (protocol == authentication_header) return prefix() != nullptr && prefix()->address().is_v6();
   return protocol && std::ranges::find(extensions, *protocol) != extensions.end();
 }
 
@@ -86,19 +88,17 @@ Result<IpScope> parse_ip_scope(std::string_view target, std::string_view ipproto
 PacketScope::PacketScope(const IpScope& scope, std::span<const net::IpAddress> resolved)
     : protocol_(scope.protocol) {
   if (scope.is_any_target())
-    targets_ = {net::IpPrefix(net::IpAddress(), 0), net::IpPrefix(net::IpAddress::v6({}), 0)};
+    targets_ = {range_of({net::IpAddress(), 0}), range_of({net::IpAddress::v6({}), 0})};
   else if (const net::IpPrefix* prefix = scope.prefix())
-    targets_ = {*prefix};
+    targets_ = {range_of(*prefix)};
   else
     for (const net::IpAddress& address : resolved)
-      targets_.emplace_back(address, static_cast<unsigned>(address.octets().size() * 8));
+      targets_.push_back(range_of({address, static_cast<unsigned>(address.octets().size() * 8)}));
 }
 
 bool PacketScope::is_target(const net::IpAddress& address) const {
-  // An IPv4 prefix contains IPv4-mapped addresses, but a packet that has those is one of IPv6.
-  return std::ranges::any_of(targets_, [&](const net::IpPrefix& prefix) {
-    return prefix.address().is_v4() == address.is_v4() && prefix.contains(address);
-  });
+  // Not IPv4-mapped addresses in an IPv4 target: a packet that has those is one of IPv6.
+  return std::ranges::any_of(targets_, [&](const IpRange& range) { return range.contains(address); });
 }
 
 bool PacketScope::admits_protocol(std::uint8_t protocol, bool v4) const {
@@ -112,16 +112,15 @@ bool PacketScope::admits_from_client(const PacketAddresses& packet) const {
 bool PacketScope::admits_to_client(const PacketAddresses& packet) const {
   const bool v4 = packet.source.is_v4();
   if (is_icmp(packet.protocol, v4))
-    return std::ranges::any_of(targets_, [v4](const auto& prefix) { return prefix.address().is_v4() == v4; });
+    return std::ranges::any_of(targets_, [v4](const IpRange& range) { return range.is_v4() == v4; });
   return admits_protocol(packet.protocol, v4) && is_target(packet.source);
 }
 
 std::vector<IpRange> PacketScope::ranges() const {
   // 0 would be all protocols there, and is none here: no packet's protocol is that of an extension header.
   if (protocol_ == any_protocol) return {};
-  std::vector<IpRange> ranges;
-  for (const net::IpPrefix& prefix : targets_)
-    ranges.push_back(range_of(prefix, protocol_.value_or(any_protocol)));
+  std::vector<IpRange> ranges = targets_;
+  for (IpRange& range : ranges) range.protocol = protocol_.value_or(any_protocol);
   return sendable(std::move(ranges));
 }
 

@@ -27,7 +27,8 @@ struct IpScope {
   const std::string* hostname() const { return std::get_if<std::string>(&target); }
   const net::IpPrefix* prefix() const { return std::get_if<net::IpPrefix>(&target); }
   /// No packet can be of it: `protocol` is that of an IPv6 extension header, behind which the protocol is
-  /// looked for. A proxy may reject such requests (RFC 9484 §4.8).
+  /// looked for. A proxy may reject such requests (RFC 9484 §4.8). AH is one where the target is of IPv6; in
+  /// IPv4 it is a protocol.
   bool names_extension_header() const;
 
   // The variables' values, before percent-encoding.
@@ -63,7 +64,7 @@ class PacketScope {
   bool is_target(const net::IpAddress& address) const;
   bool admits_protocol(std::uint8_t protocol, bool v4) const;
 
-  std::vector<net::IpPrefix> targets_;
+  std::vector<IpRange> targets_;  // whatever the protocol: comparing is cheaper than masking
   std::optional<std::uint8_t> protocol_;
 };
 

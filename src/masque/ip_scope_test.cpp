@@ -182,6 +182,10 @@ TEST(IpScope, KnowsTheNumbersOfExtensionHeaders) {
   for (const std::uint8_t protocol : {1, 6, 17, 50, 51, 58, 59, 255})
     EXPECT_FALSE((IpScope{{}, protocol}.names_extension_header())) << int{protocol};
   EXPECT_FALSE(IpScope{}.names_extension_header());
+  EXPECT_TRUE(to_prefix("2001:db8::/32", 51).names_extension_header()) << "AH has a protocol behind it";
+  EXPECT_FALSE(to_prefix("192.0.2.0/24", 51).names_extension_header());
+  EXPECT_FALSE(to_host("a.example", 51).names_extension_header());
+  EXPECT_FALSE(to_prefix("2001:db8::/32", 50).names_extension_header());
 }
 
 TEST(PacketScope, WithoutLimitsAdmitsEverything) {
