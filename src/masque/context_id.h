@@ -11,7 +11,7 @@
 
 namespace sallyport::masque {
 
-inline constexpr std::array<std::uint8_t, 1> udp_context_prefix{0};
+inline constexpr std::array<std::uint8_t, 1> payload_context_prefix{0};
 
 /// Contexts that mean nothing, whose datagrams are dropped like those of any unknown context (RFC 9298 §4):
 /// a connection probes its path's MTU with them. The last of the client's (even) and of the server's (odd)

@@ -41,10 +41,10 @@ void DatagramSender::release() {
 bool DatagramSender::push(http::Exchange& exchange, Bytes& rest, std::size_t segment_size) {
   do {
     const Bytes datagram = rest.first(std::min(segment_size, rest.size()));
-    if (exchange.send_datagram(udp_context_prefix, datagram)) {
+    if (exchange.send_datagram(payload_context_prefix, datagram)) {
       ++counters_.datagrams;
       counters_.bytes += datagram.size();
-    } else if (udp_context_prefix.size() + datagram.size() > exchange.max_datagram_payload()) {
+    } else if (payload_context_prefix.size() + datagram.size() > exchange.max_datagram_payload()) {
       ++counters_.dropped_size;
     } else {
       return false;

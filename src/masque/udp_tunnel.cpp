@@ -78,9 +78,9 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
   std::size_t max_datagram_size() const {
     if (exchange == nullptr) return last_max;
     const std::size_t payload = exchange->max_datagram_payload();
-    return payload < udp_context_prefix.size()
+    return payload < payload_context_prefix.size()
                ? 0
-               : std::min(payload - udp_context_prefix.size(), max_udp_payload);
+               : std::min(payload - payload_context_prefix.size(), max_udp_payload);
   }
 
   net::SendStatus send(const net::DatagramRun& run) {
