@@ -119,8 +119,14 @@ bool overlap(const IpPrefix& a, const IpPrefix& b) {
   return a.contains(b.address()) || b.contains(a.address());
 }
 
+/// A VPN's default route is often two halves of all addresses, 0.0.0.0/1 and 128.0.0.0/1, which win over the
+/// one that was there.
+bool is_default_route(const IpPrefix& network) {
+  return network.length() <= 1;
+}
+
 bool is_never_a_clash(const IpPrefix& network) {
-  return network.length() == 0 || network.address().is_multicast() ||
+  return is_default_route(network) || network.address().is_multicast() ||
          (network.address().is_v6() && network.address().is_link_local());
 }
 
