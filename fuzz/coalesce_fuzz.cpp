@@ -45,7 +45,7 @@ class Wire {
   void add(const Packet& packet) {
     PacketBytes bytes(packet.bytes.begin(), packet.bytes.end());
     const Packet copy{bytes, packet.segment_size, packet.checksum_partial};
-    PacketBytes buffer(65'575);
+    static PacketBytes buffer(65'575);
     const PacketBytes original = bytes;
     const auto cut = for_each_segment(copy, buffer.size(), buffer,
                                       [&](MutableBytes each) { put({each.begin(), each.end()}); });

@@ -46,6 +46,14 @@ IpAddress IpAddress::v6(std::array<std::uint8_t, 16> octets, std::uint32_t scope
   return address;
 }
 
+std::optional<IpAddress> IpAddress::from_octets(std::span<const std::uint8_t> octets) {
+  if (octets.size() != 4 && octets.size() != 16) return std::nullopt;
+  IpAddress address;
+  std::memcpy(address.octets_.data(), octets.data(), octets.size());
+  address.size_ = static_cast<std::uint8_t>(octets.size());
+  return address;
+}
+
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   std::uint32_t scope_id = 0;
   const std::size_t percent = text.find('%');
@@ -91,7 +99,7 @@ bool IpAddress::is_multicast() const {
 
 IpAddress IpAddress::unmapped() const {
   if (is_v4() || !std::equal(mapped_prefix.begin(), mapped_prefix.end(), octets_.begin())) return *this;
-  return v4({octets_[12], octets_[13], octets_[14], octets_[15]});
+  return *from_octets(octets().subspan(12));
 }
 
 std::string IpAddress::to_string() const {
@@ -114,8 +122,7 @@ IpPrefix::IpPrefix(IpAddress address, unsigned length)
     const unsigned kept = std::clamp(static_cast<int>(length_) - static_cast<int>(8 * i), 0, 8);
     octets[i] &= static_cast<std::uint8_t>(0xff00 >> kept);
   }
-  address_ =
-      address.is_v4() ? IpAddress::v4({octets[0], octets[1], octets[2], octets[3]}) : IpAddress::v6(octets);
+  address_ = *IpAddress::from_octets(std::span(octets).first(address.octets().size()));
 }
 
 std::optional<IpPrefix> IpPrefix::parse(std::string_view text) {

@@ -20,6 +20,8 @@ class IpAddress {
   IpAddress() = default;  ///< 0.0.0.0
   static IpAddress v4(std::array<std::uint8_t, 4> octets);
   static IpAddress v6(std::array<std::uint8_t, 16> octets, std::uint32_t scope_id = 0);
+  /// IPv4 for 4 octets, IPv6 for 16, nullopt otherwise.
+  static std::optional<IpAddress> from_octets(std::span<const std::uint8_t> octets);
   /// "192.0.2.1", "2001:db8::1", "fe80::1%eth0"; no brackets, no port.
   static std::optional<IpAddress> parse(std::string_view text);
 
@@ -54,6 +56,8 @@ class IpPrefix {
   unsigned length() const { return length_; }
   /// An IPv4 prefix also contains the IPv4-mapped forms of its addresses.
   bool contains(const IpAddress& address) const;
+  /// Whether one of them contains the other: prefixes have either that or nothing in common.
+  bool overlaps(const IpPrefix& other) const { return contains(other.address_) || other.contains(address_); }
   std::string to_string() const;
   friend auto operator<=>(const IpPrefix&, const IpPrefix&) = default;
 

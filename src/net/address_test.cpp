@@ -1,6 +1,8 @@
 #include "net/address.h"
 
+#include <array>
 #include <cstring>
+#include <span>
 #include <unordered_set>
 
 #include <gtest/gtest.h>
@@ -100,6 +102,29 @@ TEST(SocketAddress, ParsesAndShows) {
        {"", "192.0.2.1", "192.0.2.1:", "192.0.2.1:65536", "192.0.2.1:-1", "192.0.2.1:+1", "192.0.2.1: 1",
         "[192.0.2.1]:1", "::1:443", "[::1]", "[]:1", "[::1:1", "localhost:1", ":"})
     EXPECT_FALSE(SocketAddress::parse(text)) << text;
+}
+
+TEST(IpAddress, OfOctets) {
+  for (const char* text : {"192.0.2.1", "2001:db8::1"})
+    EXPECT_EQ(IpAddress::from_octets(ip(text).octets()), ip(text));
+  const std::array<std::uint8_t, 17> octets{};
+  for (const std::size_t size : {0, 3, 5, 15, 17})
+    EXPECT_FALSE(IpAddress::from_octets(std::span(octets).first(size))) << size;
+}
+
+TEST(IpPrefix, OverlapsWhatItContainsOrIsContainedBy) {
+  const auto overlap = [](const char* a, const char* b) {
+    const IpPrefix one = IpPrefix::parse(a).value(), other = IpPrefix::parse(b).value();
+    EXPECT_EQ(one.overlaps(other), other.overlaps(one));
+    return one.overlaps(other);
+  };
+  EXPECT_TRUE(overlap("192.0.2.0/24", "192.0.2.0/24"));
+  EXPECT_TRUE(overlap("192.0.2.0/24", "192.0.2.128/25"));
+  EXPECT_TRUE(overlap("0.0.0.0/0", "192.0.2.1"));
+  EXPECT_TRUE(overlap("2001:db8::/32", "2001:db8:1::/48"));
+  EXPECT_FALSE(overlap("192.0.2.0/25", "192.0.2.128/25"));
+  EXPECT_FALSE(overlap("192.0.2.0/24", "192.0.3.0/24"));
+  EXPECT_FALSE(overlap("0.0.0.0/0", "2001:db8::/32"));
 }
 
 TEST(SocketAddress, KeepsWhatTheKernelGave) {

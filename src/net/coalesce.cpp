@@ -125,15 +125,15 @@ struct Coalescer::Flow {
   bool same_tcp_header(const std::uint8_t* header) const;
 };
 
-/// Whether the packet is between the same hosts, by the same protocol.
+/// Whether the packet is between the same hosts.
 bool Coalescer::Flow::is_between(Bytes packet, const IpPacket& parsed) const {
   const Bytes mine = addresses(bytes);
-  return is_v4 == (parsed.version == 4) && is_tcp == (parsed.protocol == protocol::tcp) &&
-         same(mine.data(), addresses(packet).data(), mine.size());
+  return is_v4 == (parsed.version == 4) && same(mine.data(), addresses(packet).data(), mine.size());
 }
 
 bool Coalescer::Flow::is_of(Bytes packet, const IpPacket& parsed) const {
-  return is_between(packet, parsed) && same(bytes.data() + ip_size, packet.data() + parsed.upper_offset, 4);
+  return is_between(packet, parsed) && is_tcp == (parsed.protocol == protocol::tcp) &&
+         same(bytes.data() + ip_size, packet.data() + parsed.upper_offset, 4);
 }
 
 void Coalescer::Flow::begin(const Candidate& first, bool checksum_partial) {
@@ -221,12 +221,9 @@ Coalescer::~Coalescer() = default;
 
 void Coalescer::add(const Packet& packet) {
   const auto parsed = parse_ip(packet.bytes);
-  if (!parsed || (parsed->protocol != protocol::tcp && parsed->protocol != protocol::udp)) {
-    output_(packet);
-    return;
-  }
-  if (!parsed->has_upper_header()) {
-    put_out_between(packet.bytes, *parsed);
+  if (parsed && !parsed->has_upper_header()) put_out_between(packet.bytes, *parsed);
+  if (!parsed || !parsed->has_upper_header() ||
+      (parsed->protocol != protocol::tcp && parsed->protocol != protocol::udp)) {
     output_(packet);
     return;
   }
@@ -273,10 +270,13 @@ void Coalescer::put_out(std::size_t position) {
   output_(flows_[kept_]->finish());
 }
 
-/// A fragment without ports may be of any flow between its two hosts.
+/// A fragment without ports may be of any flow between its two hosts by its protocol, which in IPv6 may stand
+/// behind extension headers that only the first fragment has.
 void Coalescer::put_out_between(Bytes packet, const IpPacket& parsed) {
+  const bool tcp = parsed.protocol == protocol::tcp, udp = parsed.protocol == protocol::udp;
+  const bool any = !tcp && !udp && parsed.version == 6;
   for (std::size_t i = 0; i < kept_;) {
-    if (flows_[i]->is_between(packet, parsed))
+    if ((any || (flows_[i]->is_tcp ? tcp : udp)) && flows_[i]->is_between(packet, parsed))
       put_out(i);
     else
       ++i;

@@ -352,6 +352,24 @@ TEST(Coalesce, WhatIsOfNoFlowGoesAtOnce) {
   EXPECT_EQ(joined.flushed_sizes().size(), 6u);
 }
 
+TEST(Coalesce, ALaterIpv6FragmentMayBeOfAnyFlowOfItsHosts) {
+  // By the next header of its fragment header; Destination Options may have anything behind them.
+  for (const auto& [next_header, flows] : {std::pair{60, 2U}, {6, 1U}, {17, 1U}})
+    for (const std::uint8_t last_octet : {std::uint8_t{1}, std::uint8_t{77}}) {
+      Joined joined;
+      joined.add(train({.is_v6 = true}, 1, 100)[0]);
+      joined.add(train({.is_v6 = true, .is_udp = true}, 1, 100)[0]);
+      auto fragment = MadePacket{.is_v6 = true, .payload = some_payload(20), .last_octet = last_octet}.make();
+      fragment[6] = 44;
+      fragment[40] = static_cast<std::uint8_t>(next_header);
+      fragment[42] = 0;
+      fragment[43] = 8;
+      joined.add(fragment);
+      ASSERT_EQ(joined.out.size(), last_octet == 1 ? flows + 1 : 1) << next_header;
+      EXPECT_EQ(joined.out.back().bytes, fragment);
+    }
+}
+
 TEST(Coalesce, ProtocolsCanBeLeftOut) {
   for (const bool is_udp : {false, true}) {
     Joined joined({.tcp = is_udp, .udp = !is_udp});

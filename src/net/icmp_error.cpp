@@ -33,6 +33,8 @@ TypeAndCode type_and_code_v4(IcmpError error) {
       return {3, 13};  // RFC 1812 §5.2.7.1
     case IcmpError::port_unreachable:
       return {3, 3};
+    case IcmpError::source_policy:
+      return {3, 13};  // IPv4 has none of its own
   }
   return {3, 0};
 }
@@ -51,6 +53,8 @@ TypeAndCode type_and_code_v6(IcmpError error) {
       return {1, 1};
     case IcmpError::port_unreachable:
       return {1, 4};
+    case IcmpError::source_policy:
+      return {1, 5};
   }
   return {1, 0};
 }
@@ -79,10 +83,12 @@ bool is_query(std::uint8_t version, std::uint8_t type) {
 }
 
 /// RFC 1122 §3.2.2: "a source address that does not define a single host". Class E, which holds the limited
-/// broadcast address, counts as such; what a subnet's broadcast address is cannot be known here.
+/// broadcast address, counts as such, and so does "this network", 0.0.0.0/8 (RFC 1122 §3.2.1.3); what a
+/// subnet's broadcast address is cannot be known here. No IPv4-mapped address belongs into a packet.
 bool is_one_host(const IpAddress& address) {
-  return !address.is_unspecified() && !address.is_multicast() && !address.is_loopback() &&
-         !(address.is_v4() && address.octets()[0] >= 240);
+  if (address.is_unspecified() || address.is_multicast() || address.is_loopback()) return false;
+  if (address.is_v6()) return address.unmapped().is_v6();
+  return address.octets()[0] != 0 && address.octets()[0] < 240;
 }
 
 }  // namespace

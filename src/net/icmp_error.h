@@ -17,6 +17,7 @@ enum class IcmpError : std::uint8_t {
   address_unreachable,  ///< host unreachable
   admin_prohibited,     ///< a policy forbids it
   port_unreachable,
+  source_policy,  ///< the source address may not be used here (RFC 4443 §3.1, RFC 9484 §7.2.1)
 };
 
 /// No error message is longer: 576 bytes with IPv4 (RFC 1812 §4.3.2.3), the minimum MTU with IPv6 (RFC 4443
@@ -25,8 +26,9 @@ inline constexpr std::size_t max_icmp_error_v4 = 576, max_icmp_error_v6 = 1280;
 inline constexpr std::size_t max_icmp_error = max_icmp_error_v6;
 
 /// Whether the sender of a packet may be told of an error at all: not about ICMP errors, nor what may be one;
-/// not about any fragment but the first; not where source or destination is not one host. Also false for
-/// `packet_too_big` where IPv4 may be fragmented instead. `bytes` is what `packet` was parsed from.
+/// not about any fragment but the first; not where source or destination is not one host that others can
+/// reach. Also false for `packet_too_big` where IPv4 may be fragmented instead (net/fragment.h). `bytes` is
+/// what `packet` was parsed from.
 bool may_answer(IcmpError error, Bytes bytes, const IpPacket& packet);
 
 /// Writes to `out`, which has room for max_icmp_error, the packet that tells the source of `packet` of the

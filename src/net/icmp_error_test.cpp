@@ -12,7 +12,8 @@ namespace {
 
 constexpr IcmpError all_errors[] = {IcmpError::packet_too_big,   IcmpError::time_exceeded,
                                     IcmpError::no_route,         IcmpError::address_unreachable,
-                                    IcmpError::admin_prohibited, IcmpError::port_unreachable};
+                                    IcmpError::admin_prohibited, IcmpError::port_unreachable,
+                                    IcmpError::source_policy};
 
 IpAddress router(bool is_v6) {
   return IpAddress::parse(is_v6 ? "2001:db8::99" : "203.0.113.9").value();
@@ -65,7 +66,8 @@ INSTANTIATE_TEST_SUITE_P(Rfc, WriteIcmpError,
                                          Written{"NoRoute", IcmpError::no_route, 3, 0, 1, 0},
                                          Written{"Address", IcmpError::address_unreachable, 3, 1, 1, 3},
                                          Written{"Prohibited", IcmpError::admin_prohibited, 3, 13, 1, 1},
-                                         Written{"Port", IcmpError::port_unreachable, 3, 3, 1, 4}),
+                                         Written{"Port", IcmpError::port_unreachable, 3, 3, 1, 4},
+                                         Written{"Source", IcmpError::source_policy, 3, 13, 1, 5}),
                          [](const auto& each) { return std::string(each.param.name); });
 
 TEST(WriteIcmpErrorSize, NoMoreIsQuotedThanFits) {
@@ -164,7 +166,7 @@ TEST(MayAnswer, PacketTooBigOnlyWhereItMayNotBeFragmented) {
 
 TEST(MayAnswer, OnlyOneHostAndAboutOneHost) {
   for (const char* text : {"0.0.0.0", "127.0.0.1", "224.0.0.1", "239.255.255.250", "240.0.0.1",
-                           "255.255.255.255", "::", "::1", "ff02::1"}) {
+                           "255.255.255.255", "0.1.2.3", "::", "::1", "ff02::1", "::ffff:192.0.2.1"}) {
     const IpAddress address = IpAddress::parse(text).value();
     for (const bool source : {true, false}) {
       auto bytes = MadePacket{.is_v6 = address.is_v6()}.make();

@@ -3,12 +3,16 @@
 
 #include "net/interface_addresses.h"
 #include "net/links.h"
+#include "net/new_namespace_for_test.h"
 #include "net/packet_port.h"
+#include "net/packets_for_test.h"
 #include "net/routes.h"
 #include "net/run_until_for_test.h"
 #include "net/tun_device.h"
 #include "net/udp_for_test.h"
 
+#include <algorithm>
+#include <chrono>
 #include <functional>
 #include <initializer_list>
 #include <memory>
@@ -17,9 +21,11 @@
 #include <thread>
 #include <vector>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sched.h>
-#include <unistd.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
 
 namespace sallyport::net::test {
 
@@ -41,26 +47,31 @@ inline void bring_up_loopback() {
 /// Runs `test` in a thread with a network namespace of its own, whose loopback device is up; false where we
 /// may not make one.
 inline bool in_network_namespace(const std::function<void()>& test) {
-  bool possible = false;
-  std::thread([&] {
-    if (::unshare(CLONE_NEWNET) != 0) return;
-    possible = true;
-    try {
-      bring_up_loopback();
-      test();
-    } catch (const std::exception& error) {
-      ADD_FAILURE() << error.what();
-    }
-  }).join();
-  return possible;
+  return in_new_namespace([&] {
+    bring_up_loopback();
+    test();
+  });
 }
 
-inline constexpr const char* needs_namespace = "needs CAP_SYS_ADMIN for a network namespace";
 inline constexpr const char* needs_tun = "needs /dev/net/tun, and CAP_SYS_ADMIN for a network namespace";
+
+/// Whether this thread may make a TUN device in its namespace, by making one: /dev/net/tun may be there
+/// without its driver, or be forbidden. The device is gone again at the end.
+inline bool can_make_tun() {
+  const UniqueFd fd(::open("/dev/net/tun", O_RDWR | O_CLOEXEC));
+  ifreq request{};
+  request.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE;
+  return fd && ::ioctl(fd.get(), TUNSETIFF, &request) == 0;
+}
 
 /// The same for a test with TUN devices.
 inline bool in_network_namespace_with_tun(const std::function<void()>& test) {
-  return ::access("/dev/net/tun", R_OK | W_OK) == 0 && in_network_namespace(test);
+  bool possible = false;
+  in_network_namespace([&] {
+    possible = can_make_tun();
+    if (possible) test();
+  });
+  return possible;
 }
 
 /// A TUN device that is up, in the namespace of this thread, and its first queue.
@@ -76,6 +87,15 @@ inline bool is_local(Rtnetlink& netlink, const IpAddress& address) {
   return found && found->type == RouteType::local;
 }
 
+inline void wait_until_local(Rtnetlink& netlink, const IpAddress& address) {
+  const auto end = std::chrono::steady_clock::now() + 10s;
+  while (!is_local(netlink, address)) {
+    if (std::chrono::steady_clock::now() > end)
+      throw std::runtime_error(address.to_string() + " did not become an address of this machine");
+    std::this_thread::sleep_for(1ms);
+  }
+}
+
 /// With an MTU below 1,280 it has no IPv6, and the kernel sends nothing of its own through it.
 inline Tun make_tun(EventLoop& loop, const TunOptions& options,
                     std::initializer_list<std::pair<const char*, unsigned>> addresses) {
@@ -87,7 +107,7 @@ inline Tun make_tun(EventLoop& loop, const TunOptions& options,
   value_of(change_link(netlink, tun.link, change));
   for (const auto& [address, length] : addresses) {
     value_of(add_address(netlink, {tun.link.index, ip(address), length}));
-    while (!is_local(netlink, ip(address))) std::this_thread::yield();
+    wait_until_local(netlink, ip(address));
   }
   tun.queue = value_of(tun.device.take_queue(loop, 0));
   return tun;
@@ -131,54 +151,24 @@ struct PacketLog : PacketReceiver {
   }
 };
 
-/// The sum of RFC 1071, folded, not complemented.
-inline std::uint32_t sum_of(Bytes bytes, std::uint32_t sum = 0) {
-  for (std::size_t i = 0; i < bytes.size(); ++i) sum += i % 2 == 0 ? bytes[i] << 8 : bytes[i];
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
-  return sum;
-}
-
-inline void store16(std::vector<std::uint8_t>& bytes, std::size_t at, std::size_t value) {
-  bytes[at] = static_cast<std::uint8_t>(value >> 8);
-  bytes[at + 1] = static_cast<std::uint8_t>(value);
-}
-
 /// An IPv4 or IPv6 packet with a UDP datagram, and its checksum complete or partial.
-inline std::vector<std::uint8_t> udp_packet(const SocketAddress& from, const SocketAddress& to,
-                                            std::string_view payload, bool partial = false) {
+inline PacketBytes udp_packet(const SocketAddress& from, const SocketAddress& to, std::string_view payload,
+                              bool partial = false) {
+  const auto copy_of = [](Bytes bytes) { return PacketBytes(bytes.begin(), bytes.end()); };
   const IpAddress source = from.ip(), destination = to.ip();
-  const bool v4 = source.is_v4();
-  const std::size_t header = v4 ? 20 : 40, udp_length = 8 + payload.size();
-  std::vector<std::uint8_t> packet(header + udp_length);
-  if (v4) {
-    packet[0] = 0x45;
-    store16(packet, 2, packet.size());
-    packet[8] = 64;
-    packet[9] = IPPROTO_UDP;
-    copy_bytes(source.octets(), &packet[12]);
-    copy_bytes(destination.octets(), &packet[16]);
-    store16(packet, 10, ~sum_of(Bytes(packet).first(20)) & 0xffff);
-  } else {
-    packet[0] = 0x60;
-    store16(packet, 4, udp_length);
-    packet[6] = IPPROTO_UDP;
-    packet[7] = 64;
-    copy_bytes(source.octets(), &packet[8]);
-    copy_bytes(destination.octets(), &packet[24]);
-  }
-  store16(packet, header, from.port());
-  store16(packet, header + 2, to.port());
-  store16(packet, header + 4, udp_length);
-  copy_bytes(as_bytes(payload), packet.data() + header + 8);
-  const Bytes addresses = Bytes(packet).subspan(v4 ? 12 : 8, v4 ? 8 : 32);
-  const std::uint32_t pseudo = sum_of(addresses, static_cast<std::uint32_t>(IPPROTO_UDP + udp_length));
-  const std::uint32_t whole = ~sum_of(Bytes(packet).subspan(header), pseudo) & 0xffff;
-  store16(packet, header + 6, partial ? pseudo : whole == 0 ? 0xffff : whole);
+  PacketBytes packet = MadePacket{.is_v6 = source.is_v6(),
+                                  .is_udp = true,
+                                  .payload = copy_of(as_bytes(payload)),
+                                  .source_port = from.port(),
+                                  .destination_port = to.port(),
+                                  .source = copy_of(source.octets()),
+                                  .destination = copy_of(destination.octets())}
+                           .make();
+  if (partial) make_checksum_partial(packet);
   return packet;
 }
 
-inline Packet as_packet(std::vector<std::uint8_t>& bytes, std::uint16_t segment_size = 0,
-                        bool partial = false) {
+inline Packet as_packet(PacketBytes& bytes, std::uint16_t segment_size = 0, bool partial = false) {
   return {bytes, segment_size, partial};
 }
 

@@ -1,16 +1,14 @@
 #include "net/own_addresses.h"
 
 #include "base/unique_fd.h"
+#include "net/new_namespace_for_test.h"
 #include "net/socket_calls.h"
 
 #include <cstring>
-#include <functional>
-#include <thread>
 
 #include <gtest/gtest.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -45,8 +43,7 @@ bool add_address(const char* device, const char* address, const char* mask) {
 
 TEST(OwnAddresses, FollowsAddressesThatComeLater) {
   bool possible = false;
-  std::thread([&] {
-    if (::unshare(CLONE_NEWNET) != 0) return;
+  test::in_new_namespace([&] {
     OwnAddresses own;
     EXPECT_FALSE(own.contains(ip("198.51.100.7")));
     if (!add_address("lo:1", "198.51.100.7", "255.255.255.0")) return;
@@ -57,8 +54,8 @@ TEST(OwnAddresses, FollowsAddressesThatComeLater) {
     ASSERT_TRUE(add_address("lo:2", "198.51.100.8", "255.255.255.0"));
     EXPECT_TRUE(own.contains(ip("198.51.100.8")));
     EXPECT_TRUE(own.contains(ip("::ffff:198.51.100.8")));
-  }).join();
-  if (!possible) GTEST_SKIP() << "needs CAP_SYS_ADMIN for a network namespace";
+  });
+  if (!possible) GTEST_SKIP() << test::needs_namespace;
 }
 
 }  // namespace

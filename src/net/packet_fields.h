@@ -2,10 +2,8 @@
 // are read and written in network byte order. For the code of src/net that works on packets.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 namespace sallyport::net {
 

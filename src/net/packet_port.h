@@ -47,9 +47,10 @@ class PacketPort {
   /// `receiver` is not owned and must outlive the port or be replaced by nullptr.
   virtual void set_receiver(PacketReceiver* receiver) = 0;
   /// Sends the packets in order, super-packets too; their bytes may be changed on the way. Each one that
-  /// cannot be taken is left out and counted by the port, and the others are sent all the same; the status is
-  /// `dropped` or `too_large` (a packet, or a segment of one, over mtu()) where that happened, and otherwise
-  /// `sent` or `blocked`. Whoever answers what is too large (RFC 1191, RFC 8201) looks at mtu() before.
+  /// cannot be taken is left out and counted by the port, and the others are sent all the same. The status is
+  /// `blocked` whenever packets wait below, also where others were dropped, as whoever sends has to stop;
+  /// otherwise `dropped` or `too_large` (a packet, or a segment of one, over mtu()) where that happened, and
+  /// else `sent`. Whoever answers what is too large (RFC 1191, RFC 8201) looks at mtu() before.
   virtual SendStatus send(std::span<const Packet> packets) = 0;
   /// The largest IP packet, in bytes and with its header, that this port carries now.
   virtual std::size_t mtu() const = 0;

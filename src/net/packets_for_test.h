@@ -62,7 +62,8 @@ struct MadePacket {
   std::uint32_t sequence = 1'000, acknowledgment = 2'000;
   std::uint8_t flags = 0x10;  // ACK
   std::uint16_t window = 500;
-  PacketBytes options;  ///< a multiple of 4 bytes
+  PacketBytes options;              ///< a multiple of 4 bytes
+  PacketBytes source, destination;  ///< octets of other addresses than those of documentation
 
   std::size_t ip_size() const { return is_v6 ? 40 : 20; }
   std::size_t headers_size() const { return ip_size() + (is_udp ? 8 : 20 + options.size()); }
@@ -73,6 +74,11 @@ struct MadePacket {
     };
     const std::size_t upper = headers_size() - ip_size() + payload.size();
     const std::uint8_t protocol = is_udp ? 17 : 6;
+    const auto put_addresses = [&] {
+      const std::size_t size = is_v6 ? 16 : 4;
+      if (!source.empty()) copy_bytes(source, &bytes[bytes.size() - 2 * size]);
+      if (!destination.empty()) copy_bytes(destination, &bytes[bytes.size() - size]);
+    };
     if (is_v6) {
       put(0x60000000U | std::uint32_t{traffic_class} << 20 | flow_label, 4);
       put(upper, 2);
@@ -82,6 +88,7 @@ struct MadePacket {
       put(last_octet, 8);
       put(0x20010db800000001, 8);
       put(2, 8);
+      put_addresses();
     } else {
       put(0x45, 1);
       put(traffic_class, 1);
@@ -93,6 +100,7 @@ struct MadePacket {
       put(0, 2);
       put(0xc0000200U | last_octet, 4);
       put(0xc6336402U, 4);
+      put_addresses();
       const std::uint16_t checksum = static_cast<std::uint16_t>(~simple_sum(bytes));
       bytes[10] = static_cast<std::uint8_t>(checksum >> 8);
       bytes[11] = static_cast<std::uint8_t>(checksum);

@@ -61,7 +61,7 @@ void put_gateway(RtnetlinkRequest& request, const Route& route) {
 
 std::optional<IpAddress> read_gateway(const RtnetlinkAttributes& attributes) {
   const Bytes via = attributes.bytes(RTA_VIA);
-  return via.size() > 2 ? address_from(via.subspan(2)) : attributes.address(RTA_GATEWAY);
+  return via.size() > 2 ? IpAddress::from_octets(via.subspan(2)) : attributes.address(RTA_GATEWAY);
 }
 
 unsigned char scope_of(const Route& route, bool removing) {
@@ -115,12 +115,14 @@ bool is_usable(RouteType type) {
   return type != RouteType::unreachable && type != RouteType::blackhole && type != RouteType::prohibit;
 }
 
-bool overlap(const IpPrefix& a, const IpPrefix& b) {
-  return a.contains(b.address()) || b.contains(a.address());
+/// A VPN's default route is often two halves of all addresses, 0.0.0.0/1 and 128.0.0.0/1, which win over the
+/// one that was there.
+bool is_default_route(const IpPrefix& network) {
+  return network.length() <= 1;
 }
 
 bool is_never_a_clash(const IpPrefix& network) {
-  return network.length() == 0 || network.address().is_multicast() ||
+  return is_default_route(network) || network.address().is_multicast() ||
          (network.address().is_v6() && network.address().is_link_local());
 }
 
@@ -182,7 +184,7 @@ Result<std::optional<NetworkClash>> find_network_clash(Rtnetlink& netlink, const
                                                        unsigned except) {
   std::optional<std::pair<IpPrefix, unsigned>> clash;
   const auto consider = [&](const IpPrefix& network, unsigned link) {
-    if (!clash && link != except && overlap(network, wanted) && !is_never_a_clash(network))
+    if (!clash && link != except && network.overlaps(wanted) && !is_never_a_clash(network))
       clash.emplace(network, link);
   };
   auto addresses = list_addresses(netlink);

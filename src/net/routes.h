@@ -63,8 +63,8 @@ struct NetworkClash {
   std::string link;  ///< name of the device
 };
 /// A network that overlaps `wanted` and that this machine is connected to without a gateway: one of an
-/// address of its own, or an on-link route. Default routes, multicast and IPv6 link-local networks never
-/// clash. The link `except` is left out: the one that is to get the network.
+/// address of its own, or an on-link route. Default routes, whole or in halves, multicast and IPv6 link-local
+/// networks never clash. The link `except` is left out: the one that is to get the network.
 Result<std::optional<NetworkClash>> find_network_clash(Rtnetlink& netlink, const IpPrefix& wanted,
                                                        unsigned except = 0);
 

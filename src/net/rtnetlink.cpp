@@ -172,23 +172,11 @@ std::optional<std::uint8_t> RtnetlinkAttributes::u8(std::uint16_t attribute) con
 }
 
 std::optional<IpAddress> RtnetlinkAttributes::address(std::uint16_t attribute) const {
-  return address_from(bytes(attribute));
+  return IpAddress::from_octets(bytes(attribute));
 }
 
 std::string RtnetlinkAttributes::text(std::uint16_t attribute) const {
   return found_[attribute] == nullptr ? std::string() : text_of(found_[attribute]);
-}
-
-std::optional<IpAddress> address_from(Bytes octets) {
-  if (octets.size() == 4) {
-    std::array<std::uint8_t, 4> v4;
-    copy_bytes(octets, v4.data());
-    return IpAddress::v4(v4);
-  }
-  if (octets.size() != 16) return std::nullopt;
-  std::array<std::uint8_t, 16> v6;
-  copy_bytes(octets, v6.data());
-  return IpAddress::v6(v6);
 }
 
 void Rtnetlink::Close::operator()(mnl_socket* socket) const {

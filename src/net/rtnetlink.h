@@ -66,9 +66,6 @@ class RtnetlinkAttributes {
   std::array<const nlattr*, 80> found_{};
 };
 
-/// IPv4 for 4 octets, IPv6 for 16, nullopt otherwise.
-std::optional<IpAddress> address_from(Bytes octets);
-
 /// The family's header at the start of a message; nullptr where the message is too short for it.
 template <class Header>
 const Header* header_of(const nlmsghdr& message) {

@@ -253,6 +253,8 @@ TEST(Routes, ClashesWithLocalNetworksAreFound) {
     const unsigned link = tun.link.index;
     value_of(add_route(netlink, {.destination = prefix("0.0.0.0/0"), .link = link}));
     value_of(add_route(netlink, {.destination = prefix("::/0"), .link = link}));
+    for (const char* half : {"0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"})
+      value_of(add_route(netlink, {.destination = prefix(half), .link = link}));
     value_of(add_route(netlink, {.destination = prefix("198.51.100.0/24"), .link = link}));
     value_of(add_route(netlink,
                        {.destination = prefix("198.51.101.0/24"), .link = link, .gateway = ip("192.0.2.9")}));

@@ -49,7 +49,9 @@ std::expected<Segmenter, SegmentError> Segmenter::make(const Packet& packet, std
   made.segment_size_ =
       packet.segment_size == 0 ? payload : std::min<std::size_t>(packet.segment_size, payload);
   if (made.headers_size_ + made.segment_size_ > max_packet) {
-    if (!made.is_tcp_ || packet.segment_size == 0 || made.headers_size_ + least_segment_size > max_packet)
+    const std::size_t least_packet = made.is_v4_ ? least_cut_packet_v4 : least_cut_packet_v6;
+    if (!made.is_tcp_ || packet.segment_size == 0 || max_packet < least_packet ||
+        made.headers_size_ + least_cut_payload > max_packet)
       return std::unexpected(SegmentError::too_large);
     made.segment_size_ = max_packet - made.headers_size_;
   }

@@ -14,17 +14,26 @@ namespace sallyport::net {
 
 enum class SegmentError : std::uint8_t {
   malformed,  ///< no IP packet, or neither TCP nor UDP where segments or a checksum are asked for
-  too_large,  ///< a packet, or a UDP segment, is longer than the path takes: answer with Packet Too Big
+  /// A packet, or a UDP segment, is longer than the path takes, or the path takes too little to cut TCP for
+  /// it: answer with Packet Too Big, or cut it by net/fragment.h where IPv4 permits it.
+  too_large,
 };
 
-/// The shortest TCP payload that a super-packet is cut to: what a path of the least MTU of IPv4, 68 bytes,
-/// leaves behind the longest IP header (RFC 791 §3.2).
-inline constexpr std::size_t least_segment_size = 8;
+/// TCP super-packets are cut to shorter segments than their own for paths that take packets of this size,
+/// with all headers: what TCP sends where it knows nothing of the path (RFC 9293 §3.7.1: segments of 536 and
+/// 1,220 bytes, less options). Every IPv6 link takes as much, and on the others a host should hear of its
+/// path, rather than have each write become thousands of packets here.
+inline constexpr std::size_t least_cut_packet_v4 = 576, least_cut_packet_v6 = 1'280;
+/// And that leave this much payload, which is what the longest IPv4 and TCP headers do, and long IPv6
+/// extension headers may not.
+inline constexpr std::size_t least_cut_payload = least_cut_packet_v4 - 60 - 60;
 
 class Segmenter {
  public:
   /// Of packets of at most `max_packet` bytes, with their IP header. The segments of TCP get shorter where
-  /// they do not fit; those of UDP are datagrams, and cannot. Keeps `packet.bytes`, and writes its headers.
+  /// they do not fit; those of UDP are datagrams, and cannot. Keeps `packet.bytes`. Where it has to cut them
+  /// or to complete their checksum, they are no packet any more: lengths, identification, checksums and some
+  /// flags in the headers are zeroed. On an error they stay as they were.
   static std::expected<Segmenter, SegmentError> make(const Packet& packet, std::size_t max_packet);
 
   /// How many packets there are, at least 1.

@@ -75,8 +75,8 @@ TEST(Segment, RandomOnesAreWhatTheyWouldHaveBeenOneByOne) {
     // A smaller path budget cuts TCP again.
     std::size_t max_packet = no_limit, expected = segment_size;
     if (!made.is_udp && random.below(2) == 0) {
-      expected = std::min<std::size_t>(expected, least_segment_size + random.below(1'000));
-      max_packet = made.headers_size() + expected;
+      max_packet = (made.is_v6 ? least_cut_packet_v6 : least_cut_packet_v4) + random.below(1'000);
+      expected = std::min<std::size_t>(expected, max_packet - made.headers_size());
     }
     const auto packets =
         cut(made.make(), static_cast<std::uint16_t>(segment_size), random.below(2) == 0, max_packet);
@@ -110,8 +110,6 @@ TEST(Segment, WhatDoesNotFitIsReportedAndLeftAsItWas) {
   EXPECT_EQ(cut(made.make(), 0, false, 3'039).error(), SegmentError::too_large);
   EXPECT_TRUE(cut(made.make(), 0, false, 3'040));
   EXPECT_EQ(cut(made.make(), 0, true, 3'039).error(), SegmentError::too_large);
-  EXPECT_TRUE(cut(made.make(), 1'000, true, 48));
-  EXPECT_EQ(cut(made.make(), 1'000, true, 47).error(), SegmentError::too_large);
   EXPECT_EQ(cut(made.make(), 1'000, true, 0).error(), SegmentError::too_large);
   const MadePacket datagrams{.is_udp = true, .payload = some_payload(3'000)};
   EXPECT_TRUE(cut(datagrams.make(), 1'000, true, 1'028));
@@ -119,6 +117,34 @@ TEST(Segment, WhatDoesNotFitIsReportedAndLeftAsItWas) {
   auto bytes = datagrams.make();
   EXPECT_FALSE(Segmenter::make({bytes, 1'000, false}, 1'027));
   EXPECT_EQ(bytes, datagrams.make());
+}
+
+TEST(Segment, ASmallPathDoesNotMakeThousandsOfPackets) {
+  for (const bool is_v6 : {false, true})
+    for (const std::size_t options : {0, 40}) {
+      MadePacket made{.is_v6 = is_v6, .payload = some_payload(60'000)};
+      made.options.resize(options, 1);
+      const std::size_t least = is_v6 ? 1'280 : 576;
+      const auto packets = cut(made.make(), 1'400, true, least);
+      ASSERT_TRUE(packets);
+      EXPECT_EQ(packets->front().size(), least);
+      EXPECT_EQ(*packets, expected_segments(made, least - made.headers_size()));
+      EXPECT_EQ(cut(made.make(), 1'400, true, least - 1).error(), SegmentError::too_large);
+      // Segments that are smaller by themselves are the sender's affair.
+      EXPECT_TRUE(cut(made.make(), 100, true, made.headers_size() + 100));
+      EXPECT_EQ(cut(made.make(), 100, true, made.headers_size() + 99).error(), SegmentError::too_large);
+    }
+  // Nor do long extension headers: Destination Options of 800 bytes in front of TCP.
+  auto bytes = MadePacket{.is_v6 = true, .payload = some_payload(10'000)}.make();
+  PacketBytes options(800);
+  options[0] = 6;
+  options[1] = 99;
+  bytes.insert(bytes.begin() + 40, options.begin(), options.end());
+  bytes[6] = 60;
+  bytes[4] = static_cast<std::uint8_t>((bytes.size() - 40) >> 8);
+  bytes[5] = static_cast<std::uint8_t>(bytes.size() - 40);
+  EXPECT_EQ(cut(bytes, 1'000, false, 1'280).error(), SegmentError::too_large);
+  EXPECT_TRUE(cut(bytes, 1'000, false, 860 + 456));
 }
 
 TEST(Segment, MalformedOnes) {

@@ -57,18 +57,23 @@ Result<UniqueFd> open_tun_file() {
   }
 }
 
-Error attach_error(int number, const TunOptions& options) {
-  const std::string what = fmt::format("cannot make the TUN device '{}'", options.name);
+enum class Purpose : std::uint8_t { make, attach, remove };
+
+Error attach_error(int number, const std::string& name, Purpose purpose) {
+  const bool removing = purpose == Purpose::remove;
+  const std::string what = fmt::format("cannot {} the TUN device '{}'", removing ? "remove" : "make", name);
   switch (number) {
     case EPERM:
       return error_of(ErrorKind::denied, number, what,
                       " (run as root, or give the program CAP_NET_ADMIN in this network namespace)");
     case EBUSY:
       return error_of(ErrorKind::resource, number, what,
-                      " (a network device of this name exists; choose another name)");
+                      removing ? " (a program uses it; stop that first)"
+                               : " (a network device of this name exists; choose another name)");
     case EINVAL:
       return error_of(ErrorKind::resource, number, what,
-                      options.persistent
+                      removing ? " (it is not a TUN device with several queues)"
+                      : purpose == Purpose::attach
                           ? " (a network device of this name exists and is not a TUN device with several "
                             "queues; choose another name)"
                           : "");
@@ -88,10 +93,10 @@ ifreq request_for(std::string_view name, int flags) {
 
 constexpr int queue_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE;
 
-/// Makes the device, or adds a queue to it. The name in `options` may be a pattern; the real one is returned.
-Result<std::string> attach(const UniqueFd& fd, const TunOptions& options, int flags) {
-  ifreq request = request_for(options.name, queue_flags | flags);
-  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) return std::unexpected(attach_error(errno, options));
+/// Makes the device, or adds a queue to it. The name may be a pattern; the real one is returned.
+Result<std::string> attach(const UniqueFd& fd, const std::string& name, int flags, Purpose purpose) {
+  ifreq request = request_for(name, queue_flags | flags);
+  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) return std::unexpected(attach_error(errno, name, purpose));
   return std::string(request.ifr_name);
 }
 
@@ -117,13 +122,11 @@ Result<> check(const TunOptions& options) {
 }
 
 /// The kernel would add our queues to another program's, and each would get some of the packets.
-Result<> check_unused(Rtnetlink& netlink, const TunOptions& options) {
-  const auto link = find_link(netlink, options.name);
+Result<> check_unused(Rtnetlink& netlink, const std::string& name, std::string_view mend) {
+  const auto link = find_link(netlink, name);
   if (!link || !link->carrier) return {};
   return fail(ErrorKind::resource,
-              fmt::format("another program uses the network device '{}'; stop it, or choose another name",
-                          options.name),
-              EBUSY);
+              fmt::format("another program uses the network device '{}'; {}", name, mend), EBUSY);
 }
 
 Result<TunOffloads> set_up_queue(const UniqueFd& fd, const std::string& name) {
@@ -167,13 +170,15 @@ Result<TunDevice> TunDevice::open(const TunOptions& given) {
   TunOptions options = given;
   if (options.name.empty()) options.name = "tun%d";
   if (options.persistent)
-    if (auto unused = check_unused(*netlink, options); !unused) return std::unexpected(unused.error());
+    if (auto unused = check_unused(*netlink, options.name, "stop it, or choose another name"); !unused)
+      return std::unexpected(std::move(unused.error()));
 
   TunDevice device;
   for (std::size_t i = 0; i < options.queues; ++i) {
     auto fd = open_tun_file();
     if (!fd) return std::unexpected(std::move(fd.error()));
-    auto name = attach(*fd, options, i == 0 && !options.persistent ? IFF_TUN_EXCL : 0);
+    auto name = attach(*fd, options.name, i == 0 && !options.persistent ? IFF_TUN_EXCL : 0,
+                       options.persistent ? Purpose::attach : Purpose::make);
     if (!name) return std::unexpected(std::move(name.error()));
     options.name = device.name_ = std::move(*name);
     auto offloads = set_up_queue(*fd, device.name_);
@@ -181,9 +186,6 @@ Result<TunDevice> TunDevice::open(const TunOptions& given) {
     device.offloads_ = *offloads;
     device.queues_.push_back(std::move(*fd));
   }
-  if (options.persistent && ::ioctl(device.queues_[0].get(), TUNSETPERSIST, 1UL) != 0)
-    return std::unexpected(error_of(ErrorKind::denied, errno,
-                                    fmt::format("cannot make the TUN device '{}' persistent", device.name_)));
 
   const auto link = find_link(*netlink, device.name_);
   if (!link) return std::unexpected(link.error());
@@ -191,6 +193,10 @@ Result<TunDevice> TunDevice::open(const TunOptions& given) {
   device.mtu_ = std::make_shared<std::atomic<std::size_t>>(link->mtu);
   if (link->mtu != options.mtu)
     if (auto set = device.set_mtu(options.mtu); !set) return std::unexpected(std::move(set.error()));
+  // Last: a device that was not finished does not stay.
+  if (options.persistent && ::ioctl(device.queues_[0].get(), TUNSETPERSIST, 1UL) != 0)
+    return std::unexpected(error_of(ErrorKind::denied, errno,
+                                    fmt::format("cannot make the TUN device '{}' persistent", device.name_)));
   log_info("TUN device {}: MTU {}, {} {}, offloads: {}", device.name_, options.mtu, options.queues,
            options.queues == 1 ? "queue" : "queues", device.offloads_.to_string());
   return device;
@@ -222,10 +228,11 @@ Result<> remove_tun_device(const std::string& name) {
   if (!netlink) return std::unexpected(std::move(netlink.error()));
   // Attaching would make what is not there.
   if (const auto link = find_link(*netlink, name); !link) return std::unexpected(link.error());
-  if (auto unused = check_unused(*netlink, options); !unused) return unused;
+  if (auto unused = check_unused(*netlink, name, "stop that first"); !unused) return unused;
   auto fd = open_tun_file();
   if (!fd) return std::unexpected(std::move(fd.error()));
-  if (auto attached = attach(*fd, options, 0); !attached) return std::unexpected(std::move(attached.error()));
+  if (auto attached = attach(*fd, name, 0, Purpose::remove); !attached)
+    return std::unexpected(std::move(attached.error()));
   if (::ioctl(fd->get(), TUNSETPERSIST, 0UL) != 0)
     return std::unexpected(
         error_of(ErrorKind::denied, errno, fmt::format("cannot remove the TUN device '{}'", name)));

@@ -17,8 +17,8 @@
 
 namespace sallyport::net {
 
-/// What the kernel leaves to us in packets that we read; super-packets and partial checksums may be sent in
-/// any case.
+/// What the kernel leaves to us in packets that we read. Super-packets and partial checksums may be sent in
+/// any case: TunQueue cuts those that the kernel refuses, as Linux before 6.2 does UDP's.
 struct TunOffloads {
   bool checksum = false;          ///< packets may have a partial checksum
   bool tcp_segmentation = false;  ///< TSO: TCP super-packets, of IPv4 and IPv6

@@ -1,7 +1,9 @@
 #include "net/tun_queue.h"
 
 #include "base/lifetime.h"
+#include "base/log.h"
 #include "net/fd_watch.h"
+#include "net/segment.h"
 #include "net/virtio_net.h"
 
 #include <array>
@@ -13,7 +15,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <sys/uio.h>
 
 namespace sallyport::net {
 namespace {
@@ -26,6 +27,8 @@ constexpr std::size_t slot = max_frame + 1;
 constexpr std::size_t batch_bytes = 6 * slot;
 // How much one queue may read in a turn, for fairness.
 constexpr unsigned batches_a_turn = 4;
+// And how much of what makes no sense.
+constexpr unsigned misreads_a_turn = 64;
 constexpr std::size_t max_backlog = 1024 * 1024;
 
 /// What is read between two calls of the receiver, frame after frame. The queues of a thread share one: it is
@@ -39,6 +42,11 @@ struct Batch {
     return batch;
   }
 };
+
+/// The device is gone, and not only a packet lost.
+bool is_end(int error) {
+  return error == EBADFD || error == EBADF;
+}
 
 /// What the kernel did not take yet: frames one after the other, so that keeping one allocates nothing once
 /// the vectors have grown.
@@ -57,8 +65,22 @@ struct Backlog {
     return true;
   }
   bool empty() const { return first == sizes.size(); }
-  Bytes front() const { return Bytes(bytes).subspan(first_byte, sizes[first]); }
+  VirtioHeader front_header() const {
+    VirtioHeader header;
+    std::memcpy(&header, bytes.data() + first_byte, sizeof header);
+    return header;
+  }
+  MutableBytes front_packet() {
+    return MutableBytes(bytes).subspan(first_byte + virtio_header_size, sizes[first] - virtio_header_size);
+  }
   void pop() { first_byte += sizes[first++]; }
+  /// All that `other` has not yet sent, behind what is here.
+  void append(const Backlog& other) {
+    bytes.insert(bytes.end(), other.bytes.begin() + static_cast<std::ptrdiff_t>(other.first_byte),
+                 other.bytes.end());
+    sizes.insert(sizes.end(), other.sizes.begin() + static_cast<std::ptrdiff_t>(other.first),
+                 other.sizes.end());
+  }
   /// Forgets what was sent.
   void compact() {
     bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(first_byte));
@@ -70,52 +92,63 @@ struct Backlog {
 }  // namespace
 
 struct TunQueue::Impl final : FdWatcher {
-  Impl(EventLoop& event_loop, std::string device, std::shared_ptr<const std::atomic<std::size_t>> device_mtu)
+  Impl(EventLoop& event_loop, std::string device, std::shared_ptr<const std::atomic<std::size_t>> device_mtu,
+       const TunCalls& given)
       : loop(event_loop),
+        calls(given),
         name(std::move(device)),
         mtu(std::move(device_mtu)),
         notification(event_loop.timers(), [this](Time) { tell_closed(); }) {}
 
+  /// What became of a packet. `done`: sent, or its pieces wait.
+  enum class Outcome : std::uint8_t { done, untaken, dropped };
+
   SendStatus send(std::span<const Packet> packets);
   /// 0, or errno.
-  int write(const VirtioHeader& header, Bytes packet);
-  void count_sent(std::size_t bytes, bool super_packet);
+  int write_frame(const VirtioHeader& header, Bytes packet);
+  /// Pieces of a super-packet that the kernel refuses, and then does not take, are kept in `rest`.
+  Outcome write(const VirtioHeader& header, MutableBytes packet, std::unique_ptr<Backlog>& rest);
+  Outcome write_cut(const VirtioHeader& header, MutableBytes packet, std::unique_ptr<Backlog>& rest);
   void count_failure(int error);
   void on_readable() override;
   void on_writable() override;
-  /// Reads until the batch is full or `error` is set; returns the number of packets.
-  std::size_t fill(Batch& batch, int& error);
+  /// Reads until the batch is full or `error` is set; returns the number of packets. EAGAIN also when
+  /// `misreads`, which it counts, are enough for this turn.
+  std::size_t fill(Batch& batch, unsigned& misreads, int& error);
   void fail_with(int error);
   void tell_closed();
   void update_reading() { watch.want_readable(receiver != nullptr && reading); }
   void close();
 
   EventLoop& loop;
+  const TunCalls calls;
   FdWatch watch;
   PacketReceiver* receiver = nullptr;
   const std::string name;
   const std::shared_ptr<const std::atomic<std::size_t>> mtu;
   TunQueueStats stats;
   std::unique_ptr<Backlog> backlog;  // there only while the kernel takes no more
+  std::vector<std::uint8_t> piece;   // of a super-packet that the kernel refused
   Deferred notification;             // send() may not call the receiver, which is its caller
   Lifetime lifetime;
   int gone = 0;  // why the device is
   bool reading = true;
 };
 
-std::size_t TunQueue::Impl::fill(Batch& batch, int& error) {
+std::size_t TunQueue::Impl::fill(Batch& batch, unsigned& misreads, int& error) {
   std::size_t used = 0;
   std::size_t count = 0;
   while (count < batch_capacity && batch_bytes - used >= slot) {
     std::uint8_t* frame = batch.bytes.get() + used;
-    const ssize_t size = ::read(watch.fd(), frame, slot);
+    const ssize_t size = calls.read(watch.fd(), frame, slot);
     ++stats.read_calls;
     if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) {
+    if (size == 0 || (size < 0 && (errno == EAGAIN || is_end(errno)))) {
       error = size < 0 ? errno : EBADFD;
       break;
     }
-    const auto length = static_cast<std::size_t>(size);
+    // Any other error is of the packet, which the kernel took from its queue.
+    const std::size_t length = size < 0 ? 0 : static_cast<std::size_t>(size);
     VirtioHeader header;
     std::optional<Packet> packet;
     if (length > virtio_header_size && length <= max_frame) {
@@ -124,7 +157,9 @@ std::size_t TunQueue::Impl::fill(Batch& batch, int& error) {
     }
     if (!packet) {
       ++stats.dropped_unknown;
-      continue;
+      if (++misreads < misreads_a_turn) continue;
+      error = EAGAIN;
+      break;
     }
     batch.packets[count++] = *packet;
     ++stats.packets_in;
@@ -139,8 +174,9 @@ void TunQueue::Impl::on_readable() {
   const Lifetime::Guard guard(lifetime);
   Batch& batch = Batch::of_this_thread();
   int error = 0;
+  unsigned misreads = 0;
   for (unsigned i = 0; i < batches_a_turn && error == 0; ++i) {
-    const std::size_t count = fill(batch, error);
+    const std::size_t count = fill(batch, misreads, error);
     if (count > 0) receiver->on_packets(std::span(batch.packets).first(count), loop.timers().now());
     if (guard.gone() || receiver == nullptr || !reading) return;
   }
@@ -150,20 +186,63 @@ void TunQueue::Impl::on_readable() {
   }
 }
 
-int TunQueue::Impl::write(const VirtioHeader& header, Bytes packet) {
+int TunQueue::Impl::write_frame(const VirtioHeader& header, Bytes packet) {
   const std::array<iovec, 2> parts{{{const_cast<VirtioHeader*>(&header), virtio_header_size},
                                     {const_cast<std::uint8_t*>(packet.data()), packet.size()}}};
   while (true) {
     ++stats.write_calls;
-    if (::writev(watch.fd(), parts.data(), static_cast<int>(parts.size())) >= 0) return 0;
+    if (calls.writev(watch.fd(), parts.data(), static_cast<int>(parts.size())) >= 0) break;
     if (errno != EINTR) return errno;
   }
+  ++stats.packets_out;
+  stats.bytes_out += packet.size();
+  stats.super_packets_out += header.gso_type != VirtioHeader::gso_none ? 1 : 0;
+  return 0;
 }
 
-void TunQueue::Impl::count_sent(std::size_t bytes, bool super_packet) {
-  ++stats.packets_out;
-  stats.bytes_out += bytes;
-  stats.super_packets_out += super_packet ? 1 : 0;
+TunQueue::Impl::Outcome TunQueue::Impl::write(const VirtioHeader& header, MutableBytes packet,
+                                              std::unique_ptr<Backlog>& rest) {
+  const int error = write_frame(header, packet);
+  if (error == 0) return Outcome::done;
+  if (error == EAGAIN) return Outcome::untaken;
+  if (error == EINVAL && header.gso_type != VirtioHeader::gso_none) return write_cut(header, packet, rest);
+  count_failure(error);
+  return Outcome::dropped;
+}
+
+TunQueue::Impl::Outcome TunQueue::Impl::write_cut(const VirtioHeader& header, MutableBytes packet,
+                                                  std::unique_ptr<Backlog>& rest) {
+  static LogOnce once;
+  if (once.first())
+    log_warn(
+        "the kernel refuses a {} super-packet for the TUN device {}; such packets are cut here, which "
+        "costs a system call for each piece",
+        header.gso_type == VirtioHeader::gso_udp_l4 ? "UDP" : "TCP", name);
+  auto segmenter = Segmenter::make({packet, header.gso_size, true}, max_packet);
+  if (!segmenter) {
+    count_failure(EINVAL);
+    return Outcome::dropped;
+  }
+  ++stats.super_packets_refused;
+  Outcome outcome = Outcome::done;
+  while (const std::size_t size = segmenter->next_size()) {
+    piece.resize(size);
+    segmenter->write_next(piece.data());
+    const int error = rest != nullptr ? EAGAIN : write_frame({}, piece);
+    if (error == 0) continue;
+    if (error != EAGAIN) {
+      count_failure(error);
+      outcome = Outcome::dropped;
+      if (gone != 0) break;  // and with it the backlog, where the packet may have been
+      continue;
+    }
+    if (rest == nullptr) rest = std::make_unique<Backlog>();
+    if (!rest->keep({}, piece)) {
+      ++stats.dropped_backlog;
+      outcome = Outcome::dropped;
+    }
+  }
+  return outcome;
 }
 
 void TunQueue::Impl::count_failure(int error) {
@@ -171,13 +250,14 @@ void TunQueue::Impl::count_failure(int error) {
     ++stats.dropped_invalid;
   else
     ++stats.dropped_error;
-  if (error == EBADFD || error == EBADF) {
+  if (is_end(error)) {
     fail_with(error);
     notification.request();
   }
 }
 
 SendStatus TunQueue::Impl::send(std::span<const Packet> packets) {
+  const bool waiting = backlog != nullptr;
   bool dropped = false;
   for (const Packet& packet : packets) {
     if (watch.fd() < 0 || gone != 0) {
@@ -192,42 +272,37 @@ SendStatus TunQueue::Impl::send(std::span<const Packet> packets) {
       continue;
     }
     if (backlog == nullptr) {
-      const int error = write(*header, packet.bytes);
-      if (error == 0) count_sent(packet.bytes.size(), header->gso_type != VirtioHeader::gso_none);
-      if (error != 0 && error != EAGAIN) {
-        count_failure(error);
-        dropped = true;
-      }
-      if (error != EAGAIN) continue;
+      const Outcome outcome = write(*header, packet.bytes, backlog);
+      if (outcome == Outcome::dropped) dropped = true;
+      if (outcome != Outcome::untaken) continue;
       backlog = std::make_unique<Backlog>();
-      watch.want_writable();
     }
     if (!backlog->keep(*header, packet.bytes)) {
       ++stats.dropped_backlog;
       dropped = true;
     }
   }
-  if (dropped) return SendStatus::dropped;
-  return backlog != nullptr ? SendStatus::blocked : SendStatus::sent;
+  if (backlog == nullptr) return dropped ? SendStatus::dropped : SendStatus::sent;
+  if (!waiting) watch.want_writable();
+  return SendStatus::blocked;
 }
 
 void TunQueue::Impl::on_writable() {
   if (backlog == nullptr) return;
   for (; !backlog->empty(); backlog->pop()) {
-    const Bytes frame = backlog->front();
-    ++stats.write_calls;
-    const bool taken = ::write(watch.fd(), frame.data(), frame.size()) >= 0;
-    if (!taken && (errno == EAGAIN || errno == EINTR)) {
-      backlog->compact();
-      watch.want_writable();
-      return;
-    }
-    if (taken)
-      count_sent(frame.size() - virtio_header_size,
-                 frame[offsetof(VirtioHeader, gso_type)] != VirtioHeader::gso_none);
-    else
-      count_failure(errno);
+    std::unique_ptr<Backlog> rest;
+    const Outcome outcome = write(backlog->front_header(), backlog->front_packet(), rest);
     if (gone != 0) return;  // which is told at the end of the turn
+    if (outcome != Outcome::untaken && rest == nullptr) continue;
+    if (rest != nullptr) {
+      backlog->pop();
+      rest->append(*backlog);
+      backlog = std::move(rest);
+    } else {
+      backlog->compact();
+    }
+    watch.want_writable();
+    return;
   }
   backlog.reset();
   if (receiver != nullptr) receiver->on_port_writable(loop.timers().now());
@@ -258,8 +333,9 @@ TunQueue::TunQueue(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TunQueue::~TunQueue() = default;
 
 Result<std::unique_ptr<TunQueue>> TunQueue::adopt(EventLoop& loop, UniqueFd fd, std::string name,
-                                                  std::shared_ptr<const std::atomic<std::size_t>> mtu) {
-  auto impl = std::make_unique<Impl>(loop, std::move(name), std::move(mtu));
+                                                  std::shared_ptr<const std::atomic<std::size_t>> mtu,
+                                                  const TunCalls& calls) {
+  auto impl = std::make_unique<Impl>(loop, std::move(name), std::move(mtu), calls);
   auto watch = FdWatch::open(loop, std::move(fd), *impl);
   if (!watch) return std::unexpected(std::move(watch.error()));
   impl->watch = std::move(*watch);

@@ -9,9 +9,13 @@
 #include "net/packet_port.h"
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+
+#include <sys/uio.h>
+#include <unistd.h>
 
 namespace sallyport::net {
 
@@ -19,11 +23,19 @@ namespace sallyport::net {
 struct TunQueueStats {
   std::uint64_t packets_in = 0, packets_out = 0, bytes_in = 0, bytes_out = 0;
   std::uint64_t super_packets_in = 0, super_packets_out = 0;
+  std::uint64_t super_packets_refused = 0;  ///< by the kernel, and sent as the packets that they are cut to
   std::uint64_t read_calls = 0, write_calls = 0;
   std::uint64_t dropped_backlog = 0;  ///< sent while the kernel took no more, and the backlog was full
   std::uint64_t dropped_invalid = 0;  ///< sent, and not a packet that can be described by a virtio-net header
   std::uint64_t dropped_error = 0;    ///< any other error of sending, such as a device that is down
-  std::uint64_t dropped_unknown = 0;  ///< read with a header that makes no sense, or longer than any packet
+  /// Read with a header that makes no sense, longer than any packet, or with an error of that packet's.
+  std::uint64_t dropped_unknown = 0;
+};
+
+/// The system calls of a queue, for tests to give others.
+struct TunCalls {
+  ssize_t (*read)(int fd, void* bytes, std::size_t size) = ::read;
+  ssize_t (*writev)(int fd, const iovec* parts, int count) = ::writev;
 };
 
 /// Any call of the receiver may close or destroy the queue. Without a receiver nothing is read, and the
@@ -35,11 +47,13 @@ class TunQueue final : public PacketPort {
 
   /// Takes ownership of a non-blocking descriptor. `mtu` is the device's, kept by its TunDevice.
   static Result<std::unique_ptr<TunQueue>> adopt(EventLoop& loop, UniqueFd fd, std::string name,
-                                                 std::shared_ptr<const std::atomic<std::size_t>> mtu);
+                                                 std::shared_ptr<const std::atomic<std::size_t>> mtu,
+                                                 const TunCalls& calls = {});
   ~TunQueue() override;
 
   void set_receiver(PacketReceiver* receiver) override;
-  /// Costs a system call a packet. Does not compare with mtu(): the kernel receives what is longer as well.
+  /// Costs a system call a packet. Does not compare with mtu(): the kernel receives what is longer as well. A
+  /// super-packet that the kernel refuses is cut and sent packet by packet.
   SendStatus send(std::span<const Packet> packets) override;
   /// Only the device's owner changes it, who is not told of it by on_mtu.
   std::size_t mtu() const override;

@@ -3,6 +3,10 @@
 #include "net/network_namespace_for_test.h"
 #include "net/virtio_net.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
@@ -17,12 +21,12 @@ using Buffer = std::vector<std::uint8_t>;
 const SocketAddress from(ip("192.0.2.1"), 1000), to(ip("192.0.2.2"), 2000);
 
 struct Fixture {
-  Fixture() {
+  explicit Fixture(const TunCalls& calls = {}) {
     std::array<int, 2> fds{};
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds.data()) != 0)
       throw std::runtime_error("socketpair");
     kernel.reset(fds[1]);
-    queue = value_of(TunQueue::adopt(loop, UniqueFd(fds[0]), "sp0", mtu));
+    queue = value_of(TunQueue::adopt(loop, UniqueFd(fds[0]), "sp0", mtu, calls));
     queue->set_receiver(&log);
   }
   void give(const VirtioHeader& header, Bytes packet) const {
@@ -107,21 +111,19 @@ TEST(TunQueue, FramesThatMakeNoSenseAreCounted) {
 TEST(TunQueue, WhatTheKernelDoesNotTakeWaitsUpToALimit) {
   Fixture f;
   std::vector<Buffer> sent;
-  std::size_t dropped = 0;
-  SendStatus last = SendStatus::sent;
   unsigned number = 0;
-  while (dropped < 3) {
+  while (f.queue->stats().dropped_backlog < 3) {
     Buffer packet = udp_packet(from, to, std::to_string(number++) + std::string(30'000, 'x'), true);
     // Every other one is a super-packet: the headers wait as well.
     const Packet given = as_packet(packet, number % 2 == 0 ? 1000 : 0, number % 2 == 0);
-    last = f.queue->send({&given, 1});
-    if (last == SendStatus::dropped)
-      ++dropped;
-    else
+    const std::uint64_t dropped = f.queue->stats().dropped_backlog;
+    const SendStatus status = f.queue->send({&given, 1});
+    if (f.queue->stats().dropped_backlog == dropped)
       sent.push_back(packet);
+    else
+      EXPECT_EQ(status, SendStatus::blocked);  // packets wait, and whoever sends has to
     ASSERT_LT(number, 1000u);
   }
-  EXPECT_EQ(f.queue->stats().dropped_backlog, 3u);
   const std::uint64_t at_once = f.queue->stats().packets_out;
   EXPECT_GT(at_once, 0u);
   EXPECT_EQ((sent.size() - at_once), 1024u * 1024 / (10 + sent.back().size()));
@@ -150,6 +152,122 @@ TEST(TunQueue, WhatTheKernelDoesNotTakeWaitsUpToALimit) {
   Buffer packet = udp_packet(from, to, "at once again");
   const Packet given = as_packet(packet);
   EXPECT_EQ(f.queue->send({&given, 1}), SendStatus::sent);
+}
+
+/// What Linux before 6.2 does to UDP super-packets.
+ssize_t refuse_super_packets(int fd, const iovec* parts, int count) {
+  VirtioHeader header;
+  std::memcpy(&header, parts[0].iov_base, sizeof header);
+  if (header.gso_type == VirtioHeader::gso_none) return ::writev(fd, parts, count);
+  errno = EINVAL;
+  return -1;
+}
+
+/// A frame of a packet with a complete checksum, and this payload.
+bool is_piece(const Buffer& frame, const std::string& payload, unsigned identification) {
+  const Buffer expected = udp_packet(from, to, payload);
+  if (frame.size() != virtio_header_size + expected.size()) return false;
+  const Bytes packet = Bytes(frame).subspan(virtio_header_size);
+  const auto zero = [](std::uint8_t octet) { return octet == 0; };
+  return std::all_of(frame.begin(), frame.begin() + virtio_header_size, zero) && checks_out(packet) &&
+         packet[4] * 256U + packet[5] == identification &&
+         std::ranges::equal(packet.subspan(20), Bytes(expected).subspan(20));
+}
+
+TEST(TunQueue, ASuperPacketThatTheKernelRefusesIsCut) {
+  Fixture f({.writev = refuse_super_packets});
+  Buffer packet = udp_packet(from, to, std::string(2'500, 'x'), true);
+  Buffer other = udp_packet(from, to, "other");
+  const Packet packets[]{as_packet(packet, 1'000, true), as_packet(other)};
+  EXPECT_EQ(f.queue->send(packets), SendStatus::sent);
+  EXPECT_TRUE(is_piece(f.take(), std::string(1'000, 'x'), 7));
+  EXPECT_TRUE(is_piece(f.take(), std::string(1'000, 'x'), 8));
+  EXPECT_TRUE(is_piece(f.take(), std::string(500, 'x'), 9));
+  EXPECT_TRUE(is_piece(f.take(), "other", 7));
+  EXPECT_TRUE(f.take().empty());
+  const TunQueueStats& stats = f.queue->stats();
+  EXPECT_EQ(stats.super_packets_refused, 1u);
+  EXPECT_EQ(stats.super_packets_out, 0u);
+  EXPECT_EQ(stats.packets_out, 4u);
+  EXPECT_EQ(stats.write_calls, 5u);
+  EXPECT_EQ(stats.dropped_invalid, 0u);
+}
+
+TEST(TunQueue, PiecesOfWhatTheKernelRefusesWaitInTheirOrder) {
+  Fixture f({.writev = refuse_super_packets});
+  constexpr unsigned count = 20;
+  for (unsigned i = 0; i < count; ++i) {
+    Buffer packet = udp_packet(from, to, std::string(28'000, static_cast<char>('a' + i)), true);
+    const Packet given = as_packet(packet, 4'000, true);
+    const SendStatus status = f.queue->send({&given, 1});
+    EXPECT_EQ(status == SendStatus::blocked, f.queue->stats().packets_out < (i + 1) * 7) << i;
+  }
+  unsigned arrived = 0;
+  run_until(f.loop, [&] {
+    for (Buffer frame = f.take(); !frame.empty(); frame = f.take(), ++arrived)
+      EXPECT_TRUE(is_piece(frame, std::string(4'000, static_cast<char>('a' + arrived / 7)), 7 + arrived % 7))
+          << arrived;
+    return arrived >= count * 7;
+  });
+  run_until(f.loop, [&] { return f.log.writable == 1; });
+  EXPECT_TRUE(f.take().empty());
+  EXPECT_EQ(f.queue->stats().packets_out, count * 7);
+  EXPECT_GE(f.queue->stats().super_packets_refused, count);
+}
+
+TEST(TunQueue, WhatIsRefusedInPiecesTooIsDropped) {
+  Fixture f({.writev = [](int, const iovec*, int) -> ssize_t {
+    errno = EINVAL;
+    return -1;
+  }});
+  Buffer packet = udp_packet(from, to, std::string(2'500, 'x'), true);
+  const Packet given = as_packet(packet, 1'000, true);
+  EXPECT_EQ(f.queue->send({&given, 1}), SendStatus::dropped);
+  EXPECT_EQ(f.queue->stats().dropped_invalid, 3u);
+  EXPECT_EQ(f.queue->stats().packets_out, 0u);
+}
+
+int errors_to_come = 0;  // of read_with_errors()
+
+/// The kernel takes a packet from its queue, and then cannot describe it.
+ssize_t read_with_errors(int fd, void* bytes, std::size_t size) {
+  const ssize_t got = ::read(fd, bytes, size);
+  if (got <= 0 || errors_to_come == 0) return got;
+  --errors_to_come;
+  errno = EINVAL;
+  return -1;
+}
+
+TEST(TunQueue, AnErrorOfOnePacketIsNotTheEnd) {
+  Fixture f({.read = read_with_errors});
+  errors_to_come = 3;
+  for (const char* text : {"a", "b", "c", "good"}) f.give({}, udp_packet(from, to, text));
+  run_until(f.loop, [&] { return f.log.packets.size() == 1; });
+  EXPECT_EQ(f.log.packets[0].bytes, as_text(udp_packet(from, to, "good")));
+  EXPECT_EQ(f.queue->stats().dropped_unknown, 3u);
+  EXPECT_TRUE(f.log.closed.empty());
+}
+
+TEST(TunQueue, ErrorsWithoutEndLeaveTheLoopToOthers) {
+  Fixture f({.read = [](int, void*, std::size_t) -> ssize_t {
+    errno = EIO;
+    return -1;
+  }});
+  f.give({}, udp_packet(from, to, "x"));
+  run_turns(f.loop, 10);  // which would not come back
+  EXPECT_GT(f.queue->stats().dropped_unknown, 0u);
+  EXPECT_LE(f.queue->stats().dropped_unknown, 1'000u);
+  EXPECT_TRUE(f.log.closed.empty());
+}
+
+TEST(TunQueue, ADescriptorGoneBadIsTheEnd) {
+  Fixture f({.read = [](int, void*, std::size_t) -> ssize_t {
+    errno = EBADFD;
+    return -1;
+  }});
+  f.give({}, udp_packet(from, to, "x"));
+  run_until(f.loop, [&] { return f.log.closed.size() == 1; });
+  EXPECT_EQ(f.queue->stats().dropped_unknown, 0u);
 }
 
 TEST(TunQueue, OneBadPacketOfABatchIsLeftOut) {

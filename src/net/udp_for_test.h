@@ -2,6 +2,7 @@
 // namespace.
 #pragma once
 
+#include "net/new_namespace_for_test.h"
 #include "net/run_until_for_test.h"
 #include "net/udp_socket.h"
 
@@ -11,13 +12,11 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -97,8 +96,7 @@ inline std::vector<std::string> segments_of(const DatagramRun& run) {
 /// where we may not make one.
 inline bool in_narrow_namespace(int mtu, const std::function<void()>& test) {
   bool possible = false;
-  std::thread([&] {
-    if (::unshare(CLONE_NEWNET) != 0) return;
+  in_new_namespace([&] {
     const UniqueFd control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     ifreq request{};
     std::strcpy(request.ifr_name, "lo");
@@ -108,7 +106,7 @@ inline bool in_narrow_namespace(int mtu, const std::function<void()>& test) {
     if (::ioctl(control.get(), SIOCSIFFLAGS, &request) != 0) return;
     possible = true;
     test();
-  }).join();
+  });
   return possible;
 }
 

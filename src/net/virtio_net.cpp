@@ -1,92 +1,43 @@
 #include "net/virtio_net.h"
 
-#include <netinet/in.h>
+#include "net/internet_checksum.h"
+#include "net/ip_packet.h"
+#include "net/packet_fields.h"
 
 namespace sallyport::net {
 namespace {
 
-constexpr std::size_t v4_header = 20, v6_header = 40, udp_header = 8, tcp_header = 20;
-constexpr std::size_t udp_checksum = 6, tcp_checksum = 16, tcp_data_offset = 12, tcp_flags = 13;
-constexpr std::uint8_t tcp_cwr = 0x80;
-
-unsigned version_of(Bytes packet) {
-  return packet.empty() ? 0 : packet[0] >> 4;
+bool is_ip(Bytes packet) {
+  return !packet.empty() && (packet[0] >> 4 == 4 || packet[0] >> 4 == 6);
 }
 
-struct Upper {
-  std::size_t offset;
-  std::uint8_t protocol;
+/// Where the TCP or UDP header of a packet is.
+struct TransportHeader {
+  std::size_t offset = 0;           // from the start of the IP header
+  std::size_t size = 0;             // with TCP's options
+  std::size_t checksum_offset = 0;  // from `offset`
+  std::uint8_t gso_type = VirtioHeader::gso_none;
 };
 
-std::optional<Upper> find_upper_v4(Bytes packet) {
-  if (packet.size() < v4_header) return std::nullopt;
-  const bool fragment = (packet[6] & 0x3f) != 0 || packet[7] != 0;
-  const std::size_t header = std::size_t{packet[0] & 0x0fU} * 4;
-  if (fragment || header < v4_header) return std::nullopt;
-  return Upper{header, packet[9]};
-}
-
-/// Skips the extension headers (RFC 8200 §4) that may precede TCP and UDP.
-std::optional<Upper> find_upper_v6(Bytes packet) {
-  if (packet.size() < v6_header) return std::nullopt;
-  Upper upper{v6_header, packet[6]};
-  while (true) {
-    const bool options = upper.protocol == IPPROTO_HOPOPTS || upper.protocol == IPPROTO_ROUTING ||
-                         upper.protocol == IPPROTO_DSTOPTS;
-    if (!options && upper.protocol != IPPROTO_AH) return upper;
-    if (packet.size() < upper.offset + 8) return std::nullopt;
-    const std::size_t length = packet[upper.offset + 1];
-    upper.protocol = packet[upper.offset];
-    upper.offset += options ? (length + 1) * 8 : (length + 2) * 4;
-  }
-}
-
-/// Adds up 16-bit words (RFC 1071). The kernel leaves a checksum to us that it cannot describe by our
-/// Packet: rare, so this is simple rather than fast.
-void complete_checksum(MutableBytes packet, std::size_t start, std::size_t field) {
-  std::uint32_t sum = 0;
-  for (std::size_t at = start; at < packet.size(); ++at)
-    sum += (at - start) % 2 == 0 ? std::uint32_t{packet[at]} << 8 : packet[at];
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
-  std::uint32_t checksum = ~sum & 0xffff;
-  if (checksum == 0) checksum = 0xffff;  // UDP's 0 means "none"; to all others both are the same
-  packet[field] = static_cast<std::uint8_t>(checksum >> 8);
-  packet[field + 1] = static_cast<std::uint8_t>(checksum);
-}
-
-std::uint8_t gso_type_of(Bytes packet, const TransportHeader& transport) {
-  if (transport.protocol == IPPROTO_UDP) return VirtioHeader::gso_udp_l4;
-  const std::uint8_t type = version_of(packet) == 4 ? VirtioHeader::gso_tcpv4 : VirtioHeader::gso_tcpv6;
-  const bool cwr = (packet[transport.offset + tcp_flags] & tcp_cwr) != 0;
-  return cwr ? type | VirtioHeader::gso_ecn : type;
+/// nullopt for other protocols, for fragments, and where a header is not complete.
+std::optional<TransportHeader> find_transport_header(Bytes bytes) {
+  const auto packet = parse_ip(bytes);
+  if (!packet || packet->fragment) return std::nullopt;
+  if (packet->protocol == protocol::udp)
+    return TransportHeader{packet->upper_offset, udp::header_size, udp::checksum, VirtioHeader::gso_udp_l4};
+  if (packet->protocol != protocol::tcp) return std::nullopt;
+  const std::uint8_t* const header = bytes.data() + packet->upper_offset;
+  const std::size_t size = (header[tcp::data_offset] >> 4) * std::size_t{4};
+  if (size < tcp::header_size || size > packet->upper_length()) return std::nullopt;
+  std::uint8_t type = packet->version == 4 ? VirtioHeader::gso_tcpv4 : VirtioHeader::gso_tcpv6;
+  if ((header[tcp::flags] & tcp::cwr) != 0) type |= VirtioHeader::gso_ecn;
+  return TransportHeader{packet->upper_offset, size, tcp::checksum, type};
 }
 
 }  // namespace
 
-std::optional<TransportHeader> find_transport_header(Bytes packet) {
-  const unsigned version = version_of(packet);
-  const auto upper = version == 4   ? find_upper_v4(packet)
-                     : version == 6 ? find_upper_v6(packet)
-                                    : std::nullopt;
-  if (!upper) return std::nullopt;
-  TransportHeader transport{upper->offset, 0, upper->protocol, 0};
-  if (upper->protocol == IPPROTO_UDP) {
-    transport.size = udp_header;
-    transport.checksum_offset = udp_checksum;
-  } else if (upper->protocol == IPPROTO_TCP && packet.size() >= upper->offset + tcp_header) {
-    transport.size = (std::size_t{packet[upper->offset + tcp_data_offset]} >> 4) * 4;
-    transport.checksum_offset = tcp_checksum;
-    if (transport.size < tcp_header) return std::nullopt;
-  } else {
-    return std::nullopt;
-  }
-  if (packet.size() < transport.offset + transport.size) return std::nullopt;
-  return transport;
-}
-
 std::optional<VirtioHeader> virtio_header_of(const Packet& packet) {
-  const unsigned version = version_of(packet.bytes);
-  if (version != 4 && version != 6) return std::nullopt;
+  if (!is_ip(packet.bytes)) return std::nullopt;
   VirtioHeader header;
   if (!packet.checksum_partial) return packet.segment_size == 0 ? std::optional(header) : std::nullopt;
   const auto transport = find_transport_header(packet.bytes);
@@ -97,27 +48,31 @@ std::optional<VirtioHeader> virtio_header_of(const Packet& packet) {
   header.hdr_len = static_cast<std::uint16_t>(transport->offset + transport->size);
   // What fits one segment is an ordinary packet.
   if (packet.segment_size > 0 && packet.bytes.size() > std::size_t{header.hdr_len} + packet.segment_size) {
-    header.gso_type = gso_type_of(packet.bytes, *transport);
+    header.gso_type = transport->gso_type;
     header.gso_size = packet.segment_size;
   }
   return header;
 }
 
 std::optional<Packet> packet_after(const VirtioHeader& header, MutableBytes bytes) {
-  const unsigned version = version_of(bytes);
-  if (version != 4 && version != 6) return std::nullopt;
+  if (!is_ip(bytes)) return std::nullopt;
   Packet packet{bytes, 0, (header.flags & VirtioHeader::needs_csum) != 0};
+  const std::uint8_t type = header.gso_type & ~VirtioHeader::gso_ecn;
+  if (type == VirtioHeader::gso_none && !packet.checksum_partial) return packet;
   const auto transport = find_transport_header(bytes);
   const bool ours =
       transport && header.csum_start == transport->offset && header.csum_offset == transport->checksum_offset;
-  if (const std::uint8_t type = header.gso_type & ~VirtioHeader::gso_ecn; type != VirtioHeader::gso_none) {
+  if (type != VirtioHeader::gso_none) {
     if (!packet.checksum_partial || !ours || header.gso_size == 0) return std::nullopt;
-    if (type != (gso_type_of(bytes, *transport) & ~VirtioHeader::gso_ecn)) return std::nullopt;
+    if (type != (transport->gso_type & ~VirtioHeader::gso_ecn)) return std::nullopt;
     packet.segment_size = header.gso_size;
-  } else if (packet.checksum_partial && !ours) {
+  } else if (!ours) {
+    // One that our Packet cannot describe.
     const std::size_t field = std::size_t{header.csum_start} + header.csum_offset;
     if (field + 2 > bytes.size()) return std::nullopt;
-    complete_checksum(bytes, header.csum_start, field);
+    std::uint16_t checksum = internet_checksum(bytes.subspan(header.csum_start));
+    if (checksum == 0) checksum = 0xffff;  // UDP's 0 means "none"; to all others both are the same
+    store_be16(bytes.data() + field, checksum);
     packet.checksum_partial = false;
   }
   return packet;

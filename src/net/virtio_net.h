@@ -27,19 +27,9 @@ struct VirtioHeader {
 inline constexpr std::size_t virtio_header_size = sizeof(VirtioHeader);
 static_assert(virtio_header_size == 10);
 
-/// Where the TCP or UDP header of a packet is.
-struct TransportHeader {
-  std::size_t offset = 0;  ///< from the start of the IP header
-  std::size_t size = 0;    ///< with TCP's options
-  std::uint8_t protocol = 0;
-  std::size_t checksum_offset = 0;  ///< from `offset`
-};
-
-/// nullopt for other protocols, for fragments (RFC 791, RFC 8200 §4.5), and where the header is not complete.
-std::optional<TransportHeader> find_transport_header(Bytes packet);
-
 /// nullopt where the packet is not IPv4 or IPv6, or where what it says of itself cannot be: a super-packet or
-/// a partial checksum without a TCP or UDP header, a super-packet with a complete checksum.
+/// a partial checksum without a complete TCP or UDP header, or in a fragment; a super-packet with a complete
+/// checksum.
 std::optional<VirtioHeader> virtio_header_of(const Packet& packet);
 
 /// The packet after a header that the kernel wrote; nullopt where the two do not agree. A partial checksum of
