@@ -99,7 +99,7 @@ Result<> AddressPool::add(const net::IpPrefix& prefix) {
   }
   Family& of = family(v4);
   of.capacity += std::min(range.count, max_counted - of.capacity);
-  of.ranges.push_back(std::move(range));
+  of.ranges.push_back(range);
   return {};
 }
 

@@ -210,7 +210,8 @@ Result<std::vector<IpRange>> parse_route_advertisement(Bytes value) {
     else if (const IpRange* other = overlap(for_all, range))
       return reader.wrong(fmt::format("it overlaps the range from {} to {}, which is for all IP protocols",
                                       other->start.to_string(), other->end.to_string()));
-    if ((prefixes += prefix_count(range)) > max_capsule_prefixes) return too_many_prefixes();
+    prefixes += prefix_count(range);
+    if (prefixes > max_capsule_prefixes) return too_many_prefixes();
     ranges.push_back(range);
   }
   return ranges;
@@ -232,7 +233,8 @@ Result<std::vector<std::uint8_t>> write_route_advertisement(std::span<const IpRa
   std::vector<std::uint8_t> out;
   std::size_t prefixes = 0;
   for (const IpRange& range : ranges) {
-    if ((prefixes += prefix_count(range)) > max_capsule_prefixes) return too_many_prefixes();
+    prefixes += prefix_count(range);
+    if (prefixes > max_capsule_prefixes) return too_many_prefixes();
     out.push_back(range.is_v4() ? 4 : 6);
     append_address(out, range.start);
     append_address(out, range.end);
