@@ -155,7 +155,8 @@ void UdpFlow::on_unreachable(net::Unreachable kind, const Error& why) {
   // again: QUIC would come back to it after a second, DNS after five.
   if (!others_.empty()) {
     context_.uplink.flush(lane_);
-    auto before = std::move(path_);
+    std::unique_ptr<net::DatagramPath> before;
+    before.swap(path_);
     if (open_path()) {
       before->set_receiver(nullptr);
       // Proxy-Status named the first as next hop, in a response that went long ago: RFC 9209 §2.1.2 has no
