@@ -1,7 +1,6 @@
 // to_text(): a Configuration for people.
 #include "config/configuration.h"
-
-#include <iterator>
+#include "config/text_lines.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -9,21 +8,7 @@
 namespace sallyport::config {
 namespace {
 
-class Text {
- public:
-  template <class... Args>
-  void line(int depth, fmt::format_string<Args...> format, Args&&... args) {
-    text_.append(static_cast<std::size_t>(depth) * 2, ' ');
-    fmt::format_to(std::back_inserter(text_), format, std::forward<Args>(args)...);
-    text_ += '\n';
-  }
-  std::string take() { return std::move(text_); }
-
- private:
-  std::string text_;
-};
-
-void write(Text& text, const Listener& listener) {
+void write(TextLines& text, const Listener& listener) {
   text.line(0, "listener {}", listener.id);
   text.line(1, "address {} ({})", listener.address.to_string(), listener.tcp ? "UDP and TCP" : "UDP");
   if (listener.alt_svc_port != 0) text.line(1, "Alt-Svc port {}", listener.alt_svc_port);
@@ -32,13 +17,13 @@ void write(Text& text, const Listener& listener) {
     text.line(1, "certificate {}", certificate);
 }
 
-void write(Text& text, const Files& files) {
+void write(TextLines& text, const Files& files) {
   text.line(0, "files {}", files.folder);
   text.line(1, "ETag of larger files from {}",
             files.etag == EtagParts::size_mtime ? "size and mtime" : "size, mtime and ctime");
 }
 
-void write(Text& text, const Masque& masque) {
+void write(TextLines& text, const Masque& masque) {
   std::vector<std::string_view> protocols;
   for (const auto protocol : masque::all_protocols)
     if (masque.protocols.contains(protocol)) protocols.push_back(to_string(protocol));
@@ -58,7 +43,7 @@ void write(Text& text, const Masque& masque) {
 }  // namespace
 
 std::string to_text(const Configuration& configuration) {
-  Text text;
+  TextLines text;
   for (const Listener& listener : configuration.listeners) write(text, listener);
   if (configuration.files) write(text, *configuration.files);
   if (configuration.masque) write(text, *configuration.masque);

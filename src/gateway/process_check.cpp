@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/of_flag.h"
+#include "config/text_lines.h"
 #include "gateway/access_log.h"
 #include "gateway/exposed_secrets.h"
 #include "gateway/ready_file.h"
@@ -11,67 +12,50 @@
 #include "trace/keylog.h"
 #include "trace/qlog.h"
 
-#include <iterator>
-#include <utility>
-
 #include <fmt/format.h>
 
 namespace sallyport::gateway {
 namespace {
 
-/// The lines of the text as they come.
-class Lines {
- public:
-  template <class... Args>
-  void add(fmt::format_string<Args...> format, Args&&... args) {
-    fmt::format_to(std::back_inserter(text_), format, std::forward<Args>(args)...);
-    text_ += '\n';
-  }
-  std::string take() { return std::move(text_); }
-
- private:
-  std::string text_;
-};
-
-Result<> check_admin_pages(const Settings& settings, Lines& lines) {
+Result<> check_admin_pages(const Settings& settings, config::TextLines& lines) {
   if (!settings.admin && settings.admin_socket.empty()) return {};
-  lines.add("admin pages on {}",
-            settings.admin ? settings.admin->to_string() : "unix:" + settings.admin_socket);
+  lines.line(0, "admin pages on {}",
+             settings.admin ? settings.admin->to_string() : "unix:" + settings.admin_socket);
   if (settings.admin_token_file.empty()) {
-    lines.add("  /metrics for everybody who can reach it");
+    lines.line(1, "/metrics for everybody who can reach it");
     return {};
   }
   const auto tokens = TokenFile::open("--admin-token-file", settings.admin_token_file);
   if (!tokens) return std::unexpected(tokens.error());
-  lines.add("  /metrics for those with a bearer token; tokens: {}", tokens->tokens()->size());
+  lines.line(1, "/metrics for those with a bearer token; tokens: {}", tokens->tokens()->size());
   return {};
 }
 
-Result<> check_secret(const std::string& file, Lines& lines) {
+Result<> check_secret(const std::string& file, config::TextLines& lines) {
   if (file.empty()) {
-    lines.add("secret random, so session tickets and tokens end with the process");
+    lines.line(0, "secret random, so session tickets and tokens end with the process");
     return {};
   }
   const auto secret = tls::ServerSecret::from_file(file);
   if (!secret) return of_flag("--secret-file", secret.error());
   warn_of_readers("--secret-file", file);
-  lines.add("secret from {}", file);
+  lines.line(0, "secret from {}", file);
   return {};
 }
 
-Result<> check_logs(const Settings& settings, Lines& lines) {
+Result<> check_logs(const Settings& settings, config::TextLines& lines) {
   if (const auto& file = settings.key_log; !file.empty()) {
     if (auto done = trace::check_key_log(file); !done) return of_flag("--keylog", done.error());
-    lines.add("TLS key log {}", file);
+    lines.line(0, "TLS key log {}", file);
   }
   if (const auto& folder = settings.qlog; !folder.empty()) {
     if (auto done = trace::check_qlog_folder(folder); !done) return of_flag("--qlog", done.error());
-    lines.add("qlog folder {}", folder);
+    lines.line(0, "qlog folder {}", folder);
   }
   if (const auto& file = settings.access_log; !file.empty()) {
     if (auto done = AccessLog::check(file); !done) return done;
-    lines.add("access log {} ({})", file == "-" ? "on standard output" : file,
-              settings.access_format == AccessFormat::json ? "JSON lines" : "Combined Log Format");
+    lines.line(0, "access log {} ({})", file == "-" ? "on standard output" : file,
+               settings.access_format == AccessFormat::json ? "JSON lines" : "Combined Log Format");
   }
   return {};
 }
@@ -79,20 +63,20 @@ Result<> check_logs(const Settings& settings, Lines& lines) {
 }  // namespace
 
 Result<std::string> check_process(const Settings& settings) {
-  Lines lines;
+  config::TextLines lines;
   if (!settings.self_signed.empty())
-    lines.add("self-signed certificate: another one at each start{}",
-              settings.write_certificate.empty() ? "" : ", written to " + settings.write_certificate);
+    lines.line(0, "self-signed certificate: another one at each start{}",
+               settings.write_certificate.empty() ? "" : ", written to " + settings.write_certificate);
   // In the order of the start, so that the first error is the same.
   if (auto done = ReadyFile(settings.ready_file).check(); !done) return std::unexpected(done.error());
-  if (!settings.ready_file.empty()) lines.add("ready file {}", settings.ready_file);
+  if (!settings.ready_file.empty()) lines.line(0, "ready file {}", settings.ready_file);
   if (auto done = check_admin_pages(settings, lines); !done) return std::unexpected(done.error());
   if (auto done = check_secret(settings.secret_file, lines); !done) return std::unexpected(done.error());
   if (auto done = check_logs(settings, lines); !done) return std::unexpected(done.error());
   for (const std::string& warning : exposed_secrets(settings)) log_warn("{}", warning);
   if (const auto& path = settings.admin_socket; !path.empty())
     if (auto done = net::check_unix_socket(path); !done) return of_flag("--admin unix", done.error());
-  lines.add("grace period {:g} s", in_seconds(settings.grace));
+  lines.line(0, "grace period {:g} s", in_seconds(settings.grace));
   return lines.take();
 }
 

@@ -49,7 +49,7 @@ net::IpAddress AddressPool::Range::at(std::uint64_t number) const {
   // The bits that the number has are 0 in the prefix.
   for (std::size_t i = size; i-- > 0 && number != 0; number >>= 8)
     octets[i] |= static_cast<std::uint8_t>(number);
-  return address_of(Bytes(octets).first(size));
+  return *net::IpAddress::from_octets(Bytes(octets).first(size));
 }
 
 bool AddressPool::Range::passed(const net::IpAddress& address) const {

@@ -196,7 +196,7 @@ DnsNameserver read_nameserver(FieldReader& reader) {
         reader.count("addresses of a nameserver", max_dns_nameserver_addresses, "3.2");
     for (std::uint64_t i = 0; i < count && !reader.failed(); ++i) {
       const Bytes octets = reader.octets(size);
-      if (!octets.empty()) nameserver.addresses.push_back(address_of(octets));
+      if (!octets.empty()) nameserver.addresses.push_back(*net::IpAddress::from_octets(octets));
     }
   }
   nameserver.authentication_domain = reader.domain("an authentication domain name", true);

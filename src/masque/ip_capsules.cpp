@@ -64,7 +64,7 @@ class EntryReader {
   Result<net::IpAddress> address(bool v4) {
     const std::size_t size = v4 ? 4 : 16;
     if (rest_.size() < size) return cut_short("an IP address");
-    const net::IpAddress address = address_of(rest_.first(size));
+    const net::IpAddress address = *net::IpAddress::from_octets(rest_.first(size));
     rest_ = rest_.subspan(size);
     return address;
   }

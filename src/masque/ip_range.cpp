@@ -22,7 +22,7 @@ std::optional<net::IpAddress> next(const net::IpAddress& address) {
   auto octets = octets_of(address);
   const std::size_t size = address.octets().size();
   for (std::size_t i = size; i-- > 0;)
-    if (++octets[i] != 0) return address_of(Bytes(octets).first(size));
+    if (++octets[i] != 0) return *net::IpAddress::from_octets(Bytes(octets).first(size));
   return std::nullopt;
 }
 
@@ -32,7 +32,7 @@ net::IpAddress previous(const net::IpAddress& address) {
   const std::size_t size = address.octets().size();
   for (std::size_t i = size; i-- > 0;)
     if (octets[i]-- != 0) break;
-  return address_of(Bytes(octets).first(size));
+  return *net::IpAddress::from_octets(Bytes(octets).first(size));
 }
 
 /// Joins overlapping and neighbouring ranges of `sorted`.
@@ -76,20 +76,12 @@ bool routes(const IpRange& range, const net::IpAddress& destination, std::uint8_
          (range.protocol == any_protocol || range.protocol == protocol || is_icmp(protocol, range.is_v4()));
 }
 
-net::IpAddress address_of(Bytes octets) {
-  assert(octets.size() == 4 || octets.size() == 16);
-  if (octets.size() == 4) return net::IpAddress::v4({octets[0], octets[1], octets[2], octets[3]});
-  std::array<std::uint8_t, 16> all{};
-  copy_bytes(octets, all.data());
-  return net::IpAddress::v6(all);
-}
-
 net::IpAddress last_address(const net::IpPrefix& prefix) {
   auto octets = octets_of(prefix.address());
   const std::size_t size = prefix.address().octets().size();
   for (unsigned bit = prefix.length(); bit < size * 8; ++bit)
     octets[bit / 8] |= static_cast<std::uint8_t>(0x80 >> bit % 8);
-  return address_of(Bytes(octets).first(size));
+  return *net::IpAddress::from_octets(Bytes(octets).first(size));
 }
 
 IpRange range_of(const net::IpPrefix& prefix, std::uint8_t protocol) {
