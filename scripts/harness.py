@@ -3,6 +3,7 @@ that say when they listen, a network namespace with Ethernet's MTU. Standard lib
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -177,7 +178,7 @@ class Lab:
         return cert, key
 
     def gateway(self, *flags, listen="127.0.0.1:0", name="gateway", certificate=None):
-        """A `sallyport gateway` that listens; its .port is the one it took. `certificate`: files of a certificate and its key, for another one
+        """A `sallyport gateway` that listens; its .port is the one it took, .admin that of its admin pages over TCP. `certificate`: files of a certificate and its key, for another one
         than the lab's."""
         cert, key = certificate or self.certificate()
         self.count += 1
@@ -186,6 +187,8 @@ class Lab:
                               "--ready-file", ready, *flags], name)
         process.port = int(wait_for_ready(process, ready).rsplit(":", 1)[1])
         process.url = f"https://127.0.0.1:{process.port}"
+        admin = re.search(r"admin pages on http://\S*:(\d+)/metrics", process.log_path.read_text())
+        process.admin = int(admin[1]) if admin else None
         return process
 
     def get_json(self, *arguments, expect=0, watch=False):
@@ -200,7 +203,7 @@ class Lab:
         return json.loads(done.stdout)
 
 
-def wait_for_ready(process, path, patience=30):
+def wait_for_ready(process, path, patience=PATIENCE):
     """The first line of the file that a gateway writes when it listens."""
     wait_until(lambda: path.exists() and path.read_text().endswith("\n"), "it was ready", patience, process)
     return path.read_text().splitlines()[0]

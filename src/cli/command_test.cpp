@@ -14,13 +14,13 @@ TEST(EndBySignals, TakesTheCopyOfASignalForNoSecondOne) {
   net::EventLoop loop;
   ExitStatus status;
   int interrupted = 0;
-  end_by_signals(loop, status, [&] {
-    ++interrupted;
-    // As timeout(1) does, which sends it to the process and to its group.
-    if (interrupted == 1) std::raise(SIGTERM);
-  });
   net::Timer end(loop.timers(), [&](Time) { loop.stop(); });
-  end.arm(loop.timers().now() + 100ms);
+  end_by_signals(loop, status, [&] {
+    if (++interrupted != 1) return;
+    end.arm(loop.timers().now() + 100ms);
+    // As timeout(1) does, which sends it to the process and to its group.
+    std::raise(SIGTERM);
+  });
   loop.post([] { std::raise(SIGTERM); });
   loop.run();
   EXPECT_EQ(interrupted, 1);

@@ -20,6 +20,7 @@ Duration seconds(double value);
 template <class Value, std::size_t count>
 std::vector<std::string> names_of(const std::array<Value, count>& all) {
   std::vector<std::string> names;
+  names.reserve(count);
   for (const Value value : all) names.emplace_back(to_string(value));
   return names;
 }

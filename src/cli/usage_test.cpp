@@ -168,7 +168,7 @@ TEST(Usage, ADigitIsAFlagToo) {
 }
 
 TEST(Usage, TakesCurlsWayToResume) {
-  const std::string url = "https://localhost/", nowhere = "/nowhere/file";
+  const std::string url = "https://localhost/";
   // As far as where the file goes: the URL is the only one.
   for (const std::vector<std::string>& flags :
        {std::vector<std::string>{"-C", "-"}, {"-C-"}, {"-LC", "-"}, {"-C"}, {"-C4"}, {"--resume"}}) {

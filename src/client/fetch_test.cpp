@@ -9,7 +9,6 @@ namespace {
 
 using http::Exchange;
 using http::test::Pair;
-using http::test::RecordingExchange;
 using test::FetchTest;
 
 TEST_P(FetchTest, PutsPartsTogether) {

@@ -34,8 +34,8 @@ bool is_bytes_unit(std::string_view unit) {
 }
 
 /// Where ranges overlap, in order of position and joined; else as they were asked for.
-std::vector<ByteRange> without_overlap(std::vector<ByteRange> ranges) {
-  auto sorted = ranges;
+std::vector<ByteRange> without_overlap(const std::vector<ByteRange>& ranges) {
+  std::vector<ByteRange> sorted = ranges;
   std::ranges::sort(sorted, {}, &ByteRange::first);
   std::vector<ByteRange> joined;
   for (const auto& range : sorted) {

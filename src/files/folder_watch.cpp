@@ -26,8 +26,8 @@ struct FolderWatch::Look {
   bool asked = false;
 };
 
-FolderWatch::FolderWatch(std::unique_ptr<net::FileReader> reader, net::Timers& timers, std::string path,
-                         std::shared_ptr<const ServedFolder> folder,
+FolderWatch::FolderWatch(std::unique_ptr<net::FileReader> reader, net::Timers& timers,
+                         const std::string& path, std::shared_ptr<const ServedFolder> folder,
                          std::function<void(const std::shared_ptr<const ServedFolder>&)> opened)
     : reader_(std::move(reader)),
       timers_(timers),

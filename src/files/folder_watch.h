@@ -22,7 +22,7 @@ class FolderWatch {
 
   /// `path` as given to ServedFolder::open() for `folder`; a relative one is resolved against the current
   /// working directory. `opened` gets each new folder. `timers` must outlive the watch.
-  FolderWatch(std::unique_ptr<net::FileReader> reader, net::Timers& timers, std::string path,
+  FolderWatch(std::unique_ptr<net::FileReader> reader, net::Timers& timers, const std::string& path,
               std::shared_ptr<const ServedFolder> folder,
               std::function<void(const std::shared_ptr<const ServedFolder>&)> opened);
 

@@ -56,6 +56,7 @@ Result<> Certificates::load() {
 
 void Certificates::note_changes() {
   std::vector<files::FileIdentity> now;
+  now.reserve(files_.size());
   for (const WatchedFile& file : files_) now.push_back(file.noted());
   std::set<std::string> keys;
   changed_.clear();

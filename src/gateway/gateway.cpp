@@ -298,6 +298,7 @@ void Gateway::drain(int signal) {
 
 void Gateway::end(std::string_view why) {
   if (std::exchange(state_, State::ended) == State::ended) return;
+  loop_.keep_signals_from_default();  // one more must not cut off the logs that are completed now
   grace_.disarm();
   for (const auto& worker : workers_) worker->stop();
   for (const auto& worker : workers_) worker->join();

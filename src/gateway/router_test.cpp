@@ -11,7 +11,6 @@ namespace sallyport::gateway {
 namespace {
 
 using masque::ConnectionForTest;
-using masque::ExchangeForTest;
 
 class ProxyForTest final : public http::RequestHandler {
  public:

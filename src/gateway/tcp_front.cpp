@@ -151,12 +151,19 @@ void TcpFront::retire(Sessions::iterator session) {
   clean_up_.request();
 }
 
+void TcpFront::give_up(Sessions::iterator session) {
+  // What came of them in this turn may still be about to be told, of a session that is retired.
+  session->handshake.reset();
+  session->refusal.reset();
+  retire(session);
+}
+
 void TcpFront::close_oldest() {
   const auto oldest = sessions_.begin();
   if (oldest->connection)
     oldest->connection->close({ErrorKind::resource, "too many connections"});
   else
-    retire(oldest);
+    give_up(oldest);
 }
 
 void TcpFront::clean_up() {
@@ -173,7 +180,7 @@ void TcpFront::drain(std::function<void()> drained) {
     if (session->connection)
       session->connection->shutdown();
     else
-      retire(session);
+      give_up(session);
   }
   clean_up_.request();
 }

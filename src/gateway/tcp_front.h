@@ -76,6 +76,8 @@ class TcpFront {
   void serve(Sessions::iterator session, std::unique_ptr<net::ByteStream> stream, std::string_view alpn,
              http::StreamSecurity security);
   void retire(Sessions::iterator session);
+  /// Retires one without a connection, whose handshake or refusal goes on. Not inside their callbacks.
+  void give_up(Sessions::iterator session);
   void close_oldest();
   void clean_up();
 

@@ -81,7 +81,8 @@ TEST_F(H2ServerTest, ReadersWithoutWindowsHoldLittle) {
     for (std::size_t room; left > 0 && (room = exchange.room()) > 0;) {
       const std::size_t piece = std::min(room, left);
       exchange.write(Chunk::allocate(piece));
-      if ((left -= piece) == 0) exchange.finish();
+      left -= piece;
+      if (left == 0) exchange.finish();
     }
   };
   std::deque<std::size_t> left;

@@ -32,7 +32,7 @@ bool H3Exchange::is_unblocked(const QpackDecoder& decoder) const {
 void H3Exchange::abandon_reading() {
   h3_.decoder().cancel(id_);
   // The peer's encoder waits to hear it. What goes wrong here is found with the next section as well.
-  static_cast<void>(h3_.send_decoder_instructions());
+  [[maybe_unused]] const auto sent = h3_.send_decoder_instructions();
   if (!unfinished_) return;
   unfinished_->blocked = false;
   skip_frames(std::exchange(unfinished_->behind, {}));

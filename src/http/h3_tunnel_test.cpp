@@ -12,7 +12,6 @@ namespace {
 using test::code;
 using test::connect_udp;
 using test::data_frame;
-using test::frame;
 using test::H3Pair;
 using test::headers;
 using test::Lines;

@@ -152,7 +152,7 @@ std::string datagrams(const DirectionSummary& way) {
 }
 
 /// A figure that lacks what was not recorded.
-std::string marked_where_incomplete(const TraceSummary& summary, std::string text) {
+std::string marked_where_incomplete(const TraceSummary& summary, const std::string& text) {
   return summary.events_missing > 0 && text != "-" ? text + "*" : text;
 }
 constexpr std::string_view counted_note =

@@ -21,7 +21,7 @@ std::optional<net::IpAddress> next(const net::IpAddress& address) {
   auto octets = octets_of(address);
   const std::size_t size = address.octets().size();
   for (std::size_t i = size; i-- > 0;)
-    if (++octets[i] != 0) return *net::IpAddress::from_octets(Bytes(octets).first(size));
+    if (++octets[i] != 0) return net::IpAddress::from_octets(Bytes(octets).first(size));
   return std::nullopt;
 }
 

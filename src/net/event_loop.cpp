@@ -118,10 +118,22 @@ void EventLoop::on_signals(std::initializer_list<int> signals, std::function<voi
   for (const int signal : signals) {
     boost::system::error_code error;
     set->add(signal, error);
-    if (error) log_error("cannot watch for signal {}: {}", signal, error.message());
+    if (error)
+      log_error("cannot watch for signal {}: {}", signal, error.message());
+    else
+      impl_->watched_signals.push_back(signal);
   }
   impl_->wait_for_signal(*set, std::make_shared<std::function<void(int)>>(std::move(handler)));
   impl_->signal_sets.push_back(std::move(set));
+}
+
+void EventLoop::keep_signals_from_default() {
+  // Asio restores the default action with the last set that holds a signal; these are in one that is never
+  // destroyed, and nobody waits for.
+  static auto& context = *new boost::asio::io_context(1);
+  static auto& kept = *new boost::asio::signal_set(context);
+  boost::system::error_code ignored;
+  for (const int signal : impl_->watched_signals) kept.add(signal, ignored);
 }
 
 void EventLoop::Impl::wait_for_signal(boost::asio::signal_set& signals,

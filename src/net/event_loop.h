@@ -29,6 +29,9 @@ class EventLoop {
   void post(std::function<void()> work);
   /// Calls `handler(signal)` on the loop for each SIGINT, SIGTERM, SIGHUP ... in `signals`.
   void on_signals(std::initializer_list<int> signals, std::function<void(int)> handler);
+  /// From now on a signal watched by on_signals() does nothing once this loop is gone, where it would get its
+  /// default action back: for a process that is ending by a signal and still has files to complete.
+  void keep_signals_from_default();
 
  private:
   friend class FdWatch;

@@ -68,6 +68,7 @@ struct EventLoop::Impl final : FdWatcher {
   Time alarm_at = never;
 
   std::vector<std::unique_ptr<boost::asio::signal_set>> signal_sets;
+  std::vector<int> watched_signals;
 
   std::mutex posted_mutex;
   std::vector<std::function<void()>> posted;  // under posted_mutex

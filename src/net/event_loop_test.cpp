@@ -129,6 +129,17 @@ TEST(EventLoop, HandsOverEverySignal) {
   EXPECT_EQ(seen, 2);
 }
 
+TEST(EventLoop, KeptSignalsDoNothingOnceItIsGone) {
+  auto loop = std::make_unique<EventLoop>();
+  loop->on_signals({SIGUSR2}, [](int) {});
+  loop->keep_signals_from_default();
+  loop.reset();
+  struct sigaction action{};
+  ASSERT_EQ(::sigaction(SIGUSR2, nullptr, &action), 0);
+  EXPECT_NE(action.sa_handler, SIG_DFL);
+  ::raise(SIGUSR2);  // the default action would end this process
+}
+
 struct Pair {
   UniqueFd ours;
   UniqueFd theirs;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 namespace sallyport::net {
@@ -36,6 +37,10 @@ class SteeringTest : public testing::Test {
   /// Which worker got it.
   int worker_of(const std::vector<std::uint8_t>& packet) {
     EXPECT_EQ(::send(client_.get(), packet.data(), packet.size(), 0), static_cast<ssize_t>(packet.size()));
+    std::array<pollfd, 3> waiting{};
+    for (std::size_t i = 0; i < 3; ++i)
+      waiting[i] = {.fd = workers_[i].get(), .events = POLLIN, .revents = 0};
+    EXPECT_GT(::poll(waiting.data(), waiting.size(), 60'000), 0);
     int found = -1;
     for (int i = 0; i < 3; ++i) {
       std::array<std::uint8_t, 2048> buffer{};

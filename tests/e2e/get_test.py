@@ -53,7 +53,7 @@ class PoorServer(TlsServer):
                 if not server.whole.is_set():
                     body, rest = body[:len(body) // 3], body[len(body) // 3:]
                     self.wfile.write(body)
-                    server.whole.wait(20)
+                    server.whole.wait(harness.PATIENCE)
                     body = rest
                 self.wfile.write(body)
 
@@ -134,7 +134,7 @@ class Downloads(unittest.TestCase):
     def test_through_hops(self):
         for count in (1, 2, 4):
             with self.subTest(hops=count):
-                links = self.get("--http", "h3", *self.via(count))["links"]
+                links = self.get("--http", "h3", "--via-http", "h3", *self.via(count))["links"]
                 self.assertEqual(len(links), count + 1)
                 budgets = [link["path_budget"] for link in links[:-1]]
                 self.assertEqual(budgets, sorted(budgets, reverse=True))
@@ -375,17 +375,21 @@ class Downloads(unittest.TestCase):
         silent = PoorServer(self.lab, bytes(3000))
         self.addCleanup(silent.close)
         silent.whole.clear()
+        # Long enough for a server that the machine stops for a moment.
+        get = ["get", "--no-cache", "--ca", self.lab.certificate()[0], "--stall-timeout", "5"]
+        children = {}
         for http in ("h3", "h2", "h1"):
+            command = [SALLYPORT, *get, "--http", http, f"{self.origin.url}/file.bin"]
+            children[http] = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            self.addCleanup(children[http].kill)
+        for child in children.values():
+            select.select([child.stdout], [], [])
+        # Two more run into the same stall timeout meanwhile, one after the other, so it is over twice.
+        for _ in range(2):
+            stalled = sallyport(*get, "--http", "h1", "-o", "/dev/null", silent.url, timeout=harness.PATIENCE)
+            self.assertEqual(stalled.returncode, 1)
+        for http, child in children.items():
             with self.subTest(http=http):
-                command = [SALLYPORT, "get", "--no-cache", "--ca", self.lab.certificate()[0], "--http", http, "--stall-timeout", "1",
-                           f"{self.origin.url}/file.bin"]
-                child = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-                select.select([child.stdout], [], [])
-                # Two more run into the same stall timeout meanwhile, one after the other, so it is over twice.
-                for _ in range(2):
-                    stalled = sallyport("get", "--no-cache", "--ca", self.lab.certificate()[0], "--http", "h1", "--stall-timeout", "1",
-                                        "-o", "/dev/null", silent.url, timeout=harness.PATIENCE)
-                    self.assertEqual(stalled.returncode, 1)
                 body, words = child.communicate(timeout=harness.PATIENCE)
                 self.assertEqual((child.returncode, words), (0, b""))
                 self.assertEqual(body, (self.site / "file.bin").read_bytes())
@@ -395,10 +399,10 @@ class Downloads(unittest.TestCase):
             with self.subTest(silent=silent):
                 hop = self.lab.gateway("--masque", "udp", "--allow", "127.0.0.0/8", name="hop-to-stop")
                 origin = self.lab.gateway("--files", self.site, name="origin-to-stop")
-                command = [SALLYPORT, "get", "--no-cache", "--ca", self.lab.certificate()[0], "--http", "h3", "--stall-timeout", "3",
+                command = [SALLYPORT, "get", "--no-cache", "--ca", self.lab.certificate()[0], "--http", "h3", "--stall-timeout", "6",
                            "--via", hop.url, f"{origin.url}/file.bin"]
                 child = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-                select.select([child.stdout], [], [], 20)  # it has begun, and waits for us
+                select.select([child.stdout], [], [])  # it has begun, and waits for us
                 stopped = hop if silent == "hop" else origin
                 os.kill(stopped.pid, signal.SIGSTOP)
                 self.addCleanup(os.kill, stopped.pid, signal.SIGCONT)

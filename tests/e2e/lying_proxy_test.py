@@ -47,6 +47,9 @@ class Liar:
             connection.sendall(self.answer)
             for piece in self.more:
                 connection.sendall(piece)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65536):  # to close before all is read would be a reset, which takes back what was sent
+                pass
 
     def close(self):
         self.listener.close()

@@ -60,7 +60,7 @@ class Readme(unittest.TestCase):
 
         site = self.serve(take("sallyport gateway --listen :8443"))
         self.assertIn("BEGIN CERTIFICATE", (self.folder / "site.pem").read_text())
-        self.places = {"localhost:8443": f"localhost:{site}", "-t 10": "-t 1"}
+        self.places = {"localhost:8443": f"localhost:{site}", "-t 10": "-t 3"}
         self.assertEqual(self.run_once(take("sallyport get --ca site.pem https"), "--no-cache"), "hello\n")
         self.assertIn("client", self.run_once(take("sallyport trace")))
         self.assertIn("no errors", self.run_once(take("sallyport bench")))

@@ -63,7 +63,7 @@ class AccessLog(Running):
             self.assertRegex(line["cipher"], "^TLS_")
             self.assertRegex(line["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
             if flag == "h3":
-                self.assertTrue((self.lab.folder / "qlog" / f"{line['connection_id']}_server.sqlog").exists())
+                harness.wait_until((self.lab.folder / "qlog" / f"{line['connection_id']}_server.sqlog").exists, "its qlog is there")
         self.ask(gateway, "HEAD", "/small.txt", **{"User-Agent": 'a "b" \\ c'})
         line = self.log.next()
         self.assertEqual((line["method"], line["status"], line["bytes_out"], line["user_agent"]), ("HEAD", 200, 0, 'a "b" \\ c'))
@@ -74,7 +74,7 @@ class AccessLog(Running):
         self.assertEqual((line["status"], line["authority"]), (421, "else.where"))
         self.ask(gateway, "GET", "/", Host="bad host")
         self.assertEqual(self.log.next()["status"], 400)
-        self.assertEqual(self.metric("access_log_lines_total"), 7)
+        harness.wait_until(lambda: self.metric("access_log_lines_total") == 7, "all are counted")
         ids = [line["request_id"] for line in lines_of(self.log.path)]
         self.assertEqual(len(ids), len(set(ids)))
         self.assertEqual(os.stat(self.log.path).st_mode & 0o137, 0)
@@ -99,7 +99,7 @@ class AccessLog(Running):
         connection = self.connect(gateway)
         connection.request("GET", "/file.bin")
         connection.getresponse()
-        self.assertEqual(gateway.stop(), 0)
+        self.assertEqual(gateway.stop(harness.PATIENCE), 0)
         self.assertEqual(self.log.next()["end"], "connection_closed")
 
     def test_rotation(self):
@@ -136,7 +136,7 @@ class AccessLog(Running):
         self.assertEqual(self.ask(gateway, "GET", "/small.txt"), b"hello\n")
         harness.wait_until(lambda: self.metric('access_log_dropped_total{reason="write"}') == 2, "the line is counted")
         self.assertEqual(gateway.log_path.read_text().count("No space left on device"), 1)
-        self.assertEqual(gateway.stop(), 0)
+        self.assertEqual(gateway.stop(harness.PATIENCE), 0)
 
     def test_what_cannot_be_opened_is_said(self):
         cert, key = self.lab.certificate()
@@ -271,7 +271,7 @@ class Tunnels(ProxyCase):
         site.mkdir()
         harness.make_file(site / "file.bin", 1 << 20)
         origin = self.lab.gateway("--files", site)
-        self.lab.get_json("-o", os.devnull, "--via", gateway.url, f"{origin.url}/file.bin")
+        self.lab.get_json("--http", "h3", "-o", os.devnull, "--via", gateway.url, f"{origin.url}/file.bin")
         line = self.log.next()
         self.assertEqual((line["version"], line["protocol"], line["target"]), ("HTTP/3", "connect-udp", f"127.0.0.1:{origin.port}"))
         self.assertGreater(line["bytes_out"], 1 << 20)
@@ -280,14 +280,14 @@ class Tunnels(ProxyCase):
 class Debug(Running):
     def test_the_life_of_connections(self):
         gateway = self.gateway("--log-level", "debug")
-        self.lab.get_json("-o", os.devnull, f"https://localhost:{gateway.port}/small.txt")
+        self.lab.get_json("--http", "h3", "-o", os.devnull, f"https://localhost:{gateway.port}/small.txt")
         self.lab.get_json("--http", "h2", "-o", os.devnull, f"https://localhost:{gateway.port}/small.txt")
         for http_version in ("h3", "h2"):
             harness.finish([SALLYPORT, "get", "--no-cache", "--http", http_version, "-o", os.devnull, f"{gateway.url}/small.txt"])
         with socket.create_connection(("127.0.0.1", gateway.port), timeout=harness.PATIENCE) as plain:
             plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
             plain.recv(100)
-        gateway.stop()
+        gateway.stop(harness.PATIENCE)
         log = gateway.log_path.read_text()
         for what in (r"connection [0-9a-f]+ from 127\.0\.0\.1:\d+: accepted over QUIC",
                      r"connection [0-9a-f]+ from 127\.0\.0\.1:\d+: handshake complete: ALPN h3, TLS1\.3, TLS_\w+, SNI 'localhost'",

@@ -178,7 +178,7 @@ class Heads(RequestCase):
                 self.assertTrue(done.stdout.startswith(f"{name} 200 \n"), done.stdout)
                 self.assertTrue(done.stdout.endswith("\n\n"), done.stdout)
                 self.assertIn("content-length: 6\n", done.stdout)
-        self.assertTrue(self.run_get("-I", f"{self.origin.url}/none", status=1).stdout.startswith("HTTP/3 404 \n"))
+        self.assertTrue(self.run_get("--http", "h3", "-I", f"{self.origin.url}/none", status=1).stdout.startswith("HTTP/3 404 \n"))
         target = self.lab.folder / "head"
         self.run_get("-I", "-o", target, f"{self.origin.url}/small.txt")
         self.assertIn(b"content-length: 6\r\n", target.read_bytes())

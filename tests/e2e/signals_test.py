@@ -93,7 +93,7 @@ class Others(unittest.TestCase):
             for number, words in ((signal.SIGUSR1, "SIGUSR1: there is no --access-log to reopen"), (signal.SIGUSR2, "SIGUSR2 is ignored")):
                 gateway.child.send_signal(number)
                 wait_until(lambda: words in gateway.log_path.read_text(), f"it said '{words}'", process=gateway)
-            self.assertEqual(gateway.stop(), 0)
+            self.assertEqual(gateway.stop(PATIENCE), 0)
 
 
 if __name__ == "__main__":

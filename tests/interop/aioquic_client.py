@@ -172,7 +172,7 @@ async def connect_udp(arguments, client, proxy):
         send_all()
     while answer.status() == 200 and len(came()) < arguments.count and not answer.ended.is_set():
         answer.changed.clear()
-        await asyncio.wait_for(answer.changed.wait(), 3)
+        await asyncio.wait_for(answer.changed.wait(), 60)
     return {"status": answer.status(), "headers": answer.headers, "whole": sorted(came()) == sorted(payloads),
             "as_datagrams": len(answer.datagrams), "as_capsules": len(answer.capsules)}
 
@@ -248,7 +248,7 @@ def main():
     parser.add_argument("--no-datagrams", action="store_true", help="offer no HTTP datagrams at all")
     parser.add_argument("--strange-contexts", action="store_true", help="first some of contexts that nobody registered")
     parser.add_argument("--no-transport-parameters", action="store_true", help="meet: leave the TLS extension out")
-    json.dump(asyncio.run(asyncio.wait_for(work(parser.parse_args()), 30)), sys.stdout)
+    json.dump(asyncio.run(asyncio.wait_for(work(parser.parse_args()), 200)), sys.stdout)
 
 
 if __name__ == "__main__":

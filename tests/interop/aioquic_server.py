@@ -81,7 +81,7 @@ async def work(arguments):
     await done.wait()
     server.close()
     # A connection's qlog is written when it has ceased to drain.
-    for _ in range(80):
+    for _ in range(1200):
         if not arguments.qlog or any(Path(arguments.qlog).iterdir()):
             break
         await asyncio.sleep(0.05)

@@ -2,6 +2,7 @@
 
 import unittest
 
+import harness
 import peers
 from fixtures import HERE, InteropCase, wait_for
 
@@ -120,7 +121,7 @@ class OursAgainstServer(InteropCase):
 
     def test_through_a_hop_of_ours(self):
         hop = self.lab.gateway("--masque", "udp", "--allow", "127.0.0.0/8", name="hop")
-        links = self.get(self.serve().url, "--http", "h3", "--via", hop.url)["links"]
+        links = self.get(self.serve().url, "--http", "h3", "--via-http", "h3", "--via", hop.url)["links"]
         self.assertEqual([link["http_version"] for link in links], ["HTTP/3", "HTTP/3"])
         self.assertGreater(links[0]["quic"]["datagrams_received"], 1000)
 
@@ -141,7 +142,7 @@ class OursAgainstServer(InteropCase):
         folder.mkdir()
         server = self.serve("--qlog", folder)
         self.download(server)
-        server.stop()
+        server.stop(harness.PATIENCE)
         (summary,) = self.summaries(*folder.iterdir())
         self.assertEqual(summary["vantage"], "server")
         self.assertGreaterEqual(summary["sent"]["stream_bytes"], (self.site / "large.bin").stat().st_size)

@@ -29,7 +29,7 @@ def main():
         options = {CurlOpt.PROXY: arguments.proxy.encode(), CurlOpt.PROXYTYPE: CURLPROXY_HTTPS2, CurlOpt.PROXY_CAINFO: arguments.ca.encode(),
                    CurlOpt.HTTPPROXYTUNNEL: 1}
     headers = dict(field.split(": ", 1) for field in arguments.header)
-    with requests.Session(verify=arguments.ca, curl_options=options, trust_env=False, timeout=30) as session:
+    with requests.Session(verify=arguments.ca, curl_options=options, trust_env=False, timeout=200) as session:
         for _ in range(arguments.times):
             answer = session.request(arguments.method, arguments.url, headers=headers, http_version=VERSIONS[arguments.http])
     json.dump({"status": answer.status_code, "version": NAMES.get(answer.http_version, str(answer.http_version)),

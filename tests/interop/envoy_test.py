@@ -20,7 +20,7 @@ class OursThroughEnvoy(InteropCase):
     def tearDown(self):
         self.assertTrue(self.envoy.alive(), "Envoy crashed")
 
-    def through(self, *hops, flags=(), origin=None):
+    def through(self, *hops, flags=("--via-http", "h3"), origin=None):
         """A download over HTTP/3; the links of its chain."""
         via = [word for hop in hops for word in ("--via", hop.url)]
         links = self.get((origin or self.origin).url, "--http", "h3", *via, *flags)["links"]
@@ -57,12 +57,12 @@ class OursThroughEnvoy(InteropCase):
         self.assertIn("403", words)
 
     def test_several_downloads_at_once(self):
-        self.through(self.envoy, flags=("-n", "4"))
+        self.through(self.envoy, flags=("--via-http", "h3", "-n", "4"))
 
     def test_origin_that_is_not_there(self):
         """Envoy answers 200 whether anybody listens or not; the timeout is ours."""
-        words = self.get_fails("--http", "h3", "--timeout", "2", "--via", self.envoy.url, "https://127.0.0.1:9/x")
-        self.assertIn("origin 127.0.0.1:9: no answer within 2 s", words)
+        words = self.get_fails("--http", "h3", "--timeout", "8", "--via", self.envoy.url, "https://127.0.0.1:9/x")
+        self.assertIn("origin 127.0.0.1:9: no answer within 8 s", words)
 
     def test_name_that_does_not_resolve(self):
         words = self.get_fails("--http", "h3", "--via", self.envoy.url, "https://no.such.host.invalid/x")

@@ -54,7 +54,10 @@ class Browser(InteropCase):
 
     def http3_at_once(self):
         """A browser that knows without being told that the gateway has HTTP/3."""
-        return self.browser({"network.http.http3.alt-svc-mapping-for-testing": f"localhost;h3=:{self.origin.port}"})
+        return self.browser({"network.http.http3.alt-svc-mapping-for-testing": f"localhost;h3=:{self.origin.port}",
+                             # Else it goes by TCP where the handshake takes longer than 100 ms.
+                             "network.http.http3.backup_timer_delay": 600_000,
+                             "network.http.happy_eyeballs_enabled": False})
 
     def logged(self, *paths):
         """What the gateway's access log has of these, by path, once it has them all."""

@@ -23,7 +23,7 @@ def need(*programs):
         peers.tool(name)
 
 
-def run(*command, timeout=60, env=None):
+def run(*command, timeout=harness.PATIENCE, env=None):
     """Runs a peer to its end, whatever that is; standard output and error apart, as text."""
     return harness.finish(command, timeout=timeout, env=env)
 
@@ -125,9 +125,9 @@ class InteropCase(unittest.TestCase):
         self.assert_is(target, name)
         return figures
 
-    def get_fails(self, *arguments, timeout=30):
+    def get_fails(self, *arguments):
         """`sallyport get` must end with status 1 and one line on standard error, which is returned."""
-        done = run(SALLYPORT, "get", "--no-cache", "--quiet", "--ca", self.cert, "-o", "/dev/null", *arguments, timeout=timeout)
+        done = run(SALLYPORT, "get", "--no-cache", "--quiet", "--ca", self.cert, "-o", "/dev/null", *arguments)
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
         return done.stderr
@@ -135,15 +135,12 @@ class InteropCase(unittest.TestCase):
     @classmethod
     def counting_gateway(cls, *flags, name="gateway", certificate=None):
         """A gateway whose metrics() are to be read."""
-        admin = peers.free_port()
-        process = cls.lab.gateway("--admin", f"127.0.0.1:{admin}", *flags, name=name, certificate=certificate)
-        process.admin = admin
-        return process
+        return cls.lab.gateway("--admin", "127.0.0.1:0", *flags, name=name, certificate=certificate)
 
     @staticmethod
     def metrics(process):
         """What it counted so far: name{labels} -> value."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{process.admin}/metrics", timeout=5) as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{process.admin}/metrics", timeout=60) as page:
             lines = page.read().decode().splitlines()
         return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import unittest
 
+import harness
 import peers
 from fixtures import InteropCase, run
 from harness import SALLYPORT
@@ -60,7 +61,7 @@ class ClientAgainstOurs(InteropCase):
     def test_retry(self):
         origin = self.lab.gateway("--files", self.site, "--retry", "always", name="retrying")
         log = self.gtlsclient(origin=origin)
-        self.assertEqual(log.count("type=Retry"), 1)
+        self.assertIn("type=Retry", log)
         self.assertIn("retry_source_connection_id", log)
 
     def test_address_token(self):
@@ -191,7 +192,7 @@ class OursAgainstServer(InteropCase):
         folder.mkdir()
         server = peers.gtlsserver(self.lab, self.site, None, "--qlog-dir", folder)
         self.get(server.url, "--http", "h3")
-        server.stop()
+        server.stop(harness.PATIENCE)
         (summary,) = self.summaries(*folder.iterdir())
         self.assertEqual(summary["vantage"], "server")
         self.assertGreater(summary["sent"]["packets"], 1000)

@@ -28,7 +28,7 @@ def main():
     headers = dict(field.split(": ", 1) for field in arguments.header)
     body = None if arguments.upload is None else b"x" * arguments.upload
     # It would ask an OCSP responder or fetch a revocation list where the certificate names one.
-    with niquests.Session(multiplexed=not arguments.in_turn, revocation_configuration=None, timeout=60, **refused) as session:
+    with niquests.Session(multiplexed=not arguments.in_turn, revocation_configuration=None, timeout=200, **refused) as session:
         session.trust_env = False
         session.verify = arguments.ca
         if arguments.http == "h3":

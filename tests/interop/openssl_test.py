@@ -31,7 +31,7 @@ class Tls12(InteropCase):
         the gateway signed with, or None."""
         done = harness.finish(["openssl", "s_client", "-connect", f"127.0.0.1:{self.gateways[kind].port}", *CIPHERS, "-sigalgs", signatures,
                                "-servername", "localhost", "-alpn", "http/1.1", "-CAfile", self.certificates[kind][0], "-verify_return_error"],
-                              timeout=30, stdin=subprocess.DEVNULL)
+                              timeout=harness.PATIENCE, stdin=subprocess.DEVNULL)
         digest = re.search(r"^Peer signing digest: (\S+)", done.stdout, re.MULTILINE)
         return done, digest and digest[1]
 
@@ -82,7 +82,7 @@ class Alerts(InteropCase):
         gateway = self.lab.gateway("--files", self.site, "--log-level", "debug", name="alerts")
         for version in ("-tls1_3", "-tls1_2"):
             done = harness.finish(["openssl", "s_client", "-connect", f"127.0.0.1:{gateway.port}", version, "-servername", "localhost",
-                                   "-alpn", "http/1.1", "-verify_return_error"], timeout=30, stdin=subprocess.DEVNULL)
+                                   "-alpn", "http/1.1", "-verify_return_error"], timeout=harness.PATIENCE, stdin=subprocess.DEVNULL)
             self.assertEqual(done.returncode, 1, done.stderr)
         gateway.stop()
         failed = [line for line in gateway.log_path.read_text().splitlines() if "handshake failed" in line]

@@ -95,14 +95,14 @@ class OursAgainstServer(QuicGoCase):
     def test_through_hops_of_ours(self):
         hops = [self.lab.gateway("--masque", "udp", "--allow", "127.0.0.0/8", name=f"hop{i}") for i in range(2)]
         via = [word for hop in hops for word in ("--via", hop.url)]
-        links = self.get(self.serve().url, "--http", "h3", *via)["links"]
+        links = self.get(self.serve().url, "--http", "h3", "--via-http", "h3", *via)["links"]
         self.assertEqual([link["http_version"] for link in links], ["HTTP/3"] * 3)
 
     def test_its_qlog_is_read(self):
         folder = self.lab.folder / "server-qlog"
         server = self.serve(qlog=folder)
         self.get(server.url, "--http", "h3")
-        server.stop()
+        server.stop(harness.PATIENCE)
         (summary,) = self.summaries(*folder.iterdir())
         self.assertEqual((summary["vantage"], summary["requests"]), ("server", 1))
         self.assertGreaterEqual(summary["sent"]["stream_bytes"], (self.site / "large.bin").stat().st_size)

@@ -53,7 +53,7 @@ class OursAgainstNginx(InteropCase):
 
     def test_resumed_download(self):
         """A part that was kept, made by stopping a slow download; nginx checks the If-Range that comes with the rest."""
-        slow = peers.nginx(self.lab, self.site, more=f"limit_rate {LARGE // 4}; limit_rate_after {LARGE // 2};")
+        slow = peers.nginx(self.lab, self.site, more=f"limit_rate 100k; limit_rate_after {LARGE * 2 // 3};")
         for http in VERSIONS:
             with self.subTest(http=http):
                 target = self.downloads / "part"

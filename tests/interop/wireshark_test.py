@@ -1,9 +1,10 @@
 """tshark opens captures of ours with our key logs: HTTP/3 and HTTP/2 by the gateway's log and by the client's."""
 
 import os
-import time
+import socket
 import unittest
 
+import harness
 from fixtures import InteropCase, run
 
 
@@ -25,13 +26,20 @@ class Decryption(InteropCase):
         path = self.lab.folder / f"{name}.pcapng"
         words = " or ".join(f"port {port}" for port in ports)
         process = self.lab.start(["tshark", "-q", "-i", "lo", "-f", words, "-w", path], "tshark")
-        end = time.monotonic() + 15
-        while "Capturing on" not in process.log_path.read_text(errors="replace") and time.monotonic() < end:
-            time.sleep(0.05)
-        time.sleep(0.5)
+
+        def mark(text):
+            """Sends this to the port until it is in the file: what crossed before is there, too."""
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                def is_seen():
+                    sender.sendto(text, ("127.0.0.1", ports[0]))
+                    return path.exists() and text in path.read_bytes()
+
+                harness.wait_until(is_seen, f"the capture held {text}", process=process)
+
+        mark(b"the capture begins")
         work()
-        time.sleep(0.5)
-        process.stop()
+        mark(b"the capture ends")
+        process.stop(harness.PATIENCE)
         return path
 
     def fields(self, capture, keys, wanted, *names, port, udp=True):
@@ -64,8 +72,8 @@ class Decryption(InteropCase):
     def test_hop(self):
         """The tunnel's own frames: DATAGRAMs in 1-RTT packets of the connection to the hop."""
         client_keys = self.lab.folder / "client-keys-hop"
-        capture = self.capture("hop", [self.hop.port], lambda: self.get(self.origin.url, "--http", "h3", "--via", self.hop.url, "--keylog",
-                                                                        client_keys, name="small.txt"))
+        capture = self.capture("hop", [self.hop.port], lambda: self.get(self.origin.url, "--http", "h3", "--via-http", "h3", "--via", self.hop.url,
+                                                                        "--keylog", client_keys, name="small.txt"))
         for keys in (self.hop_keys, client_keys):
             with self.subTest(keys=keys.name):
                 found = self.fields(capture, keys, "quic.frame_type == 0x30 || quic.frame_type == 0x31", "quic.frame_type", port=self.hop.port)

@@ -41,7 +41,7 @@ import tech.kwik.flupke.impl.Http3ClientConnectionImpl;
  * </pre>
  */
 public class Main {
-    private static final Duration PATIENCE = Duration.ofSeconds(60);
+    private static final Duration PATIENCE = Duration.ofSeconds(200);
 
     private final URI uri;
     private final KeyStore authorities;

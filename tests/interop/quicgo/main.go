@@ -46,7 +46,7 @@ func main() {
 	flags.BoolVar(&o.early, "early", false, "udp: send before the proxy has answered")
 	flags.Parse(os.Args[2:])
 
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Second)
 	defer cancel()
 	var result any
 	var err error

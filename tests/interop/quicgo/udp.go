@@ -126,14 +126,13 @@ func echo(ctx context.Context, o options, target string) (*echoFigures, error) {
 		payloads = append(payloads, payload)
 		missing[string(payload)] = true
 	}
+	// quic-go queues 32 datagrams and drops what comes after: fewer are under way.
+	room := make(chan struct{}, 16)
 	go func() {
-		for i, payload := range payloads {
+		for _, payload := range payloads {
+			room <- struct{}{}
 			if _, err := t.WriteTo(payload, nil); err != nil {
 				fmt.Fprintln(os.Stderr, "quicgo: sending:", err)
-			}
-			// quic-go queues 32 datagrams and drops what comes after.
-			if i%16 == 15 {
-				time.Sleep(5 * time.Millisecond)
 			}
 		}
 	}()
@@ -142,7 +141,7 @@ func echo(ctx context.Context, o options, target string) (*echoFigures, error) {
 		return nil, err
 	}
 	result := &echoFigures{Status: response.StatusCode, Whole: true}
-	timer := time.AfterFunc(5*time.Second, func() { t.Close() })
+	timer := time.AfterFunc(60*time.Second, func() { t.Close() })
 	defer timer.Stop()
 	buffer := make([]byte, 65536)
 	for response.StatusCode == http.StatusOK && len(missing) > 0 {
@@ -151,6 +150,10 @@ func echo(ctx context.Context, o options, target string) (*echoFigures, error) {
 			return nil, fmt.Errorf("%d of %d datagrams came back: %w", result.Echoed, o.count, err)
 		}
 		result.Echoed++
+		select {
+		case <-room:
+		default:
+		}
 		if !missing[string(buffer[:n])] {
 			result.Whole = false
 		}
