@@ -4,6 +4,7 @@
 #include "net/localhost.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <functional>
 #include <optional>
 #include <string>
