@@ -61,8 +61,7 @@ TEST(Rest, FiguresAreTheSameAndWakeNobody) {
 TEST(Rest, ManyStreams) {
   Resting pair;
   for (int i = 0; i < 50; ++i) ASSERT_TRUE(pair.client->open_bidirectional());
-  for (int i = 0; i < 50; ++i)
-    pair.client_application.send(static_cast<StreamId>(4 * i), std::string(100, 'x'), false);
+  for (StreamId i = 0; i < 50; ++i) pair.client_application.send(4 * i, std::string(100, 'x'), false);
   pair.simulation.run_for(10s);  // a client with open requests sends a few PINGs first
   EXPECT_TRUE(pair.server().stats().resting);
   for (auto& [id, stream] : pair.client_application.streams) pair.client_application.send(id, "y", true);

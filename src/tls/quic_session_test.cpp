@@ -15,7 +15,6 @@ namespace sallyport::tls {
 namespace {
 
 using testing::HasSubstr;
-using testing::IsEmpty;
 
 using Message = std::pair<gnutls_record_encryption_level_t, std::vector<std::uint8_t>>;
 
