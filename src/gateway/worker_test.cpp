@@ -3,6 +3,7 @@
 
 #include "files/folder_for_test.h"
 #include "gateway/addresses.h"
+#include "gateway/metric_set.h"
 #include "http/h3_connection.h"
 #include "http/tcp_for_test.h"
 #include "net/run_until_for_test.h"
@@ -18,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace sallyport::gateway {
@@ -26,9 +28,16 @@ namespace {
 using http::test::get;
 using http::test::RecordingConnection;
 using http::test::RecordingExchange;
+using testing::HasSubstr;
 
 void run_until(net::EventLoop& loop, const std::function<bool()>& done) {
   net::run_until(loop, done, 60s);
+}
+
+std::shared_ptr<const tls::Trust> insecure_trust() {
+  tls::TrustOptions options;
+  options.insecure = true;
+  return tls::Trust::make(options).value();
 }
 
 /// A client that asks for a file and never takes all of it.
@@ -48,11 +57,6 @@ class Holder {
   }
 
  private:
-  static std::shared_ptr<const tls::Trust> trust() {
-    tls::TrustOptions options;
-    options.insecure = true;
-    return tls::Trust::make(options).value();
-  }
   void ask() {
     auto request = get("/large");
     request.authority = "a.test";
@@ -61,7 +65,7 @@ class Holder {
   void connect_quic(const net::SocketAddress& server) {
     socket_ = net::UdpSocket::connect(loop_, server, {.warn_small_buffers = false}).value();
     quic::ClientOptions options;
-    options.trust = trust();
+    options.trust = insecure_trust();
     options.host = "a.test";
     const quic::Environment environment{loop_.timers(), system_random(), nullptr, nullptr};
     connection_ = http::make_h3_client(environment, *socket_, options, events_, http::Limits{}).value();
@@ -71,7 +75,7 @@ class Holder {
     connecting_ =
         net::tcp_connect(loop_, server, 10s, {}, [this](Result<std::unique_ptr<net::ByteStream>> stream) {
           tls::ClientOptions options;
-          options.trust = trust();
+          options.trust = insecure_trust();
           options.host = "a.test";
           options.alpn = {"http/1.1"};
           handshake_ = tls::connect(loop_.timers(), std::move(stream.value()), options,
@@ -153,6 +157,43 @@ TEST_P(WorkerHeld, HasDrainedOnceTheLastConnectionOfAnyListenerEnds) {
   run_until(loop, [&] { return drained > 0; });
   run_turns(loop, 20);
   EXPECT_EQ(drained, 1);
+}
+
+/// Of the turns that a handshake takes, the one in which it ends is among these.
+TEST_F(WorkerTest, DrainsInAnyTurnOfAHandshake) {
+  for (int turns = 0; turns < 40; ++turns) {
+    start(true);
+    drained = 0;
+    std::unique_ptr<tls::Handshake> handshake;
+    std::unique_ptr<tls::Stream> secured;
+    const auto connecting =
+        net::tcp_connect(loop, listener(0), 60s, {}, [&](Result<std::unique_ptr<net::ByteStream>> stream) {
+          if (!stream) return;  // the listener was closed first
+          tls::ClientOptions options;
+          options.trust = insecure_trust();
+          options.host = "a.test";
+          options.alpn = {"http/1.1"};
+          handshake = tls::connect(loop.timers(), std::move(stream.value()), options,
+                                   [&](Result<std::unique_ptr<tls::Stream>> stream_or_error) {
+                                     if (stream_or_error) secured = std::move(*stream_or_error);
+                                   });
+        });
+    // Posted work runs behind what the sockets brought in a turn, and before what that deferred to its end.
+    int left = turns;
+    std::function<void()> count_down = [&] {
+      if (--left >= 0) return loop.post(count_down);
+      worker->drain([&] { ++drained; });
+    };
+    loop.post(count_down);
+    run_turns(loop, turns + 20);
+    secured.reset();
+    handshake.reset();
+    run_until(loop, [&] { return drained > 0; });
+    EXPECT_EQ(drained, 1) << turns;
+    MetricSet figures;
+    worker->collect(figures);
+    EXPECT_THAT(figures.to_text(), HasSubstr("sallyport_connections_open{version=\"http/1\"} 0")) << turns;
+  }
 }
 
 TEST_F(WorkerTest, WaitsForAllOfSeveralListeners) {
