@@ -58,7 +58,9 @@ class ExchangeForTest final : public http::Exchange {
     datagrams.push_back(std::string(as_text(prefix)) + std::string(as_text(payload)));
     return true;
   }
-  void send_capsule(std::uint64_t, Bytes) override {}
+  void send_capsule(std::uint64_t type, Bytes value) override {
+    sent_capsules.emplace_back(type, std::vector<std::uint8_t>(value.begin(), value.end()));
+  }
   std::size_t max_datagram_payload() const override { return max_payload; }
   std::size_t queued_datagram_bytes() const override { return 0; }
   bool datagrams_unreliable() const override { return true; }
@@ -66,6 +68,9 @@ class ExchangeForTest final : public http::Exchange {
   // What the peer or the connection does.
   void receive_datagram(std::string_view bytes) {
     if (!handler_->is_padding(as_bytes(bytes))) handler_->on_datagram(*this, as_bytes(bytes));
+  }
+  Result<> receive_capsule(std::uint64_t type, Bytes value) {
+    return handler_->on_capsule(*this, type, value);
   }
   void receive_body(std::string_view bytes) { handler_->on_body(*this, as_bytes(bytes)); }
   void make_datagram_room(std::size_t count) {
@@ -75,6 +80,7 @@ class ExchangeForTest final : public http::Exchange {
 
   std::vector<http::Response> responses;
   std::vector<std::string> datagrams;
+  std::vector<std::pair<std::uint64_t, std::vector<std::uint8_t>>> sent_capsules;  ///< type and value
   std::vector<http::ResetCode> resets;
   std::optional<Error> reset_why;  ///< of the last one that said so
   std::string body;

@@ -18,6 +18,8 @@
 namespace sallyport::masque {
 
 class Flow;
+class IpSwitch;
+struct IpNetwork;
 
 /// What the flows of one Proxy share. Outlives them.
 struct FlowContext {
@@ -29,6 +31,10 @@ struct FlowContext {
         admission(counters, group, options.limits, std::exchange(options.tokens, nullptr)),
         uplink(timers, uplink_drops) {}
   virtual void on_flow_gone(Flow& flow) = 0;  ///< destroys it
+
+  /// Of CONNECT-IP; null: there is none.
+  std::shared_ptr<const IpNetwork> ip_network;
+  IpSwitch* ip_switch = nullptr;
 
   net::Timers& timers;
   Outbound& outbound;

@@ -2,6 +2,7 @@
 
 #include "masque/capsule_rules.h"
 #include "masque/exchange_sink.h"
+#include "masque/ip_flow.h"
 #include "masque/tcp_flow.h"
 #include "masque/udp_flow.h"
 
@@ -20,6 +21,7 @@ std::optional<Protocol> protocol_of(const http::Request& request) {
   if (!request.is_connect()) return {};
   if (request.protocol.empty()) return Protocol::tcp;
   if (request.protocol == "connect-udp") return Protocol::udp;
+  if (request.protocol == "connect-ip") return Protocol::ip;
   return {};
 }
 
@@ -31,19 +33,29 @@ TunnelRefusal malformed(std::string details, unsigned status = 400) {
   return {.what = RefusedFor::malformed, .answer = {status, "http_request_error", std::move(details)}};
 }
 
+/// What is wrong with a request that names its target in the path.
+TunnelRefusal malformed_path(Error why) {
+  return malformed(std::move(why.message), why.kind == ErrorKind::closed ? 404 : 400);
+}
+
 /// The target of a request that is ours, or what is wrong with it.
 std::expected<Target, TunnelRefusal> target_of(const http::Request& request) {
-  if (request.protocol.empty()) {
-    auto target = parse_authority(request.authority);
-    if (!target) return std::unexpected(malformed(std::move(target.error().message)));
-    return *std::move(target);
-  }
-  if (const auto field = field_against_capsules(request.fields))
-    return std::unexpected(malformed(fmt::format("{} is not allowed with the Capsule Protocol", *field)));
-  auto target = match_udp_path(request.path);
+  auto target = request.protocol.empty() ? parse_authority(request.authority) : match_udp_path(request.path);
   if (target) return *std::move(target);
-  const unsigned status = target.error().kind == ErrorKind::closed ? 404 : 400;
-  return std::unexpected(malformed(std::move(target.error().message), status));
+  if (request.protocol.empty()) return std::unexpected(malformed(std::move(target.error().message)));
+  return std::unexpected(malformed_path(std::move(target.error())));
+}
+
+std::string_view method_of(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::udp:
+      return "CONNECT-UDP";
+    case Protocol::ip:
+      return "CONNECT-IP";
+    case Protocol::tcp:
+      break;
+  }
+  return "CONNECT";
 }
 
 }  // namespace
@@ -53,6 +65,9 @@ struct Proxy::Impl final : FlowContext {
 
   /// Makes and starts the flow that `exchange` asks for; else why there is none.
   std::expected<void, TunnelRefusal> open(http::Exchange& exchange);
+  std::expected<void, TunnelRefusal> open_to_target(http::Exchange& exchange, Identity identity,
+                                                    Protocol protocol);
+  std::expected<void, TunnelRefusal> open_ip(http::Exchange& exchange, Identity identity);
   void on_flow_gone(Flow& flow) override { flows.erase(&flow); }
   void set_tokens(std::shared_ptr<const TokenTable> tokens);
 
@@ -62,22 +77,42 @@ struct Proxy::Impl final : FlowContext {
 std::expected<void, TunnelRefusal> Proxy::Impl::open(http::Exchange& exchange) {
   const http::Request& request = exchange.request();
   const auto protocol = protocol_of(request);
-  if (!protocol) return std::unexpected(unsupported("only CONNECT and connect-udp are supported"));
-  const bool udp = protocol == Protocol::udp;
-  if (!options.protocols.contains(*protocol))
-    return std::unexpected(unsupported(udp ? "CONNECT-UDP is disabled" : "CONNECT is disabled"));
+  if (!protocol)
+    return std::unexpected(unsupported("only CONNECT, connect-udp and connect-ip are supported"));
+  if (!options.protocols.contains(*protocol) || (protocol == Protocol::ip && ip_switch == nullptr))
+    return std::unexpected(unsupported(fmt::format("{} is disabled", method_of(*protocol))));
   auto identity = admission.identify(exchange, *protocol, timers.now());
   if (!identity) return std::unexpected(std::move(identity.error()));
-  const auto target = target_of(request);
+  if (const auto field = protocol == Protocol::tcp ? std::nullopt : field_against_capsules(request.fields))
+    return std::unexpected(malformed(fmt::format("{} is not allowed with the Capsule Protocol", *field)));
+  return protocol == Protocol::ip ? open_ip(exchange, *std::move(identity))
+                                  : open_to_target(exchange, *std::move(identity), *protocol);
+}
+
+std::expected<void, TunnelRefusal> Proxy::Impl::open_ip(http::Exchange& exchange, Identity identity) {
+  auto scope = match_ip_path(exchange.request().path);
+  if (!scope) return std::unexpected(malformed_path(std::move(scope.error())));
+  auto account = admission.admit(exchange, std::move(identity), Protocol::ip);
+  if (!account) return std::unexpected(std::move(account.error()));
+  auto flow = std::make_unique<IpFlow>(*this, exchange, *std::move(account), *ip_network, *ip_switch);
+  IpFlow& started = *flow;
+  flows.emplace(&started, std::move(flow));
+  started.start(*scope);
+  return {};
+}
+
+std::expected<void, TunnelRefusal> Proxy::Impl::open_to_target(http::Exchange& exchange, Identity identity,
+                                                               Protocol protocol) {
+  const auto target = target_of(exchange.request());
   if (!target) return std::unexpected(target.error());
   if (auto allowed = options.policy.check_port(target->port); !allowed)
     return std::unexpected(
         TunnelRefusal{.what = RefusedFor::policy,
                       .answer = {403, "http_request_denied", std::move(allowed.error().message)}});
-  auto account = admission.admit(exchange, *std::move(identity), *protocol);
+  auto account = admission.admit(exchange, std::move(identity), protocol);
   if (!account) return std::unexpected(std::move(account.error()));
   std::unique_ptr<TargetFlow> flow;
-  if (udp)
+  if (protocol == Protocol::udp)
     flow = std::make_unique<UdpFlow>(*this, exchange, *std::move(account));
   else
     flow = std::make_unique<TcpFlow>(*this, exchange, *std::move(account));
@@ -108,6 +143,11 @@ Proxy::Proxy(net::Timers& timers, Outbound& outbound, ProxyOptions options)
     : impl_(std::make_unique<Impl>(timers, outbound, std::move(options))) {}
 
 Proxy::~Proxy() = default;
+
+void Proxy::serve_ip(std::shared_ptr<const IpNetwork> network, IpSwitch& ip_switch) {
+  impl_->ip_network = std::move(network);
+  impl_->ip_switch = &ip_switch;
+}
 
 bool Proxy::wants(const http::Request& request) {
   return protocol_of(request).has_value();

@@ -1,6 +1,6 @@
-// Proxy: the server's side of CONNECT-UDP (RFC 9298) and CONNECT (RFC 9110 §9.3.6). A RequestHandler over
-// Exchange of any version, given the means to resolve and to open sockets; it does no I/O itself. One a
-// worker.
+// Proxy: the server's side of CONNECT-UDP (RFC 9298), CONNECT-IP (RFC 9484) and CONNECT (RFC 9110 §9.3.6). A
+// RequestHandler over Exchange of any version, given the means to resolve and to open sockets; it does no I/O
+// itself. One a worker.
 //
 // Loops (docs/threat-model.md, "proxy loop"): the policy refuses the proxy's own host as a target. Where a
 // prefix allows it, a request for a tunnel that comes out of a tunnel of the same ProxyGroup is answered with
@@ -23,7 +23,9 @@ namespace sallyport::masque {
 
 using net::Outbound;
 
+class IpSwitch;
 class ProxyGroup;
+struct IpNetwork;
 
 struct ProxyOptions {
   Protocols protocols{Protocol::udp, Protocol::tcp};  ///< what it opens tunnels for
@@ -46,8 +48,10 @@ class Proxy final : public http::RequestHandler {
  public:
   Proxy(net::Timers& timers, Outbound& outbound, ProxyOptions options);
   ~Proxy();
-  /// Whether this request is ours: CONNECT, or extended CONNECT with protocol connect-udp.
+  /// Whether this request is ours: CONNECT, or extended CONNECT with protocol connect-udp or connect-ip.
   static bool wants(const http::Request& request);
+  /// From here on CONNECT-IP is served, where the options' protocols have it. `ip_switch` must outlive this.
+  void serve_ip(std::shared_ptr<const IpNetwork> network, IpSwitch& ip_switch);
   void on_request(http::Exchange& exchange) override;
   /// Replaces the options, but not their `group`, for requests from now on. Tunnels that are open go on as
   /// they are, with the idle timeout that they had, except those of a token that is no longer there, which

@@ -1,0 +1,121 @@
+#include "masque/ip_switch.h"
+
+#include "net/packet_fields.h"
+
+#include <utility>
+
+namespace sallyport::masque {
+
+IpSwitch::IpSwitch(net::Timers& timers, net::PacketPort& device, IpSwitchOptions options,
+                   const net::CoalescerOptions& coalesce)
+    : timers_(timers),
+      device_(device),
+      verdicts_(verdicts),
+      coalescer_([this](const net::Packet& packet) { to_device(packet); }, coalesce),
+      flush_(timers, [this](Time) { coalescer_.flush(); }) {
+  set_options(std::move(options));
+  device_.set_receiver(this);
+}
+
+IpSwitch::~IpSwitch() {
+  device_.set_receiver(nullptr);
+}
+
+void IpSwitch::set_options(IpSwitchOptions options) {
+  options_ = std::move(options);
+  answers_.set_own(options_.own_v4, options_.own_v6);
+  verdicts_.assign(verdicts, {});
+}
+
+bool IpSwitch::add(const net::IpPrefix& prefix, IpPeer& peer) {
+  return peers_.find_exactly(prefix) == nullptr && peers_.insert(prefix, &peer);
+}
+
+void IpSwitch::remove(const net::IpPrefix& prefix) {
+  peers_.erase(prefix);
+}
+
+IpCounters IpSwitch::figures() const {
+  IpCounters all = counters_;
+  all.icmp_sent = answers_.sent();
+  all.icmp_suppressed = answers_.suppressed();
+  return all;
+}
+
+void IpSwitch::to_device(const net::Packet& packet) {
+  // One packet at a time is what the device takes in one system call as well.
+  switch (device_.send({&packet, 1})) {
+    case net::SendStatus::sent:
+    case net::SendStatus::blocked:  // it waits there
+      return;
+    default:
+      counters_.drop(IpDrop::device);
+  }
+}
+
+bool IpSwitch::may_reach(const net::IpPacket& parsed) {
+  const bool has_ports = parsed.protocol == net::protocol::tcp || parsed.protocol == net::protocol::udp;
+  if (has_ports && parsed.destination_port != 0 && !options_.policy.check_port(parsed.destination_port))
+    return false;
+  const std::size_t hash = net::SocketAddressHash{}(net::SocketAddress(parsed.destination, 0));
+  Verdict& verdict = verdicts_[hash % verdicts];
+  const Time now = timers_.now();
+  if (verdict.until <= now || verdict.address != parsed.destination) {
+    verdict.address = parsed.destination;
+    verdict.until = now + 1s;
+    verdict.allowed = options_.policy.check(parsed.destination, 0).has_value();
+  }
+  return verdict.allowed;
+}
+
+void IpSwitch::answer(IpPeer& to, const IpRejection& rejection, Bytes bytes, const net::IpPacket& parsed) {
+  const MutableBytes answer = answers_.answer(rejection, bytes, parsed, timers_.now());
+  if (answer.empty()) return;
+  // What cannot be told is not told of.
+  if (const auto again = net::parse_ip(answer)) static_cast<void>(to.deliver({.bytes = answer}, *again));
+}
+
+void IpSwitch::forward(IpPeer& from, MutableBytes bytes, const net::IpPacket& parsed) {
+  const auto reject = [&](IpDrop why, net::IcmpError error) {
+    counters_.drop(why);
+    answer(from, {error}, bytes, parsed);
+  };
+  IpPeer* const* const peer = peers_.find(parsed.destination);
+  if (peer != nullptr ? !options_.between_clients : !may_reach(parsed))
+    return reject(IpDrop::policy, net::IcmpError::admin_prohibited);
+  if (!net::decrement_hop_limit(bytes)) return reject(IpDrop::hop_limit, net::IcmpError::time_exceeded);
+  ++counters_.packets_up;
+  counters_.bytes_up += bytes.size();
+  const net::Packet packet{.bytes = bytes};
+  if (peer == nullptr) {
+    coalescer_.add(packet);
+    return flush_.request();
+  }
+  if (const auto done = (*peer)->deliver(packet, parsed); !done) answer(from, done.error(), bytes, parsed);
+}
+
+void IpSwitch::on_packets(std::span<net::Packet> packets, Time now) {
+  for (const net::Packet& packet : packets) {
+    const auto parsed = net::parse_ip(packet.bytes);
+    if (!parsed) {
+      counters_.drop(IpDrop::invalid);
+      continue;
+    }
+    IpRejection why{net::IcmpError::address_unreachable};
+    if (IpPeer* const* const peer = peers_.find(parsed->destination); peer != nullptr) {
+      const auto done = (*peer)->deliver(packet, *parsed);
+      if (done) continue;
+      why = done.error();
+    } else {
+      counters_.drop(IpDrop::no_tunnel);
+    }
+    const MutableBytes answer = answers_.answer(why, packet.bytes.first(parsed->total_length), *parsed, now);
+    if (!answer.empty()) to_device({.bytes = answer});
+  }
+}
+
+void IpSwitch::on_port_writable(Time) {}
+
+void IpSwitch::on_port_closed(const Error&) {}
+
+}  // namespace sallyport::masque

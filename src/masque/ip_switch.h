@@ -1,0 +1,116 @@
+// IpSwitch: takes IP packets from where they came to where they go (RFC 9484 §7): between the tunnels of a
+// worker's clients and the gateway's TUN device, and between two tunnels where that is allowed. It is the
+// router: it looks for the longest prefix that contains a destination, asks the policy, and answers with ICMP
+// errors. What a tunnel may carry is the tunnel's own to check. One a worker; owned by it.
+#pragma once
+
+#include "masque/icmp_answers.h"
+#include "masque/policy.h"
+#include "masque/prefix_table.h"
+#include "net/coalesce.h"
+#include "net/packet_port.h"
+#include "net/timers.h"
+
+#include <array>
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace sallyport::masque {
+
+/// Why packets were dropped, each counted by itself.
+enum class IpDrop : std::uint8_t {
+  invalid,    ///< no IP packet, or one that could not be cut
+  source,     ///< a source address that the sender does not have
+  scope,      ///< outside of what the request was for, or of the advertised routes
+  policy,     ///< a destination that the policy forbids
+  hop_limit,  ///< TTL or hop limit used up
+  no_tunnel,  ///< from the device, to an address that no client has
+  too_large,  ///< more than the tunnel carries; answered with Packet Too Big
+  queue,      ///< the queue of the client's connection was full
+  device,     ///< the TUN device did not take it
+};
+inline constexpr std::size_t ip_drops = 9;
+
+struct IpCounters {
+  std::uint64_t packets_up = 0, bytes_up = 0;      ///< out of tunnels, to the device or to another tunnel
+  std::uint64_t packets_down = 0, bytes_down = 0;  ///< into tunnels
+  std::array<std::uint64_t, ip_drops> dropped{};
+  std::uint64_t icmp_sent = 0, icmp_suppressed = 0;
+
+  void drop(IpDrop why, std::uint64_t count = 1) { dropped[static_cast<std::size_t>(why)] += count; }
+};
+
+/// A packet went on, or was dropped without a word, or is to be answered.
+using Forwarded = std::expected<void, IpRejection>;
+
+/// A tunnel, as the switch knows it.
+class IpPeer {
+ public:
+  /// Into the tunnel. `parsed`: of `packet`, whose bytes may be changed unless the answer is a rejection.
+  virtual Forwarded deliver(const net::Packet& packet, const net::IpPacket& parsed) = 0;
+
+ protected:
+  ~IpPeer() = default;
+};
+
+struct IpSwitchOptions {
+  TargetPolicy policy;  ///< which destinations behind the device may be reached; their ports, too
+  bool between_clients = false;
+  /// The gateway's own addresses, which errors come from.
+  std::optional<net::IpAddress> own_v4, own_v6;
+};
+
+class IpSwitch final : net::PacketReceiver {
+ public:
+  /// `device` is not owned and must outlive the switch. `coalesce`: which packets the device takes joined.
+  IpSwitch(net::Timers& timers, net::PacketPort& device, IpSwitchOptions options,
+           const net::CoalescerOptions& coalesce);
+  ~IpSwitch();
+
+  /// False: another tunnel has this very prefix. `peer` must call remove() before it goes.
+  bool add(const net::IpPrefix& prefix, IpPeer& peer);
+  void remove(const net::IpPrefix& prefix);
+
+  /// A packet out of `from`'s tunnel, which has checked its source and scope. Its bytes are changed. What has
+  /// to be answered is, through `from`.
+  void forward(IpPeer& from, MutableBytes bytes, const net::IpPacket& parsed);
+  /// Answers a packet that came out of `to`'s tunnel, and cannot go on, where that is allowed.
+  void answer(IpPeer& to, const IpRejection& rejection, Bytes bytes, const net::IpPacket& parsed);
+
+  IpCounters& counters() { return counters_; }
+  /// With what is not counted there.
+  IpCounters figures() const;
+  void set_options(IpSwitchOptions options);
+
+ private:
+  void on_packets(std::span<net::Packet> packets, Time now) override;
+  void on_port_writable(Time now) override;
+  void on_port_closed(const Error& why) override;
+
+  bool may_reach(const net::IpPacket& parsed);
+  void to_device(const net::Packet& packet);
+
+  // Asking the policy takes system calls. An address that is asked for again within a second has the answer
+  // that it had.
+  struct Verdict {
+    net::IpAddress address;
+    Time until{};
+    bool allowed = false;
+  };
+  static constexpr std::size_t verdicts = 256;
+
+  net::Timers& timers_;
+  net::PacketPort& device_;
+  IpSwitchOptions options_;
+  PrefixTable<IpPeer*> peers_;
+  IcmpAnswers answers_;
+  IpCounters counters_;
+  std::vector<Verdict> verdicts_;
+  net::Coalescer coalescer_;
+  net::Deferred flush_;
+};
+
+}  // namespace sallyport::masque
