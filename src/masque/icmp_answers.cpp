@@ -10,7 +10,7 @@ void IcmpAnswers::set_own(std::optional<net::IpAddress> v4, std::optional<net::I
 }
 
 bool IcmpAnswers::take(Time now) {
-  constexpr Duration interval = std::chrono::seconds(1) / per_second;
+  constexpr Duration interval = Duration(1s) / per_second;
   const auto more = (now - filled_at_) / interval;
   if (more >= burst) {
     tokens_ = burst;

@@ -2,6 +2,7 @@
 #include "masque/ip_flow.h"
 
 #include "masque/doubles_for_test.h"
+#include "masque/packet_port_for_test.h"
 #include "net/packet_fields.h"
 #include "net/packets_for_test.h"
 
@@ -34,25 +35,6 @@ PacketBytes octets(std::string_view text) {
   const auto address = ip(text);
   return {address.octets().begin(), address.octets().end()};
 }
-
-/// A TUN device that keeps what it is sent.
-class DeviceForTest final : public net::PacketPort {
- public:
-  void set_receiver(net::PacketReceiver* its) override { receiver = its; }
-  net::SendStatus send(std::span<const net::Packet> packets) override {
-    for (const net::Packet& packet : packets) sent.emplace_back(packet.bytes.begin(), packet.bytes.end());
-    return net::SendStatus::sent;
-  }
-  std::size_t mtu() const override { return 1500; }
-
-  void receive(PacketBytes bytes, std::uint16_t segment_size = 0, bool partial = false) {
-    net::Packet packet{.bytes = bytes, .segment_size = segment_size, .checksum_partial = partial};
-    receiver->on_packets({&packet, 1}, Time{1000s});
-  }
-
-  net::PacketReceiver* receiver = nullptr;
-  std::vector<PacketBytes> sent;
-};
 
 class IpFlowTest : public testing::Test {
  protected:

@@ -58,36 +58,34 @@ std::string what_is_wanted(const http::Response& response, const http::Fields& r
 
 }  // namespace
 
-Error refusal_error(const Target& target, const http::Response& response, const http::Fields& request) {
-  const std::string where = target.to_string();
+Error refusal_error(std::string_view target, const http::Response& response, const http::Fields& request) {
   if (response.status / 100 == 3)
     return {ErrorKind::http,
             fmt::format(
                 "the hop answered the request for a tunnel to {} with a redirect ({}), which is not followed",
-                where, response.status),
+                target, response.status),
             response.status};
   std::optional<ProxyStatus> told;
   if (const auto field = response.fields.joined("proxy-status")) told = parse_proxy_status(*field);
   std::string why = std::to_string(response.status);
   if (response.status == 401 || response.status == 407) {
     why += ", " + what_is_wanted(response, request);
-    return {ErrorKind::denied, fmt::format("the hop refused the tunnel to {}: {}", where, why),
+    return {ErrorKind::denied, fmt::format("the hop refused the tunnel to {}: {}", target, why),
             response.status};
   }
   if (told && !told->error.empty()) why += ", " + told->error;
   if (told && !told->details.empty()) why += " (" + told->details + ")";
   return {kind_of(response.status, told ? told->error : std::string_view{}),
-          fmt::format("the hop refused the tunnel to {}: {}", where, why), response.status};
+          fmt::format("the hop refused the tunnel to {}: {}", target, why), response.status};
 }
 
-Error tunnel_end_error(const Target& target, http::Version version, const Error& why) {
+Error tunnel_end_error(std::string_view target, http::Version version, const Error& why) {
   const bool lost =
       (version == http::Version::http3 && why.code == target_lost) ||
       (version == http::Version::http2 && why.code == http::h2_code(http::ResetCode::connect_error));
   const std::string_view what =
       lost ? "its target reset it or cannot be reached (CONNECT_ERROR)" : std::string_view(why.message);
-  return {why.kind, fmt::format("the tunnel to {} ended: {}", target.to_string(), what),
-          lost ? target_lost : why.code};
+  return {why.kind, fmt::format("the tunnel to {} ended: {}", target, what), lost ? target_lost : why.code};
 }
 
 }  // namespace sallyport::masque

@@ -92,7 +92,7 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
       if (events_.opened) events_.opened(next_hop_of(head.fields));
       return;
     }
-    const Error why = refusal_error(target_, head, exchange.request().fields);
+    const Error why = refusal_error(target_.to_string(), head, exchange.request().fields);
     exchange.reset(http::ResetCode::cancelled, why);
     fail(why);
   }
@@ -106,7 +106,7 @@ class TcpTunnel final : public net::ByteStream, http::ExchangeHandler {
   }
   void on_closed(http::Exchange&, const Error* why) override {
     hop_.detach();
-    if (why != nullptr) fail(tunnel_end_error(target_, version_, *why));
+    if (why != nullptr) fail(tunnel_end_error(target_.to_string(), version_, *why));
   }
 
   bool writable() const { return hop_.get() != nullptr && !failed_ && !finished_; }

@@ -96,7 +96,8 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
   void on_response(http::Exchange& from, const http::Response& head) override {
     if (ended) return;
     if (head.status / 100 != 2)
-      return break_off(from, http::ResetCode::cancelled, refusal_error(target, head, from.request().fields));
+      return break_off(from, http::ResetCode::cancelled,
+                       refusal_error(target.to_string(), head, from.request().fields));
     // RFC 9297 §3.2: statuses and fields that do not go with capsules. What answers so is not a CONNECT-UDP
     // proxy (docs/threat-model.md, "lying hop").
     if (const auto field = field_against_capsules(head.fields))
@@ -164,7 +165,7 @@ struct UdpTunnel::Impl final : http::ExchangeHandler {
     last_max = max_datagram_size();
     exchange = nullptr;
     end(why == nullptr ? Error{ErrorKind::closed, "the tunnel to " + target.to_string() + " ended"}
-                       : tunnel_end_error(target, version, *why));
+                       : tunnel_end_error(target.to_string(), version, *why));
   }
 
   Error wrong_answer(const std::string& answer) const {
