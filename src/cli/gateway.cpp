@@ -25,6 +25,7 @@ namespace {
 
 struct GatewayFlags {
   std::vector<std::string> listen{":443"}, masque, allow, certificates, keys;
+  std::vector<std::string> ip_pool, ip_routes, ip_client_networks;
   std::vector<unsigned> allow_ports;
   std::string congestion{to_string(quic::CongestionControl::cubic)},
       retry{to_string(quic::RetryPolicy::under_load)};
@@ -41,22 +42,33 @@ Result<> read_masque(const GatewayFlags& flags, gateway::Settings& settings) {
     else if (protocol == "tcp")
       settings.masque.insert(masque::Protocol::tcp);
     else if (protocol == "ip")
-      return fail(ErrorKind::usage, "--masque ip (CONNECT-IP) is not available yet; udp and tcp are");
+      settings.masque.insert(masque::Protocol::ip);
     else
       return fail(ErrorKind::usage,
-                  fmt::format("--masque does not know '{}'; it takes udp, tcp or udp,tcp", protocol));
+                  fmt::format("--masque does not know '{}'; it takes udp, tcp, ip, or several: udp,tcp,ip",
+                              protocol));
   }
-  for (const auto& text : flags.allow) {
-    const auto prefix = net::IpPrefix::parse(text);
-    if (!prefix)
-      return fail(
-          ErrorKind::usage,
-          fmt::format(
-              "--allow '{}' is not a prefix; write it as 10.0.0.0/8, 2001:db8::/32 or one address, without "
-              "host bits",
-              text));
-    settings.allow.push_back(*prefix);
-  }
+  struct Prefixes {
+    std::string_view flag;
+    const std::vector<std::string>& from;
+    std::vector<net::IpPrefix>& to;
+  };
+  for (const auto& [flag, from, to] :
+       {Prefixes{"--allow", flags.allow, settings.allow},
+        Prefixes{"--ip-pool", flags.ip_pool, settings.ip.pool},
+        Prefixes{"--ip-route", flags.ip_routes, settings.ip.routes},
+        Prefixes{"--ip-client-network", flags.ip_client_networks, settings.ip.client_networks}})
+    for (const auto& text : from) {
+      const auto prefix = net::IpPrefix::parse(text);
+      if (!prefix)
+        return fail(
+            ErrorKind::usage,
+            fmt::format(
+                "{} '{}' is not a prefix; write it as 10.0.0.0/8, 2001:db8::/32 or one address, without "
+                "host bits",
+                flag, text));
+      to.push_back(*prefix);
+    }
   for (const unsigned port : flags.allow_ports) {
     // Whoever names another one takes the flag for a list of all that is allowed.
     if (!masque::is_refused_port(static_cast<std::uint16_t>(port)))
@@ -246,7 +258,9 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
                    "keep their dates; smaller files have a hash of their content")
       ->check(CLI::IsMember({"size-mtime-ctime", "size-mtime"}))
       ->capture_default_str();
-  gateway->add_option("--masque", flags->masque, "Proxy UDP (CONNECT-UDP), TCP (CONNECT), or both: udp,tcp")
+  gateway
+      ->add_option("--masque", flags->masque,
+                   "Proxy UDP (CONNECT-UDP), TCP (CONNECT) or IP (CONNECT-IP), or several: udp,tcp,ip")
       ->type_name("PROTOCOLS")
       ->delimiter(',')
       ->allow_extra_args(false);
@@ -261,6 +275,26 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->type_name("PORT")
       ->check(CLI::Range(1, 65535))
       ->allow_extra_args(false);
+  gateway
+      ->add_option("--ip-pool", flags->ip_pool,
+                   "CONNECT-IP: assign clients addresses of this prefix, whose first one is the gateway's; "
+                   "repeat it for more")
+      ->type_name("PREFIX")
+      ->allow_extra_args(false);
+  gateway
+      ->add_option("--ip-route", flags->ip_routes,
+                   "CONNECT-IP: advertise this route to clients, in place of all; repeat it for more")
+      ->type_name("PREFIX")
+      ->allow_extra_args(false);
+  gateway
+      ->add_option("--ip-client-network", flags->ip_client_networks,
+                   "CONNECT-IP: clients may announce networks in this prefix; repeat it for more")
+      ->type_name("PREFIX")
+      ->allow_extra_args(false);
+  gateway->add_flag("--ip-between-clients", settings.ip.between_clients,
+                    "CONNECT-IP: clients may reach each other");
+  gateway->add_option("--ip-device", settings.ip.device, "CONNECT-IP: the name of the TUN device")
+      ->type_name("NAME");
   gateway
       ->add_option("--token-file", settings.token_file,
                    "Proxy for those who have a bearer token of this file: one NAME TOKEN a line")

@@ -38,6 +38,7 @@ unsigned available_cores() {
 
 Result<> check_settings(const Settings& settings) {
   if (auto done = config::check_flags(settings); !done) return done;
+  if (auto done = check_ip(settings); !done) return done;
   return check_admin(settings);
 }
 
@@ -146,6 +147,11 @@ Result<> Gateway::set_up() {
   setup->max_tunnels_all = tunnels_that_fit();
   setup->leave_descriptors = descriptors_for_operator();
   if (setup->workers > 1) setup->strays = std::make_shared<StrayExchange>(setup->workers);
+  if (settings_.masque.contains(masque::Protocol::ip)) {
+    auto ip = IpService::open(settings_.ip, setup->workers);
+    if (!ip) return std::unexpected(std::move(ip.error()));
+    setup->ip = std::move(*ip);
+  }
   setup_ = std::move(setup);
   // Before the workers: they refuse tunnels to the admin port.
   return start_admin();
@@ -175,11 +181,19 @@ Result<> Gateway::start_workers() {
   // in the order of steering.
   for (unsigned i = 0; i < setup_->workers; ++i) {
     workers_.push_back(std::make_unique<WorkerThread>());
+    WorkerThread* const thread = workers_.back().get();
     if (setup_->strays)
-      setup_->strays->set_wake(i, [thread = workers_.back().get()] {
-        thread->post([](Worker& worker) { worker.receive_strays(); });
-      });
+      setup_->strays->set_wake(i,
+                               [thread] { thread->post([](Worker& worker) { worker.receive_strays(); }); });
+    if (setup_->ip)
+      setup_->ip->packets().set_wake(
+          i, [thread] { thread->post([](Worker& worker) { worker.receive_packets(); }); });
   }
+  if (setup_->ip)
+    setup_->ip->set_tell([this](unsigned from, const net::IpPrefix& prefix, bool here) {
+      for (unsigned i = 0; i < workers_.size(); ++i)
+        if (i != from) workers_[i]->post([=](Worker& worker) { worker.note_prefix(prefix, from, here); });
+    });
   for (unsigned i = 0; i < workers_.size(); ++i)
     if (auto started = workers_[i]->start(setup_, i, source_->current()); !started) return started;
   return {};
@@ -208,6 +222,7 @@ void Gateway::announce() const {
         settings_.admin->to_string());
   for (const auto& address : addresses())
     log_info("listening on {} ({})", address.to_string(), settings_.tcp ? "UDP and TCP" : "UDP");
+  if (setup_->ip) log_info("CONNECT-IP clients reach the network through {}", setup_->ip->device());
   if (const auto& tokens = source_->tokens())
     log_info("proxy clients need a bearer token of {}, tokens: {}", tokens->path(), tokens->tokens()->size());
   else if (settings_.open_proxy)

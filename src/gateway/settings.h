@@ -8,8 +8,18 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace sallyport::gateway {
+
+/// Of CONNECT-IP.
+struct IpSettings {
+  std::vector<net::IpPrefix> pool;             ///< addresses of clients
+  std::vector<net::IpPrefix> routes;           ///< that are advertised; none: everything
+  std::vector<net::IpPrefix> client_networks;  ///< that clients may announce
+  bool between_clients = false;
+  std::string device;  ///< name of the TUN device; empty: the kernel's choice
+};
 
 struct Settings : config::ServingFlags {
   std::optional<net::SocketAddress> admin;
@@ -19,6 +29,8 @@ struct Settings : config::ServingFlags {
   std::string key_log;           ///< file; empty: none
   std::string access_log;        ///< file, or "-" for standard output; empty: none
   AccessFormat access_format = AccessFormat::json;
+
+  IpSettings ip;
 
   unsigned workers = 0;  ///< 0: one a core
   Duration grace = 10s;

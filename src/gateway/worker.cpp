@@ -90,11 +90,48 @@ void Worker::bury() {
 
 void Worker::apply_masque(const config::Configuration& next) {
   if (!next.masque) return router_.set_proxy(nullptr);
-  if (proxy_)
-    proxy_->apply(proxy_options(*next.masque));
-  else
-    proxy_ = std::make_unique<masque::Proxy>(timers_, outbound_, proxy_options(*next.masque));
+  auto options = proxy_options(*next.masque);
+  apply_ip(options.policy);
+  if (proxy_) {
+    proxy_->apply(std::move(options));
+  } else {
+    proxy_ = std::make_unique<masque::Proxy>(timers_, outbound_, std::move(options));
+    if (ip_switch_) proxy_->serve_ip(setup_->ip->network(), *ip_switch_);
+  }
   router_.set_proxy(proxy_.get());
+}
+
+void Worker::apply_ip(const masque::TargetPolicy& policy) {
+  if (!setup_->ip || extras_.packets == nullptr) return;
+  const masque::IpNetwork& network = *setup_->ip->network();
+  masque::IpSwitchOptions options{
+      .policy = policy, .between_clients = network.between_clients, .own_v4 = {}, .own_v6 = {}};
+  for (const auto& [address, length] : network.pool->own_addresses()) {
+    auto& own = address.is_v4() ? options.own_v4 : options.own_v6;
+    if (!own) own = address;
+  }
+  if (ip_switch_) return ip_switch_->set_options(std::move(options));
+  ip_switch_ = std::make_unique<masque::IpSwitch>(timers_, *extras_.packets, std::move(options),
+                                                  setup_->ip->coalesce());
+  if (setup_->workers > 1) ip_switch_->set_elsewhere(*this);
+}
+
+void Worker::tell(const net::IpPrefix& prefix, bool here) {
+  setup_->ip->tell(number_, prefix, here);
+}
+
+void Worker::hand_over(unsigned worker, const net::Packet& packet) {
+  setup_->ip->packets().send(number_, worker, packet);
+}
+
+void Worker::note_prefix(const net::IpPrefix& prefix, unsigned other, bool there) {
+  if (ip_switch_) ip_switch_->note(prefix, other, there);
+}
+
+void Worker::receive_packets() {
+  setup_->ip->packets().receive(number_, [this](net::Packet& packet) {
+    if (ip_switch_) ip_switch_->take(packet);
+  });
 }
 
 void Worker::apply_files(const config::Configuration& next) {

@@ -8,10 +8,12 @@
 #include "files/file_server.h"
 #include "gateway/access_log.h"
 #include "gateway/connection_log.h"
+#include "gateway/ip_service.h"
 #include "gateway/listener.h"
 #include "gateway/metric_set.h"
 #include "gateway/router.h"
 #include "gateway/stray_exchange.h"
+#include "masque/ip_switch.h"
 #include "masque/proxy.h"
 #include "masque/proxy_group.h"
 #include "net/file_reader.h"
@@ -41,23 +43,27 @@ struct WorkerSetup {
   std::shared_ptr<AccessLog> access_log;  ///< null: none
   unsigned leave_descriptors = 0;         ///< reserved for the operator, not used for clients
   std::shared_ptr<StrayExchange> strays;  ///< null: there is one worker
+  std::shared_ptr<IpService> ip;          ///< null: no CONNECT-IP
 };
 
 /// Optional parts of a worker, and parts that a simulation replaces. Outlives the worker.
 struct WorkerExtras {
   Random& random = system_random();        ///< of its thread
   net::FileReader* file_reader = nullptr;  ///< null: files are read on the worker's own thread
+  net::PacketPort* packets = nullptr;      ///< the worker's queue of the TUN device; null: no CONNECT-IP
   http::Content* content = nullptr;        ///< answers instead of the files; null: files
   WallTime (*wall_clock)() = nullptr;      ///< for address tokens; null: the timers' time
 };
 
-class Worker {
+class Worker : private masque::IpElsewhere {
  public:
   /// Has no listeners yet. `number`: from 0, in the order in which workers apply the first Configuration, as
   /// steering counts them.
   Worker(net::Inbound& inbound, net::Outbound& outbound, net::Timers& timers,
          std::shared_ptr<const WorkerSetup> setup, unsigned number, WorkerExtras extras = {});
   ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
 
   /// Serves by `next` from now on. Removed listeners are drained. Open connections and tunnels continue with
   /// their certificate, except tunnels whose token was removed. On an error nothing has changed.
@@ -65,6 +71,10 @@ class Worker {
   Result<> apply(std::shared_ptr<const config::Configuration> next);
   /// Receives strays from other workers.
   void receive_strays();
+  /// Receives IP packets from other workers, which have read them for tunnels of this one.
+  void receive_packets();
+  /// A tunnel of worker `other` has this prefix, or no more.
+  void note_prefix(const net::IpPrefix& prefix, unsigned other, bool there);
   /// Graceful shutdown: refuses new connections, sends GOAWAY on open ones; `drained` is called when all have
   /// ended.
   void drain(std::function<void()> drained);
@@ -85,6 +95,9 @@ class Worker {
   void apply_listeners(const config::Configuration& next, Listeners opened);
   void apply_masque(const config::Configuration& next);
   void apply_files(const config::Configuration& next);
+  void apply_ip(const masque::TargetPolicy& policy);
+  void tell(const net::IpPrefix& prefix, bool here) override;
+  void hand_over(unsigned worker, const net::Packet& packet) override;
   masque::ProxyOptions proxy_options(const config::Masque& masque);
   ListenerOptions listener_options(const config::Configuration& configuration);
   Listener* find(const net::SocketAddress& address) const;
@@ -97,6 +110,7 @@ class Worker {
   void collect_connections(MetricSet& out, const Listener& listener, const QuicTotals& totals) const;
   void collect_quic(MetricSet& out, const Listener& listener, const QuicTotals& totals) const;
   void collect_masque(MetricSet& out) const;
+  void collect_ip(MetricSet& out) const;
 
   net::Inbound& inbound_;
   net::Outbound& outbound_;
@@ -107,6 +121,7 @@ class Worker {
   std::shared_ptr<const config::Configuration> configuration_;
   http::Replies replies_;
   Router router_{replies_};
+  std::unique_ptr<masque::IpSwitch> ip_switch_;  // null: no CONNECT-IP. Outlives the proxy's tunnels.
   std::unique_ptr<masque::Proxy> proxy_;
   std::unique_ptr<files::FileServer> files_;
   std::unique_ptr<WorkerAccessLog> access_log_;    // null: none

@@ -193,7 +193,8 @@ void Worker::collect_masque(MetricSet& out) const {
                              datagrams = "UDP datagrams through tunnels: up to targets, down to clients.",
                              bytes = "Bytes through tunnels: up to targets, down to clients.",
                              dropped = "Datagrams of tunnels dropped.";
-  for (const auto protocol : {masque::Protocol::udp, masque::Protocol::tcp}) {
+  for (const auto protocol : masque::all_protocols) {
+    if (protocol == masque::Protocol::ip && !ip_switch_) continue;
     const MetricSet::Labels labels{{"protocol", to_string(protocol)}};
     out.gauge("masque_tunnels_open", open, figure(counters.open[protocol]), labels);
     out.counter("masque_tunnels_total", total, figure(counters.tunnels[protocol]), labels);
@@ -246,6 +247,31 @@ void Worker::collect_masque(MetricSet& out) const {
   out.counter("masque_socket_calls_total", calls, figure(outbound.udp.receive_calls), {{"direction", "in"}});
   out.counter("masque_socket_calls_total", calls, figure(outbound.udp.send_calls), {{"direction", "out"}});
   out.counter("resource_shortages_total", shortages, figure(outbound.shortages), {{"what", "tunnel"}});
+  if (ip_switch_) collect_ip(out);
+}
+
+void Worker::collect_ip(MetricSet& out) const {
+  const auto figures = ip_switch_->figures();
+  constexpr std::string_view packets = "IP packets through tunnels: up out of them, down to clients.",
+                             bytes = "Bytes of these packets.", dropped = "IP packets of tunnels dropped.";
+  out.counter("masque_ip_packets_total", packets, figure(figures.packets_up), {{"direction", "up"}});
+  out.counter("masque_ip_packets_total", packets, figure(figures.packets_down), {{"direction", "down"}});
+  out.counter("masque_ip_bytes_total", bytes, figure(figures.bytes_up), {{"direction", "up"}});
+  out.counter("masque_ip_bytes_total", bytes, figure(figures.bytes_down), {{"direction", "down"}});
+  for (std::size_t i = 0; i < masque::ip_drops; ++i)
+    out.counter("masque_ip_dropped_total", dropped, figure(figures.dropped[i]),
+                {{"reason", masque::to_string(static_cast<masque::IpDrop>(i))}});
+  out.counter("masque_ip_icmp_total", "ICMP errors sent about packets of tunnels.",
+              figure(figures.icmp_sent));
+  out.counter("masque_ip_icmp_suppressed_total", "ICMP errors that the limit left out.",
+              figure(figures.icmp_suppressed));
+  if (number_ != 0) return;  // of all workers
+  for (const bool v4 : {true, false}) {
+    const auto pool = setup_->ip->network()->pool->figures(v4);
+    const MetricSet::Labels labels{{"ip_version", v4 ? "4" : "6"}};
+    out.gauge("masque_ip_addresses_leased", "Addresses that tunnels have.", figure(pool.leased), labels);
+    out.gauge("masque_ip_addresses", "Addresses that can be leased.", figure(pool.capacity), labels);
+  }
 }
 
 }  // namespace sallyport::gateway

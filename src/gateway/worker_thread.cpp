@@ -36,8 +36,16 @@ void WorkerThread::run(const std::shared_ptr<const WorkerSetup>& setup, unsigned
                                                           .udp_send_buffer = 2 * 1024 * 1024,
                                                           .leave_descriptors = setup->leave_descriptors});
   const auto file_reader = net::make_file_reader(loop_);
+  std::unique_ptr<net::TunQueue> packets;
+  if (setup->ip) {
+    auto queue = setup->ip->take_queue(loop_, number);
+    if (!queue) return listening.set_value(std::unexpected(std::move(queue.error())));
+    packets = std::move(*queue);
+  }
   Worker worker(*inbound, *outbound, loop_.timers(), setup, number,
-                {.file_reader = file_reader.get(), .wall_clock = std::chrono::system_clock::now});
+                {.file_reader = file_reader.get(),
+                 .packets = packets.get(),
+                 .wall_clock = std::chrono::system_clock::now});
   if (auto done = worker.apply(configuration); !done) {
     listening.set_value(std::unexpected(std::move(done.error())));
     return;

@@ -17,6 +17,7 @@ struct IpNetwork {
   std::vector<IpRange> routes;
   /// What a client may advertise routes to, so that packets for them go into its tunnel.
   std::vector<net::IpPrefix> client_networks;
+  bool between_clients = false;  ///< packets may go from one tunnel into another
 };
 
 }  // namespace sallyport::masque

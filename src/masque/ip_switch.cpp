@@ -6,6 +6,12 @@
 
 namespace sallyport::masque {
 
+std::string_view to_string(IpDrop why) {
+  constexpr std::array<std::string_view, ip_drops> names{
+      "invalid", "source", "scope", "policy", "hop_limit", "no_tunnel", "too_large", "queue", "device"};
+  return names[static_cast<std::size_t>(why)];
+}
+
 IpSwitch::IpSwitch(net::Timers& timers, net::PacketPort& device, IpSwitchOptions options,
                    const net::CoalescerOptions& coalesce)
     : timers_(timers),
@@ -28,11 +34,24 @@ void IpSwitch::set_options(IpSwitchOptions options) {
 }
 
 bool IpSwitch::add(const net::IpPrefix& prefix, IpPeer& peer) {
-  return peers_.find_exactly(prefix) == nullptr && peers_.insert(prefix, &peer);
+  if (ways_.find_exactly(prefix) != nullptr) return false;
+  ways_.insert(prefix, {.peer = &peer});
+  if (elsewhere_ != nullptr) elsewhere_->tell(prefix, true);
+  return true;
 }
 
 void IpSwitch::remove(const net::IpPrefix& prefix) {
-  peers_.erase(prefix);
+  if (ways_.erase(prefix) && elsewhere_ != nullptr) elsewhere_->tell(prefix, false);
+}
+
+void IpSwitch::note(const net::IpPrefix& prefix, unsigned worker, bool there) {
+  const Way* const known = ways_.find_exactly(prefix);
+  // Of two that announce one network at the same time, each keeps its own.
+  if (known != nullptr && known->peer != nullptr) return;
+  if (there)
+    ways_.insert(prefix, {.peer = nullptr, .worker = worker});
+  else if (known != nullptr && known->worker == worker)
+    ways_.erase(prefix);
 }
 
 IpCounters IpSwitch::figures() const {
@@ -80,38 +99,55 @@ void IpSwitch::forward(IpPeer& from, MutableBytes bytes, const net::IpPacket& pa
     counters_.drop(why);
     answer(from, {error}, bytes, parsed);
   };
-  IpPeer* const* const peer = peers_.find(parsed.destination);
-  if (peer != nullptr ? !options_.between_clients : !may_reach(parsed))
+  const Way* const way = ways_.find(parsed.destination);
+  if (way != nullptr ? !options_.between_clients : !may_reach(parsed))
     return reject(IpDrop::policy, net::IcmpError::admin_prohibited);
   if (!net::decrement_hop_limit(bytes)) return reject(IpDrop::hop_limit, net::IcmpError::time_exceeded);
   ++counters_.packets_up;
   counters_.bytes_up += bytes.size();
   const net::Packet packet{.bytes = bytes};
-  if (peer == nullptr) {
+  if (way == nullptr) {
     coalescer_.add(packet);
     return flush_.request();
   }
-  if (const auto done = (*peer)->deliver(packet, parsed); !done) answer(from, done.error(), bytes, parsed);
+  if (way->peer == nullptr) return elsewhere_->hand_over(way->worker, packet);
+  if (const auto done = way->peer->deliver(packet, parsed); !done) answer(from, done.error(), bytes, parsed);
 }
 
-void IpSwitch::on_packets(std::span<net::Packet> packets, Time now) {
-  for (const net::Packet& packet : packets) {
-    const auto parsed = net::parse_ip(packet.bytes);
-    if (!parsed) {
-      counters_.drop(IpDrop::invalid);
-      continue;
-    }
-    IpRejection why{net::IcmpError::address_unreachable};
-    if (IpPeer* const* const peer = peers_.find(parsed->destination); peer != nullptr) {
-      const auto done = (*peer)->deliver(packet, *parsed);
-      if (done) continue;
-      why = done.error();
-    } else {
-      counters_.drop(IpDrop::no_tunnel);
-    }
-    const MutableBytes answer = answers_.answer(why, packet.bytes.first(parsed->total_length), *parsed, now);
-    if (!answer.empty()) to_device({.bytes = answer});
+void IpSwitch::send_down(const net::Packet& packet, bool may_leave) {
+  const auto parsed = net::parse_ip(packet.bytes);
+  if (!parsed) return counters_.drop(IpDrop::invalid);
+  IpRejection why{net::IcmpError::address_unreachable};
+  const Way* const way = ways_.find(parsed->destination);
+  if (way != nullptr && way->peer != nullptr) {
+    const auto done = way->peer->deliver(packet, *parsed);
+    if (done) return;
+    why = done.error();
+  } else if (way != nullptr && may_leave) {
+    return elsewhere_->hand_over(way->worker, packet);
+  } else {
+    counters_.drop(IpDrop::no_tunnel);
   }
+  const MutableBytes answer =
+      answers_.answer(why, packet.bytes.first(parsed->total_length), *parsed, timers_.now());
+  if (answer.empty()) return;
+  const auto back = net::parse_ip(answer);
+  if (!back) return;
+  // To another client, where it came from one.
+  const Way* const to = ways_.find(back->destination);
+  if (to == nullptr) return to_device({.bytes = answer});
+  if (to->peer != nullptr)
+    static_cast<void>(to->peer->deliver({.bytes = answer}, *back));
+  else
+    elsewhere_->hand_over(to->worker, {.bytes = answer});
+}
+
+void IpSwitch::on_packets(std::span<net::Packet> packets, Time) {
+  for (const net::Packet& packet : packets) send_down(packet, true);
+}
+
+void IpSwitch::take(net::Packet& packet) {
+  send_down(packet, false);
 }
 
 void IpSwitch::on_port_writable(Time) {}

@@ -15,7 +15,7 @@
 #include <cstdint>
 #include <expected>
 #include <span>
-#include <string>
+#include <string_view>
 #include <vector>
 
 namespace sallyport::masque {
@@ -33,6 +33,9 @@ enum class IpDrop : std::uint8_t {
   device,     ///< the TUN device did not take it
 };
 inline constexpr std::size_t ip_drops = 9;
+
+/// "hop_limit", "no_tunnel" ...: as metrics have it.
+std::string_view to_string(IpDrop why);
 
 struct IpCounters {
   std::uint64_t packets_up = 0, bytes_up = 0;      ///< out of tunnels, to the device or to another tunnel
@@ -56,6 +59,18 @@ class IpPeer {
   ~IpPeer() = default;
 };
 
+/// The switches of a gateway's other workers.
+class IpElsewhere {
+ public:
+  /// `prefix` leads to a tunnel of this switch now, or no more: the others are to be told, by note().
+  virtual void tell(const net::IpPrefix& prefix, bool here) = 0;
+  /// To the switch of this worker, which take()s it. What it cannot take is dropped and counted there.
+  virtual void hand_over(unsigned worker, const net::Packet& packet) = 0;
+
+ protected:
+  ~IpElsewhere() = default;
+};
+
 struct IpSwitchOptions {
   TargetPolicy policy;  ///< which destinations behind the device may be reached; their ports, too
   bool between_clients = false;
@@ -69,6 +84,13 @@ class IpSwitch final : net::PacketReceiver {
   IpSwitch(net::Timers& timers, net::PacketPort& device, IpSwitchOptions options,
            const net::CoalescerOptions& coalesce);
   ~IpSwitch();
+
+  /// `others` is not owned and must outlive the switch. Before the first add().
+  void set_elsewhere(IpElsewhere& others) { elsewhere_ = &others; }
+  /// A tunnel of another worker has this prefix, or no more.
+  void note(const net::IpPrefix& prefix, unsigned worker, bool there);
+  /// A packet that another worker handed over: for a tunnel of ours, or, where that ended meanwhile, nobody.
+  void take(net::Packet& packet);
 
   /// False: another tunnel has this very prefix. `peer` must call remove() before it goes.
   bool add(const net::IpPrefix& prefix, IpPeer& peer);
@@ -90,8 +112,16 @@ class IpSwitch final : net::PacketReceiver {
   void on_port_writable(Time now) override;
   void on_port_closed(const Error& why) override;
 
+  /// Where a prefix leads: to a tunnel of ours, or to another worker's.
+  struct Way {
+    IpPeer* peer = nullptr;  // null: the other worker's
+    unsigned worker = 0;
+  };
+
   bool may_reach(const net::IpPacket& parsed);
   void to_device(const net::Packet& packet);
+  /// On the way down, from the device or another worker. `may_leave`: it may be handed over.
+  void send_down(const net::Packet& packet, bool may_leave);
 
   // Asking the policy takes system calls. An address that is asked for again within a second has the answer
   // that it had.
@@ -105,7 +135,8 @@ class IpSwitch final : net::PacketReceiver {
   net::Timers& timers_;
   net::PacketPort& device_;
   IpSwitchOptions options_;
-  PrefixTable<IpPeer*> peers_;
+  IpElsewhere* elsewhere_ = nullptr;
+  PrefixTable<Way> ways_;
   IcmpAnswers answers_;
   IpCounters counters_;
   std::vector<Verdict> verdicts_;

@@ -1,0 +1,114 @@
+#include "gateway/ip_service.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/of_flag.h"
+#include "net/interface_addresses.h"
+#include "net/links.h"
+#include "net/routes.h"
+#include "net/rtnetlink.h"
+
+#include <cerrno>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace sallyport::gateway {
+namespace {
+
+// Of the IP packets between the kernel and the device. Paths of clients are narrower or not, and each tunnel
+// answers for itself.
+constexpr std::size_t device_mtu = 1500;
+
+Result<std::shared_ptr<const masque::IpNetwork>> make_network(const IpSettings& settings) {
+  auto pool = masque::AddressPool::make(settings.pool);
+  if (!pool) return of_flag("--ip-pool", pool.error());
+  auto network = std::make_shared<masque::IpNetwork>();
+  network->pool = std::move(*pool);
+  network->client_networks = settings.client_networks;
+  network->between_clients = settings.between_clients;
+  std::vector<masque::IpRange> routes;
+  for (const net::IpPrefix& prefix : settings.routes) routes.push_back(masque::range_of(prefix));
+  if (routes.empty())
+    for (const bool v4 : {true, false})
+      if (network->pool->has(v4))
+        routes.push_back(masque::range_of({v4 ? net::IpAddress() : net::IpAddress::v6({}), 0}));
+  network->routes = masque::sendable(std::move(routes));
+  return network;
+}
+
+Result<> set_up_device(const net::TunDevice& device, const IpSettings& settings,
+                       const masque::IpNetwork& network) {
+  auto netlink = net::Rtnetlink::open();
+  if (!netlink) return std::unexpected(std::move(netlink.error()));
+  for (const net::IpPrefix& prefix : settings.pool) {
+    const auto clash = net::find_network_clash(*netlink, prefix, device.index());
+    if (!clash) return std::unexpected(clash.error());
+    if (*clash)
+      return fail(
+          ErrorKind::usage,
+          fmt::format("--ip-pool {}: this machine has {} on {}; choose addresses that are used nowhere",
+                      prefix.to_string(), (*clash)->network.to_string(), (*clash)->link));
+  }
+  const auto link = net::find_link(*netlink, device.index());
+  if (!link) return std::unexpected(link.error());
+  if (auto done = net::change_link(
+          *netlink, *link, {.up = true, .mtu = {}, .transmit_queue_length = {}, .ipv6_link_local = {}});
+      !done)
+    return done;
+  for (const auto& [address, length] : network.pool->own_addresses())
+    if (auto done =
+            net::add_address(*netlink, {.link = device.index(), .address = address, .prefix_length = length});
+        !done)
+      return done;
+  return {};
+}
+
+/// One of the kernel's settings that are 0 or 1; true where it cannot be read.
+bool is_on(const char* path) {
+  const auto text = read_file(path, 16);
+  return !text || !text->starts_with('0');
+}
+
+void warn_of_forwarding(const masque::IpNetwork& network) {
+  if (network.pool->has(true) && !is_on("/proc/sys/net/ipv4/ip_forward"))
+    log_warn(
+        "the kernel forwards no IPv4 packets, so CONNECT-IP clients reach this machine alone: "
+        "sysctl -w net.ipv4.ip_forward=1");
+  if (network.pool->has(false) && !is_on("/proc/sys/net/ipv6/conf/all/forwarding"))
+    log_warn(
+        "the kernel forwards no IPv6 packets, so CONNECT-IP clients reach this machine alone: "
+        "sysctl -w net.ipv6.conf.all.forwarding=1");
+}
+
+}  // namespace
+
+Result<std::shared_ptr<IpService>> IpService::open(const IpSettings& settings, unsigned workers) {
+  auto network = make_network(settings);
+  if (!network) return std::unexpected(std::move(network.error()));
+  auto device = net::TunDevice::open(
+      {.name = settings.device, .queues = workers, .mtu = device_mtu, .persistent = false});
+  if (!device) return of_flag("--masque ip", device.error());
+  if (auto done = set_up_device(*device, settings, **network); !done)
+    return std::unexpected(std::move(done.error()));
+  warn_of_forwarding(**network);
+  return std::shared_ptr<IpService>(new IpService(std::move(*device), std::move(*network), workers));
+}
+
+Result<> check_ip(const Settings& settings) {
+  const bool ip = settings.masque.contains(masque::Protocol::ip);
+  const IpSettings& given = settings.ip;
+  if (ip && given.pool.empty())
+    return fail(ErrorKind::usage,
+                "--masque ip needs --ip-pool PREFIX, the addresses of its clients: such as 10.89.0.0/24, and "
+                "fd89::/64 for IPv6");
+  const bool more = !given.pool.empty() || !given.routes.empty() || !given.client_networks.empty() ||
+                    !given.device.empty() || given.between_clients;
+  if (!ip && more)
+    return fail(ErrorKind::usage,
+                "--ip-pool, --ip-route, --ip-client-network, --ip-between-clients and --ip-device are for "
+                "--masque ip, which is not given");
+  return {};
+}
+
+}  // namespace sallyport::gateway

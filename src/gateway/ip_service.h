@@ -1,0 +1,58 @@
+// IpService: what the workers of a gateway share to serve CONNECT-IP (RFC 9484): the TUN device with its
+// addresses, a queue of it for each worker, the IpNetwork, and the way of packets between workers. Made at
+// the start, as the device needs CAP_NET_ADMIN; it is gone with the process, however that ends.
+#pragma once
+
+#include "base/result.h"
+#include "gateway/packet_exchange.h"
+#include "gateway/settings.h"
+#include "masque/ip_network.h"
+#include "net/coalesce.h"
+#include "net/tun_device.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace sallyport::gateway {
+
+class IpService {
+ public:
+  /// Opens the device, gives it the first address of each pool, and brings it up. Warns where the kernel
+  /// forwards nothing. Errors name the flag and the remedy.
+  static Result<std::shared_ptr<IpService>> open(const IpSettings& settings, unsigned workers);
+
+  const std::shared_ptr<const masque::IpNetwork>& network() const { return network_; }
+  const std::string& device() const { return device_.name(); }
+  /// Which packets the device takes joined.
+  net::CoalescerOptions coalesce() const { return {.tcp = true, .udp = device_.offloads().udp_segmentation}; }
+  /// The queue of worker `number`, once, for its thread's loop.
+  Result<std::unique_ptr<net::TunQueue>> take_queue(net::EventLoop& loop, unsigned number) {
+    return device_.take_queue(loop, number);
+  }
+
+  PacketExchange& packets() { return packets_; }
+  /// Tells all other workers that `prefix` leads to a tunnel of worker `from`, or no more. From that worker's
+  /// thread.
+  void tell(unsigned from, const net::IpPrefix& prefix, bool here) const { tell_(from, prefix, here); }
+  /// How others are told. Before any worker runs.
+  void set_tell(std::function<void(unsigned from, const net::IpPrefix&, bool here)> tell) {
+    tell_ = std::move(tell);
+  }
+
+ private:
+  IpService(net::TunDevice device, std::shared_ptr<const masque::IpNetwork> network, unsigned workers)
+      : device_(std::move(device)), network_(std::move(network)), packets_(workers) {}
+
+  net::TunDevice device_;
+  std::shared_ptr<const masque::IpNetwork> network_;
+  PacketExchange packets_;
+  std::function<void(unsigned, const net::IpPrefix&, bool)> tell_;
+};
+
+/// Flags of CONNECT-IP that contradict each other, or lack another one. Reads nothing.
+Result<> check_ip(const Settings& settings);
+
+}  // namespace sallyport::gateway
