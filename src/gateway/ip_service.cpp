@@ -52,10 +52,9 @@ Result<> set_up_device(const net::TunDevice& device, const IpSettings& settings,
   }
   const auto link = net::find_link(*netlink, device.index());
   if (!link) return std::unexpected(link.error());
-  if (auto done = net::change_link(
-          *netlink, *link, {.up = true, .mtu = {}, .transmit_queue_length = {}, .ipv6_link_local = {}});
-      !done)
-    return done;
+  // Addresses that the kernel makes up are of no use here. A link without IPv6 has none to refuse.
+  [[maybe_unused]] const auto changed = net::change_link(*netlink, *link, {.ipv6_link_local = false});
+  if (auto done = net::change_link(*netlink, *link, {.up = true}); !done) return done;
   for (const auto& [address, length] : network.pool->own_addresses())
     if (auto done =
             net::add_address(*netlink, {.link = device.index(), .address = address, .prefix_length = length});
@@ -93,6 +92,11 @@ Result<std::shared_ptr<IpService>> IpService::open(const IpSettings& settings, u
     return std::unexpected(std::move(done.error()));
   warn_of_forwarding(**network);
   return std::shared_ptr<IpService>(new IpService(std::move(*device), std::move(*network), workers));
+}
+
+Result<> IpService::check(const IpSettings& settings) {
+  if (auto network = make_network(settings); !network) return std::unexpected(std::move(network.error()));
+  return {};
 }
 
 Result<> check_ip(const Settings& settings) {

@@ -24,6 +24,9 @@ class IpService {
   /// forwards nothing. Errors name the flag and the remedy.
   static Result<std::shared_ptr<IpService>> open(const IpSettings& settings, unsigned workers);
 
+  /// The error that open() would have for what the flags say alone.
+  static Result<> check(const IpSettings& settings);
+
   const std::shared_ptr<const masque::IpNetwork>& network() const { return network_; }
   const std::string& device() const { return device_.name(); }
   /// Which packets the device takes joined.

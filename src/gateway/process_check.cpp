@@ -5,6 +5,7 @@
 #include "config/text_lines.h"
 #include "gateway/access_log.h"
 #include "gateway/exposed_secrets.h"
+#include "gateway/ip_service.h"
 #include "gateway/ready_file.h"
 #include "gateway/token_file.h"
 #include "net/unix_socket.h"
@@ -73,6 +74,15 @@ Result<std::string> check_process(const Settings& settings) {
   if (auto done = check_admin_pages(settings, lines); !done) return std::unexpected(done.error());
   if (auto done = check_secret(settings.secret_file, lines); !done) return std::unexpected(done.error());
   if (auto done = check_logs(settings, lines); !done) return std::unexpected(done.error());
+  if (settings.masque.contains(masque::Protocol::ip)) {
+    if (auto done = IpService::check(settings.ip); !done) return std::unexpected(done.error());
+    for (const net::IpPrefix& prefix : settings.ip.pool)
+      lines.line(0, "CONNECT-IP addresses of {}", prefix.to_string());
+    for (const net::IpPrefix& prefix : settings.ip.routes) lines.line(1, "route {}", prefix.to_string());
+    for (const net::IpPrefix& prefix : settings.ip.client_networks)
+      lines.line(1, "clients may announce networks in {}", prefix.to_string());
+    if (settings.ip.between_clients) lines.line(1, "clients may reach each other");
+  }
   for (const std::string& warning : exposed_secrets(settings)) log_warn("{}", warning);
   if (const auto& path = settings.admin_socket; !path.empty())
     if (auto done = net::check_unix_socket(path); !done) return of_flag("--admin unix", done.error());

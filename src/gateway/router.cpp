@@ -83,9 +83,7 @@ void Router::answer_connect(const http::Incoming& in) {
   if (proxy_ != nullptr && masque::Proxy::wants(request)) return proxy_->on_request(in.exchange);
   // RFC 9220 §3, RFC 8441 §4: a protocol that is not known.
   std::string_view why = "this server does not support the requested :protocol";
-  if (request.protocol == "connect-ip")
-    why = "CONNECT-IP is not supported";
-  else if (proxy_ == nullptr)
+  if (proxy_ == nullptr)
     why = "this server is not a proxy";
   else if (http::equal_ignoring_case(request.protocol, "connect-udp"))
     why = ":protocol is case-sensitive, and connect-udp is lowercase";

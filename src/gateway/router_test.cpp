@@ -104,9 +104,8 @@ TEST_F(RouterTest, RefusedTunnelsSayWhyInProxyStatus) {
   };
   EXPECT_EQ(error_of(router, {.method = "CONNECT", .authority = "c.test:443", .early_data = true}),
             "sallyport: http_request_error");
-  for (const auto* protocol : {"connect-ip", "websocket"})
-    EXPECT_EQ(error_of(router, {.method = "CONNECT", .path = "/", .protocol = protocol}),
-              "sallyport: proxy_configuration_error");
+  EXPECT_EQ(error_of(router, {.method = "CONNECT", .path = "/", .protocol = "websocket"}),
+            "sallyport: proxy_configuration_error");
   EXPECT_EQ(error_of(bare, {.method = "CONNECT", .authority = "c.test:443"}),
             "sallyport: proxy_configuration_error");
   EXPECT_EQ(error_of(router, {.method = "POST", .authority = "a.test", .path = "/a", .early_data = true}),
@@ -127,8 +126,8 @@ TEST_F(RouterTest, TunnelsGoToTheProxyUnderAnyName) {
        .authority = "elsewhere.test",
        .path = "/.well-known/masque/udp/x/1/",
        .protocol = "connect-udp"});
-  EXPECT_EQ(proxy.requests, 2);
-  EXPECT_EQ(ask({.method = "CONNECT", .authority = "a.test", .path = "/", .protocol = "connect-ip"}), 501u);
+  ask({.method = "CONNECT", .authority = "a.test", .path = "/", .protocol = "connect-ip"});
+  EXPECT_EQ(proxy.requests, 3);
   EXPECT_EQ(ask({.method = "CONNECT", .authority = "a.test", .path = "/", .protocol = "websocket"}), 501u);
   EXPECT_EQ(router.counters().requests[2], 4u);
 }

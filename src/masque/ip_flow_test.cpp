@@ -274,6 +274,60 @@ TEST_F(IpFlowTest, ClientsReachEachOtherOnlyWhereThatIsAllowed) {
   EXPECT_THAT(device.sent, IsEmpty());
 }
 
+/// Two workers: packets come to the one, and their tunnel is the other's.
+class IpWorkersTest : public IpFlowTest, IpElsewhere {
+ protected:
+  IpWorkersTest() {
+    ip_switch().set_elsewhere(*this);
+    other_switch.set_elsewhere(other_);
+  }
+  struct Back final : IpElsewhere {
+    explicit Back(IpWorkersTest& its) : test(its) {}
+    void tell(const net::IpPrefix&, bool) override {}
+    void hand_over(unsigned worker, const net::Packet& packet) override {
+      EXPECT_EQ(worker, 0u);
+      net::Packet copy = packet;
+      test.ip_switch().take(copy);
+    }
+    IpWorkersTest& test;
+  };
+  void tell(const net::IpPrefix& prefix, bool here) override { other_switch.note(prefix, 0, here); }
+  void hand_over(unsigned, const net::Packet&) override { ADD_FAILURE() << "all tunnels are here"; }
+
+  DeviceForTest other_device;
+
+ private:
+  Back other_{*this};
+
+ protected:
+  IpSwitch other_switch{timers, other_device, switch_options, net::CoalescerOptions{}};
+};
+
+TEST_F(IpWorkersTest, PacketsAreHandedOverToTheTunnelsWorker) {
+  ExchangeForTest& exchange = ask();
+  const PacketBytes down = to(exchange, "8.8.8.8").make();
+  other_device.receive(down);
+  EXPECT_THAT(received(exchange), ElementsAre(down));
+  // What is too large is answered there, to the device.
+  MadePacket large = to(exchange, "8.8.8.8", true);
+  large.payload = net::some_payload(1450);
+  other_device.receive(large.make());
+  EXPECT_THAT(device.sent, SizeIs(1));
+  // When the tunnel has ended, nobody has the address any more.
+  exchange.handler()->on_end(exchange);
+  other_device.receive(down);
+  EXPECT_EQ(other_switch.figures().dropped[static_cast<std::size_t>(IpDrop::no_tunnel)], 1u);
+  EXPECT_THAT(other_device.sent, SizeIs(1)) << "unreachable";
+}
+
+TEST_F(IpWorkersTest, APacketHandedOverForATunnelThatEndedIsAnswered) {
+  PacketBytes packet = MadePacket{.payload = net::some_payload(10)}.make();
+  net::Packet late{.bytes = packet};
+  ip_switch().take(late);
+  EXPECT_EQ(dropped(IpDrop::no_tunnel), 1u);
+  EXPECT_THAT(device.sent, SizeIs(1));
+}
+
 TEST_F(IpFlowTest, PacketsForNobodyAreAnswered) {
   ExchangeForTest& exchange = ask();
   MadePacket packet = to(exchange, "8.8.8.8");

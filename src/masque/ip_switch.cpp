@@ -90,8 +90,10 @@ bool IpSwitch::may_reach(const net::IpPacket& parsed) {
 void IpSwitch::answer(IpPeer& to, const IpRejection& rejection, Bytes bytes, const net::IpPacket& parsed) {
   const MutableBytes answer = answers_.answer(rejection, bytes, parsed, timers_.now());
   if (answer.empty()) return;
+  const auto parsed_answer = net::parse_ip(answer);
+  if (!parsed_answer) return;
   // What cannot be told is not told of.
-  if (const auto again = net::parse_ip(answer)) static_cast<void>(to.deliver({.bytes = answer}, *again));
+  [[maybe_unused]] const auto told = to.deliver({.bytes = answer}, *parsed_answer);
 }
 
 void IpSwitch::forward(IpPeer& from, MutableBytes bytes, const net::IpPacket& parsed) {
@@ -136,10 +138,8 @@ void IpSwitch::send_down(const net::Packet& packet, bool may_leave) {
   // To another client, where it came from one.
   const Way* const to = ways_.find(back->destination);
   if (to == nullptr) return to_device({.bytes = answer});
-  if (to->peer != nullptr)
-    static_cast<void>(to->peer->deliver({.bytes = answer}, *back));
-  else
-    elsewhere_->hand_over(to->worker, {.bytes = answer});
+  if (to->peer == nullptr) return elsewhere_->hand_over(to->worker, {.bytes = answer});
+  [[maybe_unused]] const auto told = to->peer->deliver({.bytes = answer}, *back);
 }
 
 void IpSwitch::on_packets(std::span<net::Packet> packets, Time) {

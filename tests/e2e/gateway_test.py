@@ -386,13 +386,39 @@ class Starting(unittest.TestCase):
         self.fails(2, "nothing to do")
         self.fails(2, "needs a certificate", "--files", "/", own_certificate=True)
         self.fails(2, "--cert and --key go together", "--files", "/", "--cert", "x", own_certificate=True)
-        self.fails(2, "not available yet", "--masque", "ip")
         self.fails(2, "does not know 'sctp'", "--masque", "udp,sctp")
         self.fails(2, "10.0.0.1/8", "--masque", "udp", "--allow", "10.0.0.1/8")
         self.fails(2, "not an address to listen on", "--files", "/", "--listen", "443")
         self.fails(2, "--workers", "--files", "/", "--workers", "1000")
         self.fails(2, "--cc", "--files", "/", "--cc", "vegas")
         self.fails(2, "--etag", "--files", "/", "--etag", "inode")
+
+    def test_connect_ip_needs_a_pool(self):
+        self.fails(2, "--ip-pool PREFIX", "--masque", "ip")
+        self.fails(2, "which is not given", "--masque", "udp", "--ip-pool", "10.89.0.0/24")
+        self.fails(2, "10.89.0.1/24", "--masque", "ip", "--ip-pool", "10.89.0.1/24")
+        self.fails(2, "which no client can use", "--masque", "ip", "--ip-pool", "127.1.0.0/16")
+        self.fails(2, "which no client can use", "--masque", "ip", "--ip-pool", "127.1.0.0/16", "--check")
+        done = harness.run(SALLYPORT, "gateway", "--check", "--listen", "127.0.0.1:0", "--self-signed", "a.test", "--masque", "ip", "--ip-pool",
+                           "10.89.0.0/24", "--ip-route", "8.0.0.0/8")
+        self.assertIn("CONNECT-IP addresses of 10.89.0.0/24\n  route 8.0.0.0/8\n", done)
+
+    def test_a_pool_that_the_machine_uses_is_refused(self):
+        with Lab(namespace=harness.Namespace()) as lab:
+            harness.run(*lab.prefix, "ip", "address", "add", "10.89.3.1/24", "dev", "lo")
+            done = harness.finish([*lab.prefix, SALLYPORT, "gateway", "--listen", "127.0.0.1:0", "--self-signed", "a.test", "--log-level", "error",
+                                   "--masque", "ip", "--ip-pool", "10.89.0.0/16"])
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertEqual(done.stderr, "sallyport: --ip-pool 10.89.0.0/16: this machine has 10.89.3.0/24 on lo; choose addresses that are "
+                                          "used nowhere\n")
+            self.assertEqual(harness.run(*lab.prefix, "ip", "-br", "link").count("\n"), 1, "no device is left")
+
+    def test_connect_ip_without_the_right_to_make_a_device(self):
+        done = harness.finish(["setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin", SALLYPORT, "gateway", "--listen",
+                               "127.0.0.1:0", "--self-signed", "a.test", "--log-level", "error", "--masque", "ip", "--ip-pool", "10.89.0.0/16"])
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertIn("CAP_NET_ADMIN", done.stderr)
 
     def test_unusable_files_and_addresses(self):
         self.fails(1, "/nowhere", "--files", "/nowhere")

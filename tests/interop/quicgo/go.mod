@@ -2,9 +2,14 @@ module sallyport/interop/quicgo
 
 go 1.23
 
-require github.com/quic-go/quic-go v0.54.1
+require (
+	github.com/quic-go/connect-ip-go v0.1.0
+	github.com/quic-go/quic-go v0.54.1
+	github.com/yosida95/uritemplate/v3 v3.0.2
+)
 
 require (
+	github.com/dunglas/httpsfv v1.0.2 // indirect
 	github.com/francoispqt/gojay v1.2.13 // indirect
 	github.com/quic-go/qpack v0.5.1 // indirect
 	go.uber.org/mock v0.5.0 // indirect

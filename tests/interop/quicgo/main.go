@@ -1,5 +1,5 @@
-// A peer on quic-go for quicgo_test.py: an HTTP/3 client, directly or through a CONNECT-UDP proxy, a client that sends UDP
-// through such a proxy, and an HTTP/3 file server. Results go to standard output as one JSON object. QLOGDIR makes quic-go
+// A peer on quic-go for quicgo_test.py: an HTTP/3 client, directly or through a CONNECT-UDP proxy, clients that send UDP
+// through such a proxy and IP packets through a CONNECT-IP proxy, and an HTTP/3 file server. Results go to standard output as one JSON object. QLOGDIR makes quic-go
 // write qlog.
 package main
 
@@ -26,7 +26,7 @@ type options struct {
 
 func main() {
 	if len(os.Args) < 2 {
-		fail(fmt.Errorf("usage: quicgo get|udp|serve [flags] [URL or target]"))
+		fail(fmt.Errorf("usage: quicgo get|udp|ip|serve [flags] [URL or target]"))
 	}
 	var o options
 	flags := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
@@ -36,13 +36,13 @@ func main() {
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:0", "serve: address")
 	flags.StringVar(&o.folder, "folder", ".", "serve: what is served")
 	flags.BoolVar(&o.retry, "retry", false, "serve: demand a Retry from everybody")
-	flags.StringVar(&o.via, "via", "", "get, udp: go through this CONNECT-UDP proxy, https://HOST:PORT")
+	flags.StringVar(&o.via, "via", "", "get, udp, ip: go through this CONNECT-UDP or CONNECT-IP proxy, https://HOST:PORT")
 	flags.StringVar(&o.output, "o", os.DevNull, "get: where the body of the first request goes")
 	flags.IntVar(&o.streams, "n", 1, "get: requests at once over the connection")
 	flags.BoolVar(&o.again, "again", false, "get: once more over a new connection, with the ticket of the first")
 	flags.BoolVar(&o.version2, "v2", false, "speak QUIC version 2")
-	flags.IntVar(&o.count, "count", 50, "udp: datagrams")
-	flags.IntVar(&o.size, "size", 1000, "udp: bytes of each")
+	flags.IntVar(&o.count, "count", 50, "udp, ip: datagrams")
+	flags.IntVar(&o.size, "size", 1000, "udp, ip: bytes of each")
 	flags.BoolVar(&o.early, "early", false, "udp: send before the proxy has answered")
 	flags.Parse(os.Args[2:])
 
@@ -55,6 +55,8 @@ func main() {
 		result, err = get(ctx, o, flags.Arg(0))
 	case "udp":
 		result, err = echo(ctx, o, flags.Arg(0))
+	case "ip":
+		result, err = packets(ctx, o, flags.Arg(0))
 	case "serve":
 		err = serve(o)
 	default:
