@@ -37,10 +37,10 @@ class Missing(Failure, unittest.SkipTest):
 
 
 class Namespace:
-    """A network namespace of its own whose loopback has Ethernet's MTU; needs root."""
+    """A network namespace of its own whose loopback has Ethernet's MTU; needs root. `suffix` tells several of one process apart."""
 
-    def __init__(self, mtu=1500):
-        self.name = f"sallyport-{os.getpid()}"
+    def __init__(self, mtu=1500, suffix=""):
+        self.name = f"sallyport-{os.getpid()}{suffix}"
         # Not 'ip netns exec', which mounts a /sys as well and so does not work in a changed root.
         self.prefix = ["nsenter", f"--net=/run/netns/{self.name}"]
         try:

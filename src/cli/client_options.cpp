@@ -38,8 +38,9 @@ std::string default_cache_folder() {
   return std::string(home) + "/.cache/sallyport";
 }
 
-/// Also says what is wrong where a proxy is named as other programs take it.
-Result<masque::ProxyTemplate> hop_of(const std::string& text) {
+}  // namespace
+
+Result<masque::ProxyTemplate> hop_of(const std::string& text, masque::Protocol carried) {
   const auto scheme_end = text.find("://");
   const std::size_t begin = scheme_end == std::string::npos ? 0 : scheme_end + 3;
   const std::string authority = text.substr(begin, text.find_first_of("/{", begin) - begin);
@@ -55,25 +56,15 @@ Result<masque::ProxyTemplate> hop_of(const std::string& text) {
         ErrorKind::usage,
         fmt::format("--via {}: it takes one hop; repeat it for more, nearest first: --via {} --via ...", text,
                     text.substr(0, text.find(','))));
-  auto hop = masque::ProxyTemplate::parse(text);
+  auto hop = masque::ProxyTemplate::parse(text, carried);
   if (!hop)
     return fail(ErrorKind::usage,
                 fmt::format("--via {}: {}", dial::without_credentials(text), hop.error().message));
   return hop;
 }
 
-}  // namespace
-
 void add_client_flags(CLI::App& app, ClientFlags& flags) {
-  app.add_option("--via", flags.via,
-                 "A proxy to go through: [https://]HOST[:PORT] or a URI template; repeat it for more hops, "
-                 "nearest first")
-      ->type_name("PROXY")
-      ->allow_extra_args(false);
   app.add_option("--http", flags.http, "HTTP version with the origin")
-      ->check(CLI::IsMember({"auto", "h3", "h2", "h1"}))
-      ->capture_default_str();
-  app.add_option("--via-http", flags.hop_http, "HTTP version with the hops")
       ->check(CLI::IsMember({"auto", "h3", "h2", "h1"}))
       ->capture_default_str();
   app.add_option("--mode", flags.mode,
@@ -81,6 +72,19 @@ void add_client_flags(CLI::App& app, ClientFlags& flags) {
                  "that comes "
                  "to stand (auto)")
       ->check(CLI::IsMember({"auto", "udp", "tcp"}))
+      ->capture_default_str();
+  app.add_flag("--early-data", flags.early_data, "Send safe requests as 0-RTT where a ticket allows it");
+  add_hop_flags(app, flags);
+}
+
+void add_hop_flags(CLI::App& app, ClientFlags& flags) {
+  app.add_option("--via", flags.via,
+                 "A proxy to go through: [https://]HOST[:PORT] or a URI template; repeat it for more hops, "
+                 "nearest first")
+      ->type_name("PROXY")
+      ->allow_extra_args(false);
+  app.add_option("--via-http", flags.hop_http, "HTTP version with the hops")
+      ->check(CLI::IsMember({"auto", "h3", "h2", "h1"}))
       ->capture_default_str();
   app.add_option("--resolve", flags.resolve,
                  "Connect to these addresses for HOST:PORT instead of looking the name up; HOST may be '*'")
@@ -110,7 +114,6 @@ void add_client_flags(CLI::App& app, ClientFlags& flags) {
                  "--stall-timeout, 10 s at most")
       ->type_name("S")
       ->check(CLI::Range(0.0, 3600.0));
-  app.add_flag("--early-data", flags.early_data, "Send safe requests as 0-RTT where a ticket allows it");
   app.add_option("--max-udp-payload", flags.max_udp_payload,
                  "Largest UDP payload that path MTU discovery may try")
       ->type_name("BYTES")
@@ -175,7 +178,7 @@ ClientSession::~ClientSession() {
 
 Result<> ClientSession::set_up(const ClientFlags& flags) {
   for (const std::string& text : flags.via) {
-    auto hop = hop_of(text);
+    auto hop = hop_of(text, masque::Protocol::udp);
     if (!hop) return std::unexpected(hop.error());
     chain_.hops.push_back(std::move(*hop));
   }

@@ -38,6 +38,12 @@ struct ClientFlags {
 };
 
 void add_client_flags(CLI::App& app, ClientFlags& flags);
+/// Of those, what there is to say of hops, and of a connection to the first of them.
+void add_hop_flags(CLI::App& app, ClientFlags& flags);
+
+/// A --via, for tunnels that carry this. The error says as well what is wrong where a proxy is named as other
+/// programs take it.
+Result<masque::ProxyTemplate> hop_of(const std::string& text, masque::Protocol carried);
 
 /// The token in the first line of the file that --token-file names, TOKEN or NAME TOKEN as a gateway's file
 /// has it. An error where there is none.

@@ -18,7 +18,7 @@ TEST(Help, WritesValuesDefaultsAndBoundsForPeople) {
   EXPECT_THAT(test::sallyport({"gateway", "--help"}).out,
               HasSubstr("  --allow-port PORT (1 to 65535) ...\n"));
   EXPECT_THAT(test::sallyport({"get", "--help"}).out, HasSubstr("--max-time S (0.001 to 1000000000)"));
-  for (const char* command : {"gateway", "get", "bench"})
+  for (const char* command : {"gateway", "get", "tun", "bench"})
     EXPECT_THAT(
         test::sallyport({command, "--help"}).out,
         AllOf(Not(HasSubstr("INT")), Not(HasSubstr("FLOAT")), Not(HasSubstr("TEXT:")), Not(HasSubstr("e+"))));

@@ -21,6 +21,8 @@ constexpr auto commands = std::to_array<Names>({
     {"client", "get"},
     {"fetch", "get"},
     {"download", "get"},
+    {"vpn", "tun"},
+    {"tunnel", "tun"},
     {"load", "bench"},
     {"benchmark", "bench"},
     {"h2load", "bench"},

@@ -7,6 +7,7 @@
 #include "cli/get.h"
 #include "cli/help.h"
 #include "cli/trace.h"
+#include "cli/tun.h"
 #include "cli/usage.h"
 #include "cli/version.h"
 
@@ -57,6 +58,7 @@ void parse_and_run(int argc, char** argv, ExitStatus& status) {
   app.failure_message(CLI::FailureMessage::simple);
   add_gateway(app, status);
   add_get(app, status);
+  add_tun(app, status);
   add_bench(app, status);
   add_cert(app, status);
   add_trace(app, status);

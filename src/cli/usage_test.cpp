@@ -41,8 +41,8 @@ TEST(NearestWord, IsWhatWasMeant) {
 TEST(Usage, NamesTheUnknownCommandAndTheOneThatWasMeant) {
   expect_refused({"gett", "https://localhost/"},
                  "sallyport has no command 'gett'; did you mean get? (see sallyport --help)");
-  expect_refused({"tunnel"},
-                 "sallyport has no command 'tunnel'; it has gateway, get, bench, cert or trace (see "
+  expect_refused({"elsewhere"},
+                 "sallyport has no command 'elsewhere'; it has gateway, get, tun, bench, cert or trace (see "
                  "sallyport --help)");
   expect_refused(
       {"trace", "sumary"},
@@ -53,7 +53,7 @@ TEST(Usage, NamesTheUnknownCommandAndTheOneThatWasMeant) {
   expect_refused(
       {"help", "trace", "sumary"},
       "sallyport trace has no command 'sumary'; did you mean summary? (see sallyport trace --help)");
-  expect_refused({}, "a command is missing: gateway, get, bench, cert or trace (see sallyport --help)");
+  expect_refused({}, "a command is missing: gateway, get, tun, bench, cert or trace (see sallyport --help)");
   expect_refused({"cert"}, "a command is missing: self-signed or spki (see sallyport cert --help)");
 }
 

@@ -106,7 +106,10 @@ struct Chain::Impl {
     find(origin_of(url), std::move(opened));
   }
 
-  static std::string title_of(const Url& url) { return "origin " + url.origin(); }
+  std::string title_of(const Url& url) const {
+    if (options.leads_to_hop) return fmt::format("hop {} ({})", options.hops.size() + 1, url.origin());
+    return "origin " + url.origin();
+  }
 
   Place& origin_of(const Url& url) {
     std::string title = title_of(url);

@@ -18,6 +18,8 @@ namespace sallyport::dial {
 
 struct ChainOptions {
   std::vector<masque::ProxyTemplate> hops;  ///< the first is the nearest
+  /// What the chain leads to is one hop more, and called so.
+  bool leads_to_hop = false;
   /// Bearer tokens for the hops: none, one for all, or one for each. In Authorization for CONNECT-UDP, in
   /// Proxy-Authorization for CONNECT.
   std::vector<std::string> tokens;

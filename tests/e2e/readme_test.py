@@ -171,7 +171,7 @@ class Pages(unittest.TestCase):
     def test_flags_exist(self):
         """Of every command line in docs/ and the README, and every flag in the text of a command's own page."""
         known = {}
-        for command in ("gateway", "get", "bench", "trace summary", "cert self-signed", "cert spki"):
+        for command in ("gateway", "get", "tun", "bench", "trace summary", "cert self-signed", "cert spki"):
             done = subprocess.run([str(SALLYPORT), *command.split(), "--help"], capture_output=True, text=True, timeout=harness.PATIENCE)
             known[command] = set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", done.stdout))
             self.assertIn("--help", known[command])
@@ -186,7 +186,7 @@ class Pages(unittest.TestCase):
         # get's flags are bench's too, and pages name those of both sides.
         everything = set().union(*known.values())
         for page in pages[1:]:
-            if page.stem not in ("get", "gateway", "bench"):
+            if page.stem not in ("get", "gateway", "bench", "tun"):
                 continue
             with self.subTest(page=page.name):
                 named = set(re.findall(r"`(--[a-z][\w-]*)", page.read_text()))

@@ -1,0 +1,90 @@
+#include "client/packet_relay.h"
+
+#include "net/ip_packet.h"
+
+#include <algorithm>
+
+namespace sallyport::client {
+namespace {
+
+/// What fits into a packet of `mtu` bytes behind the shortest IP and TCP headers; nothing: not even those do.
+std::optional<std::uint16_t> mss_of(std::size_t mtu, const net::IpPacket& packet) {
+  const std::size_t headers = packet.version == 4 ? 40 : 60;
+  if (mtu <= headers) return std::nullopt;
+  return static_cast<std::uint16_t>(std::min<std::size_t>(mtu - headers, 0xffff));
+}
+
+}  // namespace
+
+PacketRelay::PacketRelay(net::Timers& timers, net::PacketPort& device, const net::CoalescerOptions& coalesce)
+    : device_(device),
+      coalescer_([this](const net::Packet& packet) { to_device(packet); }, coalesce),
+      flush_(timers, [this](Time) { coalescer_.flush(); }) {
+  device_.set_receiver(this);
+}
+
+PacketRelay::~PacketRelay() {
+  device_.set_receiver(nullptr);
+  if (tunnel_ != nullptr) tunnel_->set_receiver(nullptr);
+}
+
+void PacketRelay::set_tunnel(net::PacketPort* tunnel) {
+  if (tunnel_ != nullptr) tunnel_->set_receiver(nullptr);
+  tunnel_ = tunnel;
+  if (tunnel_ != nullptr) tunnel_->set_receiver(&down_);
+  device_.set_reading(true);
+}
+
+void PacketRelay::to_device(const net::Packet& packet) {
+  const auto status = device_.send({&packet, 1});
+  if (status != net::SendStatus::sent && status != net::SendStatus::blocked) ++counters_.dropped_device;
+}
+
+void PacketRelay::on_packets(std::span<net::Packet> packets, Time now) {
+  for (const net::Packet& packet : packets) up(packet, now);
+}
+
+void PacketRelay::up(const net::Packet& packet, Time now) {
+  const auto parsed = net::parse_ip(packet.bytes);
+  if (!parsed) {
+    ++counters_.dropped_invalid;
+    return;
+  }
+  masque::IpRejection why{net::IcmpError::no_route};
+  if (tunnel_ != nullptr) {
+    const std::size_t mtu = tunnel_->mtu();
+    if (const auto mss = mss_of(mtu, *parsed))
+      net::clamp_mss(packet.bytes, *parsed, *mss, packet.checksum_partial);
+    switch (tunnel_->send({&packet, 1})) {
+      case net::SendStatus::blocked:
+        device_.set_reading(false);
+        [[fallthrough]];
+      case net::SendStatus::sent:
+        ++counters_.packets_up;
+        counters_.bytes_up += packet.bytes.size();
+        return;
+      case net::SendStatus::too_large:
+        ++counters_.dropped_too_large;
+        why = {net::IcmpError::packet_too_big, mtu};
+        break;
+      default:
+        ++counters_.dropped_queue;
+        return;
+    }
+  }
+  const MutableBytes answer = answers_.answer(why, packet.bytes.first(parsed->total_length), *parsed, now);
+  if (!answer.empty()) to_device({.bytes = answer});
+}
+
+void PacketRelay::from_tunnel(std::span<net::Packet> packets, Time) {
+  for (const net::Packet& packet : packets) {
+    ++counters_.packets_down;
+    counters_.bytes_down += packet.bytes.size();
+    if (const auto parsed = net::parse_ip(packet.bytes))
+      if (const auto mss = mss_of(tunnel_->mtu(), *parsed)) net::clamp_mss(packet.bytes, *parsed, *mss);
+    coalescer_.add(packet);
+  }
+  flush_.request();
+}
+
+}  // namespace sallyport::client

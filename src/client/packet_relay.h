@@ -1,0 +1,70 @@
+// PacketRelay: joins a TUN device's queue and a CONNECT-IP tunnel, on a client's side (RFC 9484): packets
+// that the kernel routes to the device go into the tunnel, those that come out of it go to the kernel. What
+// cannot go is answered by ICMP errors, as a router does. Owned by Tun.
+#pragma once
+
+#include "masque/icmp_answers.h"
+#include "net/coalesce.h"
+#include "net/packet_port.h"
+#include "net/timers.h"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <utility>
+
+namespace sallyport::client {
+
+struct PacketRelayCounters {
+  std::uint64_t packets_up = 0, packets_down = 0, bytes_up = 0, bytes_down = 0;
+  std::uint64_t dropped_invalid = 0, dropped_too_large = 0, dropped_queue = 0, dropped_device = 0;
+};
+
+class PacketRelay final : net::PacketReceiver {
+ public:
+  /// `device` is not owned and must outlive this. `coalesce`: which packets it takes joined.
+  PacketRelay(net::Timers& timers, net::PacketPort& device, const net::CoalescerOptions& coalesce);
+  ~PacketRelay();
+  PacketRelay(const PacketRelay&) = delete;
+  PacketRelay& operator=(const PacketRelay&) = delete;
+
+  /// Not owned; must outlive this, or be replaced. Null: what comes from the device is answered with
+  /// "unreachable".
+  void set_tunnel(net::PacketPort* tunnel);
+  /// Our addresses, which ICMP errors come from.
+  void set_own(std::optional<net::IpAddress> v4, std::optional<net::IpAddress> v6) {
+    answers_.set_own(v4, v6);
+  }
+  /// Called when the tunnel carries packets of another size.
+  void set_mtu_handler(std::function<void()> changed) { mtu_changed_ = std::move(changed); }
+  const PacketRelayCounters& counters() const { return counters_; }
+
+ private:
+  /// The tunnel's other side of this.
+  struct Down final : net::PacketReceiver {
+    explicit Down(PacketRelay& its) : relay(its) {}
+    void on_packets(std::span<net::Packet> packets, Time now) override { relay.from_tunnel(packets, now); }
+    void on_port_writable(Time) override { relay.device_.set_reading(true); }
+    void on_mtu(std::size_t) override {
+      if (relay.mtu_changed_) relay.mtu_changed_();
+    }
+    PacketRelay& relay;
+  };
+
+  void on_packets(std::span<net::Packet> packets, Time now) override;
+  void from_tunnel(std::span<net::Packet> packets, Time now);
+  void up(const net::Packet& packet, Time now);
+  void to_device(const net::Packet& packet);
+
+  net::PacketPort& device_;
+  net::PacketPort* tunnel_ = nullptr;
+  Down down_{*this};
+  std::function<void()> mtu_changed_;
+  masque::IcmpAnswers answers_;
+  PacketRelayCounters counters_;
+  net::Coalescer coalescer_;
+  net::Deferred flush_;
+};
+
+}  // namespace sallyport::client

@@ -1,0 +1,130 @@
+// In a network namespace of its own: the kernel's routes are what is tested.
+#include "client/tun_network.h"
+
+#include "net/network_namespace_for_test.h"
+
+#include <algorithm>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sallyport::client {
+namespace {
+
+using net::test::ip;
+using net::test::value_of;
+
+net::IpPrefix prefix(std::string_view text) {
+  return net::IpPrefix::parse(text).value();
+}
+const std::vector everything{prefix("0.0.0.0/0"), prefix("::/0")};
+const std::vector<masque::IpRange> all_ranges{masque::range_of(everything[0]),
+                                              masque::range_of(everything[1])};
+
+/// Two TUN devices in the place of a network card and of the tunnel's device.
+struct Machine {
+  net::TunDevice card = value_of(net::TunDevice::open({.name = "card"}));
+  net::TunDevice tunnel = value_of(net::TunDevice::open({.name = "tunnel"}));
+  net::Rtnetlink netlink = value_of(net::Rtnetlink::open());
+
+  Machine() {
+    for (const net::TunDevice* device : {&card, &tunnel})
+      value_of(net::change_link(netlink, value_of(net::find_link(netlink, device->index())), {.up = true}));
+    value_of(
+        net::add_address(netlink, {.link = card.index(), .address = ip("192.0.2.2"), .prefix_length = 24}));
+    value_of(net::add_route(
+        netlink, {.destination = everything[0], .link = card.index(), .gateway = ip("192.0.2.1")}));
+    value_of(
+        net::add_address(netlink, {.link = card.index(), .address = ip("2001:db8::2"), .prefix_length = 64}));
+    value_of(net::add_route(
+        netlink, {.destination = everything[1], .link = card.index(), .gateway = ip("2001:db8::1")}));
+  }
+  std::unique_ptr<TunNetwork> network(TunNetworkOptions options = {everything, {}}) {
+    return value_of(TunNetwork::open(tunnel.index(), std::move(options)));
+  }
+  /// The device that packets to this address take; nothing: none.
+  std::optional<unsigned> way(const char* to) {
+    const auto found = net::look_up_route(netlink, ip(to));
+    return found ? std::optional(found->link) : std::nullopt;
+  }
+  std::vector<net::Route> routes() { return value_of(net::list_routes(netlink)); }
+};
+
+void in_machine(const std::function<void(Machine&)>& test) {
+  const bool ran = net::test::in_network_namespace_with_tun([&] {
+    Machine machine;
+    test(machine);
+  });
+  if (!ran) GTEST_SKIP() << net::test::needs_tun;
+}
+
+TEST(TunNetwork, TakesEverythingAndLeavesThingsAsTheyWere) {
+  in_machine([](Machine& machine) {
+    const auto before = machine.routes();
+    {
+      const auto network = machine.network();
+      value_of(network->keep_way(ip("203.0.113.9")));
+      const std::vector own{prefix("10.7.0.2/32"), prefix("fd07::2/128")};
+      value_of(network->set_addresses(own));
+      value_of(network->set_routes(all_ranges));
+      EXPECT_EQ(machine.way("8.8.8.8"), machine.tunnel.index());
+      EXPECT_EQ(machine.way("2001:4860::1"), machine.tunnel.index());
+      EXPECT_EQ(machine.way("203.0.113.9"), machine.card.index()) << "the first hop";
+      EXPECT_EQ(machine.way("192.0.2.7"), machine.card.index()) << "the network that we are connected to";
+      value_of(network->set_addresses({}));
+    }
+    // The device's own are still there, as it is: `tun` closes it.
+    auto after = machine.routes();
+    std::erase_if(after, [&](const net::Route& route) { return route.link == machine.tunnel.index(); });
+    auto expected = before;
+    std::erase_if(expected, [&](const net::Route& route) { return route.link == machine.tunnel.index(); });
+    EXPECT_THAT(after, testing::UnorderedElementsAreArray(expected));
+  });
+}
+
+TEST(TunNetwork, AnIpVersionWithoutAnAddressIsUnreachable) {
+  in_machine([](Machine& machine) {
+    auto network = machine.network();
+    const std::vector own{prefix("10.7.0.2/32")};
+    value_of(network->set_addresses(own));
+    value_of(network->set_routes(all_ranges));
+    EXPECT_EQ(machine.way("8.8.8.8"), machine.tunnel.index());
+    EXPECT_EQ(machine.way("2001:4860::1"), std::nullopt) << "does not leak";
+    EXPECT_EQ(machine.way("2001:db8::7"), machine.card.index());
+    network.reset();
+    EXPECT_EQ(machine.way("2001:4860::1"), machine.card.index());
+  });
+}
+
+TEST(TunNetwork, OnlyWhatIsWantedAndAdvertisedIsRouted) {
+  in_machine([](Machine& machine) {
+    const auto network =
+        machine.network({{prefix("10.0.0.0/8"), prefix("172.16.0.0/16")}, {prefix("10.9.0.0/16")}});
+    const std::vector own{prefix("10.7.0.2/32")};
+    value_of(network->set_addresses(own));
+    const std::vector<masque::IpRange> advertised{masque::range_of(prefix("10.0.0.0/9")),
+                                                  masque::range_of(prefix("172.16.5.0/24"))};
+    value_of(network->set_routes(advertised));
+    EXPECT_THAT(network->routed(),
+                testing::UnorderedElementsAre(prefix("10.0.0.0/9"), prefix("172.16.5.0/24")));
+    EXPECT_EQ(machine.way("10.1.1.1"), machine.tunnel.index());
+    EXPECT_EQ(machine.way("10.9.1.1"), machine.card.index()) << "excluded";
+    EXPECT_EQ(machine.way("10.200.1.1"), machine.card.index()) << "not advertised";
+    EXPECT_EQ(machine.way("8.8.8.8"), machine.card.index()) << "not wanted";
+    // The proxy changes its mind.
+    value_of(network->set_routes(std::vector{masque::range_of(prefix("10.128.0.0/9"))}));
+    EXPECT_EQ(machine.way("10.1.1.1"), machine.card.index());
+    EXPECT_EQ(machine.way("10.200.1.1"), machine.tunnel.index());
+    // And gives another address.
+    const std::vector other{prefix("10.7.0.3/32")};
+    value_of(network->set_addresses(other));
+    const auto addresses = value_of(net::list_addresses(machine.netlink, machine.tunnel.index()));
+    EXPECT_EQ(std::ranges::count_if(addresses, [](const auto& each) { return each.address.is_v4(); }), 1);
+  });
+}
+
+}  // namespace
+}  // namespace sallyport::client
