@@ -72,7 +72,8 @@ void PacketRelay::up(const net::Packet& packet, Time now) {
         return;
     }
   }
-  const MutableBytes answer = answers_.answer(why, packet.bytes.first(parsed->total_length), *parsed, now);
+  const MutableBytes answer =
+      answers_.answer(why, packet.bytes.first(parsed->total_length), *parsed, limit_, now);
   if (!answer.empty()) to_device({.bytes = answer});
 }
 

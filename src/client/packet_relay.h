@@ -62,6 +62,7 @@ class PacketRelay final : net::PacketReceiver {
   Down down_{*this};
   std::function<void()> mtu_changed_;
   masque::IcmpAnswers answers_;
+  masque::IcmpLimit limit_;
   PacketRelayCounters counters_;
   net::Coalescer coalescer_;
   net::Deferred flush_;

@@ -362,6 +362,14 @@ void Gateway::collect(MetricSet& out) const {
                 {{"result", "handed_over"}});
     out.counter("quic_strays_total", strays, static_cast<double>(counters.dropped), {{"result", "dropped"}});
   }
+  for (unsigned i = 0; setup_->ip && i < setup_->workers; ++i) {
+    const auto counters = setup_->ip->packets().counters(i);
+    constexpr std::string_view passed = "IP packets that came to another worker than their tunnel's.";
+    out.counter("masque_ip_strays_total", passed, static_cast<double>(counters.taken),
+                {{"result", "handed_over"}});
+    out.counter("masque_ip_strays_total", passed, static_cast<double>(counters.dropped),
+                {{"result", "dropped"}});
+  }
   source_->collect(out);
   if (admin_tokens_) admin_tokens_->collect(out);
   if (source_->tokens())

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/of_flag.h"
+#include "masque/ip_capsules.h"
 #include "net/interface_addresses.h"
 #include "net/links.h"
 #include "net/routes.h"
@@ -25,15 +26,32 @@ Result<std::shared_ptr<const masque::IpNetwork>> make_network(const IpSettings& 
   if (!pool) return of_flag("--ip-pool", pool.error());
   auto network = std::make_shared<masque::IpNetwork>();
   network->pool = std::move(*pool);
+  for (const net::IpPrefix& prefix : settings.client_networks)
+    for (const net::IpPrefix& pool_prefix : settings.pool)
+      if (prefix.overlaps(pool_prefix))
+        return fail(
+            ErrorKind::usage,
+            fmt::format("--ip-client-network {} overlaps --ip-pool {}: clients could take each other's "
+                        "addresses",
+                        prefix.to_string(), pool_prefix.to_string()));
   network->client_networks = settings.client_networks;
   network->between_clients = settings.between_clients;
   std::vector<masque::IpRange> routes;
-  for (const net::IpPrefix& prefix : settings.routes) routes.push_back(masque::range_of(prefix));
+  routes.reserve(settings.routes.size());
+  for (const net::IpPrefix& prefix : settings.routes) {
+    if (!network->pool->has(prefix.address().is_v4()))
+      return fail(
+          ErrorKind::usage,
+          fmt::format("--ip-route {}: no --ip-pool has addresses of this IP version", prefix.to_string()));
+    routes.push_back(masque::range_of(prefix));
+  }
   if (routes.empty())
     for (const bool v4 : {true, false})
       if (network->pool->has(v4))
         routes.push_back(masque::range_of({v4 ? net::IpAddress() : net::IpAddress::v6({}), 0}));
   network->routes = masque::sendable(std::move(routes));
+  if (const auto sent = masque::write_route_advertisement(network->routes); !sent)
+    return of_flag("--ip-route", sent.error());
   return network;
 }
 
@@ -108,6 +126,12 @@ Result<> check_ip(const Settings& settings) {
                 "fd89::/64 for IPv6");
   const bool more = !given.pool.empty() || !given.routes.empty() || !given.client_networks.empty() ||
                     !given.device.empty() || given.between_clients;
+  if (!given.device.empty() && !net::is_link_name(given.device))
+    return fail(
+        ErrorKind::usage,
+        fmt::format("--ip-device '{}' is no name for a network device; it must have 1 to 15 bytes, and "
+                    "neither '/', ':' nor white space",
+                    given.device));
   if (!ip && more)
     return fail(ErrorKind::usage,
                 "--ip-pool, --ip-route, --ip-client-network, --ip-between-clients and --ip-device are for "

@@ -9,7 +9,7 @@ void IcmpAnswers::set_own(std::optional<net::IpAddress> v4, std::optional<net::I
   v6_ = v6;
 }
 
-bool IcmpAnswers::take(Time now) {
+bool IcmpLimit::take(Time now) {
   constexpr Duration interval = Duration(1s) / per_second;
   const auto more = (now - filled_at_) / interval;
   if (more >= burst) {
@@ -25,9 +25,9 @@ bool IcmpAnswers::take(Time now) {
 }
 
 MutableBytes IcmpAnswers::answer(const IpRejection& rejection, Bytes bytes, const net::IpPacket& packet,
-                                 Time now) {
+                                 IcmpLimit& limit, Time now) {
   if (!net::may_answer(rejection.error, bytes, packet)) return {};
-  if (!take(now)) {
+  if (rejection.error != net::IcmpError::packet_too_big && !limit.take(now)) {
     ++suppressed_;
     return {};
   }

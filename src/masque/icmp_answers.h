@@ -21,28 +21,36 @@ struct IpRejection {
   friend bool operator==(const IpRejection&, const IpRejection&) = default;
 };
 
+/// How many errors are sent about what one sender sends: what Linux has for all that a host sends
+/// (icmp_msgs_per_sec, icmp_msgs_burst).
+class IcmpLimit {
+ public:
+  static constexpr std::uint32_t per_second = 1000, burst = 50;
+  /// False: too many were sent.
+  bool take(Time now);
+
+ private:
+  std::uint32_t tokens_ = burst;
+  Time filled_at_{};
+};
+
 class IcmpAnswers {
  public:
-  /// Linux has the same limit for all that a host sends (icmp_msgs_per_sec, icmp_msgs_burst).
-  static constexpr std::uint32_t per_second = 1000, burst = 50;
-
   /// The addresses that errors come from. Where there is none of a packet's IP version, the packet's own
   /// destination has to do: the error is about the way there.
   void set_own(std::optional<net::IpAddress> v4, std::optional<net::IpAddress> v6);
 
-  /// The answer to `packet`, of which `bytes` are, valid until the next call. Empty: none may be sent, or too
-  /// many were, which is counted.
-  MutableBytes answer(const IpRejection& rejection, Bytes bytes, const net::IpPacket& packet, Time now);
+  /// The answer to `packet`, of which `bytes` are, valid until the next call. Empty: none may be sent, or
+  /// `limit`, its sender's, is used up, which is counted. Packet Too Big is not limited, as in Linux: without
+  /// it a connection hangs.
+  MutableBytes answer(const IpRejection& rejection, Bytes bytes, const net::IpPacket& packet,
+                      IcmpLimit& limit, Time now);
 
   std::uint64_t sent() const { return sent_; }
   std::uint64_t suppressed() const { return suppressed_; }
 
  private:
-  bool take(Time now);
-
   std::optional<net::IpAddress> v4_, v6_;
-  std::uint32_t tokens_ = burst;
-  Time filled_at_{};
   std::uint64_t sent_ = 0, suppressed_ = 0;
   std::array<std::uint8_t, net::max_icmp_error> buffer_{};
 };

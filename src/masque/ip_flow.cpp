@@ -18,6 +18,11 @@ constexpr Duration time_to_find_mtu = 10s;
 // A tunnel carries a machine's traffic, which may pause for days: it ends with its connection, which has an
 // idle timeout of its own.
 constexpr Duration never_idle = std::chrono::hours(24 * 3650);
+// A TCP connection tells nothing of a client that is gone.
+constexpr Duration idle_over_tcp = std::chrono::hours(1);
+// A packet is no longer, but for IPv6 with 40 bytes of header and 65,535 behind it, which no path carries.
+constexpr std::size_t longest_packet = 65'535;
+constexpr std::size_t max_early = 8, max_early_bytes = 16 * 1024;
 
 TunnelRefusal malformed(std::string details) {
   return {.what = RefusedFor::malformed, .answer = {400, "http_request_error", std::move(details)}};
@@ -31,7 +36,8 @@ PacketAddresses addresses_of(const net::IpPacket& parsed) {
 
 IpFlow::IpFlow(FlowContext& context, http::Exchange& exchange, TunnelAccount account,
                const IpNetwork& network, IpSwitch& ip)
-    : Flow(context, exchange, std::move(account), never_idle),
+    : Flow(context, exchange, std::move(account),
+           exchange.version() == http::Version::http3 ? never_idle : idle_over_tcp),
       network_(network),
       switch_(ip),
       contexts_(ContextTable::Side::proxy, context.counters.dropped_context),
@@ -47,9 +53,15 @@ IpFlow::~IpFlow() {
 void IpFlow::leave_switch() {
   for (const Address& each : addresses_)
     switch_.remove({each.lease.address(), each.lease.address().is_v4() ? 32U : 128U});
-  for (const net::IpPrefix& prefix : networks_) switch_.remove(prefix);
   addresses_.clear();
+  for (const net::IpPrefix& prefix : networks_) drop_network(prefix);
   networks_.clear();
+  switch_.leave(*this);
+}
+
+void IpFlow::drop_network(const net::IpPrefix& prefix) {
+  switch_.remove(prefix);
+  network_.claims->release(prefix);
 }
 
 void IpFlow::start(const IpScope& scope) {
@@ -71,6 +83,9 @@ void IpFlow::start(const IpScope& scope) {
 }
 
 void IpFlow::open(const IpScope& scope, std::span<const net::IpAddress> resolved) {
+  if (switch_.lost() != nullptr)
+    return refuse_tunnel({.what = RefusedFor::limit,
+                          .answer = {503, "proxy_internal_error", "this proxy has lost its TUN device"}});
   scope_.emplace(scope, resolved);
   for (const IpRange& range : scope_->ranges())
     for (const IpRange& route : network_.routes) {
@@ -101,8 +116,12 @@ void IpFlow::open(const IpScope& scope, std::span<const net::IpAddress> resolved
   http::Fields fields;
   fields.add("capsule-protocol", "?1");
   accept_tunnel(std::move(fields));
+  switch_.join(*this);
   send_addresses({});
   send_routes();
+  for (const auto& [type, value] : std::exchange(early_, {}))
+    if (auto taken = take_capsule(type, value); !taken)
+      return exchange()->reset(http::ResetCode::datagram_error, taken.error());
   mtu_deadline_.arm(context_.timers.now() + time_to_find_mtu);
 }
 
@@ -114,9 +133,7 @@ Result<> IpFlow::lease(bool v4, std::uint64_t request_id, const std::optional<ne
   const ClientKey client(identity(), exchange()->connection().info().path.remote.ip());
   auto leased = preferred ? network_.pool->lease(client, *preferred) : network_.pool->lease(client, v4);
   if (!leased) return std::unexpected(std::move(leased.error()));
-  const net::IpAddress address = leased->address();
-  if (!switch_.add({address, v4 ? 32U : 128U}, *this))
-    return fail(ErrorKind::resource, "another client has announced a network of this very address");
+  switch_.add({leased->address(), v4 ? 32U : 128U}, *this);
   addresses_.push_back({*std::move(leased), request_id});
   return {};
 }
@@ -138,6 +155,22 @@ void IpFlow::send_routes() {
 Result<> IpFlow::on_capsule(http::Exchange& exchange, std::uint64_t type, Bytes value) {
   exchange.consume(value.size());
   if (done_) return {};
+  return scope_ ? take_capsule(type, value) : keep_early(type, value);
+}
+
+Result<> IpFlow::keep_early(std::uint64_t type, Bytes value) {
+  early_bytes_ += value.size();
+  if (early_.size() >= max_early || early_bytes_ > max_early_bytes)
+    return fail(ErrorKind::resource, "too many capsules before the tunnel was answered");
+  early_.emplace_back(type, std::vector<std::uint8_t>(value.begin(), value.end()));
+  return {};
+}
+
+bool IpFlow::is_choked() {
+  return exchange()->queued_bytes() > http::Exchange::high_water;
+}
+
+Result<> IpFlow::take_capsule(std::uint64_t type, Bytes value) {
   if (type == capsule_address_request) return on_address_request(value);
   if (type == capsule_route_advertisement) return on_route_advertisement(value);
   if (type == capsule_address_assign) {
@@ -150,6 +183,7 @@ Result<> IpFlow::on_capsule(http::Exchange& exchange, std::uint64_t type, Bytes 
 Result<> IpFlow::on_address_request(Bytes value) {
   const auto requested = parse_address_request(value);
   if (!requested) return std::unexpected(requested.error());
+  if (is_choked()) return fail(ErrorKind::resource, "the client requests addresses and reads no answers");
   std::vector<AssignedAddress> rejections;
   for (const RequestedAddress& each : *requested) {
     if (auto added = request_ids_.add(each.request_id); !added) return added;
@@ -180,17 +214,29 @@ Result<> IpFlow::on_address_request(Bytes value) {
 Result<> IpFlow::on_route_advertisement(Bytes value) {
   const auto ranges = parse_route_advertisement(value);
   if (!ranges) return std::unexpected(ranges.error());
-  // Each capsule has all routes (RFC 9484 §4.7.3).
-  for (const net::IpPrefix& prefix : networks_) switch_.remove(prefix);
-  networks_.clear();
+  std::vector<net::IpPrefix> wanted;
   for (const IpRange& range : *ranges) {
     if (range.protocol != any_protocol) continue;
     for (const net::IpPrefix& prefix : prefixes_of(range)) {
       const bool allowed = std::ranges::any_of(network_.client_networks, [&](const net::IpPrefix& all) {
         return all.length() <= prefix.length() && all.contains(prefix.address());
       });
-      if (allowed && switch_.add(prefix, *this)) networks_.push_back(prefix);
+      if (!allowed) continue;
+      if (wanted.size() == max_networks)
+        return fail(ErrorKind::resource, fmt::format("a tunnel may announce {} networks", max_networks));
+      wanted.push_back(prefix);
     }
+  }
+  // Each capsule has all routes (RFC 9484 §4.7.3): the others are gone.
+  std::erase_if(networks_, [&](const net::IpPrefix& prefix) {
+    if (std::ranges::find(wanted, prefix) != wanted.end()) return false;
+    drop_network(prefix);
+    return true;
+  });
+  for (const net::IpPrefix& prefix : wanted) {
+    if (std::ranges::find(networks_, prefix) != networks_.end() || !network_.claims->claim(prefix)) continue;
+    switch_.add(prefix, *this);
+    networks_.push_back(prefix);
   }
   return {};
 }
@@ -208,9 +254,9 @@ void IpFlow::on_datagram(http::Exchange& exchange, Bytes datagram) {
   if (!found) return;
   touch();
   const auto parsed = net::parse_ip(found->payload);
-  if (!parsed) return switch_.counters().drop(IpDrop::invalid);
+  if (!parsed || parsed->total_length > longest_packet) return switch_.counters().drop(IpDrop::invalid);
   // It is only lent to us, and will be changed.
-  static thread_local std::array<std::uint8_t, 0xffff> buffer;
+  static thread_local std::array<std::uint8_t, longest_packet> buffer;
   const MutableBytes bytes = MutableBytes(buffer).first(parsed->total_length);
   copy_bytes(found->payload.first(parsed->total_length), bytes.data());
   const auto reject = [&](IpDrop why, net::IcmpError error) {
@@ -233,7 +279,7 @@ void IpFlow::on_datagram(http::Exchange& exchange, Bytes datagram) {
 }
 
 Forwarded IpFlow::deliver(const net::Packet& packet, const net::IpPacket& parsed) {
-  if (done_ || exchange() == nullptr) return {};
+  if (done_ || !scope_ || exchange() == nullptr) return {};
   IpCounters& counters = switch_.counters();
   if (!scope_->admits_to_client(addresses_of(parsed))) {
     counters.drop(IpDrop::scope);
@@ -250,7 +296,6 @@ Forwarded IpFlow::deliver(const net::Packet& packet, const net::IpPacket& parsed
   counters.packets_down += sent_.packets - before.packets;
   counters.bytes_down += sent_.bytes - before.bytes;
   client().downlink.bytes += sent_.bytes - before.bytes;
-  client().downlink.datagrams += sent_.packets - before.packets;
   counters.drop(IpDrop::queue, sent_.dropped_queue - before.dropped_queue);
   touch();
   switch (outcome) {

@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace sallyport::masque {
@@ -25,6 +26,8 @@ class IpFlow final : public Flow, IpPeer {
  public:
   /// Addresses of one IP version that one tunnel may have, however many it requests.
   static constexpr std::size_t max_addresses = 8;
+  /// Networks that one tunnel may announce.
+  static constexpr std::size_t max_networks = 64;
 
   /// `network` and `ip` outlive it.
   IpFlow(FlowContext& context, http::Exchange& exchange, TunnelAccount account, const IpNetwork& network,
@@ -50,6 +53,7 @@ class IpFlow final : public Flow, IpPeer {
   void on_end(http::Exchange& exchange) override;
   // From the switch
   Forwarded deliver(const net::Packet& packet, const net::IpPacket& parsed) override;
+  void on_device_lost(const Error& why) override { end_tunnel(why); }
   // From Flow
   void stop_opening() override { resolution_.reset(); }
   void on_refused() override { done_ = true; }
@@ -62,7 +66,13 @@ class IpFlow final : public Flow, IpPeer {
   Result<> on_route_advertisement(Bytes value);
   void send_addresses(std::span<const AssignedAddress> rejections);
   void send_routes();
+  /// A capsule that comes before the tunnel is answered, while a name is looked for.
+  Result<> keep_early(std::uint64_t type, Bytes value);
+  Result<> take_capsule(std::uint64_t type, Bytes value);
+  /// Whether the peer leaves our capsules unread, so that none may be added.
+  bool is_choked();
   bool is_source(const net::IpAddress& address) const;
+  void drop_network(const net::IpPrefix& prefix);
   void leave_switch();
   /// RFC 9484 §7.2: a tunnel that carries IPv6 carries packets of 1,280 bytes, or ends.
   void check_mtu();
@@ -75,7 +85,9 @@ class IpFlow final : public Flow, IpPeer {
   std::optional<PacketScope> scope_;
   std::vector<IpRange> routes_;          // that were advertised to the client
   std::vector<Address> addresses_;       // in the switch
-  std::vector<net::IpPrefix> networks_;  // of the client's, in the switch
+  std::vector<net::IpPrefix> networks_;  // of the client's, claimed, and in the switch
+  std::vector<std::pair<std::uint64_t, std::vector<std::uint8_t>>> early_;  // type and value
+  std::size_t early_bytes_ = 0;
   IpSendCounters sent_;
   IpSender sender_;
   net::Timer mtu_deadline_;

@@ -60,8 +60,9 @@ IpSent IpSender::send_segments(http::Exchange& exchange, const net::Packet& pack
     segments->write_next(buffer.data());
     const IpSent sent = send_one(exchange, Bytes(buffer).first(size), largest);
     if (sent == IpSent::sent) continue;
-    // The queue stays full for the rest of them.
-    for (; segments->next_size() > 0; segments->write_next(buffer.data())) ++counters_.dropped_queue;
+    // The queue stays full for the rest of them; what is too large, all of them are.
+    for (; sent == IpSent::blocked && segments->next_size() > 0; segments->write_next(buffer.data()))
+      ++counters_.dropped_queue;
     return sent;
   }
   return IpSent::sent;

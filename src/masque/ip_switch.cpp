@@ -1,5 +1,6 @@
 #include "masque/ip_switch.h"
 
+#include "base/log.h"
 #include "net/packet_fields.h"
 
 #include <utility>
@@ -33,11 +34,10 @@ void IpSwitch::set_options(IpSwitchOptions options) {
   verdicts_.assign(verdicts, {});
 }
 
-bool IpSwitch::add(const net::IpPrefix& prefix, IpPeer& peer) {
-  if (ways_.find_exactly(prefix) != nullptr) return false;
+void IpSwitch::add(const net::IpPrefix& prefix, IpPeer& peer) {
+  // Another worker's, whose note that it is gone is on its way, is replaced.
   ways_.insert(prefix, {.peer = &peer});
   if (elsewhere_ != nullptr) elsewhere_->tell(prefix, true);
-  return true;
 }
 
 void IpSwitch::remove(const net::IpPrefix& prefix) {
@@ -46,7 +46,7 @@ void IpSwitch::remove(const net::IpPrefix& prefix) {
 
 void IpSwitch::note(const net::IpPrefix& prefix, unsigned worker, bool there) {
   const Way* const known = ways_.find_exactly(prefix);
-  // Of two that announce one network at the same time, each keeps its own.
+  // What the other says of it is late: the prefix is ours by now.
   if (known != nullptr && known->peer != nullptr) return;
   if (there)
     ways_.insert(prefix, {.peer = nullptr, .worker = worker});
@@ -74,7 +74,9 @@ void IpSwitch::to_device(const net::Packet& packet) {
 
 bool IpSwitch::may_reach(const net::IpPacket& parsed) {
   const bool has_ports = parsed.protocol == net::protocol::tcp || parsed.protocol == net::protocol::udp;
-  if (has_ports && parsed.destination_port != 0 && !options_.policy.check_port(parsed.destination_port))
+  if (has_ports && parsed.destination_port != 0 &&
+      (!options_.policy.check_port(parsed.destination_port) ||
+       options_.policy.is_never(parsed.destination.unmapped(), parsed.destination_port)))
     return false;
   const std::size_t hash = net::SocketAddressHash{}(net::SocketAddress(parsed.destination, 0));
   Verdict& verdict = verdicts_[hash % verdicts];
@@ -88,7 +90,7 @@ bool IpSwitch::may_reach(const net::IpPacket& parsed) {
 }
 
 void IpSwitch::answer(IpPeer& to, const IpRejection& rejection, Bytes bytes, const net::IpPacket& parsed) {
-  const MutableBytes answer = answers_.answer(rejection, bytes, parsed, timers_.now());
+  const MutableBytes answer = answers_.answer(rejection, bytes, parsed, to.limit_, timers_.now());
   if (answer.empty()) return;
   const auto parsed_answer = net::parse_ip(answer);
   if (!parsed_answer) return;
@@ -131,7 +133,7 @@ void IpSwitch::send_down(const net::Packet& packet, bool may_leave) {
     counters_.drop(IpDrop::no_tunnel);
   }
   const MutableBytes answer =
-      answers_.answer(why, packet.bytes.first(parsed->total_length), *parsed, timers_.now());
+      answers_.answer(why, packet.bytes.first(parsed->total_length), *parsed, limit_, timers_.now());
   if (answer.empty()) return;
   const auto back = net::parse_ip(answer);
   if (!back) return;
@@ -150,8 +152,11 @@ void IpSwitch::take(net::Packet& packet) {
   send_down(packet, false);
 }
 
-void IpSwitch::on_port_writable(Time) {}
-
-void IpSwitch::on_port_closed(const Error&) {}
+void IpSwitch::on_port_closed(const Error& why) {
+  if (lost_) return;
+  lost_ = why;
+  log_error("CONNECT-IP has no TUN device any more, its tunnels end: {}", why.message);
+  for (IpPeer* const tunnel : std::exchange(tunnels_, {})) tunnel->on_device_lost(why);
+}
 
 }  // namespace sallyport::masque

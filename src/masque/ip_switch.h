@@ -14,6 +14,8 @@
 #include <array>
 #include <cstdint>
 #include <expected>
+#include <optional>
+#include <set>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -54,9 +56,15 @@ class IpPeer {
  public:
   /// Into the tunnel. `parsed`: of `packet`, whose bytes may be changed unless the answer is a rejection.
   virtual Forwarded deliver(const net::Packet& packet, const net::IpPacket& parsed) = 0;
+  /// The device is gone, and with it all ways out: the tunnel is to end.
+  virtual void on_device_lost(const Error& why) = 0;
 
  protected:
   ~IpPeer() = default;
+
+ private:
+  friend class IpSwitch;
+  IcmpLimit limit_;  // of errors about what comes out of the tunnel
 };
 
 /// The switches of a gateway's other workers.
@@ -92,8 +100,9 @@ class IpSwitch final : net::PacketReceiver {
   /// A packet that another worker handed over: for a tunnel of ours, or, where that ended meanwhile, nobody.
   void take(net::Packet& packet);
 
-  /// False: another tunnel has this very prefix. `peer` must call remove() before it goes.
-  bool add(const net::IpPrefix& prefix, IpPeer& peer);
+  /// `prefix` leads to `peer` from now on, which is sure to be alone in having it: it is a lease of the pool,
+  /// or claimed (ClientNetworks). `peer` must call remove() before it goes.
+  void add(const net::IpPrefix& prefix, IpPeer& peer);
   void remove(const net::IpPrefix& prefix);
 
   /// A packet out of `from`'s tunnel, which has checked its source and scope. Its bytes are changed. What has
@@ -102,6 +111,12 @@ class IpSwitch final : net::PacketReceiver {
   /// Answers a packet that came out of `to`'s tunnel, and cannot go on, where that is allowed.
   void answer(IpPeer& to, const IpRejection& rejection, Bytes bytes, const net::IpPacket& parsed);
 
+  /// Why there is no device any more; null: there is.
+  const Error* lost() const { return lost_ ? &*lost_ : nullptr; }
+  /// A tunnel that is open, and one that is no more.
+  void join(IpPeer& peer) { tunnels_.insert(&peer); }
+  void leave(IpPeer& peer) { tunnels_.erase(&peer); }
+
   IpCounters& counters() { return counters_; }
   /// With what is not counted there.
   IpCounters figures() const;
@@ -109,7 +124,6 @@ class IpSwitch final : net::PacketReceiver {
 
  private:
   void on_packets(std::span<net::Packet> packets, Time now) override;
-  void on_port_writable(Time now) override;
   void on_port_closed(const Error& why) override;
 
   /// Where a prefix leads: to a tunnel of ours, or to another worker's.
@@ -137,6 +151,9 @@ class IpSwitch final : net::PacketReceiver {
   IpSwitchOptions options_;
   IpElsewhere* elsewhere_ = nullptr;
   PrefixTable<Way> ways_;
+  std::set<IpPeer*> tunnels_;
+  std::optional<Error> lost_;
+  IcmpLimit limit_;  // of errors about what comes from the device
   IcmpAnswers answers_;
   IpCounters counters_;
   std::vector<Verdict> verdicts_;

@@ -13,6 +13,9 @@
 namespace sallyport::masque {
 namespace {
 
+// A packet is no longer, but for IPv6 with 40 bytes of header and 65,535 behind it, which no path carries.
+constexpr std::size_t longest_packet = 65'535;
+
 std::string words_of(const IpScope& scope) {
   const std::string where = scope.is_any_target() ? "all hosts" : scope.target_text();
   return scope.protocol ? fmt::format("{} (IP protocol {})", where, *scope.protocol) : where;
@@ -68,6 +71,8 @@ struct IpTunnel::Impl final : CapsuleTunnel {
   Result<> on_requested(Bytes value) {
     const auto parsed = parse_address_request(value);
     if (!parsed) return std::unexpected(parsed.error());
+    if (exchange()->queued_bytes() > http::Exchange::high_water)
+      return fail(ErrorKind::resource, "the proxy requests addresses and reads no answers");
     std::vector<AssignedAddress> rejections;
     for (const RequestedAddress& each : *parsed) {
       if (auto added = request_ids.add(each.request_id); !added) return added;
@@ -84,7 +89,7 @@ struct IpTunnel::Impl final : CapsuleTunnel {
 
   void on_packet(const ContextTable::Found& found) override {
     const auto parsed = net::parse_ip(found.payload);
-    if (!parsed) {
+    if (!parsed || parsed->total_length > longest_packet) {
       ++counters.dropped_invalid;
       return;
     }
@@ -97,7 +102,7 @@ struct IpTunnel::Impl final : CapsuleTunnel {
     counters.bytes_in += parsed->total_length;
     if (receiver == nullptr) return;
     // It is only lent to us, and may be changed.
-    static thread_local std::array<std::uint8_t, 0xffff> buffer;
+    static thread_local std::array<std::uint8_t, longest_packet> buffer;
     copy_bytes(found.payload.first(parsed->total_length), buffer.data());
     net::Packet packet{.bytes = MutableBytes(buffer).first(parsed->total_length)};
     receiver->on_packets({&packet, 1}, now());
@@ -200,6 +205,7 @@ std::uint64_t IpTunnel::request_addresses(std::span<const net::IpPrefix> wanted)
 void IpTunnel::advertise(const std::vector<net::IpPrefix>& networks) {
   impl_->networks = networks;
   std::vector<IpRange> ranges;
+  ranges.reserve(networks.size());
   for (const net::IpPrefix& network : networks) ranges.push_back(range_of(network));
   const auto value = write_route_advertisement(sendable(std::move(ranges)));
   if (http::Exchange* const exchange = impl_->exchange(); exchange != nullptr && value)

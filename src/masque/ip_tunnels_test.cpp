@@ -20,7 +20,6 @@ using net::MadePacket;
 using net::PacketBytes;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::IsEmpty;
 using testing::SizeIs;
 
 net::IpPrefix prefix(std::string_view text) {

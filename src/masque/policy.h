@@ -33,12 +33,13 @@ class TargetPolicy {
   void allow_ports(std::vector<std::uint16_t> ports) { allow_ports_ = std::move(ports); }
   /// Before anything is resolved. Error kind denied naming the port and the flag that would allow it.
   Result<> check_port(std::uint16_t port) const;
+  /// Whether this is where the proxy's operator is served.
+  bool is_never(const net::IpAddress& address, std::uint16_t port) const;
   /// Error kind denied naming the address and the flag that would allow it.
   Result<> check(const net::IpAddress& address, std::uint16_t port) const;
 
  private:
   bool is_own(const net::IpAddress& address) const { return is_own_ && is_own_(address); }
-  bool is_never(const net::IpAddress& address, std::uint16_t port) const;
 
   std::vector<net::IpPrefix> allow_;
   std::vector<std::uint16_t> allow_ports_;

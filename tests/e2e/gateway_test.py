@@ -398,7 +398,13 @@ class Starting(unittest.TestCase):
         self.fails(2, "which is not given", "--masque", "udp", "--ip-pool", "10.89.0.0/24")
         self.fails(2, "10.89.0.1/24", "--masque", "ip", "--ip-pool", "10.89.0.1/24")
         self.fails(2, "which no client can use", "--masque", "ip", "--ip-pool", "127.1.0.0/16")
-        self.fails(2, "which no client can use", "--masque", "ip", "--ip-pool", "127.1.0.0/16", "--check")
+        for check in ((), ("--check",)):
+            with self.subTest(check=check):
+                pool = ("--masque", "ip", "--ip-pool", "10.89.0.0/24", *check)
+                self.fails(2, "which no client can use", "--masque", "ip", "--ip-pool", "127.1.0.0/16", *check)
+                self.fails(2, "--ip-device 'a/b' is no name", *pool, "--ip-device", "a/b")
+                self.fails(2, "no --ip-pool has addresses of this IP version", *pool, "--ip-route", "2001:db8::/32")
+                self.fails(2, "overlaps --ip-pool 10.89.0.0/24", *pool, "--ip-client-network", "10.0.0.0/8")
         done = harness.run(SALLYPORT, "gateway", "--check", "--listen", "127.0.0.1:0", "--self-signed", "a.test", "--masque", "ip", "--ip-pool",
                            "10.89.0.0/24", "--ip-route", "8.0.0.0/8")
         self.assertIn("CONNECT-IP addresses of 10.89.0.0/24\n  route 8.0.0.0/8\n", done)
