@@ -110,8 +110,8 @@ void add_hop_flags(CLI::App& app, ClientFlags& flags) {
       ->check(CLI::Range(0.05, 600.0))
       ->capture_default_str();
   app.add_option("--keep-alive", flags.keep_alive,
-                 "Send a PING after this many idle seconds; 0: never. By itself get does after a third of "
-                 "--stall-timeout, 10 s at most")
+                 "Send a PING after this many idle seconds; 0: never. By itself tun does after 10 s, and get "
+                 "after a third of --stall-timeout, 10 s at most")
       ->type_name("S")
       ->check(CLI::Range(0.0, 3600.0));
   app.add_option("--max-udp-payload", flags.max_udp_payload,

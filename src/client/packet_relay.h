@@ -38,6 +38,8 @@ class PacketRelay final : net::PacketReceiver {
   }
   /// Called when the tunnel carries packets of another size.
   void set_mtu_handler(std::function<void()> changed) { mtu_changed_ = std::move(changed); }
+  /// Called when the device is gone.
+  void set_closed_handler(std::function<void(const Error&)> closed) { closed_ = std::move(closed); }
   const PacketRelayCounters& counters() const { return counters_; }
 
  private:
@@ -53,6 +55,9 @@ class PacketRelay final : net::PacketReceiver {
   };
 
   void on_packets(std::span<net::Packet> packets, Time now) override;
+  void on_port_closed(const Error& why) override {
+    if (closed_) closed_(why);
+  }
   void from_tunnel(std::span<net::Packet> packets, Time now);
   void up(const net::Packet& packet, Time now);
   void to_device(const net::Packet& packet);
@@ -61,6 +66,7 @@ class PacketRelay final : net::PacketReceiver {
   net::PacketPort* tunnel_ = nullptr;
   Down down_{*this};
   std::function<void()> mtu_changed_;
+  std::function<void(const Error&)> closed_;
   masque::IcmpAnswers answers_;
   masque::IcmpLimit limit_;
   PacketRelayCounters counters_;

@@ -20,11 +20,15 @@ namespace {
 constexpr std::size_t least_mtu = 1280;
 constexpr Duration time_to_close = 500ms;
 
-std::string list(const std::vector<net::IpPrefix>& prefixes) {
+/// The first of them.
+template <class Item>
+std::string list(const std::vector<Item>& items) {
+  constexpr std::size_t most = 8;
   std::vector<std::string> words;
-  words.reserve(prefixes.size());
-  for (const net::IpPrefix& each : prefixes) words.push_back(each.to_string());
-  return fmt::format("{}", fmt::join(words, ", "));
+  for (std::size_t i = 0; i < std::min(items.size(), most); ++i) words.push_back(items[i].to_string());
+  std::string text = fmt::format("{}", fmt::join(words, ", "));
+  if (items.size() > most) text += fmt::format(" and {} more", items.size() - most);
+  return text;
 }
 
 }  // namespace
@@ -63,6 +67,7 @@ struct Tun::Impl {
     relay.emplace(context.timers(), *queue,
                   net::CoalescerOptions{.tcp = true, .udp = device->offloads().udp_segmentation});
     relay->set_mtu_handler([this] { follow_mtu(); });
+    relay->set_closed_handler([this](const Error& why) { finish(std::unexpected(why)); });
     return {};
   }
 
@@ -95,8 +100,10 @@ struct Tun::Impl {
   }
 
   void open_tunnel(http::Connection& connection) {
-    if (const auto hop = first_hop())
-      if (auto kept = network->keep_way(*hop); !kept) return finish(std::unexpected(std::move(kept.error())));
+    const auto hop = first_hop();
+    if (!hop) return finish(fail(ErrorKind::protocol, "the address of the first hop is not known"));
+    if (auto taken = network->take_over(*hop); !taken)
+      return finish(std::unexpected(std::move(taken.error())));
     http::Fields fields;
     if (!options.token.empty()) fields.add("authorization", "Bearer " + options.token);
     auto opened =
@@ -110,25 +117,33 @@ struct Tun::Impl {
     if (ended) return;
     tunnel = std::move(*opened);
     relay->set_tunnel(&*tunnel);
-    const std::vector wanted{net::IpPrefix(net::IpAddress(), 32), net::IpPrefix(net::IpAddress::v6({}), 128)};
+    std::vector<net::IpPrefix> wanted;
+    for (const bool v4 : {true, false})
+      if (std::ranges::any_of(options.routes,
+                              [v4](const auto& prefix) { return prefix.address().is_v4() == v4; }))
+        wanted.push_back(v4 ? net::IpPrefix(net::IpAddress(), 32)
+                            : net::IpPrefix(net::IpAddress::v6({}), 128));
     tunnel->request_addresses(wanted);
   }
 
   void on_assigned(const std::vector<masque::AssignedAddress>& all) {
     if (ended) return;
-    std::vector<net::IpPrefix> addresses;
+    std::vector<net::IpAddress> addresses;
     std::optional<net::IpAddress> v4, v6;
     for (const masque::AssignedAddress& each : all) {
-      if (each.is_rejection()) continue;
-      addresses.push_back(each.prefix);
-      (each.prefix.address().is_v4() ? v4 : v6) = each.prefix.address();
+      const net::IpAddress address = each.prefix.address();
+      const bool wanted = std::ranges::any_of(
+          options.routes, [&](const auto& prefix) { return prefix.address().is_v4() == address.is_v4(); });
+      if (each.is_rejection() || !wanted) continue;
+      addresses.push_back(address);
+      (address.is_v4() ? v4 : v6) = address;
     }
     relay->set_own(v4, v6);
     if (auto set = network->set_addresses(addresses); !set)
-      return finish(std::unexpected(std::move(set.error())));
+      return finish(std::unexpected(named(set.error())));
     if (addresses != told) {
       told = addresses;
-      note(addresses.empty() ? "the proxy took all addresses away"
+      note(addresses.empty() ? "the proxy has assigned no address"
                              : fmt::format("{}: {}", device->name(), list(addresses)));
     }
     apply_routes();
@@ -144,7 +159,7 @@ struct Tun::Impl {
     follow_mtu();
     if (auto set = network->set_routes(advertised); !set)
       return finish(std::unexpected(std::move(set.error())));
-    const auto routed = network->routed();
+    const std::vector<net::IpPrefix>& routed = network->routed();
     if (routed == told_routes) return;
     told_routes = routed;
     note(fmt::format("{}: routes {}", device->name(), routed.empty() ? "none" : list(routed)));
@@ -195,7 +210,8 @@ struct Tun::Impl {
   std::unique_ptr<masque::IpTunnel> tunnel;
   std::optional<PacketRelay> relay;
   std::vector<masque::IpRange> advertised;
-  std::vector<net::IpPrefix> told, told_routes;
+  std::vector<net::IpAddress> told;
+  std::vector<net::IpPrefix> told_routes;
   Result<> result;
   bool ended = false;
 };

@@ -1,6 +1,7 @@
 #include "client/tun_network.h"
 
 #include "net/interface_addresses.h"
+#include "net/links.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -12,8 +13,21 @@
 namespace sallyport::client {
 namespace {
 
-// A route of ours says so (`ip route` shows the number), as no other program's does.
+// Routes and rules of ours say so (`ip route` and `ip rule` show the number), as no other program's do.
 constexpr std::uint8_t own_protocol = 83;
+// A table for each device: `sun` in letters, with the device's index.
+constexpr std::uint32_t first_table = 0x53'000'000, last_table = 0x53'ffffff;
+// Of the first of three rules, all before the main table's own: the way to the hop, the main table without
+// its default route, our table. Other numbers for each device, so that no two have the same rules.
+std::uint32_t first_priority(unsigned link) {
+  return 5300 + link % 8000 * 3;
+}
+// Behind every other.
+constexpr std::uint32_t last_metric = 0xffff0000;
+
+unsigned full_length(const net::IpAddress& address) {
+  return address.is_v4() ? 32 : 128;
+}
 
 /// What both have in common: the longer one, where one contains the other.
 std::optional<net::IpPrefix> common(const net::IpPrefix& one, const net::IpPrefix& other) {
@@ -21,11 +35,27 @@ std::optional<net::IpPrefix> common(const net::IpPrefix& one, const net::IpPrefi
   return one.length() > other.length() ? one : other;
 }
 
-/// A default route in two halves, which are preferred to the one that the machine has, and leave it in place.
-std::vector<net::IpPrefix> halves(const net::IpPrefix& prefix) {
-  if (prefix.length() > 0) return {prefix};
-  if (prefix.address().is_v4()) return {{net::IpAddress(), 1}, {net::IpAddress::v4({128, 0, 0, 0}), 1}};
-  return {{net::IpAddress::v6({}), 1}, {net::IpAddress::v6({0x80}), 1}};
+/// Removes what a process left behind whose device is gone.
+Result<> sweep(net::Rtnetlink& netlink) {
+  const auto rules = net::list_rules(netlink);
+  if (!rules) return std::unexpected(rules.error());
+  for (const net::RoutingRule& rule : *rules) {
+    if (rule.protocol != own_protocol) continue;
+    const bool in_own_table = rule.table >= first_table && rule.table <= last_table;
+    // The rules for the main table belong to the one that leads to a table of ours.
+    if (in_own_table && net::find_link(netlink, rule.table - first_table)) return {};
+  }
+  for (const net::RoutingRule& rule : *rules) {
+    if (rule.protocol != own_protocol) continue;
+    [[maybe_unused]] const auto removed = net::remove_rule(netlink, rule);
+    if (rule.table < first_table || rule.table > last_table) continue;
+    const auto routes = net::list_routes(netlink, rule.table);
+    if (!routes) continue;
+    for (const net::Route& route : *routes) {
+      [[maybe_unused]] const auto gone = net::remove_route(netlink, route);
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -33,102 +63,152 @@ std::vector<net::IpPrefix> halves(const net::IpPrefix& prefix) {
 Result<std::unique_ptr<TunNetwork>> TunNetwork::open(unsigned link, TunNetworkOptions options) {
   auto netlink = net::Rtnetlink::open();
   if (!netlink) return std::unexpected(std::move(netlink.error()));
-  std::unique_ptr<TunNetwork> network(new TunNetwork(std::move(*netlink), link, std::move(options)));
-  for (const net::IpPrefix& prefix : network->options_.excludes)
-    if (auto done = network->keep(prefix); !done) return std::unexpected(std::move(done.error()));
-  return network;
+  if (auto swept = sweep(*netlink); !swept) return std::unexpected(std::move(swept.error()));
+  return std::unique_ptr<TunNetwork>(new TunNetwork(std::move(*netlink), link, std::move(options)));
 }
 
 TunNetwork::~TunNetwork() {
-  // Those that lead into the device go with it; another program may have removed the others.
-  for (const net::Route& route : routes_)
-    if (route.type == net::RouteType::unreachable) {
-      [[maybe_unused]] const auto removed = net::remove_route(netlink_, route);
-    }
-  for (const net::Route& route : kept_) {
+  // Rules first: without them nothing of the table is looked at. What somebody else removed is gone.
+  for (const net::RoutingRule& rule : rules_) {
+    [[maybe_unused]] const auto removed = net::remove_rule(netlink_, rule);
+  }
+  for (const net::Route& route : fixed_) {
     [[maybe_unused]] const auto removed = net::remove_route(netlink_, route);
+  }
+  for (const net::IpPrefix& prefix : routed_) {
+    [[maybe_unused]] const auto removed = net::remove_route(netlink_, into_tunnel(prefix));
   }
 }
 
-Result<> TunNetwork::keep(const net::IpPrefix& prefix) {
-  const auto way = net::look_up_route(netlink_, prefix.address());
-  if (!way) return {};  // there is none that could be kept
-  if (way->type != net::RouteType::unicast) return {};
-  const net::Route route{
-      .destination = prefix, .link = way->link, .gateway = way->gateway, .protocol = own_protocol};
-  auto done = net::add_route(netlink_, route);
-  if (!done && done.error().code == EEXIST) return {};  // it is kept by itself
-  if (!done) return done;
-  kept_.push_back(route);
+std::uint32_t TunNetwork::table() const {
+  return first_table + link_;
+}
+
+net::Route TunNetwork::into_tunnel(const net::IpPrefix& prefix) const {
+  return {.destination = prefix, .link = link_, .table = table(), .metric = 1, .protocol = own_protocol};
+}
+
+Result<> TunNetwork::add(const net::RoutingRule& rule) {
+  if (auto done = net::add_rule(netlink_, rule); !done) return done;
+  rules_.push_back(rule);
   return {};
 }
 
-Result<> TunNetwork::keep_way(const net::IpAddress& address) {
-  return keep({address, address.is_v4() ? 32U : 128U});
+Result<> TunNetwork::add(const net::Route& route) {
+  if (auto done = net::add_route(netlink_, route); !done) return done;
+  fixed_.push_back(route);
+  return {};
 }
 
-bool TunNetwork::has_address(bool v4) const {
-  return std::ranges::any_of(addresses_,
-                             [v4](const net::IpPrefix& each) { return each.address().is_v4() == v4; });
+Result<> TunNetwork::take_over(const net::IpAddress& hop) {
+  for (const net::IpPrefix& prefix : options_.routes)
+    if (auto done = add(net::Route{.destination = prefix,
+                                   .type = net::RouteType::unreachable,
+                                   .table = table(),
+                                   .metric = last_metric,
+                                   .protocol = own_protocol});
+        !done)
+      return done;
+  for (const net::IpPrefix& prefix : options_.excludes)
+    if (auto done = add(net::Route{.destination = prefix,
+                                   .type = net::RouteType::pass_on,
+                                   .table = table(),
+                                   .protocol = own_protocol});
+        !done)
+      return done;
+  for (const bool v4 : {true, false}) {
+    const bool wanted = std::ranges::any_of(
+        options_.routes, [v4](const net::IpPrefix& prefix) { return prefix.address().is_v4() == v4; });
+    if (!wanted) continue;
+    net::RoutingRule rule{.v4 = v4, .protocol = own_protocol};
+    rule.table = net::main_route_table;
+    if (hop.is_v4() == v4) {
+      rule.priority = first_priority(link_);
+      rule.destination = net::IpPrefix(hop, full_length(hop));
+      if (auto done = add(rule); !done) return done;
+      rule.destination.reset();
+    }
+    rule.priority = first_priority(link_) + 1;
+    rule.suppress_prefix_length = 0;
+    if (auto done = add(rule); !done) return done;
+    rule.suppress_prefix_length.reset();
+    rule.priority = first_priority(link_) + 2;
+    rule.table = table();
+    if (auto done = add(rule); !done) return done;
+  }
+  return {};
 }
 
-Result<> TunNetwork::set_addresses(std::span<const net::IpPrefix> addresses) {
-  const auto as_of_link = [this](const net::IpPrefix& prefix) {
-    return net::InterfaceAddress{
-        .link = link_, .address = prefix.address(), .prefix_length = prefix.length()};
+Result<> TunNetwork::set_addresses(std::span<const net::IpAddress> addresses) {
+  const auto as_of_link = [this](const net::IpAddress& address) {
+    return net::InterfaceAddress{.link = link_, .address = address, .prefix_length = full_length(address)};
   };
-  for (const net::IpPrefix& each : addresses) {
+  for (const net::IpAddress& each : addresses) {
     if (std::ranges::find(addresses_, each) != addresses_.end()) continue;
+    if (each.is_unspecified() || each.is_loopback() || each.is_multicast() || each.is_link_local())
+      return fail(ErrorKind::protocol,
+                  fmt::format("the proxy assigned {}, which no host can have", each.to_string()));
+    const auto clash = net::find_network_clash(netlink_, {each, full_length(each)}, link_);
+    if (!clash) return std::unexpected(clash.error());
+    if (*clash)
+      return fail(ErrorKind::protocol,
+                  fmt::format("the proxy assigned {}, and this machine has {} on {}", each.to_string(),
+                              (*clash)->network.to_string(), (*clash)->link));
     if (auto done = net::add_address(netlink_, as_of_link(each)); !done && done.error().code != EEXIST)
       return done;
+    addresses_.push_back(each);
   }
-  for (const net::IpPrefix& each : addresses_) {
-    if (std::ranges::find(addresses, each) != addresses.end()) continue;
-    if (auto done = net::remove_address(netlink_, as_of_link(each));
+  for (std::size_t i = 0; i < addresses_.size();) {
+    if (std::ranges::find(addresses, addresses_[i]) != addresses.end()) {
+      ++i;
+      continue;
+    }
+    if (auto done = net::remove_address(netlink_, as_of_link(addresses_[i]));
         !done && done.error().code != EADDRNOTAVAIL)
       return done;
+    addresses_.erase(addresses_.begin() + static_cast<std::ptrdiff_t>(i));
   }
-  addresses_.assign(addresses.begin(), addresses.end());
   return {};
 }
 
 Result<> TunNetwork::set_routes(std::span<const masque::IpRange> advertised) {
-  std::vector<net::Route> wanted;
-  const auto add = [&](const net::IpPrefix& prefix, net::RouteType type) {
-    for (const net::IpPrefix& part : halves(prefix)) {
-      const net::Route route{.destination = part,
-                             .type = type,
-                             .link = type == net::RouteType::unicast ? link_ : 0,
-                             .protocol = own_protocol};
-      if (std::ranges::find(wanted, route) == wanted.end()) wanted.push_back(route);
-    }
-  };
-  for (const net::IpPrefix& prefix : options_.routes) {
-    if (!has_address(prefix.address().is_v4())) {
-      add(prefix, net::RouteType::unreachable);
+  std::vector<net::IpPrefix> wanted;
+  for (const masque::IpRange& range : advertised) {
+    const bool has_address = std::ranges::any_of(
+        addresses_, [&](const net::IpAddress& each) { return each.is_v4() == range.is_v4(); });
+    // Of a single protocol the kernel knows no routes.
+    if (!has_address || range.protocol != masque::any_protocol) continue;
+    for (const net::IpPrefix& part : masque::prefixes_of(range))
+      for (const net::IpPrefix& prefix : options_.routes)
+        if (const auto both = common(prefix, part)) wanted.push_back(*both);
+    if (wanted.size() > max_routes)
+      return fail(
+          ErrorKind::resource,
+          fmt::format("the proxy advertises routes that make more than {} of this machine's", max_routes));
+  }
+  std::ranges::sort(wanted);
+  wanted.erase(std::ranges::unique(wanted).begin(), wanted.end());
+  // What an exclude covers is left to it: a longer route of ours would win.
+  std::erase_if(wanted, [this](const net::IpPrefix& prefix) {
+    return std::ranges::any_of(options_.excludes, [&](const net::IpPrefix& exclude) {
+      return exclude.length() <= prefix.length() && exclude.contains(prefix.address());
+    });
+  });
+  for (const net::IpPrefix& prefix : wanted) {
+    if (std::ranges::binary_search(routed_, prefix)) continue;
+    if (auto done = net::replace_route(netlink_, into_tunnel(prefix)); !done) return done;
+    routed_.insert(std::ranges::upper_bound(routed_, prefix), prefix);
+  }
+  for (std::size_t i = 0; i < routed_.size();) {
+    if (std::ranges::binary_search(wanted, routed_[i])) {
+      ++i;
       continue;
     }
-    for (const masque::IpRange& range : advertised)
-      for (const net::IpPrefix& part : masque::prefixes_of(range))
-        if (const auto both = common(prefix, part)) add(*both, net::RouteType::unicast);
+    if (auto done = net::remove_route(netlink_, into_tunnel(routed_[i])); !done && done.error().code != ESRCH)
+      return done;
+    routed_.erase(routed_.begin() + static_cast<std::ptrdiff_t>(i));
   }
-  for (const net::Route& route : routes_) {
-    if (std::ranges::find(wanted, route) != wanted.end()) continue;
-    if (auto done = net::remove_route(netlink_, route); !done && done.error().code != ESRCH) return done;
-  }
-  for (const net::Route& route : wanted) {
-    if (std::ranges::find(routes_, route) != routes_.end()) continue;
-    if (auto done = net::replace_route(netlink_, route); !done) return done;
-  }
-  routes_ = std::move(wanted);
   return {};
-}
-
-std::vector<net::IpPrefix> TunNetwork::routed() const {
-  std::vector<net::IpPrefix> prefixes;
-  for (const net::Route& route : routes_)
-    if (route.type == net::RouteType::unicast) prefixes.push_back(route.destination);
-  return prefixes;
 }
 
 }  // namespace sallyport::client

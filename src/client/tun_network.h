@@ -1,16 +1,20 @@
-// TunNetwork: the addresses and routes that `sallyport tun` gives to its machine, or its network namespace:
-// which go into the tunnel, which are kept out of it, and the way to the first hop. What the device does not
-// take along when it goes is removed at the end. Owned by Tun.
+// TunNetwork: the addresses and routes that `sallyport tun` gives to its machine, or its network namespace.
+// Routes into the tunnel are in a table of their own, to which routing rules lead: no route of anybody else's
+// is touched, those of networks that the machine is connected to keep their place before ours, and so does
+// the way to the first hop. Owned by Tun.
 #pragma once
 
 #include "base/result.h"
 #include "masque/ip_capsules.h"
 #include "net/address.h"
 #include "net/routes.h"
+#include "net/routing_rules.h"
 #include "net/rtnetlink.h"
 
+#include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace sallyport::client {
@@ -22,36 +26,45 @@ struct TunNetworkOptions {
 
 class TunNetwork {
  public:
-  /// Of the network namespace of this thread. `link`: index of the device, which is up.
+  /// Routes into the tunnel that are set up; what a proxy advertises beyond them is an error.
+  static constexpr std::size_t max_routes = 1024;
+
+  /// Of the network namespace of this thread. `link`: index of the device, which is up. Removes what earlier
+  /// ones left behind that were killed.
   static Result<std::unique_ptr<TunNetwork>> open(unsigned link, TunNetworkOptions options);
-  /// Removes what is not the device's.
+  /// Removes all of it.
   ~TunNetwork();
   TunNetwork(const TunNetwork&) = delete;
   TunNetwork& operator=(const TunNetwork&) = delete;
 
-  /// Packets to `address`, the first hop's, go where they go now. Before routes() is called.
-  Result<> keep_way(const net::IpAddress& address);
-  /// The addresses of the device from now on.
-  Result<> set_addresses(std::span<const net::IpPrefix> addresses);
-  /// The routes of the device from now on: those of the options that are advertised. Those of an IP version
-  /// of which the device has no address are made unreachable, so that nothing leaks past the tunnel.
+  /// Routes what the options name, around `hop`, the first hop's address. Until set_routes() says more, all
+  /// of it is unreachable, so that nothing leaks past the tunnel.
+  Result<> take_over(const net::IpAddress& hop);
+  /// The addresses of the device from now on. Error kind protocol: one that no host may have, or that belongs
+  /// to a network that the machine is connected to.
+  Result<> set_addresses(std::span<const net::IpAddress> addresses);
+  /// What leads into the tunnel from now on: of the options, what is advertised, and of which the device has
+  /// an address.
   Result<> set_routes(std::span<const masque::IpRange> advertised);
 
   /// The prefixes that lead into the tunnel now.
-  std::vector<net::IpPrefix> routed() const;
+  const std::vector<net::IpPrefix>& routed() const { return routed_; }
 
  private:
   TunNetwork(net::Rtnetlink netlink, unsigned link, TunNetworkOptions options)
       : netlink_(std::move(netlink)), link_(link), options_(std::move(options)) {}
-  Result<> keep(const net::IpPrefix& prefix);
-  bool has_address(bool v4) const;
+  Result<> add(const net::RoutingRule& rule);
+  Result<> add(const net::Route& route);
+  std::uint32_t table() const;
+  net::Route into_tunnel(const net::IpPrefix& prefix) const;
 
   net::Rtnetlink netlink_;
   const unsigned link_;
   const TunNetworkOptions options_;
-  std::vector<net::IpPrefix> addresses_;
-  std::vector<net::Route> routes_;  // into the tunnel, or unreachable in its place
-  std::vector<net::Route> kept_;    // around it
+  std::vector<net::IpAddress> addresses_;
+  std::vector<net::IpPrefix> routed_;
+  std::vector<net::Route> fixed_;  // unreachable, or excluded
+  std::vector<net::RoutingRule> rules_;
 };
 
 }  // namespace sallyport::client

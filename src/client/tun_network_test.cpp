@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -51,6 +53,7 @@ struct Machine {
     return found ? std::optional(found->link) : std::nullopt;
   }
   std::vector<net::Route> routes() { return value_of(net::list_routes(netlink)); }
+  std::vector<net::RoutingRule> rules() { return value_of(net::list_rules(netlink)); }
 };
 
 void in_machine(const std::function<void(Machine&)>& test) {
@@ -63,37 +66,61 @@ void in_machine(const std::function<void(Machine&)>& test) {
 
 TEST(TunNetwork, TakesEverythingAndLeavesThingsAsTheyWere) {
   in_machine([](Machine& machine) {
-    const auto before = machine.routes();
+    const auto routes = machine.routes();
+    const auto rules = machine.rules();
     {
       const auto network = machine.network();
-      value_of(network->keep_way(ip("203.0.113.9")));
-      const std::vector own{prefix("10.7.0.2/32"), prefix("fd07::2/128")};
+      value_of(network->take_over(ip("203.0.113.9")));
+      EXPECT_EQ(machine.way("8.8.8.8"), std::nullopt) << "nothing leaks before the routes come";
+      const std::vector own{ip("10.7.0.2"), ip("fd07::2")};
       value_of(network->set_addresses(own));
       value_of(network->set_routes(all_ranges));
       EXPECT_EQ(machine.way("8.8.8.8"), machine.tunnel.index());
       EXPECT_EQ(machine.way("2001:4860::1"), machine.tunnel.index());
       EXPECT_EQ(machine.way("203.0.113.9"), machine.card.index()) << "the first hop";
       EXPECT_EQ(machine.way("192.0.2.7"), machine.card.index()) << "the network that we are connected to";
+      auto others = machine.routes();  // of IPv6 the kernel has one to the address itself
+      std::erase_if(others, [&](const net::Route& route) { return route.link == machine.tunnel.index(); });
+      auto expected = routes;
+      std::erase_if(expected, [&](const net::Route& route) { return route.link == machine.tunnel.index(); });
+      EXPECT_EQ(others, expected) << "the main table is nobody's to touch";
       value_of(network->set_addresses({}));
     }
-    // The device's own are still there, as it is: `tun` closes it.
-    auto after = machine.routes();
-    std::erase_if(after, [&](const net::Route& route) { return route.link == machine.tunnel.index(); });
-    auto expected = before;
-    std::erase_if(expected, [&](const net::Route& route) { return route.link == machine.tunnel.index(); });
-    EXPECT_THAT(after, testing::UnorderedElementsAreArray(expected));
+    EXPECT_EQ(machine.routes(), routes);
+    EXPECT_EQ(machine.rules(), rules);
+    EXPECT_EQ(machine.way("8.8.8.8"), machine.card.index());
   });
 }
 
-TEST(TunNetwork, AnIpVersionWithoutAnAddressIsUnreachable) {
+TEST(TunNetwork, WhatTheProxyAdvertisesNeverTakesALocalNetwork) {
+  in_machine([](Machine& machine) {
+    const auto network = machine.network();
+    value_of(network->take_over(ip("203.0.113.9")));
+    const std::vector own{ip("10.7.0.2")};
+    value_of(network->set_addresses(own));
+    const std::vector<masque::IpRange> advertised{masque::range_of(prefix("192.0.2.0/24")),
+                                                  masque::range_of(prefix("192.0.2.128/25")),
+                                                  masque::range_of(prefix("203.0.113.9/32"))};
+    value_of(network->set_routes(masque::sendable(advertised)));
+    EXPECT_EQ(machine.way("192.0.2.200"), machine.card.index());
+    EXPECT_EQ(machine.way("203.0.113.9"), machine.card.index());
+  });
+}
+
+TEST(TunNetwork, AnIpVersionWithoutAnAddressOrARouteIsUnreachable) {
   in_machine([](Machine& machine) {
     auto network = machine.network();
-    const std::vector own{prefix("10.7.0.2/32")};
+    value_of(network->take_over(ip("203.0.113.9")));
+    const std::vector own{ip("10.7.0.2"), ip("fd07::2")};
     value_of(network->set_addresses(own));
-    value_of(network->set_routes(all_ranges));
+    const std::vector<masque::IpRange> v4{all_ranges[0]};
+    value_of(network->set_routes(v4));
     EXPECT_EQ(machine.way("8.8.8.8"), machine.tunnel.index());
     EXPECT_EQ(machine.way("2001:4860::1"), std::nullopt) << "does not leak";
     EXPECT_EQ(machine.way("2001:db8::7"), machine.card.index());
+    value_of(network->set_addresses(std::span(own).first(1)));
+    value_of(network->set_routes(all_ranges));
+    EXPECT_EQ(machine.way("2001:4860::1"), std::nullopt);
     network.reset();
     EXPECT_EQ(machine.way("2001:4860::1"), machine.card.index());
   });
@@ -103,26 +130,75 @@ TEST(TunNetwork, OnlyWhatIsWantedAndAdvertisedIsRouted) {
   in_machine([](Machine& machine) {
     const auto network =
         machine.network({{prefix("10.0.0.0/8"), prefix("172.16.0.0/16")}, {prefix("10.9.0.0/16")}});
-    const std::vector own{prefix("10.7.0.2/32")};
+    value_of(network->take_over(ip("203.0.113.9")));
+    const std::vector own{ip("10.7.0.2")};
     value_of(network->set_addresses(own));
     const std::vector<masque::IpRange> advertised{masque::range_of(prefix("10.0.0.0/9")),
                                                   masque::range_of(prefix("172.16.5.0/24"))};
     value_of(network->set_routes(advertised));
-    EXPECT_THAT(network->routed(),
-                testing::UnorderedElementsAre(prefix("10.0.0.0/9"), prefix("172.16.5.0/24")));
+    EXPECT_THAT(network->routed(), testing::ElementsAre(prefix("10.0.0.0/9"), prefix("172.16.5.0/24")));
     EXPECT_EQ(machine.way("10.1.1.1"), machine.tunnel.index());
     EXPECT_EQ(machine.way("10.9.1.1"), machine.card.index()) << "excluded";
-    EXPECT_EQ(machine.way("10.200.1.1"), machine.card.index()) << "not advertised";
+    EXPECT_EQ(machine.way("10.200.1.1"), std::nullopt) << "wanted, and not advertised";
     EXPECT_EQ(machine.way("8.8.8.8"), machine.card.index()) << "not wanted";
     // The proxy changes its mind.
-    value_of(network->set_routes(std::vector{masque::range_of(prefix("10.128.0.0/9"))}));
-    EXPECT_EQ(machine.way("10.1.1.1"), machine.card.index());
+    const std::vector<masque::IpRange> others{masque::range_of(prefix("10.9.7.0/24")),
+                                              masque::range_of(prefix("10.128.0.0/9"))};
+    value_of(network->set_routes(others));
+    EXPECT_EQ(machine.way("10.1.1.1"), std::nullopt);
+    EXPECT_EQ(machine.way("10.9.7.1"), machine.card.index()) << "excluded, however long the route is";
     EXPECT_EQ(machine.way("10.200.1.1"), machine.tunnel.index());
     // And gives another address.
-    const std::vector other{prefix("10.7.0.3/32")};
+    const std::vector other{ip("10.7.0.3")};
     value_of(network->set_addresses(other));
     const auto addresses = value_of(net::list_addresses(machine.netlink, machine.tunnel.index()));
     EXPECT_EQ(std::ranges::count_if(addresses, [](const auto& each) { return each.address.is_v4(); }), 1);
+  });
+}
+
+TEST(TunNetwork, AddressesThatNoHostCanHaveAreRefused) {
+  in_machine([](Machine& machine) {
+    const auto network = machine.network();
+    for (const char* wrong :
+         {"0.0.0.0", "127.0.0.2", "224.0.0.1", "169.254.1.1", "192.0.2.9", "::1", "2001:db8::9"}) {
+      const std::vector addresses{ip(wrong)};
+      EXPECT_FALSE(network->set_addresses(addresses)) << wrong;
+    }
+  });
+}
+
+TEST(TunNetwork, TooManyRoutesAreAnError) {
+  in_machine([](Machine& machine) {
+    const auto network = machine.network();
+    value_of(network->take_over(ip("203.0.113.9")));
+    const std::vector own{ip("10.7.0.2")};
+    value_of(network->set_addresses(own));
+    std::vector<masque::IpRange> many;
+    for (int i = 0; i < 50; ++i) {
+      const std::string block = "10." + std::to_string(i) + ".0.";
+      many.push_back(
+          {.start = ip((block + "1").c_str()), .end = ip(("10." + std::to_string(i) + ".255.254").c_str())});
+    }
+    EXPECT_FALSE(network->set_routes(many));
+  });
+}
+
+TEST(TunNetwork, WhatAKilledOneLeftIsSwept) {
+  in_machine([](Machine& machine) {
+    const auto rules = machine.rules();
+    // As a process that is killed leaves it: the device is gone, the rest is there.
+    std::optional<net::TunDevice> device = value_of(net::TunDevice::open({.name = "gone"}));
+    auto left = value_of(TunNetwork::open(device->index(), {everything, {}}));
+    value_of(left->take_over(ip("203.0.113.9")));
+    const auto before = machine.rules();
+    EXPECT_EQ(before.size(), rules.size() + 5);
+    machine.network();
+    EXPECT_EQ(machine.rules(), before) << "while its device is there, it is in use";
+    device.reset();
+    EXPECT_EQ(machine.way("8.8.8.8"), std::nullopt);
+    machine.network();
+    EXPECT_EQ(machine.rules(), rules);
+    EXPECT_EQ(machine.way("8.8.8.8"), machine.card.index());
   });
 }
 

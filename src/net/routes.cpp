@@ -17,12 +17,13 @@ namespace {
 
 static_assert(main_route_table == RT_TABLE_MAIN && local_route_table == RT_TABLE_LOCAL);
 
-constexpr std::array<std::pair<RouteType, std::uint8_t>, 5> route_types{
+constexpr std::array<std::pair<RouteType, std::uint8_t>, 6> route_types{
     {{RouteType::unicast, RTN_UNICAST},
      {RouteType::local, RTN_LOCAL},
      {RouteType::unreachable, RTN_UNREACHABLE},
      {RouteType::blackhole, RTN_BLACKHOLE},
-     {RouteType::prohibit, RTN_PROHIBIT}}};
+     {RouteType::prohibit, RTN_PROHIBIT},
+     {RouteType::pass_on, RTN_THROW}}};
 
 std::uint8_t number_of(RouteType type) {
   for (const auto& [ours, kernels] : route_types)
@@ -112,7 +113,8 @@ std::optional<Route> read_route(const nlmsghdr& message) {
 }
 
 bool is_usable(RouteType type) {
-  return type != RouteType::unreachable && type != RouteType::blackhole && type != RouteType::prohibit;
+  return type != RouteType::unreachable && type != RouteType::blackhole && type != RouteType::prohibit &&
+         type != RouteType::pass_on;
 }
 
 /// A VPN's default route is often two halves of all addresses, 0.0.0.0/1 and 128.0.0.0/1, which win over the

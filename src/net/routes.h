@@ -19,6 +19,7 @@ enum class RouteType : std::uint8_t {
   unreachable,  ///< senders get an ICMP error
   blackhole,    ///< dropped without a word
   prohibit,     ///< senders get an ICMP error that says so
+  pass_on,      ///< "throw": as if the table had no route; the next routing rule is asked
   other,        ///< broadcast, multicast, anycast ...; listed and looked up only
 };
 

@@ -77,7 +77,7 @@ class TunCase(unittest.TestCase):
         return {link["ifname"]: link["mtu"] for link in json.loads(harness.run(*self.near.prefix, "ip", "-j", "link"))}
 
     def routes(self):
-        return [harness.run(*self.near.prefix, "ip", family, "route") for family in ("-4", "-6")]
+        return [harness.run(*self.near.prefix, "ip", family, what) for family in ("-4", "-6") for what in ("route", "rule")]
 
     def setUp(self):
         self.before = self.routes()
@@ -101,8 +101,8 @@ class Tunnel(TunCase):
         self.assert_untouched()
         lines = tun.log_path.read_text().splitlines()
         self.assertEqual(len(lines), 2, lines)
-        self.assertRegex(lines[0], r"^sallyport: tunnel0: 10\.89\.0\.\d+/32, fd89::\w+/128$")
-        self.assertEqual(lines[1], "sallyport: tunnel0: routes 0.0.0.0/1, 128.0.0.0/1, ::/1, 8000::/1")
+        self.assertRegex(lines[0], r"^sallyport: tunnel0: 10\.89\.0\.\d+, fd89::\w+$")
+        self.assertEqual(lines[1], "sallyport: tunnel0: routes 0.0.0.0/0, ::/0")
 
     def test_two_hops_over_every_version(self):
         first, last = self.proxy(), self.proxy(pools=("--ip-pool", "10.90.0.0/24", "--ip-pool", "fd90::/64"))
@@ -129,10 +129,31 @@ class Tunnel(TunCase):
     def test_routes_that_are_chosen(self):
         self.up("--via", self.proxy("--ip-route", "198.51.0.0/16").url, "--route", "198.51.100.0/24", "--exclude", "198.51.100.128/25", "--device",
                 "tunnel0")
-        found = harness.run(*self.near.prefix, "ip", "route")
-        self.assertIn("198.51.100.0/24 dev tunnel0", found)
-        self.assertRegex(found, r"198\.51\.100\.128/25 via 192\.0\.2\.77 dev veth-c")
-        self.assertNotIn("0.0.0.0/1", found)
+        for address, device in ((ORIGINS[0], "tunnel0"), ("198.51.100.200", "veth-c"), ("198.51.101.1", "veth-c"), ("8.8.8.8", "veth-c")):
+            self.assertIn(f"dev {device} ", harness.run(*self.near.prefix, "ip", "route", "get", address))
+        self.assertEqual(self.get(ORIGINS[0]), (True, ""))
+
+    def test_a_local_network_is_not_the_proxys_to_take(self):
+        self.up("--via", self.proxy("--ip-route", "192.0.2.0/24", "--ip-route", "198.51.100.0/24").url)
+        self.assertIn("dev veth-c ", harness.run(*self.near.prefix, "ip", "route", "get", "192.0.2.77"))
+        self.assertEqual(self.get(ORIGINS[0]), (True, ""))
+
+    def test_a_device_that_is_taken_away_ends_it(self):
+        tun = self.up("--via", self.proxy().url, "--device", "tunnel0")
+        harness.run(*self.near.prefix, "ip", "link", "delete", "dev", "tunnel0")
+        self.assertEqual(tun.child.wait(harness.PATIENCE), 1)
+        self.assertIn("tunnel0", tun.last_words())
+        self.assert_untouched()
+
+    def test_a_machine_without_ipv6(self):
+        setting = ["/proc/sys/net/ipv6/conf/default/disable_ipv6", "/proc/sys/net/ipv6/conf/all/disable_ipv6"]
+
+        def set_all(value):
+            harness.run(*self.near.prefix, "sh", "-c", "; ".join(f"echo {value} > {path}" for path in setting))
+
+        set_all(1)
+        self.addCleanup(set_all, 0)
+        self.up("--via", self.proxy().url, "--route", "0.0.0.0/0")
         self.assertEqual(self.get(ORIGINS[0]), (True, ""))
 
     def test_the_gateway_that_ends_is_told_of(self):
