@@ -1,16 +1,11 @@
 // Proxy, IpFlow and IpSwitch: CONNECT-IP requests in, packets both ways between tunnels and a device.
 #include "masque/ip_flow.h"
 
-#include "masque/doubles_for_test.h"
-#include "masque/packet_port_for_test.h"
+#include "masque/ip_flow_for_test.h"
 #include "net/packet_fields.h"
-#include "net/packets_for_test.h"
 
-#include <deque>
-#include <memory>
-#include <span>
+#include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -19,117 +14,15 @@
 namespace sallyport::masque {
 namespace {
 
-using net::MadePacket;
-using net::PacketBytes;
+using test::ip;
+using test::IpFlowTest;
+using test::MadePacket;
+using test::octets;
+using test::PacketBytes;
+using test::prefix;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
-
-net::IpAddress ip(std::string_view text) {
-  return net::IpAddress::parse(text).value();
-}
-net::IpPrefix prefix(std::string_view text) {
-  return net::IpPrefix::parse(text).value();
-}
-PacketBytes octets(std::string_view text) {
-  const auto address = ip(text);
-  return {address.octets().begin(), address.octets().end()};
-}
-
-class IpFlowTest : public testing::Test {
- protected:
-  IpFlowTest() {
-    const std::vector pools{prefix("10.7.0.0/24"), prefix("fd07::/64")};
-    network->pool = std::move(AddressPool::make(pools).value());
-    network->routes = {range_of(prefix("0.0.0.0/0")), range_of(prefix("::/0"))};
-    options.protocols = {Protocol::ip};
-  }
-  IpSwitch& ip_switch() {
-    if (!switch_) {
-      switch_options.own_v4 = ip("10.7.0.1");
-      switch_options.own_v6 = ip("fd07::1");
-      switch_ = std::make_unique<IpSwitch>(timers, device, switch_options, net::CoalescerOptions{});
-    }
-    return *switch_;
-  }
-  Proxy& proxy() {
-    if (!proxy_) {
-      proxy_ = std::make_unique<Proxy>(timers, outbound, options);
-      proxy_->serve_ip(network, ip_switch());
-    }
-    return *proxy_;
-  }
-  ExchangeForTest& ask(std::string_view path = "/.well-known/masque/ip/*/*/",
-                       std::size_t max_payload = 1401) {
-    http::Request request;
-    request.method = "CONNECT";
-    request.protocol = "connect-ip";
-    request.authority = "proxy.example";
-    request.path = path;
-    request.fields.add("capsule-protocol", "?1");
-    ExchangeForTest& exchange = connection.receive(std::move(request));
-    exchange.max_payload = max_payload;
-    proxy().on_request(exchange);
-    return exchange;
-  }
-  static std::vector<AssignedAddress> assigned(const ExchangeForTest& exchange) {
-    for (auto at = exchange.sent_capsules.rbegin(); at != exchange.sent_capsules.rend(); ++at)
-      if (at->first == capsule_address_assign) return parse_address_assign(at->second).value();
-    return {};
-  }
-  static std::vector<IpRange> advertised(const ExchangeForTest& exchange) {
-    for (auto at = exchange.sent_capsules.rbegin(); at != exchange.sent_capsules.rend(); ++at)
-      if (at->first == capsule_route_advertisement) return parse_route_advertisement(at->second).value();
-    return {};
-  }
-  /// An address that `exchange` was assigned.
-  static net::IpAddress own(const ExchangeForTest& exchange, bool v4) {
-    for (const AssignedAddress& each : assigned(exchange))
-      if (each.prefix.address().is_v4() == v4) return each.prefix.address();
-    ADD_FAILURE() << "no address was assigned";
-    return {};
-  }
-  static MadePacket from(const ExchangeForTest& exchange, std::string_view destination, bool udp = false) {
-    const bool v4 = ip(destination).is_v4();
-    MadePacket made{.is_v6 = !v4, .is_udp = udp, .payload = net::some_payload(100)};
-    const auto source = own(exchange, v4);
-    made.source = {source.octets().begin(), source.octets().end()};
-    made.destination = octets(destination);
-    made.destination_port = 443;
-    return made;
-  }
-  static MadePacket to(const ExchangeForTest& exchange, std::string_view source, bool udp = false) {
-    MadePacket made = from(exchange, source, udp);
-    std::swap(made.source, made.destination);
-    return made;
-  }
-  void send(ExchangeForTest& exchange, const PacketBytes& packet) {
-    exchange.receive_datagram(std::string(1, '\0') + std::string(as_text(packet)));
-    timers.run_deferred();
-  }
-  /// The packets that came out of `exchange`, without their context ID.
-  static std::vector<PacketBytes> received(const ExchangeForTest& exchange) {
-    std::vector<PacketBytes> packets;
-    for (const std::string& datagram : exchange.datagrams) {
-      EXPECT_EQ(datagram.front(), '\0');
-      packets.emplace_back(datagram.begin() + 1, datagram.end());
-    }
-    return packets;
-  }
-  std::uint64_t dropped(IpDrop why) { return ip_switch().figures().dropped[static_cast<std::size_t>(why)]; }
-
-  net::Timers timers{Time{1000s}};
-  OutboundForTest outbound{timers};
-  ConnectionForTest connection{timers};
-  ProxyOptions options;
-  IpSwitchOptions switch_options;
-  DeviceForTest device;
-  const std::shared_ptr<IpNetwork> network = std::make_shared<IpNetwork>();
-
- private:
-  std::unique_ptr<IpSwitch> switch_;
-  std::unique_ptr<Proxy> proxy_;
-};
 
 TEST_F(IpFlowTest, AssignsAddressesAndAdvertisesRoutesAtOnce) {
   ExchangeForTest& exchange = ask();
@@ -272,71 +165,6 @@ TEST_F(IpFlowTest, ClientsReachEachOtherOnlyWhereThatIsAllowed) {
   --packet.hop_limit;
   EXPECT_THAT(received(other), ElementsAre(packet.make()));
   EXPECT_THAT(device.sent, IsEmpty());
-}
-
-/// Two workers: packets come to the one, and their tunnel is the other's.
-class IpWorkersTest : public IpFlowTest, IpElsewhere {
- protected:
-  IpWorkersTest() {
-    ip_switch().set_elsewhere(*this);
-    other_switch.set_elsewhere(other_);
-  }
-  struct Back final : IpElsewhere {
-    explicit Back(IpWorkersTest& its) : test(its) {}
-    void tell(const net::IpPrefix&, bool) override {}
-    void hand_over(unsigned worker, const net::Packet& packet) override {
-      EXPECT_EQ(worker, 0u);
-      net::Packet copy = packet;
-      test.ip_switch().take(copy);
-    }
-    IpWorkersTest& test;
-  };
-  void tell(const net::IpPrefix& prefix, bool here) override { other_switch.note(prefix, 0, here); }
-  void hand_over(unsigned, const net::Packet&) override { ADD_FAILURE() << "all tunnels are here"; }
-
-  DeviceForTest other_device;
-
- private:
-  Back other_{*this};
-
- protected:
-  IpSwitch other_switch{timers, other_device, switch_options, net::CoalescerOptions{}};
-};
-
-TEST_F(IpWorkersTest, PacketsAreHandedOverToTheTunnelsWorker) {
-  ExchangeForTest& exchange = ask();
-  const PacketBytes down = to(exchange, "8.8.8.8").make();
-  other_device.receive(down);
-  EXPECT_THAT(received(exchange), ElementsAre(down));
-  // What is too large is answered there, to the device.
-  MadePacket large = to(exchange, "8.8.8.8", true);
-  large.payload = net::some_payload(1450);
-  other_device.receive(large.make());
-  EXPECT_THAT(device.sent, SizeIs(1));
-  // When the tunnel has ended, nobody has the address any more.
-  exchange.handler()->on_end(exchange);
-  other_device.receive(down);
-  EXPECT_EQ(other_switch.figures().dropped[static_cast<std::size_t>(IpDrop::no_tunnel)], 1u);
-  EXPECT_THAT(other_device.sent, SizeIs(1)) << "unreachable";
-}
-
-TEST_F(IpWorkersTest, AnAddressThatChangesWorkersIsTakenOverAtOnce) {
-  // The other worker's note that its tunnel is gone comes late.
-  ip_switch().note(prefix("10.7.0.2/32"), 1, true);
-  ExchangeForTest& exchange = ask();
-  EXPECT_EQ(own(exchange, true), ip("10.7.0.2"));
-  ip_switch().note(prefix("10.7.0.2/32"), 1, false);
-  const PacketBytes down = to(exchange, "8.8.8.8").make();
-  device.receive(down);
-  EXPECT_THAT(received(exchange), ElementsAre(down));
-}
-
-TEST_F(IpWorkersTest, APacketHandedOverForATunnelThatEndedIsAnswered) {
-  PacketBytes packet = MadePacket{.payload = net::some_payload(10)}.make();
-  net::Packet late{.bytes = packet};
-  ip_switch().take(late);
-  EXPECT_EQ(dropped(IpDrop::no_tunnel), 1u);
-  EXPECT_THAT(device.sent, SizeIs(1));
 }
 
 TEST_F(IpFlowTest, PacketsForNobodyAreAnswered) {
@@ -490,109 +318,6 @@ TEST_F(IpFlowTest, NetworksOfClientsAreRoutedWhereAllowed) {
   device.sent.clear();
   send(exchange, up.make());
   EXPECT_THAT(device.sent, IsEmpty());
-}
-
-TEST_F(IpFlowTest, CapsulesBeforeTheAnswerWaitForIt) {
-  outbound.names["slow.test"] = {"8.8.4.4"};
-  network->client_networks = {prefix("10.9.0.0/16")};
-  ExchangeForTest& exchange = ask("/.well-known/masque/ip/slow.test/*/");
-  const std::vector<RequestedAddress> request{{7, prefix("0.0.0.0/32")}};
-  const std::vector<IpRange> ranges{range_of(prefix("10.9.1.0/24"))};
-  EXPECT_TRUE(exchange.receive_capsule(capsule_address_request, write_address_request(request)));
-  EXPECT_TRUE(exchange.receive_capsule(capsule_route_advertisement, *write_route_advertisement(ranges)));
-  MadePacket packet{.payload = net::some_payload(10)};
-  for (const char* to : {"10.7.0.2", "10.9.1.1"}) {
-    packet.destination = octets(to);
-    device.receive(packet.make());
-  }
-  send(exchange, packet.make());
-  EXPECT_EQ(dropped(IpDrop::no_tunnel), 2u) << "nobody has these yet";
-  EXPECT_EQ(exchange.responses.at(0).status, 200u) << "the name was found meanwhile";
-  EXPECT_THAT(assigned(exchange), ElementsAre(AssignedAddress{7, prefix("10.7.0.2/32")}));
-  packet.source = octets("8.8.4.4");
-  device.receive(packet.make());
-  EXPECT_THAT(exchange.datagrams, SizeIs(1)) << "the network is announced";
-  // No more than some are kept.
-  outbound.silent = true;
-  ExchangeForTest& flood = ask("/.well-known/masque/ip/silent.test/*/");
-  int taken = 0;
-  while (taken < 100 && flood.receive_capsule(0x2a2a, octets("8.8.8.8"))) ++taken;
-  EXPECT_EQ(taken, 8);
-  // An error resets the stream, as it does later.
-  outbound.silent = false;
-  outbound.names["other.test"] = {"8.8.4.4"};
-  ExchangeForTest& wrong = ask("/.well-known/masque/ip/other.test/*/");
-  EXPECT_TRUE(wrong.receive_capsule(capsule_address_request, octets("9.9.9.9")));
-  timers.run_deferred();
-  EXPECT_THAT(wrong.resets, ElementsAre(http::ResetCode::datagram_error));
-}
-
-TEST_F(IpFlowTest, ThePacketLongerThanAnyBufferIsInvalid) {
-  ExchangeForTest& exchange = ask();
-  MadePacket packet = from(exchange, "2001:4860::1", true);
-  packet.payload = net::some_payload(65'535 - 8);
-  const PacketBytes bytes = packet.make();
-  ASSERT_EQ(bytes.size(), 65'575u);
-  send(exchange, bytes);
-  EXPECT_EQ(dropped(IpDrop::invalid), 1u);
-  EXPECT_THAT(device.sent, IsEmpty());
-  packet.payload.resize(65'535 - 48);
-  send(exchange, packet.make());
-  EXPECT_THAT(device.sent, SizeIs(1));
-}
-
-TEST_F(IpFlowTest, TheOperatorsPortIsReachedByNobody) {
-  switch_options.policy =
-      TargetPolicy({prefix("198.51.100.0/24")}, nullptr, net::SocketAddress::parse("198.51.100.1:9090"));
-  ExchangeForTest& exchange = ask();
-  MadePacket packet = from(exchange, "198.51.100.1", true);
-  packet.destination_port = 9091;
-  send(exchange, packet.make());
-  EXPECT_THAT(device.sent, SizeIs(1));
-  packet.destination_port = 9090;
-  send(exchange, packet.make());
-  EXPECT_THAT(device.sent, SizeIs(1));
-  EXPECT_EQ(dropped(IpDrop::policy), 1u);
-}
-
-TEST_F(IpFlowTest, WithoutItsDeviceTunnelsEndAndNoneAreOpened) {
-  ExchangeForTest& exchange = ask();
-  device.receiver->on_port_closed({ErrorKind::closed, "the device is gone"});
-  ASSERT_THAT(exchange.resets, SizeIs(1));
-  EXPECT_THAT(exchange.reset_why->message, testing::HasSubstr("the device is gone"));
-  EXPECT_EQ(network->pool->figures(true).leased, 0u);
-  EXPECT_EQ(ask().responses.at(0).status, 503u);
-}
-
-TEST_F(IpFlowTest, WhoReadsNoAnswersGetsNoMore) {
-  ExchangeForTest& exchange = ask();
-  exchange.queued = http::Exchange::high_water + 1;
-  const std::vector<RequestedAddress> request{{7, prefix("0.0.0.0/32")}};
-  EXPECT_FALSE(exchange.receive_capsule(capsule_address_request, write_address_request(request)));
-}
-
-TEST_F(IpFlowTest, NetworksAreOneTunnelsAndNotTooMany) {
-  network->client_networks = {prefix("10.8.0.0/14")};
-  ExchangeForTest& one = ask();
-  ExchangeForTest& other = ask();
-  const std::vector<IpRange> mine{range_of(prefix("10.9.0.0/16"))};
-  const std::vector<IpRange> inside{range_of(prefix("10.9.1.0/24")), range_of(prefix("10.10.1.0/24"))};
-  EXPECT_TRUE(one.receive_capsule(capsule_route_advertisement, *write_route_advertisement(mine)));
-  EXPECT_TRUE(other.receive_capsule(capsule_route_advertisement, *write_route_advertisement(inside)));
-  for (const char* to : {"10.9.1.1", "10.10.1.1"}) {
-    MadePacket packet{.payload = net::some_payload(10)};
-    packet.destination = octets(to);
-    device.receive(packet.make());
-  }
-  EXPECT_THAT(one.datagrams, SizeIs(1)) << "the first has it";
-  EXPECT_THAT(other.datagrams, SizeIs(1));
-  std::vector<IpRange> many;
-  for (int i = 0; i < 65; ++i) many.push_back(range_of(prefix("10.8." + std::to_string(2 * i) + ".0/24")));
-  EXPECT_FALSE(one.receive_capsule(capsule_route_advertisement, *write_route_advertisement(many)));
-  many.pop_back();
-  EXPECT_TRUE(one.receive_capsule(capsule_route_advertisement, *write_route_advertisement(many)));
-  // What was given up is the other's to have.
-  EXPECT_TRUE(other.receive_capsule(capsule_route_advertisement, *write_route_advertisement(mine)));
 }
 
 TEST_F(IpFlowTest, ATunnelTooNarrowForIpv6Ends) {
