@@ -40,7 +40,7 @@ std::optional<RoutingRule> read_rule(const nlmsghdr& message) {
   if (const auto to = attributes.address(FRA_DST)) rule.destination = IpPrefix(*to, header->dst_len);
   // The kernel says -1 where there is none.
   if (const auto length = attributes.u32(FRA_SUPPRESS_PREFIXLEN); length && *length <= 128)
-    rule.suppress_prefix_length = *length;
+    rule.suppress_prefix_length = length;
   rule.protocol = attributes.u8(FRA_PROTOCOL).value_or(0);
   return rule;
 }
