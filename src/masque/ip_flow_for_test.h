@@ -111,6 +111,11 @@ class IpFlowTest : public testing::Test {
     }
     return packets;
   }
+  /// Ends all tunnels, then the switch: for a test whose own objects they use.
+  void end() {
+    proxy_.reset();
+    switch_.reset();
+  }
   std::uint64_t dropped(IpDrop why) { return ip_switch().figures().dropped[static_cast<std::size_t>(why)]; }
 
   net::Timers timers{Time{1000s}};

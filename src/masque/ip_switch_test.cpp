@@ -29,6 +29,7 @@ class IpWorkersTest : public IpFlowTest, IpElsewhere {
     ip_switch().set_elsewhere(*this);
     other_switch.set_elsewhere(other_);
   }
+  ~IpWorkersTest() override { end(); }
   struct Back final : IpElsewhere {
     explicit Back(IpWorkersTest& its) : test(its) {}
     void tell(const net::IpPrefix&, bool) override {}
