@@ -1,7 +1,9 @@
 // What flags of several commands hold, as the layers below take it.
 #pragma once
 
+#include "base/result.h"
 #include "base/time.h"
+#include "net/address.h"
 
 #include <algorithm>
 #include <array>
@@ -15,6 +17,11 @@ namespace sallyport::cli {
 
 /// A number of seconds.
 Duration seconds(double value);
+
+/// What `flag` was given, as prefixes, behind those that `to` has. Error kind usage names the flag and the
+/// text.
+Result<> read_prefixes(std::string_view flag, const std::vector<std::string>& texts,
+                       std::vector<net::IpPrefix>& to);
 
 /// What a flag takes that chooses one of `all`: their names, as to_string() has them.
 template <class Value, std::size_t count>

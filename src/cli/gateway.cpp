@@ -58,17 +58,7 @@ Result<> read_masque(const GatewayFlags& flags, gateway::Settings& settings) {
         Prefixes{"--ip-pool", flags.ip_pool, settings.ip.pool},
         Prefixes{"--ip-route", flags.ip_routes, settings.ip.routes},
         Prefixes{"--ip-client-network", flags.ip_client_networks, settings.ip.client_networks}})
-    for (const auto& text : from) {
-      const auto prefix = net::IpPrefix::parse(text);
-      if (!prefix)
-        return fail(
-            ErrorKind::usage,
-            fmt::format(
-                "{} '{}' is not a prefix; write it as 10.0.0.0/8, 2001:db8::/32 or one address, without "
-                "host bits",
-                flag, text));
-      to.push_back(*prefix);
-    }
+    if (auto read = read_prefixes(flag, from, to); !read) return read;
   for (const unsigned port : flags.allow_ports) {
     // Whoever names another one takes the flag for a list of all that is allowed.
     if (!masque::is_refused_port(static_cast<std::uint16_t>(port)))

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
+#include "cli/flag_values.h"
 #include "client/tun.h"
 
 #include <memory>
@@ -23,29 +24,12 @@ struct TunFlags {
   std::size_t mtu = 0;
 };
 
-Result<std::vector<net::IpPrefix>> prefixes_of(std::string_view flag, const std::vector<std::string>& texts) {
-  std::vector<net::IpPrefix> prefixes;
-  for (const std::string& text : texts) {
-    const auto prefix = net::IpPrefix::parse(text);
-    if (!prefix)
-      return fail(
-          ErrorKind::usage,
-          fmt::format("{} '{}' is not a prefix; write it as 10.0.0.0/8, 2001:db8::/32 or one address, "
-                      "without host bits",
-                      flag, text));
-    prefixes.push_back(*prefix);
-  }
-  return prefixes;
-}
-
 Result<int> run_tun(const TunFlags& flags, ExitStatus& exit) {
   client::TunOptions options;
-  auto routes = prefixes_of("--route", flags.routes);
-  if (!routes) return std::unexpected(std::move(routes.error()));
-  auto excludes = prefixes_of("--exclude", flags.excludes);
-  if (!excludes) return std::unexpected(std::move(excludes.error()));
-  options.routes = std::move(*routes);
-  options.excludes = std::move(*excludes);
+  if (auto read = read_prefixes("--route", flags.routes, options.routes); !read)
+    return std::unexpected(std::move(read.error()));
+  if (auto read = read_prefixes("--exclude", flags.excludes, options.excludes); !read)
+    return std::unexpected(std::move(read.error()));
   options.device = flags.device;
   options.mtu = flags.mtu;
 

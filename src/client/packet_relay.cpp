@@ -2,20 +2,7 @@
 
 #include "net/ip_packet.h"
 
-#include <algorithm>
-
 namespace sallyport::client {
-namespace {
-
-/// What fits into a packet of `mtu` bytes behind the shortest IP and TCP headers; nothing: not even those do.
-std::optional<std::uint16_t> mss_of(std::size_t mtu, const net::IpPacket& packet) {
-  const std::size_t headers = packet.version == 4 ? 40 : 60;
-  if (mtu <= headers) return std::nullopt;
-  return static_cast<std::uint16_t>(std::min<std::size_t>(mtu - headers, 0xffff));
-}
-
-}  // namespace
-
 PacketRelay::PacketRelay(net::Timers& timers, net::PacketPort& device, const net::CoalescerOptions& coalesce)
     : device_(device),
       coalescer_([this](const net::Packet& packet) { to_device(packet); }, coalesce),
@@ -53,8 +40,7 @@ void PacketRelay::up(const net::Packet& packet, Time now) {
   masque::IpRejection why{net::IcmpError::no_route};
   if (tunnel_ != nullptr) {
     const std::size_t mtu = tunnel_->mtu();
-    if (const auto mss = mss_of(mtu, *parsed))
-      net::clamp_mss(packet.bytes, *parsed, *mss, packet.checksum_partial);
+    net::clamp_mss_to_mtu(packet.bytes, *parsed, mtu, packet.checksum_partial);
     switch (tunnel_->send({&packet, 1})) {
       case net::SendStatus::blocked:
         device_.set_reading(false);
@@ -82,7 +68,7 @@ void PacketRelay::from_tunnel(std::span<net::Packet> packets, Time) {
     ++counters_.packets_down;
     counters_.bytes_down += packet.bytes.size();
     if (const auto parsed = net::parse_ip(packet.bytes))
-      if (const auto mss = mss_of(tunnel_->mtu(), *parsed)) net::clamp_mss(packet.bytes, *parsed, *mss);
+      net::clamp_mss_to_mtu(packet.bytes, *parsed, tunnel_->mtu());
     coalescer_.add(packet);
   }
   flush_.request();

@@ -25,10 +25,6 @@ std::uint32_t first_priority(unsigned link) {
 // Behind every other.
 constexpr std::uint32_t last_metric = 0xffff0000;
 
-unsigned full_length(const net::IpAddress& address) {
-  return address.is_v4() ? 32 : 128;
-}
-
 /// What both have in common: the longer one, where one contains the other.
 std::optional<net::IpPrefix> common(const net::IpPrefix& one, const net::IpPrefix& other) {
   if (one.address().is_v4() != other.address().is_v4() || !one.overlaps(other)) return std::nullopt;
@@ -124,7 +120,7 @@ Result<> TunNetwork::take_over(const net::IpAddress& hop) {
     rule.table = net::main_route_table;
     if (hop.is_v4() == v4) {
       rule.priority = first_priority(link_);
-      rule.destination = net::IpPrefix(hop, full_length(hop));
+      rule.destination = masque::host_prefix(hop);
       if (auto done = add(rule); !done) return done;
       rule.destination.reset();
     }
@@ -141,14 +137,15 @@ Result<> TunNetwork::take_over(const net::IpAddress& hop) {
 
 Result<> TunNetwork::set_addresses(std::span<const net::IpAddress> addresses) {
   const auto as_of_link = [this](const net::IpAddress& address) {
-    return net::InterfaceAddress{.link = link_, .address = address, .prefix_length = full_length(address)};
+    return net::InterfaceAddress{
+        .link = link_, .address = address, .prefix_length = masque::host_prefix(address).length()};
   };
   for (const net::IpAddress& each : addresses) {
     if (std::ranges::find(addresses_, each) != addresses_.end()) continue;
     if (each.is_unspecified() || each.is_loopback() || each.is_multicast() || each.is_link_local())
       return fail(ErrorKind::protocol,
                   fmt::format("the proxy assigned {}, which no host can have", each.to_string()));
-    const auto clash = net::find_network_clash(netlink_, {each, full_length(each)}, link_);
+    const auto clash = net::find_network_clash(netlink_, masque::host_prefix(each), link_);
     if (!clash) return std::unexpected(clash.error());
     if (*clash)
       return fail(ErrorKind::protocol,

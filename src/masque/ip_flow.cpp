@@ -20,8 +20,6 @@ constexpr Duration time_to_find_mtu = 10s;
 constexpr Duration never_idle = std::chrono::hours(24 * 3650);
 // A TCP connection tells nothing of a client that is gone.
 constexpr Duration idle_over_tcp = std::chrono::hours(1);
-// A packet is no longer, but for IPv6 with 40 bytes of header and 65,535 behind it, which no path carries.
-constexpr std::size_t longest_packet = 65'535;
 constexpr std::size_t max_early = 8, max_early_bytes = 16 * 1024;
 
 TunnelRefusal malformed(std::string details) {
@@ -51,8 +49,7 @@ IpFlow::~IpFlow() {
 }
 
 void IpFlow::leave_switch() {
-  for (const Address& each : addresses_)
-    switch_.remove({each.lease.address(), each.lease.address().is_v4() ? 32U : 128U});
+  for (const Address& each : addresses_) switch_.remove(host_prefix(each.lease.address()));
   addresses_.clear();
   for (const net::IpPrefix& prefix : networks_) drop_network(prefix);
   networks_.clear();
@@ -133,7 +130,7 @@ Result<> IpFlow::lease(bool v4, std::uint64_t request_id, const std::optional<ne
   const ClientKey client(identity(), exchange()->connection().info().path.remote.ip());
   auto leased = preferred ? network_.pool->lease(client, *preferred) : network_.pool->lease(client, v4);
   if (!leased) return std::unexpected(std::move(leased.error()));
-  switch_.add({leased->address(), v4 ? 32U : 128U}, *this);
+  switch_.add(host_prefix(leased->address()), *this);
   addresses_.push_back({*std::move(leased), request_id});
   return {};
 }
@@ -141,8 +138,7 @@ Result<> IpFlow::lease(bool v4, std::uint64_t request_id, const std::optional<ne
 void IpFlow::send_addresses(std::span<const AssignedAddress> rejections) {
   // Each capsule has all addresses: what it lacks is no longer assigned (RFC 9484 §4.7.1).
   std::vector<AssignedAddress> all(rejections.begin(), rejections.end());
-  for (const Address& each : addresses_)
-    all.push_back({each.request_id, {each.lease.address(), each.lease.address().is_v4() ? 32U : 128U}});
+  for (const Address& each : addresses_) all.push_back({each.request_id, host_prefix(each.lease.address())});
   exchange()->send_capsule(capsule_address_assign, write_address_assign(all));
 }
 
@@ -271,10 +267,7 @@ void IpFlow::on_datagram(http::Exchange& exchange, Bytes datagram) {
       }))
     return reject(IpDrop::scope, net::IcmpError::no_route);
   client().bytes_up += bytes.size();
-  const std::size_t mtu = IpSender::mtu(exchange);
-  const std::size_t headers = parsed->version == 4 ? 40 : 60;
-  if (mtu > headers)
-    net::clamp_mss(bytes, *parsed, static_cast<std::uint16_t>(std::min<std::size_t>(mtu - headers, 0xffff)));
+  net::clamp_mss_to_mtu(bytes, *parsed, IpSender::mtu(exchange));
   switch_.forward(*this, bytes, *parsed);
 }
 
@@ -286,11 +279,7 @@ Forwarded IpFlow::deliver(const net::Packet& packet, const net::IpPacket& parsed
     return std::unexpected(IpRejection{net::IcmpError::admin_prohibited});
   }
   const std::size_t mtu = IpSender::mtu(*exchange());
-  const std::size_t headers = parsed.version == 4 ? 40 : 60;
-  if (mtu > headers)
-    net::clamp_mss(packet.bytes, parsed,
-                   static_cast<std::uint16_t>(std::min<std::size_t>(mtu - headers, 0xffff)),
-                   packet.checksum_partial);
+  net::clamp_mss_to_mtu(packet.bytes, parsed, mtu, packet.checksum_partial);
   const IpSendCounters before = sent_;
   const IpSent outcome = sender_.send(*exchange(), packet, parsed);
   counters.packets_down += sent_.packets - before.packets;

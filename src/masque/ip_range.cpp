@@ -75,6 +75,10 @@ bool routes(const IpRange& range, const net::IpAddress& destination, std::uint8_
          (range.protocol == any_protocol || range.protocol == protocol || is_icmp(protocol, range.is_v4()));
 }
 
+net::IpPrefix host_prefix(const net::IpAddress& address) {
+  return {address, static_cast<unsigned>(address.octets().size() * 8)};
+}
+
 net::IpAddress last_address(const net::IpPrefix& prefix) {
   auto octets = octets_of(prefix.address());
   const std::size_t size = prefix.address().octets().size();

@@ -33,6 +33,8 @@ bool is_icmp(std::uint8_t protocol, bool v4);
 /// `range`.
 bool routes(const IpRange& range, const net::IpAddress& destination, std::uint8_t protocol);
 
+/// The prefix that is this address alone.
+net::IpPrefix host_prefix(const net::IpAddress& address);
 /// The address with the highest bits of `prefix` and all others 1.
 net::IpAddress last_address(const net::IpPrefix& prefix);
 IpRange range_of(const net::IpPrefix& prefix, std::uint8_t protocol = any_protocol);

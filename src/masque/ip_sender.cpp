@@ -10,8 +10,6 @@ namespace sallyport::masque {
 namespace {
 
 constexpr std::array<std::uint8_t, 1> context_of_packets{0};
-// No IP packet is longer; IPv6 jumbograms (RFC 2675) are not for tunnels.
-constexpr std::size_t longest_packet = 65'535;
 
 }  // namespace
 

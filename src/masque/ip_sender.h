@@ -12,6 +12,10 @@
 
 namespace sallyport::masque {
 
+/// No packet that we carry is longer. One of IPv6 could have its header of 40 bytes more, which no path
+/// carries.
+inline constexpr std::size_t longest_packet = 65'535;
+
 /// Counted over all senders that share it. A super-packet counts as the packets that it was cut to.
 struct IpSendCounters {
   std::uint64_t packets = 0, bytes = 0;

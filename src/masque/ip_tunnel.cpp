@@ -13,9 +13,6 @@
 namespace sallyport::masque {
 namespace {
 
-// A packet is no longer, but for IPv6 with 40 bytes of header and 65,535 behind it, which no path carries.
-constexpr std::size_t longest_packet = 65'535;
-
 std::string words_of(const IpScope& scope) {
   const std::string where = scope.is_any_target() ? "all hosts" : scope.target_text();
   return scope.protocol ? fmt::format("{} (IP protocol {})", where, *scope.protocol) : where;

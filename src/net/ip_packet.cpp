@@ -237,4 +237,12 @@ bool clamp_mss(MutableBytes bytes, const IpPacket& packet, std::uint16_t mss, bo
   return false;
 }
 
+bool clamp_mss_to_mtu(MutableBytes bytes, const IpPacket& packet, std::size_t mtu, bool checksum_partial) {
+  const std::size_t headers =
+      (packet.version == 4 ? ipv4::header_size : ipv6::header_size) + tcp::header_size;
+  if (mtu <= headers) return false;
+  const std::size_t mss = std::min<std::size_t>(mtu - headers, 0xffff);
+  return clamp_mss(bytes, packet, static_cast<std::uint16_t>(mss), checksum_partial);
+}
+
 }  // namespace sallyport::net

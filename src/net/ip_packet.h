@@ -71,5 +71,9 @@ bool complete_checksum(MutableBytes bytes, const IpPacket& packet);
 /// Lowers the maximum segment size option of a TCP SYN (RFC 9293 §3.7.1) to `mss`, so that neither end sends
 /// segments that do not fit. True where it was changed. A partial checksum does not cover it.
 bool clamp_mss(MutableBytes bytes, const IpPacket& packet, std::uint16_t mss, bool checksum_partial = false);
+/// The same, to what fits into packets of `mtu` bytes behind IP and TCP headers without options. False where
+/// not even those do.
+bool clamp_mss_to_mtu(MutableBytes bytes, const IpPacket& packet, std::size_t mtu,
+                      bool checksum_partial = false);
 
 }  // namespace sallyport::net
