@@ -1,6 +1,6 @@
 // CapsuleTunnel: what a client's tunnels by extended CONNECT and the Capsule Protocol (RFC 9297) have in
 // common, whatever they carry: the request, the checks of its response (docs/threat-model.md, "lying hop"),
-// the lookup of contexts, and the end, told once and in a sentence. IpTunnel is one.
+// the lookup of contexts, and the end, told once and in a sentence. UdpTunnel and IpTunnel are built on it.
 #pragma once
 
 #include "base/lifetime.h"
