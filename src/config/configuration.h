@@ -32,8 +32,9 @@ namespace sallyport::config {
 
 /// One address, for UDP and, mostly, TCP.
 struct Listener {
-  std::string
-      id;  ///< "192.0.2.1:443"; a listener with the same ID in the next Configuration keeps its connections
+  std::string id;  ///< "192.0.2.1:443"; no other has it
+  /// A listener with the same address in the next Configuration goes on, with its connections. (Port 0: one
+  /// with the same ID, too.)
   net::SocketAddress address;
   bool tcp = true;
   /// The port in Alt-Svc, where it differs from this port: behind a load balancer or a NAT. 0: this port.

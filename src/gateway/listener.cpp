@@ -17,55 +17,68 @@ std::string alt_svc_of(const config::Listener& what, const net::SocketAddress& a
 }  // namespace
 
 Listener::Listener(const ListenerWorld& world, config::Listener what)
-    : configuration_(std::move(what)),
+    : world_(world),
+      configuration_(std::move(what)),
       quic_entrance_(world.router, {}, world.exchange_log),
       tcp_entrance_(world.router, {}, world.exchange_log) {}
 
 Result<std::unique_ptr<Listener>> Listener::open(const ListenerWorld& world, const config::Listener& what,
                                                  ListenerOptions options) {
   std::unique_ptr<Listener> made(new Listener(world, what));
-  options.quic.credentials = options.tls.credentials = what.credentials;
+  made->configuration_.tcp = false;  // not yet
+  quic::ServerOptions server = options.quic;
+  server.credentials = what.credentials;
   auto quic =
       QuicFront::listen(world.inbound, what.address, {.reuse_port = options.reuse_port, .packet_info = true},
-                        options.environment, std::move(options.quic), made->quic_entrance_, options.limits);
+                        options.environment, std::move(server), made->quic_entrance_, options.limits);
   if (!quic) return std::unexpected(std::move(quic.error()));
   made->quic_ = std::move(*quic);
-  made->tcp_entrance_.set_alt_svc(alt_svc_of(what, made->address()));
-  if (!what.tcp) return made;
-  auto tcp = TcpFront::listen(world.inbound, world.timers, made->address(), made->tcp_entrance_,
-                              {.tls = std::move(options.tls),
-                               .limits = options.limits,
-                               .reuse_port = options.reuse_port,
-                               .leave_descriptors = options.leave_descriptors,
-                               .log = world.connection_log});
+  auto tcp = made->open_tcp(what, options);
   if (!tcp) return std::unexpected(std::move(tcp.error()));
-  made->tcp_ = std::move(*tcp);
+  made->apply(what, options, std::move(*tcp));
   return made;
 }
 
-void Listener::apply(const config::Listener& what) {
+Result<std::unique_ptr<TcpFront>> Listener::open_tcp(const config::Listener& what,
+                                                     const ListenerOptions& options) {
+  if (!what.tcp || configuration_.tcp) return nullptr;
+  return TcpFront::listen(world_.inbound, world_.timers, address(), tcp_entrance_,
+                          {.tls = options.tls,
+                           .limits = options.limits,
+                           .reuse_port = options.reuse_port,
+                           .leave_descriptors = options.leave_descriptors,
+                           .log = world_.connection_log});
+}
+
+void Listener::apply(const config::Listener& what, const ListenerOptions& options,
+                     std::unique_ptr<TcpFront> opened) {
+  if (configuration_.tcp && !what.tcp) tcp_.front()->drain({});
+  if (opened) tcp_.insert(tcp_.begin(), std::move(opened));
   configuration_ = what;
   quic_->endpoint().set_credentials(what.credentials);
-  if (!tcp_) return;
-  tcp_->set_credentials(what.credentials);
+  quic_->endpoint().set_config(options.quic.config, options.quic.retry);
+  quic_->set_limits(options.limits);
+  if (!what.tcp) return;
+  tcp_.front()->set_credentials(what.credentials);
+  tcp_.front()->set_limits(options.limits);
   tcp_entrance_.set_alt_svc(alt_svc_of(what, address()));
 }
 
 void Listener::drain(std::function<void()> drained) {
-  draining_ = tcp_ ? 2 : 1;
+  draining_ = 1 + tcp_.size();
   const auto one_less = [this, drained = std::move(drained)] {
     if (--draining_ == 0) drained();
   };
   quic_->drain(one_less);
-  if (tcp_) tcp_->drain(one_less);
+  for (const auto& tcp : tcp_) tcp->drain(one_less);
 }
 
 void Listener::close_all() {
   quic_->endpoint().close_all(h3_no_error);
-  if (!tcp_) return;
-  tcp_->for_each([](http::Connection& connection) {
-    connection.close({ErrorKind::closed, "the server is shutting down"});
-  });
+  for (const auto& tcp : tcp_)
+    tcp->for_each([](http::Connection& connection) {
+      connection.close({ErrorKind::closed, "the server is shutting down"});
+    });
 }
 
 }  // namespace sallyport::gateway

@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 namespace sallyport::gateway {
 
@@ -41,12 +42,16 @@ class Listener {
   net::SocketAddress address() const { return quic_->socket().net_path().local; }
   QuicFront& quic() { return *quic_; }
   const QuicFront& quic() const { return *quic_; }
-  /// Null without TCP.
-  TcpFront* tcp() { return tcp_.get(); }
-  const TcpFront* tcp() const { return tcp_.get(); }
+  /// The one that accepts connections, then those that it had before, whose connections may be open yet:
+  /// none without TCP.
+  const std::vector<std::unique_ptr<TcpFront>>& tcp() const { return tcp_; }
 
-  /// For new connections: another certificate, or another port for Alt-Svc.
-  void apply(const config::Listener& what);
+  /// The first step of apply() where `what` has TCP and this has none: all that can fail of it. Null where
+  /// there is nothing to open.
+  Result<std::unique_ptr<TcpFront>> open_tcp(const config::Listener& what, const ListenerOptions& options);
+  /// For new connections: `what` has the address of this listener. `opened`: by open_tcp(). Without TCP, its
+  /// connections finish.
+  void apply(const config::Listener& what, const ListenerOptions& options, std::unique_ptr<TcpFront> opened);
   /// Graceful shutdown: refuses new connections; open ones finish. `drained` is called when all are closed,
   /// perhaps at once.
   void drain(std::function<void()> drained);
@@ -56,11 +61,12 @@ class Listener {
  private:
   Listener(const ListenerWorld& world, config::Listener what);
 
+  const ListenerWorld world_;
   config::Listener configuration_;
   Entrance quic_entrance_, tcp_entrance_;
   std::unique_ptr<QuicFront> quic_;
-  std::unique_ptr<TcpFront> tcp_;
-  unsigned draining_ = 0;  // fronts that are not empty yet
+  std::vector<std::unique_ptr<TcpFront>> tcp_;
+  std::size_t draining_ = 0;  // fronts that are not empty yet
 };
 
 }  // namespace sallyport::gateway

@@ -46,11 +46,12 @@ Result<std::unique_ptr<QuicFront>> QuicFront::listen(net::Inbound& inbound, cons
 QuicFront::QuicFront(std::unique_ptr<net::UdpListener> socket, const quic::Environment& environment,
                      quic::ServerOptions options, http::RequestHandler& requests, const http::Limits& limits)
     : socket_(std::move(socket)),
+      limits_(limits),
       rtt_(rtt_bounds),
       loss_(loss_bounds),
       report_drained_(environment.timers, [this](Time) { report_drained(); }) {
-  auto accept = [this, &requests, limits](quic::Connection& quic) -> std::unique_ptr<quic::Application> {
-    auto connection = http::make_h3_server(quic, requests, this, limits);
+  auto accept = [this, &requests](quic::Connection& quic) -> std::unique_ptr<quic::Application> {
+    auto connection = http::make_h3_server(quic, requests, this, limits_);
     connections_.insert(connection.get());
     ++total_;
     return connection;

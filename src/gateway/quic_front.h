@@ -39,6 +39,8 @@ class QuicFront final : private http::ConnectionHandler {
 
   quic::Endpoint& endpoint() { return *endpoint_; }
   const quic::Endpoint& endpoint() const { return *endpoint_; }
+  /// Of new connections.
+  void set_limits(const http::Limits& limits) { limits_ = limits; }
   net::UdpListener& socket() { return *socket_; }
   const net::UdpListener& socket() const { return *socket_; }
   /// Graceful shutdown: refuses new connections, sends GOAWAY on open ones. `drained` is called when all are
@@ -61,6 +63,7 @@ class QuicFront final : private http::ConnectionHandler {
   void report_drained();
 
   std::unique_ptr<net::UdpListener> socket_;
+  http::Limits limits_;
   std::unordered_set<http::Connection*> connections_;  // owned by the endpoint
   QuicTotals closed_;
   std::uint64_t total_ = 0;

@@ -53,6 +53,8 @@ class TcpFront {
   net::SocketAddress local() const { return listener_->local(); }
   /// For new handshakes. Only with TLS.
   void set_credentials(std::shared_ptr<const tls::ServerCredentials> credentials);
+  /// Of new connections.
+  void set_limits(const http::Limits& limits) { options_.limits = limits; }
   /// Graceful shutdown: refuses new connections; open ones close after their last response. `drained` is
   /// called when all are closed, perhaps at once.
   void drain(std::function<void()> drained);

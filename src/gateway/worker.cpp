@@ -10,9 +10,10 @@ namespace {
 
 constexpr Duration sampling_interval = 10s;
 
-/// Whether the socket of `open` serves `wanted` as well.
+/// Whether the socket of `open` serves `wanted` as well. Where the system chooses the port, there may be
+/// several at one address.
 bool continues(const config::Listener& open, const config::Listener& wanted) {
-  return open.id == wanted.id && open.address == wanted.address && open.tcp == wanted.tcp;
+  return open.address == wanted.address && (open.address.port() != 0 || open.id == wanted.id);
 }
 
 }  // namespace
@@ -38,13 +39,18 @@ Worker::~Worker() = default;
 Result<> Worker::apply(std::shared_ptr<const config::Configuration> next) {
   if (configuration_ && *configuration_ == *next) return {};
   // First the steps that can fail.
-  Listeners opened;
+  Opened opened;
   for (const config::Listener& wanted : next->listeners) {
     if (is_draining_) break;  // nothing new is served any more
-    const bool open = std::ranges::any_of(
+    const auto open = std::ranges::find_if(
         listeners_, [&](const auto& listener) { return continues(listener->configuration(), wanted); });
-    if (open) continue;
-    if (auto done = listen(wanted, *next, opened); !done) return done;
+    if (open == listeners_.end()) {
+      if (auto done = listen(wanted, *next, opened.listeners); !done) return done;
+      continue;
+    }
+    auto tcp = (*open)->open_tcp(wanted, listener_options(*next));
+    if (!tcp) return std::unexpected(std::move(tcp.error()));
+    if (*tcp) opened.tcp.emplace(open->get(), std::move(*tcp));
   }
   apply_masque(*next);
   apply_files(*next);
@@ -53,18 +59,20 @@ Result<> Worker::apply(std::shared_ptr<const config::Configuration> next) {
   return {};
 }
 
-void Worker::apply_listeners(const config::Configuration& next, Listeners opened) {
+void Worker::apply_listeners(const config::Configuration& next, Opened opened) {
+  if (is_draining_) return;  // no listener takes new connections any more
+  const ListenerOptions options = listener_options(next);
   for (auto at = listeners_.begin(); at != listeners_.end();) {
     const auto listener = at++;
     const auto wanted = std::ranges::find_if(next.listeners, [&](const config::Listener& each) {
       return continues((*listener)->configuration(), each);
     });
     if (wanted != next.listeners.end())
-      (*listener)->apply(*wanted);
-    else if (!is_draining_)
+      (*listener)->apply(*wanted, options, std::move(opened.tcp[listener->get()]));
+    else
       retire(listener);
   }
-  listeners_.splice(listeners_.end(), opened);
+  listeners_.splice(listeners_.end(), opened.listeners);
 }
 
 void Worker::retire(Listeners::iterator listener) {

@@ -24,6 +24,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -65,9 +66,10 @@ class Worker : private masque::IpElsewhere {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  /// Serves by `next` from now on. Removed listeners are drained. Open connections and tunnels continue with
-  /// their certificate, except tunnels whose token was removed. On an error nothing has changed.
-  /// (`quic`, `retry` and `limits` hold for listeners that are opened from now on. After drain() none are.)
+  /// Serves by `next` from now on. A listener whose address is gone is drained, and so are the connections
+  /// over TCP of one that has TCP no more. Open connections and tunnels continue with their certificate, the
+  /// `quic` and `limits` that they were accepted with, except tunnels whose token was removed. On an error
+  /// nothing has changed. After drain() nothing new is opened.
   Result<> apply(std::shared_ptr<const config::Configuration> next);
   /// Receives strays from other workers.
   void receive_strays();
@@ -90,9 +92,14 @@ class Worker : private masque::IpElsewhere {
 
  private:
   using Listeners = std::list<std::unique_ptr<Listener>>;
+  /// What a Configuration adds.
+  struct Opened {
+    Listeners listeners;
+    std::map<const Listener*, std::unique_ptr<TcpFront>> tcp;  ///< of listeners that had none
+  };
 
   Result<> listen(const config::Listener& what, const config::Configuration& by, Listeners& to);
-  void apply_listeners(const config::Configuration& next, Listeners opened);
+  void apply_listeners(const config::Configuration& next, Opened opened);
   void apply_masque(const config::Configuration& next);
   void apply_files(const config::Configuration& next);
   void apply_ip(const masque::TargetPolicy& policy);

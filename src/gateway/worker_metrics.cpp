@@ -75,11 +75,11 @@ void Worker::collect_connections(MetricSet& out, const Listener& listener, const
               {{"transport", "quic"}, {"result", "failed"}});
 
   auto http = totals.http;
-  if (listener.tcp() != nullptr) {
-    const auto& tcp = listener.tcp()->counters();
+  for (const auto& front : listener.tcp()) {
+    const auto& tcp = front->counters();
     std::size_t requests_open = 0;
     add_counters(http, tcp.closed);
-    listener.tcp()->for_each([&](http::Connection& connection) {
+    front->for_each([&](http::Connection& connection) {
       requests_open += connection.open_exchanges();
       add_counters(http, connection.counters());
     });
@@ -93,10 +93,9 @@ void Worker::collect_connections(MetricSet& out, const Listener& listener, const
     out.counter("handshakes_total", handshakes, figure(tcp.handshakes_failed),
                 {{"transport", "tcp"}, {"result", "failed"}});
     constexpr std::string_view bytes = "TCP bytes of the listening ports, TLS included.";
-    out.counter("tcp_bytes_total", bytes, figure(listener.tcp()->tcp().bytes_in), {{"direction", "in"}});
-    out.counter("tcp_bytes_total", bytes, figure(listener.tcp()->tcp().bytes_out), {{"direction", "out"}});
-    out.counter("resource_shortages_total", shortages, figure(listener.tcp()->tcp().shortages),
-                {{"what", "accept"}});
+    out.counter("tcp_bytes_total", bytes, figure(front->tcp().bytes_in), {{"direction", "in"}});
+    out.counter("tcp_bytes_total", bytes, figure(front->tcp().bytes_out), {{"direction", "out"}});
+    out.counter("resource_shortages_total", shortages, figure(front->tcp().shortages), {{"what", "accept"}});
   }
   out.counter("stream_resets_total", resets, figure(http.resets_in), {{"direction", "in"}});
   out.counter("stream_resets_total", resets, figure(http.resets_out), {{"direction", "out"}});

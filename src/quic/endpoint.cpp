@@ -130,6 +130,11 @@ void Endpoint::set_credentials(std::shared_ptr<const tls::ServerCredentials> cre
   impl_->tls_version_1.credentials = impl_->tls_version_2.credentials = std::move(credentials);
 }
 
+void Endpoint::set_config(const Config& config, RetryPolicy retry) {
+  impl_->config = std::make_shared<const Config>(config);
+  impl_->options.retry = retry;
+}
+
 void Endpoint::stop_accepting() {
   impl_->accepting = false;
 }

@@ -97,6 +97,8 @@ class Endpoint final : public net::DatagramReceiver {
 
   /// Credentials for new connections; open connections keep theirs.
   void set_credentials(std::shared_ptr<const tls::ServerCredentials> credentials);
+  /// For new connections; open connections keep theirs.
+  void set_config(const Config& config, RetryPolicy retry);
   /// Refuses new connections (CONNECTION_REFUSED); open connections continue.
   void stop_accepting();
   /// Closes all connections with this application error code.

@@ -133,6 +133,68 @@ TEST_P(Gateway, AListenerThatGoesDrainsAndOneThatComesServes) {
       << figures.to_text();
 }
 
+TEST_P(Gateway, AListenerOfAnotherNameAtTheSameAddressGoesOn) {
+  ChainScene scene(options(2));
+  scene.each_link([](LinkProfile& link) { link.bits_per_second = 10e6; });
+  const Transfer& open = scene.download(2'000'000);
+  scene.network.run_for(500ms);
+  ASSERT_FALSE(open.done);
+  const gateway::Listener* const before = scene.origin().worker().listeners().front().get();
+  ASSERT_TRUE(scene.origin().apply(
+      changed(scene.origin(), [](auto& next) { next.listeners[0].id = "of another name"; })));
+  EXPECT_EQ(scene.origin().worker().listeners().front().get(), before);
+  EXPECT_EQ(before->configuration().id, "of another name");
+  ASSERT_TRUE(scene.run());
+  expect_intact(open, 2'000'000);
+  const Transfer& again = scene.download(1000);
+  ASSERT_TRUE(scene.run());
+  expect_intact(again, 1000);
+}
+
+TEST_P(Gateway, AListenerMayLoseTcpAndGetItBack) {
+  ChainScene scene(options(2));
+  scene.each_link([](LinkProfile& link) { link.bits_per_second = 10e6; });
+  const Transfer& open = scene.download(2'000'000);
+  scene.network.run_for(500ms);
+  ASSERT_FALSE(open.done);
+  ASSERT_TRUE(
+      scene.origin().apply(changed(scene.origin(), [](auto& next) { next.listeners[0].tcp = false; })));
+  const auto late = another_client(scene);
+  const Transfer& meanwhile = late->download(ChainScene::origin_name, 1000);
+  ASSERT_TRUE(scene.network.run_until([&] { return late->done(); }, 60s));
+  EXPECT_EQ(!meanwhile.error, GetParam() == HttpChoice::h3) << "the others are over TCP";
+  ASSERT_TRUE(
+      scene.origin().apply(changed(scene.origin(), [](auto& next) { next.listeners[0].tcp = true; })));
+  const auto later = another_client(scene);
+  const Transfer& served = later->download(ChainScene::origin_name, 1000);
+  ASSERT_TRUE(scene.network.run_until([&] { return later->done(); }, 60s));
+  expect_intact(served, 1000);
+  ASSERT_TRUE(scene.run());
+  expect_intact(open, 2'000'000);
+  bool drained = false;
+  scene.origin().drain([&] { drained = true; });
+  EXPECT_TRUE(scene.network.run_until([&] { return drained; }, 60s));
+}
+
+TEST_P(Gateway, LimitsOfANewConfigurationAreForNewConnections) {
+  ChainScene scene(options());
+  const Transfer& first = scene.download(1000);
+  ASSERT_TRUE(scene.run());
+  expect_intact(first, 1000);
+  ASSERT_TRUE(scene.origin().apply(changed(scene.origin(), [](auto& next) {
+    next.retry = quic::RetryPolicy::always;
+    next.limits.idle_timeout = 2s;
+  })));
+  const auto late = another_client(scene);
+  const Transfer& second = late->download(ChainScene::origin_name, 1000);
+  ASSERT_TRUE(scene.network.run_until([&] { return late->done(); }, 60s));
+  expect_intact(second, 1000);
+  EXPECT_EQ(scene.origin().endpoint_stats().retries_sent > 0, GetParam() == HttpChoice::h3);
+  EXPECT_EQ(scene.origin().open_connections(), 2u);
+  scene.network.run_for(10s);
+  EXPECT_EQ(scene.origin().open_connections(), 1u) << "the earlier one has the idle timeout that it had";
+}
+
 TEST_P(Gateway, ManyChangesUnderLoadHurtNoTransfer) {
   ChainScene scene(options(2));
   scene.each_link([](LinkProfile& link) {

@@ -162,7 +162,7 @@ std::size_t SimGateway::open_connections() const {
   for (const auto& worker : workers_)
     for (const auto& listener : worker->listeners()) {
       all += listener->quic().open();
-      if (listener->tcp() != nullptr) all += listener->tcp()->sessions();
+      for (const auto& tcp : listener->tcp()) all += tcp->sessions();
     }
   return all;
 }
