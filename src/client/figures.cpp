@@ -120,6 +120,8 @@ json::object quic_json(const dial::LinkFigures& link) {
           {"datagrams_lost", q.datagrams_lost},
           {"datagrams_dropped_queue", q.datagrams_dropped_queue},
           {"datagrams_dropped_size", q.datagrams_dropped_size},
+          {"datagrams_dropped_sojourn", q.datagrams_dropped_sojourn},
+          {"datagrams_dropped_full", q.datagrams_dropped_full},
           {"datagram_queue_bytes", q.datagram_queue_bytes},
           {"max_udp_payload",
            link.quic_was_established() ? json::value(q.max_udp_payload) : json::value(nullptr)},

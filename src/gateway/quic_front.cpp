@@ -24,6 +24,8 @@ void QuicTotals::add(const quic::Stats& stats) {
   datagrams_received += stats.datagrams_received;
   datagrams_lost += stats.datagrams_lost;
   datagrams_dropped_queue += stats.datagrams_dropped_queue;
+  datagrams_dropped_sojourn += stats.datagrams_dropped_sojourn;
+  datagrams_dropped_full += stats.datagrams_dropped_full;
   datagrams_dropped_size += stats.datagrams_dropped_size;
   resumed += stats.resumed;
   early_data_accepted += stats.early_data_accepted;

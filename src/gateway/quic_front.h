@@ -20,6 +20,7 @@ struct QuicTotals {
   std::uint64_t packets_sent = 0, packets_received = 0, packets_lost = 0, bytes_sent = 0, bytes_received = 0;
   std::uint64_t datagrams_sent = 0, datagrams_received = 0, datagrams_lost = 0;
   std::uint64_t datagrams_dropped_queue = 0, datagrams_dropped_size = 0;
+  std::uint64_t datagrams_dropped_sojourn = 0, datagrams_dropped_full = 0;
   std::uint64_t resumed = 0, early_data_accepted = 0, path_changes = 0, key_updates = 0;
   std::size_t datagram_queue_bytes = 0, exchanges_open = 0, resting = 0;  ///< of open connections
   http::ConnectionCounters http;

@@ -42,6 +42,8 @@ void add_counters(http::ConnectionCounters& to, const http::ConnectionCounters& 
   to.datagrams_dropped_unknown_stream += from.datagrams_dropped_unknown_stream;
   to.datagrams_dropped_queue += from.datagrams_dropped_queue;
   to.datagrams_dropped_size += from.datagrams_dropped_size;
+  to.datagrams_dropped_sojourn += from.datagrams_dropped_sojourn;
+  to.datagrams_dropped_full += from.datagrams_dropped_full;
   to.resets_in += from.resets_in;
   to.resets_out += from.resets_out;
   to.budget_exceeded += from.budget_exceeded;

@@ -110,6 +110,10 @@ void Worker::collect_connections(MetricSet& out, const Listener& listener, const
               figure(http.datagrams_dropped_queue));
   out.counter("http_datagrams_dropped_total", dropped, figure(http.datagrams_dropped_size),
               {{"reason", "size"}});
+  out.counter("http_datagrams_dropped_total", dropped, figure(http.datagrams_dropped_sojourn),
+              {{"reason", "sojourn"}});
+  out.counter("http_datagrams_dropped_total", dropped, figure(http.datagrams_dropped_full),
+              {{"reason", "queue"}});
 }
 
 void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTotals& totals) const {
@@ -130,6 +134,10 @@ void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTo
               figure(totals.datagrams_dropped_queue));
   out.counter("quic_datagrams_dropped_total", gone, figure(totals.datagrams_dropped_size),
               {{"reason", "size"}});
+  out.counter("quic_datagrams_dropped_total", gone, figure(totals.datagrams_dropped_sojourn),
+              {{"reason", "sojourn"}});
+  out.counter("quic_datagrams_dropped_total", gone, figure(totals.datagrams_dropped_full),
+              {{"reason", "queue"}});
   out.counter("quic_datagrams_dropped_total", gone, figure(totals.datagrams_lost), {{"reason", "lost"}});
   out.gauge("quic_connections_resting", "Idle connections kept in compact form.", figure(totals.resting));
   out.gauge("quic_datagram_queue_bytes", "DATAGRAM payload waiting for congestion control.",
@@ -216,6 +224,8 @@ void Worker::collect_masque(MetricSet& out) const {
   out.counter("masque_datagrams_dropped_total", dropped, figure(counters.dropped_size), {{"reason", "size"}});
   out.counter("masque_datagrams_dropped_total", dropped, figure(counters.dropped_queue),
               {{"reason", "queue"}});
+  out.counter("masque_datagrams_dropped_total", dropped, figure(counters.dropped_sojourn),
+              {{"reason", "sojourn"}});
   out.counter("masque_datagrams_dropped_total", dropped, figure(counters.dropped_early),
               {{"reason", "early"}});
 

@@ -79,6 +79,7 @@ struct ConnectionCounters {
       0;  ///< for a finished or unknown stream, after the short hold
   /// _queue: refused by send_datagram, whose caller may keep them for later.
   std::uint64_t datagrams_dropped_queue = 0, datagrams_dropped_size = 0;
+  std::uint64_t datagrams_dropped_sojourn = 0, datagrams_dropped_full = 0;  ///< by DatagramDrop
   std::uint64_t resets_in = 0, resets_out = 0, budget_exceeded = 0;
 };
 

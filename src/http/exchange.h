@@ -8,6 +8,7 @@
 #include "base/time.h"
 #include "http/message.h"
 #include "net/address.h"
+#include "quic/datagram_queueing.h"
 
 #include <cstdint>
 #include <memory>
@@ -17,6 +18,9 @@ namespace sallyport::http {
 
 class Connection;
 class Exchange;
+
+using quic::DatagramDrop;
+using quic::WhenFull;
 
 /// Stream errors, named once; each version maps them to its own (RFC 9113 §7, RFC 9114 §8.1; HTTP/1.1 closes
 /// the connection).
@@ -61,8 +65,11 @@ class ExchangeHandler {
   virtual bool is_padding(Bytes /*payload*/) const { return false; }
   /// Exchange::max_datagram_payload() changed.
   virtual void on_max_datagram_payload(Exchange&) {}
-  /// The datagram queue below is half empty again after send_datagram said no.
+  /// There is room for datagrams again after send_datagram said no.
   virtual void on_datagrams_writable(Exchange&) {}
+  /// A datagram that send_datagram took was dropped from the queue below (WhenFull::drop). Nothing but
+  /// counting may be done here.
+  virtual void on_datagram_dropped(Exchange&, DatagramDrop /*why*/) {}
 
   /// The last call, always made once. `why` is null when both messages completed; else what ended it. The
   /// exchange is destroyed after.
@@ -141,6 +148,8 @@ class Exchange {
   /// and copied once. False: not taken, which the connection counts: too large, or the queue is full, until
   /// on_datagrams_writable.
   virtual bool send_datagram(Bytes prefix, Bytes payload) = 0;
+  /// For datagrams that are sent from now on; until it is called their sender can wait.
+  void set_when_full(WhenFull what) { when_full_ = what; }
   virtual void send_capsule(std::uint64_t type, Bytes value) = 0;
   /// Largest payload of send_datagram, prefix included, now. Capsules carry up to 65,535.
   virtual std::size_t max_datagram_payload() const = 0;
@@ -159,6 +168,7 @@ class Exchange {
   bool server_;
   bool request_complete_ = false;
   bool continue_held_ = false;
+  WhenFull when_full_ = WhenFull::refuse;
 };
 
 inline Result<> ExchangeHandler::on_capsule(Exchange& exchange, std::uint64_t, Bytes value) {

@@ -259,6 +259,10 @@ class ExchangeBase : public Exchange {
   bool may_write(std::size_t size);
   void queue_grew(std::size_t before);
   bool datagrams_full() const;
+  /// Whether what waits to be sent has waited for longer than `limit`, of a datagram's sender that cannot
+  /// wait.
+  bool is_late(Duration limit) const;
+  bool drop_datagram(DatagramDrop why);
   /// A server's request is decoded: whether there is room to keep it. Otherwise it is refused.
   bool hold_head();
   /// Answers `status` to a request that is not kept.
@@ -303,6 +307,8 @@ class ExchangeBase : public Exchange {
   std::uint8_t informational_ = 0;  // how many 1xx came
   bool waits_ = false;              // on_writable is due
   bool datagram_refused_ = false;
+  std::size_t marked_ = 0;  // bytes of the queue that were there at marked_at_, when a datagram was sent
+  Time marked_at_{};
   bool discard_body_ = false;  // HEAD, 204, 304: what the handler writes is dropped
 };
 

@@ -11,6 +11,9 @@ namespace {
 // RFC 9298 §5: no UDP payload, and so no datagram of ours, is longer.
 constexpr std::size_t max_capsule_datagram = 65'535;
 
+// As for DATAGRAM frames.
+constexpr quic::DatagramQueueOptions bounds;
+
 }  // namespace
 
 void ExchangeBase::use_capsules() {
@@ -30,7 +33,10 @@ bool ExchangeBase::send_datagram(Bytes prefix, Bytes payload) {
     ++set_.counters.datagrams_dropped_size;
     return false;
   }
+  // What is in a stream cannot be taken out of its middle: the newest is dropped.
+  if (is_late(bounds.sojourn_limit)) return drop_datagram(DatagramDrop::sojourn);
   if (datagrams_full()) {
+    if (is_late(bounds.fresh)) return drop_datagram(DatagramDrop::full);
     ++set_.counters.datagrams_dropped_queue;
     datagram_refused_ = true;
     return false;
@@ -39,10 +45,26 @@ bool ExchangeBase::send_datagram(Bytes prefix, Bytes payload) {
   const std::size_t head_size = put_capsule_head(head, capsule_datagram, size);
   const std::size_t before = queue_.size();
   queue_.append(Bytes(head).first(head_size), prefix, payload);
+  if (marked_ == 0) {
+    marked_ = queue_.size();
+    marked_at_ = set_.timers().now();
+  }
   ++set_.counters.datagrams_out;
   note_datagram_sent(payload.size());
   capsule_seen(true, capsule_datagram, size);
   queue_grew(before);
+  return true;
+}
+
+bool ExchangeBase::is_late(Duration limit) const {
+  return when_full_ == WhenFull::drop && marked_ > 0 && set_.timers().now() - marked_at_ > limit;
+}
+
+/// True: it is done with.
+bool ExchangeBase::drop_datagram(DatagramDrop why) {
+  ++(why == DatagramDrop::sojourn ? set_.counters.datagrams_dropped_sojourn
+                                  : set_.counters.datagrams_dropped_full);
+  if (handler_ != nullptr) handler_->on_datagram_dropped(*this, why);
   return true;
 }
 

@@ -1,6 +1,7 @@
 // What an exchange sends: heads, the queue of its body, the end.
 #include "http/exchange_base.h"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -83,6 +84,7 @@ void ExchangeBase::queue_grew(std::size_t before) {
 void ExchangeBase::drop_queue() {
   set_.queued_ -= queue_.size();
   queue_.clear();
+  marked_ = 0;
 }
 
 void ExchangeBase::write(Chunk body) {
@@ -129,6 +131,13 @@ void ExchangeBase::mismatch(std::string_view what) {
 }
 
 void ExchangeBase::sent_body(std::size_t bytes) {
+  if (marked_ > 0) {
+    marked_ -= std::min(marked_, bytes);
+    if (marked_ == 0 && !queue_.empty()) {
+      marked_ = queue_.size();
+      marked_at_ = set_.timers().now();
+    }
+  }
   set_.queued_ -= bytes;
   set_.count_body(bytes);
   if (record_ && !capsules_) record_->bytes_out += bytes;

@@ -65,7 +65,8 @@ class H3ConnectionImpl final : public H3Connection,
   void on_stream_shut(quic::StreamId id) override;
   Bytes padding_datagram() override;
   void on_max_datagram_payload(std::size_t bytes) override;
-  void on_datagrams_writable() override;
+  void on_datagrams_writable(quic::StreamId id) override;
+  void on_datagram_dropped(quic::StreamId id, quic::DatagramDrop why) override;
   void on_closed(const quic::Closed& why) override;
 
   // For H3Exchange
@@ -88,10 +89,6 @@ class H3ConnectionImpl final : public H3Connection,
   /// where none can be returned, ends the connection.
   Result<> spend(std::uint32_t events = 1);
   void close_for_abuse();
-  /// QUIC's queue refused a datagram, and on_datagrams_writable() has yet to come: until then it takes none
-  /// of any exchange's, or those that were not refused would fill it before those that were.
-  bool datagrams_full() const { return datagrams_full_; }
-  void set_datagrams_full() { datagrams_full_ = true; }
   /// Those that came before the handler of `id` was there to take them.
   void release_early_datagrams(quic::StreamId id);
   bool holds_early_datagrams(quic::StreamId id) const {
@@ -188,7 +185,6 @@ class H3ConnectionImpl final : public H3Connection,
   H3Exchange* offering_ = nullptr;          // the last one that next_stream_data() gave
   std::array<std::uint8_t, 16> padding_{};  // padding_datagram()'s
   H3Exchange* last_tunnel_ = nullptr;       // the last one that got a datagram
-  quic::StreamId first_writable_ = -1;      // who was told first that datagrams may be sent again
 
   OwnStream control_;
   std::unique_ptr<OwnStream> decoder_stream_;
@@ -204,7 +200,6 @@ class H3ConnectionImpl final : public H3Connection,
   std::unique_ptr<EarlyDatagrams> early_datagrams_;
   std::unique_ptr<net::Timer> drain_timer_;
   std::uint64_t own_goaway_ = varint_max;
-  bool datagrams_full_ = false;
   bool streams_open_ = false;        // on_established() came
   quic::StreamId next_request_ = 0;  // server: one behind the highest that came
   bool draining_ = false;

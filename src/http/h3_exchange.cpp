@@ -341,16 +341,15 @@ bool H3Exchange::send_datagram(Bytes prefix, Bytes payload) {
     if (prefix.size() <= head.size() - head_size) {
       copy_bytes(prefix, head.data() + head_size);
       head_size += prefix.size();
-      return h3_.quic()->send_datagram(Bytes(head).first(head_size), payload);
+      return h3_.quic()->send_datagram(Bytes(head).first(head_size), payload, id_, when_full_);
     }
     std::vector<std::uint8_t> whole(head.begin(), head.begin() + static_cast<std::ptrdiff_t>(head_size));
     whole.insert(whole.end(), prefix.begin(), prefix.end());
-    return h3_.quic()->send_datagram(whole, payload);
+    return h3_.quic()->send_datagram(whole, payload, id_, when_full_);
   };
-  if ((h3_.datagrams_full() && !too_large) || !send()) {
+  if (!send()) {
     ++(too_large ? counters.datagrams_dropped_size : counters.datagrams_dropped_queue);
     frame_refused_ = frame_refused_ || !too_large;
-    if (!too_large) h3_.set_datagrams_full();
     return false;
   }
   ++counters.datagrams_out;

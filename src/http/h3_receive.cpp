@@ -167,21 +167,18 @@ void H3ConnectionImpl::on_max_datagram_payload(std::size_t) {
   });
 }
 
-// In turn: whoever was first comes last the next time, or the oldest tunnel would have all of the queue.
-void H3ConnectionImpl::on_datagrams_writable() {
-  datagrams_full_ = false;
-  const quic::StreamId last_first = first_writable_;
-  bool served = false;
-  const auto serve = [&](ExchangeBase& base, bool behind) {
-    auto& exchange = static_cast<H3Exchange&>(base);
-    if (datagrams_full_ || (exchange.id() > last_first) != behind || !exchange.take_datagram_refused())
-      return;
-    if (exchange.handler() == nullptr || exchange.is_ending()) return;
-    if (!std::exchange(served, true)) first_writable_ = exchange.id();
-    exchange.handler()->on_datagrams_writable(exchange);
-  };
-  for (const bool behind : {true, false})
-    exchanges_.for_each([&](ExchangeBase& exchange) { serve(exchange, behind); });
+void H3ConnectionImpl::on_datagrams_writable(quic::StreamId id) {
+  H3Exchange* const exchange = find(id);
+  if (exchange == nullptr || !exchange->take_datagram_refused() || exchange->is_ending()) return;
+  if (exchange->handler() != nullptr) exchange->handler()->on_datagrams_writable(*exchange);
+}
+
+void H3ConnectionImpl::on_datagram_dropped(quic::StreamId id, quic::DatagramDrop why) {
+  ConnectionCounters& counters = exchanges_.counters;
+  ++(why == DatagramDrop::sojourn ? counters.datagrams_dropped_sojourn : counters.datagrams_dropped_full);
+  H3Exchange* const exchange = find(id);
+  if (exchange != nullptr && exchange->handler() != nullptr && !exchange->is_ending())
+    exchange->handler()->on_datagram_dropped(*exchange, why);
 }
 
 }  // namespace sallyport::http

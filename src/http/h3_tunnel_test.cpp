@@ -2,8 +2,6 @@
 // those that come early.
 #include "http/h3_for_test.h"
 
-#include <array>
-
 #include <gtest/gtest.h>
 
 namespace sallyport::http {
@@ -140,41 +138,6 @@ TEST(H3Tunnel, PaddingThatComesCountsAsNoDatagram) {
   EXPECT_EQ(handler.datagrams, std::vector<std::string>{"one"});
   EXPECT_EQ(pair.client->counters().datagrams_in, 1u);
   EXPECT_EQ(pair.client->quic()->stats().datagrams_received, 1u);
-}
-
-/// Sends as many datagrams as the queue takes, whenever it takes some.
-struct Filler final : ExchangeHandler {
-  void on_body(Exchange&, Bytes) override {}
-  void on_end(Exchange&) override {}
-  void on_closed(Exchange&, const Error*) override {}
-  void on_datagrams_writable(Exchange& exchange) override {
-    const std::string payload(1000, 'x');
-    while (exchange.send_datagram(as_bytes(context_zero), as_bytes(payload))) ++sent;
-  }
-  std::size_t sent = 0;
-};
-
-/// Each time that there is room, whoever is told first takes all of it.
-TEST(H3Tunnel, AFullDatagramQueueIsFilledInTurn) {
-  std::array<Filler, 3> fillers;
-  H3Pair pair;
-  serve_echo(pair);
-  pair.client_options.config.datagram_queue_bytes = 20'000;
-  ASSERT_TRUE(pair.establish());
-  for (Filler& filler : fillers) {
-    Exchange& exchange = pair.client->request(connect_udp(), filler, false);
-    exchange.use_capsules();
-    pair.run_for(100ms);
-    filler.on_datagrams_writable(exchange);
-  }
-  for (Filler& filler : fillers) filler.sent = 0;
-  const auto all_sent = [&] { return fillers[0].sent + fillers[1].sent + fillers[2].sent; };
-  ASSERT_TRUE(pair.run_until([&] { return all_sent() > 3000; }));
-  const std::size_t all = all_sent();
-  for (const Filler& filler : fillers) {
-    EXPECT_GT(filler.sent, all / 4);
-    EXPECT_LT(filler.sent, all / 2);
-  }
 }
 
 TEST(H3Tunnel, LargestDatagramFitsAndOneMoreByteDoesNot) {

@@ -41,6 +41,9 @@ class RecordingExchange final : public ExchangeHandler {
     if (then_writable) then_writable(exchange);
   }
   void on_datagrams_writable(Exchange&) override { ++datagrams_writable; }
+  void on_datagram_dropped(Exchange&, DatagramDrop why) override {
+    ++(why == DatagramDrop::sojourn ? dropped_sojourn : dropped_full);
+  }
   Bytes padding_prefix() const override { return as_bytes(padding); }
   bool is_padding(Bytes datagram) const override {
     return !peers_padding.empty() && as_text(datagram).starts_with(peers_padding);
@@ -69,6 +72,7 @@ class RecordingExchange final : public ExchangeHandler {
   std::optional<Fields> trailers;
   bool ended = false;
   int writable = 0, datagrams_writable = 0;
+  std::uint64_t dropped_sojourn = 0, dropped_full = 0;
   std::vector<std::string> datagrams;
   std::vector<std::pair<std::uint64_t, std::string>> capsules;
   int closed = 0;

@@ -16,8 +16,15 @@ namespace sallyport::masque {
 /// Counted over all senders that share it.
 struct DatagramSendCounters {
   std::uint64_t datagrams = 0, bytes = 0;
-  std::uint64_t dropped_size = 0;   ///< larger than the connection below carries
-  std::uint64_t dropped_queue = 0;  ///< came while blocked and could not be held any more
+  std::uint64_t dropped_size = 0;  ///< larger than the connection below carries
+  /// Came while blocked and could not be held any more, or dropped from the full queue below.
+  std::uint64_t dropped_queue = 0;
+  std::uint64_t dropped_sojourn = 0;  ///< had waited for too long
+
+  /// Of datagrams that were sent, and counted so.
+  void drop(http::DatagramDrop why) {
+    ++(why == http::DatagramDrop::sojourn ? dropped_sojourn : dropped_queue);
+  }
 };
 
 class DatagramSender {

@@ -65,6 +65,8 @@ class ExchangeForTest final : public http::Exchange {
   std::size_t queued_datagram_bytes() const override { return 0; }
   bool datagrams_unreliable() const override { return true; }
 
+  http::WhenFull when_full() const { return when_full_; }
+
   // What the peer or the connection does.
   void receive_datagram(std::string_view bytes) {
     if (!handler_->is_padding(as_bytes(bytes))) handler_->on_datagram(*this, as_bytes(bytes));

@@ -42,6 +42,7 @@ IpFlow::IpFlow(FlowContext& context, http::Exchange& exchange, TunnelAccount acc
       sender_(sent_),
       mtu_deadline_(context.timers, [this](Time) { check_mtu(); }) {
   exchange.use_capsules();
+  exchange.set_when_full(http::WhenFull::drop);
 }
 
 IpFlow::~IpFlow() {
@@ -303,6 +304,10 @@ Forwarded IpFlow::deliver(const net::Packet& packet, const net::IpPacket& parsed
 
 void IpFlow::on_max_datagram_payload(http::Exchange&) {
   if (!mtu_deadline_.armed()) check_mtu();
+}
+
+void IpFlow::on_datagram_dropped(http::Exchange&, http::DatagramDrop why) {
+  switch_.counters().drop(why == http::DatagramDrop::sojourn ? IpDrop::sojourn : IpDrop::queue);
 }
 
 void IpFlow::check_mtu() {

@@ -48,6 +48,7 @@ class IpFlow final : public Flow, IpPeer {
   void on_datagram(http::Exchange& exchange, Bytes datagram) override;
   Result<> on_capsule(http::Exchange& exchange, std::uint64_t type, Bytes value) override;
   void on_max_datagram_payload(http::Exchange& exchange) override;
+  void on_datagram_dropped(http::Exchange& exchange, http::DatagramDrop why) override;
   Bytes padding_prefix() const override;
   bool is_padding(Bytes datagram) const override;
   void on_end(http::Exchange& exchange) override;

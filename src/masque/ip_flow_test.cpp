@@ -224,6 +224,16 @@ TEST_F(IpFlowTest, AFullQueueDropsAndCounts) {
   EXPECT_EQ(ip_switch().figures().packets_down, 2u);
 }
 
+TEST_F(IpFlowTest, WhatTheQueueDropsIsCountedByItsReason) {
+  ExchangeForTest& exchange = ask();
+  EXPECT_EQ(exchange.when_full(), http::WhenFull::drop);
+  exchange.handler()->on_datagram_dropped(exchange, http::DatagramDrop::sojourn);
+  exchange.handler()->on_datagram_dropped(exchange, http::DatagramDrop::sojourn);
+  exchange.handler()->on_datagram_dropped(exchange, http::DatagramDrop::full);
+  EXPECT_EQ(dropped(IpDrop::sojourn), 2u);
+  EXPECT_EQ(dropped(IpDrop::queue), 1u);
+}
+
 TEST_F(IpFlowTest, SegmentSizesAreLowered) {
   ExchangeForTest& exchange = ask();
   const PacketBytes mss{2, 4, 0x05, 0xb4};  // 1460

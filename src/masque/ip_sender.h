@@ -19,8 +19,9 @@ inline constexpr std::size_t longest_packet = 65'535;
 /// Counted over all senders that share it. A super-packet counts as the packets that it was cut to.
 struct IpSendCounters {
   std::uint64_t packets = 0, bytes = 0;
-  std::uint64_t dropped_size = 0;   ///< larger than the tunnel carries, and answered with Packet Too Big
-  std::uint64_t dropped_queue = 0;  ///< the connection's datagram queue was full
+  std::uint64_t dropped_size = 0;     ///< larger than the tunnel carries, and answered with Packet Too Big
+  std::uint64_t dropped_queue = 0;    ///< the connection's datagram queue was full
+  std::uint64_t dropped_sojourn = 0;  ///< had waited there for too long
   std::uint64_t dropped_invalid = 0;
 };
 

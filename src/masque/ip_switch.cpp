@@ -8,8 +8,9 @@
 namespace sallyport::masque {
 
 std::string_view to_string(IpDrop why) {
-  constexpr std::array<std::string_view, ip_drops> names{
-      "invalid", "source", "scope", "policy", "hop_limit", "no_tunnel", "too_large", "queue", "device"};
+  constexpr std::array<std::string_view, ip_drops> names{"invalid",   "source",    "scope",     "policy",
+                                                         "hop_limit", "no_tunnel", "too_large", "queue",
+                                                         "sojourn",   "device"};
   return names[static_cast<std::size_t>(why)];
 }
 

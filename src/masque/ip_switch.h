@@ -32,9 +32,10 @@ enum class IpDrop : std::uint8_t {
   no_tunnel,  ///< from the device, to an address that no client has
   too_large,  ///< more than the tunnel carries; answered with Packet Too Big
   queue,      ///< the queue of the client's connection was full
+  sojourn,    ///< had waited there for too long
   device,     ///< the TUN device did not take it
 };
-inline constexpr std::size_t ip_drops = 9;
+inline constexpr std::size_t ip_drops = 10;
 
 /// "hop_limit", "no_tunnel" ...: as metrics have it.
 std::string_view to_string(IpDrop why);

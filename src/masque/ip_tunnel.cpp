@@ -110,6 +110,9 @@ struct IpTunnel::Impl final : CapsuleTunnel {
     blocked = false;
     if (receiver != nullptr) receiver->on_port_writable(now());
   }
+  void on_datagram_dropped(http::Exchange&, http::DatagramDrop why) override {
+    ++(why == http::DatagramDrop::sojourn ? sent.dropped_sojourn : sent.dropped_queue);
+  }
   void on_ended(const Error& why) override {
     if (receiver != nullptr) receiver->on_port_closed(why);
   }
@@ -182,6 +185,7 @@ Result<std::unique_ptr<IpTunnel>> IpTunnel::open(http::Connection& connection, c
   Impl& made = *impl;
   std::unique_ptr<IpTunnel> tunnel(new IpTunnel(std::move(impl)));
   made.ask(connection, std::move(request));
+  if (made.exchange() != nullptr) made.exchange()->set_when_full(http::WhenFull::drop);
   made.last_mtu = made.mtu();
   return tunnel;
 }
@@ -227,6 +231,7 @@ IpTunnelCounters IpTunnel::counters() const {
   counters.dropped_invalid += impl_->sent.dropped_invalid;
   counters.dropped_size = impl_->sent.dropped_size;
   counters.dropped_queue = impl_->sent.dropped_queue;
+  counters.dropped_sojourn = impl_->sent.dropped_sojourn;
   return counters;
 }
 

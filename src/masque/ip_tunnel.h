@@ -34,6 +34,7 @@ struct IpTunnelEvents {
 struct IpTunnelCounters {
   std::uint64_t packets_in = 0, packets_out = 0, bytes_in = 0, bytes_out = 0;
   std::uint64_t dropped_context = 0, dropped_invalid = 0, dropped_size = 0, dropped_queue = 0;
+  std::uint64_t dropped_sojourn = 0;      ///< had waited for too long in the connection's datagram queue
   std::uint64_t dropped_destination = 0;  ///< came for an address that is not ours
 };
 

@@ -40,6 +40,7 @@ void add_figures(ProxyCounters& to, const TunnelClient& client) {
   to.datagrams_down += client.downlink.datagrams;
   to.dropped_size += client.downlink.dropped_size;
   to.dropped_queue += client.downlink.dropped_queue;
+  to.dropped_sojourn += client.downlink.dropped_sojourn;
 }
 
 }  // namespace

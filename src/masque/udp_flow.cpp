@@ -21,6 +21,7 @@ UdpFlow::UdpFlow(FlowContext& context, http::Exchange& exchange, TunnelAccount a
       sender_(client().downlink, client().account->held),
       others_end_(context.timers, [this](Time) { forget_others(); }) {
   exchange.use_capsules();
+  exchange.set_when_full(http::WhenFull::drop);
 }
 
 UdpFlow::~UdpFlow() {
@@ -125,10 +126,9 @@ void UdpFlow::send_up(Bytes payload) {
   context_.uplink.add(lane_, *path_, payload);
 }
 
-// When the queue of the client's connection is full we stop reading and let the socket's buffer fill: it is
-// bounded and the kernel drops what is over, as a router's queue does. Dropping here instead would lose a
-// burst each time the queue fills, although half of it is free again a moment later, and the sender, who
-// fills both queues in any case, would only back off more often.
+// The target cannot be told to wait, so all is read, and what the client's connection cannot send in time is
+// dropped by its queue. Only where that is full of fresh datagrams, which leave within milliseconds, do we
+// stop reading for so long: the processor is the bottleneck then, and the socket's buffer takes up the burst.
 void UdpFlow::on_datagrams(const net::NetPath&, const net::DatagramRun& run, Time) {
   if (done_) return;
   if (!others_.empty()) forget_others();
@@ -139,6 +139,10 @@ void UdpFlow::on_datagrams(const net::NetPath&, const net::DatagramRun& run, Tim
 void UdpFlow::on_datagrams_writable(http::Exchange& exchange) {
   if (done_ || path_ == nullptr || !sender_.blocked()) return;
   if (sender_.resume(exchange)) path_->set_reading(true);
+}
+
+void UdpFlow::on_datagram_dropped(http::Exchange&, http::DatagramDrop why) {
+  client().downlink.drop(why);
 }
 
 Bytes UdpFlow::padding_prefix() const {

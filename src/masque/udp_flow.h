@@ -21,6 +21,7 @@ class UdpFlow final : public TargetFlow, net::DatagramReceiver {
   void on_body(http::Exchange& exchange, Bytes body) override;
   void on_datagram(http::Exchange& exchange, Bytes datagram) override;
   void on_datagrams_writable(http::Exchange& exchange) override;
+  void on_datagram_dropped(http::Exchange& exchange, http::DatagramDrop why) override;
   Bytes padding_prefix() const override;
   bool is_padding(Bytes datagram) const override;
   void on_end(http::Exchange& exchange) override;

@@ -159,6 +159,17 @@ TEST_F(UdpProxyTest, AFullQueuePausesTheSocketAndLosesNothing) {
   EXPECT_EQ(proxy().counters().dropped_queue, 0u);
 }
 
+/// The target cannot be told to wait.
+TEST_F(UdpProxyTest, WhatTheQueueDropsIsCountedByItsReason) {
+  ExchangeForTest& exchange = ask("8.8.8.8");
+  EXPECT_EQ(exchange.when_full(), http::WhenFull::drop);
+  exchange.handler()->on_datagram_dropped(exchange, http::DatagramDrop::sojourn);
+  exchange.handler()->on_datagram_dropped(exchange, http::DatagramDrop::sojourn);
+  exchange.handler()->on_datagram_dropped(exchange, http::DatagramDrop::full);
+  EXPECT_EQ(proxy().counters().dropped_sojourn, 2u);
+  EXPECT_EQ(proxy().counters().dropped_queue, 1u);
+}
+
 // docs/threat-model.md, "forbidden target" and "DNS rebinding".
 TEST_F(UdpProxyTest, RefusesWhatPolicyForbids) {
   outbound.names["inside.example"] = {"10.0.0.1", "::ffff:127.0.0.1"};

@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "quic/datagram_queueing.h"
 
 #include <cstdint>
 #include <span>
@@ -100,8 +101,10 @@ class Application {
   virtual Bytes padding_datagram() { return {}; }
   /// max_datagram_payload() has changed.
   virtual void on_max_datagram_payload(std::size_t /*bytes*/) {}
-  /// The datagram queue, full before, is half empty.
-  virtual void on_datagrams_writable() {}
+  /// A flow whose datagram was refused has room again.
+  virtual void on_datagrams_writable(StreamId /*flow*/) {}
+  /// A datagram of this flow was taken, and is dropped. Nothing but counting may be done here.
+  virtual void on_datagram_dropped(StreamId /*flow*/, DatagramDrop /*why*/) {}
   /// The last call. The Connection may be destroyed after it returned; not inside it, nor inside any other of
   /// these calls.
   virtual void on_closed(const Closed& why) = 0;

@@ -109,7 +109,7 @@ class TestApplication final : public Application {
     streams[id].fin_sent = true;
   }
   void on_max_datagram_payload(std::size_t bytes) override { payload_sizes.push_back(bytes); }
-  void on_datagrams_writable() override { ++writable; }
+  void on_datagrams_writable(StreamId) override { ++writable; }
   void on_closed(const Closed& why) override {
     closed = why;
     if (when_closed) when_closed(why);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/time.h"
+#include "quic/datagram_queueing.h"
 
 #include <array>
 #include <cstddef>
@@ -56,8 +57,8 @@ struct Config {
 
   /// max_datagram_frame_size (RFC 9221 §3); 0: no DATAGRAM support.
   std::size_t max_datagram_frame_size = 65535;
-  /// Bytes of DATAGRAM payload queued for congestion control; excess is dropped and counted.
-  std::size_t datagram_queue_bytes = 512 * 1024;
+  /// DATAGRAM payload that waits for congestion control.
+  DatagramQueueOptions datagram_queue;
 
   /// Largest UDP payload ever sent; path MTU discovery searches from 1,200 to this. 1,472 fits IPv4 on
   /// Ethernet; over IPv6 the kernel refuses larger packets and the search ends lower.

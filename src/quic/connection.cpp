@@ -19,7 +19,7 @@ Impl::Impl(const Environment& environment, net::DatagramPath& below, std::shared
       path(&below),
       mtu(config->max_udp_payload, config->path_mtu_discovery),
       tap(mtu, server),
-      queue(config->datagram_queue_bytes),
+      queue(config->datagram_queue, *this),
       windows(config->initial_stream_window, config->maximum_stream_window),
       timer(environment.timers, [this](Time at) { on_timer(at); }),
       flush_work(environment.timers, [this](Time at) { flush(at); }),
@@ -104,8 +104,11 @@ Stats Connection::stats() const {
   stats.datagrams_received = impl.datagrams_received;
   stats.datagrams_dropped_queue = impl.datagrams_dropped_queue;
   stats.datagrams_dropped_size = impl.datagrams_dropped_size;
+  stats.datagrams_dropped_sojourn = impl.datagrams_dropped_sojourn;
+  stats.datagrams_dropped_full = impl.datagrams_dropped_full;
   stats.datagrams_lost = impl.datagrams_lost;
   stats.datagram_queue_bytes = impl.queue.bytes();
+  stats.datagram_queue_sojourn = impl.queue.sojourn(impl.timers.now());
   const ngtcp2_conn_info info = impl.native_info();
   if (info.latest_rtt != UINT64_MAX && info.min_rtt != UINT64_MAX) {
     stats.smoothed_rtt = Duration(info.smoothed_rtt);
@@ -228,7 +231,7 @@ std::size_t Connection::proven_datagram_payload() const {
   return impl_->reckon_datagram_room(impl_->mtu.proven());
 }
 
-bool Connection::send_datagram(Bytes prefix, Bytes payload) {
+bool Connection::send_datagram(Bytes prefix, Bytes payload, StreamId flow, WhenFull when_full) {
   Impl& impl = *impl_;
   if (impl.closed || impl.ending) return false;
   const std::size_t size = prefix.size() + payload.size();
@@ -237,7 +240,7 @@ bool Connection::send_datagram(Bytes prefix, Bytes payload) {
     ++impl.datagrams_dropped_size;
     return false;
   }
-  if (!impl.queue.push(prefix, payload)) {
+  if (!impl.queue.push(flow, when_full, prefix, payload, impl.timers.now())) {
     ++impl.datagrams_dropped_queue;
     return false;
   }

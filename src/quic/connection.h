@@ -29,10 +29,13 @@ struct Stats {
   std::uint64_t packets_sent = 0, packets_received = 0, packets_lost = 0;
   std::uint64_t bytes_sent = 0, bytes_received = 0;          ///< UDP payload
   std::uint64_t datagrams_sent = 0, datagrams_received = 0;  ///< without padding datagrams
-  std::uint64_t datagrams_dropped_queue = 0;                 ///< the queue was full
-  std::uint64_t datagrams_dropped_size = 0;                  ///< did not fit the path
-  std::uint64_t datagrams_lost = 0;                          ///< sent in a packet that was lost
+  std::uint64_t datagrams_dropped_queue = 0;                 ///< refused: the queue was full
+  /// Taken, and dropped later: by quic::DatagramDrop.
+  std::uint64_t datagrams_dropped_sojourn = 0, datagrams_dropped_full = 0;
+  std::uint64_t datagrams_dropped_size = 0;  ///< did not fit the path
+  std::uint64_t datagrams_lost = 0;          ///< sent in a packet that was lost
   std::size_t datagram_queue_bytes = 0;
+  Duration datagram_queue_sojourn{};  ///< how long the next one to leave has waited
   Duration smoothed_rtt{}, min_rtt{}, latest_rtt{}, rtt_variance{};
   std::uint64_t congestion_window = 0, bytes_in_flight = 0;
   std::size_t max_udp_payload = 0;  ///< the largest size known to pass the path
@@ -124,9 +127,10 @@ class Connection final : public net::DatagramReceiver {
   std::size_t max_datagram_payload() const;
   /// The same for the size that is proven: during path MTU discovery larger ones are tried.
   std::size_t proven_datagram_payload() const;
-  /// Queues one DATAGRAM frame holding `prefix` then `payload` (copied once). False when dropped, which is
-  /// counted.
-  bool send_datagram(Bytes prefix, Bytes payload);
+  /// Queues one DATAGRAM frame holding `prefix` then `payload` (copied once), behind those of the same flow;
+  /// flows are served in turn. False when it is not taken, which is counted: too large, or refused until
+  /// Application::on_datagrams_writable().
+  bool send_datagram(Bytes prefix, Bytes payload, StreamId flow = 0, WhenFull when_full = WhenFull::refuse);
   std::size_t queued_datagram_bytes() const;
 
   // Life

@@ -52,7 +52,7 @@ struct ClientState {
 struct EndpointMember;
 class NativePath;
 
-struct Connection::Impl final : SendBatch::Sender {
+struct Connection::Impl final : SendBatch::Sender, DatagramDropListener {
   /// What an Endpoint does for its connections.
   class Keeper {
    public:
@@ -128,6 +128,8 @@ struct Connection::Impl final : SendBatch::Sender {
   bool write_padding_packet(SendBatch& batch, std::size_t size, std::size_t payload, Bytes prefix, bool& sent,
                             Time now);
   ngtcp2_ssize write_datagrams(SendBatch& batch, Time now);
+  void on_datagram_dropped(StreamId flow, DatagramDrop why) override;
+  void report_writable(Time now);
   struct StreamWrite {
     bool dry = false;       ///< the application has no more
     bool accepted = false;  ///< some of its data went out
@@ -251,6 +253,7 @@ struct Connection::Impl final : SendBatch::Sender {
   std::uint64_t datagrams_sent = 0, datagrams_received = 0, datagrams_lost = 0;
   bool datagram_is_padding = false;  // the one that is being received
   std::uint64_t datagrams_dropped_queue = 0, datagrams_dropped_size = 0;
+  std::uint64_t datagrams_dropped_sojourn = 0, datagrams_dropped_full = 0;
   std::uint64_t ecn_marked = 0, path_changes = 0;
   struct {
     std::size_t requests = 0;  // of a client: streams that await data from the server

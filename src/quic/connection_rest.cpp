@@ -47,6 +47,7 @@ bool Impl::rest(Time at) {
   if (deadline >= at + shortest_rest) {
     ngtcp2_conn_get_conn_info(conn.get(), &info_at_rest);
     conn.fold();
+    queue.release();
   }
   timer.arm(deadline);
   return true;

@@ -74,7 +74,21 @@ void Impl::flush(Time at) {
   arm_timer(at);
   if (recorder) record_metrics(at);
   if (handshake_completed) report_max_datagram_payload();
-  if (queue.take_writable()) app().on_datagrams_writable();
+  if (queue.refused() > 0) report_writable(at);
+}
+
+/// The application may send at once, and be refused once more: such a flow is not asked about again here.
+void Impl::report_writable(Time at) {
+  for (std::size_t left = queue.refused(); left > 0; --left) {
+    const auto flow = queue.take_writable(at);
+    if (!flow) return;
+    app().on_datagrams_writable(*flow);
+  }
+}
+
+void Impl::on_datagram_dropped(StreamId flow, DatagramDrop why) {
+  ++(why == DatagramDrop::sojourn ? datagrams_dropped_sojourn : datagrams_dropped_full);
+  app().on_datagram_dropped(flow, why);
 }
 
 void Impl::write_packets(Time at) {
@@ -90,6 +104,9 @@ void Impl::write_packets(Time at) {
   // While a black hole is suspected, ngtcp2's own frames go first, in a small packet.
   bool datagrams_turn = !mtu.suspects_black_hole();
   std::size_t turn = 0;
+  if (!queue.empty())
+    if (const auto round_trip = native_info().min_rtt; round_trip != UINT64_MAX)  // it was measured
+      queue.set_round_trip(Duration(round_trip));
   // A packet beyond the quantum would cost its own system call.
   while (!batch.blocked() && batch.total() + mtu.stream_packet_size() <= quantum) {
     const bool datagrams_wait = handshake_completed && !queue.empty();
@@ -258,28 +275,28 @@ ngtcp2_ssize Impl::write_streams(SendBatch& batch, std::size_t size, StreamWrite
 /// needs it, because the whole packet may be lost.
 ngtcp2_ssize Impl::write_datagrams(SendBatch& batch, Time at) {
   const std::size_t allowed = mtu.datagram_packet_size(), proven = std::min(mtu.proven(), allowed);
-  while (!queue.empty() &&
-         queue.front().size() > datagram_room(allowed)) {  // the path MTU shrank while it was queued
+  auto datagram = queue.front(at);
+  while (datagram && datagram->size() > datagram_room(allowed)) {  // the path MTU shrank while it was queued
     ++datagrams_dropped_size;
     queue.pop();
+    datagram = queue.front(at);
   }
-  if (queue.empty()) return 0;
-  const std::size_t size = queue.front().size() > datagram_room(proven) ? allowed : proven;
+  if (!datagram) return 0;
+  const std::size_t size = datagram->size() > datagram_room(proven) ? allowed : proven;
   const MutableBytes room = batch.room(size);
   const std::size_t largest = datagram_room(size);
   bool pending = false;  // ngtcp2 holds an unfinished packet
-  while (!queue.empty()) {
-    const Bytes datagram = queue.front();
-    if (datagram.size() > largest) break;
+  for (; datagram; datagram = queue.front(at)) {
+    if (datagram->size() > largest) break;
     // Leave the packet open only if two datagrams of this size fit.
-    const bool more = queue.count() > 1 && 2 * datagram.size() < largest;
+    const bool more = queue.count() > 1 && 2 * datagram->size() < largest;
     // ngtcp2 1.11 asserts that no piece is empty.
-    const ngtcp2_vec piece{const_cast<std::uint8_t*>(datagram.data()), datagram.size()};
+    const ngtcp2_vec piece{const_cast<std::uint8_t*>(datagram->data()), datagram->size()};
     int accepted = 0;
     const ngtcp2_ssize written = ngtcp2_conn_writev_datagram(
         conn.get(), batch.path(), batch.info(), room.data(), room.size(), &accepted,
         more ? NGTCP2_WRITE_DATAGRAM_FLAG_MORE : NGTCP2_WRITE_DATAGRAM_FLAG_NONE, 0, &piece,
-        datagram.empty() ? 0 : 1, to_native(at));
+        datagram->empty() ? 0 : 1, to_native(at));
     if (accepted != 0) {
       ++datagrams_sent;
       queue.pop();

@@ -2,7 +2,6 @@
 // queue.
 #include "quic/address_token.h"
 #include "quic/config.h"
-#include "quic/datagram_queue.h"
 #include "quic/id_map.h"
 #include "quic/native.h"
 #include "quic/rate_limit.h"
@@ -167,55 +166,6 @@ TEST(AddressToken, AnotherDeploymentsTokenIsForeign) {
   Tokens ours, theirs;
   EXPECT_EQ(ours.check(theirs.tokens.make_new_token(version_1, client, made_at), client, made_at),
             Verdict::absent);
-}
-
-TEST(DatagramQueue, KeepsOrderAcrossBlocks) {
-  DatagramQueue queue(10'000'000);
-  SeededRandom random(1);
-  std::vector<std::string> expected;
-  std::size_t bytes = 0;
-  for (int i = 0; i < 500; ++i) {
-    const std::string payload(random.below(3000), static_cast<char>('a' + i % 26));
-    ASSERT_TRUE(queue.push(as_bytes("ab"), as_bytes(payload)));
-    expected.push_back("ab" + payload);
-    bytes += payload.size() + 2;
-  }
-  EXPECT_EQ(queue.bytes(), bytes);
-  for (const std::string& payload : expected) {
-    ASSERT_FALSE(queue.empty());
-    EXPECT_EQ(as_text(queue.front()), payload);
-    queue.pop();
-  }
-  EXPECT_TRUE(queue.empty());
-  EXPECT_EQ(queue.bytes(), 0u);
-}
-
-TEST(DatagramQueue, TakesTheLargestPayloadAndNoLarger) {
-  DatagramQueue queue(1'000'000);
-  EXPECT_TRUE(queue.push({}, as_bytes(std::string(DatagramQueue::max_payload, 'x'))));
-  EXPECT_FALSE(queue.push({}, as_bytes(std::string(DatagramQueue::max_payload + 1, 'x'))));
-  EXPECT_EQ(queue.front().size(), DatagramQueue::max_payload);
-}
-
-TEST(DatagramQueue, TellsOnceWhenHalfIsFree) {
-  DatagramQueue queue(1000);
-  EXPECT_FALSE(queue.take_writable());
-  for (int i = 0; i < 10; ++i) ASSERT_TRUE(queue.push({}, as_bytes(std::string(100, 'x'))));
-  EXPECT_FALSE(queue.push({}, as_bytes("x")));
-  for (int i = 0; i < 4; ++i) queue.pop();
-  EXPECT_FALSE(queue.take_writable());
-  queue.pop();
-  EXPECT_TRUE(queue.take_writable());
-  EXPECT_FALSE(queue.take_writable());
-}
-
-TEST(DatagramQueue, EmptyPayloadsAreDatagramsToo) {
-  DatagramQueue queue(1000);
-  ASSERT_TRUE(queue.push({}, {}));
-  EXPECT_EQ(queue.count(), 1u);
-  EXPECT_TRUE(queue.front().empty());
-  queue.pop();
-  EXPECT_TRUE(queue.empty());
 }
 
 }  // namespace

@@ -29,8 +29,11 @@ ChainScene::ChainScene(Options options) : network(options.seed), options_(std::m
     options_.client.hops.push_back(hop_name(hop));
   }
   hosts_.push_back(add(origin_name));
-  for (Host* host : hosts_)
-    gateways_.push_back(std::make_unique<SimGateway>(network, *host, options_.gateway));
+  for (Host* host : hosts_) {
+    SimGateway::Options each = options_.gateway;
+    if (host == hosts_.back() && options_.origin_quic) each.quic = *options_.origin_quic;
+    gateways_.push_back(std::make_unique<SimGateway>(network, *host, std::move(each)));
+  }
 }
 
 ChainScene::~ChainScene() = default;

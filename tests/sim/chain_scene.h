@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,9 @@ class ChainScene {
     std::uint64_t seed = 1;
     bool ipv6 = false;            ///< all hosts
     SimGateway::Options gateway;  ///< of hops and origin
-    SimClient::Options client;    ///< without hops: they are filled in
+    /// Of the origin's QUIC, where that is to differ.
+    std::optional<quic::Config> origin_quic;
+    SimClient::Options client;  ///< without hops: they are filled in
   };
 
   /// Nothing runs yet. Links have 5 ms of delay each way and 100 Mbit/s.

@@ -133,6 +133,7 @@ masque::ProxyCounters SimGateway::proxy() const {
     all.bytes_down += one.bytes_down;
     all.dropped_early += one.dropped_early;
     all.dropped_queue += one.dropped_queue;
+    all.dropped_sojourn += one.dropped_sojourn;
   }
   return all;
 }
