@@ -2,11 +2,12 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "cli/admin_flags.h"
 #include "cli/command.h"
 #include "cli/flag_values.h"
-#include "gateway/addresses.h"
 #include "gateway/gateway.h"
 #include "masque/policy.h"
+#include "net/listen_address.h"
 
 #include <algorithm>
 #include <chrono>
@@ -98,7 +99,7 @@ Result<ListenerFile> read_listener_file(const GatewayFlags& flags,
       return ListenerFile{listeners[i], text.substr(flags.listen[i].size() + 1)};
   // A file's name may look like that, too.
   const std::string listener = text.substr(0, text.find('='));
-  if (listener.size() < text.size() && gateway::has_port(listener) && !file_exists(text))
+  if (listener.size() < text.size() && net::has_port(listener) && !file_exists(text))
     return fail(
         ErrorKind::usage,
         fmt::format("{} {}: there is no --listen {}; before the = stands one as it is given there: {}", flag,
@@ -135,7 +136,7 @@ Result<> read_certificates(const GatewayFlags& flags, const std::vector<std::vec
 Result<> read_addresses(const GatewayFlags& flags, gateway::Settings& settings,
                         std::vector<std::vector<std::string>>& listeners) {
   for (const auto& text : flags.listen) {
-    auto addresses = gateway::parse_listen(text);
+    auto addresses = net::parse_listen(text);
     if (!addresses) return of_flag("--listen", addresses.error());
     listeners.emplace_back();
     for (const net::SocketAddress& address : *addresses) {
@@ -143,17 +144,10 @@ Result<> read_addresses(const GatewayFlags& flags, gateway::Settings& settings,
       listeners.back().push_back(config::listener_id(settings, settings.listen.size() - 1));
     }
   }
-  if (flags.admin.empty()) return {};
-  constexpr std::string_view unix_prefix = "unix:";
-  if (flags.admin.starts_with(unix_prefix)) {
-    settings.admin_socket = flags.admin.substr(unix_prefix.size());
-    if (settings.admin_socket.empty())
-      return fail(ErrorKind::usage, "--admin unix: needs the path of a Unix-domain socket, unix:PATH");
-    return {};
-  }
-  auto admin = gateway::parse_listen(flags.admin, "HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH");
-  if (!admin) return of_flag("--admin", admin.error());
-  settings.admin = admin->front();
+  auto admin = read_admin(flags.admin);
+  if (!admin) return std::unexpected(std::move(admin.error()));
+  settings.admin = admin->address;
+  settings.admin_socket = admin->socket;
   return {};
 }
 
@@ -311,12 +305,7 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->check(CLI::Range(1.0, 86400.0))
       ->capture_default_str();
 
-  gateway->add_option("--admin", flags->admin, "Serve /healthz, /readyz and /metrics here, without TLS")
-      ->type_name("HOST:PORT|unix:PATH");
-  gateway
-      ->add_option("--admin-token-file", settings.admin_token_file,
-                   "Show /metrics to those who have a bearer token of this file: one NAME TOKEN a line")
-      ->type_name("FILE");
+  add_admin_flags(*gateway, flags->admin, settings.admin_token_file);
   gateway->add_option("--qlog", settings.qlog, "Write a qlog file of every QUIC connection into this folder")
       ->type_name("DIR");
   gateway->add_option("--keylog", settings.key_log, "Append TLS secrets to this file, for Wireshark")

@@ -1,6 +1,7 @@
 #include "client/figures.h"
 
 #include "base/escape.h"
+#include "client/link_json.h"
 #include "client/transcript.h"
 
 #include <algorithm>
@@ -54,17 +55,6 @@ double cpu_per_gib(const GetFigures& figures) {
   if (bytes == 0) return 0;
   return (figures.process.cpu_user_seconds + figures.process.cpu_system_seconds) /
          (bytes / (1024.0 * 1024 * 1024));
-}
-
-std::string size_text(std::uint64_t bytes) {
-  const char* const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-  double value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  while (value >= 1024 && unit + 1 < std::size(units)) {
-    value /= 1024;
-    ++unit;
-  }
-  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, units[unit]);
 }
 
 /// With its middle left out where it is longer than `width`; ASCII only is counted right.
@@ -137,19 +127,6 @@ json::value text_json(const std::string& text) {
   return text.empty() ? json::value(nullptr) : json::value(text);
 }
 
-json::object link_json(const dial::LinkFigures& link) {
-  json::object object{{"title", link.title},
-                      {"http_version", text_json(link.version)},
-                      {"address", text_json(link.address)},
-                      {"tls", text_json(link.tls)},
-                      {"cipher", text_json(link.cipher)},
-                      {"connect_ms", milliseconds_json(link.started, link.ready)},
-                      {"path_budget", link.path_budget}};
-  if (link.over_quic) object["quic"] = quic_json(link);
-  object["tunnel"] = tunnel_json(link.tunnel);
-  return object;
-}
-
 /// Values by name, each an array, as one name may come more than once.
 json::object fields_json(const http::Fields& fields) {
   json::object object;
@@ -184,6 +161,30 @@ json::object transfer_json(const TransferFigures& transfer) {
 }
 
 }  // namespace
+
+std::string size_text(std::uint64_t bytes) {
+  const char* const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  double value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (value >= 1024 && unit + 1 < std::size(units)) {
+    value /= 1024;
+    ++unit;
+  }
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, units[unit]);
+}
+
+json::object link_json(const dial::LinkFigures& link) {
+  json::object object{{"title", link.title},
+                      {"http_version", text_json(link.version)},
+                      {"address", text_json(link.address)},
+                      {"tls", text_json(link.tls)},
+                      {"cipher", text_json(link.cipher)},
+                      {"connect_ms", milliseconds_json(link.started, link.ready)},
+                      {"path_budget", link.path_budget}};
+  if (link.over_quic) object["quic"] = quic_json(link);
+  object["tunnel"] = tunnel_json(link.tunnel);
+  return object;
+}
 
 double to_ms(Duration duration) {
   return std::chrono::duration<double, std::milli>(duration).count();

@@ -5,6 +5,7 @@
 #include "client/fetch.h"
 #include "dial/link.h"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,6 +38,8 @@ struct GetFigures {
 
 ProcessFigures measure_process(double wall_seconds);
 double to_ms(Duration duration);
+/// "512 B", "1.2 GiB".
+std::string size_text(std::uint64_t bytes);
 /// Nothing for spans that never ended.
 std::optional<double> milliseconds(Time from, Time to);
 /// Empty where all failed before anything came: then the errors have said it all.

@@ -39,8 +39,7 @@ void PacketRelay::up(const net::Packet& packet, Time now) {
   }
   masque::IpRejection why{net::IcmpError::no_route};
   if (tunnel_ != nullptr) {
-    const std::size_t mtu = tunnel_->mtu();
-    net::clamp_mss_to_mtu(packet.bytes, *parsed, mtu, packet.checksum_partial);
+    net::clamp_mss_to_mtu(packet.bytes, *parsed, mtu(), packet.checksum_partial);
     switch (tunnel_->send({&packet, 1})) {
       case net::SendStatus::blocked:
         device_.set_reading(false);
@@ -51,12 +50,14 @@ void PacketRelay::up(const net::Packet& packet, Time now) {
         return;
       case net::SendStatus::too_large:
         ++counters_.dropped_too_large;
-        why = {net::IcmpError::packet_too_big, mtu};
+        why = {net::IcmpError::packet_too_big, tunnel_->mtu()};
         break;
       default:
         ++counters_.dropped_queue;
         return;
     }
+  } else {
+    ++counters_.dropped_no_tunnel;
   }
   const MutableBytes answer =
       answers_.answer(why, packet.bytes.first(parsed->total_length), *parsed, limit_, now);
@@ -67,8 +68,7 @@ void PacketRelay::from_tunnel(std::span<net::Packet> packets, Time) {
   for (const net::Packet& packet : packets) {
     ++counters_.packets_down;
     counters_.bytes_down += packet.bytes.size();
-    if (const auto parsed = net::parse_ip(packet.bytes))
-      net::clamp_mss_to_mtu(packet.bytes, *parsed, tunnel_->mtu());
+    if (const auto parsed = net::parse_ip(packet.bytes)) net::clamp_mss_to_mtu(packet.bytes, *parsed, mtu());
     coalescer_.add(packet);
   }
   flush_.request();

@@ -1,6 +1,6 @@
 // PacketRelay: joins a TUN device's queue and a CONNECT-IP tunnel, on a client's side (RFC 9484): packets
 // that the kernel routes to the device go into the tunnel, those that come out of it go to the kernel. What
-// cannot go is answered by ICMP errors, as a router does. Owned by Tun.
+// cannot go is answered by ICMP errors, as a router does. Owned by TunLink.
 #pragma once
 
 #include "masque/icmp_answers.h"
@@ -8,6 +8,7 @@
 #include "net/packet_port.h"
 #include "net/timers.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -19,6 +20,7 @@ namespace sallyport::client {
 struct PacketRelayCounters {
   std::uint64_t packets_up = 0, packets_down = 0, bytes_up = 0, bytes_down = 0;
   std::uint64_t dropped_invalid = 0, dropped_too_large = 0, dropped_queue = 0, dropped_device = 0;
+  std::uint64_t dropped_no_tunnel = 0;
 };
 
 class PacketRelay final : net::PacketReceiver {
@@ -38,6 +40,10 @@ class PacketRelay final : net::PacketReceiver {
   }
   /// Called when the tunnel carries packets of another size.
   void set_mtu_handler(std::function<void()> changed) { mtu_changed_ = std::move(changed); }
+  /// Called when the device takes packets of another size, whoever set that.
+  void set_device_mtu_handler(std::function<void(std::size_t mtu)> changed) {
+    device_mtu_changed_ = std::move(changed);
+  }
   /// Called when the device is gone.
   void set_closed_handler(std::function<void(const Error&)> closed) { closed_ = std::move(closed); }
   const PacketRelayCounters& counters() const { return counters_; }
@@ -55,9 +61,14 @@ class PacketRelay final : net::PacketReceiver {
   };
 
   void on_packets(std::span<net::Packet> packets, Time now) override;
+  void on_mtu(std::size_t mtu) override {
+    if (device_mtu_changed_) device_mtu_changed_(mtu);
+  }
   void on_port_closed(const Error& why) override {
     if (closed_) closed_(why);
   }
+  /// Of packets that both sides carry.
+  std::size_t mtu() const { return std::min(tunnel_->mtu(), device_.mtu()); }
   void from_tunnel(std::span<net::Packet> packets, Time now);
   void up(const net::Packet& packet, Time now);
   void to_device(const net::Packet& packet);
@@ -66,6 +77,7 @@ class PacketRelay final : net::PacketReceiver {
   net::PacketPort* tunnel_ = nullptr;
   Down down_{*this};
   std::function<void()> mtu_changed_;
+  std::function<void(std::size_t)> device_mtu_changed_;
   std::function<void(const Error&)> closed_;
   masque::IcmpAnswers answers_;
   masque::IcmpLimit limit_;

@@ -129,5 +129,35 @@ TEST_F(PacketRelayTest, LetsGoOfBothAtTheEnd) {
   EXPECT_EQ(tunnel.receiver, nullptr);
 }
 
+TEST_F(PacketRelayTest, WhatComesWithoutATunnelIsCountedAndAnswered) {
+  relay.set_own(net::IpAddress::parse("10.7.0.2"), {});
+  device.receive(packet);
+  EXPECT_EQ(relay.counters().dropped_no_tunnel, 1u);
+  EXPECT_EQ(relay.counters().packets_up, 0u);
+}
+
+TEST_F(PacketRelayTest, ADeviceWithAnotherMtuIsToldOf) {
+  std::vector<std::size_t> told;
+  relay.set_device_mtu_handler([&](std::size_t mtu) { told.push_back(mtu); });
+  device.receiver->on_mtu(1300);
+  EXPECT_THAT(told, ElementsAre(1300u));
+}
+
+TEST_F(PacketRelayTest, SegmentsFitTheNarrowerSide) {
+  MadePacket made;
+  made.flags = net::tcp::syn;
+  made.options = {2, 4, 0x05, 0xb4};  // 1460
+  const PacketBytes syn = made.make();
+  const auto mss_of = [](const PacketBytes& bytes) { return bytes[42] * 256 + bytes[43]; };
+  relay.set_tunnel(&tunnel);
+  device.size = 1300;
+  device.receive(syn);
+  ASSERT_THAT(tunnel.sent, SizeIs(1));
+  EXPECT_EQ(mss_of(tunnel.sent[0]), 1260);
+  tunnel.size = 1280;
+  device.receive(syn);
+  EXPECT_EQ(mss_of(tunnel.sent[1]), 1240);
+}
+
 }  // namespace
 }  // namespace sallyport::client

@@ -13,8 +13,6 @@
 namespace sallyport::client {
 namespace {
 
-constexpr Duration interval = 100ms;
-
 std::size_t terminal_width() {
   winsize size{};
   return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
@@ -27,20 +25,25 @@ ProgressBar::ProgressBar(net::Timers& timers, std::function<Progress()> sample)
         return progress_line(sample(), elapsed, width);
       }) {}
 
-ProgressBar::ProgressBar(net::Timers& timers, Line line)
+ProgressBar::ProgressBar(net::Timers& timers, Line line, Duration interval)
     : timers_(timers),
       line_(std::move(line)),
+      interval_(interval),
       tick_(timers, [this](Time now) { draw(now); }),
       terminal_(::isatty(STDERR_FILENO) != 0) {}
 
 void ProgressBar::start() {
   if (!terminal_) return;
   started_ = timers_.now();
-  tick_.arm(started_ + interval);
+  tick_.arm(started_ + interval_);
 }
 
 void ProgressBar::stop() {
   tick_.disarm();
+  erase();
+}
+
+void ProgressBar::erase() {
   if (std::exchange(drawn_, false)) std::fputs("\r\033[K", stderr);
 }
 
@@ -49,7 +52,7 @@ void ProgressBar::draw(Time now) {
   fmt::print(stderr, "\r{}\033[K", line_(elapsed, terminal_width() - 1));
   std::fflush(stderr);
   drawn_ = true;
-  tick_.arm(now + interval);
+  tick_.arm(now + interval_);
 }
 
 std::string progress_line(const Progress& p, double elapsed, std::size_t width) {

@@ -1,5 +1,5 @@
 // ProgressBar: one line on a terminal's standard error, redrawn ten times a second while a download or a
-// measurement runs.
+// measurement runs, or less often while something lasts.
 #pragma once
 
 #include "net/timers.h"
@@ -24,8 +24,10 @@ class ProgressBar {
   ProgressBar(net::Timers& timers, std::function<Progress()> sample);
   /// The text of a line of at most `width` columns after `elapsed` seconds.
   using Line = std::function<std::string(double elapsed, std::size_t width)>;
-  ProgressBar(net::Timers& timers, Line line);
+  ProgressBar(net::Timers& timers, Line line, Duration interval = 100ms);
   void start();
+  /// Clears the line until it is drawn the next time, for other words on the terminal.
+  void erase();
   /// Clears the line.
   void stop();
 
@@ -34,6 +36,7 @@ class ProgressBar {
 
   net::Timers& timers_;
   Line line_;
+  const Duration interval_;
   net::Timer tick_;
   Time started_{};
   bool terminal_, drawn_ = false;

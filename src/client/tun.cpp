@@ -1,13 +1,12 @@
 #include "client/tun.h"
 
-#include "base/of_flag.h"
-#include "client/tun_network.h"
-#include "masque/ip_tunnel.h"
+#include "client/tun_link.h"
 #include "net/links.h"
-#include "net/tun_device.h"
 
 #include <algorithm>
+#include <cassert>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -16,16 +15,21 @@
 namespace sallyport::client {
 namespace {
 
-// Every IPv6 link takes packets of this size, and CONNECT-IP tunnels do (RFC 9484 §7.2).
-constexpr std::size_t least_mtu = 1280;
 constexpr Duration time_to_close = 500ms;
 
 /// The first of them.
 template <class Item>
 std::string list(const std::vector<Item>& items) {
   constexpr std::size_t most = 8;
+  const std::size_t shown = std::min(items.size(), most);
   std::vector<std::string> words;
-  for (std::size_t i = 0; i < std::min(items.size(), most); ++i) words.push_back(items[i].to_string());
+  words.reserve(shown);
+  for (std::size_t i = 0; i < shown; ++i) {
+    if constexpr (std::is_same_v<Item, std::string>)
+      words.push_back(items[i]);
+    else
+      words.push_back(items[i].to_string());
+  }
   std::string text = fmt::format("{}", fmt::join(words, ", "));
   if (items.size() > most) text += fmt::format(" and {} more", items.size() - most);
   return text;
@@ -40,54 +44,70 @@ struct Tun::Impl {
         options(std::move(its_options)),
         done(std::move(its_done)),
         chain(shared, options.chain) {
+    assert(options.devices >= 1 && options.devices <= TunOptions::max_devices);
     chain.set_broken_handler([this](const Error& why) { finish(std::unexpected(why)); });
   }
 
-  Result<> make_device() {
-    auto opened = net::TunDevice::open({.name = options.device,
-                                        .queues = 1,
-                                        .mtu = options.mtu == 0 ? least_mtu : options.mtu,
-                                        .persistent = false});
-    if (!opened)
-      return options.device.empty() ? std::unexpected(std::move(opened.error()))
-                                    : of_flag("--device", opened.error());
-    device.emplace(std::move(*opened));
-    auto netlink = net::Rtnetlink::open();
-    if (!netlink) return std::unexpected(std::move(netlink.error()));
-    const auto link = net::find_link(*netlink, device->index());
-    if (!link) return std::unexpected(link.error());
-    [[maybe_unused]] const auto changed = net::change_link(*netlink, *link, {.ipv6_link_local = false});
-    if (auto up = net::change_link(*netlink, *link, {.up = true}); !up) return up;
-    auto made = TunNetwork::open(device->index(), {options.routes, options.excludes});
-    if (!made) return std::unexpected(std::move(made.error()));
-    network = std::move(*made);
-    auto taken = device->take_queue(loop, 0);
-    if (!taken) return std::unexpected(std::move(taken.error()));
-    queue = std::move(*taken);
-    relay.emplace(context.timers(), *queue,
-                  net::CoalescerOptions{.tcp = true, .udp = device->offloads().udp_segmentation});
-    relay->set_mtu_handler([this] { follow_mtu(); });
-    relay->set_closed_handler([this](const Error& why) { finish(std::unexpected(why)); });
-    return {};
+  /// Each in a turn of its own, as it may take the kernel a while: so signals are heard, and no deadline
+  /// counts the time of all of them.
+  void make_devices() {
+    if (ended) return;
+    if (links.size() == options.devices) return open_next();
+    const std::size_t index = links.size();
+    auto link = TunLink::make(loop,
+                              {.device = tun_device_name(options.device, index, options.devices),
+                               .routes = options.routes,
+                               .excludes = options.excludes,
+                               .mtu = options.mtu,
+                               .of_everybody = index == 0,
+                               .is_one_of_several = options.devices > 1},
+                              events_of(index));
+    if (!link) return finish(std::unexpected(std::move(link.error())));
+    links.push_back(std::move(*link));
+    loop.post([this] { make_devices(); });
+  }
+
+  TunLinkEvents events_of(std::size_t index) {
+    return {.opened = [this, index] { on_opened(*links[index]); },
+            .addresses = [this, index] { on_addresses(links[index]->figures()); },
+            .routes = [this, index] { on_routes(links[index]->figures()); },
+            .mtu =
+                [this, index] {
+                  if (options.watcher != nullptr) options.watcher->on_mtu(links[index]->figures());
+                },
+            .note = [this](std::string_view sentence) { note(sentence); },
+            .ended = [this](const Error& why,
+                            bool of_hop) { finish(std::unexpected(of_hop ? named(why) : why)); }};
   }
 
   void start() {
-    if (auto made = make_device(); !made) return finish(std::unexpected(std::move(made.error())));
-    chain.open(last_hop(), [this](Result<http::Connection*> opened) {
+    links.reserve(options.devices);
+    make_devices();
+  }
+
+  /// One after the other, though none waits for another's answer: over HTTP/1.1 each has a connection of its
+  /// own.
+  void open_next() {
+    chain.open(last_hop(), [this](Result<http::Connection*> connection) {
       if (ended) return;
-      if (!opened) return finish(std::unexpected(std::move(opened.error())));
-      open_tunnel(**opened);
+      if (!connection) return finish(std::unexpected(std::move(connection.error())));
+      do {
+        if (auto opened = open_tunnel(**connection); !opened)
+          return finish(std::unexpected(std::move(opened.error())));
+      } while (!ended && asked < links.size() && (*connection)->can_request());
+      if (!ended && asked < links.size()) open_next();
     });
   }
 
   dial::Url last_hop() const { return {.host = options.proxy.host(), .port = options.proxy.port()}; }
+  std::string last_hop_title() const {
+    return fmt::format("hop {} ({})", options.chain.hops.size() + 1, last_hop().origin());
+  }
 
   /// With the hop that it is about: the last one, unless the chain knows better.
   Error named(const Error& why) const {
     Error error = chain.titled(last_hop(), why);
-    if (error.message == why.message)
-      error.message =
-          fmt::format("hop {} ({}): {}", options.chain.hops.size() + 1, last_hop().origin(), why.message);
+    if (error.message == why.message) error.message = fmt::format("{}: {}", last_hop_title(), why.message);
     return error;
   }
 
@@ -99,82 +119,75 @@ struct Tun::Impl {
     return address ? std::optional(address->ip().unmapped()) : std::nullopt;
   }
 
-  void open_tunnel(http::Connection& connection) {
+  Result<> open_tunnel(http::Connection& connection) {
+    if (asked == 0)
+      if (auto taken = take_over(connection); !taken) return taken;
+    return links[asked++]->open(connection, options.proxy, options.token);
+  }
+
+  /// Before the first request, that nothing leaks past the tunnels.
+  Result<> take_over(const http::Connection& connection) {
+    // Those beyond the limit would wait for ever. Over HTTP/1.1 a connection carries one.
+    const std::size_t room = connection.free_streams();
+    if (connection.info().version != http::Version::http1_1 && room > 0 && room < links.size())
+      return fail(ErrorKind::refused,
+                  fmt::format("{}: it takes {} requests at once on a connection, and each of --devices {} is "
+                              "one; give fewer",
+                              last_hop_title(), room, links.size()));
     const auto hop = first_hop();
-    if (!hop) return finish(fail(ErrorKind::protocol, "the address of the first hop is not known"));
-    if (auto taken = network->take_over(*hop); !taken)
-      return finish(std::unexpected(std::move(taken.error())));
-    http::Fields fields;
-    if (!options.token.empty()) fields.add("authorization", "Bearer " + options.token);
-    auto opened =
-        masque::IpTunnel::open(connection, options.proxy, {}, fields,
-                               {.opened = {},
-                                .assigned = [this](const auto& all) { on_assigned(all); },
-                                .routes = [this](const auto& all) { on_routes(all); },
-                                .dns = {},
-                                .closed = [this](const Error& why) { finish(std::unexpected(named(why))); }});
-    if (!opened) return finish(std::unexpected(std::move(opened.error())));
-    if (ended) return;
-    tunnel = std::move(*opened);
-    relay->set_tunnel(&*tunnel);
-    std::vector<net::IpPrefix> wanted;
-    for (const bool v4 : {true, false})
-      if (std::ranges::any_of(options.routes,
-                              [v4](const auto& prefix) { return prefix.address().is_v4() == v4; }))
-        wanted.push_back(v4 ? net::IpPrefix(net::IpAddress(), 32)
-                            : net::IpPrefix(net::IpAddress::v6({}), 128));
-    tunnel->request_addresses(wanted);
+    if (!hop) return fail(ErrorKind::protocol, "the address of the first hop is not known");
+    for (const auto& link : links)
+      if (auto taken = link->network().take_over(*hop); !taken) return taken;
+    return warn_of_routes(*hop);
   }
 
-  void on_assigned(const std::vector<masque::AssignedAddress>& all) {
-    if (ended) return;
-    std::vector<net::IpAddress> addresses;
-    std::optional<net::IpAddress> v4, v6;
-    for (const masque::AssignedAddress& each : all) {
-      const net::IpAddress address = each.prefix.address();
-      const bool wanted = std::ranges::any_of(
-          options.routes, [&](const auto& prefix) { return prefix.address().is_v4() == address.is_v4(); });
-      if (each.is_rejection() || !wanted) continue;
-      addresses.push_back(address);
-      (address.is_v4() ? v4 : v6) = address;
+  Result<> warn_of_routes(const net::IpAddress& hop) const {
+    const auto routes = links.front()->network().routes_before_ours(hop);
+    if (!routes) return std::unexpected(routes.error());
+    if (routes->empty()) return {};
+    auto netlink = net::Rtnetlink::open();
+    if (!netlink) return std::unexpected(std::move(netlink.error()));
+    std::vector<std::string> words;
+    words.reserve(routes->size());
+    for (const net::Route& route : *routes) {
+      const auto link = net::find_link(*netlink, route.link);
+      words.push_back(route.destination.to_string() + (link ? " (" + link->name + ")" : ""));
     }
-    relay->set_own(v4, v6);
-    if (auto set = network->set_addresses(addresses); !set)
-      return finish(std::unexpected(named(set.error())));
-    if (addresses != told) {
-      told = addresses;
-      note(addresses.empty() ? "the proxy has assigned no address"
-                             : fmt::format("{}: {}", device->name(), list(addresses)));
-    }
-    apply_routes();
+    note(fmt::format(
+        "this machine has {} of its own to {}, which {} before the tunnel: those packets stay out "
+        "of it",
+        words.size() == 1 ? "a route" : "routes", list(words), words.size() == 1 ? "goes" : "go"));
+    return {};
   }
 
-  void on_routes(const std::vector<masque::IpRange>& all) {
-    if (ended) return;
-    advertised = all;
-    apply_routes();
+  void on_opened(TunLink& link) {
+    if (opened_at == Time{}) opened_at = context.timers().now();
+    if (options.watcher != nullptr) options.watcher->on_opened(link.figures());
   }
 
-  void apply_routes() {
-    follow_mtu();
-    if (auto set = network->set_routes(advertised); !set)
-      return finish(std::unexpected(std::move(set.error())));
-    const std::vector<net::IpPrefix>& routed = network->routed();
-    if (routed == told_routes) return;
-    told_routes = routed;
-    note(fmt::format("{}: routes {}", device->name(), routed.empty() ? "none" : list(routed)));
+  void on_addresses(const TunDeviceFigures& device) const {
+    note(device.addresses.empty() ? fmt::format("{}: the proxy has assigned no address", device.device)
+                                  : fmt::format("{}: {}", device.device, list(device.addresses)));
+    if (options.watcher != nullptr) options.watcher->on_addresses(device);
   }
 
-  /// The device takes packets as large as the tunnel carries, so that few are cut or answered.
-  void follow_mtu() {
-    if (options.mtu != 0 || !tunnel || ended) return;
-    const std::size_t mtu = std::clamp<std::size_t>(tunnel->mtu(), least_mtu, 65'535);
-    if (mtu == device->mtu()) return;
-    if (auto set = device->set_mtu(mtu); !set) note(set.error().message);
+  void on_routes(const TunDeviceFigures& device) const {
+    note(fmt::format("{}: routes {}", device.device, device.routes.empty() ? "none" : list(device.routes)));
+    if (options.watcher != nullptr) options.watcher->on_routes(device);
   }
 
   void note(std::string_view sentence) const {
     if (options.note) options.note(sentence);
+  }
+
+  TunFigures figures() const {
+    if (taken_down) return last;
+    TunFigures figures;
+    if (opened_at != Time{}) figures.open_for = context.timers().now() - opened_at;
+    figures.links = chain.figures();
+    figures.devices.reserve(links.size());
+    for (const auto& link : links) figures.devices.push_back(link->figures());
+    return figures;
   }
 
   void stop() {
@@ -190,12 +203,9 @@ struct Tun::Impl {
   }
 
   void take_down() {
-    if (relay) relay->set_tunnel(nullptr);
-    tunnel.reset();
-    relay.reset();
-    network.reset();
-    queue.reset();
-    device.reset();
+    last = figures();
+    taken_down = true;
+    links.clear();
     chain.shutdown(time_to_close, [this] { done(std::move(result)); });
   }
 
@@ -204,16 +214,12 @@ struct Tun::Impl {
   const TunOptions options;
   const Done done;
   dial::Chain chain;
-  std::optional<net::TunDevice> device;
-  std::unique_ptr<net::TunQueue> queue;
-  std::unique_ptr<TunNetwork> network;
-  std::unique_ptr<masque::IpTunnel> tunnel;
-  std::optional<PacketRelay> relay;
-  std::vector<masque::IpRange> advertised;
-  std::vector<net::IpAddress> told;
-  std::vector<net::IpPrefix> told_routes;
+  std::vector<std::unique_ptr<TunLink>> links;
+  std::size_t asked = 0;  // of the links, those whose tunnels are requested
+  Time opened_at{};
   Result<> result;
-  bool ended = false;
+  TunFigures last;
+  bool ended = false, taken_down = false;
 };
 
 Tun::Tun(dial::Context& context, net::EventLoop& loop, TunOptions options, Done done)
@@ -227,8 +233,20 @@ void Tun::start() {
 void Tun::stop() {
   impl_->stop();
 }
-PacketRelayCounters Tun::counters() const {
-  return impl_->relay ? impl_->relay->counters() : PacketRelayCounters{};
+TunFigures Tun::figures() {
+  return impl_->figures();
+}
+bool Tun::is_ready() const {
+  return impl_->links.size() == impl_->options.devices &&
+         std::ranges::none_of(impl_->links, [](const auto& link) { return link->addresses().empty(); });
+}
+
+std::string tun_device_name(std::string_view name, std::size_t index, std::size_t count) {
+  if (name.empty() || count == 1) return std::string(name);
+  const std::string number = std::to_string(index);
+  const std::size_t place = name.find("%d");
+  if (place == std::string_view::npos) return std::string(name) + number;
+  return std::string(name.substr(0, place)) + number + std::string(name.substr(place + 2));
 }
 
 }  // namespace sallyport::client

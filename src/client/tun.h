@@ -1,9 +1,9 @@
-// Tun: the work of `sallyport tun`: a TUN device whose packets travel through a chain of hops, of which the
-// last one proxies IP (CONNECT-IP, RFC 9484). Brings the device up with the addresses and routes that the
-// proxy gives, keeps up with what it changes, and takes everything down at the end.
+// Tun: the work of `sallyport tun`: TUN devices whose packets travel through a chain of hops, of which the
+// last one proxies IP (CONNECT-IP, RFC 9484). Opens the chain and a tunnel on its last hop's connection for
+// each device (client/tun_link.h), and takes everything down at the end.
 #pragma once
 
-#include "client/packet_relay.h"
+#include "client/tun_figures.h"
 #include "dial/chain.h"
 #include "masque/uri_template.h"
 #include "net/event_loop.h"
@@ -17,14 +17,34 @@
 
 namespace sallyport::client {
 
+/// Hears of what becomes of a Tun's devices; the figures are the device's at that moment. Destroys nothing.
+class TunWatcher {
+ public:
+  /// The proxy answered 2xx.
+  virtual void on_opened(const TunDeviceFigures& device) = 0;
+  /// Its addresses are others now, perhaps none.
+  virtual void on_addresses(const TunDeviceFigures& device) = 0;
+  virtual void on_routes(const TunDeviceFigures& device) = 0;
+  virtual void on_mtu(const TunDeviceFigures& device) = 0;
+
+ protected:
+  ~TunWatcher() = default;
+};
+
 struct TunOptions {
+  static constexpr std::size_t max_devices = 256;
+
   dial::ChainOptions chain;     ///< to the last hop, which is its origin
   masque::ProxyTemplate proxy;  ///< the last hop
   std::string token;            ///< for it; empty: none
   std::vector<net::IpPrefix> routes, excludes;
-  std::string device;                          ///< its name; empty: the kernel's choice
+  /// Its name; empty: the kernel's choice. Of several, the number is put behind it, or in the place of its
+  /// "%d".
+  std::string device;
+  std::size_t devices = 1;                     ///< 1 to max_devices
   std::size_t mtu = 0;                         ///< 0: what the path carries
   std::function<void(std::string_view)> note;  ///< gets sentences about what goes on
+  TunWatcher* watcher = nullptr;               ///< not owned; may be null
 };
 
 class Tun {
@@ -34,16 +54,22 @@ class Tun {
   /// `context` and `loop` must outlive it.
   Tun(dial::Context& context, net::EventLoop& loop, TunOptions options, Done done);
   ~Tun();
-  /// Makes the device, then the connections.
+  /// Makes the devices, then the connections.
   void start();
   /// Takes all of it down in order.
   void stop();
-  PacketRelayCounters counters() const;
+  /// At the end those of the moment before all was taken down. Costs a system call a device.
+  TunFigures figures();
+  /// Every device has an address.
+  bool is_ready() const;
 
   struct Impl;
 
  private:
   std::unique_ptr<Impl> impl_;
 };
+
+/// The name of device `index` of `count`, as TunOptions::device says.
+std::string tun_device_name(std::string_view name, std::size_t index, std::size_t count);
 
 }  // namespace sallyport::client

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <linux/rtnetlink.h>
 
 namespace sallyport::client {
 namespace {
@@ -22,6 +23,8 @@ constexpr std::uint32_t first_table = 0x53'000'000, last_table = 0x53'ffffff;
 std::uint32_t first_priority(unsigned link) {
   return 5300 + link % 8000 * 3;
 }
+// Before those, so that who is bound to one of several devices uses that one.
+constexpr std::uint32_t bound_priority = 5299;
 // Behind every other.
 constexpr std::uint32_t last_metric = 0xffff0000;
 
@@ -113,26 +116,72 @@ Result<> TunNetwork::take_over(const net::IpAddress& hop) {
         !done)
       return done;
   for (const bool v4 : {true, false}) {
-    const bool wanted = std::ranges::any_of(
-        options_.routes, [v4](const net::IpPrefix& prefix) { return prefix.address().is_v4() == v4; });
-    if (!wanted) continue;
-    net::RoutingRule rule{.v4 = v4, .protocol = own_protocol};
-    rule.table = net::main_route_table;
-    if (hop.is_v4() == v4) {
-      rule.priority = first_priority(link_);
-      rule.destination = masque::host_prefix(hop);
-      if (auto done = add(rule); !done) return done;
-      rule.destination.reset();
-    }
-    rule.priority = first_priority(link_) + 1;
-    rule.suppress_prefix_length = 0;
-    if (auto done = add(rule); !done) return done;
-    rule.suppress_prefix_length.reset();
-    rule.priority = first_priority(link_) + 2;
-    rule.table = table();
-    if (auto done = add(rule); !done) return done;
+    if (!wants(v4)) continue;
+    if (!options_.device.empty())
+      if (auto done = add({.v4 = v4,
+                           .priority = bound_priority,
+                           .table = table(),
+                           .out_link = options_.device,
+                           .protocol = own_protocol});
+          !done)
+        return done;
+    if (!options_.of_everybody) continue;
+    if (auto done = add_rules_for_everybody(hop, v4); !done) return done;
   }
   return {};
+}
+
+Result<> TunNetwork::add_rules_for_everybody(const net::IpAddress& hop, bool v4) {
+  net::RoutingRule rule{.v4 = v4, .protocol = own_protocol};
+  rule.table = net::main_route_table;
+  if (hop.is_v4() == v4) {
+    rule.priority = first_priority(link_);
+    rule.destination = masque::host_prefix(hop);
+    if (auto done = add(rule); !done) return done;
+    rule.destination.reset();
+  }
+  rule.priority = first_priority(link_) + 1;
+  rule.suppress_prefix_length = 0;
+  if (auto done = add(rule); !done) return done;
+  rule.suppress_prefix_length.reset();
+  rule.priority = first_priority(link_) + 2;
+  rule.table = table();
+  return add(rule);
+}
+
+bool TunNetwork::wants(bool v4) const {
+  return std::ranges::any_of(options_.routes,
+                             [v4](const auto& each) { return each.address().is_v4() == v4; });
+}
+
+net::RoutingRule TunNetwork::rule_of_source(const net::IpAddress& address) const {
+  return {.v4 = address.is_v4(),
+          .priority = bound_priority,
+          .table = table(),
+          .source = masque::host_prefix(address),
+          .protocol = own_protocol};
+}
+
+Result<std::vector<net::Route>> TunNetwork::routes_before_ours(const net::IpAddress& hop) {
+  auto all = net::list_routes(netlink_);
+  if (!all || !options_.of_everybody) return all ? std::vector<net::Route>() : std::move(all);
+  std::erase_if(*all, [&](const net::Route& route) {
+    const net::IpPrefix& to = route.destination;
+    const auto overlaps = [&](const net::IpPrefix& other) {
+      return other.address().is_v4() == to.address().is_v4() && other.overlaps(to);
+    };
+    const auto covers = [&](const net::IpPrefix& other) {
+      return other.length() <= to.length() && other.contains(to.address());
+    };
+    const bool is_of_a_connected_network =
+        !route.gateway &&
+        (route.protocol == RTPROT_KERNEL || route.protocol == RTPROT_RA || route.protocol == RTPROT_DHCP);
+    return route.type != net::RouteType::unicast || to.length() == 0 || route.link == link_ ||
+           is_of_a_connected_network || to == masque::host_prefix(hop) || to.address().is_multicast() ||
+           to.address().is_link_local() || std::ranges::none_of(options_.routes, overlaps) ||
+           std::ranges::any_of(options_.excludes, covers);
+  });
+  return all;
 }
 
 Result<> TunNetwork::set_addresses(std::span<const net::IpAddress> addresses) {
@@ -154,6 +203,8 @@ Result<> TunNetwork::set_addresses(std::span<const net::IpAddress> addresses) {
     if (auto done = net::add_address(netlink_, as_of_link(each)); !done && done.error().code != EEXIST)
       return done;
     addresses_.push_back(each);
+    if (!options_.device.empty())
+      if (auto done = add(rule_of_source(each)); !done) return done;
   }
   for (std::size_t i = 0; i < addresses_.size();) {
     if (std::ranges::find(addresses, addresses_[i]) != addresses.end()) {
@@ -163,6 +214,11 @@ Result<> TunNetwork::set_addresses(std::span<const net::IpAddress> addresses) {
     if (auto done = net::remove_address(netlink_, as_of_link(addresses_[i]));
         !done && done.error().code != EADDRNOTAVAIL)
       return done;
+    std::erase_if(rules_, [&](const net::RoutingRule& rule) {
+      if (rule != rule_of_source(addresses_[i])) return false;
+      [[maybe_unused]] const auto removed = net::remove_rule(netlink_, rule);
+      return true;
+    });
     addresses_.erase(addresses_.begin() + static_cast<std::ptrdiff_t>(i));
   }
   return {};

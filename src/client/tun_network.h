@@ -1,7 +1,7 @@
 // TunNetwork: the addresses and routes that `sallyport tun` gives to its machine, or its network namespace.
 // Routes into the tunnel are in a table of their own, to which routing rules lead: no route of anybody else's
 // is touched, those of networks that the machine is connected to keep their place before ours, and so does
-// the way to the first hop. Owned by Tun.
+// the way to the first hop. One for each device; owned by its TunLink.
 #pragma once
 
 #include "base/result.h"
@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,12 @@ namespace sallyport::client {
 struct TunNetworkOptions {
   std::vector<net::IpPrefix> routes;    ///< into the tunnel, where the proxy advertises them too
   std::vector<net::IpPrefix> excludes;  ///< which stay as they are
+  /// Whether the packets of everybody go into the tunnel; else only those of who is bound to the device or to
+  /// an address of its.
+  bool of_everybody = true;
+  /// The device's name where there are several: who is bound to one of them, or to an address of its, uses
+  /// that one. Empty: there is one.
+  std::string device = {};
 };
 
 class TunNetwork {
@@ -40,6 +47,9 @@ class TunNetwork {
   /// Routes what the options name, around `hop`, the first hop's address. Until set_routes() says more, all
   /// of it is unreachable, so that nothing leaks past the tunnel.
   Result<> take_over(const net::IpAddress& hop);
+  /// Routes of the machine's own, other than its default route, those of networks that it is connected to and
+  /// the one to `hop`, that win over what the options name.
+  Result<std::vector<net::Route>> routes_before_ours(const net::IpAddress& hop);
   /// The addresses of the device from now on. Error kind protocol: one that no host may have, or that belongs
   /// to a network that the machine is connected to.
   Result<> set_addresses(std::span<const net::IpAddress> addresses);
@@ -53,7 +63,10 @@ class TunNetwork {
  private:
   TunNetwork(net::Rtnetlink netlink, unsigned link, TunNetworkOptions options)
       : netlink_(std::move(netlink)), link_(link), options_(std::move(options)) {}
+  bool wants(bool v4) const;
   Result<> add(const net::RoutingRule& rule);
+  Result<> add_rules_for_everybody(const net::IpAddress& hop, bool v4);
+  net::RoutingRule rule_of_source(const net::IpAddress& address) const;
   Result<> add(const net::Route& route);
   std::uint32_t table() const;
   net::Route into_tunnel(const net::IpPrefix& prefix) const;

@@ -12,6 +12,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
 
 namespace sallyport::client {
 namespace {
@@ -46,6 +48,21 @@ struct Machine {
   }
   std::unique_ptr<TunNetwork> network(TunNetworkOptions options = {everything, {}}) {
     return value_of(TunNetwork::open(tunnel.index(), std::move(options)));
+  }
+  /// As way(), of a socket that is bound to an address or to a device.
+  std::optional<std::string> way_of_bound(const char* to, const char* address, const char* device) {
+    const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const net::SocketAddress far(ip(to), 9), near(ip(address == nullptr ? "0.0.0.0" : address), 0);
+    if (device != nullptr)
+      EXPECT_EQ(::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, device,
+                             static_cast<socklen_t>(std::string_view(device).size())),
+                0);
+    EXPECT_EQ(::bind(fd.get(), near.data(), near.size()), 0);
+    if (::connect(fd.get(), far.data(), far.size()) != 0) return std::nullopt;
+    sockaddr_storage own{};
+    socklen_t size = sizeof own;
+    EXPECT_EQ(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&own), &size), 0);
+    return net::SocketAddress(reinterpret_cast<const sockaddr*>(&own), size).ip().to_string();
   }
   /// The device that packets to this address take; nothing: none.
   std::optional<unsigned> way(const char* to) {
@@ -199,6 +216,79 @@ TEST(TunNetwork, WhatAKilledOneLeftIsSwept) {
     machine.network();
     EXPECT_EQ(machine.rules(), rules);
     EXPECT_EQ(machine.way("8.8.8.8"), machine.card.index());
+  });
+}
+
+/// By the kernel's own lookup: the device that a packet from this address takes.
+std::optional<unsigned> way_from(net::Rtnetlink& netlink, const char* from, const char* to) {
+  net::RtnetlinkRequest request(RTM_GETROUTE, 0);
+  auto& header = request.header<rtmsg>();
+  header.rtm_family = AF_INET;
+  header.rtm_dst_len = header.rtm_src_len = 32;
+  request.put(RTA_DST, ip(to));
+  request.put(RTA_SRC, ip(from));
+  std::optional<unsigned> link;
+  [[maybe_unused]] const auto done = netlink.call(request, "lookup", [&](const nlmsghdr& message) {
+    link = net::RtnetlinkAttributes(message, sizeof(rtmsg)).u32(RTA_OIF);
+  });
+  return link;
+}
+
+TEST(TunNetwork, OfSeveralDevicesWhoIsBoundToOneUsesIt) {
+  in_machine([](Machine& machine) {
+    const net::TunDevice second = value_of(net::TunDevice::open({.name = "second"}));
+    value_of(net::change_link(machine.netlink, value_of(net::find_link(machine.netlink, second.index())),
+                              {.up = true}));
+    const auto rules = machine.rules();
+    {
+      const auto first_network =
+          machine.network({.routes = everything, .of_everybody = true, .device = "tunnel"});
+      const auto network = value_of(TunNetwork::open(
+          second.index(), {.routes = everything, .of_everybody = false, .device = "second"}));
+      for (const auto& each : {first_network.get(), network.get()})
+        value_of(each->take_over(ip("203.0.113.9")));
+      const std::vector first{ip("10.7.0.2"), ip("fd07::2")}, own{ip("10.7.0.3"), ip("fd07::3")};
+      value_of(first_network->set_addresses(first));
+      value_of(network->set_addresses(own));
+      value_of(network->set_routes(all_ranges));
+      EXPECT_EQ(way_from(machine.netlink, "10.7.0.3", "8.8.8.8"), second.index());
+      EXPECT_EQ(machine.way("8.8.8.8"), std::nullopt) << "everybody's is the first, which has no route yet";
+      value_of(first_network->set_routes(all_ranges));
+      EXPECT_EQ(machine.way("8.8.8.8"), machine.tunnel.index());
+      EXPECT_EQ(machine.way("2001:4860::1"), machine.tunnel.index());
+      EXPECT_EQ(way_from(machine.netlink, "10.7.0.2", "8.8.8.8"), machine.tunnel.index());
+      EXPECT_EQ(way_from(machine.netlink, "10.7.0.3", "8.8.8.8"), second.index());
+      EXPECT_EQ(machine.way_of_bound("8.8.8.8", nullptr, "second"), "10.7.0.3");
+      EXPECT_EQ(machine.way_of_bound("8.8.8.8", nullptr, "tunnel"), "10.7.0.2");
+      EXPECT_EQ(machine.way("192.0.2.7"), machine.card.index());
+      // Another address, and the old one's rule is gone.
+      const std::vector other{ip("10.7.0.4")};
+      const std::size_t before = machine.rules().size();
+      value_of(network->set_addresses(other));
+      EXPECT_EQ(machine.rules().size(), before - 1);
+      EXPECT_EQ(way_from(machine.netlink, "10.7.0.4", "8.8.8.8"), second.index());
+    }
+    EXPECT_EQ(machine.rules(), rules);
+  });
+}
+
+TEST(TunNetwork, RoutesOfTheMachinesOwnThatWinAreNamed) {
+  in_machine([](Machine& machine) {
+    const auto network = machine.network({everything, {prefix("10.0.0.0/8")}});
+    const auto names = [&] {
+      std::vector<std::string> all;
+      for (const net::Route& route : value_of(network->routes_before_ours(ip("203.0.113.9"))))
+        all.push_back(route.destination.to_string());
+      return all;
+    };
+    EXPECT_THAT(names(), testing::IsEmpty()) << "the default route and the connected network are no surprise";
+    for (const char* to : {"0.0.0.0/1", "128.0.0.0/1", "10.1.0.0/16", "203.0.113.9/32"})
+      value_of(net::add_route(machine.netlink, {.destination = prefix(to), .link = machine.card.index()}));
+    EXPECT_THAT(names(), testing::UnorderedElementsAre("0.0.0.0/1", "128.0.0.0/1"));
+    value_of(net::add_route(
+        machine.netlink,
+        {.destination = prefix("2000::/3"), .link = machine.card.index(), .gateway = ip("2001:db8::1")}));
+    EXPECT_THAT(names(), testing::UnorderedElementsAre("0.0.0.0/1", "128.0.0.0/1", "2000::/3"));
   });
 }
 

@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/of_flag.h"
-#include "gateway/exposed_secrets.h"
+#include "base/warn_of_readers.h"
 #include "tls/certificate.h"
 
 #include <algorithm>
@@ -50,14 +50,14 @@ Result<> Certificates::load() {
   if (done) note_changes();
   // The system could not read one of them.
   if (!done && done.error().code != 0)
-    for (WatchedFile& file : files_) file.note_unread();
+    for (files::WatchedFile& file : files_) file.note_unread();
   return done;
 }
 
 void Certificates::note_changes() {
   std::vector<files::FileIdentity> now;
   now.reserve(files_.size());
-  for (const WatchedFile& file : files_) now.push_back(file.noted());
+  for (const files::WatchedFile& file : files_) now.push_back(file.noted());
   std::set<std::string> keys;
   changed_.clear();
   for (std::size_t i = 0; i < now.size(); i += 2) {
@@ -72,7 +72,7 @@ void Certificates::note_changes() {
 }
 
 Result<> Certificates::read() {
-  for (WatchedFile& file : files_) file.note();
+  for (files::WatchedFile& file : files_) file.note();
   std::map<std::string, std::vector<tls::KeyPair>> pairs;
   std::vector<Chain> chains;
   const auto take = [&](Result<tls::KeyPair> pair, const std::string& listener, std::string label,
@@ -127,7 +127,7 @@ Result<> Certificates::hand_out() const {
 
 bool Certificates::has_changed() {
   bool changed = false;
-  for (WatchedFile& file : files_) changed = file.has_changed() || changed;
+  for (files::WatchedFile& file : files_) changed = file.has_changed() || changed;
   return changed;
 }
 
@@ -140,7 +140,7 @@ void Certificates::warn_of_dates() const {
                                 : "put a new one there, with its key; it is taken up by itself");
 }
 
-void Certificates::collect(MetricSet& out) const {
+void Certificates::collect(admin::MetricSet& out) const {
   for (const Chain& chain : chains_)
     out.gauge("certificate_not_after_seconds",
               "When the first certificate of the chain expires, in seconds since 1970.",

@@ -3,9 +3,9 @@
 // metric. Owned by the ConfigurationSource, on the Gateway's thread.
 #pragma once
 
+#include "admin/metric_set.h"
 #include "config/serving_flags.h"
-#include "gateway/metric_set.h"
-#include "gateway/watched_file.h"
+#include "files/watched_file.h"
 #include "tls/credentials.h"
 #include "tls/validity.h"
 
@@ -32,14 +32,14 @@ class Certificates {
   /// Of a self-signed certificate, which load() made: writes the file for clients (--write-cert) and logs the
   /// fingerprint. To be called once clients can connect: an earlier gateway's file stays until then.
   Result<> hand_out() const;
-  /// Whether a file changed since load(), as WatchedFile sees it. To be called every second or so.
+  /// Whether a file changed since load(), as files::WatchedFile sees it. To be called every second or so.
   bool has_changed();
   /// Logs a warning if a certificate has expired, is not valid yet or expires soon.
   void warn_of_dates() const;
   /// Of the certificates loaded last; empty before.
   const ByListener& credentials() const { return credentials_; }
   bool is_self_signed() const { return !flags_.self_signed.empty(); }
-  void collect(MetricSet& out) const;
+  void collect(admin::MetricSet& out) const;
 
  private:
   struct Chain {
@@ -54,7 +54,7 @@ class Certificates {
   void note_changes();
 
   std::string self_signed_;                  // PEM, of the certificate
-  std::vector<WatchedFile> files_;           // a certificate, its key, the next certificate ...
+  std::vector<files::WatchedFile> files_;    // a certificate, its key, the next certificate ...
   std::vector<files::FileIdentity> in_use_;  // the states of `files_` that credentials_ were read from
   std::vector<std::string> changed_;
   ByListener credentials_;

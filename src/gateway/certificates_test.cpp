@@ -26,7 +26,7 @@ class CertificatesOfFiles : public testing::Test {
     return folder_.path() + "/" + name;
   }
   static std::string metrics(const Certificates& certificates) {
-    MetricSet figures;
+    admin::MetricSet figures;
     certificates.collect(figures);
     return figures.to_text();
   }
@@ -184,7 +184,7 @@ TEST_F(CertificatesOfFiles, AreReadAgainWhereTheSystemCouldNot) {
 TEST_F(CertificatesOfFiles, OfAPipeAreReadOnce) {
   ASSERT_EQ(::mkfifo((folder_ / "a.key").c_str(), 0600), 0);
   const int both = ::open((folder_ / "a.key").c_str(), O_RDWR | O_CLOEXEC);
-  WatchedFile pipe(folder_ / "a.key");
+  files::WatchedFile pipe(folder_ / "a.key");
   pipe.note();
   ASSERT_EQ(::write(both, "x", 1), 1);
   EXPECT_FALSE(pipe.has_changed());
@@ -229,7 +229,7 @@ TEST(SelfSignedCertificates, HaveAnEndToo) {
   settings.self_signed = {"a.test"};
   Certificates certificates(settings);
   ASSERT_TRUE(certificates.load());
-  MetricSet figures;
+  admin::MetricSet figures;
   certificates.collect(figures);
   EXPECT_THAT(figures.to_text(), HasSubstr("certificate_not_after_seconds{certificate=\"self-signed\"} "));
 }

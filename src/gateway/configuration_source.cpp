@@ -20,7 +20,7 @@ Result<std::unique_ptr<ConfigurationSource>> ConfigurationSource::open(config::S
                                                                        Changed changed) {
   std::unique_ptr<ConfigurationSource> source(new ConfigurationSource(std::move(flags), std::move(changed)));
   if (!source->flags_.token_file.empty()) {
-    auto tokens = TokenFile::open("--token-file", source->flags_.token_file);
+    auto tokens = admin::TokenFile::open("--token-file", source->flags_.token_file);
     if (!tokens) return std::unexpected(std::move(tokens.error()));
     source->tokens_ = std::move(*tokens);
     source->material_.tokens = source->tokens_->tokens();
@@ -116,7 +116,7 @@ void ConfigurationSource::reload_tokens(std::string_view why, Time now) {
   publish();
 }
 
-void ConfigurationSource::collect(MetricSet& out) const {
+void ConfigurationSource::collect(admin::MetricSet& out) const {
   certificates_.collect(out);
   if (tokens_) tokens_->collect(out);
   if (!folder_) return;

@@ -3,11 +3,11 @@
 // Gateway, on its loop's thread.
 #pragma once
 
+#include "admin/metric_set.h"
+#include "admin/token_file.h"
 #include "config/serving_flags.h"
 #include "files/folder_watch.h"
 #include "gateway/certificates.h"
-#include "gateway/metric_set.h"
-#include "gateway/token_file.h"
 #include "net/event_loop.h"
 
 #include <functional>
@@ -38,8 +38,8 @@ class ConfigurationSource {
   /// in use. `why`: the prefix of the log lines.
   void reload(std::string_view why, Time now);
 
-  const std::optional<TokenFile>& tokens() const { return tokens_; }
-  void collect(MetricSet& out) const;
+  const std::optional<admin::TokenFile>& tokens() const { return tokens_; }
+  void collect(admin::MetricSet& out) const;
 
  private:
   ConfigurationSource(config::ServingFlags flags, Changed changed);
@@ -53,8 +53,8 @@ class ConfigurationSource {
   const Changed changed_;
   config::Material material_;
   Certificates certificates_;
-  std::string certificates_said_;    // the error that was logged last
-  std::optional<TokenFile> tokens_;  // nothing: no --token-file
+  std::string certificates_said_;           // the error that was logged last
+  std::optional<admin::TokenFile> tokens_;  // nothing: no --token-file
   std::shared_ptr<const config::Configuration> current_;
   std::unique_ptr<files::FolderWatch> folder_;  // null: no --files, or not watched yet
   std::optional<net::Timer> look_;

@@ -51,7 +51,7 @@ class ConfigurationSourceTest : public testing::Test {
     EXPECT_EQ(seen_.back(), source_->current());
   }
   std::string metrics() const {
-    MetricSet figures;
+    admin::MetricSet figures;
     source_->collect(figures);
     return figures.to_text();
   }

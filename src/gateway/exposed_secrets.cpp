@@ -1,6 +1,5 @@
 #include "gateway/exposed_secrets.h"
 
-#include "base/log.h"
 #include "files/request_path.h"
 
 #include <algorithm>
@@ -10,7 +9,6 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 namespace sallyport::gateway {
 namespace {
@@ -29,12 +27,6 @@ std::optional<std::string> path_in(const fs::path& folder, const fs::path& path)
 }
 
 }  // namespace
-
-void warn_of_readers(std::string_view flag, const std::string& path) {
-  struct stat status{};
-  if (::stat(path.c_str(), &status) == 0 && (status.st_mode & S_IROTH) != 0)
-    log_warn("{}: every user of this machine can read {}; chmod o-r {} keeps them out", flag, path, path);
-}
 
 std::vector<std::string> exposed_secrets(const Settings& settings) {
   std::vector<std::string> warnings;

@@ -1,12 +1,13 @@
 #include "gateway/gateway.h"
 
+#include "admin/process_figures.h"
 #include "base/log.h"
 #include "base/of_flag.h"
+#include "base/warn_of_readers.h"
 #include "gateway/addresses.h"
 #include "gateway/admin_access.h"
 #include "gateway/exposed_secrets.h"
 #include "gateway/process_check.h"
-#include "gateway/process_figures.h"
 #include "net/descriptor_limit.h"
 #include "trace/qlog.h"
 
@@ -69,7 +70,7 @@ struct Gateway::Scrape {
     if (done) std::exchange(done, nullptr)(text);
   }
 
-  MetricSet figures;
+  admin::MetricSet figures;
   std::size_t missing = 0;
   std::function<void(std::string)> done;
   net::Timer late;
@@ -121,11 +122,9 @@ Result<> Gateway::set_up() {
       settings_, [this](const std::shared_ptr<const config::Configuration>& next) { apply(next, 0); });
   if (!source) return std::unexpected(std::move(source.error()));
   source_ = std::move(*source);
-  if (!settings_.admin_token_file.empty()) {
-    auto file = TokenFile::open("--admin-token-file", settings_.admin_token_file);
-    if (!file) return std::unexpected(std::move(file.error()));
-    admin_tokens_ = std::move(*file);
-  }
+  auto admin = admin::Service::open(admin_options(settings_));
+  if (!admin) return std::unexpected(std::move(admin.error()));
+  admin_ = std::move(*admin);
   auto addresses = claim_ports(loop_, settings_.listen, settings_.tcp);
   if (!addresses) return std::unexpected(std::move(addresses.error()));
   settings_.listen = *addresses;
@@ -200,26 +199,13 @@ Result<> Gateway::start_workers() {
 }
 
 Result<> Gateway::start_admin() {
-  auto tokens = admin_tokens_ ? admin_tokens_->tokens() : nullptr;
-  if (!settings_.admin_socket.empty()) {
-    auto admin = Admin::listen_unix(*inbound_, loop_.timers(), settings_.admin_socket, *this, tokens);
-    if (!admin) return of_flag("--admin unix", admin.error());
-    admin_ = std::move(*admin);
-  } else if (settings_.admin) {
-    auto admin = Admin::listen(*inbound_, loop_.timers(), *settings_.admin, *this, tokens);
-    if (!admin) return std::unexpected(explain_bind("--admin", *settings_.admin, "TCP", admin.error()));
-    admin_ = std::move(*admin);
-    settings_.admin = admin_->local();
-    source_->set_admin(*settings_.admin);
-  }
+  if (auto done = admin_->listen(*inbound_, loop_.timers(), *this); !done) return done;
+  settings_.admin = admin_->address();
+  if (settings_.admin) source_->set_admin(*settings_.admin);
   return {};
 }
 
 void Gateway::announce() const {
-  if (admin_ && settings_.admin && !settings_.admin->ip().is_loopback())
-    log_warn(
-        "--admin {} is not encrypted: anyone on the network path can read its tokens; put TLS in front of it",
-        settings_.admin->to_string());
   for (const auto& address : addresses())
     log_info("listening on {} ({})", address.to_string(), settings_.tcp ? "UDP and TCP" : "UDP");
   if (setup_->ip) log_info("CONNECT-IP clients reach the network through {}", setup_->ip->device());
@@ -227,10 +213,7 @@ void Gateway::announce() const {
     log_info("proxy clients need a bearer token of {}, tokens: {}", tokens->path(), tokens->tokens()->size());
   else if (settings_.open_proxy)
     log_warn("open proxy: everybody who can reach it may use it (--open-proxy)");
-  if (!settings_.admin_socket.empty())
-    log_info("admin pages on unix:{}", settings_.admin_socket);
-  else if (admin_)
-    log_info("admin pages on http://{}/metrics", admin_->local().to_string());
+  admin_->announce();
 }
 
 void Gateway::run() {
@@ -254,7 +237,7 @@ void Gateway::on_hangup() {
   // A shell that ends sends SIGHUP to its children before it releases its terminal.
   if (terminal_.matters()) terminal_look_.arm(loop_.timers().now() + hangup_time);
   source_->reload("SIGHUP: ", loop_.timers().now());
-  reload_admin_tokens("SIGHUP: ");
+  admin_->reload("SIGHUP: ", loop_.timers().now());
 }
 
 void Gateway::end_with_terminal() {
@@ -272,17 +255,12 @@ void Gateway::apply(const std::shared_ptr<const config::Configuration>& configur
   });
 }
 
-void Gateway::reload_admin_tokens(std::string_view why) {
-  if (!admin_tokens_ || !admin_tokens_->reload(why, loop_.timers().now())) return;
-  if (admin_) admin_->set_tokens(admin_tokens_->tokens());
-}
-
 void Gateway::look(Time now) {
   // Whoever left the shell (disown, logout without huponexit) wants it to go on: a SIGHUP later is a reload.
   const bool gone = state_ == State::serving && terminal_.is_gone();
   if (std::exchange(terminal_was_gone_, gone) && gone) terminal_.forget();
   setup_->proxies->failures->forget(now);
-  if (admin_tokens_ && admin_tokens_->has_changed()) reload_admin_tokens("");
+  admin_->look(now);
   look_.arm(now + look_interval);
 }
 
@@ -328,7 +306,7 @@ void Gateway::make_metrics(std::function<void(std::string)> done) {
   collect(scrape->figures);
   for (const auto& worker : workers_)
     worker->post([this, scrape](Worker& target) mutable {
-      auto figures = std::make_shared<MetricSet>();
+      auto figures = std::make_shared<admin::MetricSet>();
       target.collect(*figures);
       // Moved, so the scrape and its timer are destroyed on this loop's thread.
       loop_.post([scrape = std::move(scrape), figures] {
@@ -338,7 +316,7 @@ void Gateway::make_metrics(std::function<void(std::string)> done) {
     });
 }
 
-void Gateway::collect(MetricSet& out) const {
+void Gateway::collect(admin::MetricSet& out) const {
   out.gauge("build_info", "Which build this is; always 1.", 1, {{"version", SALLYPORT_VERSION}});
   out.gauge("draining", "1 during graceful shutdown.", state_ == State::serving ? 0 : 1);
   out.counter("qlog_events_dropped_total", "qlog events dropped because the disk was too slow or full.",
@@ -371,21 +349,11 @@ void Gateway::collect(MetricSet& out) const {
                 {{"result", "dropped"}});
   }
   source_->collect(out);
-  if (admin_tokens_) admin_tokens_->collect(out);
   if (source_->tokens())
     out.gauge("masque_failing_clients", "Client addresses with recent failed authentications.",
               static_cast<double>(setup_->proxies->failures->size()));
-  if (admin_tokens_) {
-    constexpr std::string_view refused = "Requests for /metrics refused: authentication failed.";
-    const auto& counters = admin_->refused();
-    out.counter("admin_refused_total", refused, static_cast<double>(counters.no_token),
-                {{"reason", "no_token"}});
-    out.counter("admin_refused_total", refused, static_cast<double>(counters.wrong_token),
-                {{"reason", "wrong_token"}});
-    out.counter("admin_refused_total", refused, static_cast<double>(counters.throttled),
-                {{"reason", "throttled"}});
-  }
-  collect_process_figures(out);
+  admin_->collect(out);
+  admin::collect_process_figures(out);
 }
 
 }  // namespace sallyport::gateway

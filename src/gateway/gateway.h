@@ -2,14 +2,13 @@
 // the caller's thread, which serves the admin port and the signals.
 #pragma once
 
+#include "admin/metric_set.h"
+#include "admin/service.h"
 #include "base/signal_copies.h"
-#include "gateway/admin.h"
 #include "gateway/configuration_source.h"
-#include "gateway/metric_set.h"
 #include "gateway/ready_file.h"
 #include "gateway/settings.h"
 #include "gateway/terminal.h"
-#include "gateway/token_file.h"
 #include "gateway/worker_thread.h"
 #include "net/event_loop.h"
 
@@ -23,7 +22,7 @@
 
 namespace sallyport::gateway {
 
-class Gateway final : private Admin::Source {
+class Gateway final : private admin::Pages::Source {
  public:
   /// Returns when all workers listen; signals wait for run(). Errors name the flag or file and the remedy.
   static Result<std::unique_ptr<Gateway>> start(Settings settings);
@@ -61,16 +60,15 @@ class Gateway final : private Admin::Source {
   void on_hangup();
   void end_with_terminal();
   void look(Time now);
-  void reload_admin_tokens(std::string_view why);
   void reopen();
   void drain(int signal);
   /// `why`: for the last line of the log.
   void end(std::string_view why);
 
-  // Admin::Source
+  // admin::Pages::Source
   bool is_ready() const override { return state_ == State::serving; }
   void make_metrics(std::function<void(std::string)> done) override;
-  void collect(MetricSet& out) const;
+  void collect(admin::MetricSet& out) const;
 
   net::EventLoop loop_;
   State state_ = State::serving;
@@ -87,8 +85,7 @@ class Gateway final : private Admin::Source {
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   std::size_t undrained_ = 0;
   net::Timer grace_;
-  std::unique_ptr<Admin> admin_;
-  std::optional<TokenFile> admin_tokens_;
+  std::unique_ptr<admin::Service> admin_;
   net::Timer look_;
 };
 

@@ -39,10 +39,10 @@ Result<std::unique_ptr<Listener>> Listener::open(const ListenerWorld& world, con
   return made;
 }
 
-Result<std::unique_ptr<TcpFront>> Listener::open_tcp(const config::Listener& what,
+Result<std::unique_ptr<http::TcpFront>> Listener::open_tcp(const config::Listener& what,
                                                      const ListenerOptions& options) {
   if (!what.tcp || configuration_.tcp) return nullptr;
-  return TcpFront::listen(world_.inbound, world_.timers, address(), tcp_entrance_,
+  return http::TcpFront::listen(world_.inbound, world_.timers, address(), tcp_entrance_,
                           {.tls = options.tls,
                            .limits = options.limits,
                            .reuse_port = options.reuse_port,
@@ -51,7 +51,7 @@ Result<std::unique_ptr<TcpFront>> Listener::open_tcp(const config::Listener& wha
 }
 
 void Listener::apply(const config::Listener& what, const ListenerOptions& options,
-                     std::unique_ptr<TcpFront> opened) {
+                     std::unique_ptr<http::TcpFront> opened) {
   if (configuration_.tcp && !what.tcp) tcp_.front()->drain({});
   if (opened) tcp_.insert(tcp_.begin(), std::move(opened));
   configuration_ = what;

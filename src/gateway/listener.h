@@ -5,7 +5,7 @@
 #include "config/configuration.h"
 #include "gateway/quic_front.h"
 #include "gateway/router.h"
-#include "gateway/tcp_front.h"
+#include "http/tcp_front.h"
 
 #include <functional>
 #include <memory>
@@ -19,7 +19,7 @@ struct ListenerWorld {
   net::Timers& timers;
   Router& router;
   http::ExchangeLog* exchange_log = nullptr;
-  ConnectionLog* connection_log = nullptr;
+  http::ConnectionLog* connection_log = nullptr;
 };
 
 /// Options of a listener's transports; its credentials come with the Configuration.
@@ -44,14 +44,14 @@ class Listener {
   const QuicFront& quic() const { return *quic_; }
   /// The one that accepts connections, then those that it had before, whose connections may be open yet:
   /// none without TCP.
-  const std::vector<std::unique_ptr<TcpFront>>& tcp() const { return tcp_; }
+  const std::vector<std::unique_ptr<http::TcpFront>>& tcp() const { return tcp_; }
 
   /// The first step of apply() where `what` has TCP and this has none: all that can fail of it. Null where
   /// there is nothing to open.
-  Result<std::unique_ptr<TcpFront>> open_tcp(const config::Listener& what, const ListenerOptions& options);
+  Result<std::unique_ptr<http::TcpFront>> open_tcp(const config::Listener& what, const ListenerOptions& options);
   /// For new connections: `what` has the address of this listener. `opened`: by open_tcp(). Without TCP, its
   /// connections finish.
-  void apply(const config::Listener& what, const ListenerOptions& options, std::unique_ptr<TcpFront> opened);
+  void apply(const config::Listener& what, const ListenerOptions& options, std::unique_ptr<http::TcpFront> opened);
   /// Graceful shutdown: refuses new connections; open ones finish. `drained` is called when all are closed,
   /// perhaps at once.
   void drain(std::function<void()> drained);
@@ -65,7 +65,7 @@ class Listener {
   config::Listener configuration_;
   Entrance quic_entrance_, tcp_entrance_;
   std::unique_ptr<QuicFront> quic_;
-  std::vector<std::unique_ptr<TcpFront>> tcp_;
+  std::vector<std::unique_ptr<http::TcpFront>> tcp_;
   std::size_t draining_ = 0;  // fronts that are not empty yet
 };
 

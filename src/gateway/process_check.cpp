@@ -1,13 +1,14 @@
 #include "gateway/process_check.h"
 
+#include "admin/token_file.h"
 #include "base/log.h"
 #include "base/of_flag.h"
+#include "base/warn_of_readers.h"
 #include "config/text_lines.h"
 #include "gateway/access_log.h"
 #include "gateway/exposed_secrets.h"
 #include "gateway/ip_service.h"
 #include "gateway/ready_file.h"
-#include "gateway/token_file.h"
 #include "net/unix_socket.h"
 #include "tls/server_secret.h"
 #include "trace/keylog.h"
@@ -26,7 +27,7 @@ Result<> check_admin_pages(const Settings& settings, config::TextLines& lines) {
     lines.line(1, "/metrics for everybody who can reach it");
     return {};
   }
-  const auto tokens = TokenFile::open("--admin-token-file", settings.admin_token_file);
+  const auto tokens = admin::TokenFile::open("--admin-token-file", settings.admin_token_file);
   if (!tokens) return std::unexpected(tokens.error());
   lines.line(1, "/metrics for those with a bearer token; tokens: {}", tokens->tokens()->size());
   return {};

@@ -1,6 +1,6 @@
 #include "gateway/quic_front.h"
 
-#include "gateway/tcp_front.h"
+#include "http/tcp_front.h"
 
 #include <array>
 #include <utility>

@@ -1,7 +1,7 @@
 // QuicFront: HTTP/3 on one UDP port of one worker: the socket, the QUIC endpoint, and its HTTP/3 connections.
 #pragma once
 
-#include "gateway/metric_set.h"
+#include "admin/metric_set.h"
 #include "http/connection.h"
 #include "http/h3_connection.h"
 #include "net/inbound.h"
@@ -54,8 +54,8 @@ class QuicFront final : private http::ConnectionHandler {
   std::uint64_t total() const { return total_; }
   /// Adds the smoothed RTT of each open connection to the histogram; called periodically.
   void sample();
-  const Histogram& rtt() const { return rtt_; }
-  const Histogram& loss() const { return loss_; }
+  const admin::Histogram& rtt() const { return rtt_; }
+  const admin::Histogram& loss() const { return loss_; }
 
  private:
   QuicFront(std::unique_ptr<net::UdpListener> socket, const quic::Environment& environment,
@@ -68,7 +68,7 @@ class QuicFront final : private http::ConnectionHandler {
   std::unordered_set<http::Connection*> connections_;  // owned by the endpoint
   QuicTotals closed_;
   std::uint64_t total_ = 0;
-  Histogram rtt_, loss_;
+  admin::Histogram rtt_, loss_;
   std::function<void()> drained_;
   net::Deferred report_drained_;
   std::unique_ptr<quic::Endpoint> endpoint_;  // destroyed first: its connections call this object

@@ -9,6 +9,9 @@ namespace sallyport::gateway {
 namespace {
 
 constexpr Duration sampling_interval = 10s;
+/// Open requests of one connection where there are CONNECT-IP tunnels: all of `sallyport tun --devices 256`,
+/// and some more.
+constexpr std::size_t streams_with_ip = 300;
 
 /// Whether the socket of `open` serves `wanted` as well. Where the system chooses the port, there may be
 /// several at one address.
@@ -30,7 +33,7 @@ Worker::Worker(net::Inbound& inbound, net::Outbound& outbound, net::Timers& time
       bury_(timers, [this](Time) { bury(); }) {
   router_.set_content(extras_.content);
   if (setup_->access_log) access_log_ = setup_->access_log->for_worker();
-  if (log_enabled(LogLevel::debug)) connection_log_ = std::make_unique<ConnectionLog>();
+  if (log_enabled(LogLevel::debug)) connection_log_ = std::make_unique<http::ConnectionLog>();
   sampling_.arm(timers_.now() + sampling_interval);
 }
 
@@ -176,6 +179,12 @@ ListenerOptions Worker::listener_options(const config::Configuration& configurat
   if (configuration.masque)  // tunnels may be idle for longer than a connection without requests
     quic.config.idle_timeout =
         masque::quic_idle_timeout(proxy_options(*configuration.masque), quic.config.idle_timeout);
+  http::Limits limits = configuration.limits;
+  if (configuration.masque && configuration.masque->protocols.contains(masque::Protocol::ip)) {
+    limits.max_concurrent_streams = std::max(limits.max_concurrent_streams, streams_with_ip);
+    quic.config.peer_bidirectional_streams =
+        std::max<std::uint64_t>(quic.config.peer_bidirectional_streams, streams_with_ip);
+  }
   quic.secret = setup_->secret;
   quic.owner = {setup_->server_id, static_cast<std::uint8_t>(number_)};
   quic.retry = configuration.retry;
@@ -188,7 +197,7 @@ ListenerOptions Worker::listener_options(const config::Configuration& configurat
           .tls = {.alpn = {"h2", "http/1.1"},
                   .ticket_key = setup_->secret.derive("tls tickets over tcp"),
                   .key_log = setup_->key_log},
-          .limits = configuration.limits,
+          .limits = limits,
           .reuse_port = setup_->workers > 1,
           .leave_descriptors = setup_->leave_descriptors};
 }

@@ -3,16 +3,16 @@
 // Configuration enters only by apply().
 #pragma once
 
+#include "admin/metric_set.h"
 #include "base/random.h"
 #include "config/configuration.h"
 #include "files/file_server.h"
 #include "gateway/access_log.h"
-#include "gateway/connection_log.h"
 #include "gateway/ip_service.h"
 #include "gateway/listener.h"
-#include "gateway/metric_set.h"
 #include "gateway/router.h"
 #include "gateway/stray_exchange.h"
+#include "http/connection_log.h"
 #include "masque/ip_switch.h"
 #include "masque/proxy.h"
 #include "masque/proxy_group.h"
@@ -83,7 +83,7 @@ class Worker : private masque::IpElsewhere {
   /// Closes all remaining connections; run one more turn of the loop to send the closes.
   void close_all();
   /// Adds this worker's metrics.
-  void collect(MetricSet& out) const;
+  void collect(admin::MetricSet& out) const;
 
   const std::list<std::unique_ptr<Listener>>& listeners() const { return listeners_; }
   /// Null before there was one.
@@ -95,7 +95,7 @@ class Worker : private masque::IpElsewhere {
   /// What a Configuration adds.
   struct Opened {
     Listeners listeners;
-    std::map<const Listener*, std::unique_ptr<TcpFront>> tcp;  ///< of listeners that had none
+    std::map<const Listener*, std::unique_ptr<http::TcpFront>> tcp;  ///< of listeners that had none
   };
 
   Result<> listen(const config::Listener& what, const config::Configuration& by, Listeners& to);
@@ -113,11 +113,11 @@ class Worker : private masque::IpElsewhere {
   void report_drained();
   void sample(Time now);
   // worker_metrics.cpp
-  void collect_requests(MetricSet& out) const;
-  void collect_connections(MetricSet& out, const Listener& listener, const QuicTotals& totals) const;
-  void collect_quic(MetricSet& out, const Listener& listener, const QuicTotals& totals) const;
-  void collect_masque(MetricSet& out) const;
-  void collect_ip(MetricSet& out) const;
+  void collect_requests(admin::MetricSet& out) const;
+  void collect_connections(admin::MetricSet& out, const Listener& listener, const QuicTotals& totals) const;
+  void collect_quic(admin::MetricSet& out, const Listener& listener, const QuicTotals& totals) const;
+  void collect_masque(admin::MetricSet& out) const;
+  void collect_ip(admin::MetricSet& out) const;
 
   net::Inbound& inbound_;
   net::Outbound& outbound_;
@@ -131,13 +131,13 @@ class Worker : private masque::IpElsewhere {
   std::unique_ptr<masque::IpSwitch> ip_switch_;  // null: no CONNECT-IP. Outlives the proxy's tunnels.
   std::unique_ptr<masque::Proxy> proxy_;
   std::unique_ptr<files::FileServer> files_;
-  std::unique_ptr<WorkerAccessLog> access_log_;    // null: none
-  std::unique_ptr<ConnectionLog> connection_log_;  // null: the log's level is above debug
+  std::unique_ptr<WorkerAccessLog> access_log_;          // null: none
+  std::unique_ptr<http::ConnectionLog> connection_log_;  // null: the log's level is above debug
   // Destroyed first: their exchanges refer to the members above.
   Listeners listeners_;
   Listeners leaving_;  // removed from the Configuration; kept until their last connection is closed
   std::vector<std::unique_ptr<Listener>> gone_;
-  MetricSet past_;  // of removed listeners
+  admin::MetricSet past_;  // of removed listeners
   net::Timer sampling_;
   net::Deferred bury_;
   bool is_draining_ = false;

@@ -16,7 +16,7 @@ double figure(auto value) {
 
 }  // namespace
 
-void Worker::collect(MetricSet& out) const {
+void Worker::collect(admin::MetricSet& out) const {
   out.gauge("workers", "Worker threads.", 1);
   collect_requests(out);
   out.add(past_);
@@ -29,7 +29,7 @@ void Worker::collect(MetricSet& out) const {
   collect_masque(out);
 }
 
-void Worker::collect_requests(MetricSet& out) const {
+void Worker::collect_requests(admin::MetricSet& out) const {
   const auto& requests = router_.counters();
   for (std::size_t version = 0; version < version_names.size(); ++version) {
     const auto name = version_names[version];
@@ -58,7 +58,8 @@ void Worker::collect_requests(MetricSet& out) const {
   out.gauge("file_cache_entries", "Files kept in memory or open.", figure(files_->cached()));
 }
 
-void Worker::collect_connections(MetricSet& out, const Listener& listener, const QuicTotals& totals) const {
+void Worker::collect_connections(admin::MetricSet& out, const Listener& listener,
+                                 const QuicTotals& totals) const {
   constexpr std::string_view open = "Open connections.", total = "Connections accepted.",
                              exchanges = "Open requests and tunnels.",
                              handshakes = "TLS handshakes by result.", resets = "Streams reset.",
@@ -116,7 +117,7 @@ void Worker::collect_connections(MetricSet& out, const Listener& listener, const
               {{"reason", "queue"}});
 }
 
-void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTotals& totals) const {
+void Worker::collect_quic(admin::MetricSet& out, const Listener& listener, const QuicTotals& totals) const {
   const auto& front = listener.quic();
   constexpr std::string_view packets = "QUIC packets.", bytes = "UDP payload bytes of QUIC connections.",
                              datagrams = "DATAGRAM frames (RFC 9221).",
@@ -192,7 +193,7 @@ void Worker::collect_quic(MetricSet& out, const Listener& listener, const QuicTo
   out.counter("udp_dropped_total", lost, figure(socket.dropped_truncated), {{"reason", "truncated"}});
 }
 
-void Worker::collect_masque(MetricSet& out) const {
+void Worker::collect_masque(admin::MetricSet& out) const {
   if (!proxy_) return;
   const auto counters = proxy_->counters();
   constexpr std::string_view open = "Open tunnels.", total = "Tunnels opened.",
@@ -202,7 +203,7 @@ void Worker::collect_masque(MetricSet& out) const {
                              dropped = "Datagrams of tunnels dropped.";
   for (const auto protocol : masque::all_protocols) {
     if (protocol == masque::Protocol::ip && !ip_switch_) continue;
-    const MetricSet::Labels labels{{"protocol", to_string(protocol)}};
+    const admin::MetricSet::Labels labels{{"protocol", to_string(protocol)}};
     out.gauge("masque_tunnels_open", open, figure(counters.open[protocol]), labels);
     out.counter("masque_tunnels_total", total, figure(counters.tunnels[protocol]), labels);
   }
@@ -259,7 +260,7 @@ void Worker::collect_masque(MetricSet& out) const {
   if (ip_switch_) collect_ip(out);
 }
 
-void Worker::collect_ip(MetricSet& out) const {
+void Worker::collect_ip(admin::MetricSet& out) const {
   const auto figures = ip_switch_->figures();
   constexpr std::string_view packets = "IP packets through tunnels: up out of them, down to clients.",
                              bytes = "Bytes of these packets.", dropped = "IP packets of tunnels dropped.";
@@ -277,7 +278,7 @@ void Worker::collect_ip(MetricSet& out) const {
   if (number_ != 0) return;  // of all workers
   for (const bool v4 : {true, false}) {
     const auto pool = setup_->ip->network()->pool->figures(v4);
-    const MetricSet::Labels labels{{"ip_version", v4 ? "4" : "6"}};
+    const admin::MetricSet::Labels labels{{"ip_version", v4 ? "4" : "6"}};
     out.gauge("masque_ip_addresses_leased", "Addresses that tunnels have.", figure(pool.leased), labels);
     out.gauge("masque_ip_addresses", "Addresses that can be leased.", figure(pool.capacity), labels);
   }

@@ -1,9 +1,9 @@
 // A worker on real sockets: `drained` is called when all of its listeners have drained.
 #include "gateway/worker.h"
 
+#include "admin/metric_set.h"
 #include "files/folder_for_test.h"
 #include "gateway/addresses.h"
-#include "gateway/metric_set.h"
 #include "http/h3_connection.h"
 #include "http/tcp_for_test.h"
 #include "net/run_until_for_test.h"
@@ -190,7 +190,7 @@ TEST_F(WorkerTest, DrainsInAnyTurnOfAHandshake) {
     handshake.reset();
     run_until(loop, [&] { return drained > 0; });
     EXPECT_EQ(drained, 1) << turns;
-    MetricSet figures;
+    admin::MetricSet figures;
     worker->collect(figures);
     EXPECT_THAT(figures.to_text(), HasSubstr("sallyport_connections_open{version=\"http/1\"} 0")) << turns;
   }

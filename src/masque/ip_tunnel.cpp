@@ -59,7 +59,7 @@ struct IpTunnel::Impl final : CapsuleTunnel {
     if (!parsed) return std::unexpected(std::move(parsed.error()));
     own.clear();
     for (const AssignedAddress& each : *parsed)
-      if (!each.is_rejection()) own.push_back(each.prefix);
+      if (!each.is_rejection()) own.push_back(each.prefix.address());
     if (events.assigned) events.assigned(*parsed);
     return {};
   }
@@ -81,7 +81,7 @@ struct IpTunnel::Impl final : CapsuleTunnel {
 
   bool is_ours(const net::IpAddress& address) const {
     const auto contains = [&](const net::IpPrefix& prefix) { return prefix.contains(address); };
-    return std::ranges::any_of(own, contains) || std::ranges::any_of(networks, contains);
+    return std::ranges::find(own, address) != own.end() || std::ranges::any_of(networks, contains);
   }
 
   void on_packet(const ContextTable::Found& found) override {
@@ -158,7 +158,7 @@ struct IpTunnel::Impl final : CapsuleTunnel {
 
   IpTunnelEvents events;  // without `opened` and `closed`
   net::PacketReceiver* receiver = nullptr;
-  std::vector<net::IpPrefix> own;       // assigned
+  std::vector<net::IpAddress> own;      // assigned: the first of each prefix
   std::vector<net::IpPrefix> networks;  // advertised by us
   RequestIds request_ids;               // the proxy's
   std::uint64_t next_request = 1;
@@ -229,6 +229,7 @@ IpTunnelCounters IpTunnel::counters() const {
   counters.bytes_out = impl_->sent.bytes;
   counters.dropped_context = impl_->dropped_context();
   counters.dropped_invalid += impl_->sent.dropped_invalid;
+  counters.dropped_invalid_out = impl_->sent.dropped_invalid;
   counters.dropped_size = impl_->sent.dropped_size;
   counters.dropped_queue = impl_->sent.dropped_queue;
   counters.dropped_sojourn = impl_->sent.dropped_sojourn;

@@ -22,7 +22,10 @@ namespace sallyport::masque {
 struct IpTunnelEvents {
   /// The proxy answered 2xx. `next_hop` from its Proxy-Status, or empty.
   std::function<void(const std::string& next_hop)> opened;
-  /// All addresses that are assigned now, rejections of requests among them. Never before `opened`.
+  /// All addresses that are assigned now, rejections of requests among them. Never before `opened`. Of a
+  /// prefix of more than one address we use the first alone, and take packets for no other: the RFC
+  /// lets us use any of them (§4.7.1), and what came for those that we do not use, a machine that forwards
+  /// would route into the networks around it; a proxy could assign half of all addresses.
   std::function<void(const std::vector<AssignedAddress>&)> assigned;
   /// All routes that are advertised now. Never before `opened`.
   std::function<void(const std::vector<IpRange>&)> routes;
@@ -35,6 +38,7 @@ struct IpTunnelCounters {
   std::uint64_t packets_in = 0, packets_out = 0, bytes_in = 0, bytes_out = 0;
   std::uint64_t dropped_context = 0, dropped_invalid = 0, dropped_size = 0, dropped_queue = 0;
   std::uint64_t dropped_sojourn = 0;      ///< had waited for too long in the connection's datagram queue
+  std::uint64_t dropped_invalid_out = 0;  ///< of dropped_invalid, what was to be sent
   std::uint64_t dropped_destination = 0;  ///< came for an address that is not ours
 };
 

@@ -19,6 +19,11 @@ Result<> change(Rtnetlink& netlink, std::uint16_t type, std::uint16_t flags, con
     header.dst_len = static_cast<std::uint8_t>(rule.destination->length());
     request.put(FRA_DST, rule.destination->address());
   }
+  if (rule.source) {
+    header.src_len = static_cast<std::uint8_t>(rule.source->length());
+    request.put(FRA_SRC, rule.source->address());
+  }
+  if (!rule.out_link.empty()) request.put_text(FRA_OIFNAME, rule.out_link);
   request.put_u32(FRA_TABLE, rule.table);
   request.put_u32(FRA_PRIORITY, rule.priority);
   if (rule.suppress_prefix_length) request.put_u32(FRA_SUPPRESS_PREFIXLEN, *rule.suppress_prefix_length);
@@ -38,6 +43,8 @@ std::optional<RoutingRule> read_rule(const nlmsghdr& message) {
   rule.priority = attributes.u32(FRA_PRIORITY).value_or(0);
   rule.table = attributes.u32(FRA_TABLE).value_or(header->table);
   if (const auto to = attributes.address(FRA_DST)) rule.destination = IpPrefix(*to, header->dst_len);
+  if (const auto from = attributes.address(FRA_SRC)) rule.source = IpPrefix(*from, header->src_len);
+  rule.out_link = attributes.text(FRA_OIFNAME);
   // The kernel says -1 where there is none.
   if (const auto length = attributes.u32(FRA_SUPPRESS_PREFIXLEN); length && *length <= 128)
     rule.suppress_prefix_length = length;

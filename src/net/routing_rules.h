@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace sallyport::net {
@@ -18,6 +19,8 @@ struct RoutingRule {
   std::uint32_t priority = 0;  ///< the lowest is asked first; the local table is 0, the main one 32,766
   std::uint32_t table = 0;     ///< where to look; what is not found there is up to the next rule
   std::optional<IpPrefix> destination;  ///< of the packets that it is for; nullopt: all
+  std::optional<IpPrefix> source;       ///< likewise
+  std::string out_link;                 ///< of sockets bound to the device with this name; empty: of all
   /// Routes of the table no longer than this do not count: 0 leaves out its default route.
   std::optional<std::uint32_t> suppress_prefix_length;
   std::uint8_t protocol = 4;  ///< who made it, as Route::protocol

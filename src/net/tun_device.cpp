@@ -216,7 +216,10 @@ Result<> TunDevice::set_mtu(std::size_t mtu) {
 
 Result<std::unique_ptr<TunQueue>> TunDevice::take_queue(EventLoop& loop, std::size_t index) {
   assert(index < queues_.size() && queues_[index]);
-  return TunQueue::adopt(loop, std::move(queues_[index]), name_, mtu_);
+  auto queue = TunQueue::adopt(loop, std::move(queues_[index]), name_, mtu_);
+  if (!queue) return queue;
+  if (auto follows = (*queue)->follow(index_); !follows) return std::unexpected(std::move(follows.error()));
+  return queue;
 }
 
 Result<> remove_tun_device(const std::string& name) {

@@ -50,11 +50,13 @@ class TunDevice {
   unsigned index() const { return index_; }
   const TunOffloads& offloads() const { return offloads_; }
   std::size_t queue_count() const { return queues_.size(); }
+  /// Once a queue is taken, as anybody set it last.
   std::size_t mtu() const { return mtu_->load(std::memory_order_relaxed); }
   /// In the network namespace of this thread, which has to be the device's.
   Result<> set_mtu(std::size_t mtu);
 
-  /// Queue `index`, each once: for the thread of `loop`. A queue not taken loses what the kernel puts there.
+  /// Queue `index`, each once: for the thread of `loop`, in the device's network namespace. It follows the
+  /// device's MTU, whoever changes it. A queue not taken loses what the kernel puts there.
   Result<std::unique_ptr<TunQueue>> take_queue(EventLoop& loop, std::size_t index);
 
  private:

@@ -179,6 +179,34 @@ TEST(TunDevice, MtuAtBothEndsOfTheRangeAndChanged) {
   if (!ran) GTEST_SKIP() << needs_tun;
 }
 
+TEST(TunDevice, AnMtuThatSomebodyElseSetsIsFollowed) {
+  struct MtuLog final : PacketReceiver {
+    void on_packets(std::span<Packet>, Time) override {}
+    void on_mtu(std::size_t bytes) override { told.push_back(bytes); }
+    std::vector<std::size_t> told;
+  };
+  const bool ran = in_network_namespace_with_tun([] {
+    EventLoop loop;
+    auto other = value_of(TunDevice::open({.name = "sp1"}));
+    auto device = value_of(TunDevice::open({.name = "sp0"}));
+    const auto queue = value_of(device.take_queue(loop, 0));
+    MtuLog log;
+    queue->set_receiver(&log);
+    Rtnetlink netlink = value_of(Rtnetlink::open());
+    value_of(change_link(netlink, value_of(find_link(netlink, "sp1")), {.mtu = 1300}));
+    value_of(change_link(netlink, value_of(find_link(netlink, "sp0")), {.mtu = 1400}));
+    run_until(loop, [&] { return !log.told.empty(); });
+    EXPECT_EQ(log.told, std::vector<std::size_t>{1400}) << "and not the other device's";
+    EXPECT_EQ(queue->mtu(), 1400u);
+    EXPECT_EQ(device.mtu(), 1400u);
+    value_of(device.set_mtu(1450));
+    run_until(loop, [&] { return log.told.size() > 1; });
+    EXPECT_EQ(log.told.back(), 1450u);
+    queue->set_receiver(nullptr);
+  });
+  if (!ran) GTEST_SKIP() << needs_tun;
+}
+
 TEST(TunDevice, WithoutTheRightToMakeOne) {
   const bool ran = in_network_namespace_with_tun([] {
     __user_cap_header_struct head{_LINUX_CAPABILITY_VERSION_3, 0};

@@ -3,6 +3,7 @@
 #include "base/lifetime.h"
 #include "base/log.h"
 #include "net/fd_watch.h"
+#include "net/link_watch.h"
 #include "net/segment.h"
 #include "net/virtio_net.h"
 
@@ -92,7 +93,7 @@ struct Backlog {
 }  // namespace
 
 struct TunQueue::Impl final : FdWatcher {
-  Impl(EventLoop& event_loop, std::string device, std::shared_ptr<const std::atomic<std::size_t>> device_mtu,
+  Impl(EventLoop& event_loop, std::string device, std::shared_ptr<std::atomic<std::size_t>> device_mtu,
        const TunCalls& given)
       : loop(event_loop),
         calls(given),
@@ -117,6 +118,7 @@ struct TunQueue::Impl final : FdWatcher {
   std::size_t fill(Batch& batch, unsigned& misreads, int& error);
   void fail_with(int error);
   void tell_closed();
+  void on_link(const Link& link);
   void update_reading() { watch.want_readable(receiver != nullptr && reading); }
   void close();
 
@@ -125,12 +127,14 @@ struct TunQueue::Impl final : FdWatcher {
   FdWatch watch;
   PacketReceiver* receiver = nullptr;
   const std::string name;
-  const std::shared_ptr<const std::atomic<std::size_t>> mtu;
+  const std::shared_ptr<std::atomic<std::size_t>> mtu;
   TunQueueStats stats;
   std::unique_ptr<Backlog> backlog;  // there only while the kernel takes no more
   std::vector<std::uint8_t> piece;   // of a super-packet that the kernel refused
   Deferred notification;             // send() may not call the receiver, which is its caller
   Lifetime lifetime;
+  std::unique_ptr<LinkWatch> link_watch;  // null before follow()
+  std::size_t told_mtu = 0;
   int gone = 0;  // why the device is
   bool reading = true;
 };
@@ -323,8 +327,14 @@ void TunQueue::Impl::tell_closed() {
   if (told != nullptr) told->on_port_closed(why);
 }
 
+void TunQueue::Impl::on_link(const Link& link) {
+  mtu->store(link.mtu, std::memory_order_relaxed);
+  if (std::exchange(told_mtu, link.mtu) != link.mtu && receiver != nullptr) receiver->on_mtu(link.mtu);
+}
+
 void TunQueue::Impl::close() {
   receiver = nullptr;
+  link_watch.reset();
   backlog.reset();
   watch.close();
 }
@@ -333,7 +343,7 @@ TunQueue::TunQueue(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TunQueue::~TunQueue() = default;
 
 Result<std::unique_ptr<TunQueue>> TunQueue::adopt(EventLoop& loop, UniqueFd fd, std::string name,
-                                                  std::shared_ptr<const std::atomic<std::size_t>> mtu,
+                                                  std::shared_ptr<std::atomic<std::size_t>> mtu,
                                                   const TunCalls& calls) {
   auto impl = std::make_unique<Impl>(loop, std::move(name), std::move(mtu), calls);
   auto watch = FdWatch::open(loop, std::move(fd), *impl);
@@ -353,6 +363,15 @@ SendStatus TunQueue::send(std::span<const Packet> packets) {
 
 std::size_t TunQueue::mtu() const {
   return impl_->mtu->load(std::memory_order_relaxed);
+}
+
+Result<> TunQueue::follow(unsigned link) {
+  auto watch =
+      LinkWatch::open(impl_->loop, link, [impl = impl_.get()](const Link& now) { impl->on_link(now); });
+  if (!watch) return std::unexpected(std::move(watch.error()));
+  impl_->link_watch = std::move(*watch);
+  impl_->told_mtu = mtu();
+  return {};
 }
 
 void TunQueue::set_reading(bool on) {

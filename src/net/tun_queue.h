@@ -45,9 +45,9 @@ class TunQueue final : public PacketPort {
   /// Packets that are read before the receiver is called, at most.
   static constexpr std::size_t batch_capacity = 128;
 
-  /// Takes ownership of a non-blocking descriptor. `mtu` is the device's, kept by its TunDevice.
+  /// Takes ownership of a non-blocking descriptor. `mtu` is the device's, shared with its TunDevice.
   static Result<std::unique_ptr<TunQueue>> adopt(EventLoop& loop, UniqueFd fd, std::string name,
-                                                 std::shared_ptr<const std::atomic<std::size_t>> mtu,
+                                                 std::shared_ptr<std::atomic<std::size_t>> mtu,
                                                  const TunCalls& calls = {});
   ~TunQueue() override;
 
@@ -55,8 +55,11 @@ class TunQueue final : public PacketPort {
   /// Costs a system call a packet. Does not compare with mtu(): the kernel receives what is longer as well. A
   /// super-packet that the kernel refuses is cut and sent packet by packet.
   SendStatus send(std::span<const Packet> packets) override;
-  /// Only the device's owner changes it, who is not told of it by on_mtu.
+  /// With follow() it is the device's as anybody set it last, and the receiver gets on_mtu for each change,
+  /// the owner's own (TunDevice::set_mtu()) among them.
   std::size_t mtu() const override;
+  /// Follows the MTU of the device with this index, which is the queue's, in this thread's network namespace.
+  Result<> follow(unsigned link);
   void set_reading(bool on) override;
   /// Clears the receiver. With its last queue a device that is not persistent is gone.
   void close();

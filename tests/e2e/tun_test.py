@@ -100,9 +100,10 @@ class Tunnel(TunCase):
         self.assertEqual(tun.child.wait(harness.PATIENCE), -signal.SIGTERM)
         self.assert_untouched()
         lines = tun.log_path.read_text().splitlines()
-        self.assertEqual(len(lines), 2, lines)
+        self.assertEqual(len(lines), 3, lines)
         self.assertRegex(lines[0], r"^sallyport: tunnel0: 10\.89\.0\.\d+, fd89::\w+$")
         self.assertEqual(lines[1], "sallyport: tunnel0: routes 0.0.0.0/0, ::/0")
+        self.assertRegex(lines[2], r"^sallyport: up [\d.]+ KiB, down 3\d\.\d MiB in \d+ ")
 
     def test_two_hops_over_every_version(self):
         first, last = self.proxy(), self.proxy(pools=("--ip-pool", "10.90.0.0/24", "--ip-pool", "fd90::/64"))

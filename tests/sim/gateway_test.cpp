@@ -123,7 +123,7 @@ TEST_P(Gateway, AListenerThatGoesDrainsAndOneThatComesServes) {
   ASSERT_TRUE(scene.network.run_until([&] { return late->done() && elsewhere->done(); }, 60s));
   EXPECT_TRUE(refused.error);
   expect_intact(served, 50'000);
-  gateway::MetricSet figures;
+  admin::MetricSet figures;
   for (std::size_t i = 0; i < 2; ++i) scene.origin().worker(i).collect(figures);
   const std::string version = GetParam() == HttpChoice::h3   ? "http/3"
                               : GetParam() == HttpChoice::h2 ? "http/2"

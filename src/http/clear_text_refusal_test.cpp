@@ -1,4 +1,4 @@
-#include "gateway/clear_text_refusal.h"
+#include "http/clear_text_refusal.h"
 
 #include "http/tcp_for_test.h"
 
@@ -7,11 +7,11 @@
 
 #include <gtest/gtest.h>
 
-namespace sallyport::gateway {
+namespace sallyport::http {
 namespace {
 
-using http::test::Clock;
-using http::test::RawEnd;
+using test::Clock;
+using test::RawEnd;
 
 struct ClearTextRefusalTest : testing::Test {
   ClearTextRefusalTest() {
@@ -65,4 +65,4 @@ TEST_F(ClearTextRefusalTest, AClientThatIsGoneEndsIt) {
 }
 
 }  // namespace
-}  // namespace sallyport::gateway
+}  // namespace sallyport::http

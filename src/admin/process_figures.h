@@ -1,10 +1,10 @@
 // Metrics of the process: memory, CPU time, descriptors.
 #pragma once
 
-#include "gateway/metric_set.h"
+#include "admin/metric_set.h"
 
-namespace sallyport::gateway {
+namespace sallyport::admin {
 
 void collect_process_figures(MetricSet& out);
 
-}  // namespace sallyport::gateway
+}  // namespace sallyport::admin

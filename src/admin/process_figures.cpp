@@ -1,4 +1,4 @@
-#include "gateway/process_figures.h"
+#include "admin/process_figures.h"
 
 #include <fstream>
 #include <memory>
@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-namespace sallyport::gateway {
+namespace sallyport::admin {
 namespace {
 
 double seconds(const timeval& time) {
@@ -45,4 +45,4 @@ void collect_process_figures(MetricSet& out) {
   out.gauge("process_max_descriptors", "Open file descriptors allowed.", most);
 }
 
-}  // namespace sallyport::gateway
+}  // namespace sallyport::admin

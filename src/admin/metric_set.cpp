@@ -1,11 +1,11 @@
-#include "gateway/metric_set.h"
+#include "admin/metric_set.h"
 
 #include <algorithm>
 
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
-namespace sallyport::gateway {
+namespace sallyport::admin {
 
 void Histogram::observe(double value) {
   const auto* end = bounds_ + counts_.size() - 1;
@@ -82,4 +82,4 @@ std::string MetricSet::to_text() const {
   return prometheus::TextSerializer().Serialize(out);
 }
 
-}  // namespace sallyport::gateway
+}  // namespace sallyport::admin

@@ -1,10 +1,10 @@
-#include "gateway/admin.h"
+#include "admin/pages.h"
 
 #include <utility>
 
 #include <fmt/format.h>
 
-namespace sallyport::gateway {
+namespace sallyport::admin {
 namespace {
 
 /// Fewer than the reserved descriptors: clients of this port must not exhaust the gateway's.
@@ -13,9 +13,9 @@ constexpr std::size_t most_connections = 32;
 }  // namespace
 
 /// A request for /metrics that waits for the workers. It may be gone before they answer.
-class Admin::Scrape final : public http::ExchangeHandler {
+class Pages::Scrape final : public http::ExchangeHandler {
  public:
-  Scrape(Admin& admin, http::Exchange& exchange) : admin_(admin), exchange_(&exchange) {}
+  Scrape(Pages& admin, http::Exchange& exchange) : admin_(admin), exchange_(&exchange) {}
   void on_body(http::Exchange& exchange, Bytes body) override { exchange.consume(body.size()); }
   void on_end(http::Exchange&) override {}
   void on_closed(http::Exchange&, const Error*) override {
@@ -39,44 +39,44 @@ class Admin::Scrape final : public http::ExchangeHandler {
   }
 
  private:
-  Admin& admin_;
+  Pages& admin_;
   http::Exchange* exchange_;
 };
 
-Admin::Admin(net::Timers& timers, Source& source, std::shared_ptr<const masque::TokenTable> tokens)
+Pages::Pages(net::Timers& timers, Source& source, std::shared_ptr<const masque::TokenTable> tokens)
     : timers_(timers),
       source_(source),
       authenticator_(std::move(tokens), std::make_shared<masque::FailedAttempts>()) {}
 
-Result<std::unique_ptr<Admin>> Admin::listen(net::Inbound& inbound, net::Timers& timers,
+Result<std::unique_ptr<Pages>> Pages::listen(net::Inbound& inbound, net::Timers& timers,
                                              const net::SocketAddress& local, Source& source,
                                              std::shared_ptr<const masque::TokenTable> tokens) {
-  return make(timers, source, std::move(tokens), [&](Admin& admin, TcpFrontOptions options) {
-    return TcpFront::listen(inbound, timers, local, admin, std::move(options));
+  return make(timers, source, std::move(tokens), [&](Pages& admin, http::TcpFrontOptions options) {
+    return http::TcpFront::listen(inbound, timers, local, admin, std::move(options));
   });
 }
 
-Result<std::unique_ptr<Admin>> Admin::listen_unix(net::Inbound& inbound, net::Timers& timers,
+Result<std::unique_ptr<Pages>> Pages::listen_unix(net::Inbound& inbound, net::Timers& timers,
                                                   const std::string& path, Source& source,
                                                   std::shared_ptr<const masque::TokenTable> tokens) {
-  return make(timers, source, std::move(tokens), [&](Admin& admin, TcpFrontOptions options) {
-    return TcpFront::listen_unix(inbound, timers, path, admin, std::move(options));
+  return make(timers, source, std::move(tokens), [&](Pages& admin, http::TcpFrontOptions options) {
+    return http::TcpFront::listen_unix(inbound, timers, path, admin, std::move(options));
   });
 }
 
-Result<std::unique_ptr<Admin>> Admin::make(net::Timers& timers, Source& source,
+Result<std::unique_ptr<Pages>> Pages::make(net::Timers& timers, Source& source,
                                            std::shared_ptr<const masque::TokenTable> tokens,
                                            const auto& listen) {
-  std::unique_ptr<Admin> admin(new Admin(timers, source, std::move(tokens)));
-  auto front = listen(*admin, TcpFrontOptions{.most_connections = most_connections});
+  std::unique_ptr<Pages> admin(new Pages(timers, source, std::move(tokens)));
+  auto front = listen(*admin, http::TcpFrontOptions{.most_connections = most_connections});
   if (!front) return std::unexpected(std::move(front.error()));
   admin->front_ = std::move(*front);
   return admin;
 }
 
-Admin::~Admin() = default;
+Pages::~Pages() = default;
 
-void Admin::on_request(http::Exchange& exchange) {
+void Pages::on_request(http::Exchange& exchange) {
   const http::Incoming in{exchange, {}};
   const auto& request = exchange.request();
   const std::string_view path = std::string_view(request.path).substr(0, request.path.find('?'));
@@ -89,7 +89,7 @@ void Admin::on_request(http::Exchange& exchange) {
   }
   if (path == "/healthz") return replies_.sentence(in, 200, "alive");
   if (path == "/readyz")
-    return source_.is_ready() ? replies_.sentence(in, 200, "ready") : replies_.sentence(in, 503, "draining");
+    return source_.is_ready() ? replies_.sentence(in, 200, "ready") : replies_.sentence(in, 503, "not ready");
 
   auto reader = authenticator_.authenticate(exchange, masque::AskedAs::origin, timers_.now());
   if (!reader)
@@ -103,4 +103,4 @@ void Admin::on_request(http::Exchange& exchange) {
   });
 }
 
-}  // namespace sallyport::gateway
+}  // namespace sallyport::admin

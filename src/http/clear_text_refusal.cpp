@@ -1,4 +1,4 @@
-#include "gateway/clear_text_refusal.h"
+#include "http/clear_text_refusal.h"
 
 #include "base/bytes.h"
 
@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-namespace sallyport::gateway {
+namespace sallyport::http {
 namespace {
 
 // Closing while the client still sends would reset the connection and lose the answer (RFC 9112 §9.6).
@@ -43,4 +43,4 @@ void ClearTextRefusal::end() {
   if (done_) std::exchange(done_, nullptr)();
 }
 
-}  // namespace sallyport::gateway
+}  // namespace sallyport::http

@@ -1,6 +1,6 @@
-#include "gateway/tcp_front.h"
+#include "http/tcp_front.h"
 
-#include "gateway/clear_text_refusal.h"
+#include "http/clear_text_refusal.h"
 
 #include <atomic>
 #include <string>
@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-namespace sallyport::gateway {
+namespace sallyport::http {
 namespace {
 
 /// Names a connection in logs; no other of this process has the same.
@@ -20,9 +20,9 @@ std::string next_id() {
 }  // namespace
 
 /// A TCP connection: first its handshake, then its HTTP connection.
-struct TcpFront::Session final : http::ConnectionHandler {
+struct TcpFront::Session final : ConnectionHandler {
   explicit Session(TcpFront& owner) : front(owner) {}
-  void on_connection_closed(http::Connection& closed, const Error* why) override {
+  void on_connection_closed(Connection& closed, const Error* why) override {
     if (front.options_.log != nullptr) front.options_.log->closed(closed, why);
     front.retire(self);
   }
@@ -32,10 +32,10 @@ struct TcpFront::Session final : http::ConnectionHandler {
   Sessions::iterator self;
   std::unique_ptr<tls::Handshake> handshake;
   std::unique_ptr<ClearTextRefusal> refusal;  // in place of a connection
-  std::unique_ptr<http::Connection> connection;
+  std::unique_ptr<Connection> connection;
 };
 
-void add_counters(http::ConnectionCounters& to, const http::ConnectionCounters& from) {
+void add_counters(ConnectionCounters& to, const ConnectionCounters& from) {
   to.requests += from.requests;
   to.datagrams_in += from.datagrams_in;
   to.datagrams_out += from.datagrams_out;
@@ -50,23 +50,22 @@ void add_counters(http::ConnectionCounters& to, const http::ConnectionCounters& 
 }
 
 Result<std::unique_ptr<TcpFront>> TcpFront::listen(net::Inbound& inbound, net::Timers& timers,
-                                                   const net::SocketAddress& local,
-                                                   http::RequestHandler& requests, TcpFrontOptions options) {
+                                                   const net::SocketAddress& local, RequestHandler& requests,
+                                                   TcpFrontOptions options) {
   return make(timers, requests, std::move(options), [&](const net::TcpOptions& tcp, auto accepted) {
     return inbound.listen_tcp(local, tcp, std::move(accepted));
   });
 }
 
 Result<std::unique_ptr<TcpFront>> TcpFront::listen_unix(net::Inbound& inbound, net::Timers& timers,
-                                                        const std::string& path,
-                                                        http::RequestHandler& requests,
+                                                        const std::string& path, RequestHandler& requests,
                                                         TcpFrontOptions options) {
   return make(timers, requests, std::move(options), [&](const net::TcpOptions& tcp, auto accepted) {
     return inbound.listen_unix(path, tcp, std::move(accepted));
   });
 }
 
-Result<std::unique_ptr<TcpFront>> TcpFront::make(net::Timers& timers, http::RequestHandler& requests,
+Result<std::unique_ptr<TcpFront>> TcpFront::make(net::Timers& timers, RequestHandler& requests,
                                                  TcpFrontOptions options, const auto& listen) {
   std::unique_ptr<TcpFront> front(new TcpFront(timers, requests, std::move(options)));
   auto listener = listen(front->tcp_options(), [raw = front.get()](std::unique_ptr<net::ByteStream> stream) {
@@ -82,7 +81,7 @@ net::TcpOptions TcpFront::tcp_options() {
       .reuse_port = options_.reuse_port, .leave_descriptors = options_.leave_descriptors, .counters = &tcp_};
 }
 
-TcpFront::TcpFront(net::Timers& timers, http::RequestHandler& requests, TcpFrontOptions options)
+TcpFront::TcpFront(net::Timers& timers, RequestHandler& requests, TcpFrontOptions options)
     : timers_(timers),
       requests_(requests),
       options_(std::move(options)),
@@ -135,18 +134,18 @@ void TcpFront::refuse(Sessions::iterator session, std::unique_ptr<net::ByteStrea
 }
 
 void TcpFront::serve(Sessions::iterator session, std::unique_ptr<net::ByteStream> stream,
-                     std::string_view alpn, http::StreamSecurity security) {
+                     std::string_view alpn, StreamSecurity security) {
   security.id = session->id;
   const bool http2 = alpn == "h2";
   ++(http2 ? counters_.http2_total : counters_.http1_total);
   ++(http2 ? counters_.http2_open : counters_.http1_open);
-  const auto make = http2 ? http::make_h2_server : http::make_h1_server;
+  const auto make = http2 ? make_h2_server : make_h1_server;
   session->connection = make(timers_, std::move(stream), security, requests_, &*session, options_.limits);
 }
 
 void TcpFront::retire(Sessions::iterator session) {
   if (const auto& connection = session->connection) {
-    --(connection->info().version == http::Version::http2 ? counters_.http2_open : counters_.http1_open);
+    --(connection->info().version == Version::http2 ? counters_.http2_open : counters_.http1_open);
     add_counters(counters_.closed, connection->counters());
   }
   retired_.splice(retired_.end(), sessions_, session);
@@ -187,9 +186,9 @@ void TcpFront::drain(std::function<void()> drained) {
   clean_up_.request();
 }
 
-void TcpFront::for_each(const std::function<void(http::Connection&)>& visit) const {
+void TcpFront::for_each(const std::function<void(Connection&)>& visit) const {
   for (const auto& session : sessions_)
     if (session.connection) visit(*session.connection);
 }
 
-}  // namespace sallyport::gateway
+}  // namespace sallyport::http

@@ -1,16 +1,16 @@
-#include "gateway/token_file.h"
+#include "admin/token_file.h"
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/of_flag.h"
-#include "gateway/exposed_secrets.h"
+#include "base/warn_of_readers.h"
 #include "masque/token_lines.h"
 
 #include <utility>
 
 #include <fmt/format.h>
 
-namespace sallyport::gateway {
+namespace sallyport::admin {
 
 Result<TokenFile> TokenFile::open(std::string flag, std::string path) {
   TokenFile file(std::move(flag), std::move(path));
@@ -85,4 +85,4 @@ void TokenFile::collect(MetricSet& out) const {
               {{"file", flag}, {"result", "failed"}});
 }
 
-}  // namespace sallyport::gateway
+}  // namespace sallyport::admin

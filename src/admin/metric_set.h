@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace sallyport::gateway {
+namespace sallyport::admin {
 
 /// A histogram with fixed bounds. For one thread.
 class Histogram {
@@ -60,4 +60,4 @@ class MetricSet {
   std::map<std::string_view, Family> families_;
 };
 
-}  // namespace sallyport::gateway
+}  // namespace sallyport::admin

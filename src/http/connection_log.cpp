@@ -1,4 +1,4 @@
-#include "gateway/connection_log.h"
+#include "http/connection_log.h"
 
 #include "base/hex.h"
 #include "base/log.h"
@@ -10,7 +10,7 @@
 
 #include <fmt/format.h>
 
-namespace sallyport::gateway {
+namespace sallyport::http {
 namespace {
 
 /// One for all of them: a template's own would be one for each combination of arguments.
@@ -61,9 +61,9 @@ void ConnectionLog::on_moved(const quic::Connection& connection) {
 
 void ConnectionLog::on_ended(const quic::Connection& connection, const quic::Closed& why, bool established) {
   if (established)
-    say("{}: closed: {}", named(connection), why.to_error(http::name_of_h3).message);
+    say("{}: closed: {}", named(connection), why.to_error(name_of_h3).message);
   else
-    say("{}: handshake failed: {}", named(connection), why.to_error(http::name_of_h3).message);
+    say("{}: handshake failed: {}", named(connection), why.to_error(name_of_h3).message);
 }
 
 void ConnectionLog::accepted(std::string_view id, const net::SocketAddress& client) {
@@ -80,10 +80,10 @@ void ConnectionLog::failed(std::string_view id, const net::SocketAddress& client
   say("{}: handshake failed: {}", named(id, client), why.message);
 }
 
-void ConnectionLog::closed(const http::Connection& connection, const Error* why) {
-  const http::ConnectionInfo& info = connection.info();
+void ConnectionLog::closed(const Connection& connection, const Error* why) {
+  const ConnectionInfo& info = connection.info();
   say("{}: closed: {}", named(info.id, info.path.remote),
       why != nullptr ? std::string_view(why->message) : "no error");
 }
 
-}  // namespace sallyport::gateway
+}  // namespace sallyport::http

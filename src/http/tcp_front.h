@@ -2,8 +2,8 @@
 // Plain HTTP is answered with an error (ClearTextRefusal). Also serves the admin port's HTTP/1.1 without TLS.
 #pragma once
 
-#include "gateway/connection_log.h"
 #include "http/connection.h"
+#include "http/connection_log.h"
 #include "http/tcp_connection.h"
 #include "net/inbound.h"
 #include "net/timers.h"
@@ -18,11 +18,11 @@
 #include <string>
 #include <vector>
 
-namespace sallyport::gateway {
+namespace sallyport::http {
 
 struct TcpFrontOptions {
   std::optional<tls::ServerOptions> tls;  ///< nullopt: plain HTTP/1.1
-  http::Limits limits;
+  Limits limits;
   bool reuse_port = false;
   unsigned leave_descriptors = 0;  ///< see net::TcpOptions
   std::size_t most_connections =
@@ -34,19 +34,18 @@ struct TcpFrontCounters {
   std::uint64_t handshakes_completed = 0, handshakes_failed = 0;
   std::uint64_t http1_total = 0, http2_total = 0;
   std::size_t http1_open = 0, http2_open = 0;
-  http::ConnectionCounters closed;  ///< sums over closed connections
+  ConnectionCounters closed;  ///< sums over closed connections
 };
 
 class TcpFront {
  public:
   /// `requests` is not owned and must outlive the result.
   static Result<std::unique_ptr<TcpFront>> listen(net::Inbound& inbound, net::Timers& timers,
-                                                  const net::SocketAddress& local,
-                                                  http::RequestHandler& requests, TcpFrontOptions options);
+                                                  const net::SocketAddress& local, RequestHandler& requests,
+                                                  TcpFrontOptions options);
   /// On a Unix socket at `path`.
   static Result<std::unique_ptr<TcpFront>> listen_unix(net::Inbound& inbound, net::Timers& timers,
-                                                       const std::string& path,
-                                                       http::RequestHandler& requests,
+                                                       const std::string& path, RequestHandler& requests,
                                                        TcpFrontOptions options);
   ~TcpFront();
 
@@ -62,21 +61,21 @@ class TcpFront {
   const net::TcpCounters& tcp() const { return tcp_; }
   /// Open connections, including those in their handshake.
   std::size_t sessions() const { return sessions_.size(); }
-  void for_each(const std::function<void(http::Connection&)>& visit) const;
+  void for_each(const std::function<void(Connection&)>& visit) const;
 
  private:
   struct Session;
   using Sessions = std::list<Session>;
 
-  TcpFront(net::Timers& timers, http::RequestHandler& requests, TcpFrontOptions options);
-  static Result<std::unique_ptr<TcpFront>> make(net::Timers& timers, http::RequestHandler& requests,
+  TcpFront(net::Timers& timers, RequestHandler& requests, TcpFrontOptions options);
+  static Result<std::unique_ptr<TcpFront>> make(net::Timers& timers, RequestHandler& requests,
                                                 TcpFrontOptions options, const auto& listen);
   net::TcpOptions tcp_options();
   void accept(std::unique_ptr<net::ByteStream> stream);
   void put_away(std::unique_ptr<tls::Handshake> handshake);
   void refuse(Sessions::iterator session, std::unique_ptr<net::ByteStream> clear_text);
   void serve(Sessions::iterator session, std::unique_ptr<net::ByteStream> stream, std::string_view alpn,
-             http::StreamSecurity security);
+             StreamSecurity security);
   void retire(Sessions::iterator session);
   /// Retires one without a connection, whose handshake or refusal goes on. Not inside their callbacks.
   void give_up(Sessions::iterator session);
@@ -84,7 +83,7 @@ class TcpFront {
   void clean_up();
 
   net::Timers& timers_;
-  http::RequestHandler& requests_;
+  RequestHandler& requests_;
   TcpFrontOptions options_;
   net::TcpCounters tcp_;  // outlives the members below
   std::unique_ptr<net::TcpListener> listener_;
@@ -97,6 +96,6 @@ class TcpFront {
 };
 
 /// Adds up `from` into `to`.
-void add_counters(http::ConnectionCounters& to, const http::ConnectionCounters& from);
+void add_counters(ConnectionCounters& to, const ConnectionCounters& from);
 
-}  // namespace sallyport::gateway
+}  // namespace sallyport::http

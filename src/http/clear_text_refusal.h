@@ -9,7 +9,7 @@
 #include <functional>
 #include <memory>
 
-namespace sallyport::gateway {
+namespace sallyport::http {
 
 class ClearTextRefusal final : private net::ByteStreamReceiver {
  public:
@@ -28,4 +28,4 @@ class ClearTextRefusal final : private net::ByteStreamReceiver {
   net::Timer linger_;
 };
 
-}  // namespace sallyport::gateway
+}  // namespace sallyport::http

@@ -1,4 +1,4 @@
-#include "gateway/token_file.h"
+#include "admin/token_file.h"
 
 #include "files/folder_for_test.h"
 
@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-namespace sallyport::gateway {
+namespace sallyport::admin {
 namespace {
 
 using testing::HasSubstr;
@@ -157,4 +157,4 @@ TEST_F(TokenFileTest, OneThatIsGoneOrBrokenIsNotReadAgainAndAgain) {
 }
 
 }  // namespace
-}  // namespace sallyport::gateway
+}  // namespace sallyport::admin

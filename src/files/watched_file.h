@@ -9,7 +9,7 @@
 
 #include <sys/stat.h>
 
-namespace sallyport::gateway {
+namespace sallyport::files {
 
 class WatchedFile {
  public:
@@ -37,4 +37,4 @@ class WatchedFile {
   std::optional<files::FileIdentity> changed_;  // its state at the last call, if different
 };
 
-}  // namespace sallyport::gateway
+}  // namespace sallyport::files

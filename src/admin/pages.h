@@ -1,10 +1,10 @@
-// Admin: the operator's pages /healthz, /readyz and /metrics, over plain HTTP/1.1 on a separate port or Unix
+// Pages: the operator's pages /healthz, /readyz and /metrics, over plain HTTP/1.1 on a separate port or Unix
 // socket. /healthz and /readyz need no token: they reveal only what a connection attempt shows, and a
 // kubelet's probes carry no credentials. /metrics may require a token.
 #pragma once
 
-#include "gateway/tcp_front.h"
 #include "http/replies.h"
+#include "http/tcp_front.h"
 #include "masque/authenticator.h"
 
 #include <functional>
@@ -12,14 +12,14 @@
 #include <memory>
 #include <string>
 
-namespace sallyport::gateway {
+namespace sallyport::admin {
 
-class Admin final : private http::RequestHandler {
+class Pages final : private http::RequestHandler {
  public:
   /// The source of the pages' data.
   class Source {
    public:
-    /// Listening and not draining.
+    /// Whether it does its work: a gateway listens and is not draining, each device of a tun has an address.
     virtual bool is_ready() const = 0;
     /// Calls back once, with the page, or with an empty text when it could not be made in time; perhaps
     /// inside this call.
@@ -31,13 +31,13 @@ class Admin final : private http::RequestHandler {
 
   /// `source` is not owned and must outlive the result. `tokens`: accepted for /metrics; null: no
   /// authentication.
-  static Result<std::unique_ptr<Admin>> listen(net::Inbound& inbound, net::Timers& timers,
+  static Result<std::unique_ptr<Pages>> listen(net::Inbound& inbound, net::Timers& timers,
                                                const net::SocketAddress& local, Source& source,
                                                std::shared_ptr<const masque::TokenTable> tokens);
-  static Result<std::unique_ptr<Admin>> listen_unix(net::Inbound& inbound, net::Timers& timers,
+  static Result<std::unique_ptr<Pages>> listen_unix(net::Inbound& inbound, net::Timers& timers,
                                                     const std::string& path, Source& source,
                                                     std::shared_ptr<const masque::TokenTable> tokens);
-  ~Admin();
+  ~Pages();
   /// Only where there were some.
   void set_tokens(std::shared_ptr<const masque::TokenTable> tokens) {
     authenticator_.set_tokens(std::move(tokens));
@@ -48,8 +48,8 @@ class Admin final : private http::RequestHandler {
  private:
   class Scrape;
 
-  Admin(net::Timers& timers, Source& source, std::shared_ptr<const masque::TokenTable> tokens);
-  static Result<std::unique_ptr<Admin>> make(net::Timers& timers, Source& source,
+  Pages(net::Timers& timers, Source& source, std::shared_ptr<const masque::TokenTable> tokens);
+  static Result<std::unique_ptr<Pages>> make(net::Timers& timers, Source& source,
                                              std::shared_ptr<const masque::TokenTable> tokens,
                                              const auto& listen);
   void on_request(http::Exchange& exchange) override;
@@ -59,7 +59,7 @@ class Admin final : private http::RequestHandler {
   masque::Authenticator authenticator_;
   http::Replies replies_;
   std::list<std::shared_ptr<Scrape>> scrapes_;
-  std::unique_ptr<TcpFront> front_;  // goes first: its exchanges refer to the scrapes
+  std::unique_ptr<http::TcpFront> front_;  // goes first: its exchanges refer to the scrapes
 };
 
-}  // namespace sallyport::gateway
+}  // namespace sallyport::admin

@@ -2,10 +2,10 @@
 // Gateway, on whose thread it reads; its TokenTable is shared.
 #pragma once
 
+#include "admin/metric_set.h"
 #include "base/result.h"
 #include "base/time.h"
-#include "gateway/metric_set.h"
-#include "gateway/watched_file.h"
+#include "files/watched_file.h"
 #include "masque/token_table.h"
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-namespace sallyport::gateway {
+namespace sallyport::admin {
 
 class TokenFile {
  public:
@@ -44,10 +44,10 @@ class TokenFile {
   Result<> load();
 
   std::string flag_;
-  WatchedFile file_;
+  files::WatchedFile file_;
   std::shared_ptr<const masque::TokenTable> tokens_;
   std::string said_;  // the error that was logged last
   Counters counters_;
 };
 
-}  // namespace sallyport::gateway
+}  // namespace sallyport::admin

@@ -1,8 +1,8 @@
-#include "gateway/metric_set.h"
+#include "admin/metric_set.h"
 
 #include <gtest/gtest.h>
 
-namespace sallyport::gateway {
+namespace sallyport::admin {
 namespace {
 
 constexpr std::array<double, 3> bounds{0.1, 1, 10};
@@ -32,4 +32,4 @@ TEST(MetricSet, AddsUpOverWorkers) {
 }
 
 }  // namespace
-}  // namespace sallyport::gateway
+}  // namespace sallyport::admin

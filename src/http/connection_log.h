@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace sallyport::gateway {
+namespace sallyport::http {
 
 class ConnectionLog final : public quic::ConnectionWatcher {
  public:
@@ -24,7 +24,7 @@ class ConnectionLog final : public quic::ConnectionWatcher {
   void accepted(std::string_view id, const net::SocketAddress& client);
   void established(std::string_view id, const net::SocketAddress& client, const tls::SessionInfo& session);
   void failed(std::string_view id, const net::SocketAddress& client, const Error& why);
-  void closed(const http::Connection& connection, const Error* why);
+  void closed(const Connection& connection, const Error* why);
 };
 
-}  // namespace sallyport::gateway
+}  // namespace sallyport::http

@@ -1,10 +1,10 @@
-#include "gateway/watched_file.h"
+#include "files/watched_file.h"
 
 #include <utility>
 
 #include <sys/stat.h>
 
-namespace sallyport::gateway {
+namespace sallyport::files {
 namespace {
 
 /// Default: it does not exist.
@@ -37,4 +37,4 @@ bool WatchedFile::has_changed() {
   return std::exchange(changed_, now) == now;
 }
 
-}  // namespace sallyport::gateway
+}  // namespace sallyport::files

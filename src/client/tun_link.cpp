@@ -1,0 +1,196 @@
+#include "client/tun_link.h"
+
+#include "base/of_flag.h"
+#include "net/links.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace sallyport::client {
+namespace {
+
+// Every IPv6 link takes packets of this size, and CONNECT-IP tunnels do (RFC 9484 §7.2).
+constexpr std::size_t least_mtu = 1280;
+
+}  // namespace
+
+TunLink::TunLink(net::EventLoop& loop, TunLinkOptions options, TunLinkEvents events, net::TunDevice device,
+                 net::Rtnetlink netlink)
+    : options_(std::move(options)),
+      events_(std::move(events)),
+      timers_(loop.timers()),
+      device_(std::move(device)),
+      netlink_(std::move(netlink)),
+      mtu_(device_.mtu()) {}
+
+Result<std::unique_ptr<TunLink>> TunLink::make(net::EventLoop& loop, TunLinkOptions options,
+                                               TunLinkEvents events) {
+  auto device = net::TunDevice::open({.name = options.device,
+                                      .queues = 1,
+                                      .mtu = options.mtu == 0 ? least_mtu : options.mtu,
+                                      .persistent = false});
+  if (!device)
+    return options.device.empty() ? std::unexpected(std::move(device.error()))
+                                  : of_flag("--device", device.error());
+  auto netlink = net::Rtnetlink::open();
+  if (!netlink) return std::unexpected(std::move(netlink.error()));
+  std::unique_ptr<TunLink> link(
+      new TunLink(loop, std::move(options), std::move(events), std::move(*device), std::move(*netlink)));
+  if (auto done = link->set_up(loop); !done) return std::unexpected(std::move(done.error()));
+  return link;
+}
+
+Result<> TunLink::set_up(net::EventLoop& loop) {
+  const auto link = net::find_link(netlink_, device_.index());
+  if (!link) return std::unexpected(link.error());
+  [[maybe_unused]] const auto changed = net::change_link(netlink_, *link, {.ipv6_link_local = false});
+  if (auto up = net::change_link(netlink_, *link, {.up = true}); !up) return up;
+  auto network = TunNetwork::open(device_.index(),
+                                  {.routes = options_.routes,
+                                   .excludes = options_.excludes,
+                                   .of_everybody = options_.of_everybody,
+                                   .device = options_.is_one_of_several ? device_.name() : std::string()});
+  if (!network) return std::unexpected(std::move(network.error()));
+  network_ = std::move(*network);
+  auto queue = device_.take_queue(loop, 0);
+  if (!queue) return std::unexpected(std::move(queue.error()));
+  queue_ = std::move(*queue);
+  relay_.emplace(timers_, *queue_,
+                 net::CoalescerOptions{.tcp = true, .udp = device_.offloads().udp_segmentation});
+  relay_->set_mtu_handler([this] { follow_path(); });
+  relay_->set_device_mtu_handler([this](std::size_t mtu) { on_device_mtu(mtu); });
+  relay_->set_closed_handler([this](const Error& why) { end(why, false); });
+  return {};
+}
+
+TunLink::~TunLink() {
+  ended_ = true;
+  if (relay_) relay_->set_tunnel(nullptr);
+}
+
+bool TunLink::wants(bool v4) const {
+  return std::ranges::any_of(options_.routes,
+                             [v4](const auto& each) { return each.address().is_v4() == v4; });
+}
+
+Result<> TunLink::open(http::Connection& connection, const masque::ProxyTemplate& proxy,
+                       const std::string& token) {
+  http::Fields fields;
+  if (!token.empty()) fields.add("authorization", "Bearer " + token);
+  auto tunnel = masque::IpTunnel::open(connection, proxy, {}, fields,
+                                       {.opened =
+                                            [this](const std::string&) {
+                                              opened_ = true;
+                                              if (!ended_ && events_.opened) events_.opened();
+                                            },
+                                        .assigned = [this](const auto& all) { on_assigned(all); },
+                                        .routes =
+                                            [this](const auto& all) {
+                                              advertised_ = all;
+                                              apply_routes();
+                                            },
+                                        .dns = {},
+                                        .closed = [this](const Error& why) { end(why, true); }});
+  if (!tunnel) return std::unexpected(std::move(tunnel.error()));
+  if (ended_) return {};
+  tunnel_ = std::move(*tunnel);
+  join(*tunnel_);
+  std::vector<net::IpPrefix> wanted;
+  wanted.reserve(2);
+  if (wants(true)) wanted.emplace_back(net::IpAddress(), 32);
+  if (wants(false)) wanted.emplace_back(net::IpAddress::v6({}), 128);
+  tunnel_->request_addresses(wanted);
+  return {};
+}
+
+void TunLink::join(net::PacketPort& port) {
+  port_ = &port;
+  relay_->set_tunnel(port_);
+}
+
+void TunLink::on_assigned(const std::vector<masque::AssignedAddress>& all) {
+  if (ended_) return;
+  std::vector<net::IpAddress> addresses;
+  std::optional<net::IpAddress> v4, v6;
+  for (const masque::AssignedAddress& each : all) {
+    const net::IpAddress address = each.prefix.address();
+    if (each.is_rejection() || !wants(address.is_v4())) continue;
+    addresses.push_back(address);
+    (address.is_v4() ? v4 : v6) = address;
+  }
+  relay_->set_own(v4, v6);
+  if (auto set = network_->set_addresses(addresses); !set) return end(set.error(), true);
+  if (!std::exchange(was_assigned_, true) || addresses != addresses_) {
+    addresses_ = std::move(addresses);
+    if (events_.addresses) events_.addresses();
+  }
+  apply_routes();
+}
+
+void TunLink::apply_routes() {
+  if (ended_) return;
+  follow_path();
+  if (auto set = network_->set_routes(advertised_); !set) return end(set.error(), false);
+  if (network_->routed() == routes_) return;
+  routes_ = network_->routed();
+  if (events_.routes) events_.routes();
+}
+
+/// The device takes packets as large as the tunnel carries, so that few are cut or answered.
+void TunLink::follow_path() {
+  if (options_.mtu != 0 || mtu_is_theirs_ || port_ == nullptr || ended_) return;
+  const std::size_t mtu = std::clamp<std::size_t>(port_->mtu(), least_mtu, 65'535);
+  if (mtu == device_.mtu()) return;
+  mtu_ = mtu;
+  if (auto set = device_.set_mtu(mtu); !set) {
+    if (events_.note) events_.note(set.error().message);
+    return;
+  }
+  if (events_.mtu) events_.mtu();
+}
+
+void TunLink::on_device_mtu(std::size_t mtu) {
+  if (mtu == mtu_ || ended_) return;
+  mtu_ = mtu;
+  mtu_is_theirs_ = true;
+  if (events_.note)
+    events_.note(fmt::format("{}: somebody set its MTU to {}, which stays so", device_.name(), mtu));
+  if (events_.mtu) events_.mtu();
+}
+
+void TunLink::end(const Error& why, bool of_hop) {
+  if (std::exchange(ended_, true)) return;
+  if (events_.ended) events_.ended(why, of_hop);
+}
+
+TunDeviceFigures TunLink::figures() {
+  TunDeviceFigures figures;
+  figures.device = device_.name();
+  figures.open = opened_ && !ended_;
+  figures.addresses = addresses_;
+  figures.routes = routes_;
+  figures.mtu = device_.mtu();
+  figures.path_budget = port_ != nullptr ? port_->mtu() : 0;
+  const PacketRelayCounters& relay = relay_->counters();
+  figures.packets_up = relay.packets_up;
+  figures.packets_down = relay.packets_down;
+  figures.bytes_up = relay.bytes_up;
+  figures.bytes_down = relay.bytes_down;
+  const auto tunnel = tunnel_ ? tunnel_->counters() : masque::IpTunnelCounters{};
+  const auto link = net::find_link(netlink_, device_.index());
+  figures.drops = {
+      {"up", "kernel_queue", link ? link->transmit_dropped : 0},
+      {"up", "invalid", relay.dropped_invalid + tunnel.dropped_invalid_out + queue_->stats().dropped_unknown},
+      {"up", "size", tunnel.dropped_size},
+      {"up", "queue", tunnel.dropped_queue},
+      {"up", "no_tunnel", relay.dropped_no_tunnel},
+      {"down", "context", tunnel.dropped_context},
+      {"down", "invalid", tunnel.dropped_invalid - tunnel.dropped_invalid_out},
+      {"down", "destination", tunnel.dropped_destination},
+      {"down", "device", relay.dropped_device}};
+  return figures;
+}
+
+}  // namespace sallyport::client
