@@ -29,6 +29,13 @@ dial::HttpChoice http_choice(const std::string& name) {
                         : dial::HttpChoice::automatic;
 }
 
+dial::TunnelMode mode_named(const std::string& name) {
+  return name == "tcp"   ? dial::TunnelMode::tcp
+         : name == "udp" ? dial::TunnelMode::udp
+         : name == "ip"  ? dial::TunnelMode::ip
+                         : dial::TunnelMode::automatic;
+}
+
 /// Empty for users without a home, as services and containers have them: nothing is kept then.
 std::string default_cache_folder() {
   if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg && *xdg) return std::string(xdg) + "/sallyport";
@@ -67,11 +74,11 @@ void add_client_flags(CLI::App& app, ClientFlags& flags) {
   app.add_option("--http", flags.http, "HTTP version with the origin")
       ->check(CLI::IsMember({"auto", "h3", "h2", "h1"}))
       ->capture_default_str();
-  app.add_option("--mode", flags.mode,
-                 "What the last hop carries: QUIC in CONNECT-UDP (udp), TLS in CONNECT (tcp), or the first "
-                 "that comes "
-                 "to stand (auto)")
-      ->check(CLI::IsMember({"auto", "udp", "tcp"}))
+  app.add_option(
+         "--mode", flags.mode,
+         "What the last hop carries: QUIC in CONNECT-UDP (udp) or in IP packets in CONNECT-IP (ip), TLS "
+         "in CONNECT (tcp), or in CONNECT-UDP or CONNECT, whichever is established first (auto)")
+      ->check(CLI::IsMember({"auto", "udp", "tcp", "ip"}))
       ->capture_default_str();
   app.add_flag("--early-data", flags.early_data, "Send safe requests as 0-RTT where a ticket allows it");
   add_hop_flags(app, flags);
@@ -86,6 +93,13 @@ void add_hop_flags(CLI::App& app, ClientFlags& flags) {
   app.add_option("--via-http", flags.hop_http, "HTTP version with the hops")
       ->check(CLI::IsMember({"auto", "h3", "h2", "h1"}))
       ->capture_default_str();
+  app.add_option(
+         "--via-mode", flags.hop_modes,
+         "What the hops before the last carry: QUIC in CONNECT-UDP (udp) or in CONNECT-IP (ip); given "
+         "once for all of them, else once for each, in the order of --via; by itself udp")
+      ->type_name("udp|ip")
+      ->check(CLI::IsMember({"udp", "ip"}))
+      ->allow_extra_args(false);
   app.add_option("--resolve", flags.resolve,
                  "Connect to these addresses for HOST:PORT instead of looking the name up; HOST may be '*'")
       ->type_name("HOST:PORT:ADDRESS[,ADDRESS]...")
@@ -152,6 +166,8 @@ void ClientSession::hint_at_unused_flags(const ClientFlags& flags) {
                       "origin",
                       flags.hop_http));
   }
+  if (!flags.hop_modes.empty() && flags.via.size() < 2)
+    say("--via-mode is for the hops before the last, and there are none; --mode is for the last hop");
   if (flags.insecure && !flags.ca_files.empty())
     say("-k takes any certificate, so --ca changes nothing; leave -k out to have them checked");
   if (flags.no_cache && !flags.cache_folder.empty())
@@ -176,25 +192,48 @@ ClientSession::~ClientSession() {
         dropped));
 }
 
-Result<> ClientSession::set_up(const ClientFlags& flags) {
+Result<> check_hop_modes(const ClientFlags& flags) {
+  const std::size_t modes = flags.hop_modes.size(), hops = flags.via.size();
+  if (modes > 1 && modes + 1 != hops)
+    return fail(
+        ErrorKind::usage,
+        fmt::format("{} --via-mode and {} --via; give one --via-mode for all hops before the last, or "
+                    "one for each of them, in the order of --via",
+                    modes, hops));
+  const bool over_tcp = flags.hop_http == "h2" || flags.hop_http == "h1";
+  if (over_tcp && hops > 1 && std::ranges::find(flags.hop_modes, "ip") != flags.hop_modes.end())
+    return fail(ErrorKind::usage,
+                fmt::format("--via-mode ip carries HTTP/3 only, and --via-http {} is for all hops; leave one "
+                            "of them out",
+                            flags.hop_http));
+  return {};
+}
+
+Result<> ClientSession::read_hops(const ClientFlags& flags) {
+  if (auto checked = check_hop_modes(flags); !checked) return checked;
+  chain_.mode = mode_named(flags.mode);
+  for (const std::string& mode : flags.hop_modes) chain_.hop_modes.push_back(mode_named(mode));
   for (const std::string& text : flags.via) {
-    auto hop = hop_of(text, masque::Protocol::udp);
+    const auto mode = chain_.mode_of(chain_.hops.size(), flags.via.size());
+    auto hop = hop_of(text, mode == dial::TunnelMode::ip ? masque::Protocol::ip : masque::Protocol::udp);
     if (!hop) return std::unexpected(hop.error());
     chain_.hops.push_back(std::move(*hop));
   }
-  if (auto read = read_tokens(flags); !read) return read;
+  return read_tokens(flags);
+}
+
+Result<> ClientSession::set_up(const ClientFlags& flags) {
+  if (auto read = read_hops(flags); !read) return read;
   chain_.http = http_choice(flags.http);
   chain_.hop_http = http_choice(flags.hop_http);
-  chain_.mode = flags.mode == "tcp"   ? dial::TunnelMode::tcp
-                : flags.mode == "udp" ? dial::TunnelMode::udp
-                                      : dial::TunnelMode::automatic;
   if (chain_.mode == dial::TunnelMode::tcp && chain_.http == dial::HttpChoice::h3)
     return fail(ErrorKind::usage, "--mode tcp carries no HTTP/3; use --http h2, h1 or auto, or --mode udp");
   const bool over_tcp = chain_.http == dial::HttpChoice::h2 || chain_.http == dial::HttpChoice::h1;
-  if (!flags.via.empty() && chain_.mode == dial::TunnelMode::udp && over_tcp)
+  const bool only_quic = chain_.mode == dial::TunnelMode::udp || chain_.mode == dial::TunnelMode::ip;
+  if (!flags.via.empty() && only_quic && over_tcp)
     return fail(ErrorKind::usage,
-                fmt::format("--mode udp carries HTTP/3 only; use --mode tcp for --http {}, or --http h3",
-                            flags.http));
+                fmt::format("--mode {} carries HTTP/3 only; use --mode tcp for --http {}, or --http h3",
+                            flags.mode, flags.http));
   // Of many chains, as bench has them, each would say it.
   if (!flags.quiet)
     chain_.note = [last = std::make_shared<std::string>()](std::string_view sentence) {

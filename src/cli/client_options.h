@@ -23,6 +23,7 @@ namespace sallyport::cli {
 struct ClientFlags {
   std::vector<std::string> via;
   std::string http = "auto", hop_http = "h3", mode = "auto";
+  std::vector<std::string> hop_modes;    ///< of the hops before the last: one for all, or one for each
   std::vector<std::string> token_files;  ///< one for all hops, or one for each
   std::vector<std::string> ca_files;
   std::string qlog_folder, key_log, cache_folder;
@@ -44,6 +45,9 @@ void add_hop_flags(CLI::App& app, ClientFlags& flags);
 /// A --via, for tunnels that carry this. The error says as well what is wrong where a proxy is named as other
 /// programs take it.
 Result<masque::ProxyTemplate> hop_of(const std::string& text, masque::Protocol carried);
+
+/// Whether --via-mode goes with --via and --via-http. Error kind usage.
+Result<> check_hop_modes(const ClientFlags& flags);
 
 /// The token in the first line of the file that --token-file names, TOKEN or NAME TOKEN as a gateway's file
 /// has it. An error where there is none.
@@ -69,6 +73,7 @@ class ClientSession {
  private:
   ClientSession() = default;
   Result<> set_up(const ClientFlags& flags);
+  Result<> read_hops(const ClientFlags& flags);
   Result<> read_tokens(const ClientFlags& flags);
   static void hint_at_unused_flags(const ClientFlags& flags);
   Result<> open_key_log(const ClientFlags& flags);

@@ -143,6 +143,12 @@ Result<> take_last_hop(ClientFlags& chain, client::TunOptions& options) {
     if (!token) return std::unexpected(std::move(token.error()));
     options.token = std::move(*token);
   }
+  if (auto checked = check_hop_modes(chain); !checked) return std::unexpected(std::move(checked.error()));
+  if (!chain.hop_modes.empty() && hops > 1) {
+    // What is left has a last hop as well.
+    if (chain.hop_modes.back() == "ip") chain.mode = "ip";
+    if (chain.hop_modes.size() > 1 || hops == 2) chain.hop_modes.pop_back();
+  }
   chain.via.pop_back();
   if (tokens > 1 || hops == 1) {
     if (!chain.token_files.empty()) chain.token_files.pop_back();

@@ -273,6 +273,30 @@ TEST(Usage, FlagsThatContradictEachOtherAreRefused) {
               StartsWith("sallyport: --mode udp carries HTTP/3 only"));
 }
 
+TEST(Usage, IpPacketsCarryHttp3Alone) {
+  const std::string url = "https://localhost/";
+  const auto get = [&](std::vector<std::string> flags) {
+    flags.insert(flags.begin(), {"get", "--no-cache", "--via", "https://a", "--via", "https://b"});
+    flags.push_back(url);
+    const Outcome refused = sallyport(flags);
+    EXPECT_EQ(refused.status, 2);
+    return refused.err;
+  };
+  for (const char* http : {"h2", "h1"}) {
+    EXPECT_THAT(get({"--mode", "ip", "--http", http}),
+                StartsWith("sallyport: --mode ip carries HTTP/3 only; use --mode tcp for --http "));
+    EXPECT_THAT(get({"--via-mode", "ip", "--via-http", http}),
+                StartsWith("sallyport: --via-mode ip carries HTTP/3 only, and --via-http "));
+  }
+  EXPECT_THAT(
+      get({"--via-mode", "ip", "--via-mode", "udp"}),
+      StartsWith("sallyport: 2 --via-mode and 2 --via; give one --via-mode for all hops before the last"));
+  EXPECT_THAT(get({"--via-mode", "tcp"}), HasSubstr("--via-mode"));
+  // Each hop's template is of what it carries.
+  EXPECT_THAT(get({"--mode", "ip", "--via", "https://c/{target_host}/{target_port}/"}),
+              HasSubstr("CONNECT-IP"));
+}
+
 TEST(Usage, OneUrlIsNotCalledUrls) {
   EXPECT_THAT(sallyport({"get", "-o", "a", "-o", "b", "https://localhost/"}).err,
               StartsWith("sallyport: 1 URL and 2 -o; give one -o for each URL"));

@@ -5,6 +5,7 @@
 #include "client/transcript.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 
 #include <boost/json.hpp>
@@ -74,7 +75,38 @@ json::object tunnel_json(const masque::TunnelCounters& tunnel) {
           {"bytes_out", tunnel.bytes_out},
           {"dropped_context", tunnel.dropped_context},
           {"dropped_size", tunnel.dropped_size},
-          {"dropped_queue", tunnel.dropped_queue}};
+          {"dropped_queue", tunnel.dropped_queue},
+          {"dropped_packets", tunnel.dropped_packets}};
+}
+
+double rounded(double bytes) {
+  return std::round(bytes * 100) / 100;
+}
+
+/// In a column that is called HTTP.
+std::string_view version_text(std::string_view version) {
+  if (version.starts_with("HTTP/")) version.remove_prefix(5);
+  return version.empty() ? "-" : version;
+}
+
+/// Null where nothing was carried.
+json::value cost_json(const dial::TunnelCost& cost) {
+  if (cost.datagrams == 0) return nullptr;
+  return {{"datagrams", cost.datagrams},
+          {"quic", rounded(cost.quic)},
+          {"http", rounded(cost.http)},
+          {"ip", rounded(cost.ip)},
+          {"total", rounded(cost.total())}};
+}
+
+/// Of both directions together.
+std::string cost_text(const dial::LinkFigures& link) {
+  const dial::TunnelCost &sent = link.cost_sent, &received = link.cost_received;
+  const double datagrams = static_cast<double>(sent.datagrams + received.datagrams);
+  if (datagrams == 0) return "-";
+  return fmt::format("{:.1f}", (sent.total() * static_cast<double>(sent.datagrams) +
+                                received.total() * static_cast<double>(received.datagrams)) /
+                                   datagrams);
 }
 
 /// Without a sample there is none (zero, of which no path is).
@@ -183,6 +215,7 @@ json::object link_json(const dial::LinkFigures& link) {
                       {"path_budget", link.path_budget}};
   if (link.over_quic) object["quic"] = quic_json(link);
   object["tunnel"] = tunnel_json(link.tunnel);
+  object["overhead"] = {{"sent", cost_json(link.cost_sent)}, {"received", cost_json(link.cost_received)}};
   return object;
 }
 
@@ -233,25 +266,25 @@ std::string figures_table(const GetFigures& figures) {
                    milliseconds(f.started, f.ended).value_or(0) / 1000, goodput_mbps(f),
                    milliseconds_text(f.started, f.first_byte), shortened(escaped(t.url), 33));
   }
-  fmt::format_to(to, "\n{:<23} {:<4} {:>7} {:>7} {:>8} {:>7} {:>6} {:>5} {:>5}\n", "connection", "HTTP",
-                 "ready", "TTFB", "sRTT", "minRTT", "lost", "UDP", "inner");
+  fmt::format_to(to, "\n{:<19} {:<4} {:>7} {:>7} {:>7} {:>7} {:>5} {:>5} {:>5} {:>5}\n", "connection", "HTTP",
+                 "ready", "TTFB", "sRTT", "minRTT", "lost", "UDP", "inner", "over");
   for (const dial::LinkFigures& l : figures.links) {
     const quic::Stats& q = l.quic;
     fmt::format_to(
-        to, "{:<23} {:<4} {:>7}", shortened(escaped(l.title), 23), l.version.empty() ? "-" : l.version,
+        to, "{:<19} {:<4} {:>7}", shortened(escaped(l.title), 19), version_text(l.version),
         l.over_quic ? milliseconds_text(q.started, q.established) : milliseconds_text(l.started, l.ready));
     if (l.quic_was_established())
-      fmt::format_to(to, " {:>7} {:>8} {:>7} {:>6} {:>5} {:>5}", milliseconds_text(q.started, q.first_byte),
-                     rtt_text(q, q.smoothed_rtt), rtt_text(q, q.min_rtt), q.packets_lost, q.max_udp_payload,
-                     l.path_budget);
+      fmt::format_to(to, " {:>7} {:>7} {:>7} {:>5} {:>5} {:>5} {:>5}",
+                     milliseconds_text(q.started, q.first_byte), rtt_text(q, q.smoothed_rtt),
+                     rtt_text(q, q.min_rtt), q.packets_lost, q.max_udp_payload, l.path_budget, cost_text(l));
     else
-      fmt::format_to(to, " {0:>7} {0:>8} {0:>7} {0:>6} {0:>5} {0:>5}", "-");
+      fmt::format_to(to, " {0:>7} {0:>7} {0:>7} {0:>5} {0:>5} {0:>5} {0:>5}", "-");
     out += '\n';
   }
   out +=
       "ready: handshake, ms; TTFB: to the first 1-RTT packet, ms; sRTT, minRTT:\n"
       "smoothed, least, ms; lost: packets we sent that were lost; UDP: payload,\n"
-      "inner: what fits inside, bytes\n";
+      "inner: what fits inside, over: what each datagram inside costs, bytes\n";
   const ProcessFigures& p = figures.process;
   const std::string for_each = all_bytes(figures) >= least_for_cpu_per_gib
                                    ? fmt::format(" ({:.2f} s/GiB)", cpu_per_gib(figures))

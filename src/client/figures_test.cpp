@@ -64,10 +64,25 @@ TEST(Figures, HaveNothingOfAConnectionThatNeverStood) {
   link.quic.max_udp_payload = 1200;
   figures.links.push_back(link);
   const std::string table = figures_table(figures);
-  EXPECT_THAT(table, testing::ContainsRegex("hop 1 \\(gw:443\\) +-( +-){7}\n"));
+  EXPECT_THAT(table, testing::ContainsRegex("hop 1 \\(gw:443\\) +-( +-){8}\n"));
   const std::string json = figures_json(figures);
   for (const char* nothing : {"http_version", "address", "tls", "connect_ms", "max_udp_payload"})
     EXPECT_THAT(json, HasSubstr(fmt::format("\"{}\":null", nothing)));
+}
+
+TEST(Figures, TellWhatEachDatagramInsideCosts) {
+  GetFigures figures = figures_of(5);
+  dial::LinkFigures& link = figures.links.front();
+  EXPECT_THAT(figures_json(figures), HasSubstr(R"("overhead":{"sent":null,"received":null})"));
+  link.cost_sent = {.datagrams = 1, .quic = 30, .http = 2, .ip = 28};
+  link.cost_received = {.datagrams = 3, .quic = 28.333333, .http = 2, .ip = 28};
+  EXPECT_THAT(
+      figures_json(figures),
+      HasSubstr(R"("overhead":{"sent":{"datagrams":1,"quic":3E1,"http":2E0,"ip":2.8E1,"total":6E1},)"
+                R"("received":{"datagrams":3,"quic":2.833E1,"http":2E0,"ip":2.8E1,"total":5.833E1}})"));
+  const std::string table = figures_table(figures);
+  EXPECT_THAT(table, testing::ContainsRegex("65000 +58.8\n")) << "the mean of all four";
+  EXPECT_THAT(table, HasSubstr("over: what each datagram inside costs"));
 }
 
 TEST(FiguresTable, IsNoneWhereNothingCame) {

@@ -1,6 +1,7 @@
 #include "dial/attempt.h"
 #include "http/h3_connection.h"
 #include "masque/udp_tunnel.h"
+#include "net/udp_header.h"
 
 #include <optional>
 #include <utility>
@@ -11,12 +12,15 @@ namespace {
 /// What a packet adds to the one datagram in it, at most: header with a connection ID of 20 bytes, tag,
 /// frame, quarter stream ID, context ID.
 constexpr std::size_t largest_overhead = 45;
+/// And where that is an IP packet: its headers.
+constexpr std::size_t largest_headers = net::udp_headers_size(true);
 
 quic::ClientOptions quic_options(const Context& context, const Peer& peer, const Security& security) {
   quic::ClientOptions options;
   options.config = context.config;
   options.config.handshake_timeout = context.connect_timeout;
-  options.config.first_datagram_size += security.carries * largest_overhead;
+  options.config.first_datagram_size +=
+      security.carries * largest_overhead + security.carries_in_ip * largest_headers;
   options.host = server_name(peer, security);
   options.origin = session_key(peer, security);
   options.trust = trust(context, security);
@@ -24,12 +28,6 @@ quic::ClientOptions quic_options(const Context& context, const Peer& peer, const
   options.early_data = context.early_data;
   options.title = peer.title;
   return options;
-}
-
-http::Fields proxy_fields(const std::string& token) {
-  http::Fields fields;
-  if (!token.empty()) fields.add("authorization", "Bearer " + token);
-  return fields;
 }
 
 class QuicAttempt : public Dialled, protected http::ConnectionHandler {
@@ -99,25 +97,24 @@ class QuicAttempt : public Dialled, protected http::ConnectionHandler {
   bool has_path_ = false;
 };
 
-/// Over a UDP socket of its own.
+/// Over a path of its own: a UDP socket, or a flow in a CONNECT-IP tunnel.
 class DirectQuicAttempt final : public QuicAttempt {
  public:
-  DirectQuicAttempt(Context& context, const net::SocketAddress& address, Peer peer, Security security,
-                    DialEvents& events)
-      : QuicAttempt(context, std::move(peer), std::move(security), events), address_(address) {}
+  DirectQuicAttempt(Context& context, Way way, Peer peer, Security security, DialEvents& events)
+      : QuicAttempt(context, std::move(peer), std::move(security), events), way_(std::move(way)) {}
   ~DirectQuicAttempt() override { connection_.reset(); }  // before the path under it
 
   void start() override {
-    auto path = context_.outbound.open_udp(address_);
+    auto path = way_.open();
     if (!path) return end(&path.error());
     path_ = std::move(*path);
     connect_over(*path_);
   }
 
-  Tried tried() const override { return {.name = "QUIC", .target = address_.to_string(), .reach = reach()}; }
+  Tried tried() const override { return {.name = way_.name, .target = way_.target, .reach = reach()}; }
 
  private:
-  net::SocketAddress address_;
+  const Way way_;
   std::unique_ptr<net::DatagramPath> path_;
 };
 
@@ -170,9 +167,10 @@ class TunnelledQuicAttempt final : public QuicAttempt {
 
 }  // namespace
 
-std::unique_ptr<Dialled> make_quic_attempt(Context& context, const net::SocketAddress& address, Peer peer,
-                                           Security security, DialEvents& events) {
-  return std::make_unique<DirectQuicAttempt>(context, address, std::move(peer), std::move(security), events);
+std::unique_ptr<Dialled> make_quic_attempt(Context& context, Way way, Peer peer, Security security,
+                                           DialEvents& events) {
+  return std::make_unique<DirectQuicAttempt>(context, std::move(way), std::move(peer), std::move(security),
+                                             events);
 }
 
 std::unique_ptr<Dialled> make_tunnelled_quic_attempt(Context& context, http::Connection& hop,

@@ -3,6 +3,7 @@
 #include "dial/direct_dialer.h"
 #include "dial/failure.h"
 #include "dial/hop_dialer.h"
+#include "dial/tunnel_cost.h"
 #include "net/host_name.h"
 
 #include <algorithm>
@@ -50,16 +51,21 @@ struct Place {
 
 using Places = std::vector<std::unique_ptr<Place>>;
 
-std::vector<LinkFigures> figures_of(const Places& places) {
+std::vector<LinkFigures> figures_of(const Place& place) {
   std::vector<LinkFigures> all;
   const auto add = [&all](LinkFigures figures) {
     // One that waits for its hop, or waited in vain, never began.
     if (figures.started != Time{}) all.push_back(std::move(figures));
   };
-  for (const auto& place : places) {
-    for (const auto& link : place->links) add(link->figures());
-    if (place->links.empty() && place->last_figures) add(*place->last_figures);
-  }
+  for (const auto& link : place.links) add(link->figures());
+  if (place.links.empty() && place.last_figures) add(*place.last_figures);
+  return all;
+}
+
+std::vector<LinkFigures> figures_of(const Places& places) {
+  std::vector<LinkFigures> all;
+  for (const auto& place : places)
+    for (LinkFigures& figures : figures_of(*place)) all.push_back(std::move(figures));
   return all;
 }
 
@@ -93,8 +99,10 @@ struct Chain::Impl {
       });
     };
     dialers.push_back(std::make_unique<HopDialer>(context, hop.peer.title, std::move(connections), proxy,
-                                                  token_for(index)));
+                                                  is_by_ip(index), token_for(index)));
   }
+
+  bool is_by_ip(std::size_t hop) const { return options.mode_of(hop, options.hops.size()) == TunnelMode::ip; }
 
   void open(const Url& url, Opened opened) {
     if (!options.hops.empty() && net::without_zone(url.host).size() < url.host.size())
@@ -135,6 +143,9 @@ struct Chain::Impl {
     LinkOptions link_options;
     if (place.is_hop) {
       link_options = {.http = options.hop_http, .carries = options.hops.size() - place.outer};
+      for (std::size_t i = place.outer; i < options.hops.size(); ++i)
+        if (is_by_ip(i)) ++link_options.carries_in_ip;
+      if (place.outer > 0 && is_by_ip(place.outer - 1)) link_options.http = HttpChoice::h3;
       link_options.only_quic = options.hop_http == HttpChoice::h3 ? "--via-http auto tries TCP, too" : "";
     } else {
       // Not the hops: CONNECT is not safe, so it never leaves early (RFC 8470 §2).
@@ -311,6 +322,18 @@ struct Chain::Impl {
     return origins_figures ? *origins_figures : figures_of(origins);
   }
 
+  /// From the innermost out: what a link carries is known of those inside it.
+  std::vector<LinkFigures> figures() const {
+    std::vector<LinkFigures> inside = origin_figures(), all = inside;
+    for (auto hop = hops.rbegin(); hop != hops.rend(); ++hop) {
+      std::vector<LinkFigures> mine = figures_of(**hop);
+      for (LinkFigures& link : mine) add_inside(link, inside);
+      all.insert(all.begin(), mine.begin(), mine.end());
+      inside = std::move(mine);
+    }
+    return all;
+  }
+
   Context& context;
   ChainOptions options;
   DirectDialer direct;
@@ -364,9 +387,7 @@ Error Chain::titled(const Url& url, const Error& why) const {
 }
 
 std::vector<LinkFigures> Chain::figures() const {
-  std::vector<LinkFigures> all = figures_of(impl_->hops);
-  for (LinkFigures& figures : impl_->origin_figures()) all.push_back(std::move(figures));
-  return all;
+  return impl_->figures();
 }
 
 }  // namespace sallyport::dial

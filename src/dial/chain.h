@@ -17,7 +17,9 @@
 namespace sallyport::dial {
 
 struct ChainOptions {
-  std::vector<masque::ProxyTemplate> hops;  ///< the first is the nearest
+  /// The first is the nearest. Templates for CONNECT-IP where that is what the hop carries, else for
+  /// CONNECT-UDP.
+  std::vector<masque::ProxyTemplate> hops;
   /// What the chain leads to is one hop more, and called so.
   bool leads_to_hop = false;
   /// Bearer tokens for the hops: none, one for all, or one for each. In Authorization for CONNECT-UDP, in
@@ -25,10 +27,19 @@ struct ChainOptions {
   std::vector<std::string> tokens;
   HttpChoice http = HttpChoice::automatic;  ///< with the origin
   HttpChoice hop_http = HttpChoice::h3;     ///< with the hops
-  TunnelMode mode = TunnelMode::automatic;
+  TunnelMode mode = TunnelMode::automatic;  ///< what the last hop carries
+  /// What the hops before it carry, `udp` or `ip`: nothing (UDP), one for all, or one for each.
+  std::vector<TunnelMode> hop_modes;
   std::function<void(std::string_view)> note;  ///< gets sentences about what was done in place of what; null
   /// Gets a sentence about each try to connect that failed, whether or not another succeeds; may be null.
   std::function<void(std::string_view)> attempt_failed;
+
+  /// What hop `index` carries, from 0, where there are `count`.
+  TunnelMode mode_of(std::size_t index, std::size_t count) const {
+    if (index + 1 >= count) return mode;
+    if (hop_modes.empty()) return TunnelMode::udp;
+    return hop_modes.size() == 1 ? hop_modes.front() : hop_modes.at(index);
+  }
 };
 
 class Chain {

@@ -16,9 +16,9 @@ namespace sallyport::dial {
 /// Which HTTP version to speak. `automatic` races HTTP/3 against TCP after 300 ms.
 enum class HttpChoice : std::uint8_t { automatic, h3, h2, h1 };
 
-/// What the last hop carries to the origin: QUIC in CONNECT-UDP, TLS in CONNECT, or whichever is established
-/// first.
-enum class TunnelMode : std::uint8_t { automatic, udp, tcp };
+/// What a hop carries to the origin, or to the next hop: QUIC in CONNECT-UDP, TLS in CONNECT, or whichever is
+/// established first; QUIC in CONNECT-IP.
+enum class TunnelMode : std::uint8_t { automatic, udp, tcp, ip };
 
 struct Context {
   net::Outbound& outbound;

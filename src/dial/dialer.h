@@ -51,7 +51,8 @@ struct Security {
   std::string server_name{};  ///< SNI, and what the certificate must cover; empty: the peer's host
   /// Stands as soon as requests can leave as 0-RTT (QUIC, where the Context has early data).
   bool ready_early = false;
-  std::size_t carries = 0;  ///< how many connections will run inside each other in this one
+  std::size_t carries = 0;        ///< how many connections will run inside each other in this one
+  std::size_t carries_in_ip = 0;  ///< how many of these in IP packets
 };
 
 class Dialled;
@@ -113,6 +114,11 @@ class Graveyard {
     dialled->abandon();
     abandoned_.push_back(std::move(dialled));
     burial_.arm(timers_.now());
+  }
+  /// Not inside the events of one of them.
+  void clear() {
+    burial_.disarm();
+    abandoned_.clear();
   }
 
  private:

@@ -69,6 +69,11 @@ Failure FailureWords::closed(const Tried& tried) const {
 
 Failure FailureWords::silence(const Tried& tried) const {
   if (auto silent = unanswered(tried)) return *silent;
+  if (!tried.owed.empty())
+    return failure_of(tried,
+                      {ErrorKind::timeout, fmt::format("it opened a tunnel to {}, but gave no {} within {}",
+                                                       tried.target, tried.owed, seconds(patience_))},
+                      true);
   return failure_of(tried, {ErrorKind::timeout, "no answer within " + seconds(patience_)}, false);
 }
 
@@ -83,12 +88,18 @@ std::optional<Failure> FailureWords::unanswered(const Tried& tried) const {
 
 std::optional<Failure> FailureWords::too_narrow(const Tried& tried) const {
   if (!tried.tunnel_size || *tried.tunnel_size >= smallest_quic_datagram) return std::nullopt;
+  const std::string what =
+      tried.tunnel_headers == 0
+          ? fmt::format("datagrams of {} bytes only, and QUIC needs {}", *tried.tunnel_size,
+                        smallest_quic_datagram)
+          : fmt::format(
+                "IP packets of {} bytes only, and QUIC needs {} behind {} bytes of IP and UDP headers",
+                *tried.tunnel_size + tried.tunnel_headers, smallest_quic_datagram, tried.tunnel_headers);
   return failure_of(
       tried,
       {ErrorKind::too_large,
-       fmt::format("the path inside {} carries datagrams of {} bytes only, and QUIC needs {}; use fewer "
-                   "hops or a network with a larger MTU",
-                   hop_, *tried.tunnel_size, smallest_quic_datagram)},
+       fmt::format("the path inside {} carries {}; use fewer hops or a network with a larger MTU", hop_,
+                   what)},
       false);
 }
 

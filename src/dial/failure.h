@@ -27,8 +27,11 @@ struct Tried {
   std::string target;  ///< the address, or addresses, or what the hop is asked for
   Reach reach = Reach::nothing;
   std::optional<Error> tunnel_error{};  ///< why the hop refused or ended the tunnel
-  std::optional<std::size_t>
-      tunnel_size{};  ///< the largest datagram of the CONNECT-UDP flow it runs in, bytes
+  /// The largest UDP payload in the CONNECT-UDP or CONNECT-IP tunnel it runs in, bytes.
+  std::optional<std::size_t> tunnel_size{};
+  std::size_t tunnel_headers = 0;  ///< in CONNECT-IP: of IP and UDP, in front of that
+  std::string
+      owed{};  ///< what the hop that opened the tunnel has not given yet: "an address"; empty: nothing
 
   /// The hop opened no tunnel, and said why.
   bool is_refused() const { return reach == Reach::nothing && tunnel_error; }

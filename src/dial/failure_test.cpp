@@ -77,6 +77,18 @@ TEST(FailureWords, SaysWhereAPathIsTooNarrow) {
   EXPECT_THAT(told.message,
               HasSubstr("origin o:443: the path inside hop 1 (h:443) carries datagrams of 1199"));
   EXPECT_FALSE(direct().too_narrow(quic()));
+  tried.tunnel_headers = 28;
+  EXPECT_THAT(
+      inside().titled(inside().explain(tried, silent, false)).message,
+      HasSubstr("the path inside hop 1 (h:443) carries IP packets of 1227 bytes only, and QUIC needs 1200 "
+                "behind 28 bytes of IP and UDP headers; use fewer hops"));
+}
+
+TEST(FailureWords, SaysWhatAHopOwes) {
+  Tried tried = connect_udp(Reach::path);
+  tried.owed = "address";
+  EXPECT_EQ(inside().titled(inside().silence(tried)).message,
+            "hop 1 (h:443): it opened a tunnel to o:443, but gave no address within 3 s");
 }
 
 TEST(FailureWords, TellsOfEachTryAndNamesItsAddress) {

@@ -29,11 +29,11 @@ struct Link::Impl final : DialEvents {
         departure(context.timers(), [this](Time) { leave(); }),
         graveyard(context.timers()) {
     if (!through_hop) return;
-    // A CONNECT tunnel carries no datagrams, so HTTP/3 is not among the choices there; CONNECT-UDP has
-    // nothing but HTTP/3.
+    // A CONNECT tunnel carries no datagrams, so HTTP/3 is not among the choices there; CONNECT-UDP and
+    // CONNECT-IP have nothing but HTTP/3.
     if (options.http == HttpChoice::automatic) {
       tcp_only = options.mode == TunnelMode::tcp;
-      if (options.mode == TunnelMode::udp) options.http = HttpChoice::h3;
+      if (options.mode == TunnelMode::udp || options.mode == TunnelMode::ip) options.http = HttpChoice::h3;
     }
     peer.addresses = pinned_addresses(context, peer.host, peer.port);
   }
@@ -100,7 +100,10 @@ struct Link::Impl final : DialEvents {
   void start_quic() {
     quic_race.disarm();
     if (quic_started) return;
-    begin({.layer = Security::Layer::quic, .ready_early = options.ready_early, .carries = options.carries},
+    begin({.layer = Security::Layer::quic,
+           .ready_early = options.ready_early,
+           .carries = options.carries,
+           .carries_in_ip = options.carries_in_ip},
           quic_started);
   }
 

@@ -112,6 +112,12 @@ Result<std::shared_ptr<IpService>> IpService::open(const IpSettings& settings, u
   return std::shared_ptr<IpService>(new IpService(std::move(*device), std::move(*network), workers));
 }
 
+Result<std::shared_ptr<IpService>> IpService::without_device(const IpSettings& settings, unsigned workers) {
+  auto network = make_network(settings);
+  if (!network) return std::unexpected(std::move(network.error()));
+  return std::shared_ptr<IpService>(new IpService(std::nullopt, std::move(*network), workers));
+}
+
 Result<> IpService::check(const IpSettings& settings) {
   if (auto network = make_network(settings); !network) return std::unexpected(std::move(network.error()));
   return {};

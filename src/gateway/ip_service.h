@@ -24,18 +24,24 @@ class IpService {
   /// forwards nothing. Errors name the flag and the remedy.
   static Result<std::shared_ptr<IpService>> open(const IpSettings& settings, unsigned workers);
 
+  /// Without a device: each worker is given another port by WorkerExtras. For simulations. Errors as those of
+  /// check().
+  static Result<std::shared_ptr<IpService>> without_device(const IpSettings& settings, unsigned workers);
+
   /// The error that open() would have for what the flags say alone.
   static Result<> check(const IpSettings& settings);
 
   const std::shared_ptr<const masque::IpNetwork>& network() const { return network_; }
-  const std::string& device() const { return device_.name(); }
-  /// Which packets the device takes joined.
-  net::CoalescerOptions coalesce() const { return {.tcp = true, .udp = device_.offloads().udp_segmentation}; }
+  // Of the device; only where there is one.
+  const std::string& device() const { return device_->name(); }
   /// The queue of worker `number`, once, for its thread's loop.
   Result<std::unique_ptr<net::TunQueue>> take_queue(net::EventLoop& loop, unsigned number) {
-    return device_.take_queue(loop, number);
+    return device_->take_queue(loop, number);
   }
-
+  /// Which packets the device takes joined.
+  net::CoalescerOptions coalesce() const {
+    return {.tcp = device_.has_value(), .udp = device_ && device_->offloads().udp_segmentation};
+  }
   PacketExchange& packets() { return packets_; }
   /// Tells all other workers that `prefix` leads to a tunnel of worker `from`, or no more. From that worker's
   /// thread.
@@ -46,10 +52,11 @@ class IpService {
   }
 
  private:
-  IpService(net::TunDevice device, std::shared_ptr<const masque::IpNetwork> network, unsigned workers)
+  IpService(std::optional<net::TunDevice> device, std::shared_ptr<const masque::IpNetwork> network,
+            unsigned workers)
       : device_(std::move(device)), network_(std::move(network)), packets_(workers) {}
 
-  net::TunDevice device_;
+  std::optional<net::TunDevice> device_;
   std::shared_ptr<const masque::IpNetwork> network_;
   PacketExchange packets_;
   std::function<void(unsigned, const net::IpPrefix&, bool)> tell_;

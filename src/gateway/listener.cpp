@@ -40,14 +40,14 @@ Result<std::unique_ptr<Listener>> Listener::open(const ListenerWorld& world, con
 }
 
 Result<std::unique_ptr<http::TcpFront>> Listener::open_tcp(const config::Listener& what,
-                                                     const ListenerOptions& options) {
+                                                           const ListenerOptions& options) {
   if (!what.tcp || configuration_.tcp) return nullptr;
   return http::TcpFront::listen(world_.inbound, world_.timers, address(), tcp_entrance_,
-                          {.tls = options.tls,
-                           .limits = options.limits,
-                           .reuse_port = options.reuse_port,
-                           .leave_descriptors = options.leave_descriptors,
-                           .log = world_.connection_log});
+                                {.tls = options.tls,
+                                 .limits = options.limits,
+                                 .reuse_port = options.reuse_port,
+                                 .leave_descriptors = options.leave_descriptors,
+                                 .log = world_.connection_log});
 }
 
 void Listener::apply(const config::Listener& what, const ListenerOptions& options,

@@ -48,10 +48,12 @@ class Listener {
 
   /// The first step of apply() where `what` has TCP and this has none: all that can fail of it. Null where
   /// there is nothing to open.
-  Result<std::unique_ptr<http::TcpFront>> open_tcp(const config::Listener& what, const ListenerOptions& options);
+  Result<std::unique_ptr<http::TcpFront>> open_tcp(const config::Listener& what,
+                                                   const ListenerOptions& options);
   /// For new connections: `what` has the address of this listener. `opened`: by open_tcp(). Without TCP, its
   /// connections finish.
-  void apply(const config::Listener& what, const ListenerOptions& options, std::unique_ptr<http::TcpFront> opened);
+  void apply(const config::Listener& what, const ListenerOptions& options,
+             std::unique_ptr<http::TcpFront> opened);
   /// Graceful shutdown: refuses new connections; open ones finish. `drained` is called when all are closed,
   /// perhaps at once.
   void drain(std::function<void()> drained);

@@ -185,6 +185,11 @@ Result<> IpFlow::on_address_request(Bytes value) {
   for (const RequestedAddress& each : *requested) {
     if (auto added = request_ids_.add(each.request_id); !added) return added;
     const bool v4 = each.prefix.address().is_v4();
+    // With no route there is no use for an address, and IPv6 asks for an MTU of its own (RFC 9484 §7.2).
+    if (std::ranges::none_of(routes_, [v4](const IpRange& range) { return range.is_v4() == v4; })) {
+      rejections.push_back(each.rejection());
+      continue;
+    }
     // One that the client has already, and did not ask for before, is the answer: it was assigned at once.
     const auto has = std::ranges::find_if(addresses_, [&](const Address& address) {
       return address.request_id == 0 && address.lease.address().is_v4() == v4 &&

@@ -273,6 +273,14 @@ TEST_F(IpFlowTest, RequestedAddressesAreTheAssignedOnes) {
   EXPECT_FALSE(exchange.receive_capsule(capsule_address_request, write_address_request(both)));
 }
 
+TEST_F(IpFlowTest, WithoutARouteThereIsNoAddress) {
+  ExchangeForTest& exchange = ask("/.well-known/masque/ip/192.0.2.9/17/");
+  const std::vector<RequestedAddress> both{{1, prefix("0.0.0.0/32")}, {2, prefix("::/128")}};
+  EXPECT_TRUE(exchange.receive_capsule(capsule_address_request, write_address_request(both)));
+  EXPECT_THAT(assigned(exchange), testing::UnorderedElementsAre(AssignedAddress{1, prefix("10.7.0.2/32")},
+                                                                AssignedAddress{2, prefix("::/128")}));
+}
+
 TEST_F(IpFlowTest, ATunnelHasSoManyAddressesAtMost) {
   ExchangeForTest& exchange = ask();
   for (std::uint64_t id = 1; id <= IpFlow::max_addresses + 3; ++id) {

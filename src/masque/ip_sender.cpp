@@ -71,7 +71,15 @@ IpSent IpSender::send(http::Exchange& exchange, const net::Packet& packet, const
     return send_segments(exchange, packet, parsed.version == 4 && !parsed.dont_fragment);
   const MutableBytes bytes = packet.bytes.first(parsed.total_length);
   const std::size_t largest = mtu(exchange);
-  if (bytes.size() > largest && parsed.dont_fragment) return failed(IpSent::too_large);
+  // The connection is asked all the same: its path may carry more than it thought, and it looks again where
+  // QUIC inside the packet needs that size.
+  if (bytes.size() > largest && parsed.dont_fragment) {
+    if (packet.checksum_partial || !exchange.send_datagram(context_of_packets, bytes))
+      return failed(IpSent::too_large);
+    ++counters_.packets;
+    counters_.bytes += bytes.size();
+    return IpSent::sent;
+  }
   if (packet.checksum_partial && !net::complete_checksum(bytes, parsed)) return failed(IpSent::invalid);
   return send_one(exchange, bytes, largest);
 }

@@ -1,6 +1,7 @@
 #include "masque/ip_tunnel.h"
 
 #include "masque/capsule_tunnel.h"
+#include "masque/datagram_head.h"
 #include "masque/ip_sender.h"
 #include "net/ip_packet.h"
 
@@ -23,7 +24,11 @@ std::string words_of(const IpScope& scope) {
 struct IpTunnel::Impl final : CapsuleTunnel {
   Impl(http::Connection& over, const IpScope& scope, IpTunnelEvents their_events)
       : CapsuleTunnel(over, words_of(scope), "CONNECT-IP",
-                      {std::move(their_events.opened), std::move(their_events.closed)}),
+                      {[this, told = std::move(their_events.opened)](const std::string& next_hop) {
+                         head_size = datagram_head_size(*exchange());
+                         if (told) told(next_hop);
+                       },
+                       std::move(their_events.closed)}),
         events(std::move(their_events)) {}
 
   using CapsuleTunnel::ask;
@@ -167,6 +172,7 @@ struct IpTunnel::Impl final : CapsuleTunnel {
   IpSender sender{sent};
   bool blocked = false;
   std::size_t last_mtu = 0;
+  std::size_t head_size = 0;  // of each packet
 };
 
 Result<std::unique_ptr<IpTunnel>> IpTunnel::open(http::Connection& connection, const ProxyTemplate& proxy,
@@ -227,6 +233,8 @@ IpTunnelCounters IpTunnel::counters() const {
   IpTunnelCounters counters = impl_->counters;
   counters.packets_out = impl_->sent.packets;
   counters.bytes_out = impl_->sent.bytes;
+  counters.heads_in = counters.packets_in * impl_->head_size;
+  counters.heads_out = counters.packets_out * impl_->head_size;
   counters.dropped_context = impl_->dropped_context();
   counters.dropped_invalid += impl_->sent.dropped_invalid;
   counters.dropped_invalid_out = impl_->sent.dropped_invalid;

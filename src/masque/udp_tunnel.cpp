@@ -1,6 +1,7 @@
 #include "masque/udp_tunnel.h"
 
 #include "masque/capsule_tunnel.h"
+#include "masque/datagram_head.h"
 #include "masque/datagram_sender.h"
 
 #include <algorithm>
@@ -45,7 +46,11 @@ struct UdpTunnel::Impl final : CapsuleTunnel {
   Impl(http::Connection& over, const ProxyTemplate& proxy, const Target& target,
        const http::Fields& extra_fields, TunnelEvents events)
       : CapsuleTunnel(over, target.to_string(), "CONNECT-UDP",
-                      {std::move(events.opened), std::move(events.closed)}),
+                      {[this, opened = std::move(events.opened)](const std::string& next_hop) {
+                         head_size = datagram_head_size(*exchange());
+                         if (opened) opened(next_hop);
+                       },
+                       std::move(events.closed)}),
         path(synthetic_path(target.port)) {
     ask(over, tunnel_request(proxy, target, extra_fields));
     last_max = max_datagram_size();
@@ -114,6 +119,7 @@ struct UdpTunnel::Impl final : CapsuleTunnel {
   DatagramSender sender{sent, hold};
   std::uint64_t refused_datagrams = 0;
   std::size_t last_max = 0;
+  std::size_t head_size = 0;  // of each datagram
 };
 
 UdpTunnel::UdpTunnel(http::Connection& connection, const ProxyTemplate& proxy, const Target& target,
@@ -140,6 +146,8 @@ TunnelCounters UdpTunnel::counters() const {
   counters.dropped_context = impl_->dropped_context();
   counters.datagrams_out = impl_->sent.datagrams;
   counters.bytes_out = impl_->sent.bytes;
+  counters.heads_in = counters.datagrams_in * impl_->head_size;
+  counters.heads_out = counters.datagrams_out * impl_->head_size;
   counters.dropped_size += impl_->sent.dropped_size;
   counters.dropped_queue = impl_->sent.dropped_queue + impl_->refused_datagrams;
   return counters;

@@ -23,6 +23,11 @@ struct TunnelEvents {
 struct TunnelCounters {
   std::uint64_t datagrams_in = 0, datagrams_out = 0, bytes_in = 0, bytes_out = 0;
   std::uint64_t dropped_context = 0, dropped_size = 0, dropped_queue = 0;
+  /// Bytes in front of these payloads in their DATAGRAM frames: quarter stream ID and context ID, and with
+  /// CONNECT-IP the IP and UDP headers, which `headers_...` are by themselves. 0 where they go as capsules.
+  std::uint64_t heads_in = 0, heads_out = 0;
+  std::uint64_t headers_in = 0, headers_out = 0;
+  std::uint64_t dropped_packets = 0;  ///< in CONNECT-IP: came, and were no UDP packets of this flow
 };
 
 class UdpTunnel final : public net::DatagramPath {

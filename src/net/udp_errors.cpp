@@ -39,6 +39,41 @@ std::optional<Unreachable> unreachable_of_icmp6(std::uint8_t type, std::uint8_t 
   return std::nullopt;
 }
 
+std::optional<ReportedUnreachable> report_of_icmp(std::uint8_t type, std::uint8_t code) {
+  const auto kind = unreachable_of_icmp(type, code);
+  if (!kind) return std::nullopt;
+  switch (code) {
+    case ICMP_PORT_UNREACH:
+      return ReportedUnreachable{*kind, ECONNREFUSED};
+    case ICMP_PROT_UNREACH:
+      return ReportedUnreachable{*kind, ENOPROTOOPT};
+    case ICMP_NET_UNREACH:
+    case ICMP_NET_UNKNOWN:
+    case ICMP_NET_ANO:
+    case ICMP_NET_UNR_TOS:
+      return ReportedUnreachable{*kind, ENETUNREACH};
+    default:
+      return ReportedUnreachable{*kind, EHOSTUNREACH};
+  }
+}
+
+std::optional<ReportedUnreachable> report_of_icmp6(std::uint8_t type, std::uint8_t code) {
+  const auto kind = unreachable_of_icmp6(type, code);
+  if (!kind) return std::nullopt;
+  if (type == ICMP6_PARAM_PROB) return ReportedUnreachable{*kind, EPROTO};
+  switch (code) {
+    case ICMP6_DST_UNREACH_NOPORT:
+      return ReportedUnreachable{*kind, ECONNREFUSED};
+    case ICMP6_DST_UNREACH_NOROUTE:
+      return ReportedUnreachable{*kind, ENETUNREACH};
+    case ICMP6_DST_UNREACH_BEYONDSCOPE:
+    case ICMP6_DST_UNREACH_ADDR:
+      return ReportedUnreachable{*kind, EHOSTUNREACH};
+    default:  // prohibited, source policy, reject route
+      return ReportedUnreachable{*kind, EACCES};
+  }
+}
+
 std::optional<ReportedUnreachable> take_unreachable(int fd) {
   std::optional<ReportedUnreachable> found;
   for (unsigned taken = 0; taken < max_errors_at_once; ++taken) {

@@ -20,6 +20,10 @@ struct ReportedUnreachable {
 std::optional<Unreachable> unreachable_of_icmp(std::uint8_t type, std::uint8_t code);
 std::optional<Unreachable> unreachable_of_icmp6(std::uint8_t type, std::uint8_t code);
 
+/// The same with the errno that the kernel has for it, for who reads such messages itself.
+std::optional<ReportedUnreachable> report_of_icmp(std::uint8_t type, std::uint8_t code);
+std::optional<ReportedUnreachable> report_of_icmp6(std::uint8_t type, std::uint8_t code);
+
 /// Reads up to 64 messages from the socket's error queue. Returns the most definite report that the remote
 /// end is unreachable.
 std::optional<ReportedUnreachable> take_unreachable(int fd);

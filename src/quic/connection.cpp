@@ -109,6 +109,10 @@ Stats Connection::stats() const {
   stats.datagrams_lost = impl.datagrams_lost;
   stats.datagram_queue_bytes = impl.queue.bytes();
   stats.datagram_queue_sojourn = impl.queue.sojourn(impl.timers.now());
+  stats.datagram_bytes_sent = impl.datagram_bytes_sent;
+  stats.datagram_bytes_received = impl.datagram_bytes_received;
+  stats.datagram_packets_sent_bytes = impl.datagram_packets_sent_bytes;
+  stats.datagram_packets_received_bytes = impl.datagram_packets_received_bytes;
   const ngtcp2_conn_info info = impl.native_info();
   if (info.latest_rtt != UINT64_MAX && info.min_rtt != UINT64_MAX) {
     stats.smoothed_rtt = Duration(info.smoothed_rtt);

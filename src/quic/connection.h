@@ -36,6 +36,9 @@ struct Stats {
   std::uint64_t datagrams_lost = 0;          ///< sent in a packet that was lost
   std::size_t datagram_queue_bytes = 0;
   Duration datagram_queue_sojourn{};  ///< how long the next one to leave has waited
+  /// Of these datagrams: their payloads, and the packets that had them, as UDP payloads.
+  std::uint64_t datagram_bytes_sent = 0, datagram_bytes_received = 0;
+  std::uint64_t datagram_packets_sent_bytes = 0, datagram_packets_received_bytes = 0;
   Duration smoothed_rtt{}, min_rtt{}, latest_rtt{}, rtt_variance{};
   std::uint64_t congestion_window = 0, bytes_in_flight = 0;
   std::size_t max_udp_payload = 0;  ///< the largest size known to pass the path

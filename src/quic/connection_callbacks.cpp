@@ -155,7 +155,9 @@ int on_datagram(ngtcp2_conn*, std::uint32_t, const std::uint8_t* data, std::size
   impl.on_heard();
   impl.datagram_is_padding = false;
   impl.app().on_datagram({data, size}, impl.now);
-  if (!impl.datagram_is_padding) ++impl.datagrams_received;
+  if (impl.datagram_is_padding) return 0;
+  ++impl.datagrams_received;
+  impl.datagram_bytes_received += size;
   return 0;
 }
 

@@ -251,6 +251,8 @@ struct Connection::Impl final : SendBatch::Sender, DatagramDropListener {
   std::size_t last_max_datagram_payload = 0, recorded_mtu = 0, unpaced = 0;
   std::uint64_t bytes_sent = 0, bytes_received = 0;
   std::uint64_t datagrams_sent = 0, datagrams_received = 0, datagrams_lost = 0;
+  std::uint64_t datagram_bytes_sent = 0, datagram_bytes_received = 0;
+  std::uint64_t datagram_packets_sent_bytes = 0, datagram_packets_received_bytes = 0;
   bool datagram_is_padding = false;  // the one that is being received
   std::uint64_t datagrams_dropped_queue = 0, datagrams_dropped_size = 0;
   std::uint64_t datagrams_dropped_sojourn = 0, datagrams_dropped_full = 0;

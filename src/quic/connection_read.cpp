@@ -12,9 +12,11 @@ using Impl = Connection::Impl;
 
 int Impl::read(const NativePath& from, net::Ecn ecn, Bytes datagram) {
   bytes_received += datagram.size();
+  const std::uint64_t received_before = datagrams_received;
   const ngtcp2_pkt_info info{static_cast<std::uint8_t>(ecn)};
   const int error =
       ngtcp2_conn_read_pkt(conn.get(), from.get(), &info, datagram.data(), datagram.size(), to_native(now));
+  if (datagrams_received != received_before) datagram_packets_received_bytes += datagram.size();
   if (const auto violation = tap.guard().violation())
     end({.by = Closed::By::us, .code = violation->code, .reason = std::string(violation->reason)}, true);
   return error;

@@ -286,6 +286,11 @@ ngtcp2_ssize Impl::write_datagrams(SendBatch& batch, Time at) {
   const MutableBytes room = batch.room(size);
   const std::size_t largest = datagram_room(size);
   bool pending = false;  // ngtcp2 holds an unfinished packet
+  bool carries = false;  // datagrams are in it
+  const auto finished = [&](ngtcp2_ssize packet) {
+    if (carries && packet > 0) datagram_packets_sent_bytes += static_cast<std::uint64_t>(packet);
+    return packet;
+  };
   for (; datagram; datagram = queue.front(at)) {
     if (datagram->size() > largest) break;
     // Leave the packet open only if two datagrams of this size fit.
@@ -299,14 +304,17 @@ ngtcp2_ssize Impl::write_datagrams(SendBatch& batch, Time at) {
         datagram->empty() ? 0 : 1, to_native(at));
     if (accepted != 0) {
       ++datagrams_sent;
+      datagram_bytes_sent += datagram->size();
+      carries = true;
       queue.pop();
     }
-    if (written != NGTCP2_ERR_WRITE_MORE) return written;
+    if (written != NGTCP2_ERR_WRITE_MORE) return finished(written);
     pending = true;
   }
   if (!pending) return 0;
-  return ngtcp2_conn_writev_stream(conn.get(), batch.path(), batch.info(), room.data(), room.size(), nullptr,
-                                   NGTCP2_WRITE_STREAM_FLAG_NONE, -1, nullptr, 0, to_native(at));
+  return finished(ngtcp2_conn_writev_stream(conn.get(), batch.path(), batch.info(), room.data(), room.size(),
+                                            nullptr, NGTCP2_WRITE_STREAM_FLAG_NONE, -1, nullptr, 0,
+                                            to_native(at)));
 }
 
 net::SendStatus Impl::send_run(const net::NetPath& to, const net::DatagramRun& run) {

@@ -21,8 +21,12 @@ dial::ChainOptions chain_options(const SimClient::Options& from) {
   options.hop_http = from.hop_http;
   options.mode = from.mode;
   if (!from.token.empty()) options.tokens = {from.token};
-  for (const std::string& hop : from.hops)
-    options.hops.push_back(*masque::ProxyTemplate::parse("https://" + hop));
+  options.hop_modes = from.hop_modes;
+  for (const std::string& hop : from.hops) {
+    const bool by_ip = options.mode_of(options.hops.size(), from.hops.size()) == dial::TunnelMode::ip;
+    options.hops.push_back(*masque::ProxyTemplate::parse(
+        "https://" + hop, by_ip ? masque::Protocol::ip : masque::Protocol::udp));
+  }
   return options;
 }
 

@@ -35,7 +35,8 @@ class SimClient {
     bool early_data = false;
     dial::HttpChoice http = dial::HttpChoice::h3, hop_http = dial::HttpChoice::h3;
     dial::TunnelMode mode = dial::TunnelMode::automatic;
-    std::string token;  ///< for the hops; empty: none
+    std::vector<dial::TunnelMode> hop_modes;  ///< as dial::ChainOptions has them
+    std::string token;                        ///< for the hops; empty: none
   };
 
   SimClient(Network& network, Host& host, Options options);

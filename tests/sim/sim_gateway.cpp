@@ -80,11 +80,18 @@ SimGateway::Options::Options() {
 
 SimGateway::SimGateway(Network& network, Host& host, Options options) : network_(network), host_(host) {
   setup_->workers = options.workers;
+  if (!options.ip.pool.empty()) {
+    auto ip = gateway::IpService::without_device(options.ip, options.workers);
+    EXPECT_TRUE(ip) << ip.error().message;
+    setup_->ip = std::move(*ip);
+    router_ = std::make_unique<PacketRouter>(network, host);
+    options.masque->protocols.insert(masque::Protocol::ip);
+  }
   if (options.workers > 1) setup_->strays = std::make_shared<gateway::StrayExchange>(options.workers);
   for (unsigned i = 0; i < options.workers; ++i) {
     workers_.push_back(std::make_unique<gateway::Worker>(
         host, host, network.timers(), setup_, i,
-        gateway::WorkerExtras{.random = network.random(), .content = this}));
+        gateway::WorkerExtras{.random = network.random(), .packets = router_.get(), .content = this}));
     if (!setup_->strays) continue;
     wakes_.push_back(std::make_unique<net::Deferred>(
         network.timers(), [worker = workers_.back().get()](Time) { worker->receive_strays(); }));
@@ -175,7 +182,9 @@ bool SimGateway::is_idle() const {
   for (const auto& worker : workers_) listening += worker->listeners().size();
   return open_connections() == 0 && quic.connections == 0 && quic.half_open == 0 && answers_.empty() &&
          tunnels.open[masque::Protocol::udp] == 0 && tunnels.open[masque::Protocol::tcp] == 0 &&
-         host_.open_sockets() == listening && host_.open_connections() == 0;
+         tunnels.open[masque::Protocol::ip] == 0 &&
+         host_.open_sockets() == listening + (router_ ? router_->flows() : 0) &&
+         host_.open_connections() == 0;
 }
 
 void SimGateway::answer_by(http::Exchange& exchange, SimGateway& gateway, std::unique_ptr<Answer> answer) {

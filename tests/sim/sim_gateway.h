@@ -3,8 +3,10 @@
 // Serves as hop and as origin.
 #pragma once
 
+#include "gateway/settings.h"
 #include "gateway/worker.h"
 #include "network.h"
+#include "packet_router.h"
 
 #include <cstdint>
 #include <map>
@@ -25,6 +27,7 @@ class SimGateway final : private http::Content {
     /// A proxy for UDP and TCP that reaches the simulation's addresses.
     Options();
     std::shared_ptr<const tls::ServerCredentials> credentials;  ///< null: server_credentials()
+    gateway::IpSettings ip;  ///< with a pool it proxies IP as well, by one worker and a PacketRouter
     unsigned workers = 1;
   };
 
@@ -64,6 +67,7 @@ class SimGateway final : private http::Content {
   Host& host_;
   http::Replies replies_;
   std::map<const http::Exchange*, std::unique_ptr<Answer>> answers_;
+  std::unique_ptr<PacketRouter> router_;  // null: no CONNECT-IP
   std::shared_ptr<gateway::WorkerSetup> setup_ = std::make_shared<gateway::WorkerSetup>();
   std::shared_ptr<const config::Configuration> configuration_;
   std::vector<std::unique_ptr<net::Deferred>> wakes_;
