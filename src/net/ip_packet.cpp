@@ -7,6 +7,7 @@
 #include <array>
 #include <cassert>
 #include <cstring>
+#include <new>
 #include <optional>
 
 namespace sallyport::net {
@@ -15,13 +16,15 @@ namespace {
 /// Bytes that the smallest first fragment carries: fragments are cut at multiples of this (RFC 791 §2.3).
 constexpr std::uint32_t fragment_unit = 8;
 
-IpAddress load_v4(const std::uint8_t* at) {
-  return IpAddress::v4({at[0], at[1], at[2], at[3]});
+// An address is made where it stays: copying what was just written, in smaller pieces, would wait for the
+// stores, which each packet would pay for.
+void load_v4(const std::uint8_t* at, IpAddress& to) {
+  ::new (&to) IpAddress(IpAddress::v4({at[0], at[1], at[2], at[3]}));
 }
-IpAddress load_v6(const std::uint8_t* at) {
+void load_v6(const std::uint8_t* at, IpAddress& to) {
   std::array<std::uint8_t, 16> octets;
   std::memcpy(octets.data(), at, octets.size());
-  return IpAddress::v6(octets);
+  ::new (&to) IpAddress(IpAddress::v6(octets));
 }
 
 /// Those of RFC 7045. ESP ends the chain, as what follows is encrypted.
@@ -96,8 +99,8 @@ std::optional<IpDefect> parse_v4(Bytes bytes, IpPacket& packet) {
   packet.traffic_class = header[ipv4::traffic_class];
   packet.hop_limit = header[ipv4::ttl];
   packet.protocol = header[ipv4::protocol];
-  packet.source = load_v4(header + ipv4::source);
-  packet.destination = load_v4(header + ipv4::destination);
+  load_v4(header + ipv4::source, packet.source);
+  load_v4(header + ipv4::destination, packet.destination);
   return std::nullopt;
 }
 
@@ -113,8 +116,8 @@ std::optional<IpDefect> parse_v6(Bytes bytes, IpPacket& packet) {
   packet.traffic_class = static_cast<std::uint8_t>(load_be16(header) >> 4);
   packet.hop_limit = header[ipv6::hop_limit];
   packet.protocol = header[ipv6::next_header];
-  packet.source = load_v6(header + ipv6::source);
-  packet.destination = load_v6(header + ipv6::destination);
+  load_v6(header + ipv6::source, packet.source);
+  load_v6(header + ipv6::destination, packet.destination);
   return walk_extension_headers(bytes, packet);
 }
 
@@ -146,15 +149,16 @@ std::string_view describe(IpDefect defect) {
 
 std::expected<IpPacket, IpDefect> parse_ip(Bytes bytes) {
   if (bytes.empty()) return std::unexpected(IpDefect::truncated);
-  IpPacket packet;
+  std::expected<IpPacket, IpDefect> result;
+  IpPacket& packet = *result;
   std::optional<IpDefect> defect = IpDefect::version;
   if (bytes[0] >> 4 == 4)
     defect = parse_v4(bytes, packet);
   else if (bytes[0] >> 4 == 6)
     defect = parse_v6(bytes, packet);
   if (!defect) defect = read_ports(bytes, packet);
-  if (defect) return std::unexpected(*defect);
-  return packet;
+  if (defect) result = std::unexpected(*defect);
+  return result;
 }
 
 bool has_valid_header_checksum(Bytes bytes, const IpPacket& packet) {

@@ -24,9 +24,9 @@ constexpr std::size_t max_backlog = 1024 * 1024;
 // How much one socket may read in a turn, for fairness.
 constexpr std::size_t read_budget_bytes = 512 * 1024;
 constexpr unsigned read_budget_calls = 4;
-/// Messages read at once from a connected socket, whose datagrams GRO joins anyway. With few messages,
-/// datagrams that a receiver cannot pass on stay in the kernel's buffer, and the others are still in the CPU
-/// cache when they are sent.
+/// Messages read at once from a connected socket, whose datagrams GRO joins. With few messages, datagrams
+/// that a receiver cannot pass on stay in the kernel's buffer, and the others are still in the CPU cache when
+/// they are sent. Where GRO joins none, each one that comes alone doubles it.
 constexpr std::size_t connected_batch = 1;
 /// A message shorter than this was the last one: GRO would have joined further datagrams.
 constexpr std::size_t likely_last = 32 * 1024;
@@ -91,6 +91,7 @@ struct UdpSocket::Impl final : FdWatcher {
   // The value of datagrams_out when a datagram was refused that every QUIC path carries.
   std::uint64_t narrow_refusal_after = ~std::uint64_t{0};
   std::uint32_t last_overflow = 0;
+  std::size_t batch;                               // messages to be read at once
   std::optional<ReportedUnreachable> unreachable;  // to be reported
   bool max_datagram_changed = false;
   const bool connected;
@@ -103,6 +104,7 @@ UdpSocket::Impl::Impl(EventLoop& event_loop, int fd, bool connects, const UdpSoc
       sender(fd, {.connected = connects, .source_address = options.packet_info}),
       notification(event_loop.timers(), [this](Time) { notify(); }),
       max_datagram(max_payload_v4),
+      batch(connects ? connected_batch : UdpReceiveBatch::capacity),
       connected(connects),
       report_unreachable(options.report_unreachable && connects) {}
 
@@ -124,9 +126,9 @@ void UdpSocket::Impl::on_readable() {
   // The receiver may destroy this object in every call.
   const Lifetime::Guard guard(lifetime);
   std::size_t bytes = 0;
-  const std::size_t limit = connected ? connected_batch : UdpReceiveBatch::capacity;
   for (unsigned call = 0; call < read_budget_calls && bytes < read_budget_bytes; ++call) {
     int error = 0;
+    const std::size_t limit = batch;
     const std::size_t before = bytes;
     const std::size_t count = UdpReceiveBatch::of_this_thread().receive(watch.fd(), limit, !connected, error);
     ++stats.receive_calls;
@@ -136,7 +138,7 @@ void UdpSocket::Impl::on_readable() {
     if (error == EAGAIN) return take_errors();
     if (error != 0) continue;  // the error of an earlier datagram: deliver received datagrams first
     if (count > 0 && count < limit) break;  // the queue was emptied
-    if (connected && bytes - before < likely_last) break;
+    if (limit == connected_batch && bytes - before < likely_last) break;
   }
 }
 
@@ -146,8 +148,10 @@ std::size_t UdpSocket::Impl::hand_over(std::size_t index) {
     ++stats.dropped_truncated;
     return 0;
   }
-  stats.datagrams_in += datagrams_of(message.run);
+  const std::size_t count = datagrams_of(message.run);
+  stats.datagrams_in += count;
   stats.bytes_in += message.run.bytes.size();
+  if (connected) batch = count > 1 ? connected_batch : std::min(2 * batch, UdpReceiveBatch::capacity);
   if (message.overflow) {
     stats.dropped_kernel += *message.overflow - last_overflow;
     last_overflow = *message.overflow;

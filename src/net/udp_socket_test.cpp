@@ -349,6 +349,37 @@ TEST(UdpSocket, ABusySocketLeavesTimeForTheOthers) {
   EXPECT_GE(turns, 4);
 }
 
+// GRO joins nothing that came as single datagrams over loopback, as on a path with a network card that
+// cannot.
+TEST(UdpSocket, WhereGroJoinsNothingAConnectedSocketReadsManyAtOnce) {
+  EventLoop loop;
+  Receiver asked, told;
+  const auto server = bound(loop, "127.0.0.1");
+  server->set_receiver(&asked);
+  const auto client = connected(loop, server->net_path().local);
+  client->send({}, {as_bytes("ask"), 3});
+  run_until(loop, [&] { return !asked.runs.empty(); });
+  std::vector<std::string> sent;
+  for (int i = 0; i < 100; ++i) {
+    sent.push_back(std::to_string(1000 + i));
+    server->send(asked.runs[0].path, {as_bytes(sent.back()), 4});
+  }
+  client->set_receiver(&told);
+  run_until(loop, [&] { return told.all().size() == sent.size(); });
+  EXPECT_EQ(told.all(), sent);
+  EXPECT_LE(client->stats().receive_calls, 12u);
+
+  // And where it does again, one at a time.
+  const auto bytes = pattern(20 * 1200);
+  told.runs.clear();
+  for (int i = 0; i < 3; ++i) server->send(asked.runs[0].path, {bytes, 1200});
+  run_until(loop, [&] { return told.runs.size() == 3; });
+  const std::uint64_t calls = client->stats().receive_calls;
+  for (int i = 0; i < 3; ++i) server->send(asked.runs[0].path, {bytes, 1200});
+  run_until(loop, [&] { return told.runs.size() == 6; });
+  EXPECT_EQ(client->stats().receive_calls, calls + 3);
+}
+
 TEST(UdpSocket, ErrorsNameTheAddressAndTheMend) {
   EventLoop loop;
   const auto first = bound(loop, "127.0.0.1");

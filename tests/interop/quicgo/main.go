@@ -1,5 +1,6 @@
 // A peer on quic-go for quicgo_test.py: an HTTP/3 client, directly or through a CONNECT-UDP proxy, clients that send UDP
-// through such a proxy and IP packets through a CONNECT-IP proxy, and an HTTP/3 file server. Results go to standard output as one JSON object. QLOGDIR makes quic-go
+// through such a proxy and IP packets through a CONNECT-IP proxy, and an HTTP/3 file server; for scripts/bench tun also both ends of a
+// CONNECT-IP tunnel with TUN devices. Results go to standard output as one JSON object. QLOGDIR makes quic-go
 // write qlog.
 package main
 
@@ -26,7 +27,7 @@ type options struct {
 
 func main() {
 	if len(os.Args) < 2 {
-		fail(fmt.Errorf("usage: quicgo get|udp|ip|serve [flags] [URL or target]"))
+		fail(fmt.Errorf("usage: quicgo get|udp|ip|serve|tun|tun-proxy [flags] [URL, target or device]"))
 	}
 	var o options
 	flags := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
@@ -59,6 +60,10 @@ func main() {
 		result, err = packets(ctx, o, flags.Arg(0))
 	case "serve":
 		err = serve(o)
+	case "tun":
+		err = tunClient(o, flags.Arg(0))
+	case "tun-proxy":
+		err = tunProxy(o, flags.Arg(0), flags.Arg(1))
 	default:
 		err = fmt.Errorf("there is no command %q", os.Args[1])
 	}
