@@ -11,6 +11,7 @@
 #include "client/tun_events.h"
 #include "client/tun_metrics.h"
 #include "client/tun_report.h"
+#include "client/udp_addresses.h"
 #include "net/inbound.h"
 
 #include <cstdio>
@@ -28,8 +29,8 @@ namespace {
 
 struct TunFlags {
   ClientFlags client;
-  std::vector<std::string> routes{"0.0.0.0/0", "::/0"}, excludes;
-  std::string device, admin, admin_token_file;
+  std::vector<std::string> routes{"0.0.0.0/0", "::/0"}, excludes, addresses;
+  std::string device, mode = "ip", admin, admin_token_file;
   std::size_t devices = 1, mtu = 0;
   double json_interval = 10;
   bool json = false;
@@ -127,9 +128,32 @@ class TunView {
   net::Timer figures_, look_;
 };
 
+/// Of the device, which in mode ip the proxy assigns.
+Result<> read_addresses(const TunFlags& flags, client::TunOptions& options) {
+  if (options.mode != client::TunMode::udp) {
+    if (flags.addresses.empty()) return {};
+    return fail(ErrorKind::usage,
+                "--address is for --mode udp; the addresses of the other mode are the proxy's to assign");
+  }
+  if (flags.devices > 1)
+    return fail(ErrorKind::usage, "--devices is for --mode ip; in mode udp one device has all flows");
+  std::vector<net::IpAddress> chosen;
+  chosen.reserve(flags.addresses.size());
+  for (const std::string& text : flags.addresses) {
+    const auto address = net::IpAddress::parse(text);
+    if (!address) return fail(ErrorKind::usage, fmt::format("--address '{}' is no IP address", text));
+    chosen.push_back(*address);
+  }
+  auto addresses = client::udp_device_addresses(chosen);
+  if (!addresses) return std::unexpected(std::move(addresses.error()));
+  options.addresses = std::move(*addresses);
+  return {};
+}
+
 /// The last hop is what the chain leads to: takes it out of `chain`, with its token.
 Result<> take_last_hop(ClientFlags& chain, client::TunOptions& options) {
-  auto proxy = hop_of(chain.via.back(), masque::Protocol::ip);
+  auto proxy = hop_of(chain.via.back(),
+                      options.mode == client::TunMode::udp ? masque::Protocol::udp : masque::Protocol::ip);
   if (!proxy) return std::unexpected(std::move(proxy.error()));
   options.proxy = std::move(*proxy);
   const std::size_t hops = chain.via.size(), tokens = chain.token_files.size();
@@ -164,6 +188,8 @@ Result<int> run_tun(const TunFlags& flags, ExitStatus& exit) {
     return std::unexpected(std::move(read.error()));
   if (auto read = read_prefixes("--exclude", flags.excludes, options.excludes); !read)
     return std::unexpected(std::move(read.error()));
+  options.mode = flags.mode == "udp" ? client::TunMode::udp : client::TunMode::ip;
+  if (auto read = read_addresses(flags, options); !read) return std::unexpected(std::move(read.error()));
   options.device = flags.device;
   options.devices = flags.devices;
   options.mtu = flags.mtu;
@@ -212,6 +238,17 @@ void add_tun(CLI::App& app, ExitStatus& status) {
       ->capture_default_str();
   tun->add_option("--exclude", flags->excludes, "But not those for this one; repeat it for more")
       ->type_name("PREFIX")
+      ->allow_extra_args(false);
+  tun->add_option("--mode", flags->mode,
+                  "What the last hop carries: IP packets in CONNECT-IP (ip), or the payloads of UDP in "
+                  "CONNECT-UDP, while all else is refused (udp)")
+      ->check(CLI::IsMember({"ip", "udp"}))
+      ->capture_default_str();
+  tun->add_option(
+         "--address", flags->addresses,
+         "An address of the device in mode udp, in place of 192.0.0.2 or fd5e:1a53:b9c7::2; repeat it "
+         "for the other IP version")
+      ->type_name("ADDRESS")
       ->allow_extra_args(false);
   tun->add_option("--device", flags->device,
                   "The name of the TUN device; else the kernel's choice. Of several, NAME0, NAME1 ...")

@@ -39,13 +39,26 @@ std::string list(const std::vector<Item>& items) {
 
 struct Tun::Impl {
   Impl(dial::Context& shared, net::EventLoop& its_loop, TunOptions its_options, Done its_done)
-      : context(shared),
-        loop(its_loop),
-        options(std::move(its_options)),
-        done(std::move(its_done)),
-        chain(shared, options.chain) {
+      : context(shared), loop(its_loop), options(std::move(its_options)), done(std::move(its_done)) {
     assert(options.devices >= 1 && options.devices <= TunOptions::max_devices);
-    chain.set_broken_handler([this](const Error& why) { finish(std::unexpected(why)); });
+    make_chain();
+  }
+
+  void make_chain() {
+    chain.emplace(context, options.chain);
+    // A proxy ends a connection on which there is no flow; the next flow makes another.
+    chain->set_broken_handler([this](const Error& why) {
+      if (options.mode != TunMode::udp || opened_at == Time{}) finish(std::unexpected(why));
+    });
+  }
+
+  /// In mode udp, once the first connection was there. Where there is none any more, the work has ended.
+  void connect_again(const dial::Chain::Opened& opened) {
+    if (chain->hop_failed()) make_chain();
+    chain->open(last_hop(), [this, opened](Result<http::Connection*> made) {
+      if (!made) finish(std::unexpected(made.error()));
+      opened(std::move(made));
+    });
   }
 
   /// Each in a turn of its own, as it may take the kernel a while: so signals are heard, and no deadline
@@ -88,7 +101,7 @@ struct Tun::Impl {
   /// One after the other, though none waits for another's answer: over HTTP/1.1 each has a connection of its
   /// own.
   void open_next() {
-    chain.open(last_hop(), [this](Result<http::Connection*> connection) {
+    chain->open(last_hop(), [this](Result<http::Connection*> connection) {
       if (ended) return;
       if (!connection) return finish(std::unexpected(std::move(connection.error())));
       do {
@@ -106,14 +119,14 @@ struct Tun::Impl {
 
   /// With the hop that it is about: the last one, unless the chain knows better.
   Error named(const Error& why) const {
-    Error error = chain.titled(last_hop(), why);
+    Error error = chain->titled(last_hop(), why);
     if (error.message == why.message) error.message = fmt::format("{}: {}", last_hop_title(), why.message);
     return error;
   }
 
   /// The address of the first hop, however many there are.
   std::optional<net::IpAddress> first_hop() const {
-    const auto figures = chain.figures();
+    const auto figures = chain->figures();
     if (figures.empty()) return std::nullopt;
     const auto address = net::SocketAddress::parse(figures.front().address);
     return address ? std::optional(address->ip().unmapped()) : std::nullopt;
@@ -122,7 +135,35 @@ struct Tun::Impl {
   Result<> open_tunnel(http::Connection& connection) {
     if (asked == 0)
       if (auto taken = take_over(connection); !taken) return taken;
-    return links[asked++]->open(connection, options.proxy, options.token);
+    TunLink& link = *links[asked++];
+    return options.mode == TunMode::udp ? open_flows(link, connection)
+                                        : link.open(connection, options.proxy, fields());
+  }
+
+  /// Of requests to the last hop.
+  http::Fields fields() const {
+    http::Fields fields;
+    if (!options.token.empty()) fields.add("authorization", "Bearer " + options.token);
+    return fields;
+  }
+
+  Result<> open_flows(TunLink& link, const http::Connection& connection) {
+    const auto hop = first_hop();
+    if (!hop) return fail(ErrorKind::protocol, "the address of the first hop is not known");
+    // Its name cannot be looked up again while the way to the resolver is down.
+    const dial::Url last = last_hop();
+    const masque::Target first =
+        options.chain.hops.empty()
+            ? masque::Target{last.host, last.port}
+            : masque::Target{options.chain.hops.front().host(), options.chain.hops.front().port()};
+    [[maybe_unused]] const auto pinned =
+        context.pinned.add(fmt::format("{}:{}", first.to_string(), hop->to_string()));
+    return link.open_flows(connection,
+                           {.proxy = options.proxy,
+                            .fields = fields(),
+                            .connect = [this](auto opened) { connect_again(std::move(opened)); },
+                            .failed = {}},
+                           options.addresses);
   }
 
   /// Before the first request, that nothing leaks past the tunnels.
@@ -184,7 +225,7 @@ struct Tun::Impl {
     if (taken_down) return last;
     TunFigures figures;
     if (opened_at != Time{}) figures.open_for = context.timers().now() - opened_at;
-    figures.links = chain.figures();
+    figures.links = chain->figures();
     figures.devices.reserve(links.size());
     for (const auto& link : links) figures.devices.push_back(link->figures());
     return figures;
@@ -206,14 +247,14 @@ struct Tun::Impl {
     last = figures();
     taken_down = true;
     links.clear();
-    chain.shutdown(time_to_close, [this] { done(std::move(result)); });
+    chain->shutdown(time_to_close, [this] { done(std::move(result)); });
   }
 
   dial::Context& context;
   net::EventLoop& loop;
   const TunOptions options;
   const Done done;
-  dial::Chain chain;
+  std::optional<dial::Chain> chain;
   std::vector<std::unique_ptr<TunLink>> links;
   std::size_t asked = 0;  // of the links, those whose tunnels are requested
   Time opened_at{};

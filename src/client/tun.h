@@ -1,6 +1,6 @@
 // Tun: the work of `sallyport tun`: TUN devices whose packets travel through a chain of hops, of which the
-// last one proxies IP (CONNECT-IP, RFC 9484). Opens the chain and a tunnel on its last hop's connection for
-// each device (client/tun_link.h), and takes everything down at the end.
+// last one proxies IP (CONNECT-IP, RFC 9484), or UDP (CONNECT-UDP, RFC 9298). Opens the chain and what runs
+// on its last hop's connection for each device (client/tun_link.h), and takes everything down at the end.
 #pragma once
 
 #include "client/tun_figures.h"
@@ -9,6 +9,7 @@
 #include "net/event_loop.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -31,17 +32,25 @@ class TunWatcher {
   ~TunWatcher() = default;
 };
 
+/// What the last hop proxies, and so what of the packets reaches it.
+enum class TunMode : std::uint8_t {
+  ip,   ///< all of them
+  udp,  ///< the payloads of UDP, in flows (UdpFlows)
+};
+
 struct TunOptions {
   static constexpr std::size_t max_devices = 256;
 
+  TunMode mode = TunMode::ip;
   dial::ChainOptions chain;     ///< to the last hop, which is its origin
   masque::ProxyTemplate proxy;  ///< the last hop
   std::string token;            ///< for it; empty: none
   std::vector<net::IpPrefix> routes, excludes;
+  std::vector<net::IpAddress> addresses;  ///< of the device, in mode udp; by udp_device_addresses()
   /// Its name; empty: the kernel's choice. Of several, the number is put behind it, or in the place of its
   /// "%d".
   std::string device;
-  std::size_t devices = 1;                     ///< 1 to max_devices
+  std::size_t devices = 1;                     ///< 1 to max_devices; 1 in mode udp
   std::size_t mtu = 0;                         ///< 0: what the path carries
   std::function<void(std::string_view)> note;  ///< gets sentences about what goes on
   TunWatcher* watcher = nullptr;               ///< not owned; may be null

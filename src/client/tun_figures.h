@@ -30,6 +30,7 @@ struct TunDeviceFigures {
   std::size_t path_budget = 0;  ///< the largest IP packet that the tunnel carries now
   /// Super-packets of the kernel's count as one packet each.
   std::uint64_t packets_up = 0, packets_down = 0, bytes_up = 0, bytes_down = 0;
+  std::size_t flows = 0;       ///< of CONNECT-UDP: open, or being opened
   std::vector<TunDrop> drops;  ///< each direction and reason that there is, also where nothing was dropped
 };
 

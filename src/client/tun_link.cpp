@@ -1,9 +1,11 @@
 #include "client/tun_link.h"
 
 #include "base/of_flag.h"
+#include "client/udp_addresses.h"
 #include "net/links.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <utility>
 
 #include <fmt/format.h>
@@ -76,9 +78,7 @@ bool TunLink::wants(bool v4) const {
 }
 
 Result<> TunLink::open(http::Connection& connection, const masque::ProxyTemplate& proxy,
-                       const std::string& token) {
-  http::Fields fields;
-  if (!token.empty()) fields.add("authorization", "Bearer " + token);
+                       const http::Fields& fields) {
   auto tunnel = masque::IpTunnel::open(connection, proxy, {}, fields,
                                        {.opened =
                                             [this](const std::string&) {
@@ -102,6 +102,24 @@ Result<> TunLink::open(http::Connection& connection, const masque::ProxyTemplate
   if (wants(true)) wanted.emplace_back(net::IpAddress(), 32);
   if (wants(false)) wanted.emplace_back(net::IpAddress::v6({}), 128);
   tunnel_->request_addresses(wanted);
+  return {};
+}
+
+Result<> TunLink::open_flows(const http::Connection& connection, UdpFlowsOptions options,
+                             const std::vector<net::IpAddress>& addresses) {
+  if (auto free = check_no_network_has(addresses, device_.index()); !free) return free;
+  options.failed = [this](const Error& why) { end(why, true); };
+  flows_ = std::make_unique<UdpFlows>(timers_, std::move(options));
+  flows_->expect(connection);
+  join(*flows_);
+  opened_ = true;
+  if (events_.opened) events_.opened();
+  std::vector<masque::AssignedAddress> all;
+  all.reserve(addresses.size());
+  for (const net::IpAddress& each : addresses) all.push_back({0, masque::host_prefix(each)});
+  advertised_ = {masque::range_of(net::IpPrefix(net::IpAddress(), 0)),
+                 masque::range_of(net::IpPrefix(net::IpAddress::v6({}), 0))};
+  on_assigned(all);
   return {};
 }
 
@@ -165,6 +183,40 @@ void TunLink::end(const Error& why, bool of_hop) {
   if (events_.ended) events_.ended(why, of_hop);
 }
 
+std::vector<TunDrop> TunLink::drops() {
+  const PacketRelayCounters& relay = relay_->counters();
+  const auto link = net::find_link(netlink_, device_.index());
+  std::vector<TunDrop> drops{{"up", "kernel_queue", link ? link->transmit_dropped : 0},
+                             {"up", "no_tunnel", relay.dropped_no_tunnel},
+                             {"down", "device", relay.dropped_device}};
+  const std::uint64_t invalid = relay.dropped_invalid + queue_->stats().dropped_unknown;
+  const auto add = [&drops](std::initializer_list<TunDrop> more) { drops.insert(drops.end(), more); };
+  if (flows_) {
+    const UdpFlowsCounters flows = flows_->counters();
+    add({{"up", "invalid", invalid + flows.dropped_invalid},
+         {"up", "protocol", flows.dropped_protocol},
+         {"up", "fragment", flows.dropped_fragment},
+         {"up", "headers", flows.dropped_headers},
+         {"up", "destination", flows.dropped_destination},
+         {"up", "hop_limit", flows.dropped_hop_limit},
+         {"up", "size", flows.dropped_too_large},
+         {"up", "refused", flows.dropped_refused},
+         {"up", "flows", flows.dropped_limit},
+         {"up", "queue", flows.dropped_queue},
+         {"down", "size", flows.dropped_down}});
+    return drops;
+  }
+  const auto tunnel = tunnel_ ? tunnel_->counters() : masque::IpTunnelCounters{};
+  add({{"up", "invalid", invalid + tunnel.dropped_invalid_out},
+       {"up", "size", tunnel.dropped_size},
+       {"up", "queue", tunnel.dropped_queue},
+       {"up", "sojourn", tunnel.dropped_sojourn},
+       {"down", "context", tunnel.dropped_context},
+       {"down", "invalid", tunnel.dropped_invalid - tunnel.dropped_invalid_out},
+       {"down", "destination", tunnel.dropped_destination}});
+  return drops;
+}
+
 TunDeviceFigures TunLink::figures() {
   TunDeviceFigures figures;
   figures.device = device_.name();
@@ -178,18 +230,8 @@ TunDeviceFigures TunLink::figures() {
   figures.packets_down = relay.packets_down;
   figures.bytes_up = relay.bytes_up;
   figures.bytes_down = relay.bytes_down;
-  const auto tunnel = tunnel_ ? tunnel_->counters() : masque::IpTunnelCounters{};
-  const auto link = net::find_link(netlink_, device_.index());
-  figures.drops = {
-      {"up", "kernel_queue", link ? link->transmit_dropped : 0},
-      {"up", "invalid", relay.dropped_invalid + tunnel.dropped_invalid_out + queue_->stats().dropped_unknown},
-      {"up", "size", tunnel.dropped_size},
-      {"up", "queue", tunnel.dropped_queue},
-      {"up", "no_tunnel", relay.dropped_no_tunnel},
-      {"down", "context", tunnel.dropped_context},
-      {"down", "invalid", tunnel.dropped_invalid - tunnel.dropped_invalid_out},
-      {"down", "destination", tunnel.dropped_destination},
-      {"down", "device", relay.dropped_device}};
+  figures.flows = flows_ ? flows_->flows() : 0;
+  figures.drops = drops();
   return figures;
 }
 

@@ -1,11 +1,13 @@
-// TunLink: one TUN device of `sallyport tun` and the CONNECT-IP tunnel (RFC 9484) that its packets travel
-// through: gives the device the addresses and routes that the proxy gives, and keeps up with what it changes.
+// TunLink: one TUN device of `sallyport tun` and what its packets travel through, a CONNECT-IP tunnel
+// (RFC 9484) or CONNECT-UDP flows (RFC 9298): gives the device addresses and routes, those that the proxy
+// gives, and keeps up with what it changes.
 // Owned by Tun, which has one for each device.
 #pragma once
 
 #include "client/packet_relay.h"
 #include "client/tun_figures.h"
 #include "client/tun_network.h"
+#include "client/udp_flows.h"
 #include "masque/ip_tunnel.h"
 #include "masque/uri_template.h"
 #include "net/event_loop.h"
@@ -52,8 +54,12 @@ class TunLink {
   const std::string& device() const { return device_.name(); }
   const std::vector<net::IpAddress>& addresses() const { return addresses_; }
   TunNetwork& network() { return *network_; }
-  /// Requests the tunnel on `connection`, which must outlive the link. `token`: for `proxy`; empty: none.
-  Result<> open(http::Connection& connection, const masque::ProxyTemplate& proxy, const std::string& token);
+  /// Requests the tunnel on `connection`, which must outlive the link. `fields`: of the request.
+  Result<> open(http::Connection& connection, const masque::ProxyTemplate& proxy, const http::Fields& fields);
+  /// Instead: flows, which `options` make connections for, as `connection` is. `failed` of the options is
+  /// set here. The device gets `addresses`, and routes to everywhere.
+  Result<> open_flows(const http::Connection& connection, UdpFlowsOptions options,
+                      const std::vector<net::IpAddress>& addresses);
   TunDeviceFigures figures();
 
  private:
@@ -68,6 +74,7 @@ class TunLink {
   void follow_path();
   void on_device_mtu(std::size_t mtu);
   void end(const Error& why, bool of_hop);
+  std::vector<TunDrop> drops();
 
   const TunLinkOptions options_;
   const TunLinkEvents events_;
@@ -85,7 +92,8 @@ class TunLink {
   std::unique_ptr<TunNetwork> network_;
   std::optional<PacketRelay> relay_;
   std::unique_ptr<masque::IpTunnel> tunnel_;
-  net::PacketPort* port_ = nullptr;  // the tunnel, once it is requested
+  std::unique_ptr<UdpFlows> flows_;  // in its place
+  net::PacketPort* port_ = nullptr;  // either, once it is there
 };
 
 }  // namespace sallyport::client

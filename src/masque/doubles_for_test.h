@@ -112,7 +112,8 @@ class ConnectionForTest final : public http::Connection {
     exchanges_.back()->set_handler(&handler);
     return *exchanges_.back();
   }
-  bool can_request() const override { return true; }
+  bool can_request() const override { return takes_requests; }
+  std::size_t free_streams() const override { return free; }
   std::size_t open_exchanges() const override { return exchanges_.size(); }
   void shutdown() override {}
   void close(const Error&) override {}
@@ -120,10 +121,14 @@ class ConnectionForTest final : public http::Connection {
   http::ConnectionCounters counters() const override { return {}; }
   net::Timers& timers() const override { return timers_; }
   ExchangeForTest& last() { return *exchanges_.back(); }
+  ExchangeForTest& exchange(std::size_t number) { return *exchanges_.at(number); }
   void set_version(http::Version version) { info_.version = version; }
   void set_certificate(std::shared_ptr<const tls::ServedCertificate> certificate) {
     info_.certificate = std::move(certificate);
   }
+
+  bool takes_requests = true;
+  std::size_t free = 1;  ///< streams
 
  private:
   net::Timers& timers_;

@@ -4,6 +4,7 @@
 #include "net/packets_for_test.h"
 #include "net/udp_header.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -397,6 +398,12 @@ TEST(UdpHeaders, AreWhatTheKernelWouldSend) {
       const auto read = udp_payload(bytes, *parse_ip(bytes));
       ASSERT_TRUE(read);
       EXPECT_EQ(PacketBytes(read->begin(), read->end()), payload);
+
+      auto partial = made.make();
+      make_checksum_partial(partial);
+      PacketBytes headers(udp_headers_size(is_v6));
+      EXPECT_EQ(write_partial_udp_headers(headers, header, size), headers.size());
+      EXPECT_TRUE(std::ranges::equal(headers, Bytes(partial).first(headers.size())));
     }
 }
 

@@ -7,11 +7,13 @@
 #include <cassert>
 
 namespace sallyport::net {
+namespace {
 
-std::size_t write_udp_headers(MutableBytes out, const UdpHeader& header, Bytes payload) {
+/// Everything but the UDP checksum, which stays 0. Returns the sum of the pseudo-header.
+std::uint16_t write_without_checksum(MutableBytes out, const UdpHeader& header, std::size_t payload_size) {
   const bool is_v6 = header.source.is_v6();
   const std::size_t size = udp_headers_size(is_v6);
-  const std::size_t udp_length = udp::header_size + payload.size();
+  const std::size_t udp_length = udp::header_size + payload_size;
   assert(header.destination.is_v6() == is_v6 && out.size() >= size);
   assert(udp_length + (is_v6 ? 0 : ipv4::header_size) <= 0xffff);
   std::uint8_t* const ip = out.data();
@@ -41,11 +43,26 @@ std::size_t write_udp_headers(MutableBytes out, const UdpHeader& header, Bytes p
   store_be16(udp_header, header.source_port);
   store_be16(udp_header + 2, header.destination_port);
   store_be16(udp_header + udp::length, static_cast<std::uint32_t>(udp_length));
-  const std::uint32_t pseudo = pseudo_header_sum(out.subspan(addresses, ip_size - addresses), protocol::udp,
-                                                 static_cast<std::uint32_t>(udp_length));
+  return pseudo_header_sum(out.subspan(addresses, ip_size - addresses), protocol::udp,
+                           static_cast<std::uint32_t>(udp_length));
+}
+
+}  // namespace
+
+std::size_t write_udp_headers(MutableBytes out, const UdpHeader& header, Bytes payload) {
+  const std::uint32_t pseudo = write_without_checksum(out, header, payload.size());
+  const std::size_t size = udp_headers_size(header.source.is_v6());
+  const std::size_t at = size - udp::header_size;
   const std::uint16_t checksum =
-      internet_checksum(payload, pseudo + internet_sum(out.subspan(ip_size, udp::header_size)));
-  store_be16(udp_header + udp::checksum, checksum == 0 ? 0xffffU : checksum);
+      internet_checksum(payload, pseudo + internet_sum(out.subspan(at, udp::header_size)));
+  store_be16(out.data() + at + udp::checksum, checksum == 0 ? 0xffffU : checksum);
+  return size;
+}
+
+std::size_t write_partial_udp_headers(MutableBytes out, const UdpHeader& header, std::size_t payload_size) {
+  const std::uint16_t pseudo = write_without_checksum(out, header, payload_size);
+  const std::size_t size = udp_headers_size(header.source.is_v6());
+  store_be16(out.data() + size - udp::header_size + udp::checksum, pseudo);
   return size;
 }
 

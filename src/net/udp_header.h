@@ -1,5 +1,5 @@
 // Puts IP and UDP headers in front of a payload, for who speaks UDP through a CONNECT-IP tunnel without a
-// kernel's stack (RFC 768, RFC 791, RFC 8200).
+// kernel's stack (RFC 768, RFC 791, RFC 8200), or makes packets of what CONNECT-UDP flows bring.
 #pragma once
 
 #include "base/bytes.h"
@@ -26,5 +26,9 @@ constexpr std::size_t udp_headers_size(bool is_v6) {
 /// over `payload`, which goes right behind them and is no longer than an IP packet allows: 65,507 bytes with
 /// IPv4, 65,527 with IPv6. IPv4 gets Don't Fragment, and so needs no identification (RFC 6864 §4.1).
 std::size_t write_udp_headers(MutableBytes out, const UdpHeader& header, Bytes payload);
+
+/// The same, with a checksum that is partial (Packet::checksum_partial), for who gives the packet to a
+/// kernel: the payload is not read.
+std::size_t write_partial_udp_headers(MutableBytes out, const UdpHeader& header, std::size_t payload_size);
 
 }  // namespace sallyport::net
