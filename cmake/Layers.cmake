@@ -18,7 +18,7 @@ endif()
 
 # What each layer links besides the layers below it.
 set(sallyport_libs_base fmt::fmt spdlog::spdlog)
-set(sallyport_libs_net Boost::headers PkgConfig::IDN2 PkgConfig::MNL)
+set(sallyport_libs_net Boost::headers PkgConfig::IDN2 PkgConfig::MNL PkgConfig::NFTABLES)
 set(sallyport_libs_trace Boost::json)
 set(sallyport_libs_tls PkgConfig::GNUTLS)
 set(sallyport_libs_quic PkgConfig::NGTCP2 sallyport_ipsec_mb)

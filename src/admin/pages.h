@@ -1,6 +1,10 @@
-// Pages: the operator's pages /healthz, /readyz and /metrics, over plain HTTP/1.1 on a separate port or Unix
-// socket. /healthz and /readyz need no token: they reveal only what a connection attempt shows, and a
-// kubelet's probes carry no credentials. /metrics may require a token.
+// Pages: the operator's pages, over plain HTTP/1.1 on a separate port or Unix socket: /healthz, /readyz,
+// /metrics, and the leases of CONNECT-IP where there may be some. /healthz and /readyz need no token: they
+// reveal only what a connection attempt shows, and a kubelet's probes carry no credentials. All else may
+// require a token.
+//
+// What changes something is asked for by DELETE: a page of the Web that the operator's browser shows may send
+// GET and POST here, but not that (Fetch standard, CORS).
 #pragma once
 
 #include "http/replies.h"
@@ -10,7 +14,9 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace sallyport::admin {
 
@@ -24,13 +30,23 @@ class Pages final : private http::RequestHandler {
     /// Calls back once, with the page, or with an empty text when it could not be made in time; perhaps
     /// inside this call.
     virtual void make_metrics(std::function<void(std::string text)> done) = 0;
+    /// Whether there are the pages of leases; without them the two below are not called.
+    virtual bool has_leases() const { return false; }
+    /// As make_metrics().
+    virtual void make_leases(bool /*json*/, std::function<void(std::string text)> done) { done({}); }
+    /// Ends the CONNECT-IP tunnel that has this address. Calls back once: whether there was one, or nullopt
+    /// when that was not known in time; perhaps inside this call.
+    virtual void disconnect(const net::IpAddress& /*address*/,
+                            std::function<void(std::optional<bool>)> done) {
+      done(false);
+    }
 
    protected:
     ~Source() = default;
   };
 
-  /// `source` is not owned and must outlive the result. `tokens`: accepted for /metrics; null: no
-  /// authentication.
+  /// `source` is not owned and must outlive the result. `tokens`: accepted for what may require one;
+  /// null: no authentication.
   static Result<std::unique_ptr<Pages>> listen(net::Inbound& inbound, net::Timers& timers,
                                                const net::SocketAddress& local, Source& source,
                                                std::shared_ptr<const masque::TokenTable> tokens);
@@ -46,20 +62,25 @@ class Pages final : private http::RequestHandler {
   net::SocketAddress local() const { return front_->local(); }
 
  private:
-  class Scrape;
+  class Waiting;
 
   Pages(net::Timers& timers, Source& source, std::shared_ptr<const masque::TokenTable> tokens);
   static Result<std::unique_ptr<Pages>> make(net::Timers& timers, Source& source,
                                              std::shared_ptr<const masque::TokenTable> tokens,
                                              const auto& listen);
   void on_request(http::Exchange& exchange) override;
+  void answer_page(const http::Incoming& in, std::string_view path);
+  void answer_disconnect(const http::Incoming& in, std::string_view address);
+  /// False: the request has no token that is good, and was answered.
+  bool authenticate(const http::Incoming& in);
+  std::weak_ptr<Waiting> wait_for_workers(http::Exchange& exchange);
 
   net::Timers& timers_;
   Source& source_;
   masque::Authenticator authenticator_;
   http::Replies replies_;
-  std::list<std::shared_ptr<Scrape>> scrapes_;
-  std::unique_ptr<http::TcpFront> front_;  // goes first: its exchanges refer to the scrapes
+  std::list<std::shared_ptr<Waiting>> waiting_;
+  std::unique_ptr<http::TcpFront> front_;  // goes first: its exchanges refer to those that wait
 };
 
 }  // namespace sallyport::admin

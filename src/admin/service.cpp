@@ -70,7 +70,7 @@ void Service::look(Time now) {
 void Service::collect(MetricSet& out) const {
   if (!tokens_ || !pages_) return;
   tokens_->collect(out);
-  constexpr std::string_view refused = "Requests for /metrics refused: authentication failed.";
+  constexpr std::string_view refused = "Requests for pages that need a token refused: authentication failed.";
   const auto& counters = pages_->refused();
   out.counter("admin_refused_total", refused, static_cast<double>(counters.no_token),
               {{"reason", "no_token"}});

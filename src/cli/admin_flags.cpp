@@ -10,7 +10,8 @@
 namespace sallyport::cli {
 
 void add_admin_flags(CLI::App& app, std::string& admin, std::string& token_file) {
-  app.add_option("--admin", admin, "Serve /healthz, /readyz and /metrics here, without TLS")
+  app.add_option("--admin", admin,
+                 "Serve /healthz, /readyz and /metrics here, without TLS (and a gateway /leases)")
       ->type_name("HOST:PORT|unix:PATH");
   app.add_option("--admin-token-file", token_file,
                  "Show /metrics to those who have a bearer token of this file: one NAME TOKEN a line")

@@ -275,6 +275,8 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
                    "CONNECT-IP: clients may announce networks in this prefix; repeat it for more")
       ->type_name("PREFIX")
       ->allow_extra_args(false);
+  gateway->add_flag("--ip-nat", settings.ip.nat,
+                    "CONNECT-IP: give packets of clients that leave this machine its address, by nftables");
   gateway->add_flag("--ip-between-clients", settings.ip.between_clients,
                     "CONNECT-IP: clients may reach each other");
   gateway->add_option("--ip-device", settings.ip.device, "CONNECT-IP: the name of the TUN device")

@@ -5,6 +5,7 @@
 #include "masque/uri_template.h"
 #include "trace/json_text.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <ctime>
@@ -25,15 +26,6 @@ std::tm utc(WallTime time) {
   std::tm parts{};
   ::gmtime_r(&seconds, &parts);
   return parts;
-}
-
-/// RFC 3339, with milliseconds.
-std::string timestamp(WallTime time) {
-  const std::tm parts = utc(time);
-  const auto milliseconds =
-      std::chrono::floor<std::chrono::milliseconds>(time).time_since_epoch().count() % 1000;
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900, parts.tm_mon + 1,
-                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, milliseconds);
 }
 
 std::string_view end_name(http::ExchangeEnd end) {
@@ -59,12 +51,28 @@ unsigned status_without_response(http::ExchangeEnd end) {
 std::string target_of(const AccessRecord& record) {
   if (record[Text::method] != "CONNECT") return {};
   if (record[Text::protocol].empty()) return std::string(record[Text::authority]);
+  if (record[Text::protocol] == "connect-ip") {
+    const auto scope = masque::match_ip_path(record[Text::path]);
+    return scope && !scope->is_any_target() ? scope->target_text() : std::string{};
+  }
   const auto target = masque::match_udp_path(record[Text::path]);
   return target ? target->to_string() : std::string{};
 }
 
 void text(trace::JsonText& json, std::string_view name, std::string_view value) {
   if (!value.empty()) json.text(name, value);
+}
+
+/// `items` with commas between them.
+void list(trace::JsonText& json, std::string_view name, std::string_view items) {
+  if (items.empty()) return;
+  json.array(name);
+  while (!items.empty()) {
+    const std::size_t end = std::min(items.find(','), items.size());
+    json.text(items.substr(0, end));
+    items.remove_prefix(std::min(end + 1, items.size()));
+  }
+  json.end_array();
 }
 
 void append_or_dash(std::string& out, std::string_view value) {
@@ -75,6 +83,14 @@ void append_or_dash(std::string& out, std::string_view value) {
 }
 
 }  // namespace
+
+std::string timestamp(WallTime time) {
+  const std::tm parts = utc(time);
+  const auto milliseconds =
+      std::chrono::floor<std::chrono::milliseconds>(time).time_since_epoch().count() % 1000;
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900, parts.tm_mon + 1,
+                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, milliseconds);
+}
 
 void append_json(const AccessRecord& record, std::string& out) {
   const AccessRecord::Fixed& fixed = record.fixed;
@@ -107,8 +123,13 @@ void append_json(const AccessRecord& record, std::string& out) {
     text(json, "proxy_details", proxy->details);
     text(json, "next_hop", proxy->next_hop);
   }
+  list(json, "addresses", record[Text::addresses]);
   json.number("bytes_in", fixed.bytes_in);
   json.number("bytes_out", fixed.bytes_out);
+  if (fixed.datagrams_in != 0 || fixed.datagrams_out != 0) {
+    json.number("datagrams_in", fixed.datagrams_in);
+    json.number("datagrams_out", fixed.datagrams_out);
+  }
   // Everything in a turn has one time: 0 is only known to be shorter than a turn.
   if (fixed.duration > Duration::zero()) json.milliseconds("duration_ms", fixed.duration);
   if (fixed.until_response > Duration::zero()) json.milliseconds("response_ms", fixed.until_response);

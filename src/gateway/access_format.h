@@ -10,6 +10,8 @@ namespace sallyport::gateway {
 
 enum class AccessFormat : std::uint8_t { json, common };
 
+/// RFC 3339, UTC, with milliseconds.
+std::string timestamp(WallTime time);
 /// Appends the record's line, without a line feed. Empty fields are omitted.
 void append_json(const AccessRecord& record, std::string& out);
 /// The Combined Log Format, as other people's tools read it.

@@ -57,6 +57,8 @@ void WorkerAccessLog::on_exchange_ended(const http::Connection& connection,
       .number = number_++,
       .bytes_in = ended.bytes_in,
       .bytes_out = ended.bytes_out,
+      .datagrams_in = ended.datagrams_in,
+      .datagrams_out = ended.datagrams_out,
       .stream_id = ended.stream_id,
       .client = info.path.remote,
       .status = ended.status,
@@ -67,6 +69,7 @@ void WorkerAccessLog::on_exchange_ended(const http::Connection& connection,
   };
   record[Text::connection_id] = info.id;
   record[Text::identity] = ended.identity;
+  record[Text::addresses] = ended.addresses;
   record[Text::tls] = info.tls;
   record[Text::cipher] = info.cipher;
   record[Text::server_name] = info.server_name;

@@ -105,6 +105,23 @@ TEST(AccessFormat, TunnelsNameTheirTargetsAndRefusalsWhy) {
   EXPECT_NE(common(record).find("\"CONNECT target.test:25 HTTP/3\""), std::string::npos);
 }
 
+TEST(AccessFormat, AConnectIpTunnelHasItsAddressesAndPackets) {
+  auto record = page();
+  record[Text::method] = "CONNECT";
+  record[Text::protocol] = "connect-ip";
+  record[Text::path] = "/.well-known/masque/ip/*/*/";
+  record[Text::addresses] = "10.89.0.2,fd89::2";
+  record.fixed.datagrams_in = 2;
+  const std::string text = json(record);
+  EXPECT_NE(text.find(R"("status":200,"addresses":["10.89.0.2","fd89::2"],"bytes_in":3,"bytes_out":4096,)"
+                      R"("datagrams_in":2,"datagrams_out":0,)"),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(text.find("target"), std::string::npos) << "all hosts";
+  record[Text::path] = "/.well-known/masque/ip/192.0.2.0%2F24/17/";
+  EXPECT_NE(json(record).find(R"("target":"192.0.2.0/24")"), std::string::npos) << json(record);
+}
+
 TEST(AccessFormat, AClientThatDidNotShowItsAddressIsNotNamedAndNeitherIsARequestThatCouldNotBeRead) {
   auto record = page();
   record.fixed.client_known = record.fixed.has_request = false;

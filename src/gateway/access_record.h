@@ -17,6 +17,7 @@ struct AccessRecord {
   enum Text : std::uint8_t {
     connection_id,
     identity,
+    addresses,
     tls,
     cipher,
     server_name,
@@ -41,6 +42,7 @@ struct AccessRecord {
         0;  ///< random for each worker and start; the request ID is made of this and `number`
     std::uint64_t number = 0;
     std::uint64_t bytes_in = 0, bytes_out = 0;
+    std::uint64_t datagrams_in = 0, datagrams_out = 0;
     std::int64_t stream_id = 0;
     net::SocketAddress client;
     std::uint32_t status = 0;  ///< 0: none

@@ -6,12 +6,15 @@
 #include "base/warn_of_readers.h"
 #include "gateway/addresses.h"
 #include "gateway/admin_access.h"
+#include "gateway/ask_workers.h"
 #include "gateway/exposed_secrets.h"
+#include "gateway/lease_page.h"
 #include "gateway/process_check.h"
 #include "net/descriptor_limit.h"
 #include "trace/qlog.h"
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <utility>
 
@@ -22,7 +25,6 @@
 namespace sallyport::gateway {
 namespace {
 
-constexpr Duration scrape_timeout = 5s;
 constexpr Duration look_interval = 1s;  // between checks of the admin port's token file
 constexpr Duration hangup_time = 1s;    // in which a terminal is lost after its shell ended
 
@@ -60,21 +62,6 @@ unsigned descriptors_for_operator() {
 }
 
 }  // namespace
-
-/// One /metrics page in the making. Lives until the last worker answered.
-struct Gateway::Scrape {
-  Scrape(net::Timers& timers, std::function<void(std::string)> receiver)
-      : done(std::move(receiver)), late(timers, [this](Time) { finish({}); }) {}
-  void finish(const std::string& text) {
-    late.disarm();
-    if (done) std::exchange(done, nullptr)(text);
-  }
-
-  admin::MetricSet figures;
-  std::size_t missing = 0;
-  std::function<void(std::string)> done;
-  net::Timer late;
-};
 
 Gateway::Gateway(Settings settings)
     : terminal_look_(loop_.timers(), [this](Time) { end_with_terminal(); }),
@@ -208,7 +195,9 @@ Result<> Gateway::start_admin() {
 void Gateway::announce() const {
   for (const auto& address : addresses())
     log_info("listening on {} ({})", address.to_string(), settings_.tcp ? "UDP and TCP" : "UDP");
-  if (setup_->ip) log_info("CONNECT-IP clients reach the network through {}", setup_->ip->device());
+  if (setup_->ip)
+    log_info("CONNECT-IP clients reach the network through {}{}", setup_->ip->device(),
+             settings_.ip.nat ? ", with this machine's address (--ip-nat)" : "");
   if (const auto& tokens = source_->tokens())
     log_info("proxy clients need a bearer token of {}, tokens: {}", tokens->path(), tokens->tokens()->size());
   else if (settings_.open_proxy)
@@ -300,20 +289,46 @@ void Gateway::end(std::string_view why) {
 }
 
 void Gateway::make_metrics(std::function<void(std::string)> done) {
-  auto scrape = std::make_shared<Scrape>(loop_.timers(), std::move(done));
-  scrape->missing = workers_.size();
-  scrape->late.arm(loop_.timers().now() + scrape_timeout);
-  collect(scrape->figures);
-  for (const auto& worker : workers_)
-    worker->post([this, scrape](Worker& target) mutable {
-      auto figures = std::make_shared<admin::MetricSet>();
-      target.collect(*figures);
-      // Moved, so the scrape and its timer are destroyed on this loop's thread.
-      loop_.post([scrape = std::move(scrape), figures] {
-        scrape->figures.add(*figures);
-        if (--scrape->missing == 0) scrape->finish(scrape->figures.to_text());
+  auto own = std::make_shared<admin::MetricSet>();
+  collect(*own);
+  ask_workers<admin::MetricSet>(
+      loop_, workers_,
+      [](const Worker& worker) {
+        admin::MetricSet figures;
+        worker.collect(figures);
+        return figures;
+      },
+      [own, done = std::move(done)](const std::optional<std::vector<admin::MetricSet>>& answers) {
+        if (!answers) return done({});
+        for (const admin::MetricSet& figures : *answers) own->add(figures);
+        done(own->to_text());
       });
-    });
+}
+
+void Gateway::make_leases(bool json, std::function<void(std::string)> done) {
+  using Tunnels = std::vector<masque::IpTunnelFigures>;
+  ask_workers<Tunnels>(
+      loop_, workers_, [](const Worker& worker) { return worker.ip_tunnels(); },
+      [this, json, done = std::move(done)](std::optional<std::vector<Tunnels>> answers) {
+        if (!answers) return done({});
+        Leases leases{.open = *std::move(answers), .remembered = {}};
+        if (setup_->ip) leases.remembered = setup_->ip->network()->pool->remembered();
+        const WallTime now = std::chrono::system_clock::now();
+        done(json ? leases_as_json(leases, now) : leases_as_text(leases, now));
+      });
+}
+
+void Gateway::disconnect(const net::IpAddress& address, std::function<void(std::optional<bool>)> done) {
+  ask_workers<std::uint8_t>(
+      loop_, workers_,
+      [address](Worker& worker) { return static_cast<std::uint8_t>(worker.end_ip_tunnel(address)); },
+      [address, done = std::move(done)](const std::optional<std::vector<std::uint8_t>>& answers) {
+        if (!answers) return done({});
+        const bool found = std::ranges::find(*answers, 1) != answers->end();
+        if (found)
+          log_info("the CONNECT-IP tunnel of {} was disconnected by the operator", address.to_string());
+        done(found);
+      });
 }
 
 void Gateway::collect(admin::MetricSet& out) const {
@@ -348,6 +363,10 @@ void Gateway::collect(admin::MetricSet& out) const {
     out.counter("masque_ip_strays_total", passed, static_cast<double>(counters.dropped),
                 {{"result", "dropped"}});
   }
+  if (setup_->ip)
+    if (const auto unread = setup_->ip->dropped_unread())
+      out.counter("masque_ip_device_dropped_total", "Packets dropped at the TUN device.",
+                  static_cast<double>(*unread), {{"reason", "receive_queue"}});
   source_->collect(out);
   if (source_->tokens())
     out.gauge("masque_failing_clients", "Client addresses with recent failed authentications.",

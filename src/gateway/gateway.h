@@ -43,7 +43,6 @@ class Gateway final : private admin::Pages::Source {
   void run();
 
  private:
-  struct Scrape;
   enum class State : std::uint8_t { serving, draining, ended };
 
   explicit Gateway(Settings settings);
@@ -68,6 +67,9 @@ class Gateway final : private admin::Pages::Source {
   // admin::Pages::Source
   bool is_ready() const override { return state_ == State::serving; }
   void make_metrics(std::function<void(std::string)> done) override;
+  bool has_leases() const override { return setup_->ip != nullptr; }
+  void make_leases(bool json, std::function<void(std::string)> done) override;
+  void disconnect(const net::IpAddress& address, std::function<void(std::optional<bool>)> done) override;
   void collect(admin::MetricSet& out) const;
 
   net::EventLoop loop_;

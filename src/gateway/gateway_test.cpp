@@ -24,10 +24,11 @@ using testing::StartsWith;
 using testing::UnorderedElementsAreArray;
 
 /// The whole answer of a plain HTTP/1.1 server.
-std::string ask(const net::SocketAddress& server, const std::string& path, const std::string& token = {}) {
+std::string ask(const net::SocketAddress& server, const std::string& path, const std::string& token = {},
+                const std::string& method = "GET") {
   const UniqueFd fd(::socket(server.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   EXPECT_EQ(::connect(fd.get(), server.data(), server.size()), 0);
-  std::string request = "GET " + path + " HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n";
+  std::string request = method + " " + path + " HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n";
   if (!token.empty()) request += "Authorization: Bearer " + token + "\r\n";
   request += "\r\n";
   EXPECT_EQ(::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL),
@@ -79,6 +80,33 @@ class GatewayTest : public testing::Test {
   const FolderForTest folder_;
   Settings settings_;
 };
+
+TEST_F(GatewayTest, LeasesAreShownAndEndedForThoseWithAToken) {
+  const std::string token = "token-of-carol-01";
+  settings_.admin_token_file = write("readers", "carol " + token + "\n");
+  serve([&](const net::SocketAddress& admin) {
+    for (const char* const path : {"/leases", "/leases.json"}) {
+      EXPECT_THAT(ask(admin, path), StartsWith("HTTP/1.1 401 ")) << path;
+      EXPECT_THAT(ask(admin, path, token, "DELETE"),
+                  AllOf(StartsWith("HTTP/1.1 405 "), HasSubstr("GET, HEAD")))
+          << path;
+    }
+    EXPECT_THAT(ask(admin, "/leases", token),
+                AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("\r\n\r\nSTATE\tADDRESSES\t")));
+    EXPECT_THAT(ask(admin, "/leases.json", token),
+                AllOf(HasSubstr("content-type: application/json\r\n"), HasSubstr("\r\n\r\n[]\n")));
+    const std::string one = "/leases/10.89.0.2";
+    EXPECT_THAT(ask(admin, one, {}, "DELETE"), StartsWith("HTTP/1.1 401 "));
+    for (const char* const method : {"GET", "POST", "HEAD"})
+      EXPECT_THAT(ask(admin, one, token, method),
+                  AllOf(StartsWith("HTTP/1.1 405 "), HasSubstr("allow: DELETE\r\n")))
+          << method;
+    EXPECT_THAT(ask(admin, one, token, "DELETE"),
+                AllOf(StartsWith("HTTP/1.1 404 "), HasSubstr("no tunnel has this address")));
+    EXPECT_THAT(ask(admin, "/leases/somebody", token, "DELETE"), StartsWith("HTTP/1.1 400 "));
+    EXPECT_THAT(ask(admin, "/leases/fd89::2", token, "DELETE"), StartsWith("HTTP/1.1 404 "));
+  });
+}
 
 TEST_F(GatewayTest, ServesItsPagesTakesItsSignalsAndEnds) {
   settings_.masque = {masque::Protocol::udp, masque::Protocol::tcp};
@@ -214,7 +242,8 @@ TEST_F(GatewayTest, TheCheckTellsAllAndChangesNothing) {
   const std::string said = testing::internal::GetCapturedStderr();
   ASSERT_TRUE(text) << text.error().message;
   for (const std::string& line :
-       {std::string("admin pages on 127.0.0.1:0\n  /metrics for those with a bearer token; tokens: 1\n"),
+       {std::string(
+            "admin pages on 127.0.0.1:0\n  /metrics and leases for those with a bearer token; tokens: 1\n"),
         "secret from " + settings_.secret_file + "\n", "qlog folder " + settings_.qlog + "\n",
         "TLS key log " + settings_.key_log + "\n", "access log " + settings_.access_log + " (JSON lines)\n",
         "another one at each start, written to " + settings_.write_certificate + "\n",
@@ -229,7 +258,7 @@ TEST_F(GatewayTest, TheCheckTellsAllAndChangesNothing) {
   settings_.secret_file.clear();
   settings_.admin_token_file.clear();
   EXPECT_THAT(Gateway::check(settings_).value(),
-              AllOf(HasSubstr("secret random"), HasSubstr("/metrics for everybody")));
+              AllOf(HasSubstr("secret random"), HasSubstr("/metrics and leases for everybody")));
 }
 
 TEST_F(GatewayTest, ChecksWithoutListening) {

@@ -108,8 +108,25 @@ Result<std::shared_ptr<IpService>> IpService::open(const IpSettings& settings, u
   if (!device) return of_flag("--masque ip", device.error());
   if (auto done = set_up_device(*device, settings, **network); !done)
     return std::unexpected(std::move(done.error()));
+  std::optional<IpNat> nat;
+  if (settings.nat) {
+    auto rules = IpNat::open(settings.pool, device->name(), device->index());
+    if (!rules) return std::unexpected(std::move(rules.error()));
+    nat = *std::move(rules);
+  }
   warn_of_forwarding(**network);
-  return std::shared_ptr<IpService>(new IpService(std::move(*device), std::move(*network), workers));
+  std::shared_ptr<IpService> service(new IpService(std::move(*device), std::move(*network), workers));
+  service->nat_ = std::move(nat);
+  return service;
+}
+
+std::optional<std::uint64_t> IpService::dropped_unread() const {
+  if (!device_) return std::nullopt;
+  auto netlink = net::Rtnetlink::open();
+  if (!netlink) return std::nullopt;
+  const auto link = net::find_link(*netlink, device_->index());
+  if (!link) return std::nullopt;
+  return link->transmit_dropped;
 }
 
 Result<std::shared_ptr<IpService>> IpService::without_device(const IpSettings& settings, unsigned workers) {
@@ -131,7 +148,7 @@ Result<> check_ip(const Settings& settings) {
                 "--masque ip needs --ip-pool PREFIX, the addresses of its clients: such as 10.89.0.0/24, and "
                 "fd89::/64 for IPv6");
   const bool more = !given.pool.empty() || !given.routes.empty() || !given.client_networks.empty() ||
-                    !given.device.empty() || given.between_clients;
+                    !given.device.empty() || given.between_clients || given.nat;
   if (!given.device.empty() && !net::is_link_name(given.device))
     return fail(
         ErrorKind::usage,
@@ -139,9 +156,10 @@ Result<> check_ip(const Settings& settings) {
                     "neither '/', ':' nor white space",
                     given.device));
   if (!ip && more)
-    return fail(ErrorKind::usage,
-                "--ip-pool, --ip-route, --ip-client-network, --ip-between-clients and --ip-device are for "
-                "--masque ip, which is not given");
+    return fail(
+        ErrorKind::usage,
+        "--ip-pool, --ip-route, --ip-nat, --ip-client-network, --ip-between-clients and --ip-device are for "
+        "--masque ip, which is not given");
   return {};
 }
 

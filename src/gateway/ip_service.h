@@ -1,15 +1,18 @@
 // IpService: what the workers of a gateway share to serve CONNECT-IP (RFC 9484): the TUN device with its
 // addresses, a queue of it for each worker, the IpNetwork, and the way of packets between workers. Made at
-// the start, as the device needs CAP_NET_ADMIN; it is gone with the process, however that ends.
+// the start, as the device needs CAP_NET_ADMIN; it is gone with the process, however that ends, and so are
+// the rules of --ip-nat.
 #pragma once
 
 #include "base/result.h"
+#include "gateway/ip_nat.h"
 #include "gateway/packet_exchange.h"
 #include "gateway/settings.h"
 #include "masque/ip_network.h"
 #include "net/coalesce.h"
 #include "net/tun_device.h"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -20,8 +23,8 @@ namespace sallyport::gateway {
 
 class IpService {
  public:
-  /// Opens the device, gives it the first address of each pool, and brings it up. Warns where the kernel
-  /// forwards nothing. Errors name the flag and the remedy.
+  /// Opens the device, gives it the first address of each pool, brings it up, and has addresses translated
+  /// where that is asked for. Warns where the kernel forwards nothing. Errors name the flag and the remedy.
   static Result<std::shared_ptr<IpService>> open(const IpSettings& settings, unsigned workers);
 
   /// Without a device: each worker is given another port by WorkerExtras. For simulations. Errors as those of
@@ -42,6 +45,11 @@ class IpService {
   net::CoalescerOptions coalesce() const {
     return {.tcp = device_.has_value(), .udp = device_ && device_->offloads().udp_segmentation};
   }
+
+  /// Packets that the kernel dropped since no worker read them in time; nullopt: it does not say, as of a
+  /// device that is gone. From the thread of open(). A system call.
+  std::optional<std::uint64_t> dropped_unread() const;
+
   PacketExchange& packets() { return packets_; }
   /// Tells all other workers that `prefix` leads to a tunnel of worker `from`, or no more. From that worker's
   /// thread.
@@ -57,6 +65,7 @@ class IpService {
       : device_(std::move(device)), network_(std::move(network)), packets_(workers) {}
 
   std::optional<net::TunDevice> device_;
+  std::optional<IpNat> nat_;
   std::shared_ptr<const masque::IpNetwork> network_;
   PacketExchange packets_;
   std::function<void(unsigned, const net::IpPrefix&, bool)> tell_;

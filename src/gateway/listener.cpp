@@ -47,6 +47,8 @@ Result<std::unique_ptr<http::TcpFront>> Listener::open_tcp(const config::Listene
                                  .limits = options.limits,
                                  .reuse_port = options.reuse_port,
                                  .leave_descriptors = options.leave_descriptors,
+                                 // A client that is gone is noticed as late as over QUIC.
+                                 .silence_timeout = options.quic.config.idle_timeout,
                                  .log = world_.connection_log});
 }
 

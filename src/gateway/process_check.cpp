@@ -24,12 +24,12 @@ Result<> check_admin_pages(const Settings& settings, config::TextLines& lines) {
   lines.line(0, "admin pages on {}",
              settings.admin ? settings.admin->to_string() : "unix:" + settings.admin_socket);
   if (settings.admin_token_file.empty()) {
-    lines.line(1, "/metrics for everybody who can reach it");
+    lines.line(1, "/metrics and leases for everybody who can reach it");
     return {};
   }
   const auto tokens = admin::TokenFile::open("--admin-token-file", settings.admin_token_file);
   if (!tokens) return std::unexpected(tokens.error());
-  lines.line(1, "/metrics for those with a bearer token; tokens: {}", tokens->tokens()->size());
+  lines.line(1, "/metrics and leases for those with a bearer token; tokens: {}", tokens->tokens()->size());
   return {};
 }
 
@@ -83,6 +83,7 @@ Result<std::string> check_process(const Settings& settings) {
     for (const net::IpPrefix& prefix : settings.ip.client_networks)
       lines.line(1, "clients may announce networks in {}", prefix.to_string());
     if (settings.ip.between_clients) lines.line(1, "clients may reach each other");
+    if (settings.ip.nat) lines.line(1, "packets that leave this machine get its address (nftables)");
   }
   for (const std::string& warning : exposed_secrets(settings)) log_warn("{}", warning);
   if (const auto& path = settings.admin_socket; !path.empty())

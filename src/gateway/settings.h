@@ -18,6 +18,7 @@ struct IpSettings {
   std::vector<net::IpPrefix> routes;           ///< that are advertised; none: everything
   std::vector<net::IpPrefix> client_networks;  ///< that clients may announce
   bool between_clients = false;
+  bool nat = false;    ///< what leaves the machine has its address, see IpNat
   std::string device;  ///< name of the TUN device; empty: the kernel's choice
 };
 

@@ -139,6 +139,14 @@ void Worker::note_prefix(const net::IpPrefix& prefix, unsigned other, bool there
   if (ip_switch_) ip_switch_->note(prefix, other, there);
 }
 
+std::vector<masque::IpTunnelFigures> Worker::ip_tunnels() const {
+  return ip_switch_ ? ip_switch_->tunnels() : std::vector<masque::IpTunnelFigures>{};
+}
+
+bool Worker::end_ip_tunnel(const net::IpAddress& address) {
+  return ip_switch_ && ip_switch_->end_tunnel(address, {ErrorKind::denied, "disconnected by the operator"});
+}
+
 void Worker::receive_packets() {
   setup_->ip->packets().receive(number_, [this](net::Packet& packet) {
     if (ip_switch_) ip_switch_->take(packet);

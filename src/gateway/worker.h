@@ -19,6 +19,7 @@
 #include "net/file_reader.h"
 #include "net/inbound.h"
 #include "net/outbound.h"
+#include "net/tun_queue.h"
 #include "tls/replay_guard.h"
 
 #include <cstdint>
@@ -52,6 +53,7 @@ struct WorkerExtras {
   Random& random = system_random();        ///< of its thread
   net::FileReader* file_reader = nullptr;  ///< null: files are read on the worker's own thread
   net::PacketPort* packets = nullptr;      ///< the worker's queue of the TUN device; null: no CONNECT-IP
+  const net::TunQueue* tun = nullptr;      ///< the same queue, for its figures; null: it has none
   http::Content* content = nullptr;        ///< answers instead of the files; null: files
   WallTime (*wall_clock)() = nullptr;      ///< for address tokens; null: the timers' time
 };
@@ -77,6 +79,10 @@ class Worker : private masque::IpElsewhere {
   void receive_packets();
   /// A tunnel of worker `other` has this prefix, or no more.
   void note_prefix(const net::IpPrefix& prefix, unsigned other, bool there);
+  /// The open CONNECT-IP tunnels of this worker.
+  std::vector<masque::IpTunnelFigures> ip_tunnels() const;
+  /// Ends the one that was assigned `address`, for the operator. False: none here has it.
+  bool end_ip_tunnel(const net::IpAddress& address);
   /// Graceful shutdown: refuses new connections, sends GOAWAY on open ones; `drained` is called when all have
   /// ended.
   void drain(std::function<void()> drained);

@@ -275,6 +275,24 @@ void Worker::collect_ip(admin::MetricSet& out) const {
               figure(figures.icmp_sent));
   out.counter("masque_ip_icmp_suppressed_total", "ICMP errors that the limit left out.",
               figure(figures.icmp_suppressed));
+  if (extras_.tun != nullptr) {
+    const auto device = extras_.tun->stats();
+    constexpr std::string_view passed =
+                                   "Packets from the TUN device (in) and to it (out), joined ones as one.",
+                               calls = "System calls for the TUN device.",
+                               lost = "Packets dropped at the TUN device.";
+    out.counter("masque_ip_device_packets_total", passed, figure(device.packets_in), {{"direction", "in"}});
+    out.counter("masque_ip_device_packets_total", passed, figure(device.packets_out), {{"direction", "out"}});
+    out.counter("masque_ip_device_calls_total", calls, figure(device.read_calls), {{"direction", "in"}});
+    out.counter("masque_ip_device_calls_total", calls, figure(device.write_calls), {{"direction", "out"}});
+    out.counter("masque_ip_device_dropped_total", lost, figure(device.dropped_backlog),
+                {{"reason", "backlog"}});
+    out.counter("masque_ip_device_dropped_total", lost, figure(device.dropped_invalid),
+                {{"reason", "invalid"}});
+    out.counter("masque_ip_device_dropped_total", lost, figure(device.dropped_unknown),
+                {{"reason", "unknown"}});
+    out.counter("masque_ip_device_dropped_total", lost, figure(device.dropped_error), {{"reason", "error"}});
+  }
   if (number_ != 0) return;  // of all workers
   for (const bool v4 : {true, false}) {
     const auto pool = setup_->ip->network()->pool->figures(v4);

@@ -45,6 +45,7 @@ void WorkerThread::run(const std::shared_ptr<const WorkerSetup>& setup, unsigned
   Worker worker(*inbound, *outbound, loop_.timers(), setup, number,
                 {.file_reader = file_reader.get(),
                  .packets = packets.get(),
+                 .tun = packets.get(),
                  .wall_clock = std::chrono::system_clock::now});
   if (auto done = worker.apply(configuration); !done) {
     listening.set_value(std::unexpected(std::move(done.error())));

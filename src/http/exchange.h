@@ -104,6 +104,8 @@ class Exchange {
   virtual void set_idle_timeout(Duration) {}
   /// Server: who asks, as far as a credential told: for the record of it (ExchangeLog). Copied.
   virtual void set_identity(std::string_view) {}
+  /// Server: the addresses that a tunnel has now, with commas between them, likewise.
+  virtual void set_addresses(std::string_view) {}
 
   // Sending
   /// Server: 1xx, any number, before respond().

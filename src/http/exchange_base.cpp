@@ -67,6 +67,10 @@ void ExchangeBase::set_identity(std::string_view identity) {
   if (record_) record_->identity = identity;
 }
 
+void ExchangeBase::set_addresses(std::string_view addresses) {
+  if (record_) record_->addresses = addresses;
+}
+
 void ExchangeBase::set_idle_timeout(Duration timeout) {
   idle_timeout_ = timeout;
   set_.watch(stall_deadline());

@@ -117,6 +117,7 @@ class ExchangeBase : public Exchange {
   void set_receive_limit(std::size_t bytes) override;
   void set_idle_timeout(Duration timeout) override;
   void set_identity(std::string_view identity) override;
+  void set_addresses(std::string_view addresses) override;
   void use_capsules() override;
   // As capsules; a version with DATAGRAM frames overrides these.
   bool send_datagram(Bytes prefix, Bytes payload) override;
@@ -245,7 +246,9 @@ class ExchangeBase : public Exchange {
 
   /// An HTTP datagram of this payload was sent outside of the queue.
   void note_datagram_sent(std::size_t payload) {
-    if (record_) record_->bytes_out += payload;
+    if (!record_) return;
+    record_->bytes_out += payload;
+    ++record_->datagrams_out;
   }
 
   ExchangeSet& set_;

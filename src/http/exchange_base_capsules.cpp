@@ -119,6 +119,7 @@ void ExchangeBase::received_datagram(Bytes payload) {
     Bytes behind_context = payload;
     take_varint(behind_context);
     record_->bytes_in += behind_context.size();
+    ++record_->datagrams_in;
   }
   touch();
   handler_->on_datagram(*this, payload);

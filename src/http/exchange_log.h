@@ -34,8 +34,10 @@ struct ExchangeRecord {
   /// Content as it came, and as it was handed to the transport. Of a tunnel its payload: bytes of the stream,
   /// or of HTTP datagrams without their context ID.
   std::uint64_t bytes_in = 0, bytes_out = 0;
-  std::string proxy_status;  ///< the response's field (RFC 9209); empty for none
-  std::string identity;      ///< see Exchange::set_identity()
+  std::uint64_t datagrams_in = 0, datagrams_out = 0;  ///< HTTP datagrams of a tunnel, in any form
+  std::string proxy_status;                           ///< the response's field (RFC 9209); empty for none
+  std::string identity;                               ///< see Exchange::set_identity()
+  std::string addresses;  ///< see Exchange::set_addresses(), as it was called last
   ExchangeEnd end = ExchangeEnd::complete;
   const Error* why = nullptr;  ///< null when complete
 };

@@ -215,7 +215,9 @@ TEST_P(Recorded, ARefusedTunnelSaysWhy) {
 TEST_P(Recorded, ATunnelCountsItsPayloads) {
   requests().then = [](Exchange& exchange, RecordingExchange& handler) {
     exchange.use_capsules();
+    exchange.set_addresses("10.7.0.2");
     exchange.respond(status(200, {{"capsule-protocol", "?1"}}));
+    exchange.set_addresses("10.7.0.2,10.7.0.3");
     handler.then_end = [](Exchange& ended) { ended.finish({}); };
   };
   const std::string context(1, '\0');
@@ -232,6 +234,9 @@ TEST_P(Recorded, ATunnelCountsItsPayloads) {
   const auto& record = told().record;
   EXPECT_EQ(record.bytes_in, 12u);
   EXPECT_EQ(record.bytes_out, 7u);
+  EXPECT_EQ(record.datagrams_in, 2u);
+  EXPECT_EQ(record.datagrams_out, 1u);
+  EXPECT_EQ(record.addresses, "10.7.0.2,10.7.0.3");
   EXPECT_EQ(record.status, is_h1() ? 101u : 200u);
   EXPECT_EQ(record.end, ExchangeEnd::complete);
   EXPECT_EQ(told().request->protocol, "connect-udp");

@@ -77,8 +77,10 @@ Result<std::unique_ptr<TcpFront>> TcpFront::make(net::Timers& timers, RequestHan
 }
 
 net::TcpOptions TcpFront::tcp_options() {
-  return {
-      .reuse_port = options_.reuse_port, .leave_descriptors = options_.leave_descriptors, .counters = &tcp_};
+  return {.reuse_port = options_.reuse_port,
+          .silence_timeout = options_.silence_timeout,
+          .leave_descriptors = options_.leave_descriptors,
+          .counters = &tcp_};
 }
 
 TcpFront::TcpFront(net::Timers& timers, RequestHandler& requests, TcpFrontOptions options)

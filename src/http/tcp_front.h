@@ -25,6 +25,7 @@ struct TcpFrontOptions {
   Limits limits;
   bool reuse_port = false;
   unsigned leave_descriptors = 0;  ///< see net::TcpOptions
+  Duration silence_timeout{};      ///< likewise
   std::size_t most_connections =
       std::numeric_limits<std::size_t>::max();  ///< above it, the oldest connection is closed
   ConnectionLog* log = nullptr;                 ///< not owned; null: no log

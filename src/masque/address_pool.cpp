@@ -211,13 +211,14 @@ AddressPool::Figures AddressPool::figures(bool v4) const {
   return {.leased = of.leased, .remembered = of.remembered.size(), .capacity = of.capacity};
 }
 
-std::vector<std::pair<net::IpAddress, ClientKey>> AddressPool::leases() const {
+std::vector<std::pair<net::IpAddress, ClientKey>> AddressPool::remembered() const {
   const std::scoped_lock lock(mutex_);
-  std::vector<std::pair<net::IpAddress, ClientKey>> leases;
+  std::vector<std::pair<net::IpAddress, ClientKey>> all;
+  all.reserve(v4_.remembered.size() + v6_.remembered.size());
   for (const Family* of : {&v4_, &v6_})
-    for (const auto& [address, entry] : of->entries)
-      if (entry.leased) leases.emplace_back(address, entry.client->first);
-  return leases;
+    for (const net::IpAddress& address : of->remembered)
+      all.emplace_back(address, of->entries.at(address).client->first);
+  return all;
 }
 
 }  // namespace sallyport::masque

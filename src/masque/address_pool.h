@@ -80,8 +80,9 @@ class AddressPool {
     std::uint64_t capacity = 0;  ///< addresses that can be leased; of large IPv6 prefixes not all are counted
   };
   Figures figures(bool v4) const;
-  /// Who leases what, by address; for the admin port.
-  std::vector<std::pair<net::IpAddress, ClientKey>> leases() const;
+  /// Leases that are over, and whom their addresses are remembered for: of each IP version those first that
+  /// were given back first. For the admin port.
+  std::vector<std::pair<net::IpAddress, ClientKey>> remembered() const;
 
  private:
   friend class AddressLease;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <thread>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace sallyport::masque {
@@ -291,15 +292,18 @@ TEST(AddressPool, WhatWasForgottenIsLeasedAgainWhereverThePrefixLies) {
   }
 }
 
-TEST(AddressPool, LeasesAreListed) {
-  const auto pool = pool_of({"10.0.0.0/29", "2001:db8::/64"});
-  const auto a = pool->lease(client("a"), true);
-  {
-    const auto gone = pool->lease(client("b"), true);
-  }
-  const auto c = pool->lease(client("c"), false);
-  EXPECT_EQ(pool->leases(), (std::vector<std::pair<net::IpAddress, ClientKey>>{
-                                {ip("10.0.0.2"), client("a")}, {ip("2001:db8::2"), client("c")}}));
+TEST(AddressPool, WhatIsRememberedIsListed) {
+  const auto pool = pool_of({"10.0.0.0/28", "2001:db8::/64"});
+  const auto stays = pool->lease(client("a"), true);
+  EXPECT_THAT(pool->remembered(), testing::IsEmpty());
+  for (const auto& [name, v4] : {std::pair{"c", true}, {"b", true}, {"c", false}})
+    EXPECT_TRUE(pool->lease(client(name), ip(v4 ? name[0] == 'c' ? "10.0.0.9" : "10.0.0.5" : "2001:db8::7")));
+  EXPECT_THAT(pool->remembered(), testing::ElementsAre(std::pair{ip("10.0.0.9"), client("c")},
+                                                       std::pair{ip("10.0.0.5"), client("b")},
+                                                       std::pair{ip("2001:db8::7"), client("c")}));
+  const auto back = pool->lease(client("c"), true);
+  EXPECT_THAT(pool->remembered(), testing::ElementsAre(std::pair{ip("10.0.0.5"), client("b")},
+                                                       std::pair{ip("2001:db8::7"), client("c")}));
 }
 
 TEST(AddressPool, ALeaseMoves) {

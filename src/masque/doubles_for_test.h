@@ -29,6 +29,7 @@ class ExchangeForTest final : public http::Exchange {
 
   std::int64_t stream_id() const override { return 0; }
   void set_identity(std::string_view name) override { identity = name; }
+  void set_addresses(std::string_view list) override { addresses = list; }
   void inform(const http::Response&) override {}
   void respond(const http::Response& head, bool end) override {
     responses.push_back(head);
@@ -86,7 +87,8 @@ class ExchangeForTest final : public http::Exchange {
   std::vector<http::ResetCode> resets;
   std::optional<Error> reset_why;  ///< of the last one that said so
   std::string body;
-  std::string identity;  ///< whom the record is told
+  std::string identity;   ///< whom the record is told
+  std::string addresses;  ///< as set_addresses() was told last
   std::size_t queued = 0, consumed = 0;
   std::size_t datagram_room = 1'000'000, max_payload = 1300;
   bool finished = false, stopped = false, capsules = false;

@@ -84,7 +84,7 @@ class Flow : public http::ExchangeHandler {
   Protocol protocol() const { return account_.protocol(); }
   TunnelClient& client() { return account_.client(); }
   /// Null once it ended.
-  http::Exchange* exchange() { return exchange_; }
+  http::Exchange* exchange() const { return exchange_; }
 
   FlowContext& context_;
 

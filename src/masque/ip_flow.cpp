@@ -1,6 +1,7 @@
 #include "masque/ip_flow.h"
 
 #include "http/connection.h"
+#include "masque/ip_trace.h"
 #include "net/packet_fields.h"
 
 #include <algorithm>
@@ -18,7 +19,7 @@ constexpr Duration time_to_find_mtu = 10s;
 // A tunnel carries a machine's traffic, which may pause for days: it ends with its connection, which has an
 // idle timeout of its own.
 constexpr Duration never_idle = std::chrono::hours(24 * 3650);
-// A TCP connection tells nothing of a client that is gone.
+// Where another proxy is in between, its TCP connection may outlive the client.
 constexpr Duration idle_over_tcp = std::chrono::hours(1);
 constexpr std::size_t max_early = 8, max_early_bytes = 16 * 1024;
 
@@ -114,6 +115,7 @@ void IpFlow::open(const IpScope& scope, std::span<const net::IpAddress> resolved
   http::Fields fields;
   fields.add("capsule-protocol", "?1");
   accept_tunnel(std::move(fields));
+  opened_ = context_.timers.now();
   switch_.join(*this);
   send_addresses({});
   send_routes();
@@ -139,14 +141,24 @@ Result<> IpFlow::lease(bool v4, std::uint64_t request_id, const std::optional<ne
 void IpFlow::send_addresses(std::span<const AssignedAddress> rejections) {
   // Each capsule has all addresses: what it lacks is no longer assigned (RFC 9484 §4.7.1).
   std::vector<AssignedAddress> all(rejections.begin(), rejections.end());
-  for (const Address& each : addresses_) all.push_back({each.request_id, host_prefix(each.lease.address())});
-  exchange()->send_capsule(capsule_address_assign, write_address_assign(all));
+  std::string list;
+  for (const Address& each : addresses_) {
+    all.push_back({each.request_id, host_prefix(each.lease.address())});
+    list += (list.empty() ? "" : ",") + each.lease.address().to_string();
+  }
+  exchange()->set_addresses(list);
+  send_capsule(capsule_address_assign, write_address_assign(all));
 }
 
 void IpFlow::send_routes() {
   const auto value = write_route_advertisement(routes_);
   // They came from the configuration, or from a scope, which has fewer.
-  if (value) exchange()->send_capsule(capsule_route_advertisement, *value);
+  if (value) send_capsule(capsule_route_advertisement, *value);
+}
+
+void IpFlow::send_capsule(std::uint64_t type, Bytes value) {
+  exchange()->send_capsule(type, value);
+  trace_ip_capsule(*exchange(), trace::Direction::sent, type, value);
 }
 
 Result<> IpFlow::on_capsule(http::Exchange& exchange, std::uint64_t type, Bytes value) {
@@ -168,6 +180,7 @@ bool IpFlow::is_choked() {
 }
 
 Result<> IpFlow::take_capsule(std::uint64_t type, Bytes value) {
+  trace_ip_capsule(*exchange(), trace::Direction::received, type, value);
   if (type == capsule_address_request) return on_address_request(value);
   if (type == capsule_route_advertisement) return on_route_advertisement(value);
   if (type == capsule_address_assign) {
@@ -272,6 +285,8 @@ void IpFlow::on_datagram(http::Exchange& exchange, Bytes datagram) {
         return routes(range, parsed->destination, parsed->protocol);
       }))
     return reject(IpDrop::scope, net::IcmpError::no_route);
+  ++packets_up_;
+  bytes_up_ += bytes.size();
   client().bytes_up += bytes.size();
   net::clamp_mss_to_mtu(bytes, *parsed, IpSender::mtu(exchange));
   switch_.forward(*this, bytes, *parsed);
@@ -305,6 +320,23 @@ Forwarded IpFlow::deliver(const net::Packet& packet, const net::IpPacket& parsed
   }
   counters.drop(IpDrop::too_large);
   return std::unexpected(IpRejection{net::IcmpError::packet_too_big, mtu});
+}
+
+IpTunnelFigures IpFlow::figures() const {
+  IpTunnelFigures figures{.networks = networks_,
+                          .identity = identity().name,
+                          .open_for = context_.timers.now() - opened_,
+                          .packets_up = packets_up_,
+                          .bytes_up = bytes_up_,
+                          .packets_down = sent_.packets,
+                          .bytes_down = sent_.bytes,
+                          .dropped_queue = sent_.dropped_queue};
+  figures.addresses.reserve(addresses_.size());
+  for (const Address& each : addresses_) figures.addresses.push_back(each.lease.address());
+  if (exchange() == nullptr) return figures;
+  figures.client = exchange()->connection().info().path.remote;
+  figures.version = exchange()->version();
+  return figures;
 }
 
 void IpFlow::on_max_datagram_payload(http::Exchange&) {

@@ -14,6 +14,7 @@
 #include "masque/target_resolution.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -54,7 +55,8 @@ class IpFlow final : public Flow, IpPeer {
   void on_end(http::Exchange& exchange) override;
   // From the switch
   Forwarded deliver(const net::Packet& packet, const net::IpPacket& parsed) override;
-  void on_device_lost(const Error& why) override { end_tunnel(why); }
+  void end(const Error& why) override { end_tunnel(why); }
+  IpTunnelFigures figures() const override;
   // From Flow
   void stop_opening() override { resolution_.reset(); }
   void on_refused() override { done_ = true; }
@@ -67,6 +69,7 @@ class IpFlow final : public Flow, IpPeer {
   Result<> on_route_advertisement(Bytes value);
   void send_addresses(std::span<const AssignedAddress> rejections);
   void send_routes();
+  void send_capsule(std::uint64_t type, Bytes value);
   /// A capsule that comes before the tunnel is answered, while a name is looked for.
   Result<> keep_early(std::uint64_t type, Bytes value);
   Result<> take_capsule(std::uint64_t type, Bytes value);
@@ -89,6 +92,8 @@ class IpFlow final : public Flow, IpPeer {
   std::vector<net::IpPrefix> networks_;  // of the client's, claimed, and in the switch
   std::vector<std::pair<std::uint64_t, std::vector<std::uint8_t>>> early_;  // type and value
   std::size_t early_bytes_ = 0;
+  Time opened_{};
+  std::uint64_t packets_up_ = 0, bytes_up_ = 0;
   IpSendCounters sent_;
   IpSender sender_;
   net::Timer mtu_deadline_;

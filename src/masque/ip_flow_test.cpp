@@ -33,6 +33,7 @@ TEST_F(IpFlowTest, AssignsAddressesAndAdvertisesRoutesAtOnce) {
   EXPECT_THAT(assigned(exchange), ElementsAre(AssignedAddress{0, prefix("10.7.0.2/32")},
                                               AssignedAddress{0, prefix("fd07::2/128")}));
   EXPECT_THAT(advertised(exchange), ElementsAre(range_of(prefix("0.0.0.0/0")), range_of(prefix("::/0"))));
+  EXPECT_EQ(exchange.addresses, "10.7.0.2,fd07::2");
   EXPECT_EQ(proxy().counters().open[Protocol::ip], 1u);
   EXPECT_EQ(proxy().counters().tunnels[Protocol::ip], 1u);
 }

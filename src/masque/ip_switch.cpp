@@ -1,6 +1,7 @@
 #include "masque/ip_switch.h"
 
 #include "base/log.h"
+#include "masque/ip_range.h"
 #include "net/packet_fields.h"
 
 #include <utility>
@@ -157,7 +158,21 @@ void IpSwitch::on_port_closed(const Error& why) {
   if (lost_) return;
   lost_ = why;
   log_error("CONNECT-IP has no TUN device any more, its tunnels end: {}", why.message);
-  for (IpPeer* const tunnel : std::exchange(tunnels_, {})) tunnel->on_device_lost(why);
+  for (IpPeer* const tunnel : std::exchange(tunnels_, {})) tunnel->end(why);
+}
+
+std::vector<IpTunnelFigures> IpSwitch::tunnels() const {
+  std::vector<IpTunnelFigures> all;
+  all.reserve(tunnels_.size());
+  for (const IpPeer* const tunnel : tunnels_) all.push_back(tunnel->figures());
+  return all;
+}
+
+bool IpSwitch::end_tunnel(const net::IpAddress& address, const Error& why) {
+  const Way* const way = ways_.find_exactly(host_prefix(address));
+  if (way == nullptr || way->peer == nullptr) return false;
+  way->peer->end(why);
+  return true;
 }
 
 }  // namespace sallyport::masque

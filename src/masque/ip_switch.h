@@ -5,6 +5,7 @@
 #pragma once
 
 #include "masque/icmp_answers.h"
+#include "masque/ip_tunnel_figures.h"
 #include "masque/policy.h"
 #include "masque/prefix_table.h"
 #include "net/coalesce.h"
@@ -57,8 +58,9 @@ class IpPeer {
  public:
   /// Into the tunnel. `parsed`: of `packet`, whose bytes may be changed unless the answer is a rejection.
   virtual Forwarded deliver(const net::Packet& packet, const net::IpPacket& parsed) = 0;
-  /// The device is gone, and with it all ways out: the tunnel is to end.
-  virtual void on_device_lost(const Error& why) = 0;
+  /// The tunnel is to end.
+  virtual void end(const Error& why) = 0;
+  virtual IpTunnelFigures figures() const = 0;
 
  protected:
   ~IpPeer() = default;
@@ -117,6 +119,11 @@ class IpSwitch final : net::PacketReceiver {
   /// A tunnel that is open, and one that is no more.
   void join(IpPeer& peer) { tunnels_.insert(&peer); }
   void leave(IpPeer& peer) { tunnels_.erase(&peer); }
+
+  /// The tunnels that are open, in no order.
+  std::vector<IpTunnelFigures> tunnels() const;
+  /// Ends the tunnel that was assigned `address`, or has announced it as a network. False: none here has.
+  bool end_tunnel(const net::IpAddress& address, const Error& why);
 
   IpCounters& counters() { return counters_; }
   /// With what is not counted there.

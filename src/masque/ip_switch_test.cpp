@@ -3,6 +3,7 @@
 
 #include "masque/ip_flow_for_test.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -158,6 +159,38 @@ TEST_F(IpFlowTest, WithoutItsDeviceTunnelsEndAndNoneAreOpened) {
   EXPECT_THAT(exchange.reset_why->message, testing::HasSubstr("the device is gone"));
   EXPECT_EQ(network->pool->figures(true).leased, 0u);
   EXPECT_EQ(ask().responses.at(0).status, 503u);
+}
+
+TEST_F(IpFlowTest, AnOperatorSeesTunnelsAndEndsThem) {
+  EXPECT_THAT(ip_switch().tunnels(), IsEmpty());
+  ExchangeForTest& exchange = ask();
+  ExchangeForTest& other = ask();
+  timers.advance(timers.now() + 5s);
+  const PacketBytes up = from(exchange, "8.8.8.8").make(), down = to(exchange, "8.8.8.8").make();
+  send(exchange, up);
+  send(exchange, up);
+  device.receive(down);
+  auto tunnels = ip_switch().tunnels();
+  ASSERT_THAT(tunnels, SizeIs(2));
+  const auto found = std::ranges::find(tunnels, std::vector{own(exchange, true), own(exchange, false)},
+                                       &IpTunnelFigures::addresses);
+  ASSERT_NE(found, tunnels.end());
+  EXPECT_EQ(found->client, connection.info().path.remote);
+  EXPECT_EQ(found->version, exchange.version());
+  EXPECT_EQ(found->open_for, 5s);
+  EXPECT_EQ(found->packets_up, 2u);
+  EXPECT_EQ(found->bytes_up, 2 * up.size());
+  EXPECT_EQ(found->packets_down, 1u);
+  EXPECT_EQ(found->bytes_down, down.size());
+
+  const Error why{ErrorKind::denied, "disconnected by the operator"};
+  EXPECT_FALSE(ip_switch().end_tunnel(ip("10.7.0.77"), why));
+  EXPECT_TRUE(ip_switch().end_tunnel(own(exchange, false), why));
+  EXPECT_THAT(exchange.resets, SizeIs(1));
+  EXPECT_EQ(exchange.reset_why->message, why.message);
+  EXPECT_THAT(other.resets, IsEmpty());
+  EXPECT_FALSE(ip_switch().end_tunnel(own(exchange, true), why)) << "it has ended";
+  EXPECT_THAT(ip_switch().tunnels(), SizeIs(1));
 }
 
 TEST_F(IpFlowTest, WhoReadsNoAnswersGetsNoMore) {

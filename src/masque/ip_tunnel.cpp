@@ -3,6 +3,7 @@
 #include "masque/capsule_tunnel.h"
 #include "masque/datagram_head.h"
 #include "masque/ip_sender.h"
+#include "masque/ip_trace.h"
 #include "net/ip_packet.h"
 
 #include <algorithm>
@@ -38,6 +39,7 @@ struct IpTunnel::Impl final : CapsuleTunnel {
   Result<> on_capsule(http::Exchange& from, std::uint64_t type, Bytes value) override {
     from.consume(value.size());
     if (exchange() == nullptr) return {};
+    trace_ip_capsule(from, trace::Direction::received, type, value);
     switch (type) {
       case capsule_address_assign:
         return on_assigned(value);
@@ -80,8 +82,14 @@ struct IpTunnel::Impl final : CapsuleTunnel {
       if (auto added = request_ids.add(each.request_id); !added) return added;
       rejections.push_back(each.rejection());
     }
-    exchange()->send_capsule(capsule_address_assign, write_address_assign(rejections));
+    send_capsule(capsule_address_assign, write_address_assign(rejections));
     return {};
+  }
+
+  void send_capsule(std::uint64_t type, Bytes value) {
+    if (exchange() == nullptr) return;
+    exchange()->send_capsule(type, value);
+    trace_ip_capsule(*exchange(), trace::Direction::sent, type, value);
   }
 
   bool is_ours(const net::IpAddress& address) const {
@@ -204,8 +212,7 @@ std::uint64_t IpTunnel::request_addresses(std::span<const net::IpPrefix> wanted)
   const std::uint64_t first = impl_->next_request;
   std::vector<RequestedAddress> requests;
   for (const net::IpPrefix& each : wanted) requests.push_back({impl_->next_request++, each});
-  if (http::Exchange* const exchange = impl_->exchange(); exchange != nullptr && !requests.empty())
-    exchange->send_capsule(capsule_address_request, write_address_request(requests));
+  if (!requests.empty()) impl_->send_capsule(capsule_address_request, write_address_request(requests));
   return first;
 }
 
@@ -215,8 +222,7 @@ void IpTunnel::advertise(const std::vector<net::IpPrefix>& networks) {
   ranges.reserve(networks.size());
   for (const net::IpPrefix& network : networks) ranges.push_back(range_of(network));
   const auto value = write_route_advertisement(sendable(std::move(ranges)));
-  if (http::Exchange* const exchange = impl_->exchange(); exchange != nullptr && value)
-    exchange->send_capsule(capsule_route_advertisement, *value);
+  if (value) impl_->send_capsule(capsule_route_advertisement, *value);
 }
 
 void IpTunnel::set_receiver(net::PacketReceiver* receiver) {

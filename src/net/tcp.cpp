@@ -7,7 +7,11 @@
 #include "net/tcp_stream.h"
 #include "net/unix_socket.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -23,6 +27,22 @@ constexpr Duration pause_without_descriptors = 100ms;
 
 bool is_shortage(int error) {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+void end_when_silent(int fd, Duration timeout) {
+  const auto in_range = [](std::int64_t value, std::int64_t most) {
+    return static_cast<int>(std::clamp<std::int64_t>(value, 1, most));
+  };
+  constexpr std::int64_t most_seconds = 32'767;  // that the kernel takes
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(timeout).count();
+  set_socket_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  // Some probes may be lost.
+  set_socket_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, in_range(seconds / 2, most_seconds));
+  set_socket_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, in_range(seconds / 6, most_seconds));
+  // Stands in for the number of probes as well (tcp(7)).
+  set_socket_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+                    in_range(std::chrono::ceil<std::chrono::milliseconds>(timeout).count(),
+                             std::numeric_limits<int>::max()));
 }
 
 class Listener final : public TcpListener, private FdWatcher {
@@ -77,6 +97,7 @@ class Listener final : public TcpListener, private FdWatcher {
 
   void hand_out(UniqueFd fd, const SocketAddress& remote) {
     if (options_.no_delay) set_socket_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+    if (options_.silence_timeout > Duration::zero()) end_when_silent(fd.get(), options_.silence_timeout);
     auto watch = FdWatch::open(loop_, std::move(fd), *this);
     if (!watch) return pause(static_cast<int>(watch.error().code));
     accepted_(std::make_unique<TcpStream>(loop_, std::move(*watch), remote, options_.counters));

@@ -22,6 +22,10 @@ struct TcpCounters {
 struct TcpOptions {
   bool reuse_port = false;
   bool no_delay = true;
+  /// Of a listener's connections: one whose peer acknowledges nothing for about this long, neither what was
+  /// sent to it nor keepalive probes (RFC 9293 §3.8.4), ends with ETIMEDOUT. So does one whose peer takes
+  /// nothing for as long, by a window of zero. 0: as the system does it, after hours or never.
+  Duration silence_timeout{};
   /// A listener leaves this many of the process's last descriptors free for others: a connection that would
   /// use one is closed, and the listener pauses.
   unsigned leave_descriptors = 0;

@@ -396,6 +396,7 @@ class Starting(unittest.TestCase):
     def test_connect_ip_needs_a_pool(self):
         self.fails(2, "--ip-pool PREFIX", "--masque", "ip")
         self.fails(2, "which is not given", "--masque", "udp", "--ip-pool", "10.89.0.0/24")
+        self.fails(2, "which is not given", "--masque", "udp", "--ip-nat")
         self.fails(2, "10.89.0.1/24", "--masque", "ip", "--ip-pool", "10.89.0.1/24")
         self.fails(2, "which no client can use", "--masque", "ip", "--ip-pool", "127.1.0.0/16")
         for check in ((), ("--check",)):
@@ -406,8 +407,8 @@ class Starting(unittest.TestCase):
                 self.fails(2, "no --ip-pool has addresses of this IP version", *pool, "--ip-route", "2001:db8::/32")
                 self.fails(2, "overlaps --ip-pool 10.89.0.0/24", *pool, "--ip-client-network", "10.0.0.0/8")
         done = harness.run(SALLYPORT, "gateway", "--check", "--listen", "127.0.0.1:0", "--self-signed", "a.test", "--masque", "ip", "--ip-pool",
-                           "10.89.0.0/24", "--ip-route", "8.0.0.0/8")
-        self.assertIn("CONNECT-IP addresses of 10.89.0.0/24\n  route 8.0.0.0/8\n", done)
+                           "10.89.0.0/24", "--ip-route", "8.0.0.0/8", "--ip-nat")
+        self.assertIn("CONNECT-IP addresses of 10.89.0.0/24\n  route 8.0.0.0/8\n  packets that leave this machine get its address (nftables)\n", done)
 
     def test_a_pool_that_the_machine_uses_is_refused(self):
         with Lab(namespace=harness.Namespace()) as lab:
