@@ -266,12 +266,12 @@ std::string figures_table(const GetFigures& figures) {
                    milliseconds(f.started, f.ended).value_or(0) / 1000, goodput_mbps(f),
                    milliseconds_text(f.started, f.first_byte), shortened(escaped(t.url), 33));
   }
-  fmt::format_to(to, "\n{:<19} {:<4} {:>7} {:>7} {:>7} {:>7} {:>5} {:>5} {:>5} {:>5}\n", "connection", "HTTP",
+  fmt::format_to(to, "\n{:<18} {:<4} {:>7} {:>7} {:>7} {:>7} {:>5} {:>5} {:>5} {:>5}\n", "connection", "HTTP",
                  "ready", "TTFB", "sRTT", "minRTT", "lost", "UDP", "inner", "over");
   for (const dial::LinkFigures& l : figures.links) {
     const quic::Stats& q = l.quic;
     fmt::format_to(
-        to, "{:<19} {:<4} {:>7}", shortened(escaped(l.title), 19), version_text(l.version),
+        to, "{:<18} {:<4} {:>7}", shortened(escaped(l.title), 18), version_text(l.version),
         l.over_quic ? milliseconds_text(q.started, q.established) : milliseconds_text(l.started, l.ready));
     if (l.quic_was_established())
       fmt::format_to(to, " {:>7} {:>7} {:>7} {:>5} {:>5} {:>5} {:>5}",

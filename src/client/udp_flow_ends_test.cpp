@@ -3,6 +3,8 @@
 #include "masque/refusal_error.h"
 #include "net/ip_packet.h"
 
+#include <array>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -210,13 +212,13 @@ TEST_F(UdpFlowsTest, ThePeersStreamLimitIsALimitOfFlows) {
 TEST_F(UdpFlowsTest, ItsEndEndsAllFlows) {
   {
     UdpFlows other(timers, options());
-    net::PacketBytes bytes = udp("a").make();
-    const net::Packet packet{.bytes = bytes};
-    other.send({&packet, 1});
+    net::PacketBytes first = udp("a").make(), second = udp("a", 1001).make();
+    const std::array<net::Packet, 2> packets{{{.bytes = first}, {.bytes = second}}};
+    other.send({packets.data(), 1});
     answer(0);
     slow = true;
-    bytes = udp("a", 1001).make();
-    other.send({&packet, 1});
+    other.send({packets.data() + 1, 1});
+    ASSERT_EQ(waiting.size(), 1u);
   }
   EXPECT_TRUE(exchange(0).finished);
   exchange(0).receive_datagram("\0late"s);

@@ -100,7 +100,8 @@ class IpDialled final : public AddressRace {
     auto opened = masque::IpTunnel::open(hop_, proxy_, scope, fields_, std::move(events));
     if (!opened) return end(&opened.error());
     tunnel_ = std::move(*opened);
-    if (tunnel_error_) return;  // the hop refused it inside the call
+    if (tunnel_error_) return;                       // the hop refused it inside the call
+    tunnel_->set_when_full(http::WhenFull::refuse);  // QUIC in it can wait, as in CONNECT-UDP
     udp_.emplace(*tunnel_, context_.quic.random);
     std::vector<net::IpPrefix> wanted;
     for (const bool v6 : {true, false})

@@ -219,6 +219,7 @@ class HopDialerTest : public testing::Test {
                    {.free = [this] { return hop.client.get(); },
                     .when_free = [this](Dialer::Free free) { waiting.push_back(std::move(free)); }},
                    *masque::ProxyTemplate::parse("https://hop.test"),
+                   false,
                    "secret"};
 };
 

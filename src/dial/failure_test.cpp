@@ -88,7 +88,7 @@ TEST(FailureWords, SaysWhatAHopOwes) {
   Tried tried = connect_udp(Reach::path);
   tried.owed = "address";
   EXPECT_EQ(inside().titled(inside().silence(tried)).message,
-            "hop 1 (h:443): it opened a tunnel to o:443, but gave no address within 3 s");
+            "hop 1 (h:443): it opened a tunnel to example.com:443, but gave no address within 3 s");
 }
 
 TEST(FailureWords, TellsOfEachTryAndNamesItsAddress) {

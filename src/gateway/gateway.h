@@ -67,7 +67,7 @@ class Gateway final : private admin::Pages::Source {
   // admin::Pages::Source
   bool is_ready() const override { return state_ == State::serving; }
   void make_metrics(std::function<void(std::string)> done) override;
-  bool has_leases() const override { return setup_->ip != nullptr; }
+  bool has_leases() const override { return true; }
   void make_leases(bool json, std::function<void(std::string)> done) override;
   void disconnect(const net::IpAddress& address, std::function<void(std::optional<bool>)> done) override;
   void collect(admin::MetricSet& out) const;

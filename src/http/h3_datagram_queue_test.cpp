@@ -60,6 +60,7 @@ TEST(H3DatagramQueue, AFullDatagramQueueIsFilledInTurn) {
 TEST(H3DatagramQueue, DatagramsThatWaitForTooLongAreDroppedAndCounted) {
   H3Pair pair;
   serve_tunnels(pair);
+  pair.client_options.config.datagram_queue.sojourn_limit = 30ms;  // a round trip and a half
   ASSERT_TRUE(pair.establish());
   RecordingExchange& handler = pair.handler();
   Exchange& exchange = pair.client->request(connect_udp(), handler, false);

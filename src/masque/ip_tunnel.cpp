@@ -199,7 +199,7 @@ Result<std::unique_ptr<IpTunnel>> IpTunnel::open(http::Connection& connection, c
   Impl& made = *impl;
   std::unique_ptr<IpTunnel> tunnel(new IpTunnel(std::move(impl)));
   made.ask(connection, std::move(request));
-  if (made.exchange() != nullptr) made.exchange()->set_when_full(http::WhenFull::drop);
+  tunnel->set_when_full(http::WhenFull::drop);
   made.last_mtu = made.mtu();
   return tunnel;
 }
@@ -223,6 +223,10 @@ void IpTunnel::advertise(const std::vector<net::IpPrefix>& networks) {
   for (const net::IpPrefix& network : networks) ranges.push_back(range_of(network));
   const auto value = write_route_advertisement(sendable(std::move(ranges)));
   if (value) impl_->send_capsule(capsule_route_advertisement, *value);
+}
+
+void IpTunnel::set_when_full(http::WhenFull what) {
+  if (http::Exchange* const exchange = impl_->exchange(); exchange != nullptr) exchange->set_when_full(what);
 }
 
 void IpTunnel::set_receiver(net::PacketReceiver* receiver) {

@@ -59,6 +59,10 @@ class IpTunnel final : public net::PacketPort {
   /// ROUTE_ADVERTISEMENT: networks behind us, all of them. What comes for them is taken.
   void advertise(const std::vector<net::IpPrefix>& networks);
 
+  /// For packets that are sent from now on; `drop` until it is called, as whoever has packets of others can
+  /// tell nobody to wait.
+  void set_when_full(http::WhenFull what);
+
   void set_receiver(net::PacketReceiver* receiver) override;
   net::SendStatus send(std::span<const net::Packet> packets) override;
   std::size_t mtu() const override;

@@ -423,8 +423,8 @@ TEST_P(UdpOverIpTest, ReceiversMayEndAllOfIt) {
         port.receive(icmp(net::IcmpError::port_unreachable, port.sent.back()));
       },
       [this] {
-        send(std::string(1200, 'x'), 1200);
-        port.receive(icmp(net::IcmpError::packet_too_big, port.sent.back(), 1230));
+        send(std::string(1250, 'x'), 1250);
+        port.receive(icmp(net::IcmpError::packet_too_big, port.sent.back(), 1240));
       },
       [this] { port.receiver->on_port_closed({ErrorKind::closed, "over"}); },
   };

@@ -79,11 +79,14 @@ void Impl::flush(Time at) {
 
 /// The application may send at once, and be refused once more: such a flow is not asked about again here.
 void Impl::report_writable(Time at) {
+  bool told = false;
   for (std::size_t left = queue.refused(); left > 0; --left) {
     const auto flow = queue.take_writable(at);
-    if (!flow) return;
+    if (!flow) break;
+    told = true;
     app().on_datagrams_writable(*flow);
   }
+  if (told) queue.rotate_refused();
 }
 
 void Impl::on_datagram_dropped(StreamId flow, DatagramDrop why) {

@@ -231,6 +231,14 @@ std::optional<StreamId> DatagramQueue::take_writable(Time now) {
   return std::nullopt;
 }
 
+void DatagramQueue::rotate_refused() {
+  if (refused_.first == refused_.last) return;
+  const Index index = refused_.first;
+  refused_.first = std::exchange(flows_[index].next_refused, none);
+  flows_[refused_.last].next_refused = index;
+  refused_.last = index;
+}
+
 Duration DatagramQueue::sojourn(Time now) const {
   const FlowList& list = fresh_.empty() ? served_ : fresh_;
   if (list.empty() || flows_[list.first].empty()) return Duration::zero();

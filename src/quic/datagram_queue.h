@@ -63,6 +63,8 @@ class DatagramQueue {
   std::size_t refused() const { return refused_count_; }
   /// A flow that was refused and has room again; each once. To be asked at most refused() times in a row.
   std::optional<StreamId> take_writable(Time now);
+  /// Whoever would be named first comes last the next time: the first one finds the most room.
+  void rotate_refused();
 
  private:
   using Index = FlowTable::Index;

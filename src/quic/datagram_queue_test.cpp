@@ -130,6 +130,7 @@ TEST(DatagramQueue, TwoThousandFlowsAreServedInTurnAndForgotten) {
 
 TEST(DatagramQueue, NothingOlderThanTheLimitLeaves) {
   Bench bench;
+  bench.options.sojourn_limit = 100ms;
   for (int i = 0; i < 10; ++i) {
     ASSERT_TRUE(bench.push(0, 1000, drop));
     bench.now += 20ms;
@@ -146,6 +147,7 @@ TEST(DatagramQueue, NothingOlderThanTheLimitLeaves) {
 
 TEST(DatagramQueue, TheLimitIsARoundTripWhereThatIsLonger) {
   Bench bench;
+  bench.options.sojourn_limit = 100ms;
   bench.queue.set_round_trip(300ms);
   ASSERT_TRUE(bench.push(0, 1000, drop));
   bench.now += 290ms;
@@ -238,6 +240,20 @@ TEST(DatagramQueue, TellsARefusedFlowOnceOfRoom) {
   EXPECT_FALSE(bench.queue.take_writable(bench.now));
   bench.take();
   EXPECT_EQ(bench.queue.take_writable(bench.now), 8);
+  EXPECT_FALSE(bench.queue.take_writable(bench.now));
+}
+
+TEST(DatagramQueue, RefusedFlowsAreToldInTurn) {
+  Bench bench;
+  bench.options.bytes = 2000;
+  for (const StreamId flow : {0, 4, 8}) bench.fill(flow, 100);
+  bench.queue.rotate_refused();
+  while (!bench.queue.empty()) bench.take();
+  EXPECT_EQ(bench.queue.take_writable(bench.now), 4);
+  EXPECT_EQ(bench.queue.take_writable(bench.now), 8);
+  EXPECT_EQ(bench.queue.take_writable(bench.now), 0);
+  EXPECT_EQ(bench.queue.refused(), 0u);
+  bench.queue.rotate_refused();
   EXPECT_FALSE(bench.queue.take_writable(bench.now));
 }
 

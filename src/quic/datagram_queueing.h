@@ -30,8 +30,11 @@ struct DatagramQueueOptions {
   /// Of payload. One flow alone may have half of it, N flows that are full an N+1st each: so those that have
   /// little find room at any time.
   std::size_t bytes = 1024 * 1024;
-  /// No datagram of a flow that drops leaves later than this, or a round trip, where that is longer.
-  Duration sojourn_limit = 100ms;
+  /// No datagram of a flow that drops leaves later than this, or a round trip, where that is longer. CoDel
+  /// acts long before it; this bounds what senders without congestion control see. With 100 ms, chains of
+  /// four hops lost path MTU probes while their windows grew, and a transfer that an outage interrupted did
+  /// not go on.
+  Duration sojourn_limit = 500ms;
   /// CoDel's (RFC 8289 §4): of a flow that drops, which is to stay shorter than `target`, some are dropped
   /// once it was not for an `interval`.
   Duration target = 10ms, interval = 100ms;

@@ -18,12 +18,14 @@ def authority(address, port):
 
 
 class TunCase(unittest.TestCase):
+    names = ()  # more of them for the certificate
+
     @classmethod
     def setUpClass(cls):
         cls.far, cls.near = Lab(namespace=Namespace(suffix="-gateway")), Lab(namespace=Namespace(suffix="-client"))
         for lab in (cls.far, cls.near):
             cls.addClassCleanup(lab.__exit__)
-        cls.far.certificate("localhost", GATEWAY, *ORIGINS)
+        cls.far.certificate("localhost", GATEWAY, *ORIGINS, *cls.names)
         harness.run("ip", "link", "add", "veth-c", "netns", cls.near.namespace.name, "type", "veth", "peer", "name", "veth-g", "netns",
                     cls.far.namespace.name)
         for lab, device, address in ((cls.near, "veth-c", CLIENT), (cls.far, "veth-g", GATEWAY)):

@@ -80,8 +80,9 @@ class Flows(UdpCase):
         tun.child.send_signal(signal.SIGTERM)
         self.assertEqual(tun.child.wait(harness.PATIENCE), -signal.SIGTERM)
         self.assert_untouched()
-        self.assertEqual(tun.log_path.read_text().splitlines(),
-                         ["sallyport: tunnel0: 192.0.0.2, fd5e:1a53:b9c7::2", "sallyport: tunnel0: routes 0.0.0.0/0, ::/0"])
+        *lines, last = tun.log_path.read_text().splitlines()
+        self.assertEqual(lines, ["sallyport: tunnel0: 192.0.0.2, fd5e:1a53:b9c7::2", "sallyport: tunnel0: routes 0.0.0.0/0, ::/0"])
+        self.assertRegex(last, r"^sallyport: up .*, down .* in ")
 
     def test_many_flows(self):
         self.up_udp("--via", self.proxy().url)

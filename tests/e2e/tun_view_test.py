@@ -305,8 +305,8 @@ class Devices(ViewCase):
     def test_what_cannot_be(self):
         self.assertIn("it takes 100 requests at once on a connection, and each of --devices 101 is one; give fewer",
                       self.fails("--via", f"https://{GATEWAY}:{self.origin.port}", "--devices", "101"))
-        self.assertIn("--device: ", self.fails("--via", GATEWAY, "--devices", "2", "--device", "a-name-of-15-by"))
-        harness.run(*self.near.prefix, "ip", "link", "add", "vpn1", "type", "dummy")
+        self.assertIn("--device: ", self.fails("--via", GATEWAY, "--devices", "2", "--device", "a-name-of-15-by", status=2))
+        harness.run(*self.near.prefix, "ip", "link", "add", "vpn1", "type", "veth", "peer", "name", "vpn9")
         tun = self.tun("--via", GATEWAY, "--devices", "2", "--device", "vpn")
         self.assertEqual(tun.child.wait(harness.PATIENCE), 1)
         self.assertIn("--device: cannot make the TUN device 'vpn1'", tun.last_words())
