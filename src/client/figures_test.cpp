@@ -76,10 +76,9 @@ TEST(Figures, TellWhatEachDatagramInsideCosts) {
   EXPECT_THAT(figures_json(figures), HasSubstr(R"("overhead":{"sent":null,"received":null})"));
   link.cost_sent = {.datagrams = 1, .quic = 30, .http = 2, .ip = 28};
   link.cost_received = {.datagrams = 3, .quic = 28.333333, .http = 2, .ip = 28};
-  EXPECT_THAT(
-      figures_json(figures),
-      HasSubstr(R"("overhead":{"sent":{"datagrams":1,"quic":30,"http":2,"ip":28,"total":60},)"
-                R"("received":{"datagrams":3,"quic":28.33,"http":2,"ip":28,"total":58.33}})"));
+  EXPECT_THAT(figures_json(figures),
+              HasSubstr(R"("overhead":{"sent":{"datagrams":1,"quic":30,"http":2,"ip":28,"total":60},)"
+                        R"("received":{"datagrams":3,"quic":28.33,"http":2,"ip":28,"total":58.33}})"));
   const std::string table = figures_table(figures);
   EXPECT_THAT(table, testing::ContainsRegex("65000 +58.7\n")) << "the mean of all four";
   EXPECT_THAT(table, HasSubstr("over: what each datagram inside costs"));

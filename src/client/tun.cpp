@@ -1,5 +1,6 @@
 #include "client/tun.h"
 
+#include "base/file.h"
 #include "client/tun_link.h"
 #include "net/links.h"
 
@@ -16,6 +17,23 @@ namespace sallyport::client {
 namespace {
 
 constexpr Duration time_to_close = 500ms;
+
+/// Whether devices of this network namespace can have IPv6 addresses.
+bool has_ipv6() {
+  const auto text = read_file("/proc/sys/net/ipv6/conf/all/disable_ipv6", 16);
+  return text && text->starts_with('0');
+}
+
+/// Without what needs IPv6 where it is turned off: the kernel would take neither address nor route.
+TunOptions for_this_machine(TunOptions options) {
+  if (has_ipv6()) return options;
+  const auto is_v6 = [](const net::IpPrefix& prefix) { return !prefix.address().is_v4(); };
+  if (std::erase_if(options.routes, is_v6) > 0 && options.note)
+    options.note("IPv6 is turned off on this machine, and so in the tunnel");
+  std::erase_if(options.excludes, is_v6);
+  std::erase_if(options.addresses, [](const net::IpAddress& address) { return !address.is_v4(); });
+  return options;
+}
 
 /// The first of them.
 template <class Item>
@@ -39,7 +57,10 @@ std::string list(const std::vector<Item>& items) {
 
 struct Tun::Impl {
   Impl(dial::Context& shared, net::EventLoop& its_loop, TunOptions its_options, Done its_done)
-      : context(shared), loop(its_loop), options(std::move(its_options)), done(std::move(its_done)) {
+      : context(shared),
+        loop(its_loop),
+        options(for_this_machine(std::move(its_options))),
+        done(std::move(its_done)) {
     assert(options.devices >= 1 && options.devices <= TunOptions::max_devices);
     make_chain();
   }
@@ -94,6 +115,8 @@ struct Tun::Impl {
   }
 
   void start() {
+    if (options.routes.empty())
+      return finish(fail(ErrorKind::usage, "--route names IPv6 prefixes alone, and IPv6 is turned off"));
     links.reserve(options.devices);
     make_devices();
   }

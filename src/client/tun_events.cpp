@@ -56,6 +56,7 @@ json::object device_json(const TunDeviceFigures& device) {
           {"packets_down", device.packets_down},
           {"bytes_up", device.bytes_up},
           {"bytes_down", device.bytes_down},
+          {"flows", device.flows},
           {"dropped", std::move(drops)}};
 }
 

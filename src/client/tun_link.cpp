@@ -203,6 +203,7 @@ std::vector<TunDrop> TunLink::drops() {
          {"up", "refused", flows.dropped_refused},
          {"up", "flows", flows.dropped_limit},
          {"up", "queue", flows.dropped_queue},
+         {"up", "sojourn", flows.dropped_sojourn},
          {"down", "size", flows.dropped_down}});
     return drops;
   }
@@ -230,7 +231,14 @@ TunDeviceFigures TunLink::figures() {
   figures.packets_down = relay.packets_down;
   figures.bytes_up = relay.bytes_up;
   figures.bytes_down = relay.bytes_down;
-  figures.flows = flows_ ? flows_->flows() : 0;
+  if (flows_) {  // the relay counts packets that were answered as well, and the answers
+    const UdpFlowsCounters flows = flows_->counters();
+    figures.flows = flows_->flows();
+    figures.packets_up = flows.datagrams_up;
+    figures.packets_down = flows.datagrams_down;
+    figures.bytes_up = flows.bytes_up;
+    figures.bytes_down = flows.bytes_down;
+  }
   figures.drops = drops();
   return figures;
 }

@@ -20,9 +20,9 @@ void collect_device(const TunDeviceFigures& device, admin::MetricSet& out) {
   out.gauge("tun_mtu_bytes", "The device's MTU.", figure(device.mtu), {{"device", name}});
   out.gauge("tun_path_budget_bytes", "The largest IP packet that the tunnel carries.",
             figure(device.path_budget), {{"device", name}});
-  out.gauge("tun_addresses", "Addresses that the proxy has assigned.", figure(device.addresses.size()),
-            {{"device", name}});
+  out.gauge("tun_addresses", "The device's addresses.", figure(device.addresses.size()), {{"device", name}});
   out.gauge("tun_routes", "Routes into the tunnel.", figure(device.routes.size()), {{"device", name}});
+  out.gauge("tun_flows", "CONNECT-UDP flows, with --mode udp.", figure(device.flows), {{"device", name}});
   out.counter("tun_packets_total", packets, figure(device.packets_up),
               {{"device", name}, {"direction", "up"}});
   out.counter("tun_packets_total", packets, figure(device.packets_down),

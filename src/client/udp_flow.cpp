@@ -27,6 +27,9 @@ void UdpFlow::ask(http::Connection& connection, const masque::ProxyTemplate& pro
                            },
                            [this](const Error& why) { owner_.on_flow_closed(*this, why); }});
   tunnel_->set_receiver(this);
+  // These packets are no sender's that could wait: the queue drops those that do for too long, and no flow
+  // holds up another.
+  tunnel_->set_when_full(http::WhenFull::drop);
   for (const Waiting& run : std::exchange(waiting_, {})) {
     [[maybe_unused]] const auto status = send({run.bytes, run.segment_size});
   }
@@ -51,6 +54,13 @@ net::SendStatus UdpFlow::send(const net::DatagramRun& run) {
   if (!open_) return net::SendStatus::sent;
   blocked_ = true;
   return net::SendStatus::blocked;
+}
+
+std::size_t UdpFlow::waiting() const {
+  std::size_t datagrams = 0;
+  for (const Waiting& run : waiting_)
+    datagrams += std::max<std::size_t>(net::DatagramRun{run.bytes, run.segment_size}.count(), 1);
+  return datagrams;
 }
 
 void UdpFlow::refuse(net::IcmpError why) {

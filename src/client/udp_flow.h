@@ -55,6 +55,12 @@ class UdpFlow final : net::DatagramReceiver {
   bool is_blocked() const { return blocked_; }
   /// Inside on_flow_closed(): the connection goes on, so it is this flow that ended.
   bool has_connection() const { return connection_ != nullptr && connection_->can_request(); }
+  /// The proxy has answered, whatever it said. Also inside on_flow_closed().
+  bool was_answered() const { return tunnel_ && tunnel_->was_answered(); }
+  /// Datagrams that were taken, and waited for too long in the connection's queue.
+  std::uint64_t dropped_sojourn() const { return tunnel_ ? tunnel_->counters().dropped_sojourn : 0; }
+  /// Datagrams that wait for a connection.
+  std::size_t waiting() const;
   const std::optional<net::IcmpError>& refusal() const { return refusal_; }
   /// The largest payload that it carries now; nullopt where that is not known yet.
   std::optional<std::size_t> max_payload() const;

@@ -137,6 +137,23 @@ TEST_F(UdpFlowsTest, AConnectionThatIsLostTakesItsFlowsAlongWithoutAWord) {
   EXPECT_EQ(connects, 3);
 }
 
+TEST_F(UdpFlowsTest, ConnectionsThatEndWithoutAnyAnswerAreGivenUp) {
+  const Error why{ErrorKind::closed, "the connection ended"};
+  const auto lose_one = [&](std::size_t number) {
+    connection.takes_requests = true;
+    send(udp("a"));
+    send(udp("b", 1001));
+    connection.takes_requests = false;
+    for (const std::size_t flow : {0, 1})
+      masque::ConnectionForTest::close_exchange(exchange(2 * number + flow), &why);
+    pass(1s);
+  };
+  for (unsigned i = 1; i < UdpFlows::max_useless_connections; ++i) lose_one(i - 1);
+  EXPECT_THAT(failures, IsEmpty());
+  lose_one(UdpFlows::max_useless_connections - 1);
+  EXPECT_THAT(failures, ElementsAre(testing::HasSubstr("8 connections in a row")));
+}
+
 TEST_F(UdpFlowsTest, AStreamThatIsResetBeforeItsAnswerIsARefusal) {
   send(udp("a"));
   const Error why{ErrorKind::refused, "reset", 0x10b};

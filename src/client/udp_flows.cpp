@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 namespace sallyport::client {
 namespace {
 
@@ -34,13 +36,10 @@ net::IcmpError icmp_error_of(const Error& why) {
   return net::IcmpError::address_unreachable;
 }
 
-/// An HTTP status, where the other codes that an Error may have are below or above.
-bool is_answer(const Error& why) {
-  return why.code >= 300 && why.code < 600;
-}
-
-/// No other flow would do better.
-bool is_of_all_flows(const Error& why, bool was_any_open) {
+/// No other flow would do better. `answered`: `code` is that of a response, and not one of QUIC or HTTP/3,
+/// which may be the same.
+bool is_of_all_flows(const Error& why, bool answered, bool was_any_open) {
+  if (!answered) return !was_any_open && why.kind == ErrorKind::protocol;
   if (why.code == 401 || why.code == 407) return true;
   return !was_any_open &&
          (why.kind == ErrorKind::protocol || why.code == 404 || why.code == 405 || why.code == 501);
@@ -183,6 +182,7 @@ struct UdpFlows::Impl final : UdpFlow::Owner {
   void refuse(UdpFlow& flow, net::IcmpError why) {
     answer(why, flow);
     release(flow);
+    count_end(flow);
     flow.refuse(why);
     flow.last_used = timers.now();
     plan_sweep(flow);
@@ -218,8 +218,15 @@ struct UdpFlows::Impl final : UdpFlow::Owner {
     if (flow.is_blocked() && --blocked == 0) writable.request();
   }
 
+  /// Before its tunnel, or what waits for one, goes.
+  void count_end(const UdpFlow& flow) {
+    counters.dropped_sojourn += flow.dropped_sojourn();
+    counters.dropped_queue += flow.waiting();
+  }
+
   void erase(Table::iterator at) {
     release(*at->second);
+    count_end(*at->second);
     table.erase(at);
   }
 
@@ -281,6 +288,7 @@ struct UdpFlows::Impl final : UdpFlow::Owner {
 
   void on_flow_open(UdpFlow& flow) override {
     ++counters.flows_opened;
+    useless_connections = 0;
     flow.last_used = timers.now();
     plan_sweep(flow);
   }
@@ -292,16 +300,26 @@ struct UdpFlows::Impl final : UdpFlow::Owner {
   void on_flow_size() override { size_check.request(); }
 
   void on_flow_closed(UdpFlow& flow, const Error& why) override {
-    const bool answered =
-        is_answer(why) || why.code == masque::target_lost || why.kind == ErrorKind::protocol;
-    if (flow.is_open() ? why.code != masque::target_lost : !answered && !flow.has_connection()) {
+    const bool answered = flow.was_answered();
+    const bool is_lost = flow.is_open() ? why.code != masque::target_lost
+                                        : !answered && why.code != masque::target_lost &&
+                                              why.kind != ErrorKind::protocol && !flow.has_connection();
+    if (answered) useless_connections = 0;
+    if (is_lost && !flow.is_open() && std::exchange(useless_since, timers.now()) != timers.now() &&
+        ++useless_connections == max_useless_connections) {
+      refuse(flow, net::IcmpError::address_unreachable);
+      return options.failed({why.kind, fmt::format("{} connections in a row ended without an answer to a "
+                                                   "request: {}",
+                                                   useless_connections, why.message)});
+    }
+    if (is_lost) {
       // Its next packet opens another one, on another connection if need be.
       ++(why.kind == ErrorKind::closed && flow.is_open() ? counters.flows_idle : counters.flows_lost);
       return erase(table.find(flow.pair()));
     }
     ++(flow.is_open() ? counters.flows_lost : counters.flows_refused);
     const std::optional<Error> fatal =
-        is_of_all_flows(why, counters.flows_opened > 0) ? std::optional(why) : std::nullopt;
+        is_of_all_flows(why, answered, counters.flows_opened > 0) ? std::optional(why) : std::nullopt;
     refuse(flow, icmp_error_of(why));
     if (fatal) options.failed(*fatal);
   }
@@ -327,7 +345,9 @@ struct UdpFlows::Impl final : UdpFlow::Owner {
   masque::IcmpLimit limit;
   std::vector<std::uint8_t> packet_bytes = std::vector<std::uint8_t>(longest_packet + 40);
   std::size_t mtu = 1280;
-  std::size_t blocked = 0;  // flows
+  std::size_t blocked = 0;           // flows
+  unsigned useless_connections = 0;  // in a row, without an answer
+  Time useless_since{};              // when the last of them ended, with all its flows
   net::Timer sweep_timer;
   net::Deferred size_check, writable;
   Lifetime lifetime;
@@ -374,6 +394,7 @@ std::size_t UdpFlows::flows() const {
 
 UdpFlowsCounters UdpFlows::counters() const {
   UdpFlowsCounters counters = impl_->counters;
+  for (const auto& [pair, flow] : impl_->table) counters.dropped_sojourn += flow->dropped_sojourn();
   counters.icmp_sent = impl_->answers.sent() + impl_->router_answers.sent();
   counters.icmp_suppressed = impl_->answers.suppressed() + impl_->router_answers.suppressed();
   return counters;

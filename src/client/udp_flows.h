@@ -1,7 +1,8 @@
 // UdpFlows: the tunnel of `sallyport tun --mode udp` as a PacketPort, in the place of an IpTunnel: the UDP
 // payloads of packets travel in CONNECT-UDP flows (RFC 9298) of the last hop, one for each pair of addresses,
-// which are opened by their first packet and end when they are idle. It works as a NAT does (RFC 4787), and a
-// router: all other packets are answered by ICMP errors, so that who sent them need not wait. Owned by Tun.
+// which are opened by their first packet and end when they are idle. It works as a NAT
+// does whose mapping depends on the far end's address and port (RFC 9298 has no other), and as a router: all
+// other packets are answered by ICMP errors, so that who sent them need not wait. Owned by TunLink.
 #pragma once
 
 #include "http/connection.h"
@@ -28,9 +29,10 @@ struct UdpFlowsCounters {
   std::uint64_t dropped_protocol = 0, dropped_fragment = 0, dropped_headers = 0, dropped_destination = 0,
                 dropped_hop_limit = 0;  ///< as NotCarried has them
   std::uint64_t dropped_too_large = 0, dropped_refused = 0;
-  std::uint64_t dropped_limit = 0;  ///< there are as many flows as there may be, all in use
-  std::uint64_t dropped_queue = 0;  ///< while the flow was being opened, or the connection's queue was full
-  std::uint64_t dropped_down = 0;   ///< came from the proxy, and is no payload of an IP packet
+  std::uint64_t dropped_limit = 0;    ///< there are as many flows as there may be, all in use
+  std::uint64_t dropped_queue = 0;    ///< while the flow was being opened, or the connection's queue was full
+  std::uint64_t dropped_sojourn = 0;  ///< waited for too long in the connection's queue
+  std::uint64_t dropped_down = 0;     ///< came from the proxy, and is no payload of an IP packet
   std::uint64_t icmp_sent = 0, icmp_suppressed = 0;
 };
 
@@ -48,6 +50,8 @@ struct UdpFlowsOptions {
 
 class UdpFlows final : public net::PacketPort {
  public:
+  /// After so many connections in a row that end without an answer to any request, no more are made.
+  static constexpr unsigned max_useless_connections = 8;
   /// How long nothing may pass through a flow: RFC 4787 §4.3 wants two minutes at least and recommends five,
   /// and lets a port whose use is known have less, as DNS.
   static constexpr Duration idle_after = 300s, dns_idle_after = 10s;

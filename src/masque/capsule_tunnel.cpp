@@ -46,6 +46,7 @@ void CapsuleTunnel::ask(http::Connection& over, http::Request request) {
 
 void CapsuleTunnel::on_response(http::Exchange& from, const http::Response& head) {
   if (ended_) return;
+  answered_ = true;
   if (head.status / 100 != 2)
     return break_off(http::ResetCode::cancelled, refusal_error(target_, head, from.request().fields));
   // RFC 9297 §3.2: statuses and fields that do not go with capsules.

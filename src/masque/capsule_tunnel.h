@@ -44,6 +44,8 @@ class CapsuleTunnel : protected http::ExchangeHandler {
   /// Null before ask(), and after the end.
   http::Exchange* exchange() const { return ended_ ? nullptr : exchange_; }
   bool is_open() const { return opened_ && !ended_; }
+  /// There was a response, whatever it said.
+  bool was_answered() const { return answered_; }
   std::uint64_t dropped_context() const { return dropped_context_; }
   Time now() const { return timers_.now(); }
   void break_off(http::ResetCode code, const Error& why);
@@ -68,7 +70,7 @@ class CapsuleTunnel : protected http::ExchangeHandler {
   const http::Version version_;
   std::uint64_t dropped_context_ = 0, found_ = 0;
   ContextTable contexts_{ContextTable::Side::client, dropped_context_};
-  bool opened_ = false;
+  bool answered_ = false, opened_ = false;
   bool ended_ = false;  // `closed` was said
   Lifetime lifetime_;
   http::Exchange* exchange_ = nullptr;  // null before the request is made and after on_closed

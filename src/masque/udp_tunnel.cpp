@@ -57,6 +57,8 @@ struct UdpTunnel::Impl final : CapsuleTunnel {
   }
 
   using CapsuleTunnel::dropped_context;
+  using CapsuleTunnel::exchange;
+  using CapsuleTunnel::was_answered;
 
   std::size_t max_datagram_size() const {
     if (exchange() == nullptr) return last_max;
@@ -100,6 +102,7 @@ struct UdpTunnel::Impl final : CapsuleTunnel {
   }
 
   void on_datagrams_writable(http::Exchange& from) override { resume(from); }
+  void on_datagram_dropped(http::Exchange&, http::DatagramDrop) override { ++counters.dropped_sojourn; }
 
   void resume(http::Exchange& from) {
     if (exchange() == nullptr || !sender.blocked() || !sender.resume(from)) return;
@@ -139,6 +142,12 @@ std::size_t UdpTunnel::max_datagram_size() const {
 }
 net::NetPath UdpTunnel::net_path() const {
   return impl_->path;
+}
+void UdpTunnel::set_when_full(http::WhenFull what) {
+  if (http::Exchange* const exchange = impl_->exchange(); exchange != nullptr) exchange->set_when_full(what);
+}
+bool UdpTunnel::was_answered() const {
+  return impl_->was_answered();
 }
 
 TunnelCounters UdpTunnel::counters() const {

@@ -23,6 +23,7 @@ struct TunnelEvents {
 struct TunnelCounters {
   std::uint64_t datagrams_in = 0, datagrams_out = 0, bytes_in = 0, bytes_out = 0;
   std::uint64_t dropped_context = 0, dropped_size = 0, dropped_queue = 0;
+  std::uint64_t dropped_sojourn = 0;  ///< taken, and dropped by http::WhenFull::drop
   /// Bytes in front of these payloads in their DATAGRAM frames: quarter stream ID and context ID, and with
   /// CONNECT-IP the IP and UDP headers, which `headers_...` are by themselves. 0 where they go as capsules.
   std::uint64_t heads_in = 0, heads_out = 0;
@@ -41,6 +42,11 @@ class UdpTunnel final : public net::DatagramPath {
   net::SendStatus send(const net::NetPath& to, const net::DatagramRun& run) override;
   std::size_t max_datagram_size() const override;
   net::NetPath net_path() const override;
+  /// What becomes of datagrams when the queue below is full; `refuse`, send() says `blocked`, until this is
+  /// called.
+  void set_when_full(http::WhenFull what);
+  /// The proxy has answered, whatever it said. Also inside `closed`.
+  bool was_answered() const;
   TunnelCounters counters() const;
 
   struct Impl;
