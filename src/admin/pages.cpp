@@ -20,6 +20,15 @@ constexpr std::size_t without_leases = 3;
 /// Before the address of one.
 constexpr std::string_view lease_prefix = "/leases/";
 
+/// Whether `authority` is an address, or the name that no DNS server answers for (RFC 6761 §6.3). Any other
+/// name may be that of a page whose server lets it lead to this machine (DNS rebinding).
+bool is_own_name(std::string_view authority) {
+  const bool in_brackets = authority.starts_with('[');
+  const std::size_t end = in_brackets ? authority.find(']') : authority.find(':');
+  const std::string_view host = authority.substr(0, end).substr(in_brackets ? 1 : 0);
+  return host.empty() || host == "localhost" || net::IpAddress::parse(host);
+}
+
 }  // namespace
 
 /// A request that waits for the workers. It may be gone before they answer.
@@ -75,9 +84,11 @@ Result<std::unique_ptr<Pages>> Pages::listen(net::Inbound& inbound, net::Timers&
 Result<std::unique_ptr<Pages>> Pages::listen_unix(net::Inbound& inbound, net::Timers& timers,
                                                   const std::string& path, Source& source,
                                                   std::shared_ptr<const masque::TokenTable> tokens) {
-  return make(timers, source, std::move(tokens), [&](Pages& admin, http::TcpFrontOptions options) {
+  auto made = make(timers, source, std::move(tokens), [&](Pages& admin, http::TcpFrontOptions options) {
     return http::TcpFront::listen_unix(inbound, timers, path, admin, std::move(options));
   });
+  if (made) (*made)->on_unix_socket_ = true;
+  return made;
 }
 
 Result<std::unique_ptr<Pages>> Pages::make(net::Timers& timers, Source& source,
@@ -142,6 +153,14 @@ void Pages::answer_disconnect(const http::Incoming& in, std::string_view text) {
 }
 
 bool Pages::authenticate(const http::Incoming& in) {
+  if (authenticator_.tokens() == nullptr && !on_unix_socket_ &&
+      !is_own_name(in.exchange.request().authority)) {
+    replies_.sentence(
+        in, 421,
+        "the Host field is neither an address nor localhost; ask so, or give the pages tokens by "
+        "--admin-token-file");
+    return false;
+  }
   const auto reader = authenticator_.authenticate(in.exchange, masque::AskedAs::origin, timers_.now());
   if (!reader)
     replies_.sentence(in, {.status = reader.error().status, .fields = reader.error().fields},

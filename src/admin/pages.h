@@ -4,7 +4,8 @@
 // require a token.
 //
 // What changes something is asked for by DELETE: a page of the Web that the operator's browser shows may send
-// GET and POST here, but not that (Fetch standard, CORS).
+// GET and POST here, but not that (Fetch standard, CORS). Where no token is needed, the Host field must be an
+// address or localhost, as a page could have its own name lead here (DNS rebinding).
 #pragma once
 
 #include "http/replies.h"
@@ -79,6 +80,7 @@ class Pages final : private http::RequestHandler {
   Source& source_;
   masque::Authenticator authenticator_;
   http::Replies replies_;
+  bool on_unix_socket_ = false;  // which no browser reaches
   std::list<std::shared_ptr<Waiting>> waiting_;
   std::unique_ptr<http::TcpFront> front_;  // goes first: its exchanges refer to those that wait
 };

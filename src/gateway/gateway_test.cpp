@@ -25,10 +25,10 @@ using testing::UnorderedElementsAreArray;
 
 /// The whole answer of a plain HTTP/1.1 server.
 std::string ask(const net::SocketAddress& server, const std::string& path, const std::string& token = {},
-                const std::string& method = "GET") {
+                const std::string& method = "GET", const std::string& host = "localhost") {
   const UniqueFd fd(::socket(server.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   EXPECT_EQ(::connect(fd.get(), server.data(), server.size()), 0);
-  std::string request = method + " " + path + " HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n";
+  std::string request = method + " " + path + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n";
   if (!token.empty()) request += "Authorization: Bearer " + token + "\r\n";
   request += "\r\n";
   EXPECT_EQ(::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL),
@@ -105,6 +105,23 @@ TEST_F(GatewayTest, LeasesAreShownAndEndedForThoseWithAToken) {
                 AllOf(StartsWith("HTTP/1.1 404 "), HasSubstr("no tunnel has this address")));
     EXPECT_THAT(ask(admin, "/leases/somebody", token, "DELETE"), StartsWith("HTTP/1.1 400 "));
     EXPECT_THAT(ask(admin, "/leases/fd89::2", token, "DELETE"), StartsWith("HTTP/1.1 404 "));
+  });
+}
+
+TEST_F(GatewayTest, WithoutTokensItsPagesAreForThoseWhoAskForNoName) {
+  serve([&](const net::SocketAddress& admin) {
+    const std::string lease = "/leases/10.89.0.2";
+    for (const char* const host : {"page.example", "page.example:80", "localhost.example", "[::1"}) {
+      for (const char* const path : {"/metrics", "/leases"})
+        EXPECT_THAT(ask(admin, path, {}, "GET", host), StartsWith("HTTP/1.1 4")) << host;
+      EXPECT_THAT(ask(admin, lease, {}, "DELETE", host), Not(HasSubstr("no tunnel has this address")))
+          << host;
+    }
+    EXPECT_THAT(ask(admin, "/leases", {}, "GET", "page.example"), StartsWith("HTTP/1.1 421 "));
+    EXPECT_THAT(ask(admin, "/healthz", {}, "GET", "page.example"), StartsWith("HTTP/1.1 200 "));
+    for (const char* const host :
+         {"127.0.0.1", "127.0.0.1:9090", "[::1]:9090", "localhost", "localhost:9090"})
+      EXPECT_THAT(ask(admin, lease, {}, "DELETE", host), HasSubstr("no tunnel has this address")) << host;
   });
 }
 

@@ -330,7 +330,7 @@ IpTunnelFigures IpFlow::figures() const {
                           .bytes_up = bytes_up_,
                           .packets_down = sent_.packets,
                           .bytes_down = sent_.bytes,
-                          .dropped_queue = sent_.dropped_queue};
+                          .dropped_queue = sent_.dropped_queue + dropped_late_};
   figures.addresses.reserve(addresses_.size());
   for (const Address& each : addresses_) figures.addresses.push_back(each.lease.address());
   if (exchange() == nullptr) return figures;
@@ -344,6 +344,7 @@ void IpFlow::on_max_datagram_payload(http::Exchange&) {
 }
 
 void IpFlow::on_datagram_dropped(http::Exchange&, http::DatagramDrop why) {
+  ++dropped_late_;
   switch_.counters().drop(why == http::DatagramDrop::sojourn ? IpDrop::sojourn : IpDrop::queue);
 }
 

@@ -95,6 +95,7 @@ class IpFlow final : public Flow, IpPeer {
   Time opened_{};
   std::uint64_t packets_up_ = 0, bytes_up_ = 0;
   IpSendCounters sent_;
+  std::uint64_t dropped_late_ = 0;  // of those in sent_: dropped from the queue below
   IpSender sender_;
   net::Timer mtu_deadline_;
   bool done_ = false;  // refused, or one side ended it: nothing passes any more

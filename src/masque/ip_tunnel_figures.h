@@ -20,7 +20,8 @@ struct IpTunnelFigures {
   Duration open_for{};
   std::uint64_t packets_up = 0, bytes_up = 0;      ///< from the client; before they are routed
   std::uint64_t packets_down = 0, bytes_down = 0;  ///< to the client
-  /// Meant for the client: the queue of its connection was full.
+  /// Meant for the client: the queue of its connection was full, or they waited in it for too long. The
+  /// latter are counted in packets_down as well.
   std::uint64_t dropped_queue = 0;
 };
 

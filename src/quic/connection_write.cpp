@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 namespace sallyport::quic {
@@ -79,14 +80,14 @@ void Impl::flush(Time at) {
 
 /// The application may send at once, and be refused once more: such a flow is not asked about again here.
 void Impl::report_writable(Time at) {
-  bool told = false;
+  std::optional<StreamId> first;
   for (std::size_t left = queue.refused(); left > 0; --left) {
     const auto flow = queue.take_writable(at);
     if (!flow) break;
-    told = true;
+    if (!first) first = flow;
     app().on_datagrams_writable(*flow);
   }
-  if (told) queue.rotate_refused();
+  if (first) queue.rotate_refused(*first);
 }
 
 void Impl::on_datagram_dropped(StreamId flow, DatagramDrop why) {

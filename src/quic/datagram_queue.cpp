@@ -231,8 +231,8 @@ std::optional<StreamId> DatagramQueue::take_writable(Time now) {
   return std::nullopt;
 }
 
-void DatagramQueue::rotate_refused() {
-  if (refused_.first == refused_.last) return;
+void DatagramQueue::rotate_refused(StreamId first) {
+  if (refused_.first == refused_.last || flows_[refused_.first].id != first) return;
   const Index index = refused_.first;
   refused_.first = std::exchange(flows_[index].next_refused, none);
   flows_[refused_.last].next_refused = index;

@@ -63,8 +63,9 @@ class DatagramQueue {
   std::size_t refused() const { return refused_count_; }
   /// A flow that was refused and has room again; each once. To be asked at most refused() times in a row.
   std::optional<StreamId> take_writable(Time now);
-  /// Whoever would be named first comes last the next time: the first one finds the most room.
-  void rotate_refused();
+  /// `first` was named before all others, and found the most room: where it was refused again, and leads the
+  /// list, it comes last the next time.
+  void rotate_refused(StreamId first);
 
  private:
   using Index = FlowTable::Index;

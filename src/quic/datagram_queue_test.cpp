@@ -247,13 +247,14 @@ TEST(DatagramQueue, RefusedFlowsAreToldInTurn) {
   Bench bench;
   bench.options.bytes = 2000;
   for (const StreamId flow : {0, 4, 8}) bench.fill(flow, 100);
-  bench.queue.rotate_refused();
+  bench.queue.rotate_refused(4);  // does not lead the list
+  bench.queue.rotate_refused(0);
   while (!bench.queue.empty()) bench.take();
   EXPECT_EQ(bench.queue.take_writable(bench.now), 4);
   EXPECT_EQ(bench.queue.take_writable(bench.now), 8);
   EXPECT_EQ(bench.queue.take_writable(bench.now), 0);
   EXPECT_EQ(bench.queue.refused(), 0u);
-  bench.queue.rotate_refused();
+  bench.queue.rotate_refused(0);
   EXPECT_FALSE(bench.queue.take_writable(bench.now));
 }
 
