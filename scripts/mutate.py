@@ -21,7 +21,7 @@ TREES = BUILD / "mutate"
 COPIED = ["CMakeLists.txt", "CMakePresets.json", "cmake", "src", "tests/sim", "bench"]
 # Mutants that change nothing a test could see, one a line: FILE<tab>the line as it stands<tab>the line as mutated<tab>why.
 EQUIVALENT = ROOT / "tests" / "equivalent_mutants.tsv"
-LAYERS = ["base", "net", "trace", "tls", "quic", "http", "masque", "dial", "config", "files", "inspect", "gateway", "client",
+LAYERS = ["base", "net", "trace", "tls", "quic", "http", "masque", "dial", "config", "files", "admin", "inspect", "gateway", "client",
           "cli"]
 # Layers that whole chains on the simulated network run through.
 SIMULATED = {"quic", "http", "masque", "dial", "gateway", "client"}

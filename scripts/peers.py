@@ -27,6 +27,8 @@ GOTATUN, GOTATUN_RUST = "0.10.2", (1, 95)
 OLDEST_GO = (1, 23)
 OLDEST_RUST = (1, 85)
 OLDEST_JAVA = 17
+# Seconds for compiling one of them, on a slow machine beside other work.
+TIME_TO_COMPILE = 3600
 
 # Below the kernel's ephemeral ports.
 FIRST_PORT, PORTS = 20_000, 12_000
@@ -97,7 +99,8 @@ def go_module(module, version, program, oldest):
     folder = BUILD / "go" / f"{module.replace('/', '-')}@{version}"
     if not (folder / program).exists():
         need_go(oldest)
-        fetch("the Go module proxy", f"{module} {version}", "go", "install", f"{module}@{version}", env={**os.environ, "GOBIN": str(folder)})
+        fetch("the Go module proxy", f"{module} {version}", "go", "install", f"{module}@{version}", timeout=TIME_TO_COMPILE,
+              env={**os.environ, "GOBIN": str(folder)})
     return folder / program
 
 
@@ -108,7 +111,7 @@ def go_program(folder):
     target = BUILD / "go" / folder
     target.parent.mkdir(parents=True, exist_ok=True)
     fetch("the Go module proxy", f"the modules of {folder}", "go", "mod", "download", cwd=source)
-    run("go", "build", "-buildvcs=false", "-o", target, ".", cwd=source)
+    run("go", "build", "-buildvcs=false", "-o", target, ".", cwd=source, timeout=TIME_TO_COMPILE)
     return target
 
 
@@ -124,7 +127,7 @@ def gotatun():
     if not (folder / "bin" / "gotatun").exists():
         need_rust(GOTATUN_RUST)
         fetch("crates.io", f"gotatun-cli {GOTATUN}", "cargo", "install", "--quiet", "--locked", "--version", GOTATUN, "--root", folder,
-              "gotatun-cli", timeout=3600, env={**os.environ, "CARGO_TARGET_DIR": str(BUILD / "cargo" / "gotatun-build")})
+              "gotatun-cli", timeout=TIME_TO_COMPILE, env={**os.environ, "CARGO_TARGET_DIR": str(BUILD / "cargo" / "gotatun-build")})
         shutil.rmtree(BUILD / "cargo" / "gotatun-build", ignore_errors=True)
     return folder / "bin" / "gotatun"
 
@@ -135,7 +138,8 @@ def rust_program(folder):
     source = ROOT / "tests" / "interop" / folder
     target = BUILD / "cargo"
     fetch("crates.io", f"the crates of {folder}", "cargo", "fetch", "--locked", "--quiet", cwd=source)
-    run("cargo", "build", "--locked", "--offline", "--quiet", "--release", cwd=source, env={**os.environ, "CARGO_TARGET_DIR": str(target)})
+    run("cargo", "build", "--locked", "--offline", "--quiet", "--release", cwd=source, timeout=TIME_TO_COMPILE,
+        env={**os.environ, "CARGO_TARGET_DIR": str(target)})
     return target / "release" / folder
 
 

@@ -31,6 +31,14 @@ bool is_own_name(std::string_view authority) {
 
 }  // namespace
 
+void Pages::Source::make_leases(bool /*json*/, std::function<void(std::string text)> done) {
+  std::exchange(done, nullptr)({});
+}
+void Pages::Source::disconnect(const net::IpAddress& /*address*/,
+                               std::function<void(std::optional<bool>)> done) {
+  std::exchange(done, nullptr)(false);
+}
+
 /// A request that waits for the workers. It may be gone before they answer.
 class Pages::Waiting final : public http::ExchangeHandler {
  public:

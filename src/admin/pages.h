@@ -34,13 +34,10 @@ class Pages final : private http::RequestHandler {
     /// Whether there are the pages of leases; without them the two below are not called.
     virtual bool has_leases() const { return false; }
     /// As make_metrics().
-    virtual void make_leases(bool /*json*/, std::function<void(std::string text)> done) { done({}); }
+    virtual void make_leases(bool json, std::function<void(std::string text)> done);
     /// Ends the CONNECT-IP tunnel that has this address. Calls back once: whether there was one, or nullopt
     /// when that was not known in time; perhaps inside this call.
-    virtual void disconnect(const net::IpAddress& /*address*/,
-                            std::function<void(std::optional<bool>)> done) {
-      done(false);
-    }
+    virtual void disconnect(const net::IpAddress& address, std::function<void(std::optional<bool>)> done);
 
    protected:
     ~Source() = default;

@@ -73,11 +73,11 @@ TEST(AdminService, ListensWhereItIsToldAndSaysWhatIsInTheWay) {
 TEST(AdminService, CountsWhatItRefusesOnlyWhereThereAreTokens) {
   const FolderForTest folder;
   std::ofstream(folder / "t") << "alice token-of-alice-01\n";
-  const auto with = Service::open({.socket = folder / "s", .token_file = folder / "t"});
-  ASSERT_TRUE(with) << with.error().message;
   net::EventLoop loop;
   const auto inbound = net::make_kernel_inbound(loop);
   SourceForTest source;
+  const auto with = Service::open({.socket = folder / "s", .token_file = folder / "t"});
+  ASSERT_TRUE(with) << with.error().message;
   ASSERT_TRUE((*with)->listen(*inbound, loop.timers(), source));
   MetricSet figures, none;
   (*with)->collect(figures);

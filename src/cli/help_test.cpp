@@ -13,7 +13,7 @@ using testing::Not;
 TEST(Help, WritesValuesDefaultsAndBoundsForPeople) {
   EXPECT_THAT(test::sallyport({"get", "--help"}).out,
               AllOf(HasSubstr("  --stall-timeout S=30 (0.1 to 86400)\n"),
-                    HasSubstr("  -n,--streams N=1 (1 to 1000)"), HasSubstr("  --mode auto|udp|tcp=auto "),
+                    HasSubstr("  -n,--streams N=1 (1 to 1000)"), HasSubstr("  --mode auto|udp|tcp|ip=auto "),
                     HasSubstr("  --retry N (0 to 1000000)"), HasSubstr("  --resolve HOST:PORT:ADDRESS")));
   EXPECT_THAT(test::sallyport({"gateway", "--help"}).out,
               HasSubstr("  --allow-port PORT (1 to 65535) ...\n"));

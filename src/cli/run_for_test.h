@@ -19,6 +19,7 @@ struct Outcome {
 inline Outcome sallyport(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "sallyport");
   std::vector<char*> argv;
+  argv.reserve(arguments.size());
   for (std::string& argument : arguments) argv.push_back(argument.data());
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();

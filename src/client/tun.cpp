@@ -184,7 +184,7 @@ struct Tun::Impl {
     return link.open_flows(connection,
                            {.proxy = options.proxy,
                             .fields = fields(),
-                            .connect = [this](auto opened) { connect_again(std::move(opened)); },
+                            .connect = [this](const auto& opened) { connect_again(opened); },
                             .failed = {}},
                            options.addresses);
   }

@@ -5,7 +5,7 @@
 namespace sallyport::client {
 namespace {
 
-Result<std::string> chosen(std::vector<std::string_view> texts) {
+Result<std::string> chosen(const std::vector<std::string_view>& texts) {
   std::vector<net::IpAddress> addresses;
   addresses.reserve(texts.size());
   for (const auto text : texts) addresses.push_back(net::IpAddress::parse(text).value());

@@ -108,6 +108,7 @@ class World final : public net::Outbound, private net::Resolver {
                                            Answer found) override {
     names.push_back(host);
     std::vector<net::IpAddress> ips;
+    ips.reserve(addresses.size());
     for (const std::string& address : addresses) ips.push_back(*net::IpAddress::parse(address));
     auto resolving = std::make_unique<Resolving>(clock.timers, std::move(ips), std::move(found));
     if (answers_names) resolving->turn.arm(clock.timers.now());

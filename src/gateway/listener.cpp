@@ -23,7 +23,7 @@ Listener::Listener(const ListenerWorld& world, config::Listener what)
       tcp_entrance_(world.router, {}, world.exchange_log) {}
 
 Result<std::unique_ptr<Listener>> Listener::open(const ListenerWorld& world, const config::Listener& what,
-                                                 ListenerOptions options) {
+                                                 const ListenerOptions& options) {
   std::unique_ptr<Listener> made(new Listener(world, what));
   made->configuration_.tcp = false;  // not yet
   quic::ServerOptions server = options.quic;

@@ -35,7 +35,7 @@ struct ListenerOptions {
 class Listener {
  public:
   static Result<std::unique_ptr<Listener>> open(const ListenerWorld& world, const config::Listener& what,
-                                                ListenerOptions options);
+                                                const ListenerOptions& options);
 
   const config::Listener& configuration() const { return configuration_; }
   /// The listening address, with the chosen port.

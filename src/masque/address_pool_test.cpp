@@ -359,6 +359,7 @@ TEST(AddressPool, TenThousandClientsComeAndGo) {
 TEST(AddressPool, WorkersShareIt) {
   const auto pool = pool_of({"10.0.0.0/24"});
   std::vector<std::thread> workers;
+  workers.reserve(4);
   for (int worker = 0; worker < 4; ++worker)
     workers.emplace_back([&pool, worker] {
       for (int i = 0; i < 2000; ++i) {

@@ -216,6 +216,7 @@ TEST_F(IpFlowTest, NetworksAreOneTunnelsAndNotTooMany) {
   EXPECT_THAT(one.datagrams, SizeIs(1)) << "the first has it";
   EXPECT_THAT(other.datagrams, SizeIs(1));
   std::vector<IpRange> many;
+  many.reserve(65);
   for (int i = 0; i < 65; ++i) many.push_back(range_of(prefix("10.8." + std::to_string(2 * i) + ".0/24")));
   EXPECT_FALSE(one.receive_capsule(capsule_route_advertisement, *write_route_advertisement(many)));
   many.pop_back();

@@ -239,7 +239,7 @@ TEST(TunDevice, WithoutTheDeviceFile) {
     };
     // Another file system over it, for this thread only.
     if (!may(::unshare(CLONE_NEWNS), "make a mount namespace")) return;
-    if (!may(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make mounts private")) return;
+    if (!may(::mount(nullptr, "/dev", nullptr, MS_REC | MS_PRIVATE, nullptr), "make mounts private")) return;
     if (!may(::mount("none", "/dev/net", "tmpfs", 0, nullptr), "mount a file system")) return;
     const auto missing = TunDevice::open({.name = "sp0"});
     ASSERT_FALSE(missing);

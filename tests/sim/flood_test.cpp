@@ -146,13 +146,15 @@ TEST_P(Flood, DownHoldsUpNoOtherTunnel) {
   EXPECT_GT(flood.took.size(), 6'000u);
   EXPECT_LE(flood.longest(), quic::DatagramQueueOptions{}.sojourn_limit + before + 20ms);
   const auto counters = scene.gateway.proxy();
-  EXPECT_GT(counters.dropped_sojourn, 6'000u);
-  EXPECT_EQ(counters.dropped_queue, 0u);
+  // As its queue is full before its oldest datagram has waited for as long as it may.
+  const std::uint64_t dropped = counters.dropped_sojourn + counters.dropped_queue;
+  EXPECT_GT(counters.dropped_sojourn, 1'000u);
+  EXPECT_GT(dropped, 6'000u);
   // All that did not arrive was counted somewhere.
   std::uint64_t lost = 0;
   scene.gateway.endpoint().for_each([&](quic::Connection& c) { lost += c.stats().datagrams_lost; });
-  constexpr std::uint64_t under_way = 300;
-  EXPECT_GE(flood.took.size() + counters.dropped_sojourn + lost + under_way, sent);
+  constexpr std::uint64_t under_way = 600;
+  EXPECT_GE(flood.took.size() + dropped + lost + under_way, sent);
 }
 
 TEST_P(Flood, UpHoldsUpNoOtherTunnel) {

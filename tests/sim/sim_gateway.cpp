@@ -153,6 +153,7 @@ quic::EndpointStats SimGateway::endpoint_stats() const {
       all.accepted += one.accepted;
       all.connections += one.connections;
       all.half_open += one.half_open;
+      all.retries_sent += one.retries_sent;
       all.handshakes_completed += one.handshakes_completed;
     }
   return all;
