@@ -398,6 +398,7 @@ TEST(TunDevice, FlowsAreSpreadOverItsQueues) {
     tun.queue->set_receiver(&logs[0]);
     second->set_receiver(&logs[1]);
     std::vector<UniqueFd> sockets;
+    sockets.reserve(64);
     for (std::uint16_t i = 0; i < 64; ++i)
       sockets.push_back(udp_socket(SocketAddress(ip("10.9.0.1"), 3000 + i)));
     for (int round = 0; round < 3; ++round)

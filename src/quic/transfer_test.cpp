@@ -47,6 +47,7 @@ TEST(Transfer, ManyStreamsAtOnce) {
   Echo pair;
   ASSERT_TRUE(pair.establish());
   std::vector<test::TestApplication::Stream*> streams;
+  streams.reserve(100);
   for (int i = 0; i < 100; ++i) streams.push_back(&pair.send(pattern(static_cast<std::size_t>(i) * 100)));
   ASSERT_TRUE(pair.simulation.run_until([&] {
     return std::all_of(streams.begin(), streams.end(), [](auto* stream) { return stream->received_fin; });
