@@ -87,8 +87,8 @@ INSTANTIATE_TEST_SUITE_P(Hop, Goodput,
                                          Corner{reno, 1, 50, 50, 0.85}),
                          name_of);
 // What is wanted of BBR is what is wanted of the others, and 0.7 at a loss of 1%. ngtcp2 1.11 misses it in
-// five of these: 0.899, 0.84 to 0.89 directly, 0.74 to 0.789 and 0.70 to 0.77 through a hop, 0.675 with loss; where
-// there are two figures, those of six seeds. Its bandwidth filter
+// five of these: 0.899, 0.84 to 0.89 directly, 0.74 to 0.789 and 0.70 to 0.77 through a hop, 0.675 with loss;
+// where there are two figures, those of six seeds. Its bandwidth filter
 // is to forget with each probing cycle, but forgets with each round trip: bbr_adapt_upper_bounds() leaves
 // ack_phase at ACKS_PROBE_STOPPING after it advanced the filter. As it paces at 99% of the best sample, its
 // rate sinks until the next probe. With that one line mended in ngtcp2, these runs got 0.963, 0.971, 0.875,
