@@ -171,16 +171,6 @@ struct Tun::Impl {
   }
 
   Result<> open_flows(TunLink& link, const http::Connection& connection) {
-    const auto hop = first_hop();
-    if (!hop) return fail(ErrorKind::protocol, "the address of the first hop is not known");
-    // Its name cannot be looked up again while the way to the resolver is down.
-    const dial::Url last = last_hop();
-    const masque::Target first =
-        options.chain.hops.empty()
-            ? masque::Target{last.host, last.port}
-            : masque::Target{options.chain.hops.front().host(), options.chain.hops.front().port()};
-    [[maybe_unused]] const auto pinned =
-        context.pinned.add(fmt::format("{}:{}", first.to_string(), hop->to_string()));
     return link.open_flows(connection,
                            {.proxy = options.proxy,
                             .fields = fields(),
@@ -202,7 +192,20 @@ struct Tun::Impl {
     if (!hop) return fail(ErrorKind::protocol, "the address of the first hop is not known");
     for (const auto& link : links)
       if (auto taken = link->network().take_over(*hop); !taken) return taken;
+    if (options.mode == TunMode::udp) pin(*hop);
     return warn_of_routes(*hop);
+  }
+
+  /// For connections that are made again: the name of the first hop cannot be looked up while the way to the
+  /// resolver is down.
+  void pin(const net::IpAddress& hop) {
+    const dial::Url last = last_hop();
+    const masque::Target first =
+        options.chain.hops.empty()
+            ? masque::Target{last.host, last.port}
+            : masque::Target{options.chain.hops.front().host(), options.chain.hops.front().port()};
+    [[maybe_unused]] const auto pinned =
+        context.pinned.add(fmt::format("{}:{}", first.to_string(), hop.to_string()));
   }
 
   Result<> warn_of_routes(const net::IpAddress& hop) const {

@@ -72,11 +72,6 @@ TunLink::~TunLink() {
   if (relay_) relay_->set_tunnel(nullptr);
 }
 
-bool TunLink::wants(bool v4) const {
-  return std::ranges::any_of(options_.routes,
-                             [v4](const auto& each) { return each.address().is_v4() == v4; });
-}
-
 Result<> TunLink::open(http::Connection& connection, const masque::ProxyTemplate& proxy,
                        const http::Fields& fields) {
   auto tunnel = masque::IpTunnel::open(connection, proxy, {}, fields,
@@ -99,8 +94,8 @@ Result<> TunLink::open(http::Connection& connection, const masque::ProxyTemplate
   join(*tunnel_);
   std::vector<net::IpPrefix> wanted;
   wanted.reserve(2);
-  if (wants(true)) wanted.emplace_back(net::IpAddress(), 32);
-  if (wants(false)) wanted.emplace_back(net::IpAddress::v6({}), 128);
+  if (network_->wants(true)) wanted.emplace_back(net::IpAddress(), 32);
+  if (network_->wants(false)) wanted.emplace_back(net::IpAddress::v6({}), 128);
   tunnel_->request_addresses(wanted);
   return {};
 }
@@ -134,7 +129,7 @@ void TunLink::on_assigned(const std::vector<masque::AssignedAddress>& all) {
   std::optional<net::IpAddress> v4, v6;
   for (const masque::AssignedAddress& each : all) {
     const net::IpAddress address = each.prefix.address();
-    if (each.is_rejection() || !wants(address.is_v4())) continue;
+    if (each.is_rejection() || !network_->wants(address.is_v4())) continue;
     addresses.push_back(address);
     (address.is_v4() ? v4 : v6) = address;
   }

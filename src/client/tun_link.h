@@ -66,7 +66,6 @@ class TunLink {
   TunLink(net::EventLoop& loop, TunLinkOptions options, TunLinkEvents events, net::TunDevice device,
           net::Rtnetlink netlink);
   Result<> set_up(net::EventLoop& loop);
-  bool wants(bool v4) const;
   /// `port`, which outlives the relay's use of it, is where the device's packets go.
   void join(net::PacketPort& port);
   void on_assigned(const std::vector<masque::AssignedAddress>& all);

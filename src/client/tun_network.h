@@ -57,13 +57,14 @@ class TunNetwork {
   /// an address.
   Result<> set_routes(std::span<const masque::IpRange> advertised);
 
+  /// Whether the options name prefixes of this IP version.
+  bool wants(bool v4) const;
   /// The prefixes that lead into the tunnel now.
   const std::vector<net::IpPrefix>& routed() const { return routed_; }
 
  private:
   TunNetwork(net::Rtnetlink netlink, unsigned link, TunNetworkOptions options)
       : netlink_(std::move(netlink)), link_(link), options_(std::move(options)) {}
-  bool wants(bool v4) const;
   Result<> add(const net::RoutingRule& rule);
   Result<> add_rules_for_everybody(const net::IpAddress& hop, bool v4);
   net::RoutingRule rule_of_source(const net::IpAddress& address) const;

@@ -6,6 +6,7 @@
 #include "client/udp_payload.h"
 #include "masque/context_id.h"
 #include "masque/icmp_answers.h"
+#include "masque/ip_sender.h"
 #include "masque/refusal_error.h"
 #include "net/packet_fields.h"
 #include "net/udp_header.h"
@@ -22,7 +23,6 @@
 namespace sallyport::client {
 namespace {
 
-constexpr std::size_t longest_packet = 65'535;
 constexpr std::uint16_t dns_port = 53;
 // What is between a DATAGRAM frame's payload and a UDP payload: a quarter stream ID of two bytes and the
 // context ID.
@@ -272,7 +272,8 @@ struct UdpFlows::Impl final : UdpFlow::Owner {
                                 .source_port = pair.destination_port,
                                 .destination_port = pair.source_port};
     const std::size_t headers = net::udp_headers_size(pair.source.is_v6());
-    if (headers + payload.size() > longest_packet + (pair.source.is_v6() ? net::ipv6::header_size : 0)) {
+    if (headers + payload.size() >
+        masque::longest_packet + (pair.source.is_v6() ? net::ipv6::header_size : 0)) {
       ++counters.dropped_down;
       return;
     }
@@ -328,12 +329,12 @@ struct UdpFlows::Impl final : UdpFlow::Owner {
     std::optional<std::size_t> narrowest;
     for (const auto& each : table)
       if (const auto max = each.second->max_payload())
-        narrowest = std::min(narrowest.value_or(longest_packet), *max);
+        narrowest = std::min(narrowest.value_or(masque::longest_packet), *max);
     if (narrowest) set_budget(*narrowest);
   }
 
   void set_budget(std::size_t payload) {
-    const std::size_t size = std::min(payload + net::udp_headers_size(false), longest_packet);
+    const std::size_t size = std::min(payload + net::udp_headers_size(false), masque::longest_packet);
     if (std::exchange(mtu, size) != size && receiver != nullptr) receiver->on_mtu(size);
   }
 
@@ -343,7 +344,7 @@ struct UdpFlows::Impl final : UdpFlow::Owner {
   UdpFlowsCounters counters;
   masque::IcmpAnswers answers, router_answers;
   masque::IcmpLimit limit;
-  std::vector<std::uint8_t> packet_bytes = std::vector<std::uint8_t>(longest_packet + 40);
+  std::vector<std::uint8_t> packet_bytes = std::vector<std::uint8_t>(masque::longest_packet + 40);
   std::size_t mtu = 1280;
   std::size_t blocked = 0;           // flows
   unsigned useless_connections = 0;  // in a row, without an answer

@@ -42,29 +42,30 @@ Worker::~Worker() = default;
 Result<> Worker::apply(std::shared_ptr<const config::Configuration> next) {
   if (configuration_ && *configuration_ == *next) return {};
   // First the steps that can fail.
+  const ListenerOptions options = listener_options(*next);
   Opened opened;
   for (const config::Listener& wanted : next->listeners) {
     if (is_draining_) break;  // nothing new is served any more
     const auto open = std::ranges::find_if(
         listeners_, [&](const auto& listener) { return continues(listener->configuration(), wanted); });
     if (open == listeners_.end()) {
-      if (auto done = listen(wanted, *next, opened.listeners); !done) return done;
+      if (auto done = listen(wanted, options, opened.listeners); !done) return done;
       continue;
     }
-    auto tcp = (*open)->open_tcp(wanted, listener_options(*next));
+    auto tcp = (*open)->open_tcp(wanted, options);
     if (!tcp) return std::unexpected(std::move(tcp.error()));
     if (*tcp) opened.tcp.emplace(open->get(), std::move(*tcp));
   }
   apply_masque(*next);
   apply_files(*next);
-  apply_listeners(*next, std::move(opened));
+  apply_listeners(*next, options, std::move(opened));
   configuration_ = std::move(next);
   return {};
 }
 
-void Worker::apply_listeners(const config::Configuration& next, Opened opened) {
+void Worker::apply_listeners(const config::Configuration& next, const ListenerOptions& options,
+                             Opened opened) {
   if (is_draining_) return;  // no listener takes new connections any more
-  const ListenerOptions options = listener_options(next);
   for (auto at = listeners_.begin(); at != listeners_.end();) {
     const auto listener = at++;
     const auto wanted = std::ranges::find_if(next.listeners, [&](const config::Listener& each) {
@@ -210,9 +211,9 @@ ListenerOptions Worker::listener_options(const config::Configuration& configurat
           .leave_descriptors = setup_->leave_descriptors};
 }
 
-Result<> Worker::listen(const config::Listener& what, const config::Configuration& by, Listeners& to) {
-  auto made = Listener::open({inbound_, timers_, router_, access_log_.get(), connection_log_.get()}, what,
-                             listener_options(by));
+Result<> Worker::listen(const config::Listener& what, const ListenerOptions& options, Listeners& to) {
+  auto made =
+      Listener::open({inbound_, timers_, router_, access_log_.get(), connection_log_.get()}, what, options);
   if (!made) return std::unexpected(std::move(made.error()));
   QuicFront& quic = (*made)->quic();
   if (setup_->strays) {

@@ -104,8 +104,8 @@ class Worker : private masque::IpElsewhere {
     std::map<const Listener*, std::unique_ptr<http::TcpFront>> tcp;  ///< of listeners that had none
   };
 
-  Result<> listen(const config::Listener& what, const config::Configuration& by, Listeners& to);
-  void apply_listeners(const config::Configuration& next, Opened opened);
+  Result<> listen(const config::Listener& what, const ListenerOptions& options, Listeners& to);
+  void apply_listeners(const config::Configuration& next, const ListenerOptions& options, Opened opened);
   void apply_masque(const config::Configuration& next);
   void apply_files(const config::Configuration& next);
   void apply_ip(const masque::TargetPolicy& policy);
