@@ -4,7 +4,9 @@
 #include <array>
 #include <cassert>
 #include <cstdlib>
+#include <functional>
 #include <new>
+#include <utility>
 
 namespace sallyport {
 
@@ -75,7 +77,15 @@ FreeLists& free_lists() {
   return lists;
 }
 
+thread_local const Chunk* lent = nullptr;
+
 }  // namespace
+
+ChunkLoan::ChunkLoan(const Chunk& chunk) : outer_(std::exchange(lent, &chunk)) {}
+
+ChunkLoan::~ChunkLoan() {
+  lent = outer_;
+}
 
 Chunk::Chunk(const Chunk& other) noexcept : buffer_(other.buffer_), data_(other.data_), size_(other.size_) {
   if (buffer_ != nullptr) ++buffer_->references;
@@ -107,6 +117,22 @@ Chunk Chunk::copy_of(Bytes bytes) {
   Chunk chunk = allocate(bytes.size());
   copy_bytes(bytes, chunk.mutable_bytes().data());
   return chunk;
+}
+
+Chunk Chunk::share(Bytes bytes) {
+  if (lent == nullptr || bytes.size() < lent->size() / 2 || bytes.empty()) return copy_of(bytes);
+  const std::less_equal<> not_after;
+  if (!not_after(lent->data_, bytes.data()) ||
+      !not_after(bytes.data() + bytes.size(), lent->data_ + lent->size_))
+    return copy_of(bytes);
+  Chunk part = *lent;
+  part.remove_prefix(static_cast<std::size_t>(bytes.data() - part.data_));
+  part.truncate(bytes.size());
+  return part;
+}
+
+bool Chunk::is_shared() const {
+  return buffer_ != nullptr && buffer_->references > 1;
 }
 
 MutableBytes Chunk::mutable_bytes() {

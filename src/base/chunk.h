@@ -39,6 +39,9 @@ class Chunk {
   /// mutable_bytes().
   static Chunk allocate(std::size_t size);
   static Chunk copy_of(Bytes bytes);
+  /// Shares the storage of the Chunk that `bytes` lie in, where that is known (ChunkLoan) and they are at
+  /// least half of its buffer: a small part would keep all of it. Else a copy.
+  static Chunk share(Bytes bytes);
 
   Bytes bytes() const { return {data_, size_}; }
   /// Only before the first copy of this Chunk is made.
@@ -52,6 +55,8 @@ class Chunk {
   void remove_prefix(std::size_t count);
   /// Keeps only the first `count` bytes (after a short read into an allocated Chunk).
   void truncate(std::size_t count);
+  /// Another Chunk refers to the same buffer.
+  bool is_shared() const;
 
  private:
   void release();
@@ -59,6 +64,20 @@ class Chunk {
   ChunkBuffer* buffer_ = nullptr;
   std::uint8_t* data_ = nullptr;
   std::size_t size_ = 0;
+};
+
+/// While it lives, Chunk::share() on this thread knows what lies in `chunk`: for a reader that hands its
+/// buffer on as Bytes. The innermost counts.
+class ChunkLoan {
+ public:
+  /// `chunk`: not owned; it stays as it is meanwhile.
+  explicit ChunkLoan(const Chunk& chunk);
+  ~ChunkLoan();
+  ChunkLoan(const ChunkLoan&) = delete;
+  ChunkLoan& operator=(const ChunkLoan&) = delete;
+
+ private:
+  const Chunk* const outer_;
 };
 
 }  // namespace sallyport

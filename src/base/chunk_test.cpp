@@ -84,5 +84,53 @@ TEST(Chunk, MoreThanTheFreeListHoldsAndTheEndOfAThread) {
   EXPECT_EQ(Chunk::allocate(1).size(), 1u);
 }
 
+TEST(Chunk, SharesALargePartOfWhatIsLent) {
+  const Chunk read = filled(40000, 7);
+  const ChunkLoan loan(read);
+  const Bytes all = read.bytes();
+  EXPECT_EQ(Chunk::share(all).data(), read.data());
+  const Chunk back = Chunk::share(all.subspan(20000));
+  EXPECT_EQ(back.data(), read.data() + 20000);
+  EXPECT_EQ(back.size(), 20000u);
+  EXPECT_TRUE(read.is_shared());
+}
+
+TEST(Chunk, CopiesASmallPartAndWhatLiesElsewhere) {
+  const Chunk read = filled(40000, 7);
+  const Chunk other = filled(40000, 9);
+  const ChunkLoan loan(read);
+  EXPECT_NE(Chunk::share(read.bytes().first(19999)).data(), read.data());
+  EXPECT_NE(Chunk::share(other.bytes()).data(), other.data());
+  EXPECT_TRUE(holds_only(Chunk::share(other.bytes()), 9));
+  EXPECT_TRUE(Chunk::share({}).empty());
+  EXPECT_FALSE(read.is_shared());
+}
+
+TEST(Chunk, NeitherEdgeOfWhatIsLentIsPassed) {
+  const Chunk whole = filled(40000, 7);
+  Chunk middle = whole;
+  middle.remove_prefix(1);
+  middle.truncate(39998);
+  const ChunkLoan loan(middle);
+  EXPECT_NE(Chunk::share(whole.bytes().first(39999)).data(), whole.data());
+  EXPECT_NE(Chunk::share(whole.bytes().subspan(1)).data(), middle.data());
+  EXPECT_EQ(Chunk::share(whole.bytes().subspan(1, 39998)).data(), middle.data());
+}
+
+TEST(Chunk, WhatIsLentIsKnownOnlyDuringTheLoan) {
+  const Chunk outer = filled(40000, 7);
+  const Chunk inner = filled(40000, 9);
+  {
+    const ChunkLoan loan(outer);
+    {
+      const ChunkLoan nested(inner);
+      EXPECT_EQ(Chunk::share(inner.bytes()).data(), inner.data());
+      EXPECT_NE(Chunk::share(outer.bytes()).data(), outer.data());
+    }
+    EXPECT_EQ(Chunk::share(outer.bytes()).data(), outer.data());
+  }
+  EXPECT_NE(Chunk::share(outer.bytes()).data(), outer.data());
+}
+
 }  // namespace
 }  // namespace sallyport

@@ -18,10 +18,11 @@ namespace {
 constexpr std::uint8_t own_protocol = 83;
 // A table for each device: `sun` in letters, with the device's index.
 constexpr std::uint32_t first_table = 0x53'000'000, last_table = 0x53'ffffff;
-// Of the first of three rules, all before the main table's own: the way to the hop, the main table without
-// its default route, our table. Other numbers for each device, so that no two have the same rules.
+// Of the first of four rules, all before the main table's own: the way to the hop, which is unreachable where
+// that table has none, lest its own packets go into the tunnel; the main table without its default route, our
+// table. Other numbers for each device, so that no two have the same rules.
 std::uint32_t first_priority(unsigned link) {
-  return 5300 + link % 8000 * 3;
+  return 5300 + link % 6000 * 4;
 }
 // Before those, so that who is bound to one of several devices uses that one.
 constexpr std::uint32_t bound_priority = 5299;
@@ -138,13 +139,20 @@ Result<> TunNetwork::add_rules_for_everybody(const net::IpAddress& hop, bool v4)
     rule.priority = first_priority(link_);
     rule.destination = masque::host_prefix(hop);
     if (auto done = add(rule); !done) return done;
+    if (auto done = add({.v4 = v4,
+                         .priority = first_priority(link_) + 1,
+                         .action = net::RuleAction::unreachable,
+                         .destination = rule.destination,
+                         .protocol = own_protocol});
+        !done)
+      return done;
     rule.destination.reset();
   }
-  rule.priority = first_priority(link_) + 1;
+  rule.priority = first_priority(link_) + 2;
   rule.suppress_prefix_length = 0;
   if (auto done = add(rule); !done) return done;
   rule.suppress_prefix_length.reset();
-  rule.priority = first_priority(link_) + 2;
+  rule.priority = first_priority(link_) + 3;
   rule.table = table();
   return add(rule);
 }

@@ -200,6 +200,23 @@ TEST(TunNetwork, TooManyRoutesAreAnError) {
   });
 }
 
+TEST(TunNetwork, TheFirstHopIsUnreachableRatherThanInTheTunnel) {
+  in_machine([](Machine& machine) {
+    const auto network = machine.network();
+    value_of(network->take_over(ip("203.0.113.9")));
+    const std::vector own{ip("10.7.0.2"), ip("fd07::2")};
+    value_of(network->set_addresses(own));
+    value_of(network->set_routes(all_ranges));
+    const net::Route by_default{
+        .destination = everything[0], .link = machine.card.index(), .gateway = ip("192.0.2.1")};
+    value_of(net::remove_route(machine.netlink, by_default));
+    EXPECT_EQ(machine.way("203.0.113.9"), std::nullopt) << "the machine has lost its network";
+    EXPECT_EQ(machine.way("8.8.8.8"), machine.tunnel.index());
+    value_of(net::add_route(machine.netlink, by_default));
+    EXPECT_EQ(machine.way("203.0.113.9"), machine.card.index());
+  });
+}
+
 TEST(TunNetwork, WhatAKilledOneLeftIsSwept) {
   in_machine([](Machine& machine) {
     const auto rules = machine.rules();
@@ -208,7 +225,7 @@ TEST(TunNetwork, WhatAKilledOneLeftIsSwept) {
     auto left = value_of(TunNetwork::open(device->index(), {everything, {}}));
     value_of(left->take_over(ip("203.0.113.9")));
     const auto before = machine.rules();
-    EXPECT_EQ(before.size(), rules.size() + 5);
+    EXPECT_EQ(before.size(), rules.size() + 6);
     machine.network();
     EXPECT_EQ(machine.rules(), before) << "while its device is there, it is in use";
     device.reset();

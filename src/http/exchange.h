@@ -118,8 +118,9 @@ class Exchange {
   /// False once write() drops what it is given: the exchange is over (on_closed follows) or our message has
   /// its end. queued_bytes() stays low then, so whoever writes until it is high has to ask.
   virtual bool can_write() const { return true; }
-  /// Copies; small pieces are gathered.
-  virtual void write(Bytes body) { write(Chunk::copy_of(body)); }
+  /// Takes it by Chunk::share(): without a copy where it was just read into a Chunk and is large; small
+  /// pieces are gathered.
+  virtual void write(Bytes body) { write(Chunk::share(body)); }
   virtual std::size_t queued_bytes() const = 0;
   /// How large the next piece is best made now; 0: wait for on_writable, which will come. Less where much is
   /// queued on all of the connection, so that many that nobody reads do not hold as much as one each.

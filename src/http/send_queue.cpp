@@ -22,6 +22,7 @@ void SendQueue::push(Chunk chunk) {
 void SendQueue::append(Bytes first, Bytes second, Bytes third) {
   const std::size_t size = first.size() + second.size() + third.size();
   if (size == 0) return;
+  if (size == first.size() && size > gather_size) return push(Chunk::share(first));
   if (tail_.size() - tail_used_ < size) {
     seal();
     tail_ = Chunk::allocate(empty() ? size : std::max(size, gather_size));

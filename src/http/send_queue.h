@@ -16,7 +16,8 @@ class SendQueue {
   bool empty() const { return size_ == 0; }
   /// Takes `chunk` without copying.
   void push(Chunk chunk);
-  /// Copies up to three pieces as one, behind each other: a capsule's head, a prefix and a payload.
+  /// Copies up to three pieces as one, behind each other: a capsule's head, a prefix and a payload. A large
+  /// piece alone is taken by Chunk::share().
   void append(Bytes first, Bytes second = {}, Bytes third = {});
   /// The first Chunk; not empty() only. Seals what append() gathers.
   const Chunk& front();

@@ -21,7 +21,7 @@ void Pump::take(Bytes bytes) {
   if (stopped_) return from_.consume(bytes.size());
   // What is held goes first, also where the source has more from inside a call to the sink.
   if (!started_ || !held_.empty())
-    held_.push_back(Chunk::copy_of(bytes));
+    held_.push_back(Chunk::share(bytes));
   else
     give(bytes);
 }

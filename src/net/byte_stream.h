@@ -11,7 +11,8 @@ namespace sallyport::net {
 
 class ByteStreamReceiver {
  public:
-  /// Bytes are valid only during the call. May close the stream, but not destroy it, from inside.
+  /// Bytes are valid only during the call; Chunk::share() keeps them. May close the stream, but not destroy
+  /// it, from inside.
   virtual void on_bytes(Bytes bytes) = 0;
   /// The peer finished sending in order (FIN, close_notify). Writing may go on.
   virtual void on_end() = 0;
@@ -34,7 +35,7 @@ class ByteStream {
   /// Always takes all bytes; pause when queued_bytes() passes high_water. Writes of one turn of the loop are
   /// sent together.
   virtual void write(Chunk chunk) = 0;
-  /// Copies `bytes`; good for small control messages.
+  /// Copies `bytes` unless they are large and Chunk::share() knows their Chunk.
   virtual void write(Bytes bytes) = 0;
   virtual std::size_t queued_bytes() const = 0;
   /// Ends our direction (FIN, close_notify) after all written bytes.

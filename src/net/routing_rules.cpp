@@ -13,7 +13,7 @@ Result<> change(Rtnetlink& netlink, std::uint16_t type, std::uint16_t flags, con
   RtnetlinkRequest request(type, flags);
   auto& header = request.header<fib_rule_hdr>();
   header.family = rule.v4 ? AF_INET : AF_INET6;
-  header.action = FR_ACT_TO_TBL;
+  header.action = rule.action == RuleAction::look_up ? FR_ACT_TO_TBL : FR_ACT_UNREACHABLE;
   header.table = rule.table < 256 ? static_cast<std::uint8_t>(rule.table) : std::uint8_t{RT_TABLE_UNSPEC};
   if (rule.destination) {
     header.dst_len = static_cast<std::uint8_t>(rule.destination->length());
@@ -24,24 +24,30 @@ Result<> change(Rtnetlink& netlink, std::uint16_t type, std::uint16_t flags, con
     request.put(FRA_SRC, rule.source->address());
   }
   if (!rule.out_link.empty()) request.put_text(FRA_OIFNAME, rule.out_link);
-  request.put_u32(FRA_TABLE, rule.table);
+  if (rule.action == RuleAction::look_up) request.put_u32(FRA_TABLE, rule.table);
   request.put_u32(FRA_PRIORITY, rule.priority);
   if (rule.suppress_prefix_length) request.put_u32(FRA_SUPPRESS_PREFIXLEN, *rule.suppress_prefix_length);
   request.put_u8(FRA_PROTOCOL, rule.protocol);
-  return netlink.call(request, fmt::format("cannot {} the IPv{} routing rule for table {}", verb,
-                                           rule.v4 ? 4 : 6, rule.table));
+  return netlink.call(request, fmt::format("cannot {} the IPv{} routing rule {}", verb, rule.v4 ? 4 : 6,
+                                           rule.action == RuleAction::look_up
+                                               ? fmt::format("for table {}", rule.table)
+                                               : fmt::format("with priority {}", rule.priority)));
 }
 
 std::optional<RoutingRule> read_rule(const nlmsghdr& message) {
   const auto* header = header_of<fib_rule_hdr>(message);
-  if (message.nlmsg_type != RTM_NEWRULE || header == nullptr || header->action != FR_ACT_TO_TBL)
+  if (message.nlmsg_type != RTM_NEWRULE || header == nullptr ||
+      (header->action != FR_ACT_TO_TBL && header->action != FR_ACT_UNREACHABLE))
     return std::nullopt;
   if (header->family != AF_INET && header->family != AF_INET6) return std::nullopt;
   const RtnetlinkAttributes attributes(message, sizeof *header);
   RoutingRule rule;
   rule.v4 = header->family == AF_INET;
   rule.priority = attributes.u32(FRA_PRIORITY).value_or(0);
-  rule.table = attributes.u32(FRA_TABLE).value_or(header->table);
+  if (header->action == FR_ACT_UNREACHABLE)
+    rule.action = RuleAction::unreachable;
+  else
+    rule.table = attributes.u32(FRA_TABLE).value_or(header->table);
   if (const auto to = attributes.address(FRA_DST)) rule.destination = IpPrefix(*to, header->dst_len);
   if (const auto from = attributes.address(FRA_SRC)) rule.source = IpPrefix(*from, header->src_len);
   rule.out_link = attributes.text(FRA_OIFNAME);

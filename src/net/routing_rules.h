@@ -14,10 +14,16 @@
 
 namespace sallyport::net {
 
+enum class RuleAction : std::uint8_t {
+  look_up,      ///< in a table; what is not found there is up to the next rule
+  unreachable,  ///< none of the next rules counts
+};
+
 struct RoutingRule {
   bool v4 = true;
   std::uint32_t priority = 0;  ///< the lowest is asked first; the local table is 0, the main one 32,766
-  std::uint32_t table = 0;     ///< where to look; what is not found there is up to the next rule
+  RuleAction action = RuleAction::look_up;
+  std::uint32_t table = 0;              ///< of look_up alone
   std::optional<IpPrefix> destination;  ///< of the packets that it is for; nullopt: all
   std::optional<IpPrefix> source;       ///< likewise
   std::string out_link;                 ///< of sockets bound to the device with this name; empty: of all

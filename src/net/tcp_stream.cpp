@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <memory>
 #include <utility>
 
 #include <sys/socket.h>
@@ -14,15 +13,16 @@
 namespace sallyport::net {
 namespace {
 
-constexpr std::size_t read_size = 64 * 1024;
 constexpr unsigned reads_a_turn = 4;
 constexpr std::size_t parts_a_call = 64;
 constexpr std::size_t gather_size = 4 * 1024;
 
-/// Shared by a thread's streams: idle ones hold no buffer.
-MutableBytes read_buffer() {
-  thread_local const auto buffer = std::make_unique_for_overwrite<std::uint8_t[]>(read_size);
-  return {buffer.get(), read_size};
+/// One for all streams of a thread, so that idle ones hold none; another one where a receiver kept the last
+/// (Chunk::share()).
+Chunk& read_buffer() {
+  thread_local Chunk buffer;
+  if (buffer.empty() || buffer.is_shared()) buffer = Chunk::allocate(Chunk::pooled_size);
+  return buffer;
 }
 
 }  // namespace
@@ -65,7 +65,7 @@ void TcpStream::write(Bytes bytes) {
   if (watch_.fd() < 0 || finishing_ || bytes.empty()) return;
   if (bytes.size() > gather_size - gathered_size_) seal_gathered();
   if (bytes.size() > gather_size) {
-    queue_.push_back(Chunk::copy_of(bytes));
+    queue_.push_back(Chunk::share(bytes));
   } else {
     if (gathered_.empty()) gathered_ = Chunk::allocate(gather_size);
     copy_bytes(bytes, gathered_.mutable_bytes().data() + gathered_size_);
@@ -157,8 +157,9 @@ void TcpStream::on_writable() {
 
 void TcpStream::on_readable() {
   const Lifetime::Guard guard(lifetime_);
-  const MutableBytes buffer = read_buffer();
   for (unsigned i = 0; i < reads_a_turn; ++i) {
+    Chunk& chunk = read_buffer();
+    const MutableBytes buffer = chunk.mutable_bytes();
     const ssize_t count = ::recv(watch_.fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (count < 0) {
       if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) fail(errno);
@@ -172,7 +173,10 @@ void TcpStream::on_readable() {
     }
     const auto size = static_cast<std::size_t>(count);
     if (counters_ != nullptr) counters_->bytes_in += size;
-    receiver_->on_bytes(Bytes(buffer).first(size));
+    {
+      const ChunkLoan loan(chunk);
+      receiver_->on_bytes(Bytes(buffer).first(size));
+    }
     if (guard.gone() || receiver_ == nullptr || !reading_ || size < buffer.size()) break;
   }
 }

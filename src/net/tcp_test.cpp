@@ -138,6 +138,28 @@ TEST(Tcp, ASlowReaderHoldsTheWriterBackWithoutLoss) {
   EXPECT_TRUE(in_order);
 }
 
+TEST(Tcp, WhatAReceiverSharesStaysAsItWas) {
+  Connection both;
+  std::vector<Chunk> kept;
+  std::size_t size = 0;
+  std::size_t copied = 0;
+  both.at_server.bytes = [&](Bytes bytes) {
+    size += bytes.size();
+    kept.push_back(Chunk::share(bytes));
+    if (kept.back().data() != bytes.data()) copied += bytes.size();
+  };
+  std::string sent;
+  for (char c = 'a'; c <= 'p'; ++c) {
+    both.client->write(filled(100000, c));
+    sent.append(100000, c);
+  }
+  run_until(both.loop, [&] { return size == sent.size(); });
+  std::string got;
+  for (const Chunk& piece : kept) got += as_text(piece.bytes());
+  EXPECT_EQ(got, sent);
+  EXPECT_LT(copied, sent.size());
+}
+
 TEST(Tcp, SaysWritableOnlyAfterTheQueueHadBeenTooLong) {
   Connection both;
   both.client->write(filled(ByteStream::high_water, 'x'));

@@ -60,7 +60,7 @@ class StreamImpl final : public Stream, private net::ByteStreamReceiver {
   void write(Bytes bytes) override {
     if (closed_ || finishing_ || bytes.empty()) return;
     plain_bytes_ += bytes.size();
-    plain_.push_back(Chunk::copy_of(bytes));
+    plain_.push_back(Chunk::share(bytes));
     after_write();
   }
 
