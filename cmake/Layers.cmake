@@ -6,10 +6,6 @@ target_compile_options(sallyport_options INTERFACE -Wall -Wextra -Wpedantic -Wsh
 target_compile_definitions(sallyport_options INTERFACE SPDLOG_FMT_EXTERNAL BOOST_ASIO_NO_DEPRECATED
   BOOST_ASIO_SEPARATE_COMPILATION SALLYPORT_VERSION="${PROJECT_VERSION}")
 target_link_libraries(sallyport_options INTERFACE Threads::Threads)
-if(SALLYPORT_IO_URING)
-  target_compile_definitions(sallyport_options INTERFACE BOOST_ASIO_HAS_IO_URING BOOST_ASIO_DISABLE_EPOLL)
-  target_link_libraries(sallyport_options INTERFACE uring)
-endif()
 if(SALLYPORT_SANITIZE)
   target_compile_options(sallyport_options INTERFACE -fsanitize=${SALLYPORT_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all)

@@ -1,6 +1,6 @@
-// EventLoop: one thread's event loop; hides Boost.Asio. Each worker owns one; all waiting for the kernel in
-// net is done here. A turn is: the ready sockets, posted work, the due timers, then the deferred work; it has
-// one time, timers().now(), read from the clock when the wait before it ended.
+// EventLoop: one thread's event loop, on epoll. Each worker owns one; all waiting for the kernel in net is
+// done here. A turn is: the ready sockets, posted work, the due timers, then the deferred work; it has one
+// time, timers().now(), read from the clock when the wait before it ended.
 #pragma once
 
 #include "base/time.h"

@@ -1,78 +1,91 @@
-// EventLoop::Impl, for event_loop.cpp and fd_watch.cpp: Asio's context and the work of a turn.
+// EventLoop::Impl, for event_loop.cpp and fd_watch.cpp: the epoll instance and the work of a turn.
+//
+// A descriptor is registered once, level-triggered; what its watch wants is told to the kernel at the end of
+// the turn, where it differs from what the kernel knows. So a request that is answered, a batch that is
+// forwarded and a write that was blocked and is blocked again cost no call but those that move bytes and the
+// wait.
 #pragma once
 
+#include "base/result.h"
+#include "base/unique_fd.h"
 #include "net/event_loop.h"
 #include "net/fd_watch.h"
+#include "net/signal_inbox.h"
 
+#include <array>
 #include <atomic>
+#include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <mutex>
-#include <utility>
+#include <thread>
 #include <vector>
 
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
+#include <sys/epoll.h>
 
 namespace sallyport::net {
 
-/// Counts the holders of a Node: its FdWatch, Asio's pending operations, the list of nodes to arm.
-class NodeRef {
- public:
-  explicit NodeRef(FdWatch::Node* node);
-  NodeRef(const NodeRef& other) : NodeRef(other.node_) {}
-  NodeRef(NodeRef&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
-  NodeRef& operator=(NodeRef other) noexcept {
-    std::swap(node_, other.node_);
-    return *this;
-  }
-  ~NodeRef();
-  FdWatch::Node* operator->() const { return node_; }
-  FdWatch::Node* get() const { return node_; }
-
- private:
-  FdWatch::Node* node_;
+struct FdWatch::Node {
+  EventLoop::Impl& loop;
+  FdWatcher* watcher;  // null once the FdWatch is gone
+  UniqueFd fd;
+  std::uint32_t registered = 0;  // the events that the kernel looks for
+  bool want_read = false;
+  bool want_write = false;
+  bool changed = false;  // is in the loop's list
 };
 
-/// Starts the waits that the node's watch wants.
-void arm(const NodeRef& node);
+struct EventLoop::Impl {
+  explicit Impl(Timers& loop_timers);
 
-struct EventLoop::Impl final : FdWatcher {
-  explicit Impl(Timers& loop_timers) : timers(loop_timers) {}
-  ~Impl();
+  // For FdWatch.
+  Result<> add(FdWatch::Node& node);
+  /// The node wants other events: the kernel is told at the end of the turn.
+  void change(FdWatch::Node& node);
+  /// Of a closed watch. An event of this turn may still name it, so it is freed at the end of the turn.
+  void retire(FdWatch::Node* node);
 
-  /// The turn's time is the clock's when its first event is handled: a wait lies between two turns.
-  void enter_turn();
+  // For EventLoop.
+  void run();
+  void stop();
+  void post(std::function<void()> work);
+  void on_signals(std::initializer_list<int> signals, std::function<void(int)> handler);
+  void keep_signals();
+
+ private:
+  struct SignalHandler {
+    std::vector<int> signals;
+    std::shared_ptr<std::function<void(int)>> call;
+  };
+
+  void register_or_abort(int fd, void* tag);
   void wait();
+  /// Returns the number of `events` that are filled.
+  std::size_t wait_for_events();
+  int wait_until(Time deadline);
+  void apply_changes();
+  void dispatch(const epoll_event& event);
+  void hand_over_signals();
+  void wake_up();
   void run_posted();
-  void arm_alarm(Time deadline);
-  void wait_for_signal(boost::asio::signal_set& signals,
-                       const std::shared_ptr<std::function<void(int)>>& handler);
-  /// The timerfd expired. It stays readable until it is set again, so it is not watched until then.
-  void on_readable() override;
-  void on_writable() override {}
 
-  Timers& timers;
-  // Only one thread runs it, others only post: lets Asio omit some locking.
-  boost::asio::io_context context{1};
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> keep_running{
-      context.get_executor()};
-  bool in_turn = false;
-  std::atomic<bool> stopping = false;
+  Timers& timers_;
+  UniqueFd epoll_;
+  UniqueFd wake_;  // an eventfd, registered edge-triggered, so it is never read
+  std::array<epoll_event, 256> events_;
+  std::vector<FdWatch::Node*> changed_;
+  std::vector<std::unique_ptr<FdWatch::Node>> retired_;
 
-  std::vector<NodeRef> to_arm;  // watches to arm again
-  std::vector<NodeRef> arming;  // its other half, swapped so that neither is allocated again
+  SignalInbox inbox_;
+  std::vector<SignalHandler> signal_handlers_;
 
-  FdWatch alarm;  // a timerfd: epoll's own time-out is too coarse to pace packets by
-  Time alarm_at = never;
-
-  std::vector<std::unique_ptr<boost::asio::signal_set>> signal_sets;
-  std::vector<int> watched_signals;
-
-  std::mutex posted_mutex;
-  std::vector<std::function<void()>> posted;  // under posted_mutex
-  std::vector<std::function<void()>> running;
+  std::atomic<bool> stopping_ = false;
+  std::atomic<std::thread::id> thread_;  // the one in run(), which needs no waking
+  std::atomic<bool> has_posted_ = false;
+  std::mutex posted_mutex_;
+  std::vector<std::function<void()>> posted_;  // under posted_mutex_
+  std::vector<std::function<void()>> running_;
 };
 
 }  // namespace sallyport::net

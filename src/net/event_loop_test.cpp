@@ -103,6 +103,22 @@ TEST(EventLoop, PostedWorkRunsInALaterTurnInOrderOnTheLoopsThread) {
   EXPECT_EQ(order, (std::vector<int>{1, 2, 3, 4}));
 }
 
+TEST(EventLoop, WorkPostedFromAnotherThreadEndsTheWait) {
+  EventLoop loop;
+  int rounds = 0;
+  std::thread other([&, loops = ::gettid()] {
+    for (int i = 0; i < 200; ++i) {
+      for (const Time end = clock_now() + 20s; !is_asleep(loops) && clock_now() < end;)
+        std::this_thread::yield();
+      loop.post([&] { ++rounds; });
+    }
+    loop.post([&] { loop.stop(); });
+  });
+  loop.run();
+  other.join();
+  EXPECT_EQ(rounds, 200);
+}
+
 TEST(EventLoop, StopBeforeRunAndRunAgain) {
   EventLoop loop;
   loop.stop();
@@ -197,6 +213,78 @@ TEST(FdWatch, SaysNothingWhileOffAndGoesOnAfterwards) {
   watcher.readable = [&] { loop.stop(); };
   watch.want_readable(true);
   loop.run();
+}
+
+/// Whether `loop`'s thread, in run(), comes to wait in the kernel.
+bool comes_to_rest(EventLoop& loop) {
+  bool asleep = false;
+  std::thread stopper([&, loops = ::gettid()] {
+    const Time end = clock_now() + 20s;
+    while (!(asleep = is_asleep(loops)) && clock_now() < end) std::this_thread::yield();
+    loop.stop();
+  });
+  loop.run();
+  stopper.join();
+  return asleep;
+}
+
+TEST(FdWatch, AHangUpThatNobodyAsksForLetsTheLoopRest) {
+  EventLoop loop;
+  Pair pair;
+  Watcher watcher;
+  FdWatch watch = std::move(*FdWatch::open(loop, std::move(pair.ours), watcher));
+  watcher.readable = [&] { watch.want_readable(false); };
+  watch.want_readable(true);
+  pair.theirs.reset();
+  run_turns(loop, 10);
+  EXPECT_TRUE(comes_to_rest(loop));
+}
+
+TEST(FdWatch, AHangUpIsToldToWhoWantsToWrite) {
+  EventLoop loop;
+  Pair pair;
+  Watcher watcher;
+  FdWatch watch = std::move(*FdWatch::open(loop, std::move(pair.ours), watcher));
+  const std::vector<char> much(1 << 20);
+  while (::send(watch.fd(), much.data(), much.size(), MSG_NOSIGNAL) > 0) {
+  }
+  ASSERT_EQ(errno, EAGAIN);
+  int calls = 0;
+  watcher.writable = [&] { ++calls; };
+  watch.want_writable();
+  run_turns(loop, 10);
+  EXPECT_EQ(calls, 0);
+  pair.theirs.reset();
+  run_turns(loop, 10);
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(FdWatch, AClosedOneHearsNothingOfADuplicate) {
+  EventLoop loop;
+  Pair pair;
+  const UniqueFd duplicate(::dup(pair.ours.get()));
+  Watcher watcher;
+  FdWatch watch = std::move(*FdWatch::open(loop, std::move(pair.ours), watcher));
+  watch.want_readable(true);
+  run_turns(loop, 2);
+  watch.close();
+  ASSERT_EQ(::write(pair.theirs.get(), "abc", 3), 3);
+  run_turns(loop, 10);  // the watcher would fail the test
+  EXPECT_TRUE(comes_to_rest(loop));
+}
+
+TEST(FdWatch, ABrokenOneIsToldOnceWithItsOtherCallsGone) {
+  EventLoop loop;
+  Pair pair;
+  Watcher watcher;
+  FdWatch watch = std::move(*FdWatch::open(loop, std::move(pair.ours), watcher));
+  watch.want_readable(true);
+  watch.want_writable();
+  int calls = 0;
+  watcher.readable = [&] { ++calls, watch.close(); };
+  pair.theirs.reset();
+  run_turns(loop, 10);
+  EXPECT_EQ(calls, 1) << "and none that it is writable";
 }
 
 TEST(FdWatch, WritableComesOnceForEachRequest) {

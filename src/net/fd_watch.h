@@ -1,5 +1,5 @@
-// FdWatch: owns a descriptor and reports when it is readable or writable. Every socket of net uses one. A
-// waiting socket costs two small allocations (this and Asio's state); an event allocates nothing.
+// FdWatch: owns a descriptor and reports when it is readable or writable. Every socket of net uses one. It
+// costs one small allocation; an event allocates nothing.
 #pragma once
 
 #include "base/result.h"
@@ -39,7 +39,7 @@ class FdWatch {
   void want_writable();
   void close();
 
-  /// Shared with Asio's pending operations. Not used by others.
+  /// What the loop knows of it. Not used by others.
   struct Node;
 
  private:

@@ -1,2 +1,0 @@
-// Boost.Asio's own code, compiled once for the whole program (BOOST_ASIO_SEPARATE_COMPILATION).
-#include <boost/asio/impl/src.hpp>
