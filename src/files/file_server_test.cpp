@@ -306,6 +306,39 @@ TEST_F(FileServerTest, AnExchangeThatHoldsNothingIsNotGivenTheWholeFileAtOnce) {
   EXPECT_LE(exchange.body.size(), http::Exchange::high_water + 2 * Chunk::pooled_size);
 }
 
+TEST_F(FileServerTest, ReadersOfOneFileShareWhatTheyHold) {
+  const auto content = pattern(600'000);
+  folder.write("large", content);
+  auto& first = get("/large");
+  const auto& second = get("/large");
+  ASSERT_GT(first.held.size(), 3u);
+  ASSERT_EQ(second.held.size(), first.held.size());
+  for (std::size_t i = 0; i < first.held.size(); ++i) EXPECT_EQ(second.held[i].data(), first.held[i].data());
+  // From within a block on, and no further than was asked for.
+  const auto& part = get("/large", {{"range", "bytes=100000-199999"}});
+  EXPECT_EQ(part.body, content.substr(100'000, 100'000));
+  EXPECT_EQ(part.held.front().data(), first.held[1].data() + (100'000 - Chunk::pooled_size));
+  while (!first.finished) first.handler()->on_writable(first);
+  EXPECT_EQ(first.body, content);
+}
+
+TEST_F(FileServerTest, WhatIsHeldOfAnotherStateIsNotShared) {
+  folder.write("large", pattern(600'000));
+  const auto& before = get("/large");
+  folder.write_over("large", std::string(600'000, 'x'));
+  const auto& after = get("/large");
+  EXPECT_NE(after.held.front().data(), before.held.front().data());
+  EXPECT_TRUE(std::string(600'000, 'x').starts_with(after.body));
+}
+
+TEST_F(FileServerTest, WhatIsHeldOfAFileThatChangedJustNowIsNotShared) {
+  folder.write("large", pattern(600'000));
+  WallClockForTest::fixed = FileIdentity(folder.state("large")).changed;
+  const auto& one = get("/large");
+  const auto& other = get("/large");
+  EXPECT_NE(one.held.front().data(), other.held.front().data());
+}
+
 TEST_F(FileServerTest, SlowClientsCannotFillTheMemory) {
   serve({.max_queued = 1000});
   folder.write("large", pattern(300'000));

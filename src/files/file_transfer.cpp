@@ -1,6 +1,7 @@
 #include "files/file_transfer.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include <sys/stat.h>
@@ -22,6 +23,8 @@ bool has_other_attributes(const FileIdentity& now, const FileIdentity& before) {
 /// Maximum bytes read in one fill. An exchange that discards its body never reaches its high-water mark;
 /// without this limit the worker would read to the end of the file.
 constexpr std::size_t most_a_fill = http::Exchange::high_water + Chunk::pooled_size;
+
+constexpr std::size_t blocks_of_a_transfer = 64;
 
 std::optional<FileIdentity> state_of(const net::ReadableFile& file) {
   struct stat status{};
@@ -58,6 +61,12 @@ FileTransfer::FileTransfer(FileTransfers& owner, std::shared_ptr<const CachedFil
 FileTransfer::~FileTransfer() {
   --owner_.counters.open;
   owner_.counters.queued_bytes -= queued_;
+  sent_ = Chunk();
+  // What it held alone goes with it, about. The exchange, which ends later, may hold some yet.
+  if (owner_.counters.open > 0)
+    owner_.blocks.sweep(blocks_of_a_transfer);
+  else
+    owner_.blocks.clear();
 }
 
 void FileTransfer::on_body(http::Exchange& exchange, Bytes body) {
@@ -74,8 +83,9 @@ void FileTransfer::fill(http::Exchange& exchange) {
   while (at_ < pieces_.size() && exchange.can_write()) {
     const auto piece = exchange.room();
     if (piece == 0 || left == 0) break;
-    const auto queued = std::min(exchange.queued_bytes(), http::Exchange::high_water);
-    const auto wanted = piece < Chunk::pooled_size ? piece : http::Exchange::high_water - queued + 1;
+    const auto ahead = exchange.write_ahead();
+    const auto queued = std::min(exchange.queued_bytes(), ahead);
+    const auto wanted = piece < Chunk::pooled_size ? piece : ahead - queued + 1;
     Batch batch;
     const auto outcome = read_some(batch, std::min(left, wanted), piece);
     // Checked after the read: content read before the file changed is as promised.
@@ -104,16 +114,40 @@ FileTransfer::Outcome FileTransfer::read_some(Batch& batch, std::size_t wanted, 
       batch.add(Chunk::copy_of(as_bytes(head)));
       head.clear();
     } else if (range.size > 0) {
-      auto chunk = Chunk::allocate(std::min<std::uint64_t>(range.size, piece));
-      const auto count = read_here(chunk.mutable_bytes(), range.first);
-      if (!count && count.error() == EAGAIN && owner_.reader != nullptr) return Outcome::waits;
-      if (!count || *count == 0) return Outcome::failed;
-      chunk.truncate(*count);
-      take(batch, std::move(chunk));
+      auto chunk = next_chunk(batch, std::min<std::uint64_t>(range.size, piece));
+      if (!chunk && chunk.error() == EAGAIN && owner_.reader != nullptr) return Outcome::waits;
+      if (!chunk || chunk->empty()) return Outcome::failed;
+      take(batch, std::move(*chunk));
     }
     if (head.empty() && range.size == 0) ++at_;
   }
   return Outcome::read;
+}
+
+std::expected<Chunk, int> FileTransfer::next_chunk(Batch& batch, std::size_t most) const {
+  const std::uint64_t first = pieces_[at_].range.first;
+  const std::uint64_t at = first - first % BlockCache::block_size;
+  const std::uint64_t before = first - at;
+  Chunk block = shares() ? owner_.blocks.find(seen_, at) : Chunk();
+  // A whole block is read where most of it is wanted, and none for a transfer that is to hold little.
+  if (block.empty() && shares() && before + most >= BlockCache::block_size / 2 &&
+      (before == 0 || most == BlockCache::block_size)) {
+    block = Chunk::allocate(std::min<std::uint64_t>(BlockCache::block_size, seen_.size - at));
+    const auto count = read_here(block.mutable_bytes(), at);
+    if (!count) return std::unexpected(count.error());
+    block.truncate(*count);
+    batch.blocks[batch.block_count++] = {block, at};
+  }
+  if (block.size() > before) {
+    block.remove_prefix(before);
+    block.truncate(std::min(most, block.size()));
+    return block;
+  }
+  auto chunk = Chunk::allocate(most);
+  const auto count = read_here(chunk.mutable_bytes(), first);
+  if (!count) return std::unexpected(count.error());
+  chunk.truncate(*count);
+  return chunk;
 }
 
 std::expected<std::size_t, int> FileTransfer::read_here(MutableBytes out, std::uint64_t at) const {
@@ -156,6 +190,9 @@ void FileTransfer::on_read(http::Exchange& exchange, Elsewhere& read) {
 }
 
 void FileTransfer::send(http::Exchange& exchange, Batch& batch) {
+  if (shares())
+    for (const auto& [bytes, at] : std::span(batch.blocks).first(batch.block_count))
+      owner_.blocks.keep(seen_, at, bytes);
   for (std::size_t i = 0; i < batch.count; ++i) {
     owner_.replies.count_body(exchange.version(), batch.chunks[i].size());
     exchange.write(std::move(batch.chunks[i]));

@@ -1,7 +1,9 @@
 // FileTransfer: sends a file too large for memory, or ranges of it, at the peer's rate. Reads a pooled Chunk
-// at a time: from the page cache on this thread, from the disk on another thread.
+// at a time: from the page cache on this thread, from the disk on another thread; or takes one that another
+// transfer of the file has read and still holds.
 #pragma once
 
+#include "files/block_cache.h"
 #include "files/byte_ranges.h"
 #include "files/file_cache.h"
 #include "http/exchange.h"
@@ -38,6 +40,7 @@ struct FileTransfers {
   http::Replies& replies;
   net::FileReader* reader;  ///< null: the caller's thread waits for the disk
   TransferCounters counters;
+  BlockCache blocks;
   std::list<FileTransfer> open;
 };
 
@@ -60,8 +63,13 @@ class FileTransfer final : public http::ExchangeHandler {
  private:
   /// Content read together; sent if the file was unchanged after the read.
   struct Batch {
+    struct Block {
+      Chunk bytes;
+      std::uint64_t at = 0;
+    };
     std::array<Chunk, 8> chunks;
-    std::size_t count = 0, bytes = 0;
+    std::array<Block, 8> blocks;  // that others may take as well
+    std::size_t count = 0, block_count = 0, bytes = 0;
     Chunk last;  // the last chunk of file content, and its offset
     std::uint64_t last_at = 0;
 
@@ -82,6 +90,10 @@ class FileTransfer final : public http::ExchangeHandler {
   void fill(http::Exchange& exchange);
   /// Adds at least one chunk and about `wanted` bytes, if available, in chunks of at most `piece`.
   Outcome read_some(Batch& batch, std::size_t wanted, std::size_t piece);
+  /// The next chunk of the current piece, of at most `most` bytes, which are not 0.
+  std::expected<Chunk, int> next_chunk(Batch& batch, std::size_t most) const;
+  /// Whether the blocks of the file may be shared.
+  bool shares() const { return file_->settled && seen_ == file_->identity; }
   /// EAGAIN where it would wait for the disk and another thread can.
   std::expected<std::size_t, int> read_here(MutableBytes out, std::uint64_t at) const;
   /// The chunk read at the current piece's offset.

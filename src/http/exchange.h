@@ -48,7 +48,7 @@ class ExchangeHandler {
   virtual void on_trailers(Exchange&, const Fields&) {}
   /// The peer's message is complete.
   virtual void on_end(Exchange&) = 0;
-  /// There is room() again after it was 0: queued_bytes() fell to half of high_water, or to nothing.
+  /// There is room() again after it was 0: queued_bytes() fell to half of write_ahead(), or to nothing.
   virtual void on_writable(Exchange&) {}
 
   /// One HTTP datagram's payload (context ID and what follows), from a DATAGRAM frame or a DATAGRAM capsule.
@@ -81,7 +81,7 @@ class ExchangeHandler {
 
 class Exchange {
  public:
-  static constexpr std::size_t high_water = 256 * 1024;  ///< pause writing above this many queued bytes
+  static constexpr std::size_t high_water = 256 * 1024;  ///< see write_ahead()
 
   virtual ~Exchange() = default;
   Exchange(const Exchange&) = delete;
@@ -122,9 +122,12 @@ class Exchange {
   /// pieces are gathered.
   virtual void write(Bytes body) { write(Chunk::share(body)); }
   virtual std::size_t queued_bytes() const = 0;
+  /// Above how many queued bytes room() is 0: high_water at most, and less over QUIC, where the congestion
+  /// window is small: what is read long before it can leave is memory held for nothing.
+  virtual std::size_t write_ahead() const { return high_water; }
   /// How large the next piece is best made now; 0: wait for on_writable, which will come. Less where much is
   /// queued on all of the connection, so that many that nobody reads do not hold as much as one each.
-  virtual std::size_t room() { return queued_bytes() > high_water ? 0 : Chunk::pooled_size; }
+  virtual std::size_t room() { return queued_bytes() > write_ahead() ? 0 : Chunk::pooled_size; }
   /// Ends our message, with trailers or without.
   virtual void finish(const Fields& trailers = {}) = 0;
   /// Ends both directions at once. on_closed follows in a later turn.

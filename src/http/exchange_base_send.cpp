@@ -77,7 +77,7 @@ bool ExchangeBase::may_write(std::size_t size) {
 
 void ExchangeBase::queue_grew(std::size_t before) {
   set_.queued_ += queue_.size() - before;
-  waits_ = waits_ || queue_.size() > high_water;
+  waits_ = waits_ || queue_.size() > write_ahead();
   submit_body();
 }
 
@@ -108,7 +108,7 @@ bool ExchangeBase::datagrams_full() const {
 std::size_t ExchangeBase::room() {
   std::size_t room = 0;
   if (set_.queued_ <= connection_high_water)
-    room = queue_.size() > high_water ? 0 : Chunk::pooled_size;
+    room = queue_.size() > write_ahead() ? 0 : Chunk::pooled_size;
   else if (queue_.empty())
     room = small_piece;
   waits_ = waits_ || room == 0;
@@ -142,7 +142,7 @@ void ExchangeBase::sent_body(std::size_t bytes) {
   set_.count_body(bytes);
   if (record_ && !capsules_) record_->bytes_out += bytes;
   if (bytes > 0) touch_sent();
-  if (handler_ == nullptr || ended_ || queue_.size() > high_water / 2) return;
+  if (handler_ == nullptr || ended_ || queue_.size() > write_ahead() / 2) return;
   if (waits_ && room() > 0) {
     waits_ = false;
     handler_->on_writable(*this);

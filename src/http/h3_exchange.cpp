@@ -88,6 +88,13 @@ H3Exchange::H3Exchange(H3ConnectionImpl& connection, Request request, ExchangeHa
 
 H3Exchange::~H3Exchange() = default;
 
+std::size_t H3Exchange::write_ahead() const {
+  const quic::Connection* const quic = h3_.quic();
+  if (quic == nullptr) return high_water;
+  return static_cast<std::size_t>(
+      std::clamp<std::uint64_t>(2 * quic->congestion_window(), Chunk::pooled_size, high_water));
+}
+
 // Requests
 
 bool H3Exchange::may_go_early() const {

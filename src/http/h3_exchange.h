@@ -32,6 +32,8 @@ class H3Exchange final : public ExchangeBase, public H3Sender {
 
   // Exchange
   std::int64_t stream_id() const override { return id_; }
+  /// What two round trips take away, and 64 KiB at least.
+  std::size_t write_ahead() const override;
   void use_capsules() override;
   bool send_datagram(Bytes prefix, Bytes payload) override;
   std::size_t max_datagram_payload() const override;

@@ -38,6 +38,7 @@ class ExchangeForTest final : public http::Exchange {
   void write(Chunk chunk) override {
     EXPECT_FALSE(server_ && responses.empty()) << "a body before the response";
     body += as_text(chunk.bytes());
+    held.push_back(std::move(chunk));
   }
   using Exchange::write;
   std::size_t queued_bytes() const override { return queued; }
@@ -87,8 +88,9 @@ class ExchangeForTest final : public http::Exchange {
   std::vector<http::ResetCode> resets;
   std::optional<Error> reset_why;  ///< of the last one that said so
   std::string body;
-  std::string identity;   ///< whom the record is told
-  std::string addresses;  ///< as set_addresses() was told last
+  std::vector<Chunk> held;  ///< as it waits for acknowledgements
+  std::string identity;     ///< whom the record is told
+  std::string addresses;    ///< as set_addresses() was told last
   std::size_t queued = 0, consumed = 0;
   std::size_t datagram_room = 1'000'000, max_payload = 1300;
   bool finished = false, stopped = false, capsules = false;

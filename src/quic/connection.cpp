@@ -92,6 +92,10 @@ net::Timers& Connection::timers() const {
   return impl_->timers;
 }
 
+std::uint64_t Connection::congestion_window() const {
+  return impl_->native_info().cwnd;
+}
+
 Stats Connection::stats() const {
   const Impl& impl = *impl_;
   Stats stats;

@@ -96,6 +96,8 @@ class Connection final : public net::DatagramReceiver {
   bool is_address_validated() const;
   net::NetPath path() const;
   Stats stats() const;
+  /// In bytes (RFC 9002 §7); as Stats::congestion_window.
+  std::uint64_t congestion_window() const;
   trace::Recorder* recorder() const;
   net::Timers& timers() const;
   /// A client's 0-RTT: HTTP/3 SETTINGS of the earlier connection; empty when there was none.

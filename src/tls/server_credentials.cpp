@@ -3,6 +3,7 @@
 #include "base/hex.h"
 #include "tls/priorities.h"
 #include "tls/session.h"
+#include "tls/signing_key.h"
 #include "tls/validity.h"
 
 #include <array>
@@ -105,6 +106,7 @@ Result<std::unique_ptr<ParsedPair>> ParsedPair::parse(const KeyPair& pair) {
       !find_key_id(key, result->key_id)) {
     return fail(ErrorKind::file, "the key of the certificate for " + quote_names(names) + " cannot be used");
   }
+  if (PrivateKey quick = make_signing_key(key, pair.key_pem)) result->key = std::move(quick);
   result->chain.reserve(certificates.size());
   for (const X509Certificate& certificate : certificates) {
     gnutls_pcert_st parsed{};
