@@ -1,6 +1,8 @@
 #include "base/chunk.h"
 
 #include <algorithm>
+#include <memory>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -63,6 +65,24 @@ TEST(Chunk, APooledBufferIsUsedAgainOnlyAfterItsLastSlice) {
   EXPECT_TRUE(holds_only(slice, 1));
   slice = Chunk();
   EXPECT_EQ(Chunk::allocate(40000).data(), data);
+}
+
+/// Also where others allocate as much memory meanwhile.
+TEST(Chunk, BuffersThatAreGivenBackAreTheNextOnes) {
+  for (const std::size_t size : {std::size_t{100}, Chunk::pooled_size}) {
+    constexpr std::size_t count = 20;
+    std::vector<Chunk> chunks;
+    std::set<const std::uint8_t*> before, after;
+    for (std::size_t i = 0; i < count; ++i) before.insert(chunks.emplace_back(Chunk::allocate(size)).data());
+    chunks.clear();
+    std::vector<std::unique_ptr<std::uint8_t[]>> others;
+    for (std::size_t extra = 0; extra < 64; ++extra)
+      for (std::size_t i = 0; i < count; ++i)
+        others.push_back(
+            std::make_unique_for_overwrite<std::uint8_t[]>(std::max<std::size_t>(size, 256) + extra));
+    for (std::size_t i = 0; i < count; ++i) after.insert(chunks.emplace_back(Chunk::allocate(size)).data());
+    EXPECT_EQ(after, before) << size;
+  }
 }
 
 TEST(Chunk, MovesLeaveNothingBehind) {

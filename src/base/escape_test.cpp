@@ -63,6 +63,27 @@ TEST(Escape, WhatCanBeReadStaysAndTheRestShowsWhatItWas) {
   }
 }
 
+TEST(Escape, TellsUtf8FromWhatLooksLikeIt) {
+  // The first and the last of each length, and those beside the surrogates.
+  for (const std::string_view right :
+       {"\0"sv, "\x7f"sv, "\xc2\x80"sv, "\xdf\xbf"sv, "\xe0\xa0\x80"sv, "\xed\x9f\xbf"sv, "\xee\x80\x80"sv,
+        "\xef\xbf\xbf"sv, "\xf0\x90\x80\x80"sv, "\xf4\x8f\xbf\xbf"sv}) {
+    EXPECT_EQ(utf8_sequence(right), right.size()) << escaped(right);
+    EXPECT_EQ(utf8_sequence(std::string(right) + "\x80"), right.size()) << "what follows is not its own";
+    for (std::size_t cut = 1; cut < right.size(); ++cut)
+      EXPECT_EQ(utf8_sequence(right.substr(0, cut)), 0u) << "cut to " << cut;
+  }
+  // A continuation without a lead, overlong forms, surrogates, beyond U+10FFFF, and other bytes than
+  // continuations behind a lead.
+  for (const std::string_view wrong :
+       {"\x80"sv, "\xbf"sv, "\xc0\xaf"sv, "\xc1\xbf"sv, "\xe0\x9f\xbf"sv, "\xed\xa0\x80"sv, "\xed\xbf\xbf"sv,
+        "\xf0\x8f\xbf\xbf"sv, "\xf4\x90\x80\x80"sv, "\xf5\x80\x80\x80"sv, "\xff\xbf\xbf\xbf"sv, "\xc2\x7f"sv,
+        "\xc2\xc0"sv, "\xe1\x80\x7f"sv, "\xf1\x80\x80\xc0"sv}) {
+    EXPECT_EQ(utf8_sequence(wrong), 0u) << escaped(wrong);
+    EXPECT_FALSE(is_utf8(wrong)) << escaped(wrong);
+  }
+}
+
 TEST(Escape, EveryByteAndEveryPairOfThemComesOutAsUtf8WithoutControls) {
   for (int first = 0; first < 256; ++first)
     for (int second = 0; second < 256; ++second) {

@@ -59,6 +59,35 @@ TEST(ClientSession, SaysOnceWhatManyChainsHaveToSay) {
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "sallyport: CONNECT was used\n");
 }
 
+TEST(ClientSession, HintsAtFlagsThatChangeNothing) {
+  const FolderForTest folder;
+  EXPECT_TRUE(write_file(folder / "token", "secret\n", 0600, IfExists::replace));
+  const auto said = [&](ClientFlags flags) {
+    flags.no_cache = true;
+    testing::internal::CaptureStderr();
+    const auto session = ClientSession::make(flags);
+    EXPECT_TRUE(session) << session.error().message;
+    return testing::internal::GetCapturedStderr();
+  };
+  const std::vector<std::string> one{"one.test"}, two{"one.test", "two.test"}, token{folder / "token"};
+  using testing::HasSubstr;
+  EXPECT_EQ(said({}), "");
+  EXPECT_THAT(said({.token_files = token}), HasSubstr("--token-file is for hops"));
+  EXPECT_EQ(said({.via = one, .token_files = token}), "");
+  EXPECT_THAT(said({.mode = "udp"}), HasSubstr("--mode udp is for the last hop"));
+  EXPECT_EQ(said({.via = one, .mode = "udp"}), "");
+  EXPECT_THAT(said({.hop_http = "h2"}), HasSubstr("--via-http h2 is for hops"));
+  EXPECT_EQ(said({.via = one, .hop_http = "h2"}), "");
+  EXPECT_THAT(said({.hop_modes = {"udp"}}), HasSubstr("--via-mode is for the hops before the last"));
+  EXPECT_THAT(said({.via = one, .hop_modes = {"udp"}}),
+              HasSubstr("--via-mode is for the hops before the last"));
+  EXPECT_EQ(said({.via = two, .hop_modes = {"udp"}}), "");
+  EXPECT_EQ(said({.hop_modes = {"udp"}, .quiet = true}), "");
+  EXPECT_EQ(said({.insecure = true}), "");
+  EXPECT_THAT(said({.cache_folder = folder / "cache"}), HasSubstr("--cache changes nothing"));
+  EXPECT_THAT(said({.early_data = true}), HasSubstr("--early-data needs a ticket"));
+}
+
 class KeyLogVariable : public testing::Test {
  protected:
   ~KeyLogVariable() override { ::unsetenv("SSLKEYLOGFILE"); }

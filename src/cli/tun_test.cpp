@@ -1,4 +1,5 @@
 #include "cli/run_for_test.h"
+#include "net/network_namespace_for_test.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,6 +9,7 @@ namespace {
 
 using test::sallyport;
 using testing::HasSubstr;
+using testing::Not;
 
 void expect_refused(std::vector<std::string> flags, const std::string& words) {
   flags.insert(flags.begin(), {"tun", "--via", "gw.invalid"});
@@ -15,6 +17,17 @@ void expect_refused(std::vector<std::string> flags, const std::string& words) {
   EXPECT_EQ(outcome.status, 2) << words;
   EXPECT_THAT(outcome.err, HasSubstr(words));
   EXPECT_EQ(outcome.out, "");
+}
+
+/// In a network namespace, where it may make a device.
+TEST(TunCommand, CallsTheLastHopAHop) {
+  test::Outcome outcome{};
+  const bool ran = net::test::in_network_namespace_with_tun(
+      [&] { outcome = sallyport({"tun", "--via", "127.0.0.1:4433", "--mode", "ip"}); });
+  if (!ran) GTEST_SKIP() << net::test::needs_tun;
+  EXPECT_NE(outcome.status, 0);
+  EXPECT_THAT(outcome.err, HasSubstr("hop 1 (127.0.0.1:4433): "));
+  EXPECT_THAT(outcome.err, Not(HasSubstr("origin")));
 }
 
 TEST(TunCommand, SaysWhatIsWrongWithItsFlags) {

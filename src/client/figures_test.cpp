@@ -10,6 +10,7 @@
 namespace sallyport::client {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Le;
 using testing::Not;
@@ -99,6 +100,19 @@ TEST(FiguresTable, NamesBothEndsOfALongUrl) {
   const std::string table = figures_table(figures_of(5));
   EXPECT_THAT(table, HasSubstr("https://a-host-"));
   EXPECT_THAT(table, HasSubstr("name.tar.gz\n"));
+}
+
+TEST(FiguresTable, LeavesWholeWhatFitsItsColumns) {
+  const auto table = [](const std::string& url, const std::string& title) {
+    GetFigures figures = figures_of(5);
+    figures.transfers.front().url = url;
+    figures.links.front().title = title;
+    return figures_table(figures);
+  };
+  EXPECT_THAT(table("https://example.org/2345678901234", "hop 1 (45678:4433)"),
+              AllOf(HasSubstr(" https://example.org/2345678901234\n"), HasSubstr("\nhop 1 (45678:4433) ")));
+  EXPECT_THAT(table("https://example.org/23456789012345", "hop 1 (456789:4433)"),
+              AllOf(HasSubstr(" https://example.../23456789012345\n"), HasSubstr("\nhop 1 (...89:4433) ")));
 }
 
 // The start of the program would be reckoned as if each GiB needed one.

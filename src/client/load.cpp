@@ -31,7 +31,6 @@ Impl::~Impl() {
   // Exchanges that are left end with their connections, and tell slots that must still be there.
   closing = true;
   for (auto& line : lines) line->chain.reset();
-  ending.clear();
 }
 
 void Impl::start() {

@@ -110,7 +110,7 @@ struct Load::Impl {
   ProcessFigures before;  ///< when measuring began
   std::vector<std::unique_ptr<Host>> hosts;
   std::vector<std::unique_ptr<Line>> lines;
-  std::vector<std::unique_ptr<Ending>> ending;
+  std::vector<std::unique_ptr<Ending>> ending;  // destroyed before the lines that it tells
   std::vector<Line*> stirred;
   std::deque<Time> due;
   std::size_t next_to_open = 0, next_to_fill = 0;  // lines, in turn

@@ -194,6 +194,47 @@ TEST_F(LoadTest, WhatIsUnderWayAtTheEndIsNoErrorWhereAnswersCame) {
   EXPECT_TRUE(result->errors.empty());
 }
 
+TEST_F(LoadTest, GoesOnAfterRequestsThatTheServerResets) {
+  world.answer = [](http::Exchange& exchange, http::test::RecordingExchange&) {
+    exchange.reset(http::ResetCode::internal_error);
+  };
+  LoadOptions given = options();
+  given.requests = 5;
+  begin(given);
+  world.clock.pass(5s);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->requests, 0u);
+  EXPECT_EQ(result->connections, 1u);
+  ASSERT_EQ(result->errors.size(), 1u);
+  EXPECT_EQ(result->errors.begin()->second, 5u);
+}
+
+/// It would wait inside the connection, and count as the server's time.
+TEST_F(LoadTest, SendsNoRequestThatTheServerDoesNotTakeYet) {
+  constexpr Duration takes = 7ms;
+  net::Timer answers(world.clock.timers, [&](Time) {
+    resume();
+    pausing = true;
+  });
+  world.limits.max_concurrent_streams = 1;
+  pausing = true;
+  const auto hold = world.answer;
+  world.answer = [&](http::Exchange& exchange, http::test::RecordingExchange& handler) {
+    hold(exchange, handler);
+    answers.arm(world.clock.timers.now() + takes);
+  };
+  LoadOptions given = options();
+  given.streams = 3;
+  given.requests = 50;
+  begin(given);
+  world.clock.pass(5s);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->requests, 50u);
+  EXPECT_EQ(result->connections, 1u);
+  EXPECT_GE(result->latency.quantile(0.1), takes);
+  EXPECT_LE(result->latency.quantile(0.9), takes + takes / 20) << "but for those that were sent at first";
+}
+
 /// Whether a run goes on is not a question of how soon a server that is away refuses.
 TEST_F(LoadTest, GoesOnUntilItsTimeIsOverThoughTheServerIsAwayMeanwhile) {
   LoadOptions given = options();
@@ -252,6 +293,24 @@ TEST_F(LoadTest, BeginsManyConnectionsInSmallLotsThatHoldUpNothing) {
   EXPECT_EQ(result->connections, 500u);
   EXPECT_LE(most, 32u);
   EXPECT_DOUBLE_EQ(result->seconds, 1);
+}
+
+TEST_F(LoadTest, AConnectionThatIsMadeAfterTheLastAnswerEndsTheRun) {
+  LoadOptions given = options();
+  given.connections = 2;
+  given.requests = 1;
+  world.when_connecting = [this] { world.connect_time = world.connects == 1 ? Duration::zero() : 100ms; };
+  begin(given);
+  world.clock.pass(50ms);
+  EXPECT_EQ(load->progress().requests, 1u);
+  EXPECT_FALSE(result) << "how long a connection takes is of interest, too";
+  world.clock.pass(1s);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->requests, 1u);
+  EXPECT_EQ(result->connections, 2u);
+  EXPECT_EQ(result->connect.max(), 100ms);
+  EXPECT_DOUBLE_EQ(result->seconds, 0.1);
+  EXPECT_TRUE(result->errors.empty());
 }
 
 TEST_F(LoadTest, WhatIsAskedInTheWarmUpIsNotCounted) {

@@ -1,7 +1,18 @@
 #include "client/progress.h"
 
+#include "base/unique_fd.h"
+
+#include <array>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pty.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 namespace sallyport::client {
 namespace {
@@ -25,6 +36,98 @@ TEST(ProgressLine, SaysNoShareOfAnUnknownSize) {
 
 TEST(ProgressLine, FitsTheTerminal) {
   EXPECT_EQ(progress_line({.bytes = mib, .size = 2 * mib, .label = "file"}, 1, 10).size(), 10u);
+}
+
+/// A terminal in the place of standard error.
+class ProgressBarTest : public testing::Test {
+ protected:
+  ProgressBarTest() {
+    int ours = -1, theirs = -1;
+    EXPECT_EQ(::openpty(&ours, &theirs, nullptr, nullptr, nullptr), 0);
+    terminal_ = UniqueFd(ours);
+    ::fcntl(ours, F_SETFL, O_NONBLOCK);
+    replace_stderr(theirs);
+    ::close(theirs);
+  }
+  ~ProgressBarTest() override { replace_stderr(stderr_.get()); }
+
+  static void replace_stderr(int fd) {
+    std::fflush(stderr);
+    ::dup2(fd, STDERR_FILENO);
+  }
+  void set_columns(unsigned short count) {
+    const winsize size{.ws_row = 24, .ws_col = count, .ws_xpixel = 0, .ws_ypixel = 0};
+    EXPECT_EQ(::ioctl(terminal_.get(), TIOCSWINSZ, &size), 0);
+  }
+  std::string shown() {
+    std::fflush(stderr);
+    std::array<char, 1000> text{};
+    const ssize_t size = ::read(terminal_.get(), text.data(), text.size());
+    return {text.data(), size < 0 ? 0 : static_cast<std::size_t>(size)};
+  }
+  void pass(Duration span) { timers.advance(timers.now() + span); }
+
+  net::Timers timers{Time{1000s}};
+
+ private:
+  UniqueFd stderr_{::dup(STDERR_FILENO)};
+  UniqueFd terminal_;
+};
+
+/// As wide as the terminal but for one column; 80 where it does not say, or says what no line fits in.
+TEST_F(ProgressBarTest, DrawsItsLineInTheTerminalsWidth) {
+  std::vector<std::size_t> widths;
+  std::vector<double> times;
+  ProgressBar bar(
+      timers,
+      [&](double elapsed, std::size_t width) {
+        times.push_back(elapsed);
+        widths.push_back(width);
+        return std::string("a line");
+      },
+      250ms);
+  bar.start();
+  EXPECT_EQ(shown(), "");
+  for (const unsigned short columns : {132, 50, 21, 20, 0}) {
+    set_columns(columns);
+    pass(249ms);
+    EXPECT_EQ(shown(), "");
+    pass(1ms);
+    EXPECT_EQ(shown(), "\ra line\x1b[K");
+  }
+  EXPECT_THAT(widths, testing::ElementsAre(131, 49, 20, 79, 79));
+  EXPECT_THAT(times, testing::ElementsAre(0.25, 0.5, 0.75, 1, 1.25));
+}
+
+TEST_F(ProgressBarTest, ClearsWhatItDrew) {
+  ProgressBar bar(timers, [](double, std::size_t) { return std::string("a line"); }, 250ms);
+  bar.start();
+  bar.erase();
+  EXPECT_EQ(shown(), "");
+  pass(250ms);
+  EXPECT_EQ(shown(), "\ra line\x1b[K");
+  bar.erase();
+  bar.erase();
+  EXPECT_EQ(shown(), "\r\x1b[K");
+  pass(250ms);
+  EXPECT_EQ(shown(), "\ra line\x1b[K");
+  bar.stop();
+  EXPECT_EQ(shown(), "\r\x1b[K");
+  pass(10s);
+  EXPECT_EQ(shown(), "");
+}
+
+TEST_F(ProgressBarTest, DrawsNothingWhereThereIsNoTerminal) {
+  const UniqueFd nowhere(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  replace_stderr(nowhere.get());
+  int asked = 0;
+  ProgressBar bar(timers, [&](double, std::size_t) {
+    ++asked;
+    return std::string();
+  });
+  bar.start();
+  pass(10s);
+  EXPECT_EQ(asked, 0);
 }
 
 }  // namespace

@@ -27,14 +27,17 @@ UniqueFd reopened(int fd) {
   return UniqueFd(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
 }
 
+/// What goes to /dev/null need not go to the kernel first.
+bool is_null_device(int fd) {
+  struct stat info{};
+  return ::fstat(fd, &info) == 0 && S_ISCHR(info.st_mode) && info.st_rdev == makedev(1, 3) &&
+         (::fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
+}
+
 class StreamOutput final : public Output, private net::FdWatcher {
  public:
   StreamOutput(UniqueFd owned, int fd, std::string name, net::EventLoop* loop)
-      : owned_(std::move(owned)), fd_(fd), name_(std::move(name)) {
-    // What goes to /dev/null need not go to the kernel first.
-    struct stat info{};
-    discard_ = ::fstat(fd_, &info) == 0 && S_ISCHR(info.st_mode) && info.st_rdev == makedev(1, 3) &&
-               (::fcntl(fd_, F_GETFL) & O_ACCMODE) != O_RDONLY;
+      : owned_(std::move(owned)), fd_(fd), name_(std::move(name)), discard_(is_null_device(fd)) {
     if (discard_ || loop == nullptr) return;
     UniqueFd own = reopened(fd_);
     if (!own) return;
@@ -92,7 +95,7 @@ class StreamOutput final : public Output, private net::FdWatcher {
   UniqueFd owned_;
   int fd_;
   std::string name_;
-  bool discard_ = false;
+  const bool discard_;
   net::FdWatch watch_;  // watches nothing where writing may block
   std::vector<std::uint8_t> queue_;
   std::size_t written_ = 0;  // of the queue

@@ -94,8 +94,8 @@ Result<> TunLink::open(http::Connection& connection, const masque::ProxyTemplate
   join(*tunnel_);
   std::vector<net::IpPrefix> wanted;
   wanted.reserve(2);
-  if (network_->wants(true)) wanted.emplace_back(net::IpAddress(), 32);
-  if (network_->wants(false)) wanted.emplace_back(net::IpAddress::v6({}), 128);
+  if (network_->wants(true)) wanted.push_back(masque::host_prefix(net::IpAddress()));
+  if (network_->wants(false)) wanted.push_back(masque::host_prefix(net::IpAddress::v6({})));
   tunnel_->request_addresses(wanted);
   return {};
 }

@@ -56,10 +56,12 @@ class World final : public net::Outbound, private net::Resolver, private http::R
   /// What servers do with a request.
   std::function<void(http::Exchange&, http::test::RecordingExchange&)> answer;
   std::vector<std::string> alpn{"h2", "http/1.1"};  ///< of servers, in their order
+  http::Limits limits;                              ///< of servers
   bool refuses = false;                             ///< nobody listens
   std::string refusal = "nobody listens there";     ///< what is said then
   bool drops_tcp = false;                           ///< as a firewall does
   std::function<void()> when_connecting;            ///< over TCP
+  Duration connect_time{};                          ///< what each connect over TCP takes
   std::size_t connects = 0;                         ///< over TCP
   std::size_t udp_sockets = 0;
   std::vector<std::string> udp_targets;
@@ -103,7 +105,7 @@ class World final : public net::Outbound, private net::Resolver, private http::R
           connected(std::move(when_connected)),
           failed(std::move(when_failed)),
           turn(in.clock.timers, [this](Time) { answer(); }) {
-      turn.arm(in.clock.timers.now());
+      turn.arm(in.clock.timers.now() + in.connect_time);
     }
     void answer() {
       if (world.drops_tcp) return;
@@ -146,7 +148,7 @@ class World final : public net::Outbound, private net::Resolver, private http::R
           const bool http2 = (*stream)->info().alpn == "h2";
           const http::StreamSecurity security{"example.com", "TLS1.3"};
           const auto make = http2 ? http::make_h2_server : http::make_h1_server;
-          servers.push_back(make(clock.timers, std::move(*stream), security, *this, nullptr, limits_));
+          servers.push_back(make(clock.timers, std::move(*stream), security, *this, nullptr, limits));
         }));
     return std::move(near);
   }
@@ -158,7 +160,6 @@ class World final : public net::Outbound, private net::Resolver, private http::R
   }
 
   std::shared_ptr<const tls::ServerCredentials> credentials_;
-  http::Limits limits_;
   std::vector<std::unique_ptr<tls::Handshake>> connects_;
   std::vector<std::unique_ptr<http::test::RecordingExchange>> taken_;
 };

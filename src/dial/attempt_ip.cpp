@@ -105,7 +105,7 @@ class IpDialled final : public AddressRace {
     udp_.emplace(*tunnel_, context_.quic.random);
     std::vector<net::IpPrefix> wanted;
     for (const bool v6 : {true, false})
-      if (wants(v6)) wanted.emplace_back(v6 ? net::IpAddress::v6({}) : net::IpAddress(), v6 ? 128 : 32);
+      if (wants(v6)) wanted.push_back(masque::host_prefix(v6 ? net::IpAddress::v6({}) : net::IpAddress()));
     std::uint64_t request = tunnel_->request_addresses(wanted);
     for (const net::IpPrefix& each : wanted) of(each.address().is_v6()).request = request++;
     if (!literal_ && !is_scoped_) look_up();

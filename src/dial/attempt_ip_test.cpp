@@ -97,7 +97,8 @@ TEST_F(IpAttempt, AsksForTheHostAndUdpAlone) {
   EXPECT_EQ(exchange().sent_capsules[0].first, masque::capsule_address_request);
   const auto requested = masque::parse_address_request(exchange().sent_capsules[0].second).value();
   ASSERT_THAT(requested, testing::SizeIs(2));
-  EXPECT_TRUE(requested[0].prefix.address().is_v6());
+  EXPECT_EQ(requested[0].prefix.to_string(), "::/128");
+  EXPECT_EQ(requested[1].prefix.to_string(), "0.0.0.0/32");
 }
 
 TEST_F(IpAttempt, AsksForNoMoreThanTheTemplateTakes) {

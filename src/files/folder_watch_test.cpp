@@ -110,6 +110,17 @@ TEST_F(FolderWatchTest, OpensItAgainWhenToldTo) {
   EXPECT_EQ(watching->counters().used, 0u);
 }
 
+TEST_F(FolderWatchTest, LooksASecondAfterItBeganAndASecondAfterEachLook) {
+  watch("one");
+  for (int look = 0; look < 3; ++look) {
+    timers.advance(timers.now() + 999ms);
+    EXPECT_TRUE(reader->jobs.empty());
+    timers.advance(timers.now() + 1ms);
+    ASSERT_EQ(reader->jobs.size(), 1u);
+    reader->run_one();
+  }
+}
+
 TEST_F(FolderWatchTest, OneLookAtATime) {
   watch("one");
   timers.advance(timers.now() + 1s);

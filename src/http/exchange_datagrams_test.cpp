@@ -11,6 +11,8 @@ namespace {
 using test::FakeExchange;
 using Bench = test::ExchangeBench;
 
+constexpr quic::DatagramQueueOptions limits;
+
 FakeExchange& open_tunnel(Bench& bench) {
   FakeExchange& exchange = bench.serve(test::extended_connect("connect-udp", "/"));
   exchange.use_capsules();
@@ -37,18 +39,23 @@ TEST(ExchangeDatagrams, DatagramsAreDroppedWhileOlderOnesWaitForTooLong) {
   const std::string payload(1000, 'x');
   ASSERT_TRUE(exchange.send_datagram({}, as_bytes(payload)));  // to a sender that can wait
   const std::size_t one = exchange.queued_bytes();
-  bench.clock.pass(600ms);
-  ASSERT_TRUE(exchange.send_datagram({}, as_bytes(payload)));
+  bench.clock.pass(limits.sojourn_limit);
+  exchange.set_when_full(WhenFull::drop);
+  ASSERT_TRUE(exchange.send_datagram({}, as_bytes(payload))) << "not for longer than it may";
   EXPECT_EQ(exchange.queued_bytes(), 2 * one);
+  bench.clock.pass(Duration{1});
+  exchange.set_when_full(WhenFull::refuse);
+  ASSERT_TRUE(exchange.send_datagram({}, as_bytes(payload)));
+  EXPECT_EQ(exchange.queued_bytes(), 3 * one);
   exchange.set_when_full(WhenFull::drop);
   EXPECT_TRUE(exchange.send_datagram({}, as_bytes(payload)));
-  EXPECT_EQ(exchange.queued_bytes(), 2 * one);
+  EXPECT_EQ(exchange.queued_bytes(), 3 * one);
   EXPECT_EQ(bench.served().dropped_sojourn, 1u);
   EXPECT_EQ(bench.set.counters.datagrams_dropped_sojourn, 1u);
   exchange.sent_body(exchange.queue().pop(one).size());
   EXPECT_TRUE(exchange.send_datagram({}, as_bytes(payload)));
-  EXPECT_EQ(exchange.queued_bytes(), 2 * one);
-  EXPECT_EQ(bench.set.counters.datagrams_out, 3u);
+  EXPECT_EQ(exchange.queued_bytes(), 3 * one);
+  EXPECT_EQ(bench.set.counters.datagrams_out, 4u);
 }
 
 TEST(ExchangeDatagrams, AFullQueueRefusesDatagramsWhileItIsFreshAndDropsThemThen) {
@@ -59,7 +66,10 @@ TEST(ExchangeDatagrams, AFullQueueRefusesDatagramsWhileItIsFreshAndDropsThemThen
   while (exchange.send_datagram({}, as_bytes(payload))) {
   }
   EXPECT_EQ(bench.set.counters.datagrams_dropped_queue, 1u);
-  bench.clock.pass(10ms);
+  bench.clock.pass(limits.fresh);
+  EXPECT_FALSE(exchange.send_datagram({}, as_bytes(payload)));
+  EXPECT_EQ(bench.set.counters.datagrams_dropped_queue, 2u);
+  bench.clock.pass(Duration{1});
   EXPECT_TRUE(exchange.send_datagram({}, as_bytes(payload)));
   EXPECT_EQ(bench.served().dropped_full, 1u);
   while (exchange.queued_bytes() > 0) exchange.sent_body(exchange.queue().pop(10'000).size());

@@ -252,7 +252,7 @@ struct H2Callbacks {
 
 namespace {
 
-/// The tables that every session is made by.
+/// The tables that every session is made by, as long as the program runs.
 struct Tables {
   Tables() {
     if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&options) != 0 ||
@@ -285,11 +285,6 @@ struct Tables {
     // may count one frame nine times when its head comes in pieces.
     nghttp2_option_set_max_continuations(options, 1'000'000);
     nghttp2_option_set_user_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
-  }
-  ~Tables() {
-    nghttp2_option_del(options);
-    nghttp2_option_del(client_options);
-    nghttp2_session_callbacks_del(callbacks);
   }
   Tables(const Tables&) = delete;
   Tables& operator=(const Tables&) = delete;

@@ -47,14 +47,15 @@ TEST(H2FrameWatch, CountsWhatCostsWithoutSaying) {
   const std::string costly = h2_frame(h2_settings, 0, 0) + h2_frame(h2_ping, 0, 0, "12345678") +
                              h2_frame(h2_rst_stream, 0, 1, be32(8)) + h2_frame(h2_data, 0, 1) +
                              h2_frame(h2_data, padded, 1, std::string("\3\0\0\0", 4)) +
+                             h2_frame(h2_data, padded, 1) +  // not even a pad length
                              h2_frame(h2_priority, 0, 1, "12345") +
                              h2_frame(h2_priority_update, 0, 0, be32(1)) + h2_frame(0xfe, 0, 0, "x") +
                              h2_frame(h2_continuation, 0, 1, "x");
   for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{10'000}}) {
     EXPECT_EQ(count(free, piece), 0u) << piece;
     // The PINGs are paid for by the DATA.
-    EXPECT_EQ(count(free + costly + free.substr(24) + costly, piece), 16u) << piece;
-    EXPECT_EQ(count(h2_preface.substr(0, 24) + costly + costly, piece), 18u) << piece;
+    EXPECT_EQ(count(free + costly + free.substr(24) + costly, piece), 18u) << piece;
+    EXPECT_EQ(count(h2_preface.substr(0, 24) + costly + costly, piece), 20u) << piece;
   }
 }
 

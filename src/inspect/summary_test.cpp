@@ -225,6 +225,20 @@ TEST(Summary, NewlineDelimitedAndCurrentNames) {
   EXPECT_DOUBLE_EQ(summary.handshake.value(), 1);
 }
 
+TEST(Summary, TakesTheLengthOfDataFromWhereverItIs) {
+  const auto summaries = summarize(R"({"qlog_format":"NDJSON","qlog_version":"0.3","trace":{}}
+{"time":1,"name":"quic:packet_sent","data":{"frames":[{"frame_type":"datagram","raw":{"length":1000,"payload_length":1}}]}}
+{"time":2,"name":"quic:packet_sent","data":{"frames":[{"frame_type":"datagram","length":20,"raw":{"length":1000}}]}}
+{"time":3,"name":"quic:packet_sent","data":{"frames":[{"frame_type":"datagram","length":300}]}}
+{"time":4,"name":"quic:packet_sent","data":{"frames":[{"frame_type":"datagram","raw":{"length":4000}}]}}
+{"time":5,"name":"quic:packet_sent","data":{"frames":[{"frame_type":"datagram","raw":{}}]}}
+{"time":6,"name":"quic:packet_sent","data":{"frames":[{"frame_type":"datagram"}]}}
+)");
+  ASSERT_TRUE(summaries) << summaries.error().message;
+  EXPECT_EQ(summaries->front().sent.datagrams, 6u);
+  EXPECT_EQ(summaries->front().sent.datagram_bytes, 4321u);
+}
+
 TEST(Summary, SeveralTracesAndGroupsEachGetTheirOwn) {
   const auto traces = summarize(R"({"traces":[
     {"title":"one","events":[{"time":1,"name":"transport:packet_sent","data":{}}]},

@@ -267,6 +267,20 @@ TEST_F(UdpTunnelTest, DestroyingItEndsTheExchange) {
   ConnectionForTest::close_exchange(*exchange);
 }
 
+/// It is its connection's to destroy from then on.
+TEST_F(UdpTunnelTest, LeavesAClosedExchangeAlone) {
+  for (const bool opened : {false, true}) {
+    open();
+    if (opened) answer(200);
+    const http::ExchangeHandler* const last_handler = exchange->handler();
+    ConnectionForTest::close_exchange(*exchange);
+    tunnel.reset();
+    EXPECT_EQ(exchange->handler(), last_handler);
+    EXPECT_FALSE(exchange->finished);
+    EXPECT_TRUE(exchange->resets.empty());
+  }
+}
+
 TEST_F(UdpTunnelTest, ClosedMayDestroyTheTunnel) {
   tunnel = std::make_unique<UdpTunnel>(connection, ProxyTemplate::parse("https://p").value(), Target{"a", 1},
                                        http::Fields{},

@@ -33,6 +33,14 @@ TEST(KeyDerivation, GivesTheKeysOfTheRfcs) {
   EXPECT_EQ(to_hex(v2->header_key), "45b95e15235d6f45a6b19cbcb0294ba9");
 }
 
+#if SALLYPORT_IPSEC_MB
+TEST(FastAesChoice, IsTakenWhereTheProcessorHasVectorAes) {
+  if (!__builtin_cpu_supports("vaes") || !__builtin_cpu_supports("vpclmulqdq"))
+    GTEST_SKIP() << "this processor has no vector AES";
+  EXPECT_TRUE(has_fast_aes_gcm());
+}
+#endif
+
 class FastAes : public testing::Test {
  protected:
   void SetUp() override {

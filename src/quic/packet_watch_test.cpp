@@ -57,7 +57,7 @@ TEST(FrameReader, ReadsRangesNewestFirst) {
 TEST(FrameReader, FindsTheAckBehindAnyOtherFrame) {
   const Octets ack = frame({0x02, 5, 0, 0, 5});
   const auto with_bytes = [](Octets head, std::size_t count) {
-    head.resize(head.size() + count);
+    head.resize(head.size() + count, 0xff);  // of no frame's type
     return head;
   };
   for (const Octets& before : {Octets{0},
@@ -79,6 +79,8 @@ TEST(FrameReader, FindsTheAckBehindAnyOtherFrame) {
                                frame({0x19, 1}),
                                with_bytes(frame({0x1a}), 8),
                                with_bytes(frame({0x1b}), 8),
+                               with_bytes(frame({0x1c, 10, 6, 5}), 5),
+                               with_bytes(frame({0x1d, 10, 5}), 5),
                                Octets{0x1e},
                                with_bytes(frame({0x31, 70}), 70),
                                frame({0x05, 4, 9})}) {

@@ -338,6 +338,27 @@ TEST(PathMtuOnALink, NoDatagramIsLostToASearchWithPadding) {
   EXPECT_GE(pair.client->stats().max_udp_payload, 1397u);
 }
 
+/// So many packets in flight take packet numbers of two bytes, for which the padding has to be shorter.
+TEST(PathMtuOnALink, PaddingLeavesAtOnceWhateverIsInFlight) {
+  Padded pair;
+  pair.link.client.max_size = 1300;
+  ASSERT_TRUE(pair.establish());
+  ASSERT_TRUE(pair.transfer(4'000'000));
+  const std::uint64_t before = pair.link.client.sent;
+  const StreamId id = *pair.client->open_bidirectional();
+  pair.client_application.send(id, std::string(400'000, 'x'), true);
+  pair.simulation.run_for(18ms);
+  ASSERT_GT(pair.link.client.sent, before + 200);
+  pair.largest_up = 0;
+  pair.link.client.set_max_size(1472);
+  pair.simulation.run_for(1ms);
+  EXPECT_GT(pair.largest_up, 1300u);
+  EXPECT_LE(pair.largest_up, 1472u);
+  ASSERT_TRUE(pair.simulation.run_until([&] { return pair.client_application.streams[id].received_fin; }));
+  pair.simulation.run_for(1s);
+  EXPECT_EQ(pair.client->stats().max_udp_payload, 1472u);
+}
+
 TEST(PathMtuOnALink, LossAloneIsNoBlackHoleWithPaddingEither) {
   Padded pair;
   ASSERT_TRUE(pair.establish());

@@ -82,8 +82,8 @@ std::string sni_of(gnutls_session_t session) {
   std::array<char, 256> name;
   std::size_t size = name.size();
   unsigned type = 0;
-  if (gnutls_server_name_get(session, name.data(), &size, &type, 0) != 0 || type != GNUTLS_NAME_DNS)
-    return {};
+  // There are no other types than host names (RFC 6066 §3).
+  if (gnutls_server_name_get(session, name.data(), &size, &type, 0) != 0) return {};
   return std::string(name.data(), size);
 }
 
