@@ -15,10 +15,10 @@ import harness  # noqa: E402
 import peers  # noqa: E402
 from harness import Lab, Namespace  # noqa: E402
 
-import bulk, hops, latency, loadgen, memory, small, tun, uplink  # noqa: E401, E402
+import bulk, hops, latency, loadgen, many, memory, small, tun, uplink  # noqa: E401, E402
 
 SECTIONS = {"bulk": bulk, "hops": hops, "latency": latency, "uplink": uplink, "small": small, "memory": memory, "loadgen": loadgen,
-            "tun": tun}
+            "many": many, "tun": tun}
 CPUS = 2  # for all processes together
 
 
@@ -48,7 +48,8 @@ def main():
     parser.add_argument("--json", type=Path, default=harness.BUILD / "bench.json", metavar="FILE",
                         help="where the figures go (default: build/bench.json)")
     parser.add_argument("--parts", type=lambda words: words.split(","), metavar="PART,PART",
-                        help=f"of tun, only these: {', '.join(tun.PARTS)} (default: all)")
+                        help=f"of many, only these: {', '.join(many.PARTS)}; of tun: {', '.join(tun.PARTS)} (default: all)")
+    parser.add_argument("--before", type=Path, metavar="PROGRAM", help="an earlier build of sallyport, which many measures beside this one")
     arguments = parser.parse_args()
     if arguments.repeat < 1 or not 0 < arguments.size <= 64:
         parser.error("--repeat wants 1 or more, --size more than 0 and at most 64")

@@ -14,7 +14,7 @@ def measure(lab, arguments):
     def through(hop):
         def once():
             before = hop.cpu_seconds()
-            client, words = peers.measured([BUILD / "bench" / "udp_uplink", "-k", "--via", hop.url, "--seconds", "0.5"], lab.prefix)
+            client, words = peers.measured([BUILD / "bench" / "udp_bench", "-k", "--via", hop.url, "--seconds", "0.5", "--burst", "64"], lab.prefix)
             figures = json.loads(words.strip().splitlines()[-1])
             # Of all that was sent in the search, what was lost included.
             gib = figures["bytes_sent"] / GIB

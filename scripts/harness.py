@@ -177,13 +177,13 @@ class Lab:
             run(SALLYPORT, "cert", "self-signed", *(names or ("localhost", "127.0.0.1", "::1")), "--cert", cert, "--key", key)
         return cert, key
 
-    def gateway(self, *flags, listen="127.0.0.1:0", name="gateway", certificate=None):
+    def gateway(self, *flags, listen="127.0.0.1:0", name="gateway", certificate=None, program=SALLYPORT):
         """A `sallyport gateway` that listens; its .port is the one it took, .admin that of its admin pages over TCP. `certificate`: files of a certificate and its key, for another one
-        than the lab's."""
+        than the lab's. `program`: another build."""
         cert, key = certificate or self.certificate()
         self.count += 1
         ready = self.folder / f"ready-{self.count}"
-        process = self.start([SALLYPORT, "gateway", "--listen", listen, "--cert", cert, "--key", key,
+        process = self.start([program, "gateway", "--listen", listen, "--cert", cert, "--key", key,
                               "--ready-file", ready, *flags], name)
         process.port = int(wait_for_ready(process, ready).rsplit(":", 1)[1])
         process.url = f"https://127.0.0.1:{process.port}"
