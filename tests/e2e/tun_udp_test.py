@@ -6,7 +6,7 @@ import sys
 import unittest
 
 import harness
-from tun_test import CLIENT, GATEWAY, ORIGINS, TunCase
+from tunnels import CLIENT, GATEWAY, ORIGINS, TunCase
 
 # Sends back what it gets, until it is killed: ADDRESS PORT.
 ECHO = """
