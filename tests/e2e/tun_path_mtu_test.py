@@ -6,7 +6,7 @@ import unittest
 import harness
 import peers
 from harness import SALLYPORT
-from tunnels import ORIGINS, TunCase, authority
+from tunnels import ORIGINS, POOLS, TunCase, authority
 
 # Answers a connection with how many bytes came by it, once they have ended.
 SINK = """
@@ -85,6 +85,17 @@ class TooNarrow(MtuCase):
         self.assertIn("the peer reset the stream", words)
         self.assertEqual(proxy.stop(harness.PATIENCE), 0)
         self.assertIn("IPv6 needs 1280", log.read_text())
+
+    def test_the_client_ends_it(self):
+        tun = self.up_by("ip", 1)
+        self.narrow(1300)
+        self.assertIn("IPv6 needs 1280", self.assert_ends(tun, *self.sending(ORIGINS[0])))
+
+    def test_ipv4_goes_on(self):
+        self.up("--via", self.proxy(pools=POOLS[:2]).url)
+        self.narrow(1300)
+        self.assertEqual(int(harness.run(*self.near.prefix, *self.sending(ORIGINS[0]))), SIZE, "upwards")
+        self.assertEqual(self.get(ORIGINS[0]), (True, ""))
 
 
 if __name__ == "__main__":

@@ -111,6 +111,23 @@ class ModeIp(ProgramsCase):
                 with self.subTest(address=address, how=how):
                     self.assertEqual(self.trace(address, *how), [gateway, address])
 
+    def test_the_gateway_says_what_is_too_large(self):
+        """Its device takes more than the tunnel carries."""
+        tun = self.up_by("ip", 1)
+        for client, headers in zip(self.clients(tun), HEADERS):
+            with self.subTest(client=client):
+                mtu = self.told(self.world, client, 1500 - headers)
+                self.assertTrue(1400 < mtu < 1500, mtu)
+                self.assert_answered(self.world, client, "-M", "do", "-s", mtu - headers)
+
+    def test_the_client_says_what_is_too_large(self):
+        self.up_by("ip", 1, "--mtu", "9000")
+        for server, headers in zip(SERVERS, HEADERS):
+            with self.subTest(server=server):
+                mtu = self.told(self.near, server, 8000)
+                self.assertTrue(1400 < mtu < 1500, mtu)
+                self.assert_answered(self.near, server, "-M", "do", "-s", mtu - headers)
+
     def test_a_narrow_link_behind_the_gateway(self):
         self.up_by("ip", 1)
         for lab, device in ((self.far, "veth-o"), (self.world, "veth-w")):
