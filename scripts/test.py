@@ -139,7 +139,7 @@ def python_tests(tally, folder, program, env=None, files="*_test.py"):
     os.environ.update({"SALLYPORT": str(program), **(env or {})})
     sys.path[:0] = [str(ROOT / "scripts"), str(folder)]
     # They read SALLYPORT when they are imported, which may have been for another program: the harness, and test files that others build on.
-    for module in ("harness", "peers", *(path.stem for path in folder.glob("*.py"))):
+    for module in ("harness", "peers", "tunnels", *(path.stem for path in folder.glob("*.py"))):
         sys.modules.pop(module, None)
     for path in sorted(folder.glob(files)):
         say(f"{folder.name}/{path.name}")

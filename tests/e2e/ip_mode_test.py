@@ -6,11 +6,10 @@ import unittest
 
 import harness
 from harness import SALLYPORT
-from tun_test import GATEWAY, ORIGINS, TunCase, authority
+from tunnels import GATEWAY, MORE_POOLS, ORIGINS, TunCase, authority
 
 # What the name service of the gateway's namespace says. Nobody has the second address of `half.test`.
 NAMES = {"both.test": ORIGINS, "v4.test": ORIGINS[:1], "v6.test": ORIGINS[1:], "half.test": (ORIGINS[0], "2001:db8:5::77")}
-MORE_POOLS = ("--ip-pool", "10.90.0.0/24", "--ip-pool", "fd90::/64")
 HEADERS = {True: 48, False: 28}
 
 

@@ -1,4 +1,4 @@
-"""`--ip-nat` with real devices: a client and a gateway as in tun_test, and behind the gateway an Internet that has no way back to its pool."""
+"""`--ip-nat` with real devices: a client and a gateway as in tunnels.py, and behind the gateway an Internet that has no way back to its pool."""
 
 import signal
 import sys
@@ -6,11 +6,8 @@ import unittest
 from pathlib import Path
 
 import harness
-import tun_test
-from harness import Lab, Namespace
+from tunnels import MORE_POOLS, OUTSIDE, SERVERS, WorldCase
 
-# The gateway's addresses towards the Internet, and a server there.
-OUTSIDE, SERVERS = ("203.0.113.2", "2001:db8:6::2"), ("203.0.113.1", "2001:db8:6::1")
 PORT = 7777
 ASK = """
 import socket, sys
@@ -24,24 +21,12 @@ print(asking.recv(2048).decode())
 """
 
 
-class Nat(tun_test.TunCase):
+class Nat(WorldCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.world = Lab(namespace=Namespace(suffix="-world"))
-        cls.addClassCleanup(cls.world.__exit__)
-        harness.run("ip", "link", "add", "veth-w", "netns", cls.world.namespace.name, "type", "veth", "peer", "name", "veth-o", "netns",
-                    cls.far.namespace.name)
-        for lab, device, addresses in ((cls.world, "veth-w", SERVERS), (cls.far, "veth-o", OUTSIDE)):
-            for address, length in zip(addresses, (24, 64)):
-                harness.run(*lab.prefix, "ip", "address", "add", f"{address}/{length}", "dev", device, *(["nodad"] if ":" in address else []))
-            harness.run(*lab.prefix, "ip", "link", "set", device, "up")
-        harness.run(*cls.far.prefix, "sh", "-c", "echo 1 | tee /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding")
         cls.server = cls.world.start([sys.executable, Path(__file__).with_name("who_asks.py"), PORT], "server")
         harness.wait_until(lambda: "ready" in cls.server.log_path.read_text(), "the server listens", process=cls.server)
-
-    def proxy(self, *flags, **options):
-        return super().proxy("--allow", "203.0.113.0/24", "--allow", "2001:db8:6::/64", *flags, **options)
 
     def ask(self, kind, address):
         return harness.run(*self.near.prefix, sys.executable, "-c", ASK, kind, address).strip()
@@ -81,7 +66,7 @@ class Nat(tun_test.TunCase):
 
     def test_two_gateways_and_a_firewall_leave_each_other_alone(self):
         first = self.proxy("--ip-nat", "--ip-device", "tun-a")
-        second = self.proxy("--ip-nat", "--ip-device", "tun-b", pools=("--ip-pool", "10.90.0.0/24", "--ip-pool", "fd90::/64"))
+        second = self.proxy("--ip-nat", "--ip-device", "tun-b", pools=MORE_POOLS)
         harness.run(*self.far.prefix, "nft", "flush", "ruleset")
         self.assertEqual(sorted(self.tables()), ["table inet sallyport-tun-a", "table inet sallyport-tun-b"])
         self.assertEqual(first.stop(harness.PATIENCE), 0)

@@ -7,12 +7,12 @@ import unittest
 
 import auth_test
 import harness
-import tun_test
+import tunnels
 
 TOKEN = "token-of-alice-0001"
 
 
-class Case(tun_test.TunCase):
+class Case(tunnels.TunCase):
     def admin(self, path, method="GET"):
         """Status and body."""
         connection = auth_test.UnixConnection(self.far.folder / "admin.sock")
@@ -37,17 +37,17 @@ class Leases(Case):
         self.assertEqual(self.admin("/leases.json"), (200, "[]\n"))
         tun = self.up("--via", proxy.url, "--token-file", tokens, "--qlog", qlogs / "client")
         other = self.up("--via", proxy.url, "--token-file", tokens, "--route", "203.0.113.0/24")
-        self.assertEqual(self.get(tun_test.ORIGINS[0]), (True, ""))
+        self.assertEqual(self.get(tunnels.ORIGINS[0]), (True, ""))
         addresses = tun.log_path.read_text().split("\n")[0].split(": ")[2].split(", ")
         open_ones = {tuple(lease["addresses"]): lease for lease in self.leases("open")}
         self.assertEqual(len(open_ones), 2, open_ones)
         lease = open_ones[tuple(addresses)]
-        self.assertEqual((lease["identity"], lease["client"], lease["version"]), ("alice", tun_test.CLIENT, "HTTP/3"))
-        self.assertGreater(lease["bytes_down"], tun_test.SIZE)
+        self.assertEqual((lease["identity"], lease["client"], lease["version"]), ("alice", tunnels.CLIENT, "HTTP/3"))
+        self.assertGreater(lease["bytes_down"], tunnels.SIZE)
         self.assertGreater(lease["packets_up"], 10)
         status, text = self.admin("/leases")
         self.assertEqual(status, 200)
-        self.assertIn(f"\nopen\t{','.join(addresses)}\talice\t{tun_test.CLIENT}:", text)
+        self.assertIn(f"\nopen\t{','.join(addresses)}\talice\t{tunnels.CLIENT}:", text)
 
         figures = self.admin("/metrics")[1]
         for name in ('packets_total{direction="in"}', 'packets_total{direction="out"}', 'calls_total{direction="in"}', 'calls_total{direction="out"}'):
@@ -73,8 +73,8 @@ class Leases(Case):
         record = ended[tuple(addresses)]
         self.assertEqual((record["status"], record["identity"], record["end"]), (200, "alice", "reset"), record)
         self.assertIn("disconnected by the operator", record["why"])
-        self.assertGreater(record["bytes_out"], tun_test.SIZE)
-        self.assertGreater(record["datagrams_out"], tun_test.SIZE // 1500)
+        self.assertGreater(record["bytes_out"], tunnels.SIZE)
+        self.assertGreater(record["datagrams_out"], tunnels.SIZE // 1500)
         self.assertGreater(record["datagrams_in"], 10)
         self.assertEqual(len(ended), 2)
         for side, seen in (("gateway", "sent"), ("client", "received")):
@@ -85,14 +85,14 @@ class Leases(Case):
 
 class Vanished(Case):
     def test_a_client_over_tcp_that_vanishes_loses_its_tunnel(self):
-        flags = ("--masque", "ip", *tun_test.POOLS, "--open-proxy", "--idle-timeout", "1", "--grace", "0", "--admin",
+        flags = ("--masque", "ip", *tunnels.POOLS, "--open-proxy", "--idle-timeout", "1", "--grace", "0", "--admin",
                  f"unix:{self.far.folder / 'admin.sock'}")
-        proxy = self.far.gateway(*flags, listen=f"{tun_test.GATEWAY}:0", name="proxy")
+        proxy = self.far.gateway(*flags, listen=f"{tunnels.GATEWAY}:0", name="proxy")
         self.addCleanup(proxy.stop)
         link = [*self.near.prefix, "ip", "link", "set", "veth-c"]
         for version in ("h2", "h1"):
             with self.subTest(version=version):
-                tun = self.up("--via-http", version, "--via", f"https://{tun_test.GATEWAY}:{proxy.port}")
+                tun = self.up("--via-http", version, "--via", f"https://{tunnels.GATEWAY}:{proxy.port}")
                 self.assertEqual(len(self.leases("open")), 1)
                 harness.run(*link, "down")
                 harness.wait_until(lambda: not self.leases("open"), "the gateway noticed that the client is gone", process=proxy)

@@ -1,93 +1,11 @@
 """`sallyport tun` as a process, with real TUN devices: a namespace of the client, and one of the gateway with what is behind it, joined by veth."""
 
-import json
 import signal
 import unittest
 
 import harness
-from harness import SALLYPORT, Lab, Namespace
-
-# Of the gateway's namespace: its address on the network between them, and the origin's, which the client reaches through a tunnel alone.
-GATEWAY, CLIENT, ORIGINS = "192.0.2.1", "192.0.2.2", ("198.51.100.1", "2001:db8:5::1")
-POOLS = ("--ip-pool", "10.89.0.0/24", "--ip-pool", "fd89::/64")
-SIZE = 8 << 20
-
-
-def authority(address, port):
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
-class TunCase(unittest.TestCase):
-    names = ()  # more of them for the certificate
-
-    @classmethod
-    def setUpClass(cls):
-        cls.far, cls.near = Lab(namespace=Namespace(suffix="-gateway")), Lab(namespace=Namespace(suffix="-client"))
-        for lab in (cls.far, cls.near):
-            cls.addClassCleanup(lab.__exit__)
-        cls.far.certificate("localhost", GATEWAY, *ORIGINS, *cls.names)
-        harness.run("ip", "link", "add", "veth-c", "netns", cls.near.namespace.name, "type", "veth", "peer", "name", "veth-g", "netns",
-                    cls.far.namespace.name)
-        for lab, device, address in ((cls.near, "veth-c", CLIENT), (cls.far, "veth-g", GATEWAY)):
-            harness.run(*lab.prefix, "ip", "address", "add", f"{address}/24", "dev", device)
-            harness.run(*lab.prefix, "ip", "link", "set", device, "up")
-        # A way out that leads nowhere near the origin.
-        harness.run(*cls.near.prefix, "ip", "route", "add", "default", "via", "192.0.2.77")
-        for address in ORIGINS:
-            harness.run(*cls.far.prefix, "ip", "address", "add", address, "dev", "lo", *(["nodad"] if ":" in address else []))
-        site = cls.far.folder / "site"
-        site.mkdir()
-        harness.make_file(site / "file.bin", SIZE)
-        cls.want = harness.sha256(site / "file.bin")
-        cls.origin = cls.far.gateway("--files", site, listen=":0", name="origin")
-
-    def proxy(self, *flags, pools=POOLS, token=None, masque="udp,ip"):
-        """A gateway for CONNECT-IP; ended with the test."""
-        process = self.far.gateway("--masque", masque, *pools, *(["--token-file", token] if token else ["--open-proxy"]),
-                                   *(word for address in ORIGINS for word in ("--allow", address)), "--allow", "192.0.2.0/24", "--workers", "2",
-                                   "--grace", "0", *flags, listen=f"{GATEWAY}:0", name="proxy")
-        self.addCleanup(process.stop)
-        process.url = f"https://{GATEWAY}:{process.port}"
-        return process
-
-    def tun(self, *flags):
-        process = self.near.start([SALLYPORT, "tun", "--no-cache", "--ca", self.far.certificate()[0], *flags], "tun")
-        self.addCleanup(process.stop)
-        return process
-
-    def up(self, *flags):
-        process = self.tun(*flags)
-        harness.wait_until(lambda: ": routes " in process.log_path.read_text(), "the tunnel is open", process=process)
-        return process
-
-    def fails(self, *flags, status=1):
-        """The one sentence with which it ends."""
-        process = self.tun(*flags)
-        self.assertEqual(process.child.wait(harness.PATIENCE), status, process.last_words())
-        self.assert_untouched()
-        self.assertEqual(process.log_path.read_text().count("\n"), 1, process.log_path.read_text())
-        return process.last_words()
-
-    def get(self, address, http="h3"):
-        """Whether the file comes through the tunnel."""
-        target = self.near.folder / "got"
-        done = harness.finish([*self.near.prefix, SALLYPORT, "get", "--quiet", "--no-cache", "--ca", self.far.certificate()[0], "--http", http, "-o",
-                               target, f"https://{authority(address, self.origin.port)}/file.bin"])
-        return done.returncode == 0 and harness.sha256(target) == self.want, done.stderr
-
-    def devices(self):
-        return {link["ifname"]: link["mtu"] for link in json.loads(harness.run(*self.near.prefix, "ip", "-j", "link"))}
-
-    def routes(self):
-        return [harness.run(*self.near.prefix, "ip", family, what) for family in ("-4", "-6") for what in ("route", "rule")]
-
-    def setUp(self):
-        self.before = self.routes()
-
-    def assert_untouched(self):
-        self.assertEqual(set(self.devices()), {"lo", "veth-c"})
-        # The kernel's own of IPv6 come when they are ready.
-        harness.wait_until(lambda: self.routes() == self.before, "the routes are as they were")
+from harness import SALLYPORT
+from tunnels import GATEWAY, MORE_POOLS, ORIGINS, POOLS, TunCase
 
 
 class Tunnel(TunCase):
@@ -108,7 +26,7 @@ class Tunnel(TunCase):
         self.assertRegex(lines[2], r"^sallyport: up [\d.]+ KiB, down 3\d\.\d MiB in \d+ ")
 
     def test_two_hops_over_every_version(self):
-        first, last = self.proxy(), self.proxy(pools=("--ip-pool", "10.90.0.0/24", "--ip-pool", "fd90::/64"))
+        first, last = self.proxy(), self.proxy(pools=MORE_POOLS)
         for http in ("h3", "h2", "h1"):
             with self.subTest(http=http):
                 hops = ["--via", first.url] if http == "h3" else []  # CONNECT is not what these proxies are for

@@ -6,7 +6,7 @@ import sys
 import unittest
 
 import harness
-from tun_test import CLIENT, GATEWAY, ORIGINS, TunCase
+from tunnels import CLIENT, GATEWAY, ORIGINS, TunCase
 
 # Sends back what it gets, until it is killed: ADDRESS PORT.
 ECHO = """
@@ -153,6 +153,30 @@ print(json.dumps([first, mtu, told(made, bytes(mtu - (48 if v6 else 28)))]))
                 self.assertEqual(first, "EMSGSIZE")
                 self.assertTrue(1280 <= mtu < 1500, mtu)
                 self.assertEqual(second, mtu - (48 if ":" in address else 28))
+
+    def test_a_path_that_becomes_narrower_without_a_word(self):
+        self.up_udp("--via", self.proxy().url)
+        self.told(ORIGINS[0])
+        harness.wait_until(lambda: self.devices()["tunnel0"] > 1400, "the MTU is what the path carries")
+        self.narrow(1400)
+        script = """
+import sys
+made = udp(sys.argv[1])
+made.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
+large, lost = bytes(int(sys.argv[2]) - 28), 0
+# Small ones get through in the meantime, and answers to them are waited for.
+while error_of(lambda: made.send(large)) != "EMSGSIZE":
+    lost += 1
+    assert told(made) == 1
+mtu = made.getsockopt(socket.IPPROTO_IP, 14)
+print(json.dumps([lost > 0, mtu, told(made, bytes(mtu - 28))]))
+"""
+        lost, mtu, told = self.in_client(script, ORIGINS[0], self.devices()["tunnel0"])
+        self.assertTrue(lost)
+        self.assertTrue(1300 < mtu < 1372, mtu)
+        self.assertEqual(told, mtu - 28)
+        self.assert_dropped(self.far)
+        self.assertEqual(self.get(ORIGINS[0]), (True, ""))
 
     def test_super_packets(self):
         self.up_udp("--via", self.proxy().url)

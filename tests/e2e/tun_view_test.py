@@ -12,7 +12,7 @@ import unittest
 
 import harness
 from harness import SALLYPORT
-from tun_test import GATEWAY, ORIGINS, TunCase
+from tunnels import GATEWAY, MORE_POOLS, ORIGINS, TunCase
 
 # Answers each connection with the address that it came from.
 ECHO = """
@@ -82,7 +82,7 @@ class ViewCase(TunCase):
 
 class Events(ViewCase):
     def test_from_the_first_to_the_last(self):
-        first, proxy = self.proxy(), self.proxy(pools=("--ip-pool", "10.90.0.0/24", "--ip-pool", "fd90::/64"))
+        first, proxy = self.proxy(), self.proxy(pools=MORE_POOLS)
         tun = self.tun_with_events("--via", first.url, "--via", proxy.url, "--device", "tunnel0", "--json-interval", "0.2")
         self.wait_for(tun, "routes", routes=["0.0.0.0/0", "::/0"])
         for address in ORIGINS:

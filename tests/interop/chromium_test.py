@@ -1,12 +1,8 @@
 """Debian's Chromium, headless: loads pages of our gateway over HTTP/3, which the page itself tells (nextHopProtocol)."""
 
-import html
-import json
-import re
 import unittest
 
-from fixtures import InteropCase, run
-from harness import SALLYPORT
+from fixtures import InteropCase, told_in_chromium
 
 PAGE = """<!DOCTYPE html><title>wait</title><script type="module">
 const text = await (await fetch("small.txt")).text();
@@ -31,26 +27,9 @@ class Browser(InteropCase):
         super().setUpClass()
         (cls.site / "page.html").write_text(PAGE)
         cls.origin = cls.lab.gateway("--files", cls.site, name="origin")
-        words = run(SALLYPORT, "cert", "spki", cls.cert).stdout
-        cls.spki = re.search(r"[A-Za-z0-9+/]{43}=", words).group(0)
 
     def load(self, *flags):
-        """What the page tells of itself, in a browser that has seen nothing before."""
-        name = f"chromium-{self.id().rsplit('.', 1)[1]}"
-        # On a loaded machine its virtual time may be over before its page is.
-        for attempt in range(3):
-            told, done = self.try_load(self.lab.folder / f"{name}-{attempt}", *flags)
-            if told:
-                break
-        self.assertTrue(told, done.stdout[-500:] + done.stderr[-1000:])
-        return json.loads(html.unescape(told.group(1)))
-
-    def try_load(self, profile, *flags):
-        done = run("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-                   "--disable-component-update", "--disable-sync", f"--user-data-dir={profile}",
-                   f"--ignore-certificate-errors-spki-list={self.spki}", "--virtual-time-budget=20000", *flags, "--dump-dom",
-                   f"{self.origin.url}/page.html")
-        return re.search(r"<body>(\{.*\})\s*</body>", done.stdout, re.DOTALL), done
+        return told_in_chromium(self.lab, self.id().rsplit(".", 1)[1], self.cert, f"{self.origin.url}/page.html", *flags)
 
     def assert_right(self, told, protocol):
         self.assertEqual((told["text"], told["digest"]), ("hello\n", self.want["large.bin"]))

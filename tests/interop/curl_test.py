@@ -2,27 +2,12 @@
 curl_cffi."""
 
 import json
-import re
 import unittest
 
 import peers
-from fixtures import HERE, InteropCase, run
+from fixtures import EXPECT, HERE, InteropCase, curl
 
 TCP_VERSIONS = {"--http2": "2", "--http1.1": "1.1"}
-EXPECT = "expect: 100-continue"
-# What Debian 12's own curl cannot do; over HTTP/2 it now and then sends some of its body before it waits for the 100.
-NEWER = {"--http3-only", "--proxy-http2", EXPECT}
-
-
-def curl(*arguments):
-    """Runs curl to its end. On OpenSSL's QUIC it now and then never sends its QPACK encoder stream (curl's issue 21463), without which its
-    request cannot be read and is reset after ten seconds: then it is run once more, on a connection of its own again."""
-    command = ["curl"] if NEWER.isdisjoint(arguments) else peers.curl_with_http3()
-    for _ in range(3):
-        done = run(*command, "-sS", *arguments)
-        if "--http3-only" not in arguments or not re.search(r"HTTP/3 stream \d+ reset by server", done.stderr):
-            break
-    return done
 
 
 class CurlCase(InteropCase):

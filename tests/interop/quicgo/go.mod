@@ -6,7 +6,10 @@ require (
 	github.com/quic-go/connect-ip-go v0.1.0
 	github.com/quic-go/quic-go v0.54.1
 	github.com/yosida95/uritemplate/v3 v3.0.2
+	sallyport/interop/tundevice v0.0.0
 )
+
+replace sallyport/interop/tundevice => ../tundevice
 
 require (
 	github.com/dunglas/httpsfv v1.0.2 // indirect

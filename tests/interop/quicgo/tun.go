@@ -8,75 +8,17 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"syscall"
-	"unsafe"
 
 	connectip "github.com/quic-go/connect-ip-go"
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 	"github.com/yosida95/uritemplate/v3"
+
+	"sallyport/interop/tundevice"
 )
 
 // What both ends agree on without asking: scripts/bench tun gives the devices their addresses.
 var everything = []connectip.IPRoute{{StartIP: netip.MustParseAddr("0.0.0.0"), EndIP: netip.MustParseAddr("255.255.255.255")}}
-
-// openTun makes a TUN device of this name, for plain packets.
-func openTun(name string) (*os.File, error) {
-	fd, err := syscall.Open("/dev/net/tun", syscall.O_RDWR|syscall.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("/dev/net/tun: %w", err)
-	}
-	var request struct {
-		name  [16]byte
-		flags uint16
-		rest  [22]byte
-	}
-	copy(request.name[:15], name)
-	request.flags = syscall.IFF_TUN | syscall.IFF_NO_PI
-	if _, _, failed := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), syscall.TUNSETIFF, uintptr(unsafe.Pointer(&request))); failed != 0 {
-		return nil, fmt.Errorf("the TUN device %s: %w", name, failed)
-	}
-	// Non-blocking, so that reads wait in Go's poller, not in a thread of their own.
-	if err := syscall.SetNonblock(fd, true); err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), name), nil
-}
-
-// join passes packets between device and tunnel until one of them ends.
-func join(device *os.File, tunnel *connectip.Conn) error {
-	ended := make(chan error, 2)
-	go func() {
-		buffer := make([]byte, 65536)
-		for {
-			n, err := device.Read(buffer)
-			if err != nil {
-				ended <- err
-				return
-			}
-			icmp, err := tunnel.WritePacket(buffer[:n])
-			if err != nil {
-				ended <- err
-				return
-			}
-			if len(icmp) > 0 {
-				device.Write(icmp)
-			}
-		}
-	}()
-	go func() {
-		buffer := make([]byte, 65536)
-		for {
-			n, err := tunnel.ReadPacket(buffer)
-			if err != nil {
-				ended <- err
-				return
-			}
-			device.Write(buffer[:n])
-		}
-	}()
-	return <-ended
-}
 
 // tunClient joins a TUN device and a CONNECT-IP tunnel.
 func tunClient(o options, name string) error {
@@ -104,12 +46,12 @@ func tunClient(o options, name string) error {
 	if _, err := tunnel.LocalPrefixes(context.Background()); err != nil {
 		return err
 	}
-	device, err := openTun(name)
+	device, err := tundevice.Open(name)
 	if err != nil {
 		return err
 	}
 	fmt.Println("open")
-	return join(device, tunnel)
+	return tundevice.Join(device, tunnel)
 }
 
 // tunProxy answers one CONNECT-IP request after the other; each has the device to itself.
@@ -122,7 +64,7 @@ func tunProxy(o options, name, assigned string) error {
 	if err != nil {
 		return err
 	}
-	device, err := openTun(name)
+	device, err := tundevice.Open(name)
 	if err != nil {
 		return err
 	}
@@ -145,7 +87,7 @@ func tunProxy(o options, name, assigned string) error {
 		if err := tunnel.AdvertiseRoute(request.Context(), everything); err != nil {
 			return
 		}
-		fmt.Fprintln(os.Stderr, "quicgo:", join(device, tunnel))
+		fmt.Fprintln(os.Stderr, "quicgo:", tundevice.Join(device, tunnel))
 	}
 	server := &http3.Server{Addr: o.listen, Handler: http.HandlerFunc(handler), EnableDatagrams: true, QUICConfig: tunConfig(),
 		TLSConfig: http3.ConfigureTLSConfig(&tls.Config{Certificates: []tls.Certificate{certificate}})}

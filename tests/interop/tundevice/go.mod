@@ -1,0 +1,3 @@
+module sallyport/interop/tundevice
+
+go 1.23
