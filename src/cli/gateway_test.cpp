@@ -59,6 +59,57 @@ TEST(GatewayCommand, SaysWhichAddressIsWrongAndHow) {
                     Not(HasSubstr("unix:PATH"))));
 }
 
+TEST(GatewayCommand, TellsWhatItsFlagsMean) {
+  const Outcome outcome = sallyport({"gateway",
+                                     "--check",
+                                     "--self-signed",
+                                     "localhost",
+                                     "--files",
+                                     "/",
+                                     "--listen",
+                                     "127.0.0.1:8443",
+
+                                     "--alt-svc-port",
+                                     "443",
+                                     "--etag",
+                                     "size-mtime",
+                                     "--masque",
+                                     "udp,tcp",
+                                     "--allow",
+                                     "10.0.0.0/8",
+                                     "--allow",
+                                     "fd00::/8",
+                                     "--allow-port",
+                                     "25",
+                                     "--max-tunnels",
+                                     "7",
+                                     "--udp-tunnel-idle",
+                                     "31",
+                                     "--tcp-tunnel-idle",
+                                     "32",
+                                     "--cc",
+                                     "bbr",
+                                     "--retry",
+                                     "always",
+                                     "--idle-timeout",
+                                     "33",
+                                     "--log-level",
+                                     "off"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  for (const char* line :
+       {"listener 127.0.0.1:8443\n", "address 127.0.0.1:8443 (UDP and TCP)\n", "Alt-Svc port 443\n",
+        "files /\n", "ETag of larger files from size and mtime\n", "proxy udp,tcp\n", "allow 10.0.0.0/8\n",
+        "allow fd00::/8\n", "allow port 25\n", "tunnels of one client 7\n",
+        "idle timeout of UDP tunnels 31 s, of TCP tunnels 32 s\n",
+        "congestion control bbr, Retry always, idle timeout 33 s\n"})
+    EXPECT_THAT(outcome.out, HasSubstr(line));
+  const Outcome plain = sallyport(
+      {"gateway", "--check", "--self-signed", "localhost", "--files", "/", "--no-tcp", "--log-level", "off"});
+  EXPECT_EQ(plain.status, 0) << plain.err;
+  EXPECT_THAT(plain.out, AllOf(HasSubstr("(UDP)"), HasSubstr("from size, mtime and ctime"),
+                               Not(HasSubstr("proxy")), Not(HasSubstr("Alt-Svc"))));
+}
+
 TEST(GatewayCommand, SaysThatNoListenerIsCalledThat) {
   const FolderForTest folder;
   const auto refused = [](const std::string& certificate, const std::string& key) {

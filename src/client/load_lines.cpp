@@ -301,10 +301,7 @@ void Impl::retire(Line& line) {
   Ending& place = *end;
   end->chain = std::move(line.chain);
   ending.push_back(std::move(end));
-  place.chain->shutdown(shutdown_patience, [this, &place] {
-    place.gone = true;
-    next_turn.arm(context.timers().now());
-  });
+  place.chain->shutdown(shutdown_patience, [&place] { place.gone = true; });
 }
 
 }  // namespace sallyport::client

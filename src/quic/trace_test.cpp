@@ -35,6 +35,7 @@ struct Log {
   std::vector<std::size_t> sizes;
   std::map<trace::Direction, Octets> parameters;
   std::size_t metrics = 0, datagram_bytes_sent = 0;
+  trace::Metrics last_metrics;
   std::string title;
   Octets original_id;
   std::optional<std::uint64_t> closed_code;
@@ -62,7 +63,10 @@ class LogRecorder final : public trace::Recorder {
                       std::string_view) override {
     log_.dropped.push_back({type, size, cause});
   }
-  void metrics(Time, const trace::Metrics&) override { ++log_.metrics; }
+  void metrics(Time, const trace::Metrics& metrics) override {
+    ++log_.metrics;
+    log_.last_metrics = metrics;
+  }
   void path(Time, const net::NetPath&, std::size_t max_datagram_size) override {
     log_.sizes.push_back(max_datagram_size);
   }
@@ -154,6 +158,21 @@ TEST(Trace, TellsOfTheHandshake) {
   EXPECT_FALSE(pair.logs.client.parameters[trace::Direction::received].empty());
   EXPECT_FALSE(pair.logs.server.parameters[trace::Direction::received].empty());
   EXPECT_GT(pair.logs.client.metrics, 0u);
+}
+
+TEST(Trace, TellsWhatTheConnectionMeasures) {
+  Traced pair;
+  ASSERT_TRUE(pair.establish());
+  pair.simulation.run_for(1s);
+  const trace::Metrics& told = pair.logs.client.last_metrics;
+  const Stats stats = pair.client->stats();
+  EXPECT_EQ(told.min_rtt, stats.min_rtt);
+  EXPECT_EQ(told.smoothed_rtt, stats.smoothed_rtt);
+  EXPECT_EQ(told.latest_rtt, stats.latest_rtt);
+  EXPECT_EQ(told.congestion_window, stats.congestion_window);
+  EXPECT_EQ(told.bytes_in_flight, 0u);
+  EXPECT_GT(told.rtt_variance, Duration::zero()) << "half of the first sample, and then less";
+  EXPECT_LT(told.rtt_variance, told.min_rtt);
 }
 
 /// Our own TLS would not send so many; a peer's may.
