@@ -34,10 +34,9 @@ class PacketRelay final : net::PacketReceiver {
   /// Not owned; must outlive this, or be replaced. Null: what comes from the device is answered with
   /// "unreachable".
   void set_tunnel(net::PacketPort* tunnel);
-  /// Our addresses, which ICMP errors come from.
-  void set_own(std::optional<net::IpAddress> v4, std::optional<net::IpAddress> v6) {
-    answers_.set_own(v4, v6);
-  }
+  /// Our address, which ICMPv6 errors come from. ICMP errors come from where the packet was going: to the
+  /// kernel a packet out of the device from an IPv4 address of its own is a martian.
+  void set_own(std::optional<net::IpAddress> v6) { answers_.set_own(std::nullopt, v6); }
   /// Called when the tunnel carries packets of another size.
   void set_mtu_handler(std::function<void()> changed) { mtu_changed_ = std::move(changed); }
   /// Called when the device takes packets of another size, whoever set that.

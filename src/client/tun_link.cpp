@@ -15,6 +15,8 @@ namespace {
 
 // Every IPv6 link takes packets of this size, and CONNECT-IP tunnels do (RFC 9484 §7.2).
 constexpr std::size_t least_mtu = 1280;
+// As the proxy's side has it: path MTU discovery is over then.
+constexpr Duration time_to_find_mtu = 10s;
 
 }  // namespace
 
@@ -25,7 +27,8 @@ TunLink::TunLink(net::EventLoop& loop, TunLinkOptions options, TunLinkEvents eve
       timers_(loop.timers()),
       device_(std::move(device)),
       netlink_(std::move(netlink)),
-      mtu_(device_.mtu()) {}
+      mtu_(device_.mtu()),
+      mtu_deadline_(timers_, [this](Time) { check_path(); }) {}
 
 Result<std::unique_ptr<TunLink>> TunLink::make(net::EventLoop& loop, TunLinkOptions options,
                                                TunLinkEvents events) {
@@ -61,7 +64,10 @@ Result<> TunLink::set_up(net::EventLoop& loop) {
   queue_ = std::move(*queue);
   relay_.emplace(timers_, *queue_,
                  net::CoalescerOptions{.tcp = true, .udp = device_.offloads().udp_segmentation});
-  relay_->set_mtu_handler([this] { follow_path(); });
+  relay_->set_mtu_handler([this] {
+    if (!mtu_deadline_.armed()) check_path();
+    follow_path();
+  });
   relay_->set_device_mtu_handler([this](std::size_t mtu) { on_device_mtu(mtu); });
   relay_->set_closed_handler([this](const Error& why) { end(why, false); });
   return {};
@@ -78,6 +84,7 @@ Result<> TunLink::open(http::Connection& connection, const masque::ProxyTemplate
                                        {.opened =
                                             [this](const std::string&) {
                                               opened_ = true;
+                                              mtu_deadline_.arm(timers_.now() + time_to_find_mtu);
                                               if (!ended_ && events_.opened) events_.opened();
                                             },
                                         .assigned = [this](const auto& all) { on_assigned(all); },
@@ -126,14 +133,14 @@ void TunLink::join(net::PacketPort& port) {
 void TunLink::on_assigned(const std::vector<masque::AssignedAddress>& all) {
   if (ended_) return;
   std::vector<net::IpAddress> addresses;
-  std::optional<net::IpAddress> v4, v6;
+  std::optional<net::IpAddress> v6;
   for (const masque::AssignedAddress& each : all) {
     const net::IpAddress address = each.prefix.address();
     if (each.is_rejection() || !network_->wants(address.is_v4())) continue;
     addresses.push_back(address);
-    (address.is_v4() ? v4 : v6) = address;
+    if (address.is_v6()) v6 = address;
   }
-  relay_->set_own(v4, v6);
+  relay_->set_own(v6);
   if (auto set = network_->set_addresses(addresses); !set) return end(set.error(), true);
   if (!std::exchange(was_assigned_, true) || addresses != addresses_) {
     addresses_ = std::move(addresses);
@@ -149,6 +156,17 @@ void TunLink::apply_routes() {
   if (network_->routed() == routes_) return;
   routes_ = network_->routed();
   if (events_.routes) events_.routes();
+}
+
+/// RFC 9484 §7.2: a tunnel that carries IPv6 and not its smallest MTU is ended.
+void TunLink::check_path() {
+  if (ended_ || !tunnel_ || tunnel_->mtu() >= least_mtu) return;
+  if (std::ranges::none_of(addresses_, [](const net::IpAddress& each) { return each.is_v6(); })) return;
+  end({ErrorKind::too_large, fmt::format("the path carries IP packets of {} bytes, and IPv6 needs {} (RFC "
+                                         "9484 §7.2); with --route 0.0.0.0/0 "
+                                         "the tunnel is for IPv4 alone",
+                                         tunnel_->mtu(), least_mtu)},
+      true);
 }
 
 /// The device takes packets as large as the tunnel carries, so that few are cut or answered.

@@ -71,6 +71,7 @@ class TunLink {
   void on_assigned(const std::vector<masque::AssignedAddress>& all);
   void apply_routes();
   void follow_path();
+  void check_path();
   void on_device_mtu(std::size_t mtu);
   void end(const Error& why, bool of_hop);
   std::vector<TunDrop> drops();
@@ -93,6 +94,7 @@ class TunLink {
   std::unique_ptr<masque::IpTunnel> tunnel_;
   std::unique_ptr<UdpFlows> flows_;  // in its place
   net::PacketPort* port_ = nullptr;  // either, once it is there
+  net::Timer mtu_deadline_;          // until then the path's size may not be found
 };
 
 }  // namespace sallyport::client

@@ -33,6 +33,7 @@ IpSwitch::~IpSwitch() {
 void IpSwitch::set_options(IpSwitchOptions options) {
   options_ = std::move(options);
   answers_.set_own(options_.own_v4, options_.own_v6);
+  device_answers_.set_own(std::nullopt, options_.own_v6);
   verdicts_.assign(verdicts, {});
 }
 
@@ -58,8 +59,8 @@ void IpSwitch::note(const net::IpPrefix& prefix, unsigned worker, bool there) {
 
 IpCounters IpSwitch::figures() const {
   IpCounters all = counters_;
-  all.icmp_sent = answers_.sent();
-  all.icmp_suppressed = answers_.suppressed();
+  all.icmp_sent = answers_.sent() + device_answers_.sent();
+  all.icmp_suppressed = answers_.suppressed() + device_answers_.suppressed();
   return all;
 }
 
@@ -108,7 +109,8 @@ void IpSwitch::forward(IpPeer& from, MutableBytes bytes, const net::IpPacket& pa
   const Way* const way = ways_.find(parsed.destination);
   if (way != nullptr ? !options_.between_clients : !may_reach(parsed))
     return reject(IpDrop::policy, net::IcmpError::admin_prohibited);
-  if (!net::decrement_hop_limit(bytes)) return reject(IpDrop::hop_limit, net::IcmpError::time_exceeded);
+  if (way != nullptr && !net::decrement_hop_limit(bytes))
+    return reject(IpDrop::hop_limit, net::IcmpError::time_exceeded);
   ++counters_.packets_up;
   counters_.bytes_up += bytes.size();
   const net::Packet packet{.bytes = bytes};
@@ -134,13 +136,14 @@ void IpSwitch::send_down(const net::Packet& packet, bool may_leave) {
   } else {
     counters_.drop(IpDrop::no_tunnel);
   }
+  // To another client, where it came from one.
+  const Way* const to = ways_.find(parsed->source);
   const MutableBytes answer =
-      answers_.answer(why, packet.bytes.first(parsed->total_length), *parsed, limit_, timers_.now());
+      (to == nullptr ? device_answers_ : answers_)
+          .answer(why, packet.bytes.first(parsed->total_length), *parsed, limit_, timers_.now());
   if (answer.empty()) return;
   const auto back = net::parse_ip(answer);
   if (!back) return;
-  // To another client, where it came from one.
-  const Way* const to = ways_.find(back->destination);
   if (to == nullptr) return to_device({.bytes = answer});
   if (to->peer == nullptr) return elsewhere_->hand_over(to->worker, {.bytes = answer});
   [[maybe_unused]] const auto told = to->peer->deliver({.bytes = answer}, *back);

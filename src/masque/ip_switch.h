@@ -85,7 +85,8 @@ class IpElsewhere {
 struct IpSwitchOptions {
   TargetPolicy policy;  ///< which destinations behind the device may be reached; their ports, too
   bool between_clients = false;
-  /// The gateway's own addresses, which errors come from.
+  /// The gateway's own addresses, which errors come from. Not those in IPv4 packets into the device: to the
+  /// kernel there a packet from an address of its own is a martian.
   std::optional<net::IpAddress> own_v4, own_v6;
 };
 
@@ -109,7 +110,8 @@ class IpSwitch final : net::PacketReceiver {
   void remove(const net::IpPrefix& prefix);
 
   /// A packet out of `from`'s tunnel, which has checked its source and scope. Its bytes are changed. What has
-  /// to be answered is, through `from`.
+  /// to be answered is, through `from`. One to another tunnel has its TTL or hop limit decremented here; one
+  /// into the device by the kernel, when it forwards it: the two are one router.
   void forward(IpPeer& from, MutableBytes bytes, const net::IpPacket& parsed);
   /// Answers a packet that came out of `to`'s tunnel, and cannot go on, where that is allowed.
   void answer(IpPeer& to, const IpRejection& rejection, Bytes bytes, const net::IpPacket& parsed);
@@ -161,8 +163,8 @@ class IpSwitch final : net::PacketReceiver {
   PrefixTable<Way> ways_;
   std::set<IpPeer*> tunnels_;
   std::optional<Error> lost_;
-  IcmpLimit limit_;  // of errors about what comes from the device
-  IcmpAnswers answers_;
+  IcmpLimit limit_;                       // of errors about what comes from the device
+  IcmpAnswers answers_, device_answers_;  // into tunnels, and into the device
   IpCounters counters_;
   std::vector<Verdict> verdicts_;
   net::Coalescer coalescer_;
