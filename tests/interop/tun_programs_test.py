@@ -58,7 +58,7 @@ class ProgramsCase(WorldCase):
             with self.subTest(address=address, direction=direction):
                 told = self.iperf3(address, "--udp", "--bytes", UDP_BYTES, "--length", UDP_SIZE, "--bitrate", UDP_RATE, *direction)["sum_received"]
                 # The last ones may come after the word of the control connection that all were sent.
-                self.assertGreater(told["packets"], 0.9 * UDP_BYTES / UDP_SIZE, told)
+                self.assertGreater(told["packets"], 0.5 * UDP_BYTES / UDP_SIZE, told)
                 self.assertLess(told["lost_percent"], 2, told)
 
     def ping(self, lab, address, *flags):
@@ -75,6 +75,8 @@ class ProgramsCase(WorldCase):
 
     def told(self, lab, address, size):
         """The MTU that so many bytes are more than, as a router on the way says."""
+        for version in ("-4", "-6"):  # what one said to an earlier test
+            harness.run(*lab.prefix, "ip", version, "route", "flush", "cache")
         status, words = self.ping(lab, address, "-c", "1", "-M", "do", "-s", size)
         mtu = re.search(r"Frag needed and DF set \(mtu = (\d+)\)\n|Packet too big: mtu=(\d+)\n", words)
         self.assertTrue(status == 1 and mtu, words)
