@@ -12,6 +12,9 @@
 namespace sallyport::masque {
 namespace {
 
+// That are looked at while nobody else can have the pool.
+constexpr std::size_t entries_at_once = 256;
+
 // Of a larger prefix the rest is leased only to those who ask for an address of it.
 constexpr std::uint64_t max_counted = std::uint64_t{1} << 62;
 
@@ -67,6 +70,11 @@ Result<std::unique_ptr<AddressPool>> AddressPool::make(std::span<const net::IpPr
 
 AddressPool::~AddressPool() = default;
 
+std::unique_lock<std::mutex> AddressPool::lock() const {
+  const std::scoped_lock turn(turn_);
+  return std::unique_lock(mutex_);
+}
+
 Result<> AddressPool::add(const net::IpPrefix& prefix) {
   const bool v4 = prefix.address().is_v4();
   for (const std::string_view special : special_prefixes)
@@ -121,7 +129,7 @@ const AddressPool::Range* AddressPool::range_with(const Family& family, const ne
 }
 
 Result<AddressLease> AddressPool::lease(const ClientKey& client, bool v4) {
-  const std::scoped_lock lock(mutex_);
+  const auto locked = lock();
   Family& of = family(v4);
   if (auto may = check(of, client); !may) return std::unexpected(std::move(may.error()));
   if (const auto known = of.clients.find(client);
@@ -141,7 +149,7 @@ Result<AddressLease> AddressPool::lease(const ClientKey& client, bool v4) {
 }
 
 Result<AddressLease> AddressPool::lease(const ClientKey& client, const net::IpAddress& address) {
-  const std::scoped_lock lock(mutex_);
+  const auto locked = lock();
   Family& of = family(address.is_v4());
   const Range* const range = range_with(of, address);
   if (range == nullptr || !range->can_lease(address))
@@ -186,11 +194,12 @@ void AddressPool::release(Family& family, net::IpAddress address) {
 }
 
 void AddressPool::give_back(const net::IpAddress& address) {
-  const std::scoped_lock lock(mutex_);
+  const auto locked = lock();
   Family& of = family(address.is_v4());
   Entry& entry = of.entries.find(address)->second;
   Client& client = entry.client->second;
   entry.leased = false;
+  entry.given_back = ++of.given_back;
   --client.leases;
   --of.leased;
   entry.by_age = of.remembered.insert(of.remembered.end(), address);
@@ -206,18 +215,32 @@ std::vector<std::pair<net::IpAddress, unsigned>> AddressPool::own_addresses() co
 }
 
 AddressPool::Figures AddressPool::figures(bool v4) const {
-  const std::scoped_lock lock(mutex_);
+  const auto locked = lock();
   const Family& of = v4 ? v4_ : v6_;
   return {.leased = of.leased, .remembered = of.remembered.size(), .capacity = of.capacity};
 }
 
+bool AddressPool::copy_some(bool v4, std::optional<net::IpAddress>& last, std::vector<Remembered>& to) const {
+  const auto locked = lock();
+  const Entries& entries = (v4 ? v4_ : v6_).entries;
+  auto at = last ? entries.upper_bound(*last) : entries.begin();
+  for (std::size_t left = entries_at_once; left > 0 && at != entries.end(); --left, ++at) {
+    last = at->first;
+    if (!at->second.leased) to.push_back({at->second.given_back, at->first, at->second.client->first});
+  }
+  return at != entries.end();
+}
+
 std::vector<std::pair<net::IpAddress, ClientKey>> AddressPool::remembered() const {
-  const std::scoped_lock lock(mutex_);
   std::vector<std::pair<net::IpAddress, ClientKey>> all;
-  all.reserve(v4_.remembered.size() + v6_.remembered.size());
-  for (const Family* of : {&v4_, &v6_})
-    for (const net::IpAddress& address : of->remembered)
-      all.emplace_back(address, of->entries.at(address).client->first);
+  for (const bool v4 : {true, false}) {
+    std::vector<Remembered> found;
+    // By address, as an order in which each is met once, whatever is given back meanwhile.
+    for (std::optional<net::IpAddress> last; copy_some(v4, last, found);) {
+    }
+    std::ranges::sort(found, {}, &Remembered::given_back);
+    for (Remembered& each : found) all.emplace_back(each.address, std::move(each.client));
+  }
   return all;
 }
 

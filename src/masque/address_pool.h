@@ -81,7 +81,8 @@ class AddressPool {
   };
   Figures figures(bool v4) const;
   /// Leases that are over, and whom their addresses are remembered for: of each IP version those first that
-  /// were given back first. For the admin port.
+  /// were given back first. For the admin port: there may be tens of thousands, so that it lets others in
+  /// between, and what is leased or given back meanwhile may be there or not.
   std::vector<std::pair<net::IpAddress, ClientKey>> remembered() const;
 
  private:
@@ -112,7 +113,8 @@ class AddressPool {
   struct Entry {
     Clients::iterator client;
     bool leased = true;
-    std::list<net::IpAddress>::iterator by_age{}, by_client{};  // where it is remembered
+    std::uint64_t given_back = 0;                               // of the family's, where it is remembered
+    std::list<net::IpAddress>::iterator by_age{}, by_client{};  // likewise
   };
   using Entries = std::map<net::IpAddress, Entry>;
   /// Of one IP version.
@@ -124,9 +126,17 @@ class AddressPool {
     std::set<net::IpAddress> free;         // that were leased, and are forgotten
     Clients clients;                       // of the entries
     std::size_t leased = 0;
+    std::uint64_t given_back = 0;  // how often something was
+  };
+  struct Remembered {
+    std::uint64_t given_back;
+    net::IpAddress address;
+    ClientKey client;
   };
 
   explicit AddressPool(const AddressPoolOptions& options) : options_(options) {}
+  /// `mutex_`, in turn: whoever waits has it before one that has just had it.
+  std::unique_lock<std::mutex> lock() const;
   Family& family(bool v4) { return v4 ? v4_ : v6_; }
   Result<> add(const net::IpPrefix& prefix);
   /// How many addresses a client may have.
@@ -140,8 +150,12 @@ class AddressPool {
   /// Of an address that is remembered: it is anybody's again.
   static void release(Family& family, net::IpAddress address);
   void give_back(const net::IpAddress& address);
+  /// Adds what is remembered among some entries, those behind `last`, which becomes the last of them. False:
+  /// there are no more.
+  bool copy_some(bool v4, std::optional<net::IpAddress>& last, std::vector<Remembered>& to) const;
 
   const AddressPoolOptions options_;
+  mutable std::mutex turn_;  // of the next one that has the mutex
   mutable std::mutex mutex_;
   Family v4_, v6_;
 };

@@ -2,6 +2,7 @@
 
 #include "base/random.h"
 
+#include <algorithm>
 #include <deque>
 #include <set>
 #include <string>
@@ -304,6 +305,54 @@ TEST(AddressPool, WhatIsRememberedIsListed) {
   const auto back = pool->lease(client("c"), true);
   EXPECT_THAT(pool->remembered(), testing::ElementsAre(std::pair{ip("10.0.0.5"), client("b")},
                                                        std::pair{ip("2001:db8::7"), client("c")}));
+}
+
+TEST(AddressPool, WhatIsRememberedIsListedHoweverMuchItIs) {
+  const auto pool = pool_of({"10.0.0.0/19", "2001:db8::/64"});
+  std::vector<std::pair<net::IpAddress, ClientKey>> given_back;
+  std::deque<AddressLease> stay, go;
+  for (int i = 0; i < 5'000; ++i)
+    (i % 3 == 0 ? stay : go).push_back(pool->lease(client("a" + std::to_string(i)), true).value());
+  for (int i = 0; i < 700; ++i) go.push_back(pool->lease(client("b" + std::to_string(i)), false).value());
+  // In another order than that of the addresses, and IPv4 first.
+  SeededRandom random(1);
+  for (const bool v4 : {false, true})
+    for (std::size_t left = v4 ? 3'333 : 700; left > 0; --left) {
+      const auto at = go.begin() + static_cast<std::ptrdiff_t>(v4 ? random.below(left)
+                                                                  : go.size() - 1 - random.below(left));
+      const net::IpAddress address = at->address();
+      go.erase(at);
+      given_back.emplace_back(address, ClientKey(address));
+    }
+  std::ranges::rotate(given_back, given_back.begin() + 700);
+  const auto all = pool->remembered();
+  ASSERT_EQ(all.size(), given_back.size());
+  for (std::size_t i = 0; i < all.size(); ++i) ASSERT_EQ(all[i].first, given_back[i].first) << i;
+}
+
+// As an operator's page is made while clients come and go.
+TEST(AddressPool, IsListedWhileOthersLease) {
+  const auto pool = pool_of({"10.0.0.0/21"});
+  const auto hold = [&pool](int worker, int round) {
+    std::vector<AddressLease> held;
+    for (int i = 0; i < 300; ++i)
+      held.push_back(
+          pool->lease(client(std::to_string(worker) + "/" + std::to_string((i * 7 + round) % 900)), true)
+              .value());
+  };
+  for (int worker = 0; worker < 2; ++worker) hold(worker, 0);
+  std::vector<std::thread> workers;
+  for (int worker = 0; worker < 2; ++worker)
+    workers.emplace_back([&hold, worker] {
+      for (int round = 0; round < 50; ++round) hold(worker, round);
+    });
+  for (int i = 0; i < 100; ++i) {
+    std::set<net::IpAddress> seen;
+    for (const auto& [address, client] : pool->remembered()) ASSERT_TRUE(seen.insert(address).second);
+    ASSERT_LE(seen.size(), pool->figures(true).capacity);
+  }
+  for (auto& worker : workers) worker.join();
+  EXPECT_EQ(pool->remembered().size(), pool->figures(true).remembered);
 }
 
 TEST(AddressPool, ALeaseMoves) {

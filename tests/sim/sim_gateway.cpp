@@ -78,24 +78,27 @@ SimGateway::Options::Options() {
   limits.idle_timeout = 30s;
 }
 
-SimGateway::SimGateway(Network& network, Host& host, Options options) : network_(network), host_(host) {
+SimGateway::SimGateway(Network& network, Host& host, Options options)
+    : network_(network), host_(host), notes_due_(network.timers(), [this](Time now) { tell_notes(now); }) {
   setup_->workers = options.workers;
   if (!options.ip.pool.empty()) {
-    auto ip = gateway::IpService::without_device(options.ip, options.workers);
-    EXPECT_TRUE(ip) << ip.error().message;
-    setup_->ip = std::move(*ip);
-    router_ = std::make_unique<PacketRouter>(network, host);
     options.masque->protocols.insert(masque::Protocol::ip);
+    open_ip(options);
   }
   if (options.workers > 1) setup_->strays = std::make_shared<gateway::StrayExchange>(options.workers);
   for (unsigned i = 0; i < options.workers; ++i) {
     workers_.push_back(std::make_unique<gateway::Worker>(
         host, host, network.timers(), setup_, i,
-        gateway::WorkerExtras{.random = network.random(), .packets = router_.get(), .content = this}));
-    if (!setup_->strays) continue;
-    wakes_.push_back(std::make_unique<net::Deferred>(
-        network.timers(), [worker = workers_.back().get()](Time) { worker->receive_strays(); }));
-    setup_->strays->set_wake(i, [wake = wakes_.back().get()] { wake->request(); });
+        gateway::WorkerExtras{.random = network.random(),
+                              .packets = options.ip_ports.empty() ? router_.get() : options.ip_ports.at(i),
+                              .content = this}));
+    gateway::Worker* const worker = workers_.back().get();
+    const auto wake_by = [&](std::function<void(Time)> work) {
+      wakes_.push_back(std::make_unique<net::Deferred>(network.timers(), std::move(work)));
+      return [wake = wakes_.back().get()] { wake->request(); };
+    };
+    if (setup_->strays) setup_->strays->set_wake(i, wake_by([worker](Time) { worker->receive_strays(); }));
+    if (setup_->ip) setup_->ip->packets().set_wake(i, wake_by([worker](Time) { worker->receive_packets(); }));
   }
   if (options.listeners.empty())
     options.listeners.push_back(
@@ -108,6 +111,32 @@ SimGateway::SimGateway(Network& network, Host& host, Options options) : network_
 
 SimGateway::~SimGateway() {
   workers_.clear();
+}
+
+void SimGateway::open_ip(const Options& options) {
+  auto ip = gateway::IpService::without_device(options.ip, options.workers);
+  EXPECT_TRUE(ip) << ip.error().message;
+  setup_->ip = std::move(*ip);
+  if (options.ip_ports.empty()) router_ = std::make_unique<PacketRouter>(network_, host_);
+  // Between threads it takes a while. What is told to one of them comes in order.
+  last_note_.resize(options.workers);
+  setup_->ip->set_tell([this](unsigned from, const net::IpPrefix& prefix, bool here) {
+    constexpr Duration longest = 2ms;
+    for (unsigned to = 0; to < setup_->workers; ++to) {
+      if (to == from) continue;
+      last_note_[to] = std::max(last_note_[to], network_.now() + network_.dice().span(longest));
+      notes_.emplace(last_note_[to], Note{to, from, prefix, here});
+    }
+    if (!notes_.empty()) notes_due_.arm(notes_.begin()->first);
+  });
+}
+
+void SimGateway::tell_notes(Time now) {
+  while (!notes_.empty() && notes_.begin()->first <= now) {
+    const Note note = notes_.extract(notes_.begin()).mapped();
+    workers_[note.to]->note_prefix(note.prefix, note.from, note.here);
+  }
+  if (!notes_.empty()) notes_due_.arm(notes_.begin()->first);
 }
 
 Result<> SimGateway::apply(std::shared_ptr<const config::Configuration> next) {

@@ -27,7 +27,10 @@ class SimGateway final : private http::Content {
     /// A proxy for UDP and TCP that reaches the simulation's addresses.
     Options();
     std::shared_ptr<const tls::ServerCredentials> credentials;  ///< null: server_credentials()
-    gateway::IpSettings ip;  ///< with a pool it proxies IP as well, by one worker and a PacketRouter
+    /// With a pool it proxies IP as well, by one worker and a PacketRouter, or by `ip_ports`.
+    gateway::IpSettings ip;
+    /// In place of the PacketRouter: the queue of the TUN device of each worker. They outlive the gateway.
+    std::vector<net::PacketPort*> ip_ports;
     unsigned workers = 1;
   };
 
@@ -48,6 +51,7 @@ class SimGateway final : private http::Content {
   masque::ProxyCounters proxy() const;
   quic::EndpointStats endpoint_stats() const;
   const gateway::StrayExchange* strays() const { return setup_->strays.get(); }
+  const gateway::WorkerSetup& setup() const { return *setup_; }
   /// Answers, from the moment the request came until all of it was said.
   std::size_t open_answers() const { return answers_.size(); }
   std::uint64_t requests() const;
@@ -62,6 +66,15 @@ class SimGateway final : private http::Content {
 
   void serve(const http::Incoming& in) override;
   static void answer_by(http::Exchange& exchange, SimGateway& gateway, std::unique_ptr<Answer> answer);
+  void open_ip(const Options& options);
+  void tell_notes(Time now);
+
+  /// What a worker tells another one of a prefix.
+  struct Note {
+    unsigned to, from;
+    net::IpPrefix prefix;
+    bool here;
+  };
 
   Network& network_;
   Host& host_;
@@ -71,6 +84,9 @@ class SimGateway final : private http::Content {
   std::shared_ptr<gateway::WorkerSetup> setup_ = std::make_shared<gateway::WorkerSetup>();
   std::shared_ptr<const config::Configuration> configuration_;
   std::vector<std::unique_ptr<net::Deferred>> wakes_;
+  std::multimap<Time, Note> notes_;  // on their way
+  std::vector<Time> last_note_;      // to each worker
+  net::Timer notes_due_;
   std::size_t undrained_ = 0;
   std::function<void()> drained_;
   std::vector<std::unique_ptr<gateway::Worker>> workers_;  // go first: their connections tell this
