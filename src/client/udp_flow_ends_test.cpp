@@ -184,6 +184,17 @@ TEST_F(UdpFlowsTest, IdleFlowsEnd) {
   EXPECT_FALSE(timers.next_deadline() < timers.now() + 1h) << "nothing is left to wait for";
 }
 
+TEST_F(UdpFlowsTest, AFlowIsIdleFromItsAnswerOn) {
+  send(udp("query", 1001, 53));
+  pass(UdpFlows::patience - 1s);
+  answer(0);
+  pass(UdpFlows::dns_idle_after - 1s);
+  EXPECT_EQ(flows.flows(), 1u);
+  pass(1s);
+  EXPECT_EQ(flows.flows(), 0u);
+  EXPECT_EQ(flows.counters().flows_idle, 1u);
+}
+
 TEST_F(UdpFlowsTest, AProxyThatDoesNotAnswerIsNotWaitedForForEver) {
   send(udp("a"));
   for (Duration waited{}; waited < UdpFlows::patience; waited += 1s) {
