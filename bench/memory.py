@@ -15,14 +15,14 @@ SETTLE = 5  # seconds in which nothing happens any more; all of it ends within g
 
 
 @contextmanager
-def idle_clients(lab, server, *flags):
-    """Clients that do nothing while the block runs."""
+def idle_clients(lab, server, *flags, settle):
+    """Clients that do nothing while the block runs, which begins after `settle` seconds of it."""
     command = [*lab.prefix, BUILD / "bench" / "idle_clients", "-k", "--via", server.url, *flags]
     child = subprocess.Popen([str(c) for c in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         if child.stdout.readline().strip() != "ready":
             raise harness.Failure("the idle clients were not ready")
-        time.sleep(SETTLE)
+        time.sleep(settle)
         yield
         if child.poll() is not None:
             raise harness.Failure("the idle clients were not left alone")
@@ -35,13 +35,13 @@ def idle_clients(lab, server, *flags):
             child.wait()
 
 
-def grown(lab, start, count, *flags):
+def grown(lab, start, count, *flags, settle=SETTLE):
     """KiB by which a fresh server grew for each of `count` more, while as many were there before: those paid for what is made once."""
     def once():
         server = start()
-        with idle_clients(lab, server, *flags, str(count)):
+        with idle_clients(lab, server, *flags, str(count), settle=settle):
             before = server.memory_kib("VmRSS")
-            with idle_clients(lab, server, *flags, str(count)):
+            with idle_clients(lab, server, *flags, str(count), settle=settle):
                 after = server.memory_kib("VmRSS")
         server.stop()
         return {"kib": (after - before) / count}

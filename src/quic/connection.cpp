@@ -227,6 +227,8 @@ void Connection::extend_peer_streams_unidirectional(std::size_t count) {
 }
 
 bool Connection::peer_takes_datagrams() const {
+  // Asked for by tunnels that are idle, too, whose connection may rest.
+  if (impl_->handshake_completed) return impl_->peer_datagrams;
   const ngtcp2_transport_params* remote = ngtcp2_conn_get_remote_transport_params(impl_->conn.get());
   return remote != nullptr && remote->max_datagram_frame_size != 0;
 }

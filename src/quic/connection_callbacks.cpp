@@ -26,6 +26,7 @@ void allow_for_retired_fallback(ngtcp2_conn* conn) {
 
 int on_handshake_completed(ngtcp2_conn* conn, void* user_data) {
   Impl& impl = impl_of(user_data);
+  impl.peer_datagrams = impl.face->peer_takes_datagrams();
   impl.handshake_completed = true;
   allow_for_retired_fallback(conn);
   impl.final_version = impl.version();

@@ -178,6 +178,7 @@ struct Connection::Impl final : SendBatch::Sender, DatagramDropListener {
   /// Folds the connection's memory unless a deadline is near; it wakes by itself. False: a deadline is due
   /// now.
   bool rest(Time now);
+  void on_unfolded();
   /// Does not wake it.
   ngtcp2_conn_info native_info() const;
 
@@ -270,8 +271,9 @@ struct Connection::Impl final : SendBatch::Sender, DatagramDropListener {
   std::uint32_t first_version = 0;  // the one the client chose; negotiation may settle on another
   std::uint32_t final_version = 0;  // once the handshake is complete
   bool handshake_completed = false;
-  bool streams_open = false;  // on_established was called
-  bool early_data = false;    // a client may send 0-RTT
+  bool peer_datagrams = false;  // peer_takes_datagrams(), once handshake_completed
+  bool streams_open = false;    // on_established was called
+  bool early_data = false;      // a client may send 0-RTT
   bool retried = false;
   bool filled_up = false;     // a client's last Initial was sent larger than it is
   bool receiving = false;     // inside receive()

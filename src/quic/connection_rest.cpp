@@ -53,6 +53,11 @@ bool Impl::rest(Time at) {
   return true;
 }
 
+/// By whoever only looks at it, too: then nothing else arms the timer.
+void Impl::on_unfolded() {
+  timer.arm(std::min(timer.deadline(), timers.now() + rest_after));
+}
+
 ngtcp2_conn_info Impl::native_info() const {
   if (conn.folded()) return info_at_rest;
   ngtcp2_conn_info info;

@@ -177,6 +177,7 @@ Result<> Connection::Impl::start_server(const ngtcp2_pkt_hd& initial, const ngtc
                              &settings, &parameters, memory->native(), this) != 0)
     return fail(ErrorKind::resource, "no memory for a QUIC connection");
   conn.reset(native, std::move(memory));
+  conn.set_on_unfolded([this] { on_unfolded(); });
   if (auto begun = begin(std::move(*session), id_bytes(original_id), {}); !begun) return begun;
   keeper->add_id(*member, own_id);
   return {};

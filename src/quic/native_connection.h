@@ -4,6 +4,7 @@
 
 #include "quic/connection_memory.h"
 
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -20,17 +21,20 @@ class NativeConnection {
 
   /// `memory`: what `native` was allocated from; null: malloc.
   void reset(ngtcp2_conn* native = nullptr, std::unique_ptr<ConnectionMemory> memory = nullptr) {
-    if (native_ != nullptr) ngtcp2_conn_del(get());
+    if (folded_) unfold();
+    if (native_ != nullptr) ngtcp2_conn_del(native_);
     native_ = native;
     memory_ = std::move(memory);
   }
+  /// `told`: whenever get() has unfolded it.
+  void set_on_unfolded(std::function<void()> told) { on_unfolded_ = std::move(told); }
   explicit operator bool() const { return native_ != nullptr; }
 
   /// Do not keep the pointer beyond one call.
   ngtcp2_conn* get() const {
     if (folded_) [[unlikely]] {
-      memory_->unfold();
-      folded_ = false;
+      unfold();
+      if (on_unfolded_) on_unfolded_();
     }
     return native_;
   }
@@ -44,9 +48,15 @@ class NativeConnection {
   }
 
  private:
+  void unfold() const {
+    memory_->unfold();
+    folded_ = false;
+  }
+
   ngtcp2_conn* native_ = nullptr;
   std::unique_ptr<ConnectionMemory> memory_;
   mutable bool folded_ = false;
+  std::function<void()> on_unfolded_;
 };
 
 }  // namespace sallyport::quic

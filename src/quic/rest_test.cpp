@@ -58,6 +58,26 @@ TEST(Rest, FiguresAreTheSameAndWakeNobody) {
   }
 }
 
+TEST(Rest, WhatAnIdleTunnelAsksForWakesNobody) {
+  Resting pair;
+  EXPECT_TRUE(pair.server().peer_takes_datagrams());
+  EXPECT_GT(pair.server().max_datagram_payload(), 1100u);
+  EXPECT_EQ(pair.server().queued_datagram_bytes(), 0u);
+  EXPECT_TRUE(pair.server().is_address_validated());
+  EXPECT_TRUE(pair.server().stats().resting);
+}
+
+TEST(Rest, WhoeverLooksKeepsItAwakeForAMomentOnly) {
+  Resting pair;
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_GT(pair.server().proven_datagram_payload(), 1100u);
+    EXPECT_FALSE(pair.server().stats().resting);
+    pair.simulation.run_for(2s);
+    EXPECT_TRUE(pair.server().stats().resting);
+  }
+  pair.expect_echo(1000);
+}
+
 TEST(Rest, ManyStreams) {
   Resting pair;
   for (int i = 0; i < 50; ++i) ASSERT_TRUE(pair.client->open_bidirectional());

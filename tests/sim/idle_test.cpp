@@ -2,6 +2,7 @@
 // requests by HTTP's, and neither by that of the QUIC connection.
 #include "http/h3_connection.h"
 #include "identity.h"
+#include "masque/ip_tunnel.h"
 #include "masque/udp_tunnel.h"
 #include "network.h"
 #include "sim_gateway.h"
@@ -128,6 +129,31 @@ TEST(Idle, AConnectionThatNeverAsksForAnythingEnds) {
   EXPECT_FALSE(scene.client.error);
   scene.network.run_for(5s);
   EXPECT_TRUE(scene.gateway.is_idle());
+}
+
+/// Its memory is folded, and stays so when the tunnel looks at the path's MTU and an operator at the tunnel.
+TEST(Idle, AConnectionWithAnIpTunnelRests) {
+  SimGateway::Options options;
+  options.ip.pool = {*net::IpPrefix::parse("10.89.0.0/24"), *net::IpPrefix::parse("fd89::/64")};
+  Silence scene(std::move(options));
+  std::size_t routes = 0;
+  masque::IpTunnelEvents events;
+  events.routes = [&routes](const auto& all) { routes = all.size(); };
+  events.closed = [](const Error& why) { ADD_FAILURE() << why.message; };
+  const auto proxy =
+      masque::ProxyTemplate::parse("https://" + scene.gateway.host().name(), masque::Protocol::ip);
+  auto ip_tunnel = masque::IpTunnel::open(*scene.connection, *proxy, {}, {}, std::move(events));
+  ASSERT_TRUE(ip_tunnel);
+  scene.network.run_for(20s);
+  EXPECT_EQ(routes, 2u);
+  const auto resting = [&scene] {
+    std::size_t count = 0;
+    scene.gateway.endpoint().for_each([&](quic::Connection& each) { count += each.stats().resting ? 1 : 0; });
+    return count;
+  };
+  EXPECT_EQ(resting(), 1u);
+  EXPECT_EQ(scene.gateway.worker().ip_tunnels().size(), 1u);
+  EXPECT_EQ(resting(), 1u);
 }
 
 /// What a client that went away leaves behind is gone as soon, although QUIC would wait longer.
