@@ -258,10 +258,14 @@ TEST(HostilePackets, UnknownShortHeaderGetsASmallerLimitedReset) {
   packet.resize(30);
   world.inject(packet);
   ASSERT_EQ(world.answers.size(), 2u);
-  EXPECT_LT(world.answers[1].bytes.size(), 30u);
+  EXPECT_EQ(world.answers[1].bytes.size(), 29u) << "RFC 9000 §10.3.3";
+  packet.resize(22);
+  world.inject(packet);
+  ASSERT_EQ(world.answers.size(), 3u);
+  EXPECT_EQ(world.answers[2].bytes.size(), 21u) << "as short as a stateless reset may be";
   packet.resize(21);
   world.inject(packet);
-  EXPECT_EQ(world.answers.size(), 2u);
+  EXPECT_EQ(world.answers.size(), 3u);
   packet.resize(1000);
   for (int i = 0; i < 5000; ++i) world.inject(packet);
   EXPECT_LE(world.answers.size(), 102u);
