@@ -9,7 +9,7 @@ pkg_check_modules(LIBCRYPTO REQUIRED IMPORTED_TARGET libcrypto>=3.0)
 pkg_check_modules(IDN2 REQUIRED IMPORTED_TARGET libidn2>=2.3)
 pkg_check_modules(MNL REQUIRED IMPORTED_TARGET libmnl>=1.0.4)
 pkg_check_modules(NFTABLES REQUIRED IMPORTED_TARGET libnftables>=1.0.6)
-# Intel processors and AMD's only; without it GnuTLS does all (src/quic/fast_aes.h).
+# Intel processors and AMD's only; without it GnuTLS does all (src/tls/fast_aes.h).
 find_path(IPSEC_MB_INCLUDE intel-ipsec-mb.h)
 find_library(IPSEC_MB_LIBRARY IPSec_MB)
 add_library(sallyport_ipsec_mb INTERFACE)

@@ -1,4 +1,4 @@
-#include "quic/fast_aes.h"
+#include "tls/fast_aes.h"
 
 #include "base/hex.h"
 #include "base/random.h"
@@ -37,14 +37,15 @@ TEST(KeyDerivation, GivesTheKeysOfTheRfcs) {
 TEST(FastAesChoice, IsTakenWhereTheProcessorHasVectorAes) {
   if (!__builtin_cpu_supports("vaes") || !__builtin_cpu_supports("vpclmulqdq"))
     GTEST_SKIP() << "this processor has no vector AES";
-  EXPECT_TRUE(has_fast_aes_gcm());
+  EXPECT_TRUE(tls::has_fast_aes_gcm());
 }
 #endif
 
 class FastAes : public testing::Test {
  protected:
   void SetUp() override {
-    if (!has_fast_aes_gcm()) GTEST_SKIP() << "this processor has no vector AES, or this build no ipsec-mb";
+    if (!tls::has_fast_aes_gcm())
+      GTEST_SKIP() << "this processor has no vector AES, or this build no ipsec-mb";
   }
   static std::array<std::uint8_t, aes_128_key_size> key() {
     std::array<std::uint8_t, aes_128_key_size> key;
@@ -55,7 +56,7 @@ class FastAes : public testing::Test {
 
 TEST_F(FastAes, SealsAsGnutlsDoes) {
   const auto secret = key();
-  const FastAesGcm fast(secret);
+  const tls::FastAesGcm fast(secret);
   const gnutls_datum_t datum{const_cast<std::uint8_t*>(secret.data()), secret.size()};
   gnutls_aead_cipher_hd_t reference = nullptr;
   ASSERT_EQ(gnutls_aead_cipher_init(&reference, GNUTLS_CIPHER_AES_128_GCM, &datum), 0);
@@ -83,7 +84,7 @@ TEST_F(FastAes, SealsAsGnutlsDoes) {
 }
 
 TEST_F(FastAes, RefusesWhatWasChanged) {
-  const FastAesGcm fast(key());
+  const tls::FastAesGcm fast(key());
   const std::vector<std::uint8_t> plain(100, 7), header{0x40, 1, 2}, nonce(aes_gcm_nonce_size, 9);
   std::vector<std::uint8_t> sealed(plain.size() + aead_tag_size), out(plain.size());
   fast.seal(sealed.data(), plain, nonce, header);
@@ -101,7 +102,7 @@ TEST_F(FastAes, RefusesWhatWasChanged) {
 TEST_F(FastAes, MasksHeadersAsTheRfcDoes) {
   const auto secret = bytes_of("9f50449e04a0e810283a1e9933adedd2");
   const auto sample = bytes_of("d1b1c98dd7689fb8ec11d242b123dc9b");
-  const FastAesHeaderMask mask(Bytes(secret).first<aes_128_key_size>());
+  const tls::FastAesHeaderMask mask(Bytes(secret).first<aes_128_key_size>());
   EXPECT_EQ(to_hex(Bytes(mask.mask(sample.data())).first(5)), "437b9aec36");
 }
 

@@ -2,13 +2,16 @@
 #pragma once
 
 #include "base/bytes.h"
-#include "quic/fast_aes.h"
+#include "tls/fast_aes.h"
 
 #include <array>
 #include <cstdint>
 #include <optional>
 
 namespace sallyport::quic {
+
+using tls::aes_128_key_size;
+using tls::aes_gcm_nonce_size;
 
 /// Of a cipher suite with AES-128-GCM and SHA-256. Wiped when it is destroyed.
 struct Aes128PacketKeys {

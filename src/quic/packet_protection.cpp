@@ -1,8 +1,8 @@
 #include "quic/packet_protection.h"
 
 #include "quic/config.h"
-#include "quic/fast_aes.h"
 #include "quic/key_derivation.h"
+#include "tls/fast_aes.h"
 
 #include <array>
 #include <cstring>
@@ -41,7 +41,7 @@ int seal(std::uint8_t* out, const ngtcp2_crypto_aead* aead, const ngtcp2_crypto_
   // A Retry's integrity tag (RFC 9001 §5.8) is sealed with nothing in it; it is not a packet of ours.
   if (PacketTap* tap = TapScope::current(); tap != nullptr && plain_size != 0)
     tap->on_seal({header, header_size}, {plain, plain_size});
-  if (const FastAesGcm* key = own_key<FastAesGcm>(context->native_handle)) {
+  if (const tls::FastAesGcm* key = own_key<tls::FastAesGcm>(context->native_handle)) {
     key->seal(out, {plain, plain_size}, {nonce, nonce_size}, {header, header_size});
     return 0;
   }
@@ -55,7 +55,8 @@ int seal(std::uint8_t* out, const ngtcp2_crypto_aead* aead, const ngtcp2_crypto_
 
 bool authentic(std::uint8_t* out, const ngtcp2_crypto_aead& aead, void* handle, Bytes sealed, Bytes nonce,
                Bytes header) {
-  if (const FastAesGcm* key = own_key<FastAesGcm>(handle)) return key->open(out, sealed, nonce, header);
+  if (const tls::FastAesGcm* key = own_key<tls::FastAesGcm>(handle))
+    return key->open(out, sealed, nonce, header);
   std::size_t plain_size = sealed.size() - aead.max_overhead;
   return gnutls_aead_cipher_decrypt(static_cast<gnutls_aead_cipher_hd_t>(handle), nonce.data(), nonce.size(),
                                     header.data(), header.size(), aead.max_overhead, sealed.data(),
@@ -80,30 +81,30 @@ int open(std::uint8_t* out, const ngtcp2_crypto_aead* aead, const ngtcp2_crypto_
 
 int header_mask(std::uint8_t* out, const ngtcp2_crypto_cipher* cipher,
                 const ngtcp2_crypto_cipher_ctx* context, const std::uint8_t* sample) {
-  const FastAesHeaderMask* key = own_key<FastAesHeaderMask>(context->native_handle);
+  const tls::FastAesHeaderMask* key = own_key<tls::FastAesHeaderMask>(context->native_handle);
   if (key == nullptr) return ngtcp2_crypto_hp_mask_cb(out, cipher, context, sample);
   std::memcpy(out, key->mask(sample).data(), NGTCP2_HP_MASKLEN);
   return 0;
 }
 
 void delete_aead(ngtcp2_conn* conn, ngtcp2_crypto_aead_ctx* context, void* user_data) {
-  if (FastAesGcm* key = own_key<FastAesGcm>(context->native_handle))
+  if (tls::FastAesGcm* key = own_key<tls::FastAesGcm>(context->native_handle))
     delete key;
   else
     ngtcp2_crypto_delete_crypto_aead_ctx_cb(conn, context, user_data);
 }
 
 void delete_cipher(ngtcp2_conn* conn, ngtcp2_crypto_cipher_ctx* context, void* user_data) {
-  if (FastAesHeaderMask* key = own_key<FastAesHeaderMask>(context->native_handle))
+  if (tls::FastAesHeaderMask* key = own_key<tls::FastAesHeaderMask>(context->native_handle))
     delete key;
   else
     ngtcp2_crypto_delete_crypto_cipher_ctx_cb(conn, context, user_data);
 }
 
-/// Whether FastAesGcm protects the connection's 1-RTT packets. Constant after the handshake.
+/// Whether tls::FastAesGcm protects the connection's 1-RTT packets. Constant after the handshake.
 bool is_ours(ngtcp2_conn* conn) {
   const auto cipher = reinterpret_cast<std::intptr_t>(ngtcp2_conn_get_crypto_ctx(conn)->aead.native_handle);
-  return cipher == GNUTLS_CIPHER_AES_128_GCM && has_fast_aes_gcm();
+  return cipher == GNUTLS_CIPHER_AES_128_GCM && tls::has_fast_aes_gcm();
 }
 
 using InstallKey = decltype(ngtcp2_conn_install_rx_key);
@@ -112,8 +113,8 @@ bool install_own_key(ngtcp2_conn* conn, InstallKey& install, Bytes secret) {
   const bool v2 = ngtcp2_conn_get_negotiated_version(conn) == version_2;
   const auto keys = Aes128PacketKeys::derive(secret, v2);
   if (!keys) return false;
-  auto aead = std::make_unique<FastAesGcm>(keys->key);
-  auto mask = std::make_unique<FastAesHeaderMask>(keys->header_key);
+  auto aead = std::make_unique<tls::FastAesGcm>(keys->key);
+  auto mask = std::make_unique<tls::FastAesHeaderMask>(keys->header_key);
   ngtcp2_crypto_aead_ctx aead_context{as_handle(std::move(aead))};
   ngtcp2_crypto_cipher_ctx mask_context{as_handle(std::move(mask))};
   if (install(conn, secret.data(), secret.size(), &aead_context, keys->iv.data(), keys->iv.size(),
@@ -183,7 +184,7 @@ int update_key(ngtcp2_conn* conn, std::uint8_t* rx_secret, std::uint8_t* tx_secr
                                 const std::array<std::uint8_t, longest_key>& key) {
       delete_aead(conn, &context, nullptr);
       context.native_handle =
-          as_handle(std::make_unique<FastAesGcm>(std::span(key).first<aes_128_key_size>()));
+          as_handle(std::make_unique<tls::FastAesGcm>(std::span(key).first<aes_128_key_size>()));
     };
     replace(*rx_context, rx_key);
     replace(*tx_context, tx_key);

@@ -32,6 +32,14 @@ void RecordChannel::settle() {
   }
 }
 
+std::vector<std::uint8_t> RecordChannel::take_input() {
+  const Bytes unread = held();
+  std::vector<std::uint8_t> input(unread.begin(), unread.end());
+  held_ = std::vector<std::uint8_t>();
+  held_read_ = 0;
+  return input;
+}
+
 std::size_t RecordChannel::take(MutableBytes out) {
   const std::size_t taken = std::min(out.size(), held().size());
   copy_bytes(held().first(taken), out.data());

@@ -29,6 +29,8 @@ class RecordChannel : public Session {
   // Reading: GnuTLS reads the bytes given to `arrive` until `settle`, which keeps the unread ones.
   void arrive(Bytes bytes) { arriving_ = bytes; }
   void settle();
+  /// Of settled input, what is unread; it is nobody's then.
+  std::vector<std::uint8_t> take_input();
   bool has_input() const { return !held().empty() || !arriving_.empty(); }
   std::size_t input_size() const { return held().size() + arriving_.size(); }
 

@@ -46,6 +46,23 @@ std::unexpected<Error> cannot_start(int code) {
   return fail(ErrorKind::resource, "cannot set up TLS: " + error_words(code));
 }
 
+/// Whether this ClientHello asks for shorter records than others take: by max_fragment_length (RFC 6066 §4),
+/// or by record_size_limit (RFC 8449), which counts the content type and so is one more where it limits
+/// nothing.
+bool asks_for_short_records(Bytes client_hello) {
+  bool limits = false;
+  const auto look = [](void* found, unsigned type, const unsigned char* data, unsigned size) {
+    constexpr unsigned max_fragment_length = 1, record_size_limit = 28, no_limit = 16385;
+    if (type == max_fragment_length ||
+        (type == record_size_limit && size == 2 && data[0] * 256u + data[1] < no_limit))
+      *static_cast<bool*>(found) = true;
+    return 0;
+  };
+  const gnutls_datum_t message = datum_of(client_hello);
+  gnutls_ext_raw_parse(&limits, look, &message, GNUTLS_EXT_RAW_FLAG_TLS_CLIENT_HELLO);
+  return limits;
+}
+
 }  // namespace
 
 Result<> Session::init(unsigned flags, Carrier carrier, std::span<const std::string> alpn, bool is_server) {
@@ -70,10 +87,14 @@ Result<> Session::init(unsigned flags, Carrier carrier, std::span<const std::str
       return cannot_start(code);
     }
   }
-  if (key_log_) gnutls_session_set_keylog_function(session, on_key_log);
+  if (key_log_ || (is_server && carrier == Carrier::tcp))
+    gnutls_session_set_keylog_function(session, on_key_log);
   // A session has one such hook.
   if (carrier == Carrier::quic || on_ticket_)
     gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_BOTH, on_handshake_message);
+  else if (is_server)
+    gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_CLIENT_HELLO, GNUTLS_HOOK_PRE,
+                                       on_handshake_message);
   return {};
 }
 
@@ -137,13 +158,31 @@ SessionInfo Session::info() const {
   return info;
 }
 
+TrafficSecrets::~TrafficSecrets() {
+  for (auto* const secret : {&client, &server})
+    if (*secret) gnutls_memset((*secret)->data(), 0, (*secret)->size());
+}
+
+void Session::keep_secret(std::string_view label, Bytes secret) {
+  const auto keep = [&](std::optional<TrafficSecret>& place) {
+    if (secret.size() != place.emplace().size()) return place.reset();
+    copy_bytes(secret, place->data());
+  };
+  if (label == "CLIENT_TRAFFIC_SECRET_0") keep(secrets_.client);
+  if (label == "SERVER_TRAFFIC_SECRET_0") keep(secrets_.server);
+}
+
 int Session::on_key_log(gnutls_session_t session, const char* label, const gnutls_datum_t* secret) {
+  Session& self = of(session);
+  if (self.credentials_ && self.carrier_ == Carrier::tcp)
+    self.keep_secret(label, {secret->data, secret->size});
+  if (!self.key_log_) return 0;
   gnutls_datum_t client_random{}, server_random{};
   gnutls_session_get_random(session, &client_random, &server_random);
   std::string line = label;
   line += ' ' + to_hex({client_random.data, client_random.size});
   line += ' ' + to_hex({secret->data, secret->size});
-  of(session).key_log_->write(line);
+  self.key_log_->write(line);
   return 0;
 }
 
@@ -159,6 +198,8 @@ int Session::on_handshake_message(gnutls_session_t session, unsigned type, unsig
                                   const gnutls_datum_t* message) {
   Session& self = of(session);
   if (incoming == 0) return 0;
+  if (type == GNUTLS_HANDSHAKE_CLIENT_HELLO && self.carrier_ == Carrier::tcp)
+    self.limits_records_ = self.limits_records_ || asks_for_short_records({message->data, message->size});
   // QUIC has a key update of its own (RFC 9001 §6). GnuTLS would derive new secrets.
   if (type == GNUTLS_HANDSHAKE_KEY_UPDATE && self.carrier_ == Carrier::quic)
     return GNUTLS_E_UNEXPECTED_PACKET;  // the alert unexpected_message

@@ -5,6 +5,7 @@
 #include "tls/credentials.h"
 #include "tls/gnutls_handles.h"
 #include "tls/session_info.h"
+#include "tls/traffic_keys.h"
 #include "trace/keylog.h"
 
 #include <array>
@@ -13,6 +14,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -43,6 +45,17 @@ struct ClientSetup {
   std::shared_ptr<trace::KeyLog> key_log;
 };
 
+/// The application traffic secrets of TLS 1.3 with SHA-256 (RFC 8446 §7.1), as far as they are known. Wiped
+/// when destroyed.
+struct TrafficSecrets {
+  std::optional<TrafficSecret> client, server;
+
+  TrafficSecrets() = default;
+  ~TrafficSecrets();
+  TrafficSecrets(const TrafficSecrets&) = delete;
+  TrafficSecrets& operator=(const TrafficSecrets&) = delete;
+};
+
 class Session {
  public:
   Session() = default;
@@ -67,6 +80,10 @@ class Session {
   SessionInfo info() const;
   /// A client's handshake over TCP is complete: TLS 1.2 session data is available only now.
   void keep_older_session();
+  /// Of a server's handshake over TCP, once it is complete.
+  const TrafficSecrets& traffic_secrets() const { return secrets_; }
+  /// Likewise: the client takes only records shorter than usual.
+  bool limits_records() const { return limits_records_; }
   /// Why the server's certificate was refused, if it was.
   const std::optional<Error>& verify_error() const { return verify_error_; }
 
@@ -74,6 +91,7 @@ class Session {
   Result<> init(unsigned flags, Carrier carrier, std::span<const std::string> alpn, bool is_server);
   Result<> init_client(const ClientSetup& setup);
   bool take_ticket(Bytes ticket);
+  void keep_secret(std::string_view label, Bytes secret);
   static int on_key_log(gnutls_session_t session, const char* label, const gnutls_datum_t* secret);
   static int on_verify(gnutls_session_t session);
   static int on_handshake_message(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
@@ -87,8 +105,10 @@ class Session {
   std::string host_;
   std::function<void(std::vector<std::uint8_t>)> on_ticket_;
   std::shared_ptr<trace::KeyLog> key_log_;
+  TrafficSecrets secrets_;
   std::optional<Error> verify_error_;
   Carrier carrier_ = Carrier::tcp;
+  bool limits_records_ = false;
   bool offers_ticket_ = false;
   bool ticket_allows_early_data_ = false;  // the one that is being read
 };

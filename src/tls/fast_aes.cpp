@@ -1,4 +1,4 @@
-#include "quic/fast_aes.h"
+#include "tls/fast_aes.h"
 
 #include <cstdlib>
 
@@ -7,7 +7,7 @@
 #include <gnutls/gnutls.h>
 #include <intel-ipsec-mb.h>
 
-namespace sallyport::quic {
+namespace sallyport::tls {
 namespace {
 
 struct FreeManager {
@@ -50,13 +50,23 @@ FastAesGcm::~FastAesGcm() {
 void FastAesGcm::seal(std::uint8_t* out, Bytes plain, Bytes nonce, Bytes header) const {
   gcm_context_data context;
   IMB_AES128_GCM_ENC(manager(), &key_->data, &context, out, plain.data(), plain.size(), nonce.data(),
-                     header.data(), header.size(), out + plain.size(), aead_tag_size);
+                     header.data(), header.size(), out + plain.size(), aes_gcm_tag_size);
+}
+
+void FastAesGcm::seal(std::uint8_t* out, std::span<const Bytes> pieces, Bytes nonce, Bytes header) const {
+  gcm_context_data context;
+  IMB_AES128_GCM_INIT(manager(), &key_->data, &context, nonce.data(), header.data(), header.size());
+  for (const Bytes piece : pieces) {
+    IMB_AES128_GCM_ENC_UPDATE(manager(), &key_->data, &context, out, piece.data(), piece.size());
+    out += piece.size();
+  }
+  IMB_AES128_GCM_ENC_FINALIZE(manager(), &key_->data, &context, out, aes_gcm_tag_size);
 }
 
 bool FastAesGcm::open(std::uint8_t* out, Bytes sealed, Bytes nonce, Bytes header) const {
   gcm_context_data context;
-  const std::size_t size = sealed.size() - aead_tag_size;
-  std::array<std::uint8_t, aead_tag_size> tag;
+  const std::size_t size = sealed.size() - aes_gcm_tag_size;
+  std::array<std::uint8_t, aes_gcm_tag_size> tag;
   IMB_AES128_GCM_DEC(manager(), &key_->data, &context, out, sealed.data(), size, nonce.data(), header.data(),
                      header.size(), tag.data(), tag.size());
   return gnutls_memcmp(tag.data(), sealed.data() + size, tag.size()) == 0;
@@ -81,11 +91,11 @@ std::array<std::uint8_t, FastAesHeaderMask::sample_size> FastAesHeaderMask::mask
   return result;
 }
 
-}  // namespace sallyport::quic
+}  // namespace sallyport::tls
 
 #else
 
-namespace sallyport::quic {
+namespace sallyport::tls {
 
 struct FastAesGcm::Key {};
 
@@ -97,6 +107,7 @@ FastAesGcm::FastAesGcm(std::span<const std::uint8_t, aes_128_key_size>) {
 }
 FastAesGcm::~FastAesGcm() = default;
 void FastAesGcm::seal(std::uint8_t*, Bytes, Bytes, Bytes) const {}
+void FastAesGcm::seal(std::uint8_t*, std::span<const Bytes>, Bytes, Bytes) const {}
 bool FastAesGcm::open(std::uint8_t*, Bytes, Bytes, Bytes) const {
   return false;
 }
@@ -108,6 +119,6 @@ std::array<std::uint8_t, FastAesHeaderMask::sample_size> FastAesHeaderMask::mask
   return {};
 }
 
-}  // namespace sallyport::quic
+}  // namespace sallyport::tls
 
 #endif
