@@ -66,10 +66,10 @@ TEST_F(FastAes, SealsAsGnutlsDoes) {
   for (std::size_t size = 0; size < plain.size(); size = size < 70 ? size + 1 : size + 131) {
     system_random().fill(nonce);
     const Bytes text = Bytes(plain).first(size), associated = Bytes(header).first(1 + size % header.size());
-    std::vector<std::uint8_t> expected(size + aead_tag_size), sealed = expected;
+    std::vector<std::uint8_t> expected(size + tls::aes_gcm_tag_size), sealed = expected;
     std::size_t sealed_size = expected.size();
     ASSERT_EQ(gnutls_aead_cipher_encrypt(reference, nonce.data(), nonce.size(), associated.data(),
-                                         associated.size(), aead_tag_size, text.data(), text.size(),
+                                         associated.size(), tls::aes_gcm_tag_size, text.data(), text.size(),
                                          expected.data(), &sealed_size),
               0);
     std::ranges::copy(text, sealed.begin());
@@ -86,7 +86,7 @@ TEST_F(FastAes, SealsAsGnutlsDoes) {
 TEST_F(FastAes, RefusesWhatWasChanged) {
   const tls::FastAesGcm fast(key());
   const std::vector<std::uint8_t> plain(100, 7), header{0x40, 1, 2}, nonce(aes_gcm_nonce_size, 9);
-  std::vector<std::uint8_t> sealed(plain.size() + aead_tag_size), out(plain.size());
+  std::vector<std::uint8_t> sealed(plain.size() + tls::aes_gcm_tag_size), out(plain.size());
   fast.seal(sealed.data(), plain, nonce, header);
   for (std::size_t at = 0; at < sealed.size(); ++at) {
     sealed[at] ^= 0x10;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 namespace sallyport::tls {
 
@@ -27,13 +28,23 @@ constexpr unsigned most_empty_records = 64;
 /// As GnuTLS has it: more than any client needs, and too few to keep a server busy.
 constexpr unsigned most_key_updates_a_second = 8;
 
-/// One for all streams of a thread, so that idle ones hold none; another one where a receiver kept the last
-/// (Chunk::share()).
-Chunk& opened_buffer() {
-  thread_local Chunk buffer;
-  if (buffer.empty() || buffer.is_shared()) buffer = Chunk::allocate(Chunk::pooled_size);
-  return buffer;
-}
+/// What records are opened into. One for all streams of a thread, so that idle ones hold none; another one
+/// where a receiver kept the last (Chunk::share()), or a stream inside the stream reads from inside its
+/// delivery.
+class OpenedBuffer {
+ public:
+  OpenedBuffer() : chunk_(std::exchange(idle_, Chunk())) {
+    if (chunk_.empty() || chunk_.is_shared()) chunk_ = Chunk::allocate(Chunk::pooled_size);
+  }
+  ~OpenedBuffer() { idle_ = std::move(chunk_); }
+  OpenedBuffer(const OpenedBuffer&) = delete;
+  OpenedBuffer& operator=(const OpenedBuffer&) = delete;
+  Chunk& chunk() { return chunk_; }
+
+ private:
+  static inline thread_local Chunk idle_;
+  Chunk chunk_;
+};
 
 std::size_t length_of(Bytes header) {
   return std::size_t{header[3]} << 8 | header[4];
@@ -107,8 +118,8 @@ Result<AesRecords::Opened> AesRecords::open(Bytes record, MutableBytes out) {
 
 /// Records of content that are there are decrypted behind each other, and delivered in one piece.
 Result<Records::Found> AesRecords::read(const std::function<void(Bytes)>& deliver) {
-  Chunk& buffer = opened_buffer();
-  const MutableBytes out = buffer.mutable_bytes();
+  OpenedBuffer buffer;
+  const MutableBytes out = buffer.chunk().mutable_bytes();
   std::size_t used = 0;
   std::optional<Result<Found>> then;  // what comes of the record behind the content
   while (!then && out.size() - used >= most_sealed) {
@@ -136,7 +147,7 @@ Result<Records::Found> AesRecords::read(const std::function<void(Bytes)>& delive
     }
   }
   if (used > 0) {
-    const ChunkLoan loan(buffer);
+    const ChunkLoan loan(buffer.chunk());
     deliver(Bytes(out).first(used));
   }
   return then ? std::move(*then) : Result<Found>(Found::content);

@@ -138,13 +138,14 @@ TEST_F(TlsStream, TellsTheWriterAlsoWhenOnlyTheRecordsWereOverTheMark) {
 }
 
 TEST_F(TlsStream, StopsInTheMiddleOfWhatCameAndGoesOnWhenAsked) {
-  // The receiver stops at every record; later bytes are kept.
+  // The receiver stops at everything it gets, a record or a few; later bytes are kept.
   link.server_inbox.when_bytes = [this] { link.server->set_reading(false); };
   const std::string sent = noise(60'000);
   link.client->write(Chunk::copy_of(as_bytes(sent)));
   link.client->finish();
   link.run();
-  EXPECT_EQ(link.server_inbox.received.size(), 16'384u);
+  EXPECT_GE(link.server_inbox.received.size(), 16'384u);
+  EXPECT_LT(link.server_inbox.received.size(), sent.size());
   int turns = 1;
   for (; link.server_inbox.ends == 0 && turns < 10; ++turns) {
     link.server->set_reading(true);
@@ -214,7 +215,8 @@ TEST_F(TlsStream, MayBeClosedFromInsideOnBytesAndDestroyedFromInsideItsEnd) {
   link.client_inbox.when_over = [this] { link.client.reset(); };
   link.client->write(Chunk::copy_of(as_bytes(noise(50'000))));
   link.run();
-  EXPECT_EQ(link.server_inbox.received.size(), 16'384u);
+  EXPECT_GE(link.server_inbox.received.size(), 16'384u);
+  EXPECT_LT(link.server_inbox.received.size(), 50'000u);
   EXPECT_FALSE(link.server_inbox.error);
   EXPECT_TRUE(link.client_inbox.error);
   EXPECT_FALSE(link.client);
