@@ -21,14 +21,14 @@ namespace {
 
 template <class T>
 void* as_handle(std::unique_ptr<T> key) {
-  return static_cast<std::uint8_t*>(static_cast<void*>(key.release())) + 1;
+  return reinterpret_cast<std::uint8_t*>(key.release()) + 1;
 }
 
 /// Null when the handle is GnuTLS's.
 template <class T>
 T* own_key(void* handle) {
   if ((reinterpret_cast<std::uintptr_t>(handle) & 1) == 0) return nullptr;
-  return static_cast<T*>(static_cast<void*>(static_cast<std::uint8_t*>(handle) - 1));
+  return reinterpret_cast<T*>(static_cast<std::uint8_t*>(handle) - 1);
 }
 
 // seal() and open() do for a GnuTLS handle the same as ngtcp2_crypto_encrypt_cb and ngtcp2_crypto_decrypt_cb,
