@@ -2,6 +2,8 @@
 // stream_test.cpp and by aes_takeover_test.cpp.
 #include "tls/aes_records.h"
 
+#include "tls/wire_for_test.h"
+
 #include <algorithm>
 #include <functional>
 #include <limits>
@@ -21,30 +23,6 @@ using testing::HasSubstr;
 constexpr std::uint8_t alert = 21, handshake = 22, application_data = 23;
 constexpr std::size_t header_size = 5;
 
-TrafficSecret secret_of(std::uint8_t seed) {
-  TrafficSecret secret;
-  secret.fill(seed);
-  return secret;
-}
-
-TrafficKeys keys(std::uint8_t seed, std::uint64_t sequence = 0) {
-  return std::move(*TrafficKeys::make(secret_of(seed), sequence));
-}
-
-/// Takes what is written.
-struct Wire final : net::ByteStream {
-  void set_receiver(net::ByteStreamReceiver*) override {}
-  void write(Chunk chunk) override { write(chunk.bytes()); }
-  void write(Bytes bytes) override { written.insert(written.end(), bytes.begin(), bytes.end()), ++writes; }
-  std::size_t queued_bytes() const override { return 0; }
-  void finish() override {}
-  void close() override {}
-  void set_reading(bool) override {}
-  net::NetPath net_path() const override { return {}; }
-  std::vector<std::uint8_t> written;
-  std::size_t writes = 0;
-};
-
 struct Content {
   std::uint8_t type;
   std::string text;
@@ -61,21 +39,13 @@ class AesRecordsTest : public testing::Test {
   void start(std::uint64_t written) {
     auto transport = std::make_unique<Wire>();
     wire = transport.get();
-    records.emplace(timers, std::move(transport), AesRecords::Setup{keys(1), keys(2, written), {}});
-    theirs.emplace(keys(1));
-    ours.emplace(keys(2, written));
+    records.emplace(timers, std::move(transport),
+                    AesRecords::Setup{keys_for_test(1), keys_for_test(2, written), {}});
+    theirs.emplace(keys_for_test(1));
+    ours.emplace(keys_for_test(2, written));
   }
 
-  /// A record of the peer's: `inner` is content, type and padding.
-  std::vector<std::uint8_t> sealed(Bytes inner) {
-    const std::size_t length = inner.size() + aes_gcm_tag_size;
-    std::vector<std::uint8_t> record{application_data, 3, 3, static_cast<std::uint8_t>(length >> 8),
-                                     static_cast<std::uint8_t>(length)};
-    record.resize(header_size + length);
-    theirs->aead().seal(record.data() + header_size, inner, theirs->next_nonce(),
-                        Bytes(record).first(header_size));
-    return record;
-  }
+  std::vector<std::uint8_t> sealed(Bytes inner) { return sealed_by(*theirs, inner); }
   std::vector<std::uint8_t> record(std::uint8_t type, std::string_view content, std::size_t padding = 0) {
     std::vector<std::uint8_t> inner(content.begin(), content.end());
     inner.push_back(type);
