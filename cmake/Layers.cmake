@@ -44,6 +44,8 @@ function(sallyport_layer name)
   endif()
   if(SALLYPORT_TESTS AND tests)
     add_executable(${name}_test ${tests})
+    # They are compiled far more often than they are run, and what they call is optimised.
+    target_compile_options(${name}_test PRIVATE -O0)
     target_link_libraries(${name}_test PRIVATE sallyport_${name} GTest::gtest GTest::gmock GTest::gtest_main)
     add_test(NAME unit_${name} COMMAND ${name}_test)
   endif()

@@ -2,7 +2,7 @@
 
 import argparse
 import concurrent.futures
-import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -10,11 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import unittest
 import xml.etree.ElementTree
 from pathlib import Path
 
 import coverage
+from test_file import Result
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ["lint", "unit", "sim", "e2e", "interop", "sanitize", "tsan", "fuzz"]
@@ -36,8 +36,8 @@ Without a part: """ + ", ".join(EVERY_DAY) + "."
 PACKAGES = {"interop": "--test", "lint": "--lint", "fuzz": "--lint"}
 # A test program that takes longer hangs.
 PATIENCE = 1800
-# What one Python test, or what its class sets up, may take at most.
-PATIENCE_PYTHON = 600
+# A file of Python tests that takes longer hangs in spite of the alarms of its tests.
+PATIENCE_PYTHON = 3600
 # What a machine may lack that no setup can give it; with --ci any other skip is a failure.
 OF_THE_MACHINE = ("this processor has no", "the sanitizers' own")
 # The layers that start threads of their own, or whose objects are handed between threads.
@@ -50,7 +50,8 @@ class Tally:
     def __init__(self, strict):
         self.strict = strict
         self.passed, self.failed, self.skipped = 0, 0, 0
-        self.failures, self.skips, self.notes = [], [], []
+        self.failures, self.skips = [], []
+        self.unreached = {}  # of scripts/peers.py: registries, with a sentence on each
 
     def fail(self, name):
         self.failed += 1
@@ -62,36 +63,6 @@ class Tally:
             return
         self.skipped += 1
         self.skips.append(f"{name}: {why}")
-
-
-class Counting(unittest.TextTestResult):
-    """Counts what passed; a test with several broken parts is one that failed. One that hangs fails by an alarm."""
-
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
-        self.passed = 0
-        signal.signal(signal.SIGALRM, self.alarm)
-        signal.alarm(PATIENCE_PYTHON)
-
-    @staticmethod
-    def alarm(*_):
-        raise TimeoutError(f"not done within {PATIENCE_PYTHON} s")
-
-    def startTest(self, test):
-        signal.alarm(PATIENCE_PYTHON)
-        super().startTest(test)
-
-    def stopTest(self, test):
-        super().stopTest(test)
-        signal.alarm(PATIENCE_PYTHON)
-
-    def stopTestRun(self):
-        super().stopTestRun()
-        signal.alarm(0)
-
-    def addSuccess(self, test):
-        super().addSuccess(test)
-        self.passed += 1
 
 
 def say(text):
@@ -134,27 +105,43 @@ def gtest(tally, program, env=None):
         tally.fail(f"{label}: ended with status {status}")
 
 
-def python_tests(tally, folder, program, env=None, files="*_test.py"):
-    """Runs the unittest files of a folder, or some of them, against this sallyport; a skip is said aloud."""
-    os.environ.update({"SALLYPORT": str(program), **(env or {})})
-    sys.path[:0] = [str(ROOT / "scripts"), str(folder)]
-    # They read SALLYPORT when they are imported, which may have been for another program: the harness, and test files that others build on.
-    for module in ("harness", "peers", "tunnels", *(path.stem for path in folder.glob("*.py"))):
-        sys.modules.pop(module, None)
-    for path in sorted(folder.glob(files)):
-        say(f"{folder.name}/{path.name}")
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        suite = unittest.defaultTestLoader.loadTestsFromModule(module)
-        result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Counting).run(suite)
-        tally.passed += result.passed
-        for name in sorted({str(getattr(test, "test_case", test)) for test, _ in result.failures + result.errors}):
-            tally.fail(f"{path.name}: {name}")
-        for test, why in result.skipped:
-            tally.skip(f"{path.name}: {test}", why)
-    if "peers" in sys.modules:
-        tally.notes += sys.modules["peers"].unreached.values()
+def python_file(path, environment, live):
+    """(output, result) of a file of Python tests; the result is None where it ended before it had any. `live`: it prints for itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "result.json"
+        try:
+            output = subprocess.run([sys.executable, ROOT / "scripts" / "test_file.py", path, told], env=environment, text=True, errors="replace",
+                                    stdout=None if live else subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE_PYTHON).stdout
+        except subprocess.TimeoutExpired:
+            output = f"it was stopped after {PATIENCE_PYTHON} s"
+        return output, Result(**json.loads(told.read_text())) if told.exists() else None
+
+
+def python_tests(tally, folder, program, env=None, files="*_test.py", jobs=1):
+    """Runs the unittest files of a folder, or some of them, `jobs` at a time, against this sallyport; a skip is said aloud."""
+    def one(path):
+        known = {"SALLYPORT": str(program), "SALLYPORT_UNREACHED": json.dumps(tally.unreached), "PYTHONUNBUFFERED": "1"}
+        if jobs == 1:
+            say(f"{folder.name}/{path.name}")
+        return path, *python_file(path, {**os.environ, **known, **(env or {})}, jobs == 1)
+
+    # Those that take long first, so that no processor is idle at the end; their size tells them well enough.
+    paths = sorted(folder.glob(files), key=lambda path: (-path.stat().st_size if jobs > 1 else 0, path))
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for done in concurrent.futures.as_completed([pool.submit(one, path) for path in paths]):
+            path, output, result = done.result()
+            if output:
+                say(f"{folder.name}/{path.name}")
+                print(output, flush=True)
+            if result is None:
+                tally.fail(f"{path.name}: ended before its tests had")
+                continue
+            tally.passed += result.passed
+            tally.unreached |= result.unreached
+            for name in result.failed:
+                tally.fail(f"{path.name}: {name}")
+            for test, why in result.skipped:
+                tally.skip(f"{path.name}: {test}", why)
 
 
 def build(preset, tally, *targets):
@@ -247,7 +234,7 @@ def run_part(part, tally, arguments):
         if build("asan", tally):
             unit(tally, "build/asan", SANITIZERS)
             sim(tally, "build/asan", max(1, seeds // 10), SANITIZERS)
-            python_tests(tally, ROOT / "tests" / "e2e", ROOT / "build" / "asan" / "sallyport", SANITIZERS)
+            python_tests(tally, ROOT / "tests" / "e2e", ROOT / "build" / "asan" / "sallyport", SANITIZERS, jobs=arguments.jobs)
     elif part == "tsan":
         if build("tsan", tally, *THREADED, "sallyport"):
             for name in THREADED:
@@ -265,7 +252,8 @@ def run_part(part, tally, arguments):
         elif part == "sim":
             sim(tally, "build", seeds)
         else:
-            python_tests(tally, ROOT / "tests" / part, ROOT / "build" / "sallyport")
+            # What interop tests fetch, build and keep is the same for all of them.
+            python_tests(tally, ROOT / "tests" / part, ROOT / "build" / "sallyport", jobs=arguments.jobs if part == "e2e" else 1)
 
 
 def options():
@@ -274,12 +262,15 @@ def options():
     parser.add_argument("--ci", action="store_true", help="every part, more seeds, and a test that is skipped fails, unless the machine itself cannot run it")
     parser.add_argument("--seeds", type=int, help="how many seeds the simulations run (default: 100; with --ci 1000)")
     parser.add_argument("--fuzz-seconds", type=int, default=20, help="how long each fuzz target runs (default: 20)")
+    parser.add_argument("--jobs", type=int, default=min(os.cpu_count(), 4), help="how many files of e2e run at a time (default: one for each processor, at most 4)")
     parser.add_argument("--base", metavar="REV", help="lint what changed since this revision (default: HEAD; with --ci where the branch left main)")
     parser.add_argument("--no-setup", action="store_true", help="do not install missing packages")
     chosen = parser.parse_args()
     for part in chosen.parts:
         if part not in PARTS + ON_DEMAND:
             parser.error(f"there is no part '{part}'; there are {', '.join(PARTS + ON_DEMAND)}")
+    if chosen.jobs < 1:
+        parser.error("--jobs is at least 1")
     chosen.parts = chosen.parts or (PARTS if chosen.ci else EVERY_DAY)
     return chosen
 
@@ -310,7 +301,7 @@ def main():
         print(f"FAILED   {name}")
     for name in tally.skips:
         print(f"SKIPPED  {name}")
-    for note in tally.notes:
+    for note in tally.unreached.values():
         print(f"NOTE     {note}")
     print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")
     return 1 if tally.failed or tally.passed == 0 else 0
