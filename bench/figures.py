@@ -48,3 +48,23 @@ def ratio(runs, others, key, other_key=None):
     """Median over the rounds of one case's figure divided by the other's in the same round."""
     pairs = [(a[key], b[other_key or key]) for a, b in zip(runs, others)]
     return statistics.median(a / b for a, b in pairs if b)
+
+
+def measure_parts(section, parts, wanted, measure):
+    """Measures of `parts` those that are wanted, or all where none is named. `measure` takes one and returns its results and goals; one that
+    lacks something of others is left out, aloud."""
+    unknown = set(wanted) - set(parts)
+    if unknown:
+        raise harness.Failure(f"{section} has no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
+    runs, goals = {}, []
+    for name, part in parts.items():
+        if wanted and name not in wanted:
+            continue
+        try:
+            runs[name], more = measure(part)
+        except harness.Missing as why:
+            print(f"  {name}: {why}", flush=True)
+            continue
+        goals += more
+        print(flush=True)
+    return {"runs": runs, "goals": goals}

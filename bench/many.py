@@ -1,41 +1,17 @@
 """Ordinary traffic: small requests, many connections, slow ones, and datagrams one by one; see bench/README.md."""
 
 import json
-import re
 import time
 
 import harness
 import many_hops
 import memory
 import peers
-from figures import goal, interleave, median, ratio, show
+from figures import goal, interleave, measure_parts, median, ratio, show
 from harness import GIB, SALLYPORT
-from many_servers import gateways
+from servers import bench, gateways, h2load, makers
 
 MIB = 1 << 20
-
-
-def bench(lab, server, count, per, *flags, path="1k"):
-    """One run of `sallyport bench`, with the server's CPU time for each `per` of `count`."""
-    def once():
-        before = server.cpu_seconds()
-        client, out = peers.measured([SALLYPORT, "bench", "-k", "--json", "-n", str(count), *map(str, flags), f"{server.url}/{path}"], lab.prefix)
-        figures = json.loads(out)
-        return {"server": (server.cpu_seconds() - before) * per / count, "client": client * per / count, "p50": figures["latency"]["p50_ms"] * 1e3,
-                "rate": figures["requests"] / figures["seconds"], "errors": len(figures["errors"])}
-    return once
-
-
-def h2load(lab, server, count, connections, streams, per):
-    def once():
-        before = server.cpu_seconds()
-        client, out = peers.measured([peers.tool("h2load"), "-n", str(count), "-c", str(connections), "-m", str(streams), f"{server.url}/1k"], lab.prefix)
-        done = int(re.search(r"(\d+) succeeded", out).group(1))
-        if done != count:
-            raise harness.Failure(f"h2load got {done} of {count} answers")
-        return {"server": (server.cpu_seconds() - before) * per / count, "client": client * per / count,
-                "rate": float(re.search(r"finished in .*, ([\d.]+) req/s", out).group(1))}
-    return once
 
 
 def site_of(lab, name, **files):
@@ -91,10 +67,7 @@ def idle(lab, arguments):
 
 def fresh(lab, arguments, site):
     """Name -> a function that starts a server of its own for one measurement."""
-    makers = {"ours": lambda: lab.gateway("--files", site, "--workers", "1"), "gtlsserver": lambda: peers.gtlsserver(lab, site)}
-    if arguments.before:
-        makers["before"] = lambda: lab.gateway("--files", site, "--workers", "1", program=arguments.before)
-    return makers
+    return {**makers(lab, arguments, "--files", site), "gtlsserver": lambda: peers.gtlsserver(lab, site)}
 
 
 def slow(lab, arguments):
@@ -160,21 +133,10 @@ PARTS = {"small": small, "idle": idle, "slow": slow, "downloads": downloads, "pa
 
 
 def measure(lab, arguments):
-    wanted = arguments.parts or list(PARTS)
-    unknown = set(wanted) - set(PARTS)
-    if unknown:
-        raise harness.Failure(f"many has no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    runs, goals = {}, []
-    for name in (part for part in PARTS if part in wanted):
-        try:
-            results, more = PARTS[name](lab, arguments)
-        except harness.Missing as why:
-            print(f"  {name}: {why}", flush=True)
-            continue
-        runs[name] = results
-        goals += more
+    def one(part):
+        done = part(lab, arguments)
         for process in reversed(lab.processes):  # those of one part do not stay beside the next
             process.stop()
         lab.processes.clear()
-        print(flush=True)
-    return {"runs": runs, "goals": goals}
+        return done
+    return measure_parts("many", PARTS, arguments.parts, one)

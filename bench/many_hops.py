@@ -7,7 +7,7 @@ import harness
 import peers
 from figures import goal, interleave, median, ratio, show
 from harness import BUILD, GIB, SALLYPORT
-from many_servers import gateways
+from servers import gateways
 
 RATE = 20_000  # datagrams a second, each sent when it is due
 SECONDS = 2

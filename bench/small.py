@@ -1,12 +1,10 @@
 """Small requests and handshakes: ours beside gtlsserver over HTTP/3 and Debian's nginx over HTTP/2."""
 
-import json
-import re
-
 import harness
 import peers
 from figures import goal, interleave, ratio, show
-from harness import GIB, SALLYPORT
+from harness import GIB
+from servers import bench, h2load
 
 REQUESTS = 200_000
 HANDSHAKES = 2_000
@@ -20,45 +18,21 @@ def measure(lab, arguments):
     harness.make_file(site / "bulk", BULK_SIZE)
     servers = {"ours": lab.gateway("--files", site, "--workers", "1"), "gtlsserver": peers.gtlsserver(lab, site), "nginx": peers.nginx(lab, site)}
 
-    def case(server, command, count, per, expect):
-        """CPU of server and client for each `per` of `count`; `expect` looks at the client's output and returns more figures."""
-        def once():
-            before = server.cpu_seconds()
-            client, out = peers.measured(command, lab.prefix)
-            return {"server": (server.cpu_seconds() - before) * per / count, "client": client * per / count, **expect(out)}
-        return once
-
-    def bench(name, count, per, *flags):
-        def expect(out):
-            figures = json.loads(out)
-            if figures["requests"] != count or figures["errors"]:
-                raise harness.Failure(f"bench got {figures['requests']} of {count} answers from {name}: {figures['errors']}")
-            return {"rate": count / figures["seconds"], "p99": figures["latency"]["p99_ms"]}
-        server = servers[name]
-        return case(server, [SALLYPORT, "bench", "-k", "--json", "-n", count, *flags, f"{server.url}/1k"], count, per, expect)
-
     def small(name, http):
-        return bench(name, REQUESTS, 1e5, "--http", http, "-c", 16, "-m", 16)
+        return bench(lab, servers[name], REQUESTS, 1e5, "--http", http, "-c", 16, "-m", 16)
 
     def handshakes(name, http):
-        return bench(name, HANDSHAKES, 1e3, "--http", http, "-c", 8, "--new-connections")
+        return bench(lab, servers[name], HANDSHAKES, 1e3, "--http", http, "-c", 8, "--new-connections")
 
-    def h2load(name, path, count, connections, streams, per):
-        def expect(out):
-            done = int(re.search(r"(\d+) succeeded", out).group(1))
-            if done != count:
-                raise harness.Failure(f"h2load got {done} of {count} answers from {name}")
-            return {"rate": float(re.search(r"finished in .*, ([\d.]+) req/s", out).group(1))}
-        server = servers[name]
-        command = [peers.tool("h2load"), "-n", count, "-c", connections, "-m", streams, "-w", 24, "-W", 24, f"{server.url}/{path}"]
-        return case(server, command, count, per, expect)
+    def load(name, path, count, connections, streams, per):
+        return h2load(lab, servers[name], count, connections, streams, per, "-w", 24, "-W", 24, path=path)
 
     results = interleave(arguments.repeat, {
         **{f"h3 1 KiB, {name}": small(name, "h3") for name in ("ours", "gtlsserver")},
         **{f"h3 handshake, {name}": handshakes(name, "h3") for name in ("ours", "gtlsserver")},
-        **{f"h2 1 KiB, {name}": h2load(name, "1k", REQUESTS, 16, 16, 1e5) for name in ("ours", "nginx")},
+        **{f"h2 1 KiB, {name}": load(name, "1k", REQUESTS, 16, 16, 1e5) for name in ("ours", "nginx")},
         **{f"h2 handshake, {name}": handshakes(name, "h2") for name in ("ours", "nginx")},
-        **{f"h2 bulk, {name}": h2load(name, "bulk", BULK, 1, 1, GIB / BULK_SIZE) for name in ("ours", "nginx")},
+        **{f"h2 bulk, {name}": load(name, "bulk", BULK, 1, 1, GIB / BULK_SIZE) for name in ("ours", "nginx")},
     })
     show(results, [("server CPU", "server", 3), ("client CPU", "client", 3), ("a second", "rate", 0), ("p99 ms", "p99", 1)])
     print("  CPU: seconds for 100,000 requests; milliseconds for a handshake and its request; seconds for a GiB of bulk")

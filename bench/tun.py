@@ -9,7 +9,7 @@ import memory
 import peers
 import tun_many
 import tun_peers
-from figures import goal, interleave, median, ratio, show
+from figures import goal, interleave, measure_parts, median, ratio, show
 from harness import BUILD, GIB
 
 OURS, ANCHOR = "sallyport", "wireguard-go"
@@ -87,14 +87,14 @@ def with_and_without_offloads(network, tunnels, arguments):
     goals += over_best("TCP with the offloads off", off, "mbps", 1.5)
     goals += [goal("TCP, eight streams' rate of one's", ratio(eight[OURS], results[OURS], "mbps"), 1.0, at_most=False),
               goal("memory of the client at full rate, MiB", max(run["rss"] for run in results[OURS] + eight[OURS]), 64)]
-    return {"runs": {"one stream": results, "eight streams": eight, "offloads off": off}, "goals": goals}
+    return {"one stream": results, "eight streams": eight, "offloads off": off}, goals
 
 
 def single_datagrams(network, tunnels, arguments):
     results = interleave(arguments.repeat, {name: udp(network, tunnel) for name, tunnel in tunnels.items()}, warm=False)
     show(results, [("datagrams/s", "datagrams_per_s", 0), ("Mbit/s", "mbps", 0), ("client CPU-s/GiB sent", "client", 2),
                    ("gateway CPU-s/GiB sent", "gateway", 2)], "UDP, 1,200 bytes")
-    return {"runs": results, "goals": over_best("UDP", results, "mbps", 1.5)}
+    return results, over_best("UDP", results, "mbps", 1.5)
 
 
 def round_trips(network, tunnels, arguments):
@@ -106,7 +106,7 @@ def round_trips(network, tunnels, arguments):
          [("ms", "ms", 3), ("added", "added", 3)], "ping")
     least = min((name for name in added if name != OURS), key=lambda name: median(added[name], "added"), default=None)
     goals = [goal(f"ping, added, of what {least} adds", ratio(added[OURS], added[least], "added"), 1.0)] if least else []
-    return {"runs": results, "goals": goals}
+    return results, goals
 
 
 def idle_memory(network, _, arguments):
@@ -116,7 +116,7 @@ def idle_memory(network, _, arguments):
 
     results = interleave(max(2, arguments.repeat // 2), {"CONNECT-IP client": memory.grown(network.far, fresh, 500, "--ip-tunnels", settle=IP_SETTLE)}, warm=False)
     show(results, [("KiB", "kib", 1)], "idle")
-    return {"runs": results, "goals": [goal("idle CONNECT-IP client, KiB of the gateway's", median(results["CONNECT-IP client"], "kib"), 40)]}
+    return results, [goal("idle CONNECT-IP client, KiB of the gateway's", median(results["CONNECT-IP client"], "kib"), 40)]
 
 
 # Those of ours alone come last: a hundred clients in a namespace slow all others' routing.
@@ -126,22 +126,8 @@ WITH_PEERS = {"tcp", "udp", "ping"}
 
 
 def measure(lab, arguments):
-    wanted = arguments.parts or list(PARTS)
-    unknown = set(wanted) - set(PARTS)
-    if unknown:
-        raise harness.Failure(f"tun has no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    runs, goals = {}, []
     with tun_peers.Network(lab) as network:
         tunnels = {}
-        if WITH_PEERS & set(wanted):
+        if not arguments.parts or WITH_PEERS & set(arguments.parts):
             tunnels = {OURS: tun_peers.sallyport(network, [tun_peers.gateway(network, 1)]), **tun_peers.all_peers(network)}
-        for name in (part for part in PARTS if part in wanted):
-            try:
-                done = PARTS[name](network, tunnels, arguments)
-            except harness.Missing as why:
-                print(f"  {name}: {why}", flush=True)
-                continue
-            runs[name] = done["runs"]
-            goals += done["goals"]
-            print(flush=True)
-    return {"runs": runs, "goals": goals}
+        return measure_parts("tun", PARTS, arguments.parts, lambda part: part(network, tunnels, arguments))

@@ -29,7 +29,7 @@ def hops(network, _, arguments):
     total = [[{"all": run["client"] + run["gateway"]} for run in runs] for runs in results.values()]
     first = median(total[0], "all")
     added = max(median(more, "all") - median(less, "all") for less, more in zip(total, total[1:]))
-    return {"runs": results, "goals": [goal("CPU-s/GiB that a further hop adds, of what the first cost", added / first, 1.0)]}
+    return results, [goal("CPU-s/GiB that a further hop adds, of what the first cost", added / first, 1.0)]
 
 
 def devices(network, _, arguments):
@@ -54,7 +54,7 @@ def devices(network, _, arguments):
     gateway.stop()
     names = list(results)
     least = min(names, key=lambda name: median(results[name], "mbps"))
-    return {"runs": results, "goals": [goal(f"TCP with {least}, of one device's", ratio(results[least], results[names[0]], "mbps"), 0.5, at_most=False)]}
+    return results, [goal(f"TCP with {least}, of one device's", ratio(results[least], results[names[0]], "mbps"), 0.5, at_most=False)]
 
 
 def modes(network, _, arguments):
@@ -69,7 +69,7 @@ def modes(network, _, arguments):
     for tunnel in tunnels.values():
         tunnel.client.stop()
     gateway.stop()
-    return {"runs": results, "goals": []}
+    return results, []
 
 
 def get_modes(network, _, arguments):
@@ -96,8 +96,8 @@ def get_modes(network, _, arguments):
     show(results, [("Mbit/s", "mbps", 0), ("get CPU-s/GiB", "client", 2)], "get")
     gateway.stop()
     origin.stop()
-    return {"runs": results, "goals": [
-        goal("get --mode ip, goodput of --mode udp's", ratio(results["--mode ip"], results["--mode udp"], "mbps"), 0.8, at_most=False)]}
+    return results, [
+        goal("get --mode ip, goodput of --mode udp's", ratio(results["--mode ip"], results["--mode udp"], "mbps"), 0.8, at_most=False)]
 
 
 def clients(network, _, arguments):
@@ -122,6 +122,6 @@ def clients(network, _, arguments):
     for tunnel in tunnels:
         tunnel.client.stop()
     gateway.stop()
-    return {"runs": results, "goals": [
+    return results, [
         goal(f"a client's rate, furthest from the mean of {CLIENTS}, %", median(many, "unfair"), 20),
-        goal(f"rate of {CLIENTS} clients, of one's", ratio(many, results["one client"], "mbps"), 0.9, at_most=False)]}
+        goal(f"rate of {CLIENTS} clients, of one's", ratio(many, results["one client"], "mbps"), 0.9, at_most=False)]
