@@ -10,7 +10,6 @@ namespace {
 constexpr std::size_t header_size = 5;
 /// Header, content type and tag.
 constexpr std::size_t overhead = header_size + 1 + aes_gcm_tag_size;
-constexpr std::size_t smallest_buffer = 1024;
 /// A record that is cut short, lest a buffer is left with room that no whole one fits in, has this much.
 constexpr std::size_t least_cut = 4096;
 constexpr std::size_t most_pieces = 64;
@@ -52,18 +51,19 @@ AesRecords::AesRecords(net::Timers& timers, std::unique_ptr<net::ByteStream> tra
       transport_(std::move(transport)),
       reading_(std::move(setup.reading)),
       writing_(std::move(setup.writing)),
-      held_(std::move(setup.input)) {}
+      input_(std::move(setup.input)),
+      output_(*transport_) {}
 
 Result<> AesRecords::write(std::vector<Chunk>& plain) {
   std::size_t left = 0;
   for (const Chunk& chunk : plain) left += chunk.size();
-  expected_ = left + (left / record_size + 1) * overhead;
+  output_.expect(left + (left / record_size + 1) * overhead);
   for (std::size_t next = 0; next < plain.size();) {
     if (writing_.sequence() >= most_records)
       if (auto updated = update_writing_keys(); !updated) return updated;
     std::size_t most = std::min(left, record_size);
-    const std::size_t room = out_.size() - out_used_;
-    if (room < most + overhead && room >= least_cut + overhead) most = room - overhead;
+    const std::size_t rest = output_.rest();
+    if (rest < most + overhead && rest >= least_cut + overhead) most = rest - overhead;
     std::array<Bytes, most_pieces> pieces;
     std::size_t count = 0, size = 0;
     std::size_t last = next;
@@ -96,16 +96,8 @@ Result<> AesRecords::update_writing_keys() {
   return fail(ErrorKind::resource, "sending over TLS failed: no keys could be derived");
 }
 
-MutableBytes AesRecords::room(std::size_t least) {
-  if (out_.size() - out_used_ < least) {
-    flush();
-    out_ = Chunk::allocate(std::clamp(std::max(expected_, least), smallest_buffer, Chunk::pooled_size));
-  }
-  return out_.mutable_bytes().subspan(out_used_);
-}
-
 void AesRecords::put(Type type, std::span<const Bytes> pieces, std::size_t size) {
-  const MutableBytes out = room(size + overhead);
+  const MutableBytes out = output_.room(size + overhead);
   const std::size_t length = size + 1 + aes_gcm_tag_size;
   // RFC 8446 §5.2: all protected records are application_data of TLS 1.2 from outside.
   const std::array<std::uint8_t, header_size> header{static_cast<std::uint8_t>(Type::application_data), 3, 3,
@@ -118,16 +110,7 @@ void AesRecords::put(Type type, std::span<const Bytes> pieces, std::size_t size)
   all[pieces.size()] = Bytes(&type_byte, 1);
   writing_.aead().seal(out.data() + header_size, std::span(all).first(pieces.size() + 1),
                        writing_.next_nonce(), header);
-  out_used_ += size + overhead;
-  expected_ -= std::min(expected_, size + overhead);
-}
-
-void AesRecords::flush() {
-  Chunk full = std::exchange(out_, Chunk{});
-  const std::size_t used = std::exchange(out_used_, 0);
-  if (used == 0) return;
-  full.truncate(used);
-  transport_->write(std::move(full));
+  output_.added(size + overhead);
 }
 
 }  // namespace sallyport::tls

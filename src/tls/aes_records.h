@@ -5,6 +5,7 @@
 #pragma once
 
 #include "net/timers.h"
+#include "tls/record_buffers.h"
 #include "tls/record_channel.h"
 #include "tls/records.h"
 #include "tls/traffic_keys.h"
@@ -27,13 +28,13 @@ class AesRecords final : public Records {
   AesRecords(net::Timers& timers, std::unique_ptr<net::ByteStream> transport, Setup setup);
 
   net::ByteStream& transport() override { return *transport_; }
-  void arrive(Bytes bytes) override { arriving_ = bytes; }
-  void settle() override;
-  bool has_input() const override { return !held().empty() || !arriving_.empty(); }
+  void arrive(Bytes bytes) override { input_.arrive(bytes); }
+  void settle() override { input_.settle(); }
+  bool has_input() const override { return !input_.empty(); }
   Result<Found> read(const std::function<void(Bytes)>& deliver) override;
   Result<> write(std::vector<Chunk>& plain) override;
   void write_close_notify() override;
-  void flush() override;
+  void flush() override { output_.flush(); }
 
  private:
   enum class Type : std::uint8_t { alert = 21, handshake = 22, application_data = 23 };
@@ -45,8 +46,6 @@ class AesRecords final : public Records {
   };
 
   // aes_records_read.cpp
-  Bytes held() const { return Bytes(held_).subspan(held_read_); }
-  bool gather(std::size_t count);
   Result<std::optional<Bytes>> next_record();
   Result<Opened> open(Bytes record, MutableBytes out);
   Result<Found> take_alert(Bytes content);
@@ -55,7 +54,6 @@ class AesRecords final : public Records {
   std::unexpected<Error> refuse(Alert alert, std::string_view what);
 
   // aes_records.cpp
-  MutableBytes room(std::size_t least);
   void put(Type type, std::span<const Bytes> pieces, std::size_t size);
   void put(Type type, Bytes content) { put(type, {&content, 1}, content.size()); }
   Result<> update_writing_keys();
@@ -63,18 +61,13 @@ class AesRecords final : public Records {
   net::Timers& timers_;
   const std::unique_ptr<net::ByteStream> transport_;
   TrafficKeys reading_, writing_;
-  Bytes arriving_;  // of the current on_bytes
-  std::vector<std::uint8_t>
-      held_;  // of earlier ones: a part of a record, or what the stream above does not read yet
-  std::size_t held_read_ = 0;
+  RecordInput input_;
+  RecordOutput output_;
   std::array<std::uint8_t, 5> message_{};  // a handshake message that did not come in one record
   std::size_t message_size_ = 0;
   unsigned empty_records_ = 0;  // one after the other
   unsigned key_updates_ = 0;    // since
   Time key_updates_since_{};
-  Chunk out_;
-  std::size_t out_used_ = 0;
-  std::size_t expected_ = 0;  // bytes of records that are still to be put
 };
 
 }  // namespace sallyport::tls

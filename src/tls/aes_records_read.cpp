@@ -58,48 +58,17 @@ std::unexpected<Error> AesRecords::refuse(Alert alert, std::string_view what) {
   return fail(ErrorKind::tls, "receiving over TLS failed: " + std::string(what));
 }
 
-void AesRecords::settle() {
-  if (!arriving_.empty()) held_.insert(held_.end(), arriving_.begin(), arriving_.end());
-  arriving_ = {};
-  if (held().empty() && !held_.empty()) {
-    held_ = std::vector<std::uint8_t>();
-    held_read_ = 0;
-  }
-}
-
-/// Whether held() has as many bytes, or has them now.
-bool AesRecords::gather(std::size_t count) {
-  if (held().size() < count) {
-    const std::size_t more = std::min(count - held().size(), arriving_.size());
-    held_.insert(held_.end(), arriving_.begin(), arriving_.begin() + static_cast<std::ptrdiff_t>(more));
-    arriving_ = arriving_.subspan(more);
-  }
-  return held().size() >= count;
-}
-
 /// The next record, header and all, inside what came; valid until the next call. Nothing: it is not complete.
 Result<std::optional<Bytes>> AesRecords::next_record() {
-  if (held().empty()) {  // the usual case: it is read where it lies
-    held_.clear();
-    held_read_ = 0;
-  }
-  const bool is_held = !held_.empty();
-  if (is_held ? !gather(header_size) : arriving_.size() < header_size) return std::nullopt;
-  const Bytes header = (is_held ? held() : arriving_).first(header_size);
-  if (header[0] != static_cast<std::uint8_t>(Type::application_data))
+  const auto header = input_.front(header_size);
+  if (!header) return std::nullopt;
+  if ((*header)[0] != static_cast<std::uint8_t>(Type::application_data))
     return refuse(Alert::unexpected_message, "a record that is not protected came after the handshake");
-  const std::size_t length = length_of(header), size = header_size + length;
+  const std::size_t length = length_of(*header), size = header_size + length;
   if (length > most_sealed) return refuse(Alert::record_overflow, "a record is too long");
   if (length <= aes_gcm_tag_size) return refuse(Alert::bad_record_mac, "a record is too short");
-  if (is_held) {
-    if (!gather(size)) return std::nullopt;
-    held_read_ += size;
-    return held_.size() == held_read_ ? Bytes(held_).last(size)
-                                      : Bytes(held_).subspan(held_read_ - size, size);
-  }
-  if (arriving_.size() < size) return std::nullopt;
-  const Bytes record = arriving_.first(size);
-  arriving_ = arriving_.subspan(size);
+  const auto record = input_.front(size);
+  if (record) input_.skip(size);
   return record;
 }
 

@@ -42,7 +42,9 @@ struct Side {
     gnutls_session_ext_register(
         session->native(), "quic_transport_parameters", quic_transport_parameters, GNUTLS_EXT_TLS,
         [](gnutls_session_t, const unsigned char*, std::size_t) { return 0; },
-        [](gnutls_session_t, gnutls_buffer_t out) { return gnutls_buffer_append_data(out, "\0\0", 2); },
+        [](gnutls_session_t, gnutls_buffer_t extension) {
+          return gnutls_buffer_append_data(extension, "\0\0", 2);
+        },
         nullptr, nullptr, nullptr, GNUTLS_EXT_FLAG_TLS | GNUTLS_EXT_FLAG_CLIENT_HELLO | GNUTLS_EXT_FLAG_EE);
   }
 

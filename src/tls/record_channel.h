@@ -5,9 +5,11 @@
 
 #include "base/chunk.h"
 #include "net/byte_stream.h"
+#include "tls/record_buffers.h"
 #include "tls/session.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -16,7 +18,8 @@ namespace sallyport::tls {
 
 class RecordChannel : public Session {
  public:
-  explicit RecordChannel(std::unique_ptr<net::ByteStream> transport) : transport_(std::move(transport)) {}
+  explicit RecordChannel(std::unique_ptr<net::ByteStream> transport)
+      : transport_(std::move(transport)), output_(*transport_) {}
 
   /// Joins them, once the session is set up.
   void join();
@@ -27,33 +30,27 @@ class RecordChannel : public Session {
   std::unique_ptr<net::ByteStream> take_transport() { return std::move(transport_); }
 
   // Reading: GnuTLS reads the bytes given to `arrive` until `settle`, which keeps the unread ones.
-  void arrive(Bytes bytes) { arriving_ = bytes; }
-  void settle();
+  void arrive(Bytes bytes) { input_.arrive(bytes); }
+  void settle() { input_.settle(); }
   /// Of settled input, what is unread; it is nobody's then.
-  std::vector<std::uint8_t> take_input();
-  bool has_input() const { return !held().empty() || !arriving_.empty(); }
-  std::size_t input_size() const { return held().size() + arriving_.size(); }
+  std::vector<std::uint8_t> take_input() { return input_.take_kept(); }
+  bool has_input() const { return !input_.empty(); }
+  std::size_t input_size() const { return input_.size(); }
 
   // Writing
   /// `plaintext` more bytes are about to be sent: sizes the next buffer.
   void expect(std::size_t plaintext);
   /// Passes the finished records to the transport.
-  void flush();
+  void flush() { output_.flush(); }
 
  private:
-  Bytes held() const { return Bytes(held_).subspan(held_read_); }
-  std::size_t take(MutableBytes out);
   void put(Bytes record);
   static ssize_t pull(gnutls_transport_ptr_t self, void* out, std::size_t size);
   static ssize_t push(gnutls_transport_ptr_t self, const giovec_t* parts, int count);
 
   std::unique_ptr<net::ByteStream> transport_;
-  Bytes arriving_;                  // of the current on_bytes
-  std::vector<std::uint8_t> held_;  // of earlier ones, while the stream above does not read
-  std::size_t held_read_ = 0;
-  Chunk out_;
-  std::size_t out_used_ = 0;
-  std::size_t expected_ = 0;
+  RecordInput input_;
+  RecordOutput output_;
 };
 
 }  // namespace sallyport::tls
