@@ -199,10 +199,10 @@ struct Tun::Impl {
   /// For connections that are made again: the name of the first hop cannot be looked up while the way to the
   /// resolver is down.
   void pin(const net::IpAddress& hop) {
-    const dial::Url last = last_hop();
+    const dial::Url proxy = last_hop();
     const masque::Target first =
         options.chain.hops.empty()
-            ? masque::Target{last.host, last.port}
+            ? masque::Target{proxy.host, proxy.port}
             : masque::Target{options.chain.hops.front().host(), options.chain.hops.front().port()};
     [[maybe_unused]] const auto pinned =
         context.pinned.add(fmt::format("{}:{}", first.to_string(), hop.to_string()));

@@ -2,6 +2,7 @@
 
 #include "base/of_flag.h"
 #include "client/udp_addresses.h"
+#include "masque/ip_sender.h"
 #include "net/links.h"
 
 #include <algorithm>
@@ -11,14 +12,6 @@
 #include <fmt/format.h>
 
 namespace sallyport::client {
-namespace {
-
-// Every IPv6 link takes packets of this size, and CONNECT-IP tunnels do (RFC 9484 §7.2).
-constexpr std::size_t least_mtu = 1280;
-// As the proxy's side has it: path MTU discovery is over then.
-constexpr Duration time_to_find_mtu = 10s;
-
-}  // namespace
 
 TunLink::TunLink(net::EventLoop& loop, TunLinkOptions options, TunLinkEvents events, net::TunDevice device,
                  net::Rtnetlink netlink)
@@ -34,7 +27,7 @@ Result<std::unique_ptr<TunLink>> TunLink::make(net::EventLoop& loop, TunLinkOpti
                                                TunLinkEvents events) {
   auto device = net::TunDevice::open({.name = options.device,
                                       .queues = 1,
-                                      .mtu = options.mtu == 0 ? least_mtu : options.mtu,
+                                      .mtu = options.mtu == 0 ? masque::least_ipv6_mtu : options.mtu,
                                       .persistent = false});
   if (!device)
     return options.device.empty() ? std::unexpected(std::move(device.error()))
@@ -84,7 +77,7 @@ Result<> TunLink::open(http::Connection& connection, const masque::ProxyTemplate
                                        {.opened =
                                             [this](const std::string&) {
                                               opened_ = true;
-                                              mtu_deadline_.arm(timers_.now() + time_to_find_mtu);
+                                              mtu_deadline_.arm(timers_.now() + masque::time_to_find_mtu);
                                               if (!ended_ && events_.opened) events_.opened();
                                             },
                                         .assigned = [this](const auto& all) { on_assigned(all); },
@@ -160,19 +153,19 @@ void TunLink::apply_routes() {
 
 /// RFC 9484 §7.2: a tunnel that carries IPv6 and not its smallest MTU is ended.
 void TunLink::check_path() {
-  if (ended_ || !tunnel_ || tunnel_->mtu() >= least_mtu) return;
+  if (ended_ || !tunnel_ || tunnel_->mtu() >= masque::least_ipv6_mtu) return;
   if (std::ranges::none_of(addresses_, [](const net::IpAddress& each) { return each.is_v6(); })) return;
   end({ErrorKind::too_large, fmt::format("the path carries IP packets of {} bytes, and IPv6 needs {} (RFC "
                                          "9484 §7.2); with --route 0.0.0.0/0 "
                                          "the tunnel is for IPv4 alone",
-                                         tunnel_->mtu(), least_mtu)},
+                                         tunnel_->mtu(), masque::least_ipv6_mtu)},
       true);
 }
 
 /// The device takes packets as large as the tunnel carries, so that few are cut or answered.
 void TunLink::follow_path() {
   if (options_.mtu != 0 || mtu_is_theirs_ || port_ == nullptr || ended_) return;
-  const std::size_t mtu = std::clamp<std::size_t>(port_->mtu(), least_mtu, 65'535);
+  const std::size_t mtu = std::clamp<std::size_t>(port_->mtu(), masque::least_ipv6_mtu, 65'535);
   if (mtu == device_.mtu()) return;
   mtu_ = mtu;
   if (auto set = device_.set_mtu(mtu); !set) {

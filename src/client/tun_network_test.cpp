@@ -53,10 +53,11 @@ struct Machine {
   std::optional<std::string> way_of_bound(const char* to, const char* address, const char* device) {
     const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     const net::SocketAddress far(ip(to), 9), near(ip(address == nullptr ? "0.0.0.0" : address), 0);
-    if (device != nullptr)
+    if (device != nullptr) {
       EXPECT_EQ(::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, device,
                              static_cast<socklen_t>(std::string_view(device).size())),
                 0);
+    }
     EXPECT_EQ(::bind(fd.get(), near.data(), near.size()), 0);
     if (::connect(fd.get(), far.data(), far.size()) != 0) return std::nullopt;
     sockaddr_storage own{};

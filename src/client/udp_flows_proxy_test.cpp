@@ -70,7 +70,8 @@ TEST_P(UdpFlowsProxyTest, ATargetThatIsNotThereIsAnswered) {
   path().receiver->on_unreachable(net::Unreachable::definite, {ErrorKind::refused, "nobody listens"});
   settle();
   EXPECT_EQ(flows.flows(), 0u);
-  if (GetParam() != http::Version::http1_1) EXPECT_THAT(receiver.take_errors(), ElementsAre("3/3"));
+  if (GetParam() == http::Version::http1_1) return;
+  EXPECT_THAT(receiver.take_errors(), ElementsAre("3/3"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, UdpFlowsProxyTest, masque::all_versions, masque::version_name);

@@ -130,8 +130,9 @@ std::expected<Chunk, int> FileTransfer::next_chunk(Batch& batch, std::size_t mos
   const std::uint64_t before = first - at;
   Chunk block = shares() ? owner_.blocks.find(seen_, at) : Chunk();
   // A whole block is read where most of it is wanted, and none for a transfer that is to hold little.
-  if (block.empty() && shares() && before + most >= BlockCache::block_size / 2 &&
-      (before == 0 || most == BlockCache::block_size)) {
+  const bool wants_block =
+      most == BlockCache::block_size || (before == 0 && most >= BlockCache::block_size / 2);
+  if (block.empty() && shares() && wants_block) {
     block = Chunk::allocate(std::min<std::uint64_t>(BlockCache::block_size, seen_.size - at));
     const auto count = read_here(block.mutable_bytes(), at);
     if (!count) return std::unexpected(count.error());

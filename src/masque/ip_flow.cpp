@@ -13,9 +13,6 @@
 namespace sallyport::masque {
 namespace {
 
-constexpr std::size_t least_mtu_v6 = 1280;
-// A connection knows its path's MTU some round trips after its handshake.
-constexpr Duration time_to_find_mtu = 10s;
 // A tunnel carries a machine's traffic, which may pause for days: it ends with its connection, which has an
 // idle timeout of its own.
 constexpr Duration never_idle = std::chrono::hours(24 * 3650);
@@ -349,12 +346,12 @@ void IpFlow::on_datagram_dropped(http::Exchange&, http::DatagramDrop why) {
 }
 
 void IpFlow::check_mtu() {
-  if (done_ || exchange() == nullptr || IpSender::mtu(*exchange()) >= least_mtu_v6) return;
+  if (done_ || exchange() == nullptr || IpSender::mtu(*exchange()) >= least_ipv6_mtu) return;
   if (std::ranges::none_of(addresses_, [](const Address& each) { return each.lease.address().is_v6(); }))
     return;
   end_tunnel({ErrorKind::too_large,
               fmt::format("the connection carries IP packets of {} bytes, and IPv6 needs {} (RFC 9484 §7.2)",
-                          IpSender::mtu(*exchange()), least_mtu_v6)});
+                          IpSender::mtu(*exchange()), least_ipv6_mtu)});
 }
 
 Bytes IpFlow::padding_prefix() const {

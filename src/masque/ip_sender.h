@@ -3,6 +3,7 @@
 // are too large and may be fragmented are.
 #pragma once
 
+#include "base/time.h"
 #include "http/exchange.h"
 #include "net/ip_packet.h"
 #include "net/packet_port.h"
@@ -15,6 +16,11 @@ namespace sallyport::masque {
 /// No packet that we carry is longer. One of IPv6 could have its header of 40 bytes more, which no path
 /// carries.
 inline constexpr std::size_t longest_packet = 65'535;
+
+/// A tunnel that carries IPv6, and no packets of this size, has to be ended (RFC 9484 §7.2).
+inline constexpr std::size_t least_ipv6_mtu = 1280;
+/// From a tunnel's opening. A connection knows its path's MTU some round trips after its handshake.
+inline constexpr Duration time_to_find_mtu = 10s;
 
 /// Counted over all senders that share it. A super-packet counts as the packets that it was cut to.
 struct IpSendCounters {

@@ -47,8 +47,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, IpChain,
                          testing::Values(Shape{"i"}, Shape{"ii"}, Shape{"iu"}, Shape{"ui"}, Shape{"iii"},
                                          Shape{"uiu"}, Shape{"i", true}, Shape{"ii", true},
                                          Shape{"ui", true}),
-                         [](const auto& info) {
-                           return info.param.modes + (info.param.ipv6 ? "OverIpv6" : "OverIpv4");
+                         [](const auto& shape) {
+                           return shape.param.modes + (shape.param.ipv6 ? "OverIpv6" : "OverIpv4");
                          });
 
 TEST_P(IpChain, TransfersAndShowsItsBudgetsAndCosts) {
