@@ -51,9 +51,9 @@ def ratio(runs, others, key, other_key=None):
 
 
 def measure_parts(section, parts, wanted, measure):
-    """Measures of `parts` those that are wanted, or all where none is named. `measure` takes one and returns its results and goals; one that
+    """Measures of `parts` those that are wanted; None: all. `measure` takes one and returns its results and goals; one that
     lacks something of others is left out, aloud."""
-    unknown = set(wanted) - set(parts)
+    unknown = set(wanted or ()) - set(parts)
     if unknown:
         raise harness.Failure(f"{section} has no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
     runs, goals = {}, []
