@@ -5,6 +5,7 @@
 #include "cli/admin_flags.h"
 #include "cli/command.h"
 #include "cli/flag_values.h"
+#include "config/route_flag.h"
 #include "gateway/gateway.h"
 #include "masque/policy.h"
 #include "net/listen_address.h"
@@ -26,7 +27,7 @@ namespace {
 
 struct GatewayFlags {
   std::vector<std::string> listen{":443"}, masque, allow, certificates, keys;
-  std::vector<std::string> ip_pool, ip_routes, ip_client_networks;
+  std::vector<std::string> ip_pool, ip_routes, ip_client_networks, routes;
   std::vector<unsigned> allow_ports;
   std::string congestion{to_string(quic::CongestionControl::cubic)},
       retry{to_string(quic::RetryPolicy::under_load)};
@@ -66,6 +67,15 @@ Result<> read_masque(const GatewayFlags& flags, gateway::Settings& settings) {
       return fail(ErrorKind::usage,
                   fmt::format("--allow-port {} changes nothing: all ports but 25 are allowed anyway", port));
     settings.allow_ports.push_back(static_cast<std::uint16_t>(port));
+  }
+  return {};
+}
+
+Result<> read_routes(const GatewayFlags& flags, gateway::Settings& settings) {
+  for (const std::string& text : flags.routes) {
+    auto route = config::parse_route(text);
+    if (!route) return std::unexpected(std::move(route.error()));
+    settings.routes.push_back(std::move(*route));
   }
   return {};
 }
@@ -155,6 +165,7 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   gateway::Settings settings = flags.settings;
   std::vector<std::vector<std::string>> listeners;
   if (auto done = read_masque(flags, settings); !done) return std::unexpected(std::move(done.error()));
+  if (auto done = read_routes(flags, settings); !done) return std::unexpected(std::move(done.error()));
   if (auto done = check_names(settings); !done) return std::unexpected(std::move(done.error()));
   if (auto done = read_addresses(flags, settings, listeners); !done)
     return std::unexpected(std::move(done.error()));
@@ -201,7 +212,7 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
   auto flags = std::make_shared<GatewayFlags>();
   auto& settings = flags->settings;
   CLI::App* gateway =
-      app.add_subcommand("gateway", "Serve files, and proxy by MASQUE, over HTTP/3, /2 and /1.1");
+      app.add_subcommand("gateway", "Serve files and sites behind it, and proxy by MASQUE, over HTTP/3, /2 and /1.1");
 
   gateway
       ->add_option("--listen", flags->listen,
@@ -235,6 +246,18 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
                    "Put the self-signed certificate here, for --ca of clients")
       ->type_name("FILE");
 
+  gateway
+      ->add_option("--route", flags->routes,
+                   "Pass requests for this host, below this path, on to a backend: http://, https://, h2c:// or "
+                   "h3://; several with commas between them, each with #WEIGHT behind it; repeat it for more")
+      ->type_name("HOST[/PATH]=URL")
+      ->allow_extra_args(false);
+  gateway
+      ->add_option("--backend-ca", settings.backend_ca,
+                   "Trust the certificates in this file for backends, in place of the system's; repeat it for "
+                   "more")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
   gateway->add_option("--files", settings.files, "Serve the files below this folder")->type_name("DIR");
   gateway
       ->add_option("--etag", flags->etag,

@@ -61,6 +61,17 @@ Result<> validate_listeners(const std::vector<Listener>& listeners) {
   return {};
 }
 
+Result<> validate_routes(const std::vector<Route>& routes) {
+  std::set<std::string> names;
+  for (const Route& route : routes)
+    if (!names.insert(route.name()).second)
+      return fail(ErrorKind::usage,
+                  fmt::format("two --route are for {}; several backends of one stand behind each other, with "
+                              "commas between them",
+                              route.name()));
+  return {};
+}
+
 Result<> validate_masque(const Configuration& configuration) {
   const Masque& masque = *configuration.masque;
   if (masque.protocols.empty())
@@ -102,8 +113,9 @@ Result<> check_named_once(std::string_view flag, const net::SocketAddress& addre
 }
 
 Result<> validate(const Configuration& configuration) {
-  if (!configuration.files && !configuration.masque)
-    return fail(ErrorKind::usage, "there is nothing to do; give --files DIR, --masque udp,tcp, or both");
+  if (!configuration.files && configuration.routes.empty() && !configuration.masque)
+    return fail(ErrorKind::usage, std::string(nothing_to_do));
+  if (auto done = validate_routes(configuration.routes); !done) return done;
   if (auto done = validate_listeners(configuration.listeners); !done) return done;
   return configuration.masque ? validate_masque(configuration) : Result<>{};
 }

@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "config/etag_parts.h"
+#include "config/route.h"
 #include "http/limits.h"
 #include "masque/policy.h"
 #include "masque/protocol.h"
@@ -70,7 +71,10 @@ struct Masque {
 
 struct Configuration {
   std::vector<Listener> listeners;
-  std::optional<Files> files;    ///< nullopt: no files are served
+  std::vector<Route> routes;     ///< of the reverse proxy
+  /// Verifies https:// and h3:// backends; null where there are none.
+  std::shared_ptr<const tls::Trust> backend_trust;
+  std::optional<Files> files;    ///< nullopt: no files are served; for requests that no route takes
   std::optional<Masque> masque;  ///< nullopt: no proxy
   quic::Config quic;             ///< of new connections; its idle_timeout is derived from `limits`
   quic::RetryPolicy retry = quic::RetryPolicy::under_load;
@@ -84,7 +88,11 @@ struct Configuration {
 Result<> check_named_once(std::string_view flag, const net::SocketAddress& address,
                           std::span<const net::SocketAddress> listen);
 
-/// Refuses contradictions: nothing to serve, two listeners with one name or that check_named_once() refuses,
+/// The error where there is nothing to serve.
+inline constexpr std::string_view nothing_to_do =
+    "there is nothing to do; give --files DIR, --route HOST=URL, --masque udp,tcp, or several of them";
+
+/// Refuses contradictions: nothing to serve, two routes for the same requests, two listeners with one name or that check_named_once() refuses,
 /// a listener without a certificate, an unintended open proxy. The error is one sentence with the flag and
 /// the remedy.
 Result<> validate(const Configuration& configuration);

@@ -17,6 +17,12 @@ void write(TextLines& text, const Listener& listener) {
     text.line(1, "certificate {}", certificate);
 }
 
+void write(TextLines& text, const Route& route) {
+  text.line(0, "route {}", route.name());
+  for (const Backend& backend : route.backends)
+    text.line(1, "backend {}, weight {}", backend.to_string(), backend.weight);
+}
+
 void write(TextLines& text, const Files& files) {
   text.line(0, "files {}", files.folder);
   text.line(1, "ETag of larger files from {}",
@@ -45,6 +51,7 @@ void write(TextLines& text, const Masque& masque) {
 std::string to_text(const Configuration& configuration) {
   TextLines text;
   for (const Listener& listener : configuration.listeners) write(text, listener);
+  for (const Route& route : configuration.routes) write(text, route);
   if (configuration.files) write(text, *configuration.files);
   if (configuration.masque) write(text, *configuration.masque);
   text.line(0, "congestion control {}, Retry {}, idle timeout {:g} s",

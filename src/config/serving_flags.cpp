@@ -56,9 +56,18 @@ Masque make_masque(const ServingFlags& flags, const Material& material) {
 
 }  // namespace
 
+bool verifies_backends(const ServingFlags& flags) {
+  return std::ranges::any_of(flags.routes, [](const Route& route) {
+    return std::ranges::any_of(route.backends, is_secured, &Backend::protocol);
+  });
+}
+
 Result<> check_flags(const ServingFlags& flags) {
-  if (flags.files.empty() && flags.masque.empty())
-    return fail(ErrorKind::usage, "there is nothing to do; give --files DIR, --masque udp,tcp, or both");
+  if (flags.files.empty() && flags.routes.empty() && flags.masque.empty())
+    return fail(ErrorKind::usage, std::string(nothing_to_do));
+  if (!flags.backend_ca.empty() && !verifies_backends(flags))
+    return fail(ErrorKind::usage,
+                "--backend-ca is for a --route to https:// or h3://, and none is given");
   if (flags.etag != EtagParts::size_mtime_ctime && flags.files.empty())
     return fail(ErrorKind::usage, "--etag is for --files, which is not given");
   if (auto done = check_certificates(flags); !done) return done;
@@ -80,6 +89,8 @@ Configuration make_configuration(const ServingFlags& flags, const Material& mate
                               .alt_svc_port = flags.alt_svc_port,
                               .credentials = credentials_of(material, id)});
   }
+  made.routes = flags.routes;
+  made.backend_trust = material.backend_trust;
   if (!flags.files.empty())
     made.files = Files{.folder = flags.files, .etag = flags.etag, .opened = material.folder};
   if (!flags.masque.empty()) made.masque = make_masque(flags, material);

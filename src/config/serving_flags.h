@@ -39,6 +39,9 @@ struct ServingFlags {
   bool open_proxy = false;
   Duration udp_tunnel_idle = 120s, tcp_tunnel_idle = 600s;
 
+  std::vector<Route> routes;
+  std::vector<std::string> backend_ca;  ///< files, PEM, that vouch for backends; none: the system's store
+
   std::string files;  ///< folder to serve; empty: none
   EtagParts etag = EtagParts::size_mtime_ctime;
 
@@ -56,7 +59,11 @@ struct Material {
       addresses;  ///< of ServingFlags::listen, with the chosen ports; empty: not yet chosen
   std::optional<net::SocketAddress> admin;            ///< the admin port
   std::shared_ptr<const files::ServedFolder> folder;  ///< null: no --files
+  std::shared_ptr<const tls::Trust> backend_trust;    ///< null: no backend needs it
 };
+
+/// Whether there is a backend whose certificate has to be verified.
+bool verifies_backends(const ServingFlags& flags);
 
 /// Refuses flags that contradict each other, or that require another flag. Reads no files.
 Result<> check_flags(const ServingFlags& flags);

@@ -169,6 +169,15 @@ std::string Url::file_name() const {
   return name;
 }
 
+bool has_dot_segments(std::string_view path) {
+  for (;;) {
+    const std::size_t end = std::min(path.find('/'), path.size());
+    if (end > 0 && dots(path.substr(0, end)) != 0) return true;
+    if (end == path.size()) return false;
+    path.remove_prefix(end + 1);
+  }
+}
+
 std::string without_credentials(std::string_view text) {
   const auto scheme = scheme_of(text);
   std::size_t begin = scheme && text.substr(scheme->size() + 1).starts_with('/') ? scheme->size() + 1 : 0;

@@ -123,6 +123,9 @@ void append_json(const AccessRecord& record, std::string& out) {
     text(json, "proxy_details", proxy->details);
     text(json, "next_hop", proxy->next_hop);
   }
+  text(json, "route", record[Text::route]);
+  text(json, "upstream", record[Text::upstream]);
+  text(json, "upstream_error", record[Text::upstream_error]);
   list(json, "addresses", record[Text::addresses]);
   json.number("bytes_in", fixed.bytes_in);
   json.number("bytes_out", fixed.bytes_out);

@@ -1,6 +1,7 @@
 #include "gateway/configuration_source.h"
 
 #include "base/log.h"
+#include "base/of_flag.h"
 #include "files/served_folder.h"
 #include "net/file_reader.h"
 
@@ -29,6 +30,11 @@ Result<std::unique_ptr<ConfigurationSource>> ConfigurationSource::open(config::S
     auto folder = files::ServedFolder::open(path);
     if (!folder) return std::unexpected(std::move(folder.error()));
     source->material_.folder = std::move(*folder);
+  }
+  if (config::verifies_backends(source->flags_)) {
+    auto trust = tls::Trust::make({.ca_files = source->flags_.backend_ca});
+    if (!trust) return of_flag("--backend-ca", trust.error());
+    source->material_.backend_trust = std::move(*trust);
   }
   if (auto done = source->certificates_.load(); !done) return std::unexpected(std::move(done.error()));
   source->material_.credentials = source->certificates_.credentials();

@@ -1,4 +1,5 @@
-// Router: passes each request to the proxy or to the content (files), or refuses it. First it checks, for all
+// Router: passes each request to the proxy, to the backends of its route, or to the content (files), or
+// refuses it. First it checks, for all
 // requests, that the certificate of the connection covers the host (421, RFC 9110 §7.4), that the request is
 // not meant for an HTTP forward proxy (501), and that early data contains safe methods only (425, RFC 8470
 // §5.2). One for each worker.
@@ -6,6 +7,7 @@
 
 #include "http/connection.h"
 #include "http/replies.h"
+#include "ingress/reverse_proxy.h"
 #include "masque/proxy_status.h"
 
 #include <array>
@@ -25,6 +27,8 @@ class Router {
  public:
   explicit Router(http::Replies& replies) : replies_(replies) {}
   /// The destinations of requests from now on; null: none. Not owned.
+  void set_routes(ingress::ReverseProxy* routes) { routes_ = routes; }
+  /// For what no route takes.
   void set_content(http::Content* content) { content_ = content; }
   void set_proxy(http::RequestHandler* proxy) { proxy_ = proxy; }
   void route(const http::Incoming& in);
@@ -37,6 +41,7 @@ class Router {
   void refuse_to_proxy(const http::Incoming& in, const masque::Refusal& refusal);
 
   http::Replies& replies_;
+  ingress::ReverseProxy* routes_ = nullptr;
   http::Content* content_ = nullptr;
   http::RequestHandler* proxy_ = nullptr;
   // Most requests in a row have the same authority and certificate.

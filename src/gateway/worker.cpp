@@ -57,6 +57,7 @@ Result<> Worker::apply(std::shared_ptr<const config::Configuration> next) {
     if (*tcp) opened.tcp.emplace(open->get(), std::move(*tcp));
   }
   apply_masque(*next);
+  apply_routes(*next);
   apply_files(*next);
   apply_listeners(*next, options, std::move(opened));
   configuration_ = std::move(next);
@@ -152,6 +153,22 @@ void Worker::receive_packets() {
   setup_->ip->packets().receive(number_, [this](net::Packet& packet) {
     if (ip_switch_) ip_switch_->take(packet);
   });
+}
+
+void Worker::apply_routes(const config::Configuration& next) {
+  if (next.routes.empty() && !routes_) return;
+  if (!routes_) {
+    dial::Context context{.outbound = outbound_,
+                          .quic = {timers_, extras_.random, setup_->recorders.get(), setup_->key_log},
+                          .config = next.quic,
+                          .limits = next.limits,
+                          .trust = next.backend_trust};
+    routes_ = std::make_unique<ingress::ReverseProxy>(std::move(context), replies_);
+  }
+  if (!configuration_ || configuration_->routes != next.routes ||
+      configuration_->backend_trust != next.backend_trust)
+    routes_->apply(next.routes, next.backend_trust);
+  router_.set_routes(next.routes.empty() ? nullptr : routes_.get());
 }
 
 void Worker::apply_files(const config::Configuration& next) {

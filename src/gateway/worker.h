@@ -13,6 +13,7 @@
 #include "gateway/router.h"
 #include "gateway/stray_exchange.h"
 #include "http/connection_log.h"
+#include "ingress/reverse_proxy.h"
 #include "masque/ip_switch.h"
 #include "masque/proxy.h"
 #include "masque/proxy_group.h"
@@ -107,6 +108,7 @@ class Worker : private masque::IpElsewhere {
   Result<> listen(const config::Listener& what, const ListenerOptions& options, Listeners& to);
   void apply_listeners(const config::Configuration& next, const ListenerOptions& options, Opened opened);
   void apply_masque(const config::Configuration& next);
+  void apply_routes(const config::Configuration& next);
   void apply_files(const config::Configuration& next);
   void apply_ip(const masque::TargetPolicy& policy);
   void tell(const net::IpPrefix& prefix, bool here) override;
@@ -122,6 +124,7 @@ class Worker : private masque::IpElsewhere {
   void collect_requests(admin::MetricSet& out) const;
   void collect_connections(admin::MetricSet& out, const Listener& listener, const QuicTotals& totals) const;
   void collect_quic(admin::MetricSet& out, const Listener& listener, const QuicTotals& totals) const;
+  void collect_routes(admin::MetricSet& out) const;
   void collect_masque(admin::MetricSet& out) const;
   void collect_ip(admin::MetricSet& out) const;
 
@@ -136,6 +139,7 @@ class Worker : private masque::IpElsewhere {
   Router router_{replies_};
   std::unique_ptr<masque::IpSwitch> ip_switch_;  // null: no CONNECT-IP. Outlives the proxy's tunnels.
   std::unique_ptr<masque::Proxy> proxy_;
+  std::unique_ptr<ingress::ReverseProxy> routes_;
   std::unique_ptr<files::FileServer> files_;
   std::unique_ptr<WorkerAccessLog> access_log_;          // null: none
   std::unique_ptr<http::ConnectionLog> connection_log_;  // null: the log's level is above debug

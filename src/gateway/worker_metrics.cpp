@@ -26,6 +26,7 @@ void Worker::collect(admin::MetricSet& out) const {
       collect_connections(out, *listener, totals);
       collect_quic(out, *listener, totals);
     }
+  collect_routes(out);
   collect_masque(out);
 }
 
@@ -191,6 +192,32 @@ void Worker::collect_quic(admin::MetricSet& out, const Listener& listener, const
   out.counter("udp_dropped_total", lost, figure(socket.dropped_error), {{"reason", "error"}});
   out.counter("udp_dropped_total", lost, figure(socket.dropped_kernel), {{"reason", "receive_buffer"}});
   out.counter("udp_dropped_total", lost, figure(socket.dropped_truncated), {{"reason", "truncated"}});
+}
+
+void Worker::collect_routes(admin::MetricSet& out) const {
+  if (!routes_) return;
+  for (const auto& [name, counters] : routes_->routes()) {
+    const admin::MetricSet::Labels labels{{"route", std::string_view(name)}};
+    out.counter("route_requests_total", "Requests passed on, by route.", figure(counters->requests), labels);
+    out.counter("route_failures_total", "Requests that no backend responded to.", figure(counters->failures),
+                labels);
+    out.counter("route_cut_total", "Responses that a backend cut short.", figure(counters->cut), labels);
+    out.counter("route_retries_total", "Requests sent once more.", figure(counters->retries), labels);
+    out.gauge("route_requests_open", "Requests on their way.", figure(counters->open), labels);
+  }
+  routes_->each_upstream([&out](const ingress::Upstream& upstream) {
+    const admin::MetricSet::Labels labels{{"upstream", std::string_view(upstream.name())}};
+    const ingress::UpstreamCounters& counters = upstream.counters();
+    out.counter("upstream_requests_total", "Requests sent to a backend.", figure(counters.requests), labels);
+    out.counter("upstream_connections_total", "Connections made to a backend.", figure(counters.connections),
+                labels);
+    out.counter("upstream_connect_failures_total", "Connections to a backend that could not be made.",
+                figure(counters.connect_failures), labels);
+    out.gauge("upstream_connections_open", "Connections to a backend, those being made included.",
+              figure(upstream.connections()), labels);
+    out.gauge("upstream_requests_active", "Requests sent to a backend or waiting for a connection.",
+              figure(upstream.active()), labels);
+  });
 }
 
 void Worker::collect_masque(admin::MetricSet& out) const {

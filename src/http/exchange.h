@@ -106,6 +106,10 @@ class Exchange {
   virtual void set_identity(std::string_view) {}
   /// Server: the addresses that a tunnel has now, with commas between them, likewise.
   virtual void set_addresses(std::string_view) {}
+  /// Server: the route and the backend that it was passed on to, and why that gave no response or not all of
+  /// it (empty: it did), likewise.
+  virtual void set_upstream(std::string_view /*route*/, std::string_view /*backend*/,
+                            std::string_view /*error*/) {}
 
   // Sending
   /// Server: 1xx, any number, before respond().

@@ -71,6 +71,13 @@ void ExchangeBase::set_addresses(std::string_view addresses) {
   if (record_) record_->addresses = addresses;
 }
 
+void ExchangeBase::set_upstream(std::string_view route, std::string_view backend, std::string_view error) {
+  if (!record_) return;
+  record_->route = route;
+  record_->upstream = backend;
+  record_->upstream_error = error;
+}
+
 void ExchangeBase::set_idle_timeout(Duration timeout) {
   idle_timeout_ = timeout;
   set_.watch(stall_deadline());

@@ -44,7 +44,8 @@ http::ExchangeHandler& answered() {
 }
 
 void Replies::complete(const Incoming& in, http::Response& head) {
-  head.fields.add("date", clock_.text(in.exchange.connection().timers().now()));
+  if (!head.fields.contains("date"))
+    head.fields.add("date", clock_.text(in.exchange.connection().timers().now()));
   // RFC 7838 §6: a 421 must not be taken for advice on where else to go.
   if (!in.alt_svc.empty() && head.status != 421) head.fields.add("alt-svc", in.alt_svc);
 }

@@ -39,7 +39,7 @@ class Content {
 
 class Replies {
  public:
-  /// Adds Date and Alt-Svc to `head`.
+  /// Adds Date, where a backend has not said it, and Alt-Svc to `head`.
   void complete(const Incoming& in, http::Response& head);
   /// Sends a head that is complete, its whole body behind it (left out for HEAD), and sets a handler that
   /// wants nothing more.

@@ -53,6 +53,8 @@ class ExchangeEnd final : public PumpSource, public PumpSink {
   void detach() { exchange_ = nullptr; }
   /// Null while it has none.
   http::Exchange* get() const { return exchange_; }
+  /// As a sink: what its message ends with.
+  void set_trailers(const http::Fields& trailers) { trailers_ = trailers; }
 
   void set_reading(bool) override {}
   void consume(std::size_t bytes) override {
@@ -66,7 +68,7 @@ class ExchangeEnd final : public PumpSource, public PumpSink {
   }
   bool full() override { return exchange_ != nullptr && exchange_->room() == 0; }
   void finish() override {
-    if (exchange_ != nullptr) exchange_->finish();
+    if (exchange_ != nullptr) exchange_->finish(trailers_);
   }
   void abort(const Error& why) override {
     if (exchange_ != nullptr) exchange_->reset(on_abort_, why);
@@ -74,6 +76,7 @@ class ExchangeEnd final : public PumpSource, public PumpSink {
 
  private:
   http::Exchange* exchange_ = nullptr;
+  http::Fields trailers_;
   const http::ResetCode on_abort_;
 };
 

@@ -1,0 +1,104 @@
+// Forwarding: one request on its way to a backend, and the response on its way back: two exchanges, and a Pump
+// for each direction, so that either side is held back by the other. What was cut short on one side is cut short
+// on the other, never made to look complete (docs/threat-model.md, "upstream faults"). Owned by ReverseProxy.
+#pragma once
+
+#include "http/exchange.h"
+#include "http/replies.h"
+#include "ingress/balancer.h"
+#include "ingress/upstream.h"
+#include "masque/pump.h"
+
+#include <cstddef>
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace sallyport::ingress {
+
+/// Figures of one route.
+struct RouteCounters {
+  std::uint64_t requests = 0;
+  std::uint64_t failures = 0;  ///< answered by the gateway because no backend did
+  std::uint64_t cut = 0;       ///< responses that broke off
+  std::uint64_t retries = 0;
+  std::size_t open = 0;
+};
+
+/// A route as a worker has it; shared with the requests that took it.
+struct RoutedTo {
+  std::string name;
+  Balancer balancer;
+  std::shared_ptr<RouteCounters> counters;
+};
+
+class Forwarding final : public http::ExchangeHandler, Upstream::User {
+ public:
+  class Owner {
+   public:
+    /// Neither exchange is there any more: to be destroyed in a later turn.
+    virtual void on_over(Forwarding& forwarding) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  Forwarding(Owner& owner, dial::Context& context, http::Replies& replies, const http::Incoming& in,
+             std::shared_ptr<const RoutedTo> route);
+  ~Forwarding();
+  void start();
+
+  std::list<Forwarding>::iterator self;  ///< its owner's
+
+ private:
+  // ExchangeHandler, of both: the client's is a server's exchange.
+  void on_informational(http::Exchange& backend, const http::Response& head) override;
+  void on_response(http::Exchange& backend, const http::Response& head) override;
+  void on_body(http::Exchange& exchange, Bytes body) override;
+  void on_trailers(http::Exchange& exchange, const http::Fields& trailers) override;
+  void on_end(http::Exchange& exchange) override;
+  void on_writable(http::Exchange& exchange) override;
+  void on_closed(http::Exchange& exchange, const Error* why) override;
+  // Upstream::User
+  void on_connection(Upstream::Lease& lease) override;
+  void on_no_connection(const Error& why) override;
+
+  void find_backend();
+  void client_closed(const Error* why);
+  void backend_closed(const Error* why);
+  bool may_try_again(const Error& why) const;
+  /// `sent`: the request was, so that the connection was established.
+  void refuse(const Error& why, bool sent);
+  void note_upstream(std::string_view error);
+  void check_over();
+  http::Incoming incoming() const { return {*client_, alt_svc_}; }
+  void begin();
+
+  Owner& owner_;
+  dial::Context& context_;
+  http::Replies& replies_;
+  const std::string alt_svc_;
+  const std::shared_ptr<const RoutedTo> route_;
+  http::Exchange* client_;
+  http::Exchange* backend_ = nullptr;
+  std::shared_ptr<Upstream> upstream_;  // that is used, or was last
+  std::vector<const Upstream*> tried_;
+  Upstream::Lease* lease_ = nullptr;
+  masque::ExchangeEnd client_end_{http::ResetCode::internal_error};
+  masque::ExchangeEnd backend_end_{http::ResetCode::cancelled};
+  masque::Pump request_{client_end_, backend_end_};
+  masque::Pump response_{backend_end_, client_end_};
+  unsigned tries_ = 0;
+  bool expects_continue_ = false;
+  bool begun_ = false;          // a backend is looked for, or more
+  bool waits_ = false;          // for a connection to upstream_
+  bool has_body_ = false;       // of the request, as far as is known
+  bool request_ended_ = false;  // it came whole
+  bool body_left_ = false;      // some of it was passed on, so that no other backend can have it
+  bool was_reused_ = false;     // the connection that it was sent on had carried another request before
+  bool responded_ = false;      // the client has the head of the response
+  bool over_ = false;
+};
+
+}  // namespace sallyport::ingress

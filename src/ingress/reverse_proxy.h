@@ -1,0 +1,53 @@
+// ReverseProxy: passes requests on to the backends of their routes. One a worker; what it forwards goes on while
+// its routes change.
+#pragma once
+
+#include "config/route.h"
+#include "http/replies.h"
+#include "ingress/forwarding.h"
+#include "ingress/route_table.h"
+#include "ingress/upstream.h"
+
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace sallyport::ingress {
+
+class ReverseProxy final : Forwarding::Owner {
+ public:
+  /// All that `context` refers to, and `replies`, must outlive this.
+  ReverseProxy(dial::Context context, http::Replies& replies);
+  ~ReverseProxy();
+
+  /// Serves by these routes from now on. Requests on their way go on as they were; of backends that are gone,
+  /// connections are closed when the last request on them has ended. `trust`: of secured backends, for
+  /// connections that are made from now on.
+  void apply(const std::vector<config::Route>& routes, std::shared_ptr<const tls::Trust> trust);
+  /// False, and nothing was done: no route takes the request.
+  bool serve(const http::Incoming& in);
+
+  std::size_t open() const { return open_.size(); }
+  /// By the name of the route, those too that are gone: counters never go back.
+  const std::map<std::string, std::shared_ptr<RouteCounters>>& routes() const { return counters_; }
+  /// Those of the present routes.
+  void each_upstream(const std::function<void(const Upstream&)>& visit) const;
+
+ private:
+  void on_over(Forwarding& forwarding) override;
+
+  dial::Context context_;
+  http::Replies& replies_;
+  std::map<std::string, std::shared_ptr<Upstream>> upstreams_;  // by their names
+  std::map<std::string, std::shared_ptr<RouteCounters>> counters_;
+  std::vector<std::shared_ptr<const RoutedTo>> routes_;
+  RouteTable table_;
+  std::list<Forwarding> open_;
+  std::vector<std::list<Forwarding>::iterator> over_;
+  net::Deferred bury_;
+};
+
+}  // namespace sallyport::ingress

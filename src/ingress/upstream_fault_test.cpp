@@ -1,0 +1,147 @@
+// Backends that are away, silent, or break off; and connections to them that are used again.
+#include "ingress/proxy_for_test.h"
+
+#include "masque/proxy_status.h"
+
+#include <gtest/gtest.h>
+
+namespace sallyport::ingress {
+namespace {
+
+using http::test::get;
+using http::test::post;
+using http::test::status;
+
+class UpstreamFaultTest : public testing::Test {
+ protected:
+  void respond() {
+    scene.at_backend().respond(status(200, {{"content-length", "0"}}), true);
+    scene.settle();
+  }
+  std::string told(const test::RecordingExchange& asked) {
+    if (!asked.response) return "no response";
+    const auto field = asked.response->fields.find("proxy-status");
+    const auto parsed = masque::parse_proxy_status(field.value_or(""));
+    return std::to_string(asked.response->status) + " " + (parsed ? parsed->error : std::string());
+  }
+  test::ProxyScene scene{true, false};
+};
+
+TEST_F(UpstreamFaultTest, ConnectionsAreUsedAgain) {
+  for (int i = 0; i < 5; ++i) {
+    auto& asked = scene.ask(get("/"));
+    respond();
+    EXPECT_TRUE(asked.is_well());
+  }
+  EXPECT_EQ(scene.world.servers.size(), 1u);
+  scene.ask(get("/1"));
+  scene.ask(get("/2"));
+  EXPECT_EQ(scene.requests(), 7u);
+  EXPECT_EQ(scene.world.servers.size(), 2u) << "over HTTP/1.1 each request has one to itself";
+}
+
+TEST_F(UpstreamFaultTest, ABackendThatIsAway) {
+  scene.world.refuses = true;
+  auto& asked = scene.ask(get("/"));
+  EXPECT_EQ(told(asked), "502 connection_refused");
+  EXPECT_EQ(asked.response->fields.find("proxy-status"), "sallyport; error=connection_refused")
+      << "the network behind the gateway is not told of";
+  EXPECT_TRUE(asked.is_well());
+  EXPECT_EQ(scene.counters().failures, 1u);
+  scene.world.refuses = false;
+  auto& later = scene.ask(get("/"));
+  respond();
+  EXPECT_EQ(told(later), "200 ");
+}
+
+TEST_F(UpstreamFaultTest, AnotherBackendIsTried) {
+  // Of these addresses none is there.
+  scene.route({{.protocol = config::BackendProtocol::h3, .host = "gone.test", .port = 1},
+               {.protocol = config::BackendProtocol::http1, .host = "backend.test", .port = 80}});
+  scene.world.unreachable = {"192.0.2.1:1"};
+  for (int i = 0; i < 8; ++i) {
+    auto& asked = scene.ask(post("/"));
+    scene.world.clock.pass(1ms);
+    respond();
+    EXPECT_EQ(told(asked), "200 ") << i;
+  }
+  EXPECT_EQ(scene.counters().failures, 0u);
+  EXPECT_EQ(scene.counters().retries, 1u) << "the one that is away is known by then";
+}
+
+TEST_F(UpstreamFaultTest, ASilentBackendIsGivenUp) {
+  auto& asked = scene.ask(get("/"));
+  scene.world.clock.pass(59s);
+  EXPECT_FALSE(asked.response);
+  scene.world.clock.pass(2s);
+  EXPECT_EQ(told(asked), "504 http_response_timeout");
+}
+
+TEST_F(UpstreamFaultTest, ABackendThatClosesWithoutAResponse) {
+  auto& asked = scene.ask(get("/"));
+  scene.world.servers.clear();
+  scene.settle();
+  EXPECT_EQ(told(asked), "502 http_response_incomplete");
+  EXPECT_EQ(scene.requests(), 1u) << "its connection was new: it has seen the request";
+}
+
+TEST_F(UpstreamFaultTest, AConnectionThatWasTooOldIsNoFault) {
+  scene.ask(get("/"));
+  respond();
+  auto& asked = scene.ask(get("/again"));
+  ASSERT_EQ(scene.requests(), 2u);
+  scene.world.servers.clear();
+  scene.settle();
+  ASSERT_EQ(scene.requests(), 3u);
+  EXPECT_EQ(scene.request_at_backend().path, "/again");
+  respond();
+  EXPECT_EQ(told(asked), "200 ");
+  EXPECT_EQ(scene.counters().retries, 1u);
+}
+
+// RFC 9110 §9.2.2.
+TEST_F(UpstreamFaultTest, WhatMayNotBeSentTwiceIsNot) {
+  scene.ask(get("/"));
+  respond();
+  auto& asked = scene.ask(post("/order"));
+  ASSERT_EQ(scene.requests(), 2u);
+  scene.world.servers.clear();
+  scene.settle();
+  EXPECT_EQ(scene.requests(), 2u);
+  EXPECT_EQ(told(asked), "502 http_response_incomplete");
+}
+
+TEST_F(UpstreamFaultTest, AnInvalidResponse) {
+  auto& asked = scene.ask(get("/"));
+  scene.at_backend().respond(status(200, {{"content-length", "5"}}));
+  scene.at_backend().write(as_bytes(std::string_view("four")));
+  scene.settle();
+  scene.world.servers.clear();
+  scene.settle();
+  EXPECT_FALSE(asked.ended);
+  EXPECT_TRUE(asked.error);
+}
+
+// docs/threat-model.md, "path confusion".
+TEST_F(UpstreamFaultTest, DotSegmentsAreRefused) {
+  for (const char* path : {"/a/../b", "/a/%2e%2E/b", "/..", "/a/.", "/./a"}) {
+    auto& asked = scene.ask(get(path));
+    EXPECT_EQ(told(asked), "400 ") << path;
+  }
+  EXPECT_EQ(scene.requests(), 0u);
+  scene.ask(get("/a/..b/.c/...?x=/../y"));
+  EXPECT_EQ(scene.requests(), 1u);
+}
+
+TEST_F(UpstreamFaultTest, TheGatewayMayEndWithRequestsOnTheirWay) {
+  scene.ask(get("/"));
+  scene.ask(post("/"), false);
+  scene.ask(get("/"));
+  scene.at_backend().respond(status(200));
+  scene.at_backend().write(as_bytes(std::string_view("begun")));
+  scene.settle();
+  EXPECT_EQ(scene.proxy.open(), 3u);
+}
+
+}  // namespace
+}  // namespace sallyport::ingress
