@@ -211,8 +211,8 @@ Result<int> run_gateway(const GatewayFlags& flags) {
 void add_gateway(CLI::App& app, ExitStatus& status) {
   auto flags = std::make_shared<GatewayFlags>();
   auto& settings = flags->settings;
-  CLI::App* gateway =
-      app.add_subcommand("gateway", "Serve files and sites behind it, and proxy by MASQUE, over HTTP/3, /2 and /1.1");
+  CLI::App* gateway = app.add_subcommand(
+      "gateway", "Serve files and sites behind it, and proxy by MASQUE, over HTTP/3, /2 and /1.1");
 
   gateway
       ->add_option("--listen", flags->listen,
@@ -247,15 +247,17 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->type_name("FILE");
 
   gateway
-      ->add_option("--route", flags->routes,
-                   "Pass requests for this host, below this path, on to a backend: http://, https://, h2c:// or "
-                   "h3://; several with commas between them, each with #WEIGHT behind it; repeat it for more")
+      ->add_option(
+          "--route", flags->routes,
+          "Pass requests for this host, below this path, on to a backend: http://, https://, h2c:// or "
+          "h3://; several with commas between them, each with #WEIGHT behind it; repeat it for more")
       ->type_name("HOST[/PATH]=URL")
       ->allow_extra_args(false);
   gateway
-      ->add_option("--backend-ca", settings.backend_ca,
-                   "Trust the certificates in this file for backends, in place of the system's; repeat it for "
-                   "more")
+      ->add_option(
+          "--backend-ca", settings.backend_ca,
+          "Trust the certificates in this file for backends, in place of the system's; repeat it for "
+          "more")
       ->type_name("FILE")
       ->allow_extra_args(false);
   gateway->add_option("--files", settings.files, "Serve the files below this folder")->type_name("DIR");

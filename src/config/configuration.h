@@ -71,7 +71,7 @@ struct Masque {
 
 struct Configuration {
   std::vector<Listener> listeners;
-  std::vector<Route> routes;     ///< of the reverse proxy
+  std::vector<Route> routes;  ///< of the reverse proxy
   /// Verifies https:// and h3:// backends; null where there are none.
   std::shared_ptr<const tls::Trust> backend_trust;
   std::optional<Files> files;    ///< nullopt: no files are served; for requests that no route takes
@@ -92,9 +92,9 @@ Result<> check_named_once(std::string_view flag, const net::SocketAddress& addre
 inline constexpr std::string_view nothing_to_do =
     "there is nothing to do; give --files DIR, --route HOST=URL, --masque udp,tcp, or several of them";
 
-/// Refuses contradictions: nothing to serve, two routes for the same requests, two listeners with one name or that check_named_once() refuses,
-/// a listener without a certificate, an unintended open proxy. The error is one sentence with the flag and
-/// the remedy.
+/// Refuses contradictions: nothing to serve, two routes for the same requests, two listeners with one name or
+/// that check_named_once() refuses, a listener without a certificate, an unintended open proxy. The error is
+/// one sentence with the flag and the remedy.
 Result<> validate(const Configuration& configuration);
 
 /// For people, one setting on each line, without secrets: no keys, and only the number of tokens.

@@ -25,9 +25,12 @@ TEST(RouteFlag, HostsPathsAndBackends) {
   EXPECT_EQ(read("*=h3://b/"), "*/ -> h3://b:443*1");
   EXPECT_EQ(read("/api=http://b"), "*/api -> http://b:80*1");
   EXPECT_EQ(read("a=http://b#9,http://c:1#0,HTTPS://d"), "a/ -> http://b:80*9 http://c:1*0 https://d:443*1");
-  EXPECT_EQ(read("b\xc3\xbc" "cher.example=http://b"), "xn--bcher-kva.example/ -> http://b:80*1");
-  EXPECT_EQ(read("a/x=y=http://b"), "--route a/x: the backend y=http://b: it begins with http://, https://, h2c:// "
-                                    "or h3://, as http://127.0.0.1:8080 does");
+  EXPECT_EQ(read("b\xc3\xbc"
+                 "cher.example=http://b"),
+            "xn--bcher-kva.example/ -> http://b:80*1");
+  EXPECT_EQ(read("a/x=y=http://b"),
+            "--route a/x: the backend y=http://b: it begins with http://, https://, h2c:// "
+            "or h3://, as http://127.0.0.1:8080 does");
 }
 
 TEST(RouteFlag, SaysWhatIsWrong) {

@@ -66,8 +66,7 @@ Result<> check_flags(const ServingFlags& flags) {
   if (flags.files.empty() && flags.routes.empty() && flags.masque.empty())
     return fail(ErrorKind::usage, std::string(nothing_to_do));
   if (!flags.backend_ca.empty() && !verifies_backends(flags))
-    return fail(ErrorKind::usage,
-                "--backend-ca is for a --route to https:// or h3://, and none is given");
+    return fail(ErrorKind::usage, "--backend-ca is for a --route to https:// or h3://, and none is given");
   if (flags.etag != EtagParts::size_mtime_ctime && flags.files.empty())
     return fail(ErrorKind::usage, "--etag is for --files, which is not given");
   if (auto done = check_certificates(flags); !done) return done;

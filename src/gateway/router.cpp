@@ -61,8 +61,8 @@ void Router::route(const http::Incoming& in) {
     return request.is_connect() ? refuse_to_proxy(in, {425, "http_request_error", std::string(why)})
                                 : replies_.sentence(in, 425, why);
   }
-  // The authority of a CONNECT request is its target; that of an extended CONNECT for the proxy may be any name
-  // that users gave it.
+  // The authority of a CONNECT request is its target; that of an extended CONNECT for the proxy may be any
+  // name that users gave it.
   const bool is_websocket = routes_ != nullptr && request.protocol == "websocket";
   if (request.is_connect() && !is_websocket) return answer_connect(in);
   if (!is_served_here(in.exchange))
@@ -77,8 +77,10 @@ void Router::route(const http::Incoming& in) {
   }
   if (routes_ != nullptr && routes_->serve(in)) return;
   if (request.is_connect()) return answer_connect(in);
-  if (content_ == nullptr) return replies_.sentence(in, 404, routes_ == nullptr ? "not found: this server has no files"
-                                                   : "not found: no route takes this request");
+  if (content_ == nullptr)
+    return replies_.sentence(in, 404,
+                             routes_ == nullptr ? "not found: this server has no files"
+                                                : "not found: no route takes this request");
   content_->serve(in);
 }
 

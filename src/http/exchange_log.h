@@ -37,7 +37,7 @@ struct ExchangeRecord {
   std::uint64_t datagrams_in = 0, datagrams_out = 0;  ///< HTTP datagrams of a tunnel, in any form
   std::string proxy_status;                           ///< the response's field (RFC 9209); empty for none
   std::string identity;                               ///< see Exchange::set_identity()
-  std::string addresses;  ///< see Exchange::set_addresses(), as it was called last
+  std::string addresses;                        ///< see Exchange::set_addresses(), as it was called last
   std::string route, upstream, upstream_error;  ///< see Exchange::set_upstream(), as it was called last
   ExchangeEnd end = ExchangeEnd::complete;
   const Error* why = nullptr;  ///< null when complete

@@ -7,8 +7,8 @@ namespace {
 
 /// `total`: the sum of the weights of those that `takes` says yes to.
 template <class Takes>
-const Balancer::Choice& draw(Random& random, const std::vector<Balancer::Choice>& choices, std::uint64_t total,
-                             const Takes& takes) {
+const Balancer::Choice& draw(Random& random, const std::vector<Balancer::Choice>& choices,
+                             std::uint64_t total, const Takes& takes) {
   std::uint64_t at = random.below(total);
   const auto drawn = std::ranges::find_if(choices, [&](const Balancer::Choice& choice) {
     if (!takes(choice)) return false;
@@ -19,7 +19,8 @@ const Balancer::Choice& draw(Random& random, const std::vector<Balancer::Choice>
   return *drawn;
 }
 
-/// Whether the first has fewer requests for its weight. One more is counted for both: the one that is to come.
+/// Whether the first has fewer requests for its weight. One more is counted for both: the one that is to
+/// come.
 bool is_less_busy(const Balancer::Choice& one, const Balancer::Choice& other) {
   return (one.upstream->active() + 1) * std::uint64_t{other.weight} <
          (other.upstream->active() + 1) * std::uint64_t{one.weight};

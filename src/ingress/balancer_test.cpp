@@ -23,7 +23,8 @@ class BalancerTest : public testing::Test {
   }
   std::map<std::string, int> draw(const Balancer& balancer, int times) {
     std::map<std::string, int> drawn;
-    for (int i = 0; i < times; ++i) ++drawn[balancer.pick(random, context.timers().now(), {})->backend().host];
+    for (int i = 0; i < times; ++i)
+      ++drawn[balancer.pick(random, context.timers().now(), {})->backend().host];
     return drawn;
   }
   dial::test::World world;

@@ -200,8 +200,8 @@ void Forwarding::backend_closed(const Error* why) {
 /// RFC 9110 §9.2.2: nothing of it was processed, or it does no harm twice.
 bool Forwarding::may_try_again(const Error& why) const {
   if (body_left_ || tries_ >= most_tries) return false;
-  return why.kind == ErrorKind::refused || (was_reused_ && why.kind == ErrorKind::closed &&
-                                            http::is_idempotent(client_->request().method));
+  return why.kind == ErrorKind::refused ||
+         (was_reused_ && why.kind == ErrorKind::closed && http::is_idempotent(client_->request().method));
 }
 
 void Forwarding::refuse(const Error& why, bool sent) {
@@ -212,7 +212,8 @@ void Forwarding::refuse(const Error& why, bool sent) {
   response_.stop();
   client_end_.detach();
   http::Response head{.status = refusal.status, .fields = {}};
-  head.fields.add("proxy-status", masque::format_proxy_status(proxy_name, {refusal.status, refusal.type, {}}));
+  head.fields.add("proxy-status",
+                  masque::format_proxy_status(proxy_name, {refusal.status, refusal.type, {}}));
   http::Exchange& client = *std::exchange(client_, nullptr);
   replies_.sentence({client, alt_svc_}, std::move(head), refusal.details);
   check_over();

@@ -1,6 +1,7 @@
-// Forwarding: one request on its way to a backend, and the response on its way back: two exchanges, and a Pump
-// for each direction, so that either side is held back by the other. What was cut short on one side is cut short
-// on the other, never made to look complete (docs/threat-model.md, "upstream faults"). Owned by ReverseProxy.
+// Forwarding: one request on its way to a backend, and the response on its way back: two exchanges, and a
+// Pump for each direction, so that either side is held back by the other. What was cut short on one side is
+// cut short on the other, never made to look complete (docs/threat-model.md, "failing upstream"). Owned by
+// ReverseProxy.
 #pragma once
 
 #include "http/exchange.h"

@@ -55,7 +55,7 @@ TEST_P(ForwardingTest, ARequestAndItsResponseTravel) {
   EXPECT_EQ(scene.counters().failures, 0u);
 }
 
-// docs/threat-model.md, "forwarding fields".
+// docs/threat-model.md, "forwarded fields".
 TEST_P(ForwardingTest, OnlyTheGatewaySaysWhereARequestCameFrom) {
   auto request = get("/");
   request.fields = {{"x-forwarded-for", "192.0.2.66"}, {"x-forwarded-user", "root"}, {"forwarded", "for=x"},
@@ -69,7 +69,8 @@ TEST_P(ForwardingTest, OnlyTheGatewaySaysWhereARequestCameFrom) {
   EXPECT_EQ(field(fields, "forwarded"), "none");
   EXPECT_EQ(field(fields, "early-data"), "none");
   EXPECT_EQ(field(fields, "x-request-id").size(), 32u);
-  EXPECT_EQ(field(fields, "via"), std::string("1.0 before, ") + (client_http2() ? "2.0" : "1.1") + " sallyport");
+  EXPECT_EQ(field(fields, "via"),
+            std::string("1.0 before, ") + (client_http2() ? "2.0" : "1.1") + " sallyport");
 }
 
 TEST_P(ForwardingTest, AResponseKeepsItsDateAndLosesTheBackendsAltSvc) {
@@ -204,6 +205,21 @@ TEST_P(ForwardingTest, AClientThatGivesUpTakesItsRequestWithIt) {
   scene.exchange->reset(http::ResetCode::cancelled);
   scene.settle();
   EXPECT_EQ(scene.backend_handler().closed, 1);
+  EXPECT_TRUE(scene.backend_handler().error);
+  EXPECT_EQ(scene.proxy.open(), 0u);
+}
+
+// docs/threat-model.md, "body length upstream".
+TEST_P(ForwardingTest, ARequestThatBreaksOffDoesNotLookComplete) {
+  auto request = post("/");
+  request.fields = {{"content-length", "10"}};
+  scene.ask(request, false);
+  scene.exchange->write(as_bytes(std::string_view("half")));
+  scene.settle();
+  EXPECT_EQ(scene.backend_handler().body, "half");
+  scene.client.reset();
+  scene.settle();
+  EXPECT_FALSE(scene.backend_handler().ended);
   EXPECT_TRUE(scene.backend_handler().error);
   EXPECT_EQ(scene.proxy.open(), 0u);
 }

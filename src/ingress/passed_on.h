@@ -1,7 +1,7 @@
-// What of a message's head is passed on: a request to a backend, and its response to the client. Fields of one
-// connection (RFC 9110 §7.6.1) are left out by http; here it is those by which a gateway speaks, and those that
-// nobody but a gateway may say: X-Forwarded-*, Forwarded and X-Request-ID of a client that is not trusted
-// (docs/threat-model.md, "forwarding fields").
+// What of a message's head is passed on: a request to a backend, and its response to the client. Fields of
+// one connection (RFC 9110 §7.6.1) are left out by http; here it is those by which a gateway speaks, and
+// those that nobody but a gateway may say: X-Forwarded-*, Forwarded and X-Request-ID of a client that is not
+// trusted (docs/threat-model.md, "forwarded fields").
 #pragma once
 
 #include "base/random.h"

@@ -27,9 +27,9 @@ class ProxyScene : http::RequestHandler {
     auto [near, far] = net::make_memory_streams(world.clock.timers);
     const http::StreamSecurity security{.server_name = "example.com", .tls = "TLS1.3"};
     client = (client_http2 ? http::make_h2_client : http::make_h1_client)(timers(), std::move(near), security,
-                                                                         client_events, patient_);
+                                                                          client_events, patient_);
     server = (client_http2 ? http::make_h2_server : http::make_h1_server)(timers(), std::move(far), security,
-                                                                         *this, &server_events, limits_);
+                                                                          *this, &server_events, limits_);
     settle();
   }
   ~ProxyScene() {

@@ -28,8 +28,7 @@ void ReverseProxy::apply(const std::vector<config::Route>& routes, std::shared_p
     }
     auto& counters = counters_[route.name()];
     if (!counters) counters = std::make_shared<RouteCounters>();
-    made.push_back(
-        std::make_shared<const RoutedTo>(route.name(), Balancer(std::move(choices)), counters));
+    made.push_back(std::make_shared<const RoutedTo>(route.name(), Balancer(std::move(choices)), counters));
   }
   routes_ = std::move(made);
   table_ = RouteTable(routes);

@@ -1,5 +1,5 @@
-// ReverseProxy: passes requests on to the backends of their routes. One a worker; what it forwards goes on while
-// its routes change.
+// ReverseProxy: passes requests on to the backends of their routes. One a worker; what it forwards goes on
+// while its routes change.
 #pragma once
 
 #include "config/route.h"

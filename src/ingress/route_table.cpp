@@ -29,16 +29,11 @@ std::string_view host_of(std::string_view authority) {
 RouteTable::RouteTable(const std::vector<config::Route>& routes) {
   for (std::size_t i = 0; i < routes.size(); ++i) {
     const config::Route& route = routes[i];
-    Paths* paths = nullptr;
-    if (route.host.empty())
-      paths = any_ ? &*any_ : &any_.emplace();
-    else if (route.host.starts_with("*."))
-      paths = &wildcard_[route.host.substr(2)];
-    else
-      paths = &exact_[route.host];
+    const bool is_wildcard = route.host.starts_with("*.");
+    Paths& paths = is_wildcard ? wildcard_[route.host.substr(2)] : exact_[route.host];
     const std::string prefix = route.path == "/" ? std::string() : route.path;
-    paths->by_prefix.emplace(prefix, i);
-    paths->deepest = std::max(paths->deepest, depth_of(prefix));
+    paths.by_prefix.emplace(prefix, i);
+    paths.deepest = std::max(paths.deepest, depth_of(prefix));
   }
 }
 
@@ -49,7 +44,8 @@ const RouteTable::Paths* RouteTable::paths_of(std::string_view host) const {
     host.remove_prefix(dot + 1);
     if (const auto found = wildcard_.find(host); found != wildcard_.end()) return &found->second;
   }
-  return any_ ? &*any_ : nullptr;
+  const auto every = exact_.find(std::string_view());
+  return every != exact_.end() ? &every->second : nullptr;
 }
 
 std::optional<std::size_t> RouteTable::find(std::string_view authority, std::string_view path) const {

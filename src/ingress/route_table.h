@@ -1,6 +1,6 @@
-// RouteTable: finds the route of a request: by its host, exact before wildcard, the longer wildcard first; then
-// by the longest path prefix of whole segments. Immutable. The most specific host decides: where none of its
-// paths takes the request, no other host's does (as with nginx and Envoy).
+// RouteTable: finds the route of a request: by its host, exact before wildcard, the longer wildcard first;
+// then by the longest path prefix of whole segments. Immutable. The most specific host decides: where none of
+// its paths takes the request, no other host's does (as with nginx and Envoy).
 #pragma once
 
 #include "config/route.h"
@@ -40,8 +40,7 @@ class RouteTable {
 
   const Paths* paths_of(std::string_view host) const;
 
-  ByText<Paths> exact_, wildcard_;  // a wildcard without its "*."
-  std::optional<Paths> any_;
+  ByText<Paths> exact_, wildcard_;  // every host: exact_[""]; a wildcard without its "*."
 };
 
 }  // namespace sallyport::ingress

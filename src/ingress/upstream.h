@@ -1,6 +1,6 @@
-// Upstream: one backend as a worker sees it: connections that are kept open and used again, those that are being
-// made, and who waits for one. Over HTTP/1.1 a connection carries one request at a time, over HTTP/2 and HTTP/3
-// as many as the backend allows. One for all routes that lead there; used by one thread.
+// Upstream: one backend as a worker sees it: connections that are kept open and used again, those that are
+// being made, and who waits for one. Over HTTP/1.1 a connection carries one request at a time, over HTTP/2
+// and HTTP/3 as many as the backend allows. One for all routes that lead there; used by one thread.
 #pragma once
 
 #include "base/lifetime.h"
@@ -78,11 +78,11 @@ class Upstream {
   const UpstreamLimits limits_;
   dial::DirectDialer dialer_;
   std::list<std::unique_ptr<Lease>> leases_;
-  std::vector<Lease*> free_;  // that can take a request, as far as is known; the last used is the last
+  std::vector<Lease*> free_;      // that can take a request, as far as is known; the last used is the last
   std::vector<Lease*> released_;  // in this turn
   bool sweeps_ = false;           // some are over
   std::deque<User*> waiting_;
-  std::size_t active_ = 0;   // requests sent
+  std::size_t active_ = 0;    // requests sent
   std::size_t dialling_ = 0;  // connections being made
   bool multiplexes_ = false;  // a connection carries many requests, as far as is known
   unsigned failures_ = 0;     // to connect, one after the other

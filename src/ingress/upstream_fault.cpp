@@ -8,7 +8,8 @@ masque::Refusal refusal_for_backend(const Error& why, bool sent) {
       return {502, "dns_error", "bad gateway: the backend's name was not found"};
     case ErrorKind::timeout:
       return sent ? masque::Refusal{504, "http_response_timeout", "gateway timeout: the backend is silent"}
-                  : masque::Refusal{504, "connection_timeout", "gateway timeout: no connection to the backend"};
+                  : masque::Refusal{504, "connection_timeout",
+                                    "gateway timeout: no connection to the backend"};
     case ErrorKind::refused:
     case ErrorKind::unreachable:
       return {502, "connection_refused", "bad gateway: no connection to the backend"};

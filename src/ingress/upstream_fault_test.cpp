@@ -1,6 +1,5 @@
 // Backends that are away, silent, or break off; and connections to them that are used again.
 #include "ingress/proxy_for_test.h"
-
 #include "masque/proxy_status.h"
 
 #include <gtest/gtest.h>

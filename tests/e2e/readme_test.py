@@ -67,6 +67,10 @@ class Readme(unittest.TestCase):
 
         self.assertIn("https://localhost:8443/", self.run_once(take("sallyport cert spki")))
         self.assertIn("cert.pem", self.run_once(take("sallyport cert self-signed")))
+        # The site behind it is any server: here it is the first gateway.
+        front = take("sallyport gateway --listen :8445").replace("http://127.0.0.1:8080", f"https://localhost:{site}")
+        self.places["localhost:8445"] = f"localhost:{self.serve(front, '--backend-ca', 'site.pem')}"
+        self.assertEqual(self.run_once(take("sallyport get --ca front.pem"), "--no-cache"), "hello\n")
         tokens = [line.strip() for line in (ROOT / "README.md").read_text().splitlines() if "> tokens" in line]
         self.assertEqual(len(tokens), 1)
         subprocess.run(["bash", "-euc", tokens[0]], cwd=self.folder, check=True)

@@ -1,0 +1,52 @@
+#include "ingress/passed_on.h"
+
+#include "masque/doubles_for_test.h"
+
+#include <gtest/gtest.h>
+
+namespace sallyport::ingress {
+namespace {
+
+class PassedOnTest : public testing::Test {
+ protected:
+  http::Request passed_on(const http::Request& request) {
+    return request_for_backend(connection.receive(request), "http", random);
+  }
+  net::Timers timers{Time(100s)};
+  masque::ConnectionForTest connection{timers};
+  SeededRandom random{1};
+};
+
+// RFC 8470 §5.1.
+TEST_F(PassedOnTest, EarlyDataIsSaidToBeSo) {
+  EXPECT_EQ(passed_on({.early_data = true}).fields.find("early-data"), "1");
+  EXPECT_FALSE(passed_on({}).fields.contains("early-data"));
+  http::Request pretended;
+  pretended.fields = {{"early-data", "1"}};
+  EXPECT_FALSE(passed_on(pretended).fields.contains("early-data"));
+}
+
+TEST_F(PassedOnTest, KeepsWhatTheRequestIs) {
+  const http::Request made = passed_on({.method = "PUT",
+                                        .scheme = "https",
+                                        .authority = "a.test:8443",
+                                        .path = "/x?y",
+                                        .fields = {{"te", "trailers"}, {"expect", "100-continue"}},
+                                        .priority = {.urgency = 1, .incremental = true}});
+  EXPECT_EQ(made.method, "PUT");
+  EXPECT_EQ(made.scheme, "http");
+  EXPECT_EQ(made.authority, "a.test:8443");
+  EXPECT_EQ(made.path, "/x?y");
+  EXPECT_EQ(made.fields.find("te"), "trailers");
+  EXPECT_EQ(made.fields.find("expect"), "100-continue");
+  EXPECT_EQ(made.fields.find("x-forwarded-host"), "a.test:8443");
+  EXPECT_EQ(made.priority, (http::Priority{.urgency = 1, .incremental = true}));
+}
+
+TEST_F(PassedOnTest, EachRequestHasAnIdOfItsOwn) {
+  const std::string one(*passed_on({}).fields.find("x-request-id"));
+  EXPECT_NE(one, *passed_on({}).fields.find("x-request-id"));
+}
+
+}  // namespace
+}  // namespace sallyport::ingress
