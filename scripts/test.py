@@ -262,7 +262,7 @@ def options():
     parser.add_argument("--ci", action="store_true", help="every part, more seeds, and a test that is skipped fails, unless the machine itself cannot run it")
     parser.add_argument("--seeds", type=int, help="how many seeds the simulations run (default: 100; with --ci 1000)")
     parser.add_argument("--fuzz-seconds", type=int, default=20, help="how long each fuzz target runs (default: 20)")
-    parser.add_argument("--jobs", type=int, default=min(os.cpu_count(), 4), help="how many files of e2e run at a time (default: one for each processor, at most 4)")
+    parser.add_argument("--jobs", type=int, default=min(2 * os.cpu_count(), 8), help="how many files of e2e run at a time (default: two for each processor, at most 8)")
     parser.add_argument("--base", metavar="REV", help="lint what changed since this revision (default: HEAD; with --ci where the branch left main)")
     parser.add_argument("--no-setup", action="store_true", help="do not install missing packages")
     chosen = parser.parse_args()

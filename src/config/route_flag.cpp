@@ -56,12 +56,16 @@ Result<std::string> read_host(std::string_view text, std::string_view whole) {
   auto host = net::parse_host(name);
   if (!host) return wrong(whole, host.error().message);
   if (host->ends_with('.')) host->pop_back();
+  if (host->empty() || host->ends_with('.') || host->find("..") != std::string::npos)
+    return wrong(whole, "the host has an empty label: a dot too many");
   return is_wildcard ? "*." + *host : std::move(*host);
 }
 
 Result<std::string> read_path(std::string_view path, std::string_view whole) {
   if (path.find_first_of("?#") != std::string_view::npos)
     return wrong(whole, "a route's path has no query and no fragment");
+  if (std::ranges::any_of(path, [](char c) { return c <= ' ' || c > '~'; }))
+    return wrong(whole, "a route's path is as requests have it: other characters are percent-encoded");
   if (dial::has_dot_segments(path)) return wrong(whole, "a route's path has no segments . and ..");
   while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
   return path.empty() ? "/" : std::string(path);
