@@ -60,7 +60,7 @@ class Tunnel:
 
 def gateway(network, number, *flags):
     """One that proxies UDP and IP, with a pool of its own."""
-    process = network.far.gateway("--masque", "udp,ip", "--ip-pool", f"10.89.{number}.0/24", "--open-proxy", "--allow", f"{FAR}/32", "--allow",
+    process = network.far.gateway("--masque", "udp,ip", "--ip-pool", f"10.{100 + number}.0.0/20", "--open-proxy", "--allow", f"{FAR}/32", "--allow",
                                   f"{ORIGINS}.0/24", "--workers", "1", "--grace", "0", *flags, listen=f"{FAR}:0",
                                   certificate=network.far.certificate("localhost", "127.0.0.1", FAR))
     process.url = f"https://{FAR}:{process.port}"
