@@ -27,13 +27,15 @@ namespace {
 
 struct GatewayFlags {
   std::vector<std::string> listen{":443"}, masque, allow, certificates, keys;
+  std::vector<std::string> listen_http;
+  int redirect_https = -1;  // the port; 0: that of --listen; -1: not given
   std::vector<std::string> ip_pool, ip_routes, ip_client_networks, routes;
   std::vector<unsigned> allow_ports;
   std::string congestion{to_string(quic::CongestionControl::cubic)},
       retry{to_string(quic::RetryPolicy::under_load)};
   std::string admin, log_level = "info", access_format = "json", etag = "size-mtime-ctime";
   double idle_timeout = 60, udp_tunnel_idle = 120, tcp_tunnel_idle = 600, grace = 10;
-  bool no_tcp = false, check = false;
+  bool no_tcp = false, no_quic = false, check = false;
   gateway::Settings settings;
 };
 
@@ -154,6 +156,11 @@ Result<> read_addresses(const GatewayFlags& flags, gateway::Settings& settings,
       listeners.back().push_back(config::listener_id(settings, settings.listen.size() - 1));
     }
   }
+  for (const auto& text : flags.listen_http) {
+    auto addresses = net::parse_listen(text);
+    if (!addresses) return of_flag("--listen-http", addresses.error());
+    settings.listen_http.insert(settings.listen_http.end(), addresses->begin(), addresses->end());
+  }
   auto admin = read_admin(flags.admin);
   if (!admin) return std::unexpected(std::move(admin.error()));
   settings.admin = admin->address;
@@ -172,6 +179,8 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   if (auto done = read_certificates(flags, listeners, settings); !done)
     return std::unexpected(std::move(done.error()));
   settings.tcp = !flags.no_tcp;
+  settings.quic = !flags.no_quic;
+  if (flags.redirect_https >= 0) settings.redirect_https = static_cast<std::uint16_t>(flags.redirect_https);
   if (flags.access_format != "json" && settings.access_log.empty())
     return fail(ErrorKind::usage, "--access-log-format is for --access-log, which is not given");
   settings.congestion_control = named(flags.congestion, quic::all_congestion_controls);
@@ -221,6 +230,18 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->allow_extra_args(false)
       ->capture_default_str();
   gateway->add_flag("--no-tcp", flags->no_tcp, "HTTP/3 only");
+  gateway->add_flag("--no-quic", flags->no_quic, "HTTP/2 and HTTP/1.1 only");
+  gateway
+      ->add_option("--listen-http", flags->listen_http,
+                   "Listen on this address for HTTP/1.1 without TLS, too; repeat it for more")
+      ->type_name("HOST:PORT")
+      ->allow_extra_args(false);
+  gateway
+      ->add_flag("--redirect-https{0}", flags->redirect_https,
+                 "Redirect what comes by --listen-http to https:// at the port of --listen, or with =PORT at "
+                 "another one, where clients reach that from outside")
+      ->type_name("PORT")
+      ->check(CLI::Range(0, 65535));
   gateway
       ->add_option(
           "--alt-svc-port", settings.alt_svc_port,

@@ -44,11 +44,12 @@ Result<> validate_listeners(const std::vector<Listener>& listeners) {
   std::set<std::string> ids;
   std::vector<net::SocketAddress> addresses;
   for (const Listener& listener : listeners) {
-    if (auto done = check_named_once("--listen", listener.address, addresses); !done) return done;
+    const std::string_view flag = listener.clear ? "--listen-http" : "--listen";
+    if (auto done = check_named_once(flag, listener.address, addresses); !done) return done;
     addresses.push_back(listener.address);
     if (!ids.insert(listener.id).second)
       return fail(ErrorKind::usage, fmt::format("two listeners have the ID '{}'", listener.id));
-    if (!listener.credentials)
+    if (!listener.clear && !listener.credentials)
       return fail(
           ErrorKind::usage,
           fmt::format("the listener {} has no certificate; give --cert FILE and --key FILE for it, or "
@@ -81,8 +82,9 @@ Result<> validate_masque(const Configuration& configuration) {
                 "--token-file and --open-proxy contradict each other; give --token-file for those who have a "
                 "token, --open-proxy for everybody");
   if (masque.tokens || masque.open) return {};
-  const auto exposed = std::ranges::find_if(
-      configuration.listeners, [](const Listener& listener) { return !listener.address.ip().is_loopback(); });
+  const auto exposed = std::ranges::find_if(configuration.listeners, [](const Listener& listener) {
+    return !listener.clear && !listener.address.ip().is_loopback();
+  });
   if (exposed == configuration.listeners.end()) return {};
   return fail(
       ErrorKind::usage,
@@ -95,8 +97,9 @@ Result<> validate_masque(const Configuration& configuration) {
 }  // namespace
 
 bool Listener::operator==(const Listener& other) const {
-  return id == other.id && address == other.address && tcp == other.tcp &&
-         alt_svc_port == other.alt_svc_port && same(credentials, other.credentials);
+  return id == other.id && address == other.address && quic == other.quic && tcp == other.tcp &&
+         clear == other.clear && redirect_to == other.redirect_to && alt_svc_port == other.alt_svc_port &&
+         same(credentials, other.credentials);
 }
 
 bool Masque::operator==(const Masque& other) const {

@@ -31,16 +31,20 @@ class ServedFolder;
 
 namespace sallyport::config {
 
-/// One address, for UDP and, mostly, TCP.
+/// One address, for UDP and TCP, or for one of them.
 struct Listener {
   std::string id;  ///< "192.0.2.1:443"; no other has it
   /// A listener with the same address in the next Configuration goes on, with its connections. (Port 0: one
   /// with the same ID, too.)
   net::SocketAddress address;
+  bool quic = true;  ///< HTTP/3
   bool tcp = true;
+  bool clear = false;  ///< HTTP/1.1 without TLS, and so without QUIC; no proxy
+  /// Clear: every request is redirected to https:// at this port; 0: it is served.
+  std::uint16_t redirect_to = 0;
   /// The port in Alt-Svc, where it differs from this port: behind a load balancer or a NAT. 0: this port.
   std::uint16_t alt_svc_port = 0;
-  std::shared_ptr<const tls::ServerCredentials> credentials;  ///< certificates by SNI
+  std::shared_ptr<const tls::ServerCredentials> credentials;  ///< certificates by SNI; clear: null
 
   bool operator==(const Listener& other) const;
 };
@@ -96,6 +100,9 @@ inline constexpr std::string_view nothing_to_do =
 /// that check_named_once() refuses, a listener without a certificate, an unintended open proxy. The error is
 /// one sentence with the flag and the remedy.
 Result<> validate(const Configuration& configuration);
+
+/// "UDP and TCP": what a listener listens on, for people.
+std::string_view transports_of(const Listener& listener);
 
 /// For people, one setting on each line, without secrets: no keys, and only the number of tokens.
 std::string to_text(const Configuration& configuration);

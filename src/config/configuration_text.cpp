@@ -10,7 +10,8 @@ namespace {
 
 void write(TextLines& text, const Listener& listener) {
   text.line(0, "listener {}", listener.id);
-  text.line(1, "address {} ({})", listener.address.to_string(), listener.tcp ? "UDP and TCP" : "UDP");
+  text.line(1, "address {} ({})", listener.address.to_string(), transports_of(listener));
+  if (listener.redirect_to != 0) text.line(1, "redirects to https:// at port {}", listener.redirect_to);
   if (listener.alt_svc_port != 0) text.line(1, "Alt-Svc port {}", listener.alt_svc_port);
   if (!listener.credentials) return;
   for (const std::string& certificate : listener.credentials->describe())
@@ -47,6 +48,11 @@ void write(TextLines& text, const Masque& masque) {
 }
 
 }  // namespace
+
+std::string_view transports_of(const Listener& listener) {
+  if (listener.clear) return "TCP, without TLS";
+  return listener.quic && listener.tcp ? "UDP and TCP" : listener.quic ? "UDP" : "TCP";
+}
 
 std::string to_text(const Configuration& configuration) {
   TextLines text;

@@ -42,6 +42,11 @@ std::shared_ptr<const tls::ServerCredentials> credentials_of(const Material& mat
   return nullptr;
 }
 
+const net::SocketAddress& chosen(const Material& material, std::size_t index,
+                                 const net::SocketAddress& wanted) {
+  return material.addresses.empty() ? wanted : material.addresses[index];
+}
+
 Masque make_masque(const ServingFlags& flags, const Material& material) {
   return {.protocols = flags.masque,
           .allow = flags.allow,
@@ -69,6 +74,13 @@ Result<> check_flags(const ServingFlags& flags) {
     return fail(ErrorKind::usage, "--backend-ca is for a --route to https:// or h3://, and none is given");
   if (flags.etag != EtagParts::size_mtime_ctime && flags.files.empty())
     return fail(ErrorKind::usage, "--etag is for --files, which is not given");
+  if (!flags.quic && !flags.tcp)
+    return fail(ErrorKind::usage, "--no-tcp and --no-quic leave nothing to listen on; give one of them");
+  if (!flags.quic && flags.alt_svc_port != 0)
+    return fail(ErrorKind::usage,
+                "--alt-svc-port advertises HTTP/3, which --no-quic disables; give one of the two");
+  if (flags.redirect_https && flags.listen_http.empty())
+    return fail(ErrorKind::usage, "--redirect-https is for --listen-http, which is not given");
   if (auto done = check_certificates(flags); !done) return done;
   return check_proxy(flags);
 }
@@ -83,10 +95,23 @@ Configuration make_configuration(const ServingFlags& flags, const Material& mate
   for (std::size_t i = 0; i < flags.listen.size(); ++i) {
     const std::string id = listener_id(flags, i);
     made.listeners.push_back({.id = id,
-                              .address = material.addresses.empty() ? flags.listen[i] : material.addresses[i],
+                              .address = chosen(material, i, flags.listen[i]),
+                              .quic = flags.quic,
                               .tcp = flags.tcp,
                               .alt_svc_port = flags.alt_svc_port,
                               .credentials = credentials_of(material, id)});
+  }
+  for (std::size_t i = 0; i < flags.listen_http.size(); ++i) {
+    const net::SocketAddress& wanted = flags.listen_http[i];
+    const std::string number = wanted.port() == 0 ? fmt::format("#{}", i + 1) : std::string();
+    Listener listener{.id = fmt::format("http://{}{}", wanted.to_string(), number),
+                      .address = chosen(material, flags.listen.size() + i, wanted),
+                      .quic = false,
+                      .clear = true};
+    if (flags.redirect_https)
+      listener.redirect_to =
+          *flags.redirect_https != 0 ? *flags.redirect_https : made.listeners.front().address.port();
+    made.listeners.push_back(std::move(listener));
   }
   made.routes = flags.routes;
   made.backend_trust = material.backend_trust;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,10 @@ struct CertificateFiles {
 
 struct ServingFlags {
   std::vector<net::SocketAddress> listen;  ///< port 0 takes one that is free for UDP and TCP
-  bool tcp = true;
+  bool quic = true, tcp = true;
+  std::vector<net::SocketAddress> listen_http;  ///< likewise, for TCP: HTTP/1.1 without TLS
+  /// What comes there is redirected to https:// at this port; 0: the first of `listen`'s.
+  std::optional<std::uint16_t> redirect_https;
   std::uint16_t alt_svc_port = 0;  ///< 0: the listener's own
 
   // Certificates from files, or one made at the start for these names.
@@ -55,8 +59,8 @@ struct Material {
   /// By listener ID; those of "" are used by all other listeners.
   std::map<std::string, std::shared_ptr<const tls::ServerCredentials>> credentials;
   std::shared_ptr<const masque::TokenTable> tokens;  ///< null: no --token-file
-  std::vector<net::SocketAddress>
-      addresses;  ///< of ServingFlags::listen, with the chosen ports; empty: not yet chosen
+  /// Of ServingFlags::listen and then of `listen_http`, with the chosen ports; empty: not yet chosen.
+  std::vector<net::SocketAddress> addresses;
   std::optional<net::SocketAddress> admin;            ///< the admin port
   std::shared_ptr<const files::ServedFolder> folder;  ///< null: no --files
   std::shared_ptr<const tls::Trust> backend_trust;    ///< null: no backend needs it

@@ -58,6 +58,7 @@ class World final : public net::Outbound, private net::Resolver {
   std::vector<std::string> names, tcp;              ///< that were asked for
   std::vector<std::pair<std::string, Time>> udp;
   std::string server_name;  ///< that was asked for last
+  http::Limits limits;      ///< of servers
   std::vector<std::unique_ptr<http::Connection>> servers;
 
  private:
@@ -134,10 +135,9 @@ class World final : public net::Outbound, private net::Resolver {
 
   void serve(std::unique_ptr<net::ByteStream> stream) {
     const auto make = http2 ? http::make_h2_server : http::make_h1_server;
-    servers.push_back(make(clock.timers, std::move(stream), {}, requests, nullptr, limits_));
+    servers.push_back(make(clock.timers, std::move(stream), {}, requests, nullptr, limits));
   }
 
-  http::Limits limits_;
   std::vector<std::unique_ptr<tls::Handshake>> handshakes_;
 };
 

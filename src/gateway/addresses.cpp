@@ -18,25 +18,28 @@ struct Claim {
   net::SocketAddress address;
 };
 
-Result<Claim> claim_one(net::EventLoop& loop, const net::SocketAddress& wanted, bool tcp) {
+Result<Claim> claim_one(net::EventLoop& loop, const net::SocketAddress& wanted, const WantedPorts& how) {
   Error why;
   for (int attempt = 0; attempt < (wanted.port() == 0 ? attempts : 1); ++attempt) {
     Claim claim;
-    // Without SO_REUSEPORT: with it, another program of this user could share the port unnoticed.
-    auto udp = net::UdpSocket::bind(loop, wanted,
-                                    {.receive_buffer = 0, .send_buffer = 0, .warn_small_buffers = false});
-    if (!udp) return std::unexpected(net::explain_bind("--listen", wanted, "UDP", udp.error()));
-    claim.udp = std::move(*udp);
     claim.address = wanted;
-    claim.address.set_port(claim.udp->net_path().local.port());
-    if (!tcp) return claim;
+    // Without SO_REUSEPORT: with it, another program of this user could share the port unnoticed.
+    if (how.udp) {
+      auto udp = net::UdpSocket::bind(loop, wanted,
+                                      {.receive_buffer = 0, .send_buffer = 0, .warn_small_buffers = false});
+      if (!udp) return std::unexpected(net::explain_bind(how.flag, wanted, "UDP", udp.error()));
+      claim.udp = std::move(*udp);
+      claim.address.set_port(claim.udp->net_path().local.port());
+    }
+    if (!how.tcp) return claim;
     auto listener =
         net::TcpListener::listen(loop, claim.address, {}, [](std::unique_ptr<net::ByteStream>) {});
     if (listener) {
       claim.tcp = std::move(*listener);
+      claim.address.set_port(claim.tcp->local().port());
       return claim;
     }
-    why = net::explain_bind("--listen", claim.address, "TCP", listener.error());
+    why = net::explain_bind(how.flag, claim.address, "TCP", listener.error());
   }
   return std::unexpected(std::move(why));
 }
@@ -44,16 +47,17 @@ Result<Claim> claim_one(net::EventLoop& loop, const net::SocketAddress& wanted, 
 }  // namespace
 
 Result<std::vector<net::SocketAddress>> claim_ports(net::EventLoop& loop,
-                                                    const std::vector<net::SocketAddress>& wanted, bool tcp) {
+                                                    const std::vector<WantedPorts>& wanted) {
   // Held until all are found, so no two are the same.
   std::vector<Claim> claims;
   std::vector<net::SocketAddress> out;
-  for (const auto& address : wanted) {
-    auto claim = claim_one(loop, address, tcp);
-    if (!claim) return std::unexpected(std::move(claim.error()));
-    out.push_back(claim->address);
-    claims.push_back(std::move(*claim));
-  }
+  for (const WantedPorts& each : wanted)
+    for (const net::SocketAddress& address : each.addresses) {
+      auto claim = claim_one(loop, address, each);
+      if (!claim) return std::unexpected(std::move(claim.error()));
+      out.push_back(claim->address);
+      claims.push_back(std::move(*claim));
+    }
   return out;
 }
 

@@ -5,13 +5,21 @@
 #include "net/address.h"
 #include "net/event_loop.h"
 
+#include <string_view>
 #include <vector>
 
 namespace sallyport::gateway {
 
-/// The same addresses with a port chosen for each port 0, free for UDP and, with `tcp`, for TCP. The error
-/// names the address and the remedy: in use, not permitted, or not of this machine.
+/// What wants ports.
+struct WantedPorts {
+  std::string_view flag;  ///< that names the addresses
+  std::vector<net::SocketAddress> addresses;
+  bool udp = true, tcp = true;
+};
+
+/// All addresses in turn, with a port chosen for each port 0, free for UDP and TCP as far as is wanted. The
+/// error names the address and the remedy: in use, not permitted, or not of this machine.
 Result<std::vector<net::SocketAddress>> claim_ports(net::EventLoop& loop,
-                                                    const std::vector<net::SocketAddress>& wanted, bool tcp);
+                                                    const std::vector<WantedPorts>& wanted);
 
 }  // namespace sallyport::gateway

@@ -112,9 +112,10 @@ Result<> Gateway::set_up() {
   auto admin = admin::Service::open(admin_options(settings_));
   if (!admin) return std::unexpected(std::move(admin.error()));
   admin_ = std::move(*admin);
-  auto addresses = claim_ports(loop_, settings_.listen, settings_.tcp);
+  auto addresses = claim_ports(loop_, {{"--listen", settings_.listen, settings_.quic, settings_.tcp},
+                                       {"--listen-http", settings_.listen_http, false, true}});
   if (!addresses) return std::unexpected(std::move(addresses.error()));
-  settings_.listen = *addresses;
+  addresses_ = *addresses;
   source_->set_addresses(std::move(*addresses));
   // Not before the ports are ours: another gateway that has them has its file, too.
   if (auto done = ready_file_.clear(); !done) return done;
@@ -193,8 +194,8 @@ Result<> Gateway::start_admin() {
 }
 
 void Gateway::announce() const {
-  for (const auto& address : addresses())
-    log_info("listening on {} ({})", address.to_string(), settings_.tcp ? "UDP and TCP" : "UDP");
+  for (const config::Listener& listener : source_->current()->listeners)
+    log_info("listening on {} ({})", listener.address.to_string(), config::transports_of(listener));
   if (setup_->ip)
     log_info("CONNECT-IP clients reach the network through {}{}", setup_->ip->device(),
              settings_.ip.nat ? ", with this machine's address (--ip-nat)" : "");

@@ -33,7 +33,7 @@ class Gateway final : private admin::Pages::Source {
   static Result<std::string> check(const Settings& settings);
 
   /// The listening addresses, with the chosen ports.
-  const std::vector<net::SocketAddress>& addresses() const { return settings_.listen; }
+  const std::vector<net::SocketAddress>& addresses() const { return addresses_; }
   /// Where the admin pages are, likewise; nullopt: on a Unix socket, or nowhere.
   const std::optional<net::SocketAddress>& admin_address() const { return settings_.admin; }
   /// Serves until the graceful shutdown started by SIGINT or SIGTERM is complete, or a second one arrives
@@ -80,6 +80,7 @@ class Gateway final : private admin::Pages::Source {
   bool terminal_was_gone_ = false;  // at the last look
   net::Timer terminal_look_;
   Settings settings_;
+  std::vector<net::SocketAddress> addresses_;
   ReadyFile ready_file_;
   std::unique_ptr<ConfigurationSource> source_;
   std::unique_ptr<net::Inbound> inbound_;  // of the admin port

@@ -2,6 +2,7 @@
 
 #include "http/alt_svc.h"
 
+#include <optional>
 #include <utility>
 
 namespace sallyport::gateway {
@@ -26,13 +27,15 @@ Result<std::unique_ptr<Listener>> Listener::open(const ListenerWorld& world, con
                                                  const ListenerOptions& options) {
   std::unique_ptr<Listener> made(new Listener(world, what));
   made->configuration_.tcp = false;  // not yet
-  quic::ServerOptions server = options.quic;
-  server.credentials = what.credentials;
-  auto quic =
-      QuicFront::listen(world.inbound, what.address, {.reuse_port = options.reuse_port, .packet_info = true},
-                        options.environment, std::move(server), made->quic_entrance_, options.limits);
-  if (!quic) return std::unexpected(std::move(quic.error()));
-  made->quic_ = std::move(*quic);
+  if (what.quic) {
+    quic::ServerOptions server = options.quic;
+    server.credentials = what.credentials;
+    auto quic = QuicFront::listen(
+        world.inbound, what.address, {.reuse_port = options.reuse_port, .packet_info = true},
+        options.environment, std::move(server), made->quic_entrance_, options.limits);
+    if (!quic) return std::unexpected(std::move(quic.error()));
+    made->quic_ = std::move(*quic);
+  }
   auto tcp = made->open_tcp(what, options);
   if (!tcp) return std::unexpected(std::move(tcp.error()));
   made->apply(what, options, std::move(*tcp));
@@ -42,8 +45,11 @@ Result<std::unique_ptr<Listener>> Listener::open(const ListenerWorld& world, con
 Result<std::unique_ptr<http::TcpFront>> Listener::open_tcp(const config::Listener& what,
                                                            const ListenerOptions& options) {
   if (!what.tcp || configuration_.tcp) return nullptr;
-  return http::TcpFront::listen(world_.inbound, world_.timers, address(), tcp_entrance_,
-                                {.tls = options.tls,
+  const std::optional<tls::ServerOptions> tls =
+      what.clear ? std::nullopt : std::optional<tls::ServerOptions>(options.tls);
+  return http::TcpFront::listen(world_.inbound, world_.timers, quic_ ? address() : what.address,
+                                tcp_entrance_,
+                                {.tls = tls,
                                  .limits = options.limits,
                                  .reuse_port = options.reuse_port,
                                  .leave_descriptors = options.leave_descriptors,
@@ -57,26 +63,29 @@ void Listener::apply(const config::Listener& what, const ListenerOptions& option
   if (configuration_.tcp && !what.tcp) tcp_.front()->drain({});
   if (opened) tcp_.insert(tcp_.begin(), std::move(opened));
   configuration_ = what;
-  quic_->endpoint().set_credentials(what.credentials);
-  quic_->endpoint().set_config(options.quic.config, options.quic.retry);
-  quic_->set_limits(options.limits);
+  if (quic_) {
+    quic_->endpoint().set_credentials(what.credentials);
+    quic_->endpoint().set_config(options.quic.config, options.quic.retry);
+    quic_->set_limits(options.limits);
+  }
   if (!what.tcp) return;
-  tcp_.front()->set_credentials(what.credentials);
   tcp_.front()->set_limits(options.limits);
-  tcp_entrance_.set_alt_svc(alt_svc_of(what, address()));
+  if (what.clear) return tcp_entrance_.set_clear(what.redirect_to);
+  tcp_.front()->set_credentials(what.credentials);
+  if (quic_) tcp_entrance_.set_alt_svc(alt_svc_of(what, address()));
 }
 
 void Listener::drain(std::function<void()> drained) {
-  draining_ = 1 + tcp_.size();
+  draining_ = (quic_ ? 1 : 0) + tcp_.size();
   const auto one_less = [this, drained = std::move(drained)] {
     if (--draining_ == 0) drained();
   };
-  quic_->drain(one_less);
+  if (quic_) quic_->drain(one_less);
   for (const auto& tcp : tcp_) tcp->drain(one_less);
 }
 
 void Listener::close_all() {
-  quic_->endpoint().close_all(h3_no_error);
+  if (quic_) quic_->endpoint().close_all(h3_no_error);
   for (const auto& tcp : tcp_)
     tcp->for_each([](http::Connection& connection) {
       connection.close({ErrorKind::closed, "the server is shutting down"});

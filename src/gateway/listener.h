@@ -1,5 +1,6 @@
 // Listener: one configured address of one worker: HTTP/3 on its UDP port, HTTP/2 and HTTP/1.1 on its TCP
-// port, and the listener's own settings in front of the shared Router. Owned by a Worker.
+// port, or HTTP/1.1 without TLS there, and the listener's own settings in front of the shared Router. Owned
+// by a Worker.
 #pragma once
 
 #include "config/configuration.h"
@@ -39,9 +40,13 @@ class Listener {
 
   const config::Listener& configuration() const { return configuration_; }
   /// The listening address, with the chosen port.
-  net::SocketAddress address() const { return quic_->socket().net_path().local; }
-  QuicFront& quic() { return *quic_; }
-  const QuicFront& quic() const { return *quic_; }
+  net::SocketAddress address() const {
+    return quic_ ? quic_->socket().net_path().local : tcp_.front()->local();
+  }
+  /// Null: without HTTP/3.
+  QuicFront* quic() { return quic_.get(); }
+  const QuicFront* quic() const { return quic_.get(); }
+  QuicTotals quic_totals() const { return quic_ ? quic_->totals() : QuicTotals{}; }
   /// The one that accepts connections, then those that it had before, whose connections may be open yet:
   /// none without TCP.
   const std::vector<std::unique_ptr<http::TcpFront>>& tcp() const { return tcp_; }
@@ -66,7 +71,7 @@ class Listener {
   const ListenerWorld world_;
   config::Listener configuration_;
   Entrance quic_entrance_, tcp_entrance_;
-  std::unique_ptr<QuicFront> quic_;
+  std::unique_ptr<QuicFront> quic_;  // null: without HTTP/3
   std::vector<std::unique_ptr<http::TcpFront>> tcp_;
   std::size_t draining_ = 0;  // fronts that are not empty yet
 };

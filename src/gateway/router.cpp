@@ -13,16 +13,13 @@
 namespace sallyport::gateway {
 namespace {
 
-/// Safe methods (RFC 9110 §9.2.1) do no harm when a 0-RTT request is replayed.
-bool is_safe(std::string_view method) {
-  return method == "GET" || method == "HEAD" || method == "OPTIONS";
-}
-
 /// Whether the target belongs to this HTTPS server. A forward proxy gets http:// targets (RFC 9112 §3.2.2;
 /// :scheme in HTTP/2 and HTTP/3). An http:// target with this server's own port is accepted: some clients
 /// behind a TLS terminator send it.
-bool is_served_here(const http::Exchange& exchange) {
+bool is_served_here(const http::Incoming& in) {
+  const http::Exchange& exchange = in.exchange;
   const auto& request = exchange.request();
+  if (in.clear) return request.scheme == "http";
   if (request.scheme == "https") return true;
   if (request.scheme != "http") return false;
   return request.authority.ends_with(fmt::format(":{}", exchange.connection().info().path.local.port()));
@@ -30,21 +27,13 @@ bool is_served_here(const http::Exchange& exchange) {
 
 }  // namespace
 
-std::string_view host_of(std::string_view authority) {
-  if (authority.starts_with('[')) {
-    const auto end = authority.find(']');
-    return end == std::string_view::npos ? authority : authority.substr(1, end - 1);
-  }
-  return authority.substr(0, authority.find(':'));
-}
-
 bool Router::is_covered(const http::Exchange& exchange) {
   const auto& authority = exchange.request().authority;
   const auto& certificate = exchange.connection().info().certificate;
   // HTTP/1.0 may omit the host; for other versions it was checked before.
   if (authority.empty() || certificate == nullptr) return true;
   if (certificate != last_certificate_ || authority != last_authority_) {
-    last_covered_ = certificate->covers(host_of(authority));
+    last_covered_ = certificate->covers(http::without_brackets(http::host_of(authority)));
     last_certificate_ = certificate;
     last_authority_ = authority;
   }
@@ -54,7 +43,8 @@ bool Router::is_covered(const http::Exchange& exchange) {
 void Router::route(const http::Incoming& in) {
   const auto& request = in.exchange.request();
   ++counters_.requests[http::ReplyCounters::index(in.exchange.version())];
-  if (request.early_data && !is_safe(request.method)) {
+  // Safe methods (RFC 9110 §9.2.1) do no harm when a 0-RTT request is replayed.
+  if (request.early_data && !http::is_safe(request.method)) {
     ++counters_.too_early;
     constexpr std::string_view why =
         "too early: this request is not accepted in 0-RTT (early data); send it again";
@@ -65,7 +55,7 @@ void Router::route(const http::Incoming& in) {
   // name that users gave it.
   const bool is_websocket = routes_ != nullptr && request.protocol == "websocket";
   if (request.is_connect() && !is_websocket) return answer_connect(in);
-  if (!is_served_here(in.exchange))
+  if (!is_served_here(in))
     return refuse_to_proxy(in, {501, "proxy_configuration_error",
                                 "requests for http:// and other schemes are not forwarded; this server has "
                                 "https:// only, and proxies "
@@ -84,8 +74,24 @@ void Router::route(const http::Incoming& in) {
   content_->serve(in);
 }
 
+void Router::redirect(const http::Incoming& in, std::uint16_t port) {
+  const http::Request& request = in.exchange.request();
+  ++counters_.requests[http::ReplyCounters::index(in.exchange.version())];
+  if (request.is_connect()) return answer_connect(in);
+  if (request.authority.empty())
+    return replies_.sentence(in, 400, "bad request: without a host there is nothing to redirect to");
+  http::Response head{.status = 308};
+  const std::string_view name = http::host_of(request.authority);
+  const std::string_view path = request.path == "*" ? std::string_view("/") : request.path;  // of OPTIONS
+  head.fields.add("location", port == 443 ? fmt::format("https://{}{}", name, path)
+                                          : fmt::format("https://{}:{}{}", name, port, path));
+  replies_.sentence(in, std::move(head), "this server is at https://");
+}
+
 void Router::answer_connect(const http::Incoming& in) {
   const auto& request = in.exchange.request();
+  if (in.clear)
+    return refuse_to_proxy(in, {501, "proxy_configuration_error", "this port is no proxy: it has no TLS"});
   if (proxy_ != nullptr && masque::Proxy::wants(request)) return proxy_->on_request(in.exchange);
   // RFC 9220 §3, RFC 8441 §4: a protocol that is not known.
   std::string_view why = "this server does not support the requested :protocol";

@@ -32,6 +32,8 @@ class Router {
   void set_content(http::Content* content) { content_ = content; }
   void set_proxy(http::RequestHandler* proxy) { proxy_ = proxy; }
   void route(const http::Incoming& in);
+  /// To https:// at this port, the rest of the URL as it is.
+  void redirect(const http::Incoming& in, std::uint16_t port);
   const RouterCounters& counters() const { return counters_; }
 
  private:
@@ -57,17 +59,24 @@ class Entrance final : public http::RequestHandler {
   /// `log` is not owned; null: no access log.
   Entrance(Router& router, std::string alt_svc, http::ExchangeLog* log = nullptr)
       : router_(router), alt_svc_(std::move(alt_svc)), log_(log) {}
-  void on_request(http::Exchange& exchange) override { router_.route({exchange, alt_svc_}); }
+  void on_request(http::Exchange& exchange) override {
+    const http::Incoming in{exchange, alt_svc_, clear_};
+    redirect_to_ != 0 ? router_.redirect(in, redirect_to_) : router_.route(in);
+  }
   http::ExchangeLog* log() override { return log_; }
   void set_alt_svc(std::string alt_svc) { alt_svc_ = std::move(alt_svc); }
+  /// The listener has no TLS. `redirect_to`: see config::Listener.
+  void set_clear(std::uint16_t redirect_to) {
+    clear_ = true;
+    redirect_to_ = redirect_to;
+  }
 
  private:
   Router& router_;
   std::string alt_svc_;
   http::ExchangeLog* const log_;
+  bool clear_ = false;
+  std::uint16_t redirect_to_ = 0;
 };
-
-/// The host of an authority: no port, no brackets.
-std::string_view host_of(std::string_view authority);
 
 }  // namespace sallyport::gateway

@@ -163,12 +163,5 @@ TEST_F(RouterTest, WhatIsOffIsOff) {
   }
 }
 
-TEST(HostOf, LeavesOutPortAndBrackets) {
-  EXPECT_EQ(host_of("a.test"), "a.test");
-  EXPECT_EQ(host_of("a.test:443"), "a.test");
-  EXPECT_EQ(host_of("[::1]:443"), "::1");
-  EXPECT_EQ(host_of("[::1]"), "::1");
-}
-
 }  // namespace
 }  // namespace sallyport::gateway

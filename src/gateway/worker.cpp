@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
 namespace sallyport::gateway {
 namespace {
 
@@ -16,10 +18,16 @@ constexpr std::size_t streams_with_ip = 300;
 /// Whether the socket of `open` serves `wanted` as well. Where the system chooses the port, there may be
 /// several at one address.
 bool continues(const config::Listener& open, const config::Listener& wanted) {
-  return open.address == wanted.address && (open.address.port() != 0 || open.id == wanted.id);
+  return open.address == wanted.address && (open.address.port() != 0 || open.id == wanted.id) &&
+         open.quic == wanted.quic && open.clear == wanted.clear;
 }
 
 }  // namespace
+
+std::string WorkerSetup::pseudonym() const {
+  const auto key = secret.derive("pseudonym in Via");
+  return fmt::format("sallyport-{:02x}{:02x}{:02x}{:02x}-{}", key[0], key[1], key[2], key[3], server_id);
+}
 
 Worker::Worker(net::Inbound& inbound, net::Outbound& outbound, net::Timers& timers,
                std::shared_ptr<const WorkerSetup> setup, unsigned number, WorkerExtras extras)
@@ -93,7 +101,7 @@ void Worker::retire(Listeners::iterator listener) {
 void Worker::bury() {
   // Counters never go back.
   for (const auto& listener : gone_) {
-    const auto totals = listener->quic().totals();
+    const QuicTotals totals = listener->quic_totals();
     collect_connections(past_, *listener, totals);
     collect_quic(past_, *listener, totals);
   }
@@ -163,7 +171,10 @@ void Worker::apply_routes(const config::Configuration& next) {
                           .config = next.quic,
                           .limits = next.limits,
                           .trust = next.backend_trust};
-    routes_ = std::make_unique<ingress::ReverseProxy>(std::move(context), replies_);
+    // Connections without requests are closed above QUIC.
+    context.config.silence_timeout = next.limits.idle_timeout;
+    context.config.idle_timeout = std::max(next.limits.idle_timeout, ingress::websocket_idle) + 10s;
+    routes_ = std::make_unique<ingress::ReverseProxy>(std::move(context), replies_, setup_->pseudonym());
   }
   if (!configuration_ || configuration_->routes != next.routes ||
       configuration_->backend_trust != next.backend_trust)
@@ -202,6 +213,8 @@ ListenerOptions Worker::listener_options(const config::Configuration& configurat
   quic::ServerOptions quic;
   quic.config = configuration.quic;
   quic.config.idle_timeout = quic.config.silence_timeout = configuration.limits.idle_timeout;
+  if (!configuration.routes.empty())  // so may WebSockets
+    quic.config.idle_timeout = std::max(quic.config.idle_timeout, ingress::websocket_idle + 10s);
   if (configuration.masque)  // tunnels may be idle for longer than a connection without requests
     quic.config.idle_timeout =
         masque::quic_idle_timeout(proxy_options(*configuration.masque), quic.config.idle_timeout);
@@ -232,21 +245,21 @@ Result<> Worker::listen(const config::Listener& what, const ListenerOptions& opt
   auto made =
       Listener::open({inbound_, timers_, router_, access_log_.get(), connection_log_.get()}, what, options);
   if (!made) return std::unexpected(std::move(made.error()));
-  QuicFront& quic = (*made)->quic();
-  if (setup_->strays) {
-    quic.endpoint().set_stray_handler([this, address = what.address](const quic::ConnectionIdOwner& owner,
-                                                                     const net::NetPath& path, Bytes datagram,
-                                                                     net::Ecn ecn) {
+  QuicFront* const quic = (*made)->quic();
+  if (quic != nullptr && setup_->strays) {
+    quic->endpoint().set_stray_handler([this, address = what.address](const quic::ConnectionIdOwner& owner,
+                                                                      const net::NetPath& path,
+                                                                      Bytes datagram, net::Ecn ecn) {
       if (owner.server != setup_->server_id || owner.worker >= setup_->workers) return;
       setup_->strays->send(number_, owner.worker, {address, path, datagram, ecn});
     });
   }
   // The last to bind makes the group complete.
-  if (setup_->workers > 1 && number_ + 1 == setup_->workers) {
+  if (quic != nullptr && setup_->workers > 1 && number_ + 1 == setup_->workers) {
     using Layout = quic::ConnectionIdLayout;
-    const auto steered = quic.socket().steer({.workers = setup_->workers,
-                                              .worker_offset = Layout::worker_offset,
-                                              .connection_id_length = Layout::length});
+    const auto steered = quic->socket().steer({.workers = setup_->workers,
+                                               .worker_offset = Layout::worker_offset,
+                                               .connection_id_length = Layout::length});
     if (!steered)
       log_warn("packets of other workers' connections are forwarded in user space: {}",
                steered.error().message);
@@ -265,8 +278,9 @@ Listener* Worker::find(const net::SocketAddress& address) const {
 void Worker::receive_strays() {
   setup_->strays->receive(number_, [this](const Stray& stray) {
     const net::DatagramRun run{stray.datagram, stray.datagram.size(), stray.ecn};
-    if (Listener* const listener = find(stray.listener))
-      listener->quic().endpoint().on_datagrams(stray.path, run, timers_.now());
+    Listener* const listener = find(stray.listener);
+    if (listener != nullptr && listener->quic() != nullptr)
+      listener->quic()->endpoint().on_datagrams(stray.path, run, timers_.now());
   });
 }
 
@@ -292,7 +306,8 @@ void Worker::close_all() {
 }
 
 void Worker::sample(Time now) {
-  for (const auto& listener : listeners_) listener->quic().sample();
+  for (const auto& listener : listeners_)
+    if (listener->quic() != nullptr) listener->quic()->sample();
   sampling_.arm(now + sampling_interval);
 }
 

@@ -47,6 +47,9 @@ struct WorkerSetup {
   unsigned leave_descriptors = 0;         ///< reserved for the operator, not used for clients
   std::shared_ptr<StrayExchange> strays;  ///< null: there is one worker
   std::shared_ptr<IpService> ip;          ///< null: no CONNECT-IP
+
+  /// Of this gateway, in Via (RFC 9110 §7.6.3): the same for all workers and after every start.
+  std::string pseudonym() const;
 };
 
 /// Optional parts of a worker, and parts that a simulation replaces. Outlives the worker.

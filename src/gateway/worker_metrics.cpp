@@ -22,7 +22,7 @@ void Worker::collect(admin::MetricSet& out) const {
   out.add(past_);
   for (const auto* all : {&listeners_, &leaving_})
     for (const auto& listener : *all) {
-      const auto totals = listener->quic().totals();
+      const QuicTotals totals = listener->quic_totals();
       collect_connections(out, *listener, totals);
       collect_quic(out, *listener, totals);
     }
@@ -37,7 +37,7 @@ void Worker::collect_requests(admin::MetricSet& out) const {
     out.counter("requests_total", "Requests received, tunnels included.", figure(requests.requests[version]),
                 {{"version", name}});
     for (std::size_t i = 1; i < class_names.size(); ++i)
-      out.counter("responses_total", "Responses of the file server and of the gateway itself.",
+      out.counter("responses_total", "Responses of the file server, of backends and of the gateway itself.",
                   figure(replies_.counters().by_class[version][i]),
                   {{"version", name}, {"class", class_names[i]}});
     out.counter("response_body_bytes_total", "Response body bytes handed over for sending.",
@@ -66,15 +66,16 @@ void Worker::collect_connections(admin::MetricSet& out, const Listener& listener
                              handshakes = "TLS handshakes by result.", resets = "Streams reset.",
                              abusive = "Connections closed because the abuse limit was exceeded.",
                              datagrams = "HTTP datagrams (RFC 9297).", dropped = "HTTP datagrams dropped.";
-  const auto& quic = listener.quic();
-  const auto endpoint = listener.quic().endpoint().stats();
-  out.gauge("connections_open", open, figure(quic.open()), {{"version", "http/3"}});
-  out.counter("connections_total", total, figure(quic.total()), {{"version", "http/3"}});
-  out.gauge("requests_open", exchanges, figure(totals.exchanges_open), {{"transport", "quic"}});
-  out.counter("handshakes_total", handshakes, figure(endpoint.handshakes_completed),
-              {{"transport", "quic"}, {"result", "completed"}});
-  out.counter("handshakes_total", handshakes, figure(endpoint.handshakes_failed),
-              {{"transport", "quic"}, {"result", "failed"}});
+  if (const QuicFront* const quic = listener.quic()) {
+    const auto endpoint = quic->endpoint().stats();
+    out.gauge("connections_open", open, figure(quic->open()), {{"version", "http/3"}});
+    out.counter("connections_total", total, figure(quic->total()), {{"version", "http/3"}});
+    out.gauge("requests_open", exchanges, figure(totals.exchanges_open), {{"transport", "quic"}});
+    out.counter("handshakes_total", handshakes, figure(endpoint.handshakes_completed),
+                {{"transport", "quic"}, {"result", "completed"}});
+    out.counter("handshakes_total", handshakes, figure(endpoint.handshakes_failed),
+                {{"transport", "quic"}, {"result", "failed"}});
+  }
 
   auto http = totals.http;
   for (const auto& front : listener.tcp()) {
@@ -119,7 +120,8 @@ void Worker::collect_connections(admin::MetricSet& out, const Listener& listener
 }
 
 void Worker::collect_quic(admin::MetricSet& out, const Listener& listener, const QuicTotals& totals) const {
-  const auto& front = listener.quic();
+  if (listener.quic() == nullptr) return;
+  const QuicFront& front = *listener.quic();
   constexpr std::string_view packets = "QUIC packets.", bytes = "UDP payload bytes of QUIC connections.",
                              datagrams = "DATAGRAM frames (RFC 9221).",
                              gone = "DATAGRAM frames dropped or lost.";
@@ -155,7 +157,7 @@ void Worker::collect_quic(admin::MetricSet& out, const Listener& listener, const
   out.histogram("quic_loss_ratio", "Packets lost of packets sent, taken when a connection ends.",
                 front.loss());
 
-  const auto endpoint = listener.quic().endpoint().stats();
+  const auto endpoint = front.endpoint().stats();
   constexpr std::string_view unanswered = "Dropped datagrams that belong to no connection.";
   out.counter("quic_unmatched_total", unanswered, figure(endpoint.dropped_short_initial),
               {{"reason", "short_initial"}});
@@ -175,7 +177,7 @@ void Worker::collect_quic(admin::MetricSet& out, const Listener& listener, const
               figure(endpoint.stateless_resets_sent));
   out.gauge("quic_half_open", "Handshakes in progress.", figure(endpoint.half_open));
 
-  const auto socket = listener.quic().socket().stats();
+  const auto socket = front.socket().stats();
   constexpr std::string_view
       udp = "UDP datagrams of the listening sockets.",
       udp_bytes = "UDP payload bytes of the listening sockets.",
@@ -205,14 +207,16 @@ void Worker::collect_routes(admin::MetricSet& out) const {
     out.counter("route_retries_total", "Requests sent once more.", figure(counters->retries), labels);
     out.gauge("route_requests_open", "Requests on their way.", figure(counters->open), labels);
   }
-  routes_->each_upstream([&out](const ingress::Upstream& upstream) {
-    const admin::MetricSet::Labels labels{{"upstream", std::string_view(upstream.name())}};
-    const ingress::UpstreamCounters& counters = upstream.counters();
-    out.counter("upstream_requests_total", "Requests sent to a backend.", figure(counters.requests), labels);
-    out.counter("upstream_connections_total", "Connections made to a backend.", figure(counters.connections),
+  for (const auto& [name, counters] : routes_->upstreams()) {
+    const admin::MetricSet::Labels labels{{"upstream", std::string_view(name)}};
+    out.counter("upstream_requests_total", "Requests sent to a backend.", figure(counters->requests), labels);
+    out.counter("upstream_connections_total", "Connections made to a backend.", figure(counters->connections),
                 labels);
     out.counter("upstream_connect_failures_total", "Connections to a backend that could not be made.",
-                figure(counters.connect_failures), labels);
+                figure(counters->connect_failures), labels);
+  }
+  routes_->each_upstream([&out](const ingress::Upstream& upstream) {
+    const admin::MetricSet::Labels labels{{"upstream", std::string_view(upstream.name())}};
     out.gauge("upstream_connections_open", "Connections to a backend, those being made included.",
               figure(upstream.connections()), labels);
     out.gauge("upstream_requests_active", "Requests sent to a backend or waiting for a connection.",

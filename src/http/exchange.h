@@ -97,6 +97,9 @@ class Exchange {
   /// Server: all of the request is known to be here, its body too. False in on_request says nothing: the end
   /// may come right after.
   bool request_complete() const { return request_complete_; }
+  /// Client, in on_response: no body follows, and no trailers, as the end of the message is known to be here.
+  /// False says nothing, as above.
+  bool response_complete() const { return response_complete_; }
   /// Server, in on_request: no 100 (Continue) is said by itself. Whoever knows says it by inform().
   void hold_continue() { continue_held_ = true; }
   /// How long nothing may move before the exchange is given up, in place of Limits::idle_timeout; 0: for
@@ -176,7 +179,7 @@ class Exchange {
   Request request_;
   Version version_;
   bool server_;
-  bool request_complete_ = false;
+  bool request_complete_ = false, response_complete_ = false;
   bool continue_held_ = false;
   WhenFull when_full_ = WhenFull::refuse;
 };

@@ -138,7 +138,9 @@ class ExchangeBase : public Exchange {
   bool check_length();
 
   /// Client: a head of status 1xx or a final one. May drop content-length from it, where that means nothing.
-  void received_response(Response& head, const Verdict& verdict, std::optional<std::uint64_t> content_length);
+  /// `complete`: received_end() follows at once.
+  void received_response(Response& head, const Verdict& verdict, std::optional<std::uint64_t> content_length,
+                         bool complete = false);
   /// A piece of the body, each byte of which cost the peer credit.
   void received_body(Bytes body);
   void received_trailers(const Fields& trailers, const Verdict& verdict);

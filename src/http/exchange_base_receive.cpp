@@ -65,7 +65,7 @@ void ExchangeBase::received_request(RequestHandler& handler, const Verdict& verd
 }
 
 void ExchangeBase::received_response(Response& head, const Verdict& verdict,
-                                     std::optional<std::uint64_t> content_length) {
+                                     std::optional<std::uint64_t> content_length, bool complete) {
   if (ended_) return;
   touch();
   if (!verdict.ok()) {
@@ -83,6 +83,7 @@ void ExchangeBase::received_response(Response& head, const Verdict& verdict,
     return;
   }
   receive_ = Receive::body;
+  response_complete_ = complete;
   status_ = head.status;
   // RFC 9110 §8.6: where it says nothing about this message.
   if (is_tunnel() || head.status == 204) {

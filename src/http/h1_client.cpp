@@ -110,12 +110,12 @@ void H1Client::head_received(bool done) {
     final_received(head, done);
 }
 
-void H1Client::hand_over(unsigned status, const H1Head& head) {
+void H1Client::hand_over(unsigned status, const H1Head& head, bool complete) {
   builder().begin_response(response_, head.version);
   builder().add(":status", std::to_string(status));
   for (const Fields::Field field : head.fields) builder().add(field.name, field.value);
   const Verdict verdict = builder().finish();
-  current()->received_response(response_, verdict, builder().content_length());
+  current()->received_response(response_, verdict, builder().content_length(), complete);
 }
 
 void H1Client::interim_received(H1Head& head) {
@@ -148,7 +148,7 @@ void H1Client::final_received(const H1Head& head, bool done) {
                          {ErrorKind::protocol,
                           "the server ignored the upgrade to " + exchange.request().protocol, head.status});
   if (!head.keep_alive || head.framing == H1Framing::until_close) close_afterwards();
-  hand_over(head.status, head);
+  hand_over(head.status, head, done && !exchange.request().is_connect());
   if (exchange.is_ending() || !is_open()) return;
   if (exchange.request().is_connect()) {
     if (success) return;  // a tunnel now

@@ -33,7 +33,7 @@ class H1Client final : public H1Connection {
   void put_upgrade(std::string& text, const Request& request);
   void interim_received(H1Head& head);
   void final_received(const H1Head& head, bool done);
-  void hand_over(unsigned status, const H1Head& head);
+  void hand_over(unsigned status, const H1Head& head, bool complete = false);
 
   Response response_;
   net::Deferred ready_;

@@ -75,7 +75,7 @@ struct H2Callbacks {
           connection.trailers_,
           end ? verdict : Verdict{Fault::malformed, "they do not end the stream"});  // RFC 9113 §8.1
     } else {
-      exchange->received_response(connection.response_, verdict, builder.content_length());
+      exchange->received_response(connection.response_, verdict, builder.content_length(), end);
     }
     if (end) exchange->received_end();
   }

@@ -225,7 +225,7 @@ Result<> H3Exchange::decode_response(Bytes& section, QpackContext& context) {
   if (!*done) return {};
   const Verdict verdict = builder.finish();
   if (h3_.recorder() != nullptr) h3_.trace_response(trace::Direction::received, id_, size, response);
-  received_response(response, verdict, builder.content_length());
+  received_response(response, verdict, builder.content_length(), ends_here_);
   return {};
 }
 

@@ -10,14 +10,7 @@
 namespace sallyport::http {
 namespace {
 
-/// A body of at most this many bytes is let come in. RFC 9114 §4.1 allows to stop any, but Chromium then
-/// waits for ever for the answer that it has.
 constexpr std::uint64_t small_body = 1024 * 1024;
-
-bool has_small_body(const http::Request& request) {
-  const auto length = http::parse_content_length(request.fields.find("content-length").value_or(""));
-  return length && *length <= small_body;
-}
 
 class Answered final : public http::ExchangeHandler {
  public:
@@ -30,6 +23,11 @@ class Answered final : public http::ExchangeHandler {
 };
 
 }  // namespace
+
+bool has_small_body(const http::Request& request) {
+  const auto length = http::parse_content_length(request.fields.find("content-length").value_or(""));
+  return length && *length <= small_body;
+}
 
 void decline_body(http::Exchange& exchange) {
   const auto& request = exchange.request();

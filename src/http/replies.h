@@ -16,6 +16,7 @@ namespace sallyport::http {
 struct Incoming {
   http::Exchange& exchange;
   std::string_view alt_svc;  ///< of the listener that it came by; empty over HTTP/3
+  bool clear = false;        ///< that listener has no TLS
 };
 
 /// Answers by version (HTTP/1.0 and /1.1, /2, /3) and status class (1xx to 5xx).
@@ -62,6 +63,10 @@ class Replies {
   DateClock clock_;
   ReplyCounters counters_;
 };
+
+/// Whether the request says that its body is small enough to be let come in where nobody wants it. To stop it
+/// is allowed (RFC 9114 §4.1), but Chromium then waits for ever for the response that it has.
+bool has_small_body(const http::Request& request);
 
 /// To be called behind respond() for a request of whose body nothing is wanted. Over HTTP/1.1, where the
 /// answer is to say whether the connection closes after it, decides whether the body is let come in; over the

@@ -129,6 +129,15 @@ bool is_authority(std::string_view text) {
   return port.size() <= 5 && std::ranges::all_of(port, [](char c) { return c >= '0' && c <= '9'; });
 }
 
+std::string_view host_of(std::string_view authority) {
+  const std::size_t bracket = authority.starts_with('[') ? authority.find(']') : 0;
+  return bracket == std::string_view::npos ? authority : authority.substr(0, authority.find(':', bracket));
+}
+
+std::string_view without_brackets(std::string_view host) {
+  return host.starts_with('[') && host.ends_with(']') ? host.substr(1, host.size() - 2) : host;
+}
+
 bool is_connection_specific(std::string_view name) {
   switch (name.size()) {
     case 7:

@@ -105,6 +105,10 @@ bool is_token(std::string_view text);
 bool equal_ignoring_case(std::string_view a, std::string_view b);
 /// host[:port] of RFC 3986 without user information; not empty.
 bool is_authority(std::string_view text);
+/// The host of an authority (RFC 3986 §3.2.2), without its port; an IPv6 address with its brackets.
+std::string_view host_of(std::string_view authority);
+/// `host` without the brackets of an IPv6 address.
+std::string_view without_brackets(std::string_view host);
 /// Fields that speak of one connection (RFC 9110 §7.6.1) and never pass to another, nor over HTTP/2 and /3.
 /// `name` in lower case.
 bool is_connection_specific(std::string_view name);

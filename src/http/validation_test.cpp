@@ -310,5 +310,19 @@ TEST(Validation, Authorities) {
     EXPECT_FALSE(is_authority(bad)) << bad;
 }
 
+TEST(HostOf, LeavesOutThePort) {
+  for (const auto& [authority, host] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"a.test", "a.test"},
+                                                                  {"a.test:443", "a.test"},
+                                                                  {"[::1]:443", "[::1]"},
+                                                                  {"[::1]", "[::1]"},
+                                                                  {"", ""},
+                                                                  {"[::1", "[::1"}})
+    EXPECT_EQ(host_of(authority), host);
+  EXPECT_EQ(without_brackets("[::1]"), "::1");
+  EXPECT_EQ(without_brackets("[::1"), "[::1");
+  EXPECT_EQ(without_brackets("a.test"), "a.test");
+}
+
 }  // namespace
 }  // namespace sallyport::http

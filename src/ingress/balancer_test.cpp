@@ -19,7 +19,9 @@ class BalancerTest : public testing::Test {
  protected:
   std::shared_ptr<Upstream> upstream(const char* name) {
     return std::make_shared<Upstream>(
-        context, config::Backend{.protocol = config::BackendProtocol::http1, .host = name, .port = 80});
+        context, graveyard,
+        config::Backend{.protocol = config::BackendProtocol::http1, .host = name, .port = 80},
+        std::make_shared<UpstreamCounters>());
   }
   std::map<std::string, int> draw(const Balancer& balancer, int times) {
     std::map<std::string, int> drawn;
@@ -29,6 +31,7 @@ class BalancerTest : public testing::Test {
   }
   dial::test::World world;
   dial::Context context = world.context();
+  dial::Graveyard graveyard{context.timers()};
   SeededRandom random{7};
 };
 
@@ -48,6 +51,9 @@ TEST_F(BalancerTest, PrefersTheLessBusy) {
   const Balancer balancer({{busy, 1}, {idle, 1}});
   const auto drawn = draw(balancer, 1000);
   EXPECT_GT(drawn.at("idle"), 700) << "in three of four pairs it is one of the two";
+  const Balancer by_weight({{busy, 100}, {idle, 1}});
+  EXPECT_GT(draw(by_weight, 1000).at("busy"), 900) << "ten requests are few for its weight";
+  for (int i = 0; i < 10; ++i) busy->cancel(user);
 }
 
 TEST_F(BalancerTest, LeavesOutWhatIsDownWhileThereIsAnother) {

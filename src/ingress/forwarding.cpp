@@ -2,20 +2,19 @@
 
 #include "http/connection.h"
 #include "http/validation.h"
-#include "ingress/passed_on.h"
+#include "ingress/forwarded_message.h"
 #include "ingress/upstream_fault.h"
+#include "masque/proxy.h"
+#include "masque/proxy_status.h"
 
 #include <utility>
 
 namespace sallyport::ingress {
 namespace {
 
-constexpr std::string_view proxy_name = "sallyport";
 /// What one side may send before the other took it, about.
 constexpr std::size_t held_of_a_body = 256 * 1024;
 constexpr unsigned most_tries = 3;
-/// Nothing has to be said on it for long, and it would be missed.
-constexpr Duration websocket_idle = std::chrono::hours(1);
 
 /// Methods whose requests mostly end with their head: over HTTP/2 and /3 that end may come a little later.
 bool is_mostly_bodiless(std::string_view method) {
@@ -24,20 +23,19 @@ bool is_mostly_bodiless(std::string_view method) {
 
 /// RFC 9110 §6.4.1.
 bool is_bodiless(const http::Request& request, const http::Response& response) {
-  return request.method == "HEAD" || response.status == 204 || response.status == 304 ||
-         response.fields.find("content-length") == "0";
+  return request.method == "HEAD" || response.status == 204 || response.status == 304;
 }
 
 }  // namespace
 
-Forwarding::Forwarding(Owner& owner, dial::Context& context, http::Replies& replies, const http::Incoming& in,
+Forwarding::Forwarding(Owner& owner, const World& world, const http::Incoming& in,
                        std::shared_ptr<const RoutedTo> route)
     : owner_(owner),
-      context_(context),
-      replies_(replies),
+      world_(world),
       alt_svc_(in.alt_svc),
       route_(std::move(route)),
-      client_(&in.exchange) {
+      client_(&in.exchange),
+      clear_(in.clear) {
   ++route_->counters->requests;
   ++route_->counters->open;
 }
@@ -73,8 +71,13 @@ void Forwarding::begin() {
   find_backend();
 }
 
+std::shared_ptr<Upstream> Forwarding::pick() const {
+  const Balancer& balancer = client_->request().is_connect() ? route_->for_websockets : route_->balancer;
+  return balancer.pick(world_.context.quic.random, now(), tried_);
+}
+
 void Forwarding::find_backend() {
-  upstream_ = route_->balancer.pick(context_.quic.random, context_.timers().now(), tried_);
+  upstream_ = pick();
   if (upstream_ == nullptr) return refuse({ErrorKind::unreachable, "no backend is left to be tried"}, false);
   ++tries_;
   tried_.push_back(upstream_.get());
@@ -85,44 +88,46 @@ void Forwarding::find_backend() {
 void Forwarding::on_connection(Upstream::Lease& lease) {
   waits_ = false;
   lease_ = &lease;
-  was_reused_ = lease.is_reused();
+  was_idle_ = lease.was_idle();
   note_upstream({});
+  const config::Backend& backend = upstream_->backend();
   const bool is_whole = request_ended_ && !has_body_;
   backend_ = &lease.connection().request(
-      request_for_backend(*client_, config::is_secured(upstream_->backend().protocol) ? "https" : "http",
-                          context_.quic.random),
+      request_for_backend(*client_, config::is_secured(backend.protocol) ? "https" : "http",
+                          masque::Target{backend.host, backend.port}.to_string(),
+                          {world_.pseudonym, world_.context.quic.random}),
       *this, is_whole);
   backend_->set_receive_limit(held_of_a_body);
   backend_end_.attach(*backend_);
   if (is_whole) return;
-  body_left_ = true;
+  is_sent_once_ = true;
   request_.start();
 }
 
 void Forwarding::on_no_connection(const Error& why) {
   waits_ = false;
-  if (tries_ < most_tries && route_->balancer.pick(context_.quic.random, context_.timers().now(), tried_)) {
-    ++route_->counters->retries;
-    return find_backend();
-  }
-  refuse(why, false);
+  if (tries_ >= most_tries || pick() == nullptr) return refuse(why, false);
+  ++route_->counters->retries;
+  find_backend();
 }
 
 void Forwarding::on_informational(http::Exchange&, const http::Response& head) {
+  heard_ = true;
   if (client_ == nullptr || responded_ || (head.status == 100 && !expects_continue_)) return;
   client_->inform(response_for_client(head));
 }
 
 void Forwarding::on_response(http::Exchange&, const http::Response& head) {
+  heard_ = true;
   if (client_ == nullptr) return;
   responded_ = true;
   http::Response made = response_for_client(head);
-  replies_.complete(incoming(), made);
-  replies_.count_head(incoming(), made.status);
+  world_.replies.complete(incoming(), made);
+  world_.replies.count_head(incoming(), made.status);
   if (client_->request().is_connect() && made.status < 300) {
-    client_->set_idle_timeout(websocket_idle);
-    backend_->set_idle_timeout(websocket_idle);
-  } else if (is_bodiless(client_->request(), made)) {
+    idle_.emplace(world_.context.timers(), websocket_idle, [this] { on_idle(); });
+    touch();
+  } else if (is_bodiless(client_->request(), made) || backend_->response_complete()) {
     response_.stop();
     return client_->respond(made, true);
   }
@@ -131,8 +136,9 @@ void Forwarding::on_response(http::Exchange&, const http::Response& head) {
 }
 
 void Forwarding::on_body(http::Exchange& exchange, Bytes body) {
+  touch();
   if (!exchange.is_server()) {
-    if (client_ != nullptr) replies_.count_body(client_->version(), body.size());
+    if (client_ != nullptr) world_.replies.count_body(client_->version(), body.size());
     return response_.take(body);
   }
   has_body_ = true;
@@ -141,12 +147,15 @@ void Forwarding::on_body(http::Exchange& exchange, Bytes body) {
 }
 
 void Forwarding::on_trailers(http::Exchange& exchange, const http::Fields& trailers) {
-  (exchange.is_server() ? backend_end_ : client_end_).set_trailers(trailers);
+  (exchange.is_server() ? backend_end_ : client_end_).set_trailers(trailers_to_forward(trailers));
   if (exchange.is_server()) has_body_ = true;
 }
 
 void Forwarding::on_end(http::Exchange& exchange) {
-  if (!exchange.is_server()) return response_.end();
+  if (!exchange.is_server()) {
+    response_ended_ = true;
+    return response_.end();
+  }
   request_ended_ = true;
   if (!begun_) begin();
   request_.end();
@@ -154,6 +163,16 @@ void Forwarding::on_end(http::Exchange& exchange) {
 
 void Forwarding::on_writable(http::Exchange& exchange) {
   (exchange.is_server() ? response_ : request_).resume();
+}
+
+void Forwarding::touch() {
+  if (idle_) idle_->touch();
+}
+
+void Forwarding::on_idle() {
+  const Error why{ErrorKind::timeout, "nothing came through the WebSocket for too long"};
+  if (client_ != nullptr) client_->reset(http::ResetCode::cancelled, why);
+  if (backend_ != nullptr) backend_->reset(http::ResetCode::cancelled, why);
 }
 
 void Forwarding::on_closed(http::Exchange& exchange, const Error* why) {
@@ -169,39 +188,41 @@ void Forwarding::client_closed(const Error* why) {
   client_ = nullptr;
   response_.stop();
   if (std::exchange(waits_, false)) upstream_->cancel(*this);
-  if (why != nullptr && backend_ != nullptr)
+  // Without an error, too: it has its response, and what it owes of its request will not come.
+  if (backend_ != nullptr && (why != nullptr || !request_ended_))
     backend_->reset(http::ResetCode::cancelled, {ErrorKind::cancelled, "the client gave the request up"});
 }
 
 void Forwarding::backend_closed(const Error* why) {
   backend_end_.detach();
   backend_ = nullptr;
+  const bool connection_is_gone = lease_->is_gone();
   std::exchange(lease_, nullptr)->release();
   if (client_ == nullptr) return request_.stop();
   if (!responded_) {
     const Error error =
         why != nullptr ? *why : Error{ErrorKind::closed, "the backend ended the request without a response"};
-    if (!may_try_again(error)) return refuse(error, true);
+    if (!may_try_again(error, connection_is_gone)) return refuse(error, true);
+    // Nothing is wrong with the backend.
+    tried_.pop_back();
     ++route_->counters->retries;
-    // Nothing is wrong with the backend: only the connection was too old.
-    if (was_reused_) tried_.pop_back();
     return find_backend();
   }
-  if (why != nullptr) {
+  if (why != nullptr && !response_ended_) {
     ++route_->counters->cut;
     note_upstream(why->message);
     response_.abort(*why);
-  } else if (!request_ended_) {
+  } else if (!request_ended_ && !http::has_small_body(client_->request())) {
     client_->stop_reading();
   }
   request_.stop();
 }
 
-/// RFC 9110 §9.2.2: nothing of it was processed, or it does no harm twice.
-bool Forwarding::may_try_again(const Error& why) const {
-  if (body_left_ || tries_ >= most_tries) return false;
+/// RFC 9110 §9.2.2: nothing of it was processed, or it does no harm twice and was most likely not even seen.
+bool Forwarding::may_try_again(const Error& why, bool connection_is_gone) const {
+  if (is_sent_once_ || heard_ || tries_ >= most_tries) return false;
   return why.kind == ErrorKind::refused ||
-         (was_reused_ && why.kind == ErrorKind::closed && http::is_idempotent(client_->request().method));
+         (was_idle_ && connection_is_gone && http::is_idempotent(client_->request().method));
 }
 
 void Forwarding::refuse(const Error& why, bool sent) {
@@ -212,10 +233,11 @@ void Forwarding::refuse(const Error& why, bool sent) {
   response_.stop();
   client_end_.detach();
   http::Response head{.status = refusal.status, .fields = {}};
-  head.fields.add("proxy-status",
-                  masque::format_proxy_status(proxy_name, {refusal.status, refusal.type, {}}));
-  http::Exchange& client = *std::exchange(client_, nullptr);
-  replies_.sentence({client, alt_svc_}, std::move(head), refusal.details);
+  head.fields.add("proxy-status", masque::format_proxy_status(masque::ProxyOptions{}.name,
+                                                              {refusal.status, refusal.type, {}}));
+  const http::Incoming in = incoming();
+  client_ = nullptr;
+  world_.replies.sentence(in, std::move(head), refusal.details);
   check_over();
 }
 

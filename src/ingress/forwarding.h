@@ -8,11 +8,13 @@
 #include "http/replies.h"
 #include "ingress/balancer.h"
 #include "ingress/upstream.h"
+#include "masque/idle_timer.h"
 #include "masque/pump.h"
 
 #include <cstddef>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,8 +33,12 @@ struct RouteCounters {
 struct RoutedTo {
   std::string name;
   Balancer balancer;
+  Balancer for_websockets;
   std::shared_ptr<RouteCounters> counters;
 };
+
+/// How long a WebSocket may be silent, as a tunnel of the proxy may.
+inline constexpr Duration websocket_idle = 600s;
 
 class Forwarding final : public http::ExchangeHandler, Upstream::User {
  public:
@@ -45,7 +51,14 @@ class Forwarding final : public http::ExchangeHandler, Upstream::User {
     ~Owner() = default;
   };
 
-  Forwarding(Owner& owner, dial::Context& context, http::Replies& replies, const http::Incoming& in,
+  /// What all of a worker have in common.
+  struct World {
+    dial::Context& context;
+    http::Replies& replies;
+    std::string pseudonym;  ///< see ForwardingGateway
+  };
+
+  Forwarding(Owner& owner, const World& world, const http::Incoming& in,
              std::shared_ptr<const RoutedTo> route);
   ~Forwarding();
   void start();
@@ -66,19 +79,22 @@ class Forwarding final : public http::ExchangeHandler, Upstream::User {
   void on_no_connection(const Error& why) override;
 
   void find_backend();
+  std::shared_ptr<Upstream> pick() const;
+  Time now() const { return world_.context.timers().now(); }
+  void touch();
+  void on_idle();
   void client_closed(const Error* why);
   void backend_closed(const Error* why);
-  bool may_try_again(const Error& why) const;
+  bool may_try_again(const Error& why, bool connection_is_gone) const;
   /// `sent`: the request was, so that the connection was established.
   void refuse(const Error& why, bool sent);
   void note_upstream(std::string_view error);
   void check_over();
-  http::Incoming incoming() const { return {*client_, alt_svc_}; }
+  http::Incoming incoming() const { return {*client_, alt_svc_, clear_}; }
   void begin();
 
   Owner& owner_;
-  dial::Context& context_;
-  http::Replies& replies_;
+  const World& world_;
   const std::string alt_svc_;
   const std::shared_ptr<const RoutedTo> route_;
   http::Exchange* client_;
@@ -90,15 +106,19 @@ class Forwarding final : public http::ExchangeHandler, Upstream::User {
   masque::ExchangeEnd backend_end_{http::ResetCode::cancelled};
   masque::Pump request_{client_end_, backend_end_};
   masque::Pump response_{backend_end_, client_end_};
+  std::optional<masque::IdleTimer> idle_;  // of a WebSocket that is open
   unsigned tries_ = 0;
+  const bool clear_;
   bool expects_continue_ = false;
   bool begun_ = false;          // a backend is looked for, or more
   bool waits_ = false;          // for a connection to upstream_
   bool has_body_ = false;       // of the request, as far as is known
   bool request_ended_ = false;  // it came whole
-  bool body_left_ = false;      // some of it was passed on, so that no other backend can have it
-  bool was_reused_ = false;     // the connection that it was sent on had carried another request before
+  bool is_sent_once_ = false;   // with a body, which is not kept: no other backend can have it
+  bool was_idle_ = false;       // the connection was, on which it was sent
+  bool heard_ = false;          // something of a response came
   bool responded_ = false;      // the client has the head of the response
+  bool response_ended_ = false;
   bool over_ = false;
 };
 

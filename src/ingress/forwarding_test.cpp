@@ -58,11 +58,19 @@ TEST_P(ForwardingTest, ARequestAndItsResponseTravel) {
 // docs/threat-model.md, "forwarded fields".
 TEST_P(ForwardingTest, OnlyTheGatewaySaysWhereARequestCameFrom) {
   auto request = get("/");
-  request.fields = {{"x-forwarded-for", "192.0.2.66"}, {"x-forwarded-user", "root"}, {"forwarded", "for=x"},
-                    {"x-request-id", "mine"},          {"early-data", "1"},          {"via", "1.0 before"}};
+  request.fields = {{"x_forwarded_for", "192.0.2.66"},
+                    {"x-real-ip", "192.0.2.66"},
+                    {"x-forwarded-for", "192.0.2.66"},
+                    {"x-forwarded-user", "root"},
+                    {"forwarded", "for=x"},
+                    {"x-request-id", "mine"},
+                    {"early-data", "1"},
+                    {"via", "1.0 before"}};
   scene.ask(request);
   const http::Fields& fields = scene.request_at_backend().fields;
   EXPECT_THAT(field(fields, "x-forwarded-for"), testing::Not(HasSubstr("192.0.2.66")));
+  EXPECT_EQ(field(fields, "x_forwarded_for"), "none") << "for CGI it is the same";
+  EXPECT_EQ(field(fields, "x-real-ip"), "none");
   EXPECT_EQ(field(fields, "x-forwarded-user"), "none");
   EXPECT_EQ(field(fields, "x-forwarded-proto"), "https");
   EXPECT_EQ(field(fields, "x-forwarded-host"), "example.com");
@@ -70,7 +78,7 @@ TEST_P(ForwardingTest, OnlyTheGatewaySaysWhereARequestCameFrom) {
   EXPECT_EQ(field(fields, "early-data"), "none");
   EXPECT_EQ(field(fields, "x-request-id").size(), 32u);
   EXPECT_EQ(field(fields, "via"),
-            std::string("1.0 before, ") + (client_http2() ? "2.0" : "1.1") + " sallyport");
+            std::string("1.0 before, ") + (client_http2() ? "2.0" : "1.1") + " test-gateway");
 }
 
 TEST_P(ForwardingTest, AResponseKeepsItsDateAndLosesTheBackendsAltSvc) {
@@ -85,11 +93,12 @@ TEST_P(ForwardingTest, BodiesAndTrailersTravelBothWays) {
   auto& asked = scene.ask(post("/"), false);
   ASSERT_EQ(scene.requests(), 1u) << "a body may come, so the backend hears of it at once";
   scene.exchange->write(as_bytes(std::string_view("question")));
-  scene.exchange->finish({{"x-sum", "1"}});
+  scene.exchange->finish({{"x-sum", "1"}, {"x-forwarded-for", "192.0.2.66"}, {"authorization", "x"}});
   scene.settle();
   EXPECT_EQ(scene.backend_handler().body, "question");
   ASSERT_TRUE(scene.backend_handler().trailers);
   EXPECT_EQ(field(*scene.backend_handler().trailers, "x-sum"), "1");
+  EXPECT_EQ(scene.backend_handler().trailers->size(), 1u) << "the others may not be said there";
   scene.at_backend().respond(status(200));
   scene.at_backend().write(as_bytes(std::string_view("answer")));
   scene.at_backend().finish({{"grpc-status", "0"}});
@@ -239,14 +248,122 @@ TEST_P(ForwardingTest, WebSockets) {
   scene.settle();
   EXPECT_EQ(scene.backend_handler().body, "ping");
   EXPECT_EQ(asked.body, "pong");
-  scene.world.clock.pass(30min);
+  scene.world.clock.pass(websocket_idle - 1s);
   EXPECT_EQ(asked.closed, 0) << "it may be silent for long";
+  scene.at_backend().write(as_bytes(std::string_view("!")));
+  scene.settle();
+  scene.world.clock.pass(websocket_idle - 1s);
+  EXPECT_EQ(asked.closed, 0);
   scene.exchange->finish();
   scene.settle();
   EXPECT_TRUE(scene.backend_handler().ended);
   scene.at_backend().finish();
   scene.settle();
   EXPECT_TRUE(asked.is_well());
+}
+
+TEST_P(ForwardingTest, AWebSocketThatIsIdleForTooLong) {
+  auto& asked = scene.ask(extended_connect("websocket", "/chat"), false);
+  scene.at_backend().respond(status(200));
+  scene.settle();
+  scene.world.clock.pass(websocket_idle + 1s);
+  EXPECT_EQ(asked.closed, 1);
+  EXPECT_EQ(scene.backend_handler().closed, 1);
+  EXPECT_EQ(scene.proxy.open(), 0u);
+}
+
+// gRPC's "Trailers-Only": an empty DATA frame behind it would be taken for a message without trailers.
+TEST_P(ForwardingTest, AResponseThatIsAHeadAloneStaysOne) {
+  auto& asked = scene.ask(post("/"));
+  bool whole = false;
+  asked.then_response = [&] { whole = scene.exchange->response_complete(); };
+  scene.at_backend().respond(status(200, {{"grpc-status", "5"}, {"content-length", "0"}}), true);
+  scene.settle();
+  ASSERT_TRUE(asked.response);
+  EXPECT_EQ(field(asked.response->fields, "grpc-status"), "5");
+  EXPECT_TRUE(whole);
+  EXPECT_TRUE(asked.is_well());
+}
+
+TEST_P(ForwardingTest, TheEndOfARequestMayComeLater) {
+  if (!client_http2()) return;  // over HTTP/1.1 its head says that there is no body
+  auto& asked = scene.ask(get("/"), false);
+  EXPECT_EQ(scene.requests(), 0u) << "it is not known whether it has a body";
+  scene.exchange->finish();
+  scene.settle();
+  ASSERT_EQ(scene.requests(), 1u);
+  EXPECT_TRUE(scene.at_backend().request_complete());
+  scene.at_backend().respond(status(204), true);
+  scene.settle();
+  EXPECT_TRUE(asked.is_well());
+}
+
+TEST_P(ForwardingTest, AGetMayHaveABody) {
+  auto request = get("/");
+  request.fields = {{"content-length", "4"}};
+  scene.ask(request, false);
+  scene.exchange->write(as_bytes(std::string_view("body")));
+  scene.exchange->finish();
+  scene.settle();
+  EXPECT_EQ(scene.backend_handler().body, "body");
+  EXPECT_TRUE(scene.backend_handler().ended);
+}
+
+// What it owes of its request will not come.
+TEST_P(ForwardingTest, AClientThatHasItsResponseAndNeverEndsItsRequest) {
+  scene.world.limits.idle_timeout = scene.world.limits.answered_timeout = 1h;
+  auto request = post("/");
+  request.fields = {{"content-length", "1000"}};
+  auto& asked = scene.ask(request, false);
+  scene.at_backend().respond(status(200, {{"content-length", "0"}}), true);
+  scene.settle();
+  EXPECT_TRUE(asked.response);
+  scene.world.clock.pass(3s);
+  scene.client.reset();
+  scene.settle();
+  EXPECT_EQ(scene.proxy.open(), 0u);
+  EXPECT_EQ(scene.backend_handler().closed, 1);
+}
+
+TEST_P(ForwardingTest, AResponseThatIsWholeIsNotCutByWhatFollows) {
+  scene.world.limits.idle_timeout = scene.world.limits.answered_timeout = 1h;
+  auto request = post("/");
+  request.fields = {{"content-length", "1000"}};
+  auto& asked = scene.ask(request, false);
+  asked.consumes = false;
+  const std::string body(300'000, 'x');
+  scene.at_backend().respond(status(200, {{"content-length", "300000"}}));
+  scene.at_backend().write(as_bytes(body));
+  scene.at_backend().finish();
+  scene.settle();
+  scene.at_backend().reset(http::ResetCode::internal_error);
+  scene.settle();
+  for (int i = 0; i < 100 && !asked.ended; ++i) {
+    scene.exchange->consume(std::exchange(asked.unconsumed, 0));
+    scene.settle();
+  }
+  if (backend_http2()) {
+    EXPECT_EQ(asked.body.size(), body.size());
+    EXPECT_TRUE(asked.ended);
+    EXPECT_EQ(scene.counters().cut, 0u);
+  }
+}
+
+TEST_P(ForwardingTest, AnInterimResponseThatNobodyWaitsForIsNotForwarded) {
+  auto& asked = scene.ask(post("/"), false);
+  scene.at_backend().inform(status(100));
+  scene.settle();
+  EXPECT_TRUE(asked.interim.empty());
+}
+
+TEST_P(ForwardingTest, ConnectionsOutliveChangesOfTheirRoute) {
+  scene.ask(get("/"));
+  scene.at_backend().respond(status(204), true);
+  scene.settle();
+  scene.route({scene.backend("backend.test", 7), scene.backend("other.test", 0)});
+  scene.ask(get("/"));
+  EXPECT_EQ(scene.requests(), 2u);
+  EXPECT_EQ(scene.world.servers.size(), 1u);
 }
 
 TEST_P(ForwardingTest, AWebSocketThatIsRefused) {

@@ -64,7 +64,7 @@ class ProxyScene : http::RequestHandler {
   dial::test::World world{"backend.test"};
   config::BackendProtocol protocol;
   http::Replies replies;
-  ReverseProxy proxy{world.context(), replies};
+  ReverseProxy proxy{world.context(), replies, "test-gateway"};
   std::deque<RecordingExchange> asked;
   http::test::RecordingConnection client_events, server_events;
   std::unique_ptr<http::Connection> client, server;

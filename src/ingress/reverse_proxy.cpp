@@ -1,34 +1,51 @@
 #include "ingress/reverse_proxy.h"
 
-#include "dial/url.h"
+#include "ingress/forwarded_message.h"
+#include "ingress/request_path.h"
+#include "masque/proxy.h"
 
 #include <utility>
 
 namespace sallyport::ingress {
 
-ReverseProxy::ReverseProxy(dial::Context context, http::Replies& replies)
-    : context_(std::move(context)), replies_(replies), bury_(context_.timers(), [this](Time) {
+ReverseProxy::ReverseProxy(dial::Context context, http::Replies& replies, std::string pseudonym)
+    : context_(std::move(context)),
+      world_{context_, replies, std::move(pseudonym)},
+      graveyard_(context_.timers()),
+      bury_(context_.timers(), [this](Time) {
         for (const auto forwarding : std::exchange(over_, {})) open_.erase(forwarding);
       }) {}
 
 ReverseProxy::~ReverseProxy() = default;
+
+std::shared_ptr<Upstream> ReverseProxy::upstream(const config::Backend& backend, bool http1_only,
+                                                 Upstreams& before) {
+  const std::string name = backend.to_string(), key = (http1_only ? "upgrade " : "") + name;
+  auto& found = upstreams_[key];
+  if (!found) found = std::exchange(before[key], nullptr);
+  if (found) return found;
+  auto& counters = upstream_counters_[name];
+  if (!counters) counters = std::make_shared<UpstreamCounters>();
+  return found = std::make_shared<Upstream>(context_, graveyard_, backend, counters,
+                                            UpstreamOptions{.http1_only = http1_only});
+}
 
 void ReverseProxy::apply(const std::vector<config::Route>& routes, std::shared_ptr<const tls::Trust> trust) {
   context_.trust = std::move(trust);
   auto before = std::exchange(upstreams_, {});
   std::vector<std::shared_ptr<const RoutedTo>> made;
   for (const config::Route& route : routes) {
-    std::vector<Balancer::Choice> choices;
+    std::vector<Balancer::Choice> all, for_websockets;
     for (config::Backend backend : route.backends) {
       const std::uint32_t weight = std::exchange(backend.weight, 1);
-      auto& upstream = upstreams_[backend.to_string()];
-      if (!upstream) upstream = std::exchange(before[backend.to_string()], nullptr);
-      if (!upstream) upstream = std::make_shared<Upstream>(context_, backend);
-      choices.push_back({upstream, weight});
+      all.push_back({upstream(backend, false, before), weight});
+      for_websockets.push_back(
+          {upstream(backend, backend.protocol == config::BackendProtocol::https, before), weight});
     }
     auto& counters = counters_[route.name()];
     if (!counters) counters = std::make_shared<RouteCounters>();
-    made.push_back(std::make_shared<const RoutedTo>(route.name(), Balancer(std::move(choices)), counters));
+    made.push_back(std::make_shared<const RoutedTo>(route.name(), Balancer(std::move(all)),
+                                                    Balancer(std::move(for_websockets)), counters));
   }
   routes_ = std::move(made);
   table_ = RouteTable(routes);
@@ -38,15 +55,23 @@ bool ReverseProxy::serve(const http::Incoming& in) {
   const http::Request& request = in.exchange.request();
   const auto found = table_.find(request.authority, request.path);
   if (!found) return false;
-  // A backend may resolve them, and so be asked for what another route is for.
-  if (dial::has_dot_segments(std::string_view(request.path).substr(0, request.path.find('?')))) {
-    replies_.sentence(in, 400, "bad request: the path has segments . or .., which clients remove");
-    return true;
+  if (is_ambiguous(std::string_view(request.path).substr(0, request.path.find('?')))) {
+    world_.replies.sentence(in, 400, "bad request: the path has segments . or .., which clients remove");
+  } else if (request.method == "TRACE") {
+    // It would show the client what the gateway tells backends.
+    world_.replies.sentence(in, 405, "method not allowed: TRACE is not forwarded");
+  } else if (is_loop(request, world_.pseudonym)) {
+    http::Response head{.status = 508, .fields = {}};
+    head.fields.add("proxy-status", masque::format_proxy_status(masque::ProxyOptions{}.name,
+                                                                {508, "proxy_loop_detected", {}}));
+    world_.replies.sentence(in, std::move(head),
+                            "loop detected: the request came through this gateway before");
+  } else {
+    Forwarding::Owner& owner = *this;
+    const auto forwarding = open_.emplace(open_.end(), owner, world_, in, routes_[*found]);
+    forwarding->self = forwarding;
+    forwarding->start();
   }
-  Forwarding::Owner& owner = *this;
-  const auto forwarding = open_.emplace(open_.end(), owner, context_, replies_, in, routes_[*found]);
-  forwarding->self = forwarding;
-  forwarding->start();
   return true;
 }
 

@@ -19,8 +19,9 @@ namespace sallyport::ingress {
 
 class ReverseProxy final : Forwarding::Owner {
  public:
-  /// All that `context` refers to, and `replies`, must outlive this.
-  ReverseProxy(dial::Context context, http::Replies& replies);
+  /// All that `context` refers to, and `replies`, must outlive this. `pseudonym`: of this gateway, see
+  /// ForwardingGateway.
+  ReverseProxy(dial::Context context, http::Replies& replies, std::string pseudonym);
   ~ReverseProxy();
 
   /// Serves by these routes from now on. Requests on their way go on as they were; of backends that are gone,
@@ -33,15 +34,24 @@ class ReverseProxy final : Forwarding::Owner {
   std::size_t open() const { return open_.size(); }
   /// By the name of the route, those too that are gone: counters never go back.
   const std::map<std::string, std::shared_ptr<RouteCounters>>& routes() const { return counters_; }
-  /// Those of the present routes.
+  /// By the name of the backend, likewise.
+  const std::map<std::string, std::shared_ptr<UpstreamCounters>>& upstreams() const {
+    return upstream_counters_;
+  }
+  /// Those of the present routes. One backend may have two: see UpstreamOptions::http1_only.
   void each_upstream(const std::function<void(const Upstream&)>& visit) const;
 
  private:
+  using Upstreams = std::map<std::string, std::shared_ptr<Upstream>>;
+
   void on_over(Forwarding& forwarding) override;
+  std::shared_ptr<Upstream> upstream(const config::Backend& backend, bool http1_only, Upstreams& before);
 
   dial::Context context_;
-  http::Replies& replies_;
-  std::map<std::string, std::shared_ptr<Upstream>> upstreams_;  // by their names
+  const Forwarding::World world_;
+  dial::Graveyard graveyard_;
+  Upstreams upstreams_;  // by their names, with "upgrade " in front of those of HTTP/1.1 alone
+  std::map<std::string, std::shared_ptr<UpstreamCounters>> upstream_counters_;
   std::map<std::string, std::shared_ptr<RouteCounters>> counters_;
   std::vector<std::shared_ptr<const RoutedTo>> routes_;
   RouteTable table_;

@@ -1,5 +1,8 @@
 #include "ingress/route_table.h"
 
+#include "http/validation.h"
+#include "ingress/request_path.h"
+
 #include <algorithm>
 #include <array>
 
@@ -12,16 +15,11 @@ std::size_t depth_of(std::string_view path) {
   return static_cast<std::size_t>(std::ranges::count(path, '/'));
 }
 
-/// Of an authority: without its port and a trailing dot. What is too long for a name is none.
-std::string_view host_of(std::string_view authority) {
-  if (authority.starts_with('[')) {
-    const std::size_t end = authority.find(']');
-    authority = authority.substr(1, end == std::string_view::npos ? end : end - 1);
-  } else {
-    authority = authority.substr(0, authority.find(':'));
-    if (authority.ends_with('.')) authority.remove_suffix(1);
-  }
-  return authority.size() <= longest_host ? authority : std::string_view();
+/// Without brackets and a trailing dot. What is too long for a name is none.
+std::string_view name_of(std::string_view authority) {
+  std::string_view host = http::without_brackets(http::host_of(authority));
+  if (host.ends_with('.')) host.remove_suffix(1);
+  return host.size() <= longest_host ? host : std::string_view();
 }
 
 }  // namespace
@@ -31,7 +29,8 @@ RouteTable::RouteTable(const std::vector<config::Route>& routes) {
     const config::Route& route = routes[i];
     const bool is_wildcard = route.host.starts_with("*.");
     Paths& paths = is_wildcard ? wildcard_[route.host.substr(2)] : exact_[route.host];
-    const std::string prefix = route.path == "/" ? std::string() : route.path;
+    std::string buffer;
+    const std::string prefix(route.path == "/" ? std::string_view() : normalized(route.path, buffer));
     paths.by_prefix.emplace(prefix, i);
     paths.deepest = std::max(paths.deepest, depth_of(prefix));
   }
@@ -50,13 +49,14 @@ const RouteTable::Paths* RouteTable::paths_of(std::string_view host) const {
 
 std::optional<std::size_t> RouteTable::find(std::string_view authority, std::string_view path) const {
   std::array<char, longest_host> lowered;
-  const std::string_view host = host_of(authority);
+  const std::string_view host = name_of(authority);
   std::ranges::transform(host, lowered.begin(),
                          [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 0x20) : c; });
   const Paths* const paths = paths_of({lowered.data(), host.size()});
   if (paths == nullptr) return std::nullopt;
   // The part that routes can differ in: as many segments as the deepest one has.
-  path = path.substr(0, path.find('?'));
+  std::string buffer;
+  path = normalized(path.substr(0, path.find('?')), buffer);
   std::size_t end = 0;
   for (std::size_t depth = 0; depth < paths->deepest && end < path.size(); ++depth)
     end = std::min(path.find('/', end + 1), path.size());

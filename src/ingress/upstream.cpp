@@ -7,21 +7,26 @@ namespace sallyport::ingress {
 namespace {
 
 constexpr Duration first_back_off = 250ms, longest_back_off = 10s;
+/// How often connections without a free stream are looked at while requests wait for one.
+constexpr Duration look_interval = 20ms;
 
 }  // namespace
 
-Upstream::Upstream(dial::Context& context, config::Backend backend, UpstreamLimits limits)
+Upstream::Upstream(dial::Context& context, dial::Graveyard& graveyard, config::Backend backend,
+                   std::shared_ptr<UpstreamCounters> counters, UpstreamOptions options)
     : context_(context),
+      graveyard_(graveyard),
       backend_(std::move(backend)),
       name_(backend_.to_string()),
-      limits_(limits),
+      options_(options),
+      counters_(std::move(counters)),
       dialer_(context),
-      multiplexes_(backend_.protocol == config::BackendProtocol::h2c ||
-                   backend_.protocol == config::BackendProtocol::h3),
-      serve_(context.timers(), [this](Time now) { serve(now); }) {}
+      multiplexes_(backend_.protocol != config::BackendProtocol::http1 && !options.http1_only),
+      serve_(context.timers(), [this](Time now) { serve(now); }),
+      wait_(context.timers(), [this](Time now) { serve(now); }) {}
 
 Upstream::~Upstream() {
-  for (auto& lease : leases_) lease->dialled_->abandon();
+  for (auto& lease : leases_) graveyard_.take(std::move(lease->dialled_));
 }
 
 dial::Security Upstream::security() const {
@@ -32,6 +37,7 @@ dial::Security Upstream::security() const {
     case config::BackendProtocol::h2c:
       return {.layer = Layer::plain, .alpn = {"h2"}};
     case config::BackendProtocol::https:
+      if (options_.http1_only) return {.layer = Layer::tls, .alpn = {"http/1.1"}};
       return {.layer = Layer::tls};
     case config::BackendProtocol::h3:
       return {.layer = Layer::quic};
@@ -41,39 +47,64 @@ dial::Security Upstream::security() const {
 
 void Upstream::want(User& user) {
   if (waiting_.empty() && give(user)) return;
-  if (waiting_.size() >= limits_.waiting)
+  if (waiting_.size() >= options_.most_waiting)
     return user.on_no_connection({ErrorKind::resource, "too many requests wait for the backend"});
-  waiting_.push_back(&user);
+  const Time now = context_.timers().now();
+  waiting_.push_back({&user, now});
+  wait_on(now);
   dial();
 }
 
 void Upstream::cancel(User& user) {
-  std::erase(waiting_, &user);
+  std::erase_if(waiting_, [&user](const Waiting& waiting) { return waiting.user == &user; });
 }
 
 /// False: no connection is free.
 bool Upstream::give(User& user) {
   while (!free_.empty()) {
     Lease& lease = *free_.back();
-    if (!lease.can_take()) {
-      lease.is_free_ = false;
+    const bool can_take = lease.can_take();
+    // One of HTTP/1.1 is busy then; of the others it shows next time.
+    if (!can_take || lease.connection().info().version < http::Version::http2) {
       free_.pop_back();
+      lease.place_ = Lease::Place::none;
+    }
+    if (!can_take) {
+      place(lease);
       continue;
     }
     ++active_;
     ++lease.users_;
     ++lease.requests_;
-    ++counters_.requests;
+    ++counters_->requests;
     user.on_connection(lease);
     return true;
   }
   return false;
 }
 
+/// Puts a connection where it belongs.
+void Upstream::place(Lease& lease) {
+  if (!lease.ready_ || lease.ended_ || lease.place_ != Lease::Place::none) return;
+  if (lease.can_take()) {
+    lease.place_ = Lease::Place::free;
+    free_.push_back(&lease);
+  } else if (lease.connection().info().version >= http::Version::http2 && lease.connection().can_request()) {
+    lease.place_ = Lease::Place::full;
+    full_.push_back(&lease);
+  }
+}
+
+std::size_t Upstream::dials_wanted() const {
+  if (!multiplexes_) return waiting_.size();
+  // Where the backend allows no stream at all for now, one connection more would have none either.
+  const bool is_awaited = std::ranges::any_of(full_, [](const Lease* lease) { return lease->users_ == 0; });
+  return waiting_.empty() || is_awaited ? 0 : 1;
+}
+
 /// Makes as many connections as those who wait need.
 void Upstream::dial() {
-  const std::size_t wanted = multiplexes_ ? std::min<std::size_t>(waiting_.size(), 1) : waiting_.size();
-  while (dialling_ < wanted && leases_.size() < limits_.connections) {
+  while (dialling_ < dials_wanted() && leases_.size() < options_.most_connections) {
     const Lifetime::Guard guard(lifetime_);
     ++dialling_;
     Lease& lease = *leases_.emplace_back(std::make_unique<Lease>(*this));
@@ -88,16 +119,15 @@ void Upstream::on_lease_ready(Lease& lease) {
   --dialling_;
   failures_ = 0;
   down_until_ = {};
-  ++counters_.connections;
+  ++counters_->connections;
   multiplexes_ = lease.connection().info().version >= http::Version::http2;
-  lease.is_free_ = true;
-  free_.push_back(&lease);
+  place(lease);
   serve_.request();
 }
 
 void Upstream::on_lease_ended(Lease& lease, const Error* why) {
   std::erase(free_, &lease);
-  lease.is_free_ = false;
+  std::erase(full_, &lease);
   sweeps_ = true;
   serve_.request();  // where it is destroyed
   if (lease.ready_) return;
@@ -106,38 +136,59 @@ void Upstream::on_lease_ended(Lease& lease, const Error* why) {
 }
 
 void Upstream::connect_failed(const Error& why) {
-  ++counters_.connect_failures;
-  const Time now = context_.timers().now();
-  down_until_ = now + std::min(first_back_off * (1u << std::min(failures_, 8u)), longest_back_off);
-  ++failures_;
+  ++counters_->connect_failures;
+  // What this machine lacks is no fault of the backend.
+  if (why.kind != ErrorKind::resource) {
+    const Time now = context_.timers().now();
+    down_until_ = now + std::min(first_back_off * (1u << std::min(failures_, 8u)), longest_back_off);
+    ++failures_;
+  }
   // Each connection was for one of them, or for all.
   std::size_t count = multiplexes_ ? waiting_.size() : std::min<std::size_t>(waiting_.size(), 1);
   const Lifetime::Guard guard(lifetime_);
   for (; count > 0 && !guard.gone() && !waiting_.empty(); --count) {
-    User& user = *waiting_.front();
+    User& user = *waiting_.front().user;
     waiting_.pop_front();
     user.on_no_connection(why);
   }
 }
 
 /// At the end of a turn: connections that are over go, those who wait get the free ones.
-void Upstream::serve(Time) {
-  for (Lease* lease : std::exchange(released_, {}))
-    if (!lease->is_free_ && lease->can_take()) {
-      lease->is_free_ = true;
-      free_.push_back(lease);
-    }
+void Upstream::serve(Time now) {
+  for (Lease* lease : std::exchange(released_, {})) place(*lease);
   if (std::exchange(sweeps_, false))
     std::erase_if(leases_, [](const auto& lease) { return lease->ended_ && lease->users_ == 0; });
+  for (Lease* lease : std::exchange(full_, {})) {
+    lease->place_ = Lease::Place::none;
+    place(*lease);
+  }
   const Lifetime::Guard guard(lifetime_);
   while (!waiting_.empty() && !free_.empty()) {
-    User& user = *waiting_.front();
+    const Waiting first = waiting_.front();
     waiting_.pop_front();
-    const bool given = give(user);
+    const bool given = give(*first.user);
     if (guard.gone()) return;
-    if (!given) waiting_.push_front(&user);
+    if (!given) waiting_.push_front(first);
   }
+  give_up_old(now);
+  if (guard.gone()) return;
+  wait_on(now);
   dial();
+}
+
+void Upstream::give_up_old(Time now) {
+  const Lifetime::Guard guard(lifetime_);
+  while (!guard.gone() && !waiting_.empty() && waiting_.front().since + options_.most_wait <= now) {
+    User& user = *waiting_.front().user;
+    waiting_.pop_front();
+    user.on_no_connection({ErrorKind::resource, "no connection to the backend became free in time"});
+  }
+}
+
+void Upstream::wait_on(Time now) {
+  if (waiting_.empty()) return wait_.disarm();
+  const Time given_up = waiting_.front().since + options_.most_wait;
+  wait_.arm(full_.empty() ? given_up : std::min(given_up, now + look_interval));
 }
 
 void Upstream::Lease::release() {

@@ -13,6 +13,7 @@
 #include <deque>
 #include <list>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace sallyport::ingress {
@@ -22,14 +23,17 @@ struct UpstreamCounters {
   std::uint64_t connections = 0, connect_failures = 0;
 };
 
-struct UpstreamLimits {
-  std::size_t connections = 1024;  ///< open, or being made
-  std::size_t waiting = 1024;      ///< requests; more are refused with kind resource
+struct UpstreamOptions {
+  std::size_t most_connections = 1024;  ///< open, or being made
+  std::size_t most_waiting = 1024;      ///< requests; more are refused with kind resource
+  Duration most_wait = 15s;             ///< for a connection, longer than making one takes; then likewise
+  /// TLS offers HTTP/1.1 alone: for WebSockets, which few servers take over HTTP/2 (RFC 8441).
+  bool http1_only = false;
 };
 
 class Upstream {
  public:
-  /// Its use for a request: from UpstreamUser::on_connection() until release().
+  /// A connection. A user has it from User::on_connection() until release().
   class Lease;
 
   /// Who wants to send a request.
@@ -44,8 +48,10 @@ class Upstream {
     ~User() = default;
   };
 
-  /// `context` must outlive this.
-  Upstream(dial::Context& context, config::Backend backend, UpstreamLimits limits = {});
+  /// `context` and `graveyard`, which takes the connections that are open at the end, must outlive this.
+  Upstream(dial::Context& context, dial::Graveyard& graveyard, config::Backend backend,
+           std::shared_ptr<UpstreamCounters> counters, UpstreamOptions options = {});
+  /// Nobody uses it any more.
   ~Upstream();
   Upstream(const Upstream&) = delete;
   Upstream& operator=(const Upstream&) = delete;
@@ -61,34 +67,46 @@ class Upstream {
   const config::Backend& backend() const { return backend_; }
   const std::string& name() const { return name_; }
   std::size_t connections() const { return leases_.size(); }
-  const UpstreamCounters& counters() const { return counters_; }
 
  private:
+  struct Waiting {
+    User* user;
+    Time since;
+  };
+
   void serve(Time now);
+  void wait_on(Time now);
+  void give_up_old(Time now);
   void dial();
+  std::size_t dials_wanted() const;
   bool give(User& user);
+  void place(Lease& lease);
   void on_lease_ready(Lease& lease);
   void on_lease_ended(Lease& lease, const Error* why);
   void connect_failed(const Error& why);
   dial::Security security() const;
 
   dial::Context& context_;
+  dial::Graveyard& graveyard_;
   const config::Backend backend_;
   const std::string name_;
-  const UpstreamLimits limits_;
+  const UpstreamOptions options_;
+  const std::shared_ptr<UpstreamCounters> counters_;
   dial::DirectDialer dialer_;
   std::list<std::unique_ptr<Lease>> leases_;
-  std::vector<Lease*> free_;      // that can take a request, as far as is known; the last used is the last
+  // That can take a request, as far as is known, the last used last; and those of HTTP/2 and HTTP/3 that have
+  // no free stream, which may get some at any time.
+  std::vector<Lease*> free_, full_;
   std::vector<Lease*> released_;  // in this turn
   bool sweeps_ = false;           // some are over
-  std::deque<User*> waiting_;
+  std::deque<Waiting> waiting_;
   std::size_t active_ = 0;    // requests sent
   std::size_t dialling_ = 0;  // connections being made
-  bool multiplexes_ = false;  // a connection carries many requests, as far as is known
+  bool multiplexes_;          // a connection carries many requests, as far as is known
   unsigned failures_ = 0;     // to connect, one after the other
   Time down_until_{};
-  UpstreamCounters counters_;
   net::Deferred serve_;
+  net::Timer wait_;  // while requests wait
   Lifetime lifetime_;
 };
 
@@ -97,13 +115,18 @@ class Upstream::Lease final : dial::DialEvents {
   explicit Lease(Upstream& upstream) : upstream_(upstream) {}
 
   http::Connection& connection() { return dialled_->connection(); }
-  /// It had a request before: the backend may have closed it at the moment that this one was sent.
-  bool is_reused() const { return requests_ > 1; }
+  /// Asked in on_connection(): it had carried requests before, and none was on it now. The backend may have
+  /// closed it at the moment that this one was sent.
+  bool was_idle() const { return users_ == 1 && requests_ > 1; }
+  /// It can carry nothing more.
+  bool is_gone() const { return ended_ || !dialled_->connection().can_request(); }
   /// The request that was sent on it is over: in its on_closed at the latest. Once for each on_connection().
   void release();
 
  private:
   friend class Upstream;
+  enum class Place : std::uint8_t { none, free, full };
+
   void on_ready(dial::Dialled&) override;
   void on_ended(dial::Dialled&, const Error* why) override;
   bool can_take() const {
@@ -116,7 +139,7 @@ class Upstream::Lease final : dial::DialEvents {
   std::size_t users_ = 0;
   std::uint64_t requests_ = 0;
   bool ready_ = false, ended_ = false;
-  bool is_free_ = false;  // it is in free_
+  Place place_ = Place::none;
 };
 
 }  // namespace sallyport::ingress

@@ -12,7 +12,9 @@ masque::Refusal refusal_for_backend(const Error& why, bool sent) {
                                     "gateway timeout: no connection to the backend"};
     case ErrorKind::refused:
     case ErrorKind::unreachable:
-      return {502, "connection_refused", "bad gateway: no connection to the backend"};
+      return sent ? masque::Refusal{503, "destination_unavailable",
+                                    "service unavailable: the backend refused the request"}
+                  : masque::Refusal{502, "connection_refused", "bad gateway: no connection to the backend"};
     case ErrorKind::tls:
       return {502, "tls_protocol_error", "bad gateway: no secure connection to the backend"};
     case ErrorKind::protocol:

@@ -121,6 +121,85 @@ TEST_F(UpstreamFaultTest, AnInvalidResponse) {
   EXPECT_TRUE(asked.error);
 }
 
+TEST_F(UpstreamFaultTest, ABodyIsNotSentTwice) {
+  scene.ask(get("/"));
+  respond();
+  auto request = get("/file");
+  request.method = "PUT";
+  request.fields = {{"content-length", "4"}};
+  auto& asked = scene.ask(request, false);
+  scene.exchange->write(as_bytes(std::string_view("body")));
+  scene.exchange->finish();
+  scene.settle();
+  ASSERT_EQ(scene.requests(), 2u);
+  scene.world.servers.clear();
+  scene.settle();
+  EXPECT_EQ(scene.requests(), 2u);
+  EXPECT_EQ(told(asked), "502 http_response_incomplete");
+}
+
+TEST_F(UpstreamFaultTest, WhatWasNotProcessedIsSentAgain) {
+  test::ProxyScene h2(true, true);
+  auto& asked = h2.ask(post("/"));
+  ASSERT_EQ(h2.requests(), 1u);
+  h2.at_backend().reset(http::ResetCode::refused);
+  h2.settle();
+  ASSERT_EQ(h2.requests(), 2u);
+  h2.at_backend().reset(http::ResetCode::refused);
+  h2.settle();
+  ASSERT_EQ(h2.requests(), 3u);
+  h2.at_backend().reset(http::ResetCode::refused);
+  h2.settle();
+  EXPECT_EQ(h2.requests(), 3u);
+  EXPECT_EQ(told(asked), "503 destination_unavailable");
+  EXPECT_EQ(h2.counters().retries, 2u);
+}
+
+TEST_F(UpstreamFaultTest, AStreamThatFailsIsNoConnectionThatWasTooOld) {
+  test::ProxyScene h2(true, true);
+  h2.ask(get("/"));
+  h2.at_backend().respond(status(204), true);
+  h2.settle();
+  auto& asked = h2.ask(get("/crash"));
+  ASSERT_EQ(h2.requests(), 2u);
+  h2.at_backend().reset(http::ResetCode::internal_error);
+  h2.settle();
+  EXPECT_EQ(h2.requests(), 2u);
+  EXPECT_EQ(told(asked).substr(0, 3), "502");
+}
+
+TEST_F(UpstreamFaultTest, AClientMayLeaveWhileItsRequestWaits) {
+  scene.world.answers_names = false;
+  scene.ask(get("/"));
+  scene.exchange->reset(http::ResetCode::cancelled);
+  scene.settle();
+  EXPECT_EQ(scene.proxy.open(), 0u);
+  scene.world.clock.pass(30s);
+  EXPECT_EQ(scene.requests(), 0u);
+}
+
+TEST_F(UpstreamFaultTest, ANameThatIsNotFoundInTime) {
+  scene.world.answers_names = false;
+  auto& asked = scene.ask(get("/"));
+  scene.world.clock.pass(11s);
+  ASSERT_TRUE(asked.response);
+  EXPECT_GE(asked.response->status, 502u);
+}
+
+// docs/threat-model.md, "gateway loop".
+TEST_F(UpstreamFaultTest, ALoopIsFound) {
+  auto request = get("/");
+  request.fields = {{"via", "3.0 other, 1.1 test-gateway"}};
+  EXPECT_EQ(told(scene.ask(request)), "508 proxy_loop_detected");
+  EXPECT_EQ(scene.requests(), 0u);
+}
+
+TEST_F(UpstreamFaultTest, TraceIsNotForwarded) {
+  auto request = get("/");
+  request.method = "TRACE";
+  EXPECT_EQ(told(scene.ask(request)), "405 ");
+}
+
 // docs/threat-model.md, "path confusion".
 TEST_F(UpstreamFaultTest, DotSegmentsAreRefused) {
   for (const char* path : {"/a/../b", "/a/%2e%2E/b", "/..", "/a/.", "/./a"}) {

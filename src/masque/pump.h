@@ -1,7 +1,7 @@
 // Pump: moves the bytes of one direction from one end to another, each an http::Exchange or a net::ByteStream
 // (or what a user makes of it). The peer of the source is held back while the sink is full: reading stops,
-// and credit (Exchange::consume()) returns only for what the sink took. Used by TcpFlow and TcpTunnel; two of
-// them make a tunnel, in which each side ends its direction alone.
+// and credit (Exchange::consume()) returns only for what the sink took. Used by TcpFlow, TcpTunnel and
+// ingress::Forwarding; two of them make a tunnel, in which each side ends its direction alone.
 #pragma once
 
 #include "base/chunk.h"

@@ -1,8 +1,11 @@
 """The gateway as a reverse proxy: sites behind it over every protocol, their absence, what is recorded, and reloads under load."""
 
+import contextlib
+import http.client
 import http.server
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -94,7 +97,7 @@ class Routes(RouteCase):
         _, fields = self.seen[0]
         self.assertEqual(fields["x-forwarded-for"], "127.0.0.1")
         self.assertEqual(fields["x-forwarded-proto"], "https")
-        self.assertEqual(fields["via"], "3.0 sallyport")
+        self.assertRegex(fields["via"], r"^3\.0 sallyport-[0-9a-f]{8}-0$")
         harness.wait_until(lambda: len(self.lines()) == 9, "all are recorded")
         self.assertEqual({(line["route"], line["status"]) for line in self.lines()}, {("127.0.0.1/", 200)})
         self.assertRegex(self.lines()[0]["upstream"], r"^http://127\.0\.0\.1:\d+$")
@@ -166,6 +169,50 @@ class Routes(RouteCase):
         self.assertGreater(reloads, 5)
 
 
+class WithoutTls(RouteCase):
+    """--listen-http."""
+
+    def gateway(self, *routes, flags=()):
+        made = super().gateway(*routes, flags=("--listen-http", "127.0.0.1:0", *flags))
+        made.clear = int(re.search(r"listening on 127\.0\.0\.1:(\d+) \(TCP, without TLS\)", made.log_path.read_text())[1])
+        return made
+
+    def ask(self, gateway, path, method="GET", **headers):
+        """Status, Location and body."""
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", gateway.clear, timeout=PATIENCE)) as connection:
+            connection.request(method, path, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.getheader("location"), answer.read().decode()
+
+    def test_serves_as_the_others_do(self):
+        (self.lab.folder / "own").write_text("own file")
+        gateway = self.gateway(f"/api={self.site()}", flags=("--files", self.lab.folder, "--masque", "tcp"))
+        self.assertEqual(self.ask(gateway, "/api"), (200, None, f"127.0.0.1:{gateway.clear} /api"))
+        self.assertEqual(self.seen[0][1]["x-forwarded-proto"], "http")
+        self.assertEqual(self.ask(gateway, "/own"), (200, None, "own file"))
+        self.assertEqual(self.ask(gateway, "127.0.0.1:1", "CONNECT")[0], 501, "no proxy without TLS")
+
+    def test_redirects(self):
+        gateway = self.gateway(f"/={self.site()}", flags=("--redirect-https",))
+        for method in ("GET", "POST"):
+            self.assertEqual(self.ask(gateway, "/a?b", method)[:2], (308, f"https://127.0.0.1:{gateway.port}/a?b"))
+        self.assertEqual(self.ask(gateway, "/a", host="[::1]:80")[1], f"https://[::1]:{gateway.port}/a")
+        self.assertEqual(self.ask(self.gateway(f"/={self.site()}", flags=("--redirect-https=443",)), "/", host="example.org:80")[1],
+                         "https://example.org/")
+        self.assertEqual(self.seen, [])
+
+
+class WithoutQuic(RouteCase):
+    def test_has_http2_and_http1(self):
+        gateway = self.gateway(f"/={self.site()}", flags=("--no-quic",))
+        for version in ("h2", "h1"):
+            status, _, words = self.get(gateway, "/", "-i", "--http", version)
+            self.assertEqual(status, 0, words)
+            self.assertNotIn("alt-svc", words)
+        self.assertEqual(self.get(gateway, "/", "--http", "h3", "--timeout", "1")[0], 1)
+        self.assertEqual(self.metric(gateway, "sallyport_quic_"), 0)
+
+
 class Flags(RouteCase):
     def words(self, *flags):
         done = harness.finish([SALLYPORT, "gateway", "--self-signed", "localhost", "--listen", "127.0.0.1:0", "--check", *flags])
@@ -175,6 +222,10 @@ class Flags(RouteCase):
         for flags, sentence in ((("--route", "a"), "--route a: it is HOST[/PATH]=URL, as in example.org=http://127.0.0.1:8080"),
                                 (("--route", "a=http://b/c"), "it has no path: requests keep their own"),
                                 (("--route", "a=http://b", "--route", "A=http://c"), "two --route are for a/"),
+                                (("--route", "a=http://b", "--redirect-https"), "--redirect-https is for --listen-http, which is not given"),
+                                (("--route", "a=http://b", "--no-tcp", "--no-quic"), "--no-tcp and --no-quic leave nothing to listen on"),
+                                (("--route", "a=http://b", "--no-quic", "--alt-svc-port", "1"), "--alt-svc-port advertises HTTP/3"),
+                                (("--route", "a=http://b", "--listen-http", "nonsense"), "--listen-http: "),
                                 (("--route", "a=http://b", "--backend-ca", "f"), "--backend-ca is for a --route to https:// or h3://"),
                                 ((), "give --files DIR, --route HOST=URL, --masque udp,tcp, or several of them")):
             status, words = self.words(*flags)

@@ -178,7 +178,7 @@ quic::EndpointStats SimGateway::endpoint_stats() const {
   quic::EndpointStats all;
   for (const auto& worker : workers_)
     for (const auto& listener : worker->listeners()) {
-      const quic::EndpointStats one = listener->quic().endpoint().stats();
+      const quic::EndpointStats one = listener->quic()->endpoint().stats();
       all.accepted += one.accepted;
       all.connections += one.connections;
       all.half_open += one.half_open;
@@ -199,7 +199,7 @@ std::size_t SimGateway::open_connections() const {
   std::size_t all = 0;
   for (const auto& worker : workers_)
     for (const auto& listener : worker->listeners()) {
-      all += listener->quic().open();
+      all += listener->quic()->open();
       for (const auto& tcp : listener->tcp()) all += tcp->sessions();
     }
   return all;

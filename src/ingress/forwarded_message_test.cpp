@@ -1,4 +1,4 @@
-#include "ingress/passed_on.h"
+#include "ingress/forwarded_message.h"
 
 #include "masque/doubles_for_test.h"
 
@@ -7,9 +7,9 @@
 namespace sallyport::ingress {
 namespace {
 
-class PassedOnTest : public testing::Test {
+class ForwardedMessageTest : public testing::Test {
  protected:
-  http::Request passed_on(const http::Request& request) {
+  http::Request forwarded(const http::Request& request) {
     return request_for_backend(connection.receive(request), "http", random);
   }
   net::Timers timers{Time(100s)};
@@ -18,16 +18,16 @@ class PassedOnTest : public testing::Test {
 };
 
 // RFC 8470 §5.1.
-TEST_F(PassedOnTest, EarlyDataIsSaidToBeSo) {
-  EXPECT_EQ(passed_on({.early_data = true}).fields.find("early-data"), "1");
-  EXPECT_FALSE(passed_on({}).fields.contains("early-data"));
+TEST_F(ForwardedMessageTest, EarlyDataIsSaidToBeSo) {
+  EXPECT_EQ(forwarded({.early_data = true}).fields.find("early-data"), "1");
+  EXPECT_FALSE(forwarded({}).fields.contains("early-data"));
   http::Request pretended;
   pretended.fields = {{"early-data", "1"}};
-  EXPECT_FALSE(passed_on(pretended).fields.contains("early-data"));
+  EXPECT_FALSE(forwarded(pretended).fields.contains("early-data"));
 }
 
-TEST_F(PassedOnTest, KeepsWhatTheRequestIs) {
-  const http::Request made = passed_on({.method = "PUT",
+TEST_F(ForwardedMessageTest, KeepsWhatTheRequestIs) {
+  const http::Request made = forwarded({.method = "PUT",
                                         .scheme = "https",
                                         .authority = "a.test:8443",
                                         .path = "/x?y",
@@ -43,9 +43,9 @@ TEST_F(PassedOnTest, KeepsWhatTheRequestIs) {
   EXPECT_EQ(made.priority, (http::Priority{.urgency = 1, .incremental = true}));
 }
 
-TEST_F(PassedOnTest, EachRequestHasAnIdOfItsOwn) {
-  const std::string one(*passed_on({}).fields.find("x-request-id"));
-  EXPECT_NE(one, *passed_on({}).fields.find("x-request-id"));
+TEST_F(ForwardedMessageTest, EachRequestHasAnIdOfItsOwn) {
+  const std::string one(*forwarded({}).fields.find("x-request-id"));
+  EXPECT_NE(one, *forwarded({}).fields.find("x-request-id"));
 }
 
 }  // namespace

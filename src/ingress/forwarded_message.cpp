@@ -1,0 +1,122 @@
+#include "ingress/forwarded_message.h"
+
+#include "http/connection.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include <fmt/format.h>
+
+namespace sallyport::ingress {
+namespace {
+
+/// Said by this gateway alone, or by none: others than X-Forwarded-For have been used for the same.
+constexpr std::array<std::string_view, 11> of_gateways{
+    "forwarded",       "x-request-id",  "early-data",          "x-real-ip",
+    "true-client-ip",  "x-client-ip",   "x-cluster-client-ip", "x-original-url",
+    "x-original-host", "x-rewrite-url", "x-forwarded"};
+
+/// RFC 9110 §6.5.1: framing, routing, authentication, what a request asks for, and what content is.
+constexpr std::array<std::string_view, 22> never_in_trailers{"transfer-encoding",
+                                                             "content-length",
+                                                             "host",
+                                                             "authorization",
+                                                             "proxy-authorization",
+                                                             "cookie",
+                                                             "set-cookie",
+                                                             "te",
+                                                             "expect",
+                                                             "max-forwards",
+                                                             "cache-control",
+                                                             "pragma",
+                                                             "range",
+                                                             "content-encoding",
+                                                             "content-type",
+                                                             "content-range",
+                                                             "www-authenticate",
+                                                             "trailer",
+                                                             "proxy-authenticate",
+                                                             "via",
+                                                             "location",
+                                                             "age"};
+
+/// CGI and its kin make one variable of '_' and '-'.
+char folded(char c) {
+  return c == '_' ? '-' : c;
+}
+
+bool is_alike(std::string_view name, std::string_view other) {
+  return std::ranges::equal(name, other, {}, folded);
+}
+
+bool is_of_gateways(std::string_view name) {
+  constexpr std::string_view prefix = "x-forwarded-";
+  return is_alike(name.substr(0, prefix.size()), prefix) ||
+         std::ranges::any_of(of_gateways, [name](std::string_view each) { return is_alike(name, each); });
+}
+
+std::string_view version_in_via(http::Version version) {
+  switch (version) {
+    case http::Version::http1_0:
+      return "1.0";
+    case http::Version::http1_1:
+      return "1.1";
+    case http::Version::http2:
+      return "2.0";
+    case http::Version::http3:
+      return "3.0";
+  }
+  return "1.1";
+}
+
+}  // namespace
+
+http::Request request_for_backend(const http::Exchange& client, std::string_view scheme,
+                                  std::string_view host, const ForwardingGateway& gateway) {
+  const http::Request& from = client.request();
+  const http::ConnectionInfo& info = client.connection().info();
+  http::Request made;
+  made.method = from.method;
+  made.scheme = scheme;
+  made.authority = from.authority.empty() ? std::string(host) : from.authority;
+  made.path = from.path;
+  made.protocol = from.protocol;
+  made.priority = from.priority;
+  for (const http::Fields::Field field : from.fields)
+    if (!is_of_gateways(field.name)) made.fields.add(field.name, field.value);
+  made.fields.add("via", fmt::format("{} {}", version_in_via(client.version()), gateway.pseudonym));
+  made.fields.add("x-forwarded-for", info.path.remote.ip().unmapped().to_string());
+  made.fields.add("x-forwarded-proto", info.tls.empty() ? "http" : "https");
+  if (!from.authority.empty()) made.fields.add("x-forwarded-host", from.authority);
+  made.fields.add("x-request-id",
+                  fmt::format("{:016x}{:016x}", gateway.random.next_u64(), gateway.random.next_u64()));
+  if (from.early_data) made.fields.add("early-data", "1");  // RFC 8470 §5.1
+  return made;
+}
+
+http::Response response_for_client(const http::Response& backend) {
+  http::Response made{.status = backend.status, .fields = {}};
+  // It speaks of another origin's ports; this one's is said by Replies.
+  for (const http::Fields::Field field : backend.fields)
+    if (field.name != "alt-svc") made.fields.add(field.name, field.value);
+  return made;
+}
+
+http::Fields trailers_to_forward(const http::Fields& trailers) {
+  http::Fields made;
+  for (const http::Fields::Field field : trailers) {
+    const bool is_never = std::ranges::any_of(
+        never_in_trailers, [&](std::string_view each) { return is_alike(field.name, each); });
+    if (!is_never && !is_of_gateways(field.name)) made.add(field.name, field.value);
+  }
+  return made;
+}
+
+bool is_loop(const http::Request& request, std::string_view pseudonym) {
+  for (const http::Fields::Field field : request.fields)
+    if (field.name == "via" && field.value.find(pseudonym) != std::string_view::npos) return true;
+  return false;
+}
+
+}  // namespace sallyport::ingress

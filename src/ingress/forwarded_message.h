@@ -1,0 +1,34 @@
+// What is forwarded of a message: the request that a backend gets, and the response that a client does.
+// Fields of one connection (RFC 9110 §7.6.1) are left out by http; here it is those by which a gateway
+// speaks, and those that nobody but a gateway may say: X-Forwarded-*, Forwarded and X-Request-ID of a client
+// that is not trusted (docs/threat-model.md, "forwarded fields").
+#pragma once
+
+#include "base/random.h"
+#include "http/exchange.h"
+
+#include <string_view>
+
+namespace sallyport::ingress {
+
+struct ForwardingGateway {
+  std::string_view pseudonym;  ///< in Via (RFC 9110 §7.6.3): no other gateway's
+  Random& random;              ///< for request IDs
+};
+
+/// `client`: its exchange. `scheme`: of the backend; `host`: of a request that names none. The result keeps
+/// method, authority, path, protocol and priority.
+http::Request request_for_backend(const http::Exchange& client, std::string_view scheme,
+                                  std::string_view host, const ForwardingGateway& gateway);
+
+/// Of an interim or final response.
+http::Response response_for_client(const http::Response& backend);
+
+/// Of either side, without those that may not be in a trailer section (RFC 9110 §6.5.1) and those that are
+/// the gateway's to say.
+http::Fields trailers_to_forward(const http::Fields& trailers);
+
+/// Whether the request has been at this gateway before.
+bool is_loop(const http::Request& request, std::string_view pseudonym);
+
+}  // namespace sallyport::ingress
