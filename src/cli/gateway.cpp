@@ -28,7 +28,7 @@ namespace {
 struct GatewayFlags {
   std::vector<std::string> listen{":443"}, masque, allow, certificates, keys;
   std::vector<std::string> listen_http;
-  int redirect_https = -1;  // the port; 0: that of --listen; -1: not given
+  std::string redirect_https;  // the port; "0": that of --listen; empty: not given
   std::vector<std::string> ip_pool, ip_routes, ip_client_networks, routes;
   std::vector<unsigned> allow_ports;
   std::string congestion{to_string(quic::CongestionControl::cubic)},
@@ -180,7 +180,8 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
     return std::unexpected(std::move(done.error()));
   settings.tcp = !flags.no_tcp;
   settings.quic = !flags.no_quic;
-  if (flags.redirect_https >= 0) settings.redirect_https = static_cast<std::uint16_t>(flags.redirect_https);
+  if (!flags.redirect_https.empty())
+    settings.redirect_https = static_cast<std::uint16_t>(std::stoul(flags.redirect_https));  // checked below
   if (flags.access_format != "json" && settings.access_log.empty())
     return fail(ErrorKind::usage, "--access-log-format is for --access-log, which is not given");
   settings.congestion_control = named(flags.congestion, quic::all_congestion_controls);

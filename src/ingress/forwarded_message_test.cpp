@@ -10,7 +10,7 @@ namespace {
 class ForwardedMessageTest : public testing::Test {
  protected:
   http::Request forwarded(const http::Request& request) {
-    return request_for_backend(connection.receive(request), "http", random);
+    return request_for_backend(connection.receive(request), "http", "backend.test:8080", {"gateway", random});
   }
   net::Timers timers{Time(100s)};
   masque::ConnectionForTest connection{timers};
@@ -41,6 +41,13 @@ TEST_F(ForwardedMessageTest, KeepsWhatTheRequestIs) {
   EXPECT_EQ(made.fields.find("expect"), "100-continue");
   EXPECT_EQ(made.fields.find("x-forwarded-host"), "a.test:8443");
   EXPECT_EQ(made.priority, (http::Priority{.urgency = 1, .incremental = true}));
+}
+
+// HTTP/1.0 without Host.
+TEST_F(ForwardedMessageTest, ARequestForNobodyIsForTheBackend) {
+  const http::Request made = forwarded({.authority = "", .path = "/"});
+  EXPECT_EQ(made.authority, "backend.test:8080");
+  EXPECT_FALSE(made.fields.contains("x-forwarded-host"));
 }
 
 TEST_F(ForwardedMessageTest, EachRequestHasAnIdOfItsOwn) {

@@ -46,7 +46,7 @@ class SimGateway final : private http::Content {
 
   gateway::Worker& worker(std::size_t number = 0) { return *workers_.at(number); }
   /// Of the first worker's first listener.
-  quic::Endpoint& endpoint() { return workers_[0]->listeners().front()->quic().endpoint(); }
+  quic::Endpoint& endpoint() { return workers_[0]->listeners().front()->quic()->endpoint(); }
   /// Of all workers.
   masque::ProxyCounters proxy() const;
   quic::EndpointStats endpoint_stats() const;
