@@ -9,6 +9,8 @@ pkg_check_modules(LIBCRYPTO REQUIRED IMPORTED_TARGET libcrypto>=3.0)
 pkg_check_modules(IDN2 REQUIRED IMPORTED_TARGET libidn2>=2.3)
 pkg_check_modules(MNL REQUIRED IMPORTED_TARGET libmnl>=1.0.4)
 pkg_check_modules(NFTABLES REQUIRED IMPORTED_TARGET libnftables>=1.0.6)
+# Not by pkg-config: its -pthread would be another compiler command in each layer.
+find_library(RE2_LIBRARY re2 REQUIRED)
 # Intel processors and AMD's only; without it GnuTLS does all (src/tls/fast_aes.h).
 find_path(IPSEC_MB_INCLUDE intel-ipsec-mb.h)
 find_library(IPSEC_MB_LIBRARY IPSec_MB)

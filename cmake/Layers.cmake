@@ -13,7 +13,7 @@ if(SALLYPORT_SANITIZE)
 endif()
 
 # What each layer links besides the layers below it.
-set(sallyport_libs_base fmt::fmt spdlog::spdlog)
+set(sallyport_libs_base fmt::fmt spdlog::spdlog ${RE2_LIBRARY})
 set(sallyport_libs_net Boost::headers PkgConfig::IDN2 PkgConfig::MNL PkgConfig::NFTABLES)
 set(sallyport_libs_trace Boost::json)
 set(sallyport_libs_tls PkgConfig::GNUTLS PkgConfig::LIBCRYPTO sallyport_ipsec_mb)

@@ -29,7 +29,7 @@ struct GatewayFlags {
   std::vector<std::string> listen{":443"}, masque, allow, certificates, keys;
   std::vector<std::string> listen_http;
   std::string redirect_https;  // the port; "0": that of --listen; empty: not given
-  std::vector<std::string> ip_pool, ip_routes, ip_client_networks, routes;
+  std::vector<std::string> ip_pool, ip_routes, ip_client_networks, routes, trusted_proxies;
   std::vector<unsigned> allow_ports;
   std::string congestion{to_string(quic::CongestionControl::cubic)},
       retry{to_string(quic::RetryPolicy::under_load)};
@@ -61,6 +61,7 @@ Result<> read_masque(const GatewayFlags& flags, gateway::Settings& settings) {
        {Prefixes{"--allow", flags.allow, settings.allow},
         Prefixes{"--ip-pool", flags.ip_pool, settings.ip.pool},
         Prefixes{"--ip-route", flags.ip_routes, settings.ip.routes},
+        Prefixes{"--trust-forwarded", flags.trusted_proxies, settings.trusted_proxies},
         Prefixes{"--ip-client-network", flags.ip_client_networks, settings.ip.client_networks}})
     if (auto read = read_prefixes(flag, from, to); !read) return read;
   for (const unsigned port : flags.allow_ports) {
@@ -271,9 +272,13 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
   gateway
       ->add_option(
           "--route", flags->routes,
-          "Pass requests for this host, below this path, on to a backend: http://, https://, h2c:// or "
-          "h3://; several with commas between them, each with #WEIGHT behind it; repeat it for more")
-      ->type_name("HOST[/PATH]=URL")
+          "Forward requests for this host, below this path, to a backend: http://, https://, h2c:// or "
+          "h3://, "
+          "several with commas between them, each with #WEIGHT behind it; or redirect:URL, or "
+          "respond:STATUS. "
+          "Options follow: ;method=POST, ;header=NAME:VALUE, ;prefix=/NEW, ;timeout=SECONDS and more (see "
+          "docs/gateway.md); repeat it for more")
+      ->type_name("HOST[/PATH]=URL[;OPTION...]")
       ->allow_extra_args(false);
   gateway
       ->add_option(
@@ -281,6 +286,13 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
           "Trust the certificates in this file for backends, in place of the system's; repeat it for "
           "more")
       ->type_name("FILE")
+      ->allow_extra_args(false);
+  gateway
+      ->add_option(
+          "--trust-forwarded", flags->trusted_proxies,
+          "Believe what proxies with these addresses say of their clients in X-Forwarded-*, Forwarded "
+          "and X-Request-ID; repeat it for more")
+      ->type_name("PREFIX")
       ->allow_extra_args(false);
   gateway->add_option("--files", settings.files, "Serve the files below this folder")->type_name("DIR");
   gateway

@@ -76,6 +76,8 @@ struct Masque {
 struct Configuration {
   std::vector<Listener> listeners;
   std::vector<Route> routes;  ///< of the reverse proxy
+  /// Proxies in front of this gateway, whose X-Forwarded-*, Forwarded and X-Request-ID are believed.
+  std::vector<net::IpPrefix> trusted_proxies;
   /// Verifies https:// and h3:// backends; null where there are none.
   std::shared_ptr<const tls::Trust> backend_trust;
   std::optional<Files> files;    ///< nullopt: no files are served; for requests that no route takes

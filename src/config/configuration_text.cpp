@@ -1,5 +1,6 @@
 // to_text(): a Configuration for people.
 #include "config/configuration.h"
+#include "config/route_text.h"
 #include "config/text_lines.h"
 
 #include <fmt/format.h>
@@ -22,6 +23,9 @@ void write(TextLines& text, const Route& route) {
   text.line(0, "route {}", route.name());
   for (const Backend& backend : route.backends)
     text.line(1, "backend {}, weight {}", backend.to_string(), backend.weight);
+  if (route.redirect) text.line(1, "redirect, status {}", route.redirect->status);
+  if (route.response) text.line(1, "response of the gateway, status {}", route.response->status);
+  for (const std::string& option : behaviour_options(route)) text.line(1, "{}", option);
 }
 
 void write(TextLines& text, const Files& files) {
@@ -58,6 +62,8 @@ std::string to_text(const Configuration& configuration) {
   TextLines text;
   for (const Listener& listener : configuration.listeners) write(text, listener);
   for (const Route& route : configuration.routes) write(text, route);
+  for (const net::IpPrefix& prefix : configuration.trusted_proxies)
+    text.line(0, "forwarded fields are believed of {}", prefix.to_string());
   if (configuration.files) write(text, *configuration.files);
   if (configuration.masque) write(text, *configuration.masque);
   text.line(0, "congestion control {}, Retry {}, idle timeout {:g} s",

@@ -1,7 +1,12 @@
-// Route: which requests go to which backends. Part of the Configuration.
+// Route: which requests go where: to backends, to another URL, or nowhere. Part of the Configuration.
 #pragma once
 
+#include "base/time.h"
+#include "config/route_filters.h"
+#include "config/route_match.h"
+
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,13 +36,48 @@ struct Backend {
   bool operator==(const Backend&) const = default;
 };
 
+/// How one of several backends is chosen.
+struct Balancing {
+  enum class Kind : std::uint8_t {
+    least_requests,  ///< of two that are drawn by weight, the one with fewer requests for its weight
+    round_robin,     ///< in turn, by weight
+    client_hash,     ///< the same for all requests of one client address, as long as it is there
+    header_hash,     ///< the same for all requests with the same value of one header field
+  };
+  Kind kind = Kind::least_requests;
+  std::string header;  ///< of header_hash, in lower case
+
+  bool operator==(const Balancing&) const = default;
+};
+
+/// How long is waited, and what is tried again.
+struct Patience {
+  Duration request = Duration::zero();  ///< from the request's head to the end of its response; 0: for ever
+  Duration backend = Duration::zero();  ///< of each try, to the head of the response; 0: for ever
+  Duration silence = 60s;               ///< while nothing comes from the backend; 0: for ever
+  unsigned retries = 2;                 ///< tries after the first
+  std::vector<unsigned> retry_status;  ///< statuses that are no response while another try is left; ascending
+
+  bool operator==(const Patience&) const = default;
+};
+
 struct Route {
   /// "example.org"; "*.example.org" for every name below it; empty for every host. In lower case.
   std::string host;
-  std::string path = "/";  ///< a prefix of whole segments: "/a" takes /a and /a/b, and not /ab
-  std::vector<Backend> backends;
+  std::string path = "/";
+  PathMatch path_match = PathMatch::prefix;
+  Conditions conditions;
 
-  /// "example.org/api", "*/": names it in logs and metrics.
+  // One of three.
+  std::vector<Backend> backends;
+  std::optional<Redirect> redirect;
+  std::optional<DirectResponse> response;
+
+  Filters filters;  ///< `path` and `host` are for backends only
+  Balancing balancing;
+  Patience patience;
+
+  /// "example.org/api", "*/;method=POST", as --route has it: names it in logs and metrics.
   std::string name() const;
   bool operator==(const Route&) const = default;
 };

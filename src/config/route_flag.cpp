@@ -1,13 +1,14 @@
 #include "config/route_flag.h"
 
+#include "config/backend_url.h"
+#include "config/number.h"
+#include "config/route_options.h"
 #include "dial/url.h"
+#include "http/request_path.h"
 #include "http/validation.h"
 #include "net/host_name.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,33 +16,9 @@
 namespace sallyport::config {
 namespace {
 
-constexpr std::uint32_t largest_weight = 1'000'000;  // as in Kubernetes' Gateway API
-
-struct Scheme {
-  std::string_view name;
-  BackendProtocol protocol;
-  std::uint16_t port;
-};
-constexpr std::array schemes{
-    Scheme{"http", BackendProtocol::http1, 80}, Scheme{"h2c", BackendProtocol::h2c, 80},
-    Scheme{"https", BackendProtocol::https, 443}, Scheme{"h3", BackendProtocol::h3, 443}};
-
-const Scheme& scheme_of(BackendProtocol protocol) {
-  return *std::ranges::find(schemes, protocol, &Scheme::protocol);
-}
-
 /// Says which flag it was without its URLs, which may have passwords.
 std::unexpected<Error> wrong(std::string_view route, std::string_view what) {
   return fail(ErrorKind::usage, fmt::format("--route {}: {}", route.substr(0, route.find('=')), what));
-}
-
-template <class Number>
-std::optional<Number> number(std::string_view text, Number least, Number most) {
-  Number value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || rest != end || value < least || value > most) return std::nullopt;
-  return value;
 }
 
 /// "example.org", "*.example.org", "*" or nothing. `whole`: the flag's value, as in all of these.
@@ -61,71 +38,91 @@ Result<std::string> read_host(std::string_view text, std::string_view whole) {
   return is_wildcard ? "*." + *host : std::move(*host);
 }
 
-Result<std::string> read_path(std::string_view path, std::string_view whole) {
-  if (path.find_first_of("?#") != std::string_view::npos)
-    return wrong(whole, "a route's path has no query and no fragment");
+/// A prefix without the slashes at its end.
+Result<> check_path(Route& route, std::string_view whole) {
+  std::string& path = route.path;
   if (std::ranges::any_of(path, [](char c) { return c <= ' ' || c > '~'; }))
     return wrong(whole, "a route's path is as requests have it: other characters are percent-encoded");
-  if (dial::has_dot_segments(path)) return wrong(whole, "a route's path has no segments . and ..");
-  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-  return path.empty() ? "/" : std::string(path);
+  if (route.path_match == PathMatch::regex) return {};
+  if (path.find_first_of("?#") != std::string_view::npos)
+    return wrong(whole, "a route's path has no query and no fragment; ;query=NAME=VALUE is for the query");
+  if (http::is_ambiguous_path(path)) return wrong(whole, "a route's path has no segments . and ..");
+  if (route.path_match == PathMatch::prefix)
+    while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return {};
 }
 
-Result<Backend> read_backend(std::string_view text, std::string_view whole) {
-  const auto bad = [&](std::string_view what) {
-    return wrong(whole, fmt::format("the backend {}: {}", dial::without_credentials(text), what));
-  };
-  Backend backend;
-  const std::size_t hash = std::min(text.find('#'), text.size());
-  if (hash < text.size()) {
-    const auto weight = number<std::uint32_t>(text.substr(hash + 1), 0, largest_weight);
-    if (!weight) return bad(fmt::format("its weight, behind the #, is 0 to {}", largest_weight));
-    backend.weight = *weight;
+/// Behind "redirect:".
+Result<> read_redirect(std::string_view text, Route& route, std::string_view whole) {
+  Redirect& redirect = route.redirect.emplace();
+  for (const std::string_view scheme : {"http", "https"}) {
+    const std::string begin = fmt::format("{}://", scheme);
+    if (!http::equal_ignoring_case(text.substr(0, begin.size()), begin)) continue;
+    redirect.scheme = scheme;
+    text.remove_prefix(begin.size());
+    const std::size_t slash = std::min(text.find('/'), text.size());
+    auto target = net::parse_host_and_port(text.substr(0, slash));
+    if (!target) return wrong(whole, fmt::format("redirect: {}", target.error().message));
+    redirect.host = std::move(target->host);
+    redirect.port = target->port;
+    text.remove_prefix(slash);
+    break;
   }
-  std::string_view url = text.substr(0, hash);
-  const std::size_t colon = url.find("://");
-  const auto scheme = std::ranges::find_if(schemes, [&](const Scheme& each) {
-    return colon != std::string_view::npos && http::equal_ignoring_case(each.name, url.substr(0, colon));
-  });
-  if (scheme == schemes.end())
-    return bad("it begins with http://, https://, h2c:// or h3://, as http://127.0.0.1:8080 does");
-  backend.protocol = scheme->protocol;
-  backend.port = scheme->port;
-  url.remove_prefix(colon + 3);
-  const std::size_t slash = std::min(url.find_first_of("/?"), url.size());
-  if (slash + 1 < url.size() || url.substr(slash).starts_with('?'))
-    return bad("it has no path: requests keep their own");
-  std::string_view authority = url.substr(0, slash);
-  if (authority.find('@') != std::string_view::npos) return bad("it has no user name");
-  const std::size_t bracket = authority.starts_with('[') ? authority.find(']') : 0;
-  if (bracket == std::string_view::npos) return bad("the closing bracket of the IPv6 address is missing");
-  if (const std::size_t port_at = authority.find(':', bracket); port_at != std::string_view::npos) {
-    const auto port = number<std::uint16_t>(authority.substr(port_at + 1), 1, 65535);
-    if (!port) return bad("the port must be 1 to 65535");
-    backend.port = *port;
-    authority = authority.substr(0, port_at);
+  if (redirect.scheme.empty() && !text.starts_with('/'))
+    return wrong(whole,
+                 "redirect: is followed by a URL or a path, as in redirect:https://www.example.org or "
+                 "redirect:/new");
+  if (text.size() <= 1 && !redirect.scheme.empty()) return {};
+  if (auto done = read_route_option(fmt::format("prefix={}", text), route); !done)
+    return wrong(whole, fmt::format("redirect: {}", done.error().message));
+  return {};
+}
+
+Result<> read_backends(std::string_view text, Route& route, std::string_view whole) {
+  std::uint64_t weights = 0;
+  for (;;) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    auto backend = parse_backend(text.substr(0, comma));
+    if (!backend)
+      return wrong(whole, fmt::format("the backend {}: {}", dial::without_credentials(text.substr(0, comma)),
+                                      backend.error().message));
+    weights += backend->weight;
+    route.backends.push_back(*std::move(backend));
+    if (comma == text.size()) break;
+    text.remove_prefix(comma + 1);
   }
-  auto host = net::parse_host(authority);
-  if (!host) return bad(host.error().message);
-  backend.host = std::move(*host);
-  return backend;
+  if (weights == 0) return wrong(whole, "all of its backends have the weight 0");
+  return {};
+}
+
+Result<> read_targets(std::string_view text, Route& route, std::string_view whole) {
+  constexpr std::string_view redirect = "redirect:", respond = "respond:";
+  if (text.starts_with(redirect)) return read_redirect(text.substr(redirect.size()), route, whole);
+  if (!text.starts_with(respond)) return read_backends(text, route, whole);
+  const auto status = number<unsigned>(text.substr(respond.size()), 200, 599);
+  if (!status) return wrong(whole, "respond: is followed by a status from 200 to 599, as in respond:404");
+  route.response = {.status = *status, .body = {}};
+  return {};
+}
+
+/// What stands in front of the next ';', which is removed with it. Of two behind each other one is kept.
+std::string take_part(std::string_view& text) {
+  std::string part;
+  while (!text.empty()) {
+    const char c = text.front();
+    text.remove_prefix(1);
+    if (c != ';') {
+      part += c;
+      continue;
+    }
+    if (!text.starts_with(';')) return part;
+    part += c;
+    text.remove_prefix(1);
+  }
+  return part;
 }
 
 }  // namespace
-
-std::string_view to_string(BackendProtocol protocol) {
-  return scheme_of(protocol).name;
-}
-
-std::string Backend::to_string() const {
-  const bool is_v6 = host.find(':') != std::string::npos;
-  return fmt::format("{}://{}{}{}:{}", config::to_string(protocol), is_v6 ? "[" : "", host, is_v6 ? "]" : "",
-                     port);
-}
-
-std::string Route::name() const {
-  return (host.empty() ? "*" : host) + path;
-}
 
 Result<Route> parse_route(std::string_view text) {
   const std::size_t equals = text.find('=');
@@ -135,20 +132,23 @@ Result<Route> parse_route(std::string_view text) {
   const std::size_t slash = std::min(match.find('/'), match.size());
   auto host = read_host(match.substr(0, slash), text);
   if (!host) return std::unexpected(std::move(host.error()));
-  auto path = read_path(match.substr(slash), text);
-  if (!path) return std::unexpected(std::move(path.error()));
-  Route route{.host = std::move(*host), .path = std::move(*path), .backends = {}};
-  std::uint64_t weights = 0;
-  for (std::string_view rest = text.substr(equals + 1);;) {
-    const std::size_t comma = std::min(rest.find(','), rest.size());
-    auto backend = read_backend(rest.substr(0, comma), text);
-    if (!backend) return std::unexpected(std::move(backend.error()));
-    weights += backend->weight;
-    route.backends.push_back(std::move(*backend));
-    if (comma == rest.size()) break;
-    rest.remove_prefix(comma + 1);
-  }
-  if (weights == 0) return wrong(text, "all of its backends have the weight 0");
+  Route route;
+  route.host = std::move(*host);
+  if (slash < match.size()) route.path = match.substr(slash);
+  std::string_view rest = text.substr(equals + 1);
+  if (auto done = read_targets(take_part(rest), route, text); !done) return std::unexpected(done.error());
+  while (!rest.empty())
+    if (auto done = read_route_option(take_part(rest), route); !done)
+      return wrong(text, done.error().message);
+  if (auto done = check_path(route, text); !done) return std::unexpected(std::move(done.error()));
+  for (PathRewrite* rewrite : {&route.filters.path, route.redirect ? &route.redirect->path : nullptr})
+    if (rewrite != nullptr && rewrite->kind == PathRewrite::Kind::prefix &&
+        route.path_match != PathMatch::prefix) {
+      if (!route.redirect)
+        return wrong(text,
+                     "the option prefix is for routes whose path is a prefix; path=/PATH sets all of it");
+      rewrite->kind = PathRewrite::Kind::whole;
+    }
   return route;
 }
 

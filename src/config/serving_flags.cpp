@@ -72,6 +72,8 @@ Result<> check_flags(const ServingFlags& flags) {
     return fail(ErrorKind::usage, std::string(nothing_to_do));
   if (!flags.backend_ca.empty() && !verifies_backends(flags))
     return fail(ErrorKind::usage, "--backend-ca is for a --route to https:// or h3://, and none is given");
+  if (!flags.trusted_proxies.empty() && flags.routes.empty())
+    return fail(ErrorKind::usage, "--trust-forwarded is for --route, which is not given");
   if (flags.etag != EtagParts::size_mtime_ctime && flags.files.empty())
     return fail(ErrorKind::usage, "--etag is for --files, which is not given");
   if (!flags.quic && !flags.tcp)
@@ -114,6 +116,7 @@ Configuration make_configuration(const ServingFlags& flags, const Material& mate
     made.listeners.push_back(std::move(listener));
   }
   made.routes = flags.routes;
+  made.trusted_proxies = flags.trusted_proxies;
   made.backend_trust = material.backend_trust;
   if (!flags.files.empty())
     made.files = Files{.folder = flags.files, .etag = flags.etag, .opened = material.folder};

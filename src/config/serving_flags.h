@@ -44,6 +44,7 @@ struct ServingFlags {
   Duration udp_tunnel_idle = 120s, tcp_tunnel_idle = 600s;
 
   std::vector<Route> routes;
+  std::vector<net::IpPrefix> trusted_proxies;
   std::vector<std::string> backend_ca;  ///< files, PEM, that vouch for backends; none: the system's store
 
   std::string files;  ///< folder to serve; empty: none

@@ -4,7 +4,6 @@
 #include "net/host_name.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <utility>
 
@@ -100,14 +99,6 @@ std::string bracketed(std::string_view host) {
   return host.find(':') == std::string_view::npos ? std::string(host) : fmt::format("[{}]", host);
 }
 
-std::optional<std::uint16_t> parse_port(std::string_view text) {
-  std::uint16_t port = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, port);
-  if (error != std::errc() || rest != end || port == 0) return std::nullopt;
-  return port;
-}
-
 std::unexpected<Error> only_https(std::string_view whole) {
   return fail(ErrorKind::usage,
               fmt::format("'{}': only https:// URLs can be fetched", without_credentials(whole)));
@@ -120,17 +111,10 @@ Result<> parse_authority(Url& url, std::string_view authority, std::string_view 
   };
   if (authority.find('@') != std::string_view::npos)
     return wrong("user names in URLs are not supported; -H 'Authorization: Basic ...' sends them");
-  const std::size_t bracket = authority.starts_with('[') ? authority.find(']') : 0;
-  if (bracket == std::string_view::npos) return wrong("the closing bracket of the IPv6 address is missing");
-  const std::size_t colon = authority.find(':', bracket);
-  if (colon != std::string_view::npos && colon + 1 < authority.size()) {  // RFC 3986 §3.2.3: it may be empty
-    const auto port = parse_port(authority.substr(colon + 1));
-    if (!port) return wrong("the port must be 1 to 65535");
-    url.port = *port;
-  }
-  auto host = net::parse_host(authority.substr(0, colon));
-  if (!host) return wrong(host.error().message);
-  url.host = std::move(*host);
+  auto parsed = net::parse_host_and_port(authority);
+  if (!parsed) return wrong(parsed.error().message);
+  url.port = parsed->port.value_or(url.port);
+  url.host = std::move(parsed->host);
   return {};
 }
 
@@ -167,15 +151,6 @@ std::string Url::file_name() const {
   }
   if (name.empty() || name == "." || name == "..") return "index.html";
   return name;
-}
-
-bool has_dot_segments(std::string_view path) {
-  for (;;) {
-    const std::size_t end = std::min(path.find('/'), path.size());
-    if (end > 0 && dots(path.substr(0, end)) != 0) return true;
-    if (end == path.size()) return false;
-    path.remove_prefix(end + 1);
-  }
 }
 
 std::string without_credentials(std::string_view text) {

@@ -36,9 +36,6 @@ std::string without_credentials(std::string_view text);
 /// The URL that `reference`, a Location field, leads to from `base` (RFC 3986 §5.2, RFC 9110 §10.2.2).
 Result<Url> resolve_reference(const Url& base, std::string_view reference);
 
-/// Whether `path` has a segment "." or "..", percent-encoded or not (RFC 3986 §3.3).
-bool has_dot_segments(std::string_view path);
-
 /// `text` with everything percent-encoded that may not stand in a path segment, '/' too.
 std::string encoded_segment(std::string_view text);
 

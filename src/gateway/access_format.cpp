@@ -97,7 +97,9 @@ void append_json(const AccessRecord& record, std::string& out) {
   trace::JsonText json(out);
   json.begin_object();
   json.text("time", timestamp(fixed.started));
-  json.text("request_id", fmt::format("{:016x}-{:x}", fixed.worker_key, fixed.number));
+  json.text("request_id", record[Text::request_id].empty()
+                              ? fmt::format("{:016x}-{:x}", fixed.worker_key, fixed.number)
+                              : std::string(record[Text::request_id]));
   text(json, "connection_id", record[Text::connection_id]);
   if (fixed.version >= http::Version::http2)
     json.number("stream_id", static_cast<std::uint64_t>(fixed.stream_id));

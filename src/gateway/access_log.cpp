@@ -83,6 +83,7 @@ void WorkerAccessLog::on_exchange_ended(const http::Connection& connection,
     record[Text::user_agent] = request.fields.find("user-agent").value_or("");
   }
   record[Text::proxy_status] = ended.proxy_status;
+  record[Text::request_id] = ended.request_id;
   record[Text::route] = ended.route;
   record[Text::upstream] = ended.upstream;
   record[Text::upstream_error] = ended.upstream_error;

@@ -26,6 +26,7 @@ struct AccessRecord {
     authority,
     path,
     proxy_status,
+    request_id,
     route,
     upstream,
     upstream_error,
@@ -42,7 +43,7 @@ struct AccessRecord {
     Duration duration{};
     Duration until_response{-1};  ///< from its start to the head of the response; negative: there was none
     std::uint64_t worker_key =
-        0;  ///< random for each worker and start; the request ID is made of this and `number`
+        0;  ///< random for each worker and start; this and `number` are the ID where `request_id` is empty
     std::uint64_t number = 0;
     std::uint64_t bytes_in = 0, bytes_out = 0;
     std::uint64_t datagrams_in = 0, datagrams_out = 0;

@@ -1,6 +1,7 @@
 #include "gateway/router.h"
 
 #include "http/validation.h"
+#include "ingress/message_filters.h"
 #include "masque/proxy.h"
 #include "masque/proxy_status.h"
 #include "tls/served_certificate.h"
@@ -81,10 +82,8 @@ void Router::redirect(const http::Incoming& in, std::uint16_t port) {
   if (request.authority.empty())
     return replies_.sentence(in, 400, "bad request: without a host there is nothing to redirect to");
   http::Response head{.status = 308};
-  const std::string_view name = http::host_of(request.authority);
-  const std::string_view path = request.path == "*" ? std::string_view("/") : request.path;  // of OPTIONS
-  head.fields.add("location", port == 443 ? fmt::format("https://{}{}", name, path)
-                                          : fmt::format("https://{}:{}{}", name, port, path));
+  const config::Redirect to{.scheme = "https", .host = {}, .port = port, .path = {}};
+  head.fields.add("location", ingress::location_of(to, "/", request, in.clear));
   replies_.sentence(in, std::move(head), "this server is at https://");
 }
 
@@ -103,9 +102,7 @@ void Router::answer_connect(const http::Incoming& in) {
 }
 
 void Router::refuse_to_proxy(const http::Incoming& in, const masque::Refusal& refusal) {
-  http::Response head{.status = refusal.status};
-  head.fields.add("proxy-status", masque::format_proxy_status(masque::ProxyOptions{}.name, refusal));
-  replies_.sentence(in, std::move(head), refusal.details);
+  replies_.sentence(in, masque::refusal_head(masque::ProxyOptions{}.name, refusal), refusal.details);
 }
 
 }  // namespace sallyport::gateway

@@ -167,18 +167,10 @@ void Worker::apply_routes(const config::Configuration& next) {
   if (next.routes.empty() && !routes_) return;
   if (!routes_) {
     dial::Context context{.outbound = outbound_,
-                          .quic = {timers_, extras_.random, setup_->recorders.get(), setup_->key_log},
-                          .config = next.quic,
-                          .limits = next.limits,
-                          .trust = next.backend_trust};
-    // Connections without requests are closed above QUIC.
-    context.config.silence_timeout = next.limits.idle_timeout;
-    context.config.idle_timeout = std::max(next.limits.idle_timeout, ingress::websocket_idle) + 10s;
+                          .quic = {timers_, extras_.random, setup_->recorders.get(), setup_->key_log}};
     routes_ = std::make_unique<ingress::ReverseProxy>(std::move(context), replies_, setup_->pseudonym());
   }
-  if (!configuration_ || configuration_->routes != next.routes ||
-      configuration_->backend_trust != next.backend_trust)
-    routes_->apply(next.routes, next.backend_trust);
+  if (!configuration_ || ingress::ReverseProxy::differ(*configuration_, next)) routes_->apply(next);
   router_.set_routes(next.routes.empty() ? nullptr : routes_.get());
 }
 

@@ -214,6 +214,9 @@ void Worker::collect_routes(admin::MetricSet& out) const {
                 labels);
     out.counter("upstream_connect_failures_total", "Connections to a backend that could not be made.",
                 figure(counters->connect_failures), labels);
+    out.counter("upstream_ejections_total",
+                "Times that a backend was left out because it failed several requests in a row.",
+                figure(counters->ejections), labels);
   }
   routes_->each_upstream([&out](const ingress::Upstream& upstream) {
     const admin::MetricSet::Labels labels{{"upstream", std::string_view(upstream.name())}};

@@ -114,6 +114,9 @@ class Exchange {
   virtual void set_upstream(std::string_view /*route*/, std::string_view /*backend*/,
                             std::string_view /*error*/) {}
 
+  /// Server: what the request is known by in other logs, likewise.
+  virtual void set_request_id(std::string_view) {}
+
   // Sending
   /// Server: 1xx, any number, before respond().
   virtual void inform(const Response& head) = 0;

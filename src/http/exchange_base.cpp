@@ -71,6 +71,10 @@ void ExchangeBase::set_addresses(std::string_view addresses) {
   if (record_) record_->addresses = addresses;
 }
 
+void ExchangeBase::set_request_id(std::string_view id) {
+  if (record_) record_->request_id = id;
+}
+
 void ExchangeBase::set_upstream(std::string_view route, std::string_view backend, std::string_view error) {
   if (!record_) return;
   record_->route = route;

@@ -118,6 +118,7 @@ class ExchangeBase : public Exchange {
   void set_idle_timeout(Duration timeout) override;
   void set_identity(std::string_view identity) override;
   void set_addresses(std::string_view addresses) override;
+  void set_request_id(std::string_view id) override;
   void set_upstream(std::string_view route, std::string_view backend, std::string_view error) override;
   void use_capsules() override;
   // As capsules; a version with DATAGRAM frames overrides these.

@@ -38,6 +38,7 @@ struct ExchangeRecord {
   std::string proxy_status;                           ///< the response's field (RFC 9209); empty for none
   std::string identity;                               ///< see Exchange::set_identity()
   std::string addresses;                        ///< see Exchange::set_addresses(), as it was called last
+  std::string request_id;                       ///< see Exchange::set_request_id(); empty: it has none
   std::string route, upstream, upstream_error;  ///< see Exchange::set_upstream(), as it was called last
   ExchangeEnd end = ExchangeEnd::complete;
   const Error* why = nullptr;  ///< null when complete

@@ -67,7 +67,7 @@ void Replies::sentence(const Incoming& in, http::Response head, std::string_view
   auto body = Chunk::allocate(text.size() + 1);
   copy_bytes(as_bytes(text), body.mutable_bytes().data());
   body.mutable_bytes().back() = '\n';
-  head.fields.add("content-type", "text/plain; charset=utf-8");
+  if (!head.fields.contains("content-type")) head.fields.add("content-type", "text/plain; charset=utf-8");
   head.fields.add("content-length", fmt::format_int(body.size()).c_str());
   complete(in, head);
   send(in, head, std::move(body));

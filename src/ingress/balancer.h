@@ -1,18 +1,22 @@
-// Balancer: which backend of a route a request goes to: of two that are drawn by weight, the one with fewer
-// requests for its weight ("power of two choices"). Those that could not be reached lately are left out while
-// there are others.
+// Balancer: which backend of a route a request goes to (config::Balancing). Backends that could not be
+// reached lately, or failed, are left out while there are others. Used by one thread.
 #pragma once
 
 #include "base/random.h"
+#include "config/route.h"
+#include "http/exchange.h"
 #include "ingress/upstream.h"
 
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <utility>
 #include <vector>
 
 namespace sallyport::ingress {
+
+/// Of what `balancing` chooses a backend by, the same in every worker and after every start; 0: nothing, also
+/// where the request lacks it.
+std::uint64_t balancing_hash(const http::Exchange& exchange, const config::Balancing& balancing);
 
 class Balancer {
  public:
@@ -20,14 +24,34 @@ class Balancer {
     std::shared_ptr<Upstream> upstream;
     std::uint32_t weight = 1;
   };
+  /// Who asks.
+  struct Asking {
+    Random& random;
+    Time now;
+    std::uint64_t hash = 0;                    ///< see balancing_hash()
+    std::span<const Upstream* const> tried{};  ///< not to be chosen again
+  };
   /// The weights sum up to more than 0.
-  explicit Balancer(std::vector<Choice> choices);
+  explicit Balancer(std::vector<Choice> choices, const config::Balancing& balancing = {});
 
-  /// None of `tried`; null: there is no other.
-  std::shared_ptr<Upstream> pick(Random& random, Time now, std::span<const Upstream* const> tried) const;
+  /// Null: all were tried.
+  std::shared_ptr<Upstream> pick(const Asking& asking) const;
 
  private:
-  std::vector<Choice> choices_;
+  struct Backend {
+    Choice choice;
+    std::uint64_t hash = 0;         // of its name
+    mutable std::int64_t turn = 0;  // of round robin: how much it is owed
+  };
+  template <class Takes>
+  const Backend& pick_of(const Asking& asking, std::uint64_t total, const Takes& takes) const;
+  template <class Takes>
+  const Backend& by_turns(std::uint64_t total, const Takes& takes) const;
+  template <class Takes>
+  const Backend& by_hash(std::uint64_t hash, const Takes& takes) const;
+
+  std::vector<Backend> backends_;
+  config::Balancing::Kind kind_;
 };
 
 }  // namespace sallyport::ingress

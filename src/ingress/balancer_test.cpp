@@ -25,9 +25,11 @@ class BalancerTest : public testing::Test {
   }
   std::map<std::string, int> draw(const Balancer& balancer, int times) {
     std::map<std::string, int> drawn;
-    for (int i = 0; i < times; ++i)
-      ++drawn[balancer.pick(random, context.timers().now(), {})->backend().host];
+    for (int i = 0; i < times; ++i) ++drawn[balancer.pick(asking())->backend().host];
     return drawn;
+  }
+  Balancer::Asking asking(std::uint64_t hash = 0, std::span<const Upstream* const> tried = {}) {
+    return {.random = random, .now = context.timers().now(), .hash = hash, .tried = tried};
   }
   dial::test::World world;
   dial::Context context = world.context();
@@ -70,13 +72,64 @@ TEST_F(BalancerTest, LeavesOutWhatIsDownWhileThereIsAnother) {
   EXPECT_GT(draw(both, 100).at("away"), 20);
 }
 
+TEST_F(BalancerTest, RoundRobinGoesByWeightInTurn) {
+  const config::Balancing in_turn{.kind = config::Balancing::Kind::round_robin, .header = {}};
+  const auto a = upstream("a"), b = upstream("b"), c = upstream("c");
+  const Balancer balancer({{a, 3}, {b, 1}, {c, 1}}, in_turn);
+  std::string order;
+  for (int i = 0; i < 10; ++i) order += balancer.pick(asking())->backend().host;
+  EXPECT_EQ(order, "abacaabaca");
+  const std::vector<const Upstream*> tried{a.get()};
+  order.clear();
+  for (int i = 0; i < 4; ++i) order += balancer.pick(asking(0, tried))->backend().host;
+  EXPECT_EQ(order, "bcbc");
+}
+
+TEST_F(BalancerTest, AHashStaysWithItsBackend) {
+  const config::Balancing by_client{.kind = config::Balancing::Kind::client_hash, .header = {}};
+  const auto a = upstream("a"), b = upstream("b"), c = upstream("c");
+  const Balancer all({{a, 2}, {b, 1}, {c, 1}}, by_client), less({{a, 2}, {b, 1}}, by_client);
+  std::map<std::string, int> drawn;
+  for (std::uint64_t hash = 1; hash <= 4000; ++hash) {
+    const auto chosen = all.pick(asking(hash));
+    ++drawn[chosen->backend().host];
+    EXPECT_EQ(all.pick(asking(hash)), chosen);
+    if (chosen != c) {
+      EXPECT_EQ(less.pick(asking(hash)), chosen) << "only what c had moves where c goes";
+    }
+  }
+  EXPECT_NEAR(drawn["a"], 2000, 150);
+  EXPECT_NEAR(drawn["b"], 1000, 150);
+  EXPECT_NEAR(drawn["c"], 1000, 150);
+}
+
+TEST_F(BalancerTest, LeavesOutWhatFailsAgainAndAgain) {
+  const auto bad = upstream("bad"), good = upstream("good");
+  const Balancer both({{bad, 1}, {good, 1}});
+  const auto now = [this] { return context.timers().now(); };
+  for (const unsigned status : {503u, 502u, 504u, 503u, 200u, 503u, 502u, 504u, 503u})
+    bad->note_response(status, now());
+  EXPECT_FALSE(bad->is_down(now())) << "four in a row, and four";
+  bad->note_failure(now());
+  EXPECT_EQ(draw(both, 100).at("good"), 100);
+  world.clock.pass(11s);
+  EXPECT_GT(draw(both, 100)["bad"], 20);
+  for (int i = 0; i < 5; ++i) bad->note_failure(now());
+  world.clock.pass(11s);
+  EXPECT_EQ(draw(both, 100)["bad"], 0) << "longer than the first time";
+  for (int i = 0; i < 5; ++i) bad->note_response(500, now());
+  EXPECT_TRUE(bad->is_down(now()));
+  world.clock.pass(10s);
+  EXPECT_FALSE(bad->is_down(now())) << "a 500 is an answer of the application";
+}
+
 TEST_F(BalancerTest, TriesNoneTwice) {
   const auto a = upstream("a"), b = upstream("b");
   const Balancer balancer({{a, 1}, {b, 1}});
   const std::vector<const Upstream*> tried{a.get()};
-  EXPECT_EQ(balancer.pick(random, context.timers().now(), tried), b);
+  EXPECT_EQ(balancer.pick(asking(0, tried)), b);
   const std::vector<const Upstream*> all{a.get(), b.get()};
-  EXPECT_EQ(balancer.pick(random, context.timers().now(), all), nullptr);
+  EXPECT_EQ(balancer.pick(asking(0, all)), nullptr);
 }
 
 }  // namespace

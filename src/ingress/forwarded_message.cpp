@@ -50,6 +50,35 @@ bool is_alike(std::string_view name, std::string_view other) {
   return std::ranges::equal(name, other, {}, folded);
 }
 
+constexpr std::size_t longest_request_id = 128;
+
+/// "for=192.0.2.1;host=...;proto=https" (RFC 7239 §4).
+std::string forwarded_element(std::string_view address, std::string_view host, std::string_view scheme) {
+  const bool is_v6 = address.find(':') != std::string_view::npos;
+  std::string made = fmt::format("for={}{}{}", is_v6 ? "\"[" : "", address, is_v6 ? "]\"" : "");
+  if (!host.empty()) fmt::format_to(std::back_inserter(made), ";host=\"{}\"", host);
+  return fmt::format("{};proto={}", made, scheme);
+}
+
+/// What a proxy in front of this one says of its client stays; this one adds who that proxy is.
+void add_forwarded(http::Fields& fields, const http::Request& from, std::string_view address,
+                   std::string_view scheme) {
+  const auto append = [&](std::string_view name, std::string_view value) {
+    if (const auto found = from.fields.joined(name))
+      fields.add(name, fmt::format("{}, {}", *found, value));
+    else if (name != "forwarded")
+      fields.add(name, value);
+  };
+  append("x-forwarded-for", address);
+  append("forwarded", forwarded_element(address, from.authority, scheme));
+  for (const http::Fields::Field field : from.fields)
+    if (field.name.starts_with("x-forwarded-") && field.name != "x-forwarded-for")
+      fields.add(field.name, field.value);
+  if (!fields.contains("x-forwarded-proto")) fields.add("x-forwarded-proto", scheme);
+  if (!fields.contains("x-forwarded-host") && !from.authority.empty())
+    fields.add("x-forwarded-host", from.authority);
+}
+
 bool is_of_gateways(std::string_view name) {
   constexpr std::string_view prefix = "x-forwarded-";
   return is_alike(name.substr(0, prefix.size()), prefix) ||
@@ -72,8 +101,15 @@ std::string_view version_in_via(http::Version version) {
 
 }  // namespace
 
+std::string request_id(const http::Request& request, bool trusts_client, Random& random) {
+  const std::string_view theirs =
+      trusts_client ? request.fields.find("x-request-id").value_or("") : std::string_view();
+  if (!theirs.empty() && theirs.size() <= longest_request_id) return std::string(theirs);
+  return fmt::format("{:016x}{:016x}", random.next_u64(), random.next_u64());
+}
+
 http::Request request_for_backend(const http::Exchange& client, std::string_view scheme,
-                                  std::string_view host, const ForwardingGateway& gateway) {
+                                  std::string_view host, const ForwardedBy& by) {
   const http::Request& from = client.request();
   const http::ConnectionInfo& info = client.connection().info();
   http::Request made;
@@ -85,12 +121,17 @@ http::Request request_for_backend(const http::Exchange& client, std::string_view
   made.priority = from.priority;
   for (const http::Fields::Field field : from.fields)
     if (!is_of_gateways(field.name)) made.fields.add(field.name, field.value);
-  made.fields.add("via", fmt::format("{} {}", version_in_via(client.version()), gateway.pseudonym));
-  made.fields.add("x-forwarded-for", info.path.remote.ip().unmapped().to_string());
-  made.fields.add("x-forwarded-proto", info.tls.empty() ? "http" : "https");
-  if (!from.authority.empty()) made.fields.add("x-forwarded-host", from.authority);
-  made.fields.add("x-request-id",
-                  fmt::format("{:016x}{:016x}", gateway.random.next_u64(), gateway.random.next_u64()));
+  made.fields.add("via", fmt::format("{} {}", version_in_via(client.version()), by.pseudonym));
+  const std::string address = info.path.remote.ip().unmapped().to_string();
+  const std::string_view from_scheme = info.tls.empty() ? "http" : "https";
+  if (by.trusts_client) {
+    add_forwarded(made.fields, from, address, from_scheme);
+  } else {
+    made.fields.add("x-forwarded-for", address);
+    made.fields.add("x-forwarded-proto", from_scheme);
+    if (!from.authority.empty()) made.fields.add("x-forwarded-host", from.authority);
+  }
+  made.fields.add("x-request-id", by.request_id);
   if (from.early_data) made.fields.add("early-data", "1");  // RFC 8470 §5.1
   return made;
 }

@@ -10,8 +10,10 @@ namespace {
 class ForwardedMessageTest : public testing::Test {
  protected:
   http::Request forwarded(const http::Request& request) {
-    return request_for_backend(connection.receive(request), "http", "backend.test:8080", {"gateway", random});
+    return request_for_backend(connection.receive(request), "http", "backend.test:8080",
+                               {"gateway", "an-id", trusted});
   }
+  bool trusted = false;
   net::Timers timers{Time(100s)};
   masque::ConnectionForTest connection{timers};
   SeededRandom random{1};
@@ -51,8 +53,52 @@ TEST_F(ForwardedMessageTest, ARequestForNobodyIsForTheBackend) {
 }
 
 TEST_F(ForwardedMessageTest, EachRequestHasAnIdOfItsOwn) {
-  const std::string one(*forwarded({}).fields.find("x-request-id"));
-  EXPECT_NE(one, *forwarded({}).fields.find("x-request-id"));
+  http::Request request;
+  const std::string one = request_id(request, true, random);
+  EXPECT_EQ(one.size(), 32u);
+  EXPECT_NE(request_id(request, true, random), one);
+  request.fields = {{"x-request-id", "theirs"}};
+  EXPECT_NE(request_id(request, false, random), "theirs");
+  EXPECT_EQ(request_id(request, true, random), "theirs");
+  request.fields = {{"x-request-id", std::string(129, 'x')}};
+  EXPECT_EQ(request_id(request, true, random).size(), 32u);
+  EXPECT_EQ(forwarded(request).fields.joined("x-request-id"), "an-id");
+}
+
+TEST_F(ForwardedMessageTest, AClientIsNotBelievedWhoItIs) {
+  http::Request request{.authority = "a.test"};
+  request.fields = {{"x-forwarded-for", "203.0.113.7"},
+                    {"x-forwarded-proto", "gopher"},
+                    {"x-forwarded-host", "b.test"},
+                    {"x-forwarded-port", "1"},
+                    {"forwarded", "for=203.0.113.7"}};
+  const http::Request made = forwarded(request);
+  EXPECT_EQ(made.fields.joined("x-forwarded-for"), "9.9.9.9");
+  EXPECT_EQ(made.fields.joined("x-forwarded-proto"), "http");
+  EXPECT_EQ(made.fields.joined("x-forwarded-host"), "a.test");
+  EXPECT_FALSE(made.fields.contains("x-forwarded-port"));
+  EXPECT_FALSE(made.fields.contains("forwarded"));
+}
+
+TEST_F(ForwardedMessageTest, ATrustedProxyIs) {
+  trusted = true;
+  http::Request request{.authority = "a.test"};
+  request.fields = {{"x-forwarded-for", "203.0.113.7"}, {"x-forwarded-for", "198.51.100.2"},
+                    {"x-forwarded-proto", "gopher"},    {"x-forwarded-host", "b.test"},
+                    {"x-forwarded-port", "1"},          {"forwarded", "for=203.0.113.7"},
+                    {"x-real-ip", "203.0.113.7"}};
+  const http::Request made = forwarded(request);
+  EXPECT_EQ(made.fields.joined("x-forwarded-for"), "203.0.113.7, 198.51.100.2, 9.9.9.9");
+  EXPECT_EQ(made.fields.joined("x-forwarded-proto"), "gopher");
+  EXPECT_EQ(made.fields.joined("x-forwarded-host"), "b.test");
+  EXPECT_EQ(made.fields.joined("x-forwarded-port"), "1");
+  EXPECT_EQ(made.fields.joined("forwarded"), "for=203.0.113.7, for=9.9.9.9;host=\"a.test\";proto=http");
+  EXPECT_FALSE(made.fields.contains("x-real-ip")) << "which proxy said it is not known";
+  const http::Request plain = forwarded({.authority = "a.test"});
+  EXPECT_EQ(plain.fields.joined("x-forwarded-for"), "9.9.9.9");
+  EXPECT_EQ(plain.fields.joined("x-forwarded-proto"), "http");
+  EXPECT_EQ(plain.fields.joined("x-forwarded-host"), "a.test");
+  EXPECT_FALSE(plain.fields.contains("forwarded"));
 }
 
 }  // namespace

@@ -3,10 +3,12 @@
 #include "http/connection.h"
 #include "http/validation.h"
 #include "ingress/forwarded_message.h"
+#include "ingress/message_filters.h"
 #include "ingress/upstream_fault.h"
 #include "masque/proxy.h"
 #include "masque/proxy_status.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace sallyport::ingress {
@@ -14,7 +16,9 @@ namespace {
 
 /// What one side may send before the other took it, about.
 constexpr std::size_t held_of_a_body = 256 * 1024;
-constexpr unsigned most_tries = 3;
+/// Requests of a route that may be sent again at the same time: so many, or this part of those that are open,
+/// so that retries do not keep a backend down.
+constexpr std::size_t least_retries = 3, retries_divisor = 5;
 
 /// Methods whose requests mostly end with their head: over HTTP/2 and /3 that end may come a little later.
 bool is_mostly_bodiless(std::string_view method) {
@@ -26,6 +30,11 @@ bool is_bodiless(const http::Request& request, const http::Response& response) {
   return request.method == "HEAD" || response.status == 204 || response.status == 304;
 }
 
+bool is_in(const std::vector<net::IpPrefix>& prefixes, const net::IpAddress& address) {
+  return std::ranges::any_of(prefixes,
+                             [&address](const net::IpPrefix& prefix) { return prefix.contains(address); });
+}
+
 }  // namespace
 
 Forwarding::Forwarding(Owner& owner, const World& world, const http::Incoming& in,
@@ -33,6 +42,8 @@ Forwarding::Forwarding(Owner& owner, const World& world, const http::Incoming& i
     : owner_(owner),
       world_(world),
       alt_svc_(in.alt_svc),
+      trusts_client_(is_in(world.trusted, in.exchange.connection().info().path.remote.ip())),
+      request_id_(request_id(in.exchange.request(), trusts_client_, world.context.quic.random)),
       route_(std::move(route)),
       client_(&in.exchange),
       clear_(in.clear) {
@@ -42,6 +53,7 @@ Forwarding::Forwarding(Owner& owner, const World& world, const http::Incoming& i
 
 Forwarding::~Forwarding() {
   --route_->counters->open;
+  if (is_retry_) --route_->counters->retrying;
   if (waits_) upstream_->cancel(*this);
   request_.stop();
   response_.stop();
@@ -56,11 +68,17 @@ Forwarding::~Forwarding() {
 void Forwarding::start() {
   const http::Request& request = client_->request();
   client_->set_handler(this);
+  client_->set_request_id(request_id_);
   client_->set_receive_limit(held_of_a_body);
   client_end_.attach(*client_);
   expects_continue_ = http::equal_ignoring_case(request.fields.find("expect").value_or(""), "100-continue");
   if (expects_continue_) client_->hold_continue();
   request_ended_ = client_->request_complete();
+  hash_ = balancing_hash(*client_, route_->config.balancing);
+  if (route_->config.patience.request != Duration::zero()) {
+    deadline_ = now() + route_->config.patience.request;
+    arm();
+  }
   const bool may_end_yet = client_->version() >= http::Version::http2 && is_mostly_bodiless(request.method) &&
                            request.fields.find("content-length").value_or("0") == "0";
   if (request_ended_ || !may_end_yet) begin();
@@ -68,21 +86,28 @@ void Forwarding::start() {
 
 void Forwarding::begin() {
   begun_ = true;
-  find_backend();
+  if (!find_backend()) refuse({ErrorKind::unreachable, "no backend is left to be tried"}, false);
 }
 
 std::shared_ptr<Upstream> Forwarding::pick() const {
   const Balancer& balancer = client_->request().is_connect() ? route_->for_websockets : route_->balancer;
-  return balancer.pick(world_.context.quic.random, now(), tried_);
+  return balancer.pick({world_.context.quic.random, now(), hash_, tried_});
 }
 
-void Forwarding::find_backend() {
-  upstream_ = pick();
-  if (upstream_ == nullptr) return refuse({ErrorKind::unreachable, "no backend is left to be tried"}, false);
-  ++tries_;
+/// False: there is none that was not tried.
+bool Forwarding::find_backend() {
+  auto found = pick();
+  if (found == nullptr) return false;
+  upstream_ = std::move(found);
+  if (++tries_ > 1) ++route_->counters->retries;
   tried_.push_back(upstream_.get());
+  if (route_->config.patience.backend != Duration::zero()) {
+    head_deadline_ = now() + route_->config.patience.backend;
+    arm();
+  }
   waits_ = true;
   upstream_->want(*this);
+  return true;
 }
 
 void Forwarding::on_connection(Upstream::Lease& lease) {
@@ -90,25 +115,32 @@ void Forwarding::on_connection(Upstream::Lease& lease) {
   lease_ = &lease;
   was_idle_ = lease.was_idle();
   note_upstream({});
-  const config::Backend& backend = upstream_->backend();
   const bool is_whole = request_ended_ && !has_body_;
-  backend_ = &lease.connection().request(
-      request_for_backend(*client_, config::is_secured(backend.protocol) ? "https" : "http",
-                          masque::Target{backend.host, backend.port}.to_string(),
-                          {world_.pseudonym, world_.context.quic.random}),
-      *this, is_whole);
+  backend_ = &lease.connection().request(make_request(), *this, is_whole);
   backend_->set_receive_limit(held_of_a_body);
+  backend_->set_idle_timeout(route_->config.patience.silence);
   backend_end_.attach(*backend_);
   if (is_whole) return;
   is_sent_once_ = true;
   request_.start();
 }
 
+http::Request Forwarding::make_request() {
+  const config::Backend& backend = upstream_->backend();
+  const config::Filters& filters = route_->config.filters;
+  http::Request made = request_for_backend(*client_, config::is_secured(backend.protocol) ? "https" : "http",
+                                           masque::Target{backend.host, backend.port}.to_string(),
+                                           {world_.pseudonym, request_id_, trusts_client_});
+  if (filters.path.kind != config::PathRewrite::Kind::none)
+    made.path = rewritten(filters.path, route_->config.path, made.path);
+  if (!filters.host.empty()) made.authority = filters.host;
+  if (!filters.request.empty()) apply(filters.request, made.fields);
+  return made;
+}
+
 void Forwarding::on_no_connection(const Error& why) {
   waits_ = false;
-  if (tries_ >= most_tries || pick() == nullptr) return refuse(why, false);
-  ++route_->counters->retries;
-  find_backend();
+  if (tries_ > route_->config.patience.retries || !find_backend()) refuse(why, false);
 }
 
 void Forwarding::on_informational(http::Exchange&, const http::Response& head) {
@@ -119,14 +151,24 @@ void Forwarding::on_informational(http::Exchange&, const http::Response& head) {
 
 void Forwarding::on_response(http::Exchange&, const http::Response& head) {
   heard_ = true;
-  if (client_ == nullptr) return;
+  if (client_ == nullptr || tries_again_) return;
+  upstream_->note_response(head.status, now());
+  if (may_retry(head.status)) {
+    tries_again_ = true;
+    return backend_->reset(http::ResetCode::cancelled,
+                           {ErrorKind::refused, "its response is one that the route tries again"});
+  }
   responded_ = true;
+  head_deadline_ = never;
   http::Response made = response_for_client(head);
+  if (!route_->config.filters.response.empty()) apply(route_->config.filters.response, made.fields);
   world_.replies.complete(incoming(), made);
   world_.replies.count_head(incoming(), made.status);
   if (client_->request().is_connect() && made.status < 300) {
     idle_.emplace(world_.context.timers(), websocket_idle, [this] { on_idle(); });
     touch();
+    timer_.reset();
+    backend_->set_idle_timeout(Duration::zero());
   } else if (is_bodiless(client_->request(), made) || backend_->response_complete()) {
     response_.stop();
     return client_->respond(made, true);
@@ -202,11 +244,18 @@ void Forwarding::backend_closed(const Error* why) {
   if (!responded_) {
     const Error error =
         why != nullptr ? *why : Error{ErrorKind::closed, "the backend ended the request without a response"};
-    if (!may_try_again(error, connection_is_gone)) return refuse(error, true);
-    // Nothing is wrong with the backend.
-    tried_.pop_back();
-    ++route_->counters->retries;
-    return find_backend();
+    if (std::exchange(tries_again_, false)) {
+      // Another backend first, and the same where there is no other.
+      heard_ = false;
+      if (pick() == nullptr) tried_.clear();
+    } else if (may_try_again(error, connection_is_gone)) {
+      tried_.pop_back();  // nothing is wrong with the backend
+    } else {
+      if (error.kind != ErrorKind::cancelled) upstream_->note_failure(now());
+      return refuse(error, true);
+    }
+    if (!find_backend()) refuse(error, true);
+    return;
   }
   if (why != nullptr && !response_ended_) {
     ++route_->counters->cut;
@@ -219,10 +268,54 @@ void Forwarding::backend_closed(const Error* why) {
 }
 
 /// RFC 9110 §9.2.2: nothing of it was processed, or it does no harm twice and was most likely not even seen.
-bool Forwarding::may_try_again(const Error& why, bool connection_is_gone) const {
-  if (is_sent_once_ || heard_ || tries_ >= most_tries) return false;
-  return why.kind == ErrorKind::refused ||
-         (was_idle_ && connection_is_gone && http::is_idempotent(client_->request().method));
+bool Forwarding::may_try_again(const Error& why, bool connection_is_gone) {
+  if (is_sent_once_ || heard_ || tries_ > route_->config.patience.retries) return false;
+  const bool is_harmless = why.kind == ErrorKind::refused || (was_idle_ && connection_is_gone &&
+                                                              http::is_idempotent(client_->request().method));
+  return is_harmless && claim_retry();
+}
+
+/// For methods that do no harm twice.
+bool Forwarding::may_retry(unsigned status) {
+  const config::Patience& patience = route_->config.patience;
+  return std::ranges::binary_search(patience.retry_status, status) && !is_sent_once_ &&
+         tries_ <= patience.retries && http::is_idempotent(client_->request().method) && claim_retry();
+}
+
+/// Takes its part of the route's budget, until the end. False: others have all of it.
+bool Forwarding::claim_retry() {
+  RouteCounters& counters = *route_->counters;
+  if (is_retry_) return true;
+  if (counters.retrying >= std::max(least_retries, counters.open / retries_divisor)) return false;
+  is_retry_ = true;
+  ++counters.retrying;
+  return true;
+}
+
+void Forwarding::arm() {
+  const Time next = std::min(deadline_, head_deadline_);
+  if (next == never) return;
+  if (!timer_) timer_.emplace(world_.context.timers(), [this](Time now) { on_deadline(now); });
+  timer_->arm(next);
+}
+
+void Forwarding::on_deadline(Time now) {
+  if (client_ == nullptr) return;
+  if (now < std::min(deadline_, head_deadline_)) return arm();
+  const bool is_over = now >= deadline_;
+  const Error why{ErrorKind::timeout, is_over
+                                          ? "the timeout of the route passed before the response was complete"
+                                          : "the backend did not respond within the route's backend-timeout"};
+  head_deadline_ = never;
+  if (is_over) deadline_ = never;
+  if (backend_ != nullptr) {
+    backend_->reset(http::ResetCode::cancelled, why);
+  } else if (responded_) {
+    client_->reset(http::ResetCode::internal_error, why);
+  } else {
+    if (std::exchange(waits_, false)) upstream_->cancel(*this);
+    refuse(why, false);
+  }
 }
 
 void Forwarding::refuse(const Error& why, bool sent) {
@@ -232,12 +325,11 @@ void Forwarding::refuse(const Error& why, bool sent) {
   request_.stop();
   response_.stop();
   client_end_.detach();
-  http::Response head{.status = refusal.status, .fields = {}};
-  head.fields.add("proxy-status", masque::format_proxy_status(masque::ProxyOptions{}.name,
-                                                              {refusal.status, refusal.type, {}}));
   const http::Incoming in = incoming();
   client_ = nullptr;
-  world_.replies.sentence(in, std::move(head), refusal.details);
+  world_.replies.sentence(
+      in, masque::refusal_head(masque::ProxyOptions{}.name, {refusal.status, refusal.type, {}}),
+      refusal.details);
   check_over();
 }
 

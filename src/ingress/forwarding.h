@@ -27,10 +27,12 @@ struct RouteCounters {
   std::uint64_t cut = 0;       ///< responses that broke off
   std::uint64_t retries = 0;
   std::size_t open = 0;
+  std::size_t retrying = 0;  ///< of those that are open, sent again after a backend had them
 };
 
 /// A route as a worker has it; shared with the requests that took it.
 struct RoutedTo {
+  config::Route config;
   std::string name;
   Balancer balancer;
   Balancer for_websockets;
@@ -55,7 +57,8 @@ class Forwarding final : public http::ExchangeHandler, Upstream::User {
   struct World {
     dial::Context& context;
     http::Replies& replies;
-    std::string pseudonym;  ///< see ForwardingGateway
+    std::string pseudonym;               ///< see ForwardedBy
+    std::vector<net::IpPrefix> trusted;  ///< proxies whose fields about their clients are believed
   };
 
   Forwarding(Owner& owner, const World& world, const http::Incoming& in,
@@ -78,17 +81,22 @@ class Forwarding final : public http::ExchangeHandler, Upstream::User {
   void on_connection(Upstream::Lease& lease) override;
   void on_no_connection(const Error& why) override;
 
-  void find_backend();
+  bool find_backend();
   std::shared_ptr<Upstream> pick() const;
   Time now() const { return world_.context.timers().now(); }
   void touch();
   void on_idle();
   void client_closed(const Error* why);
   void backend_closed(const Error* why);
-  bool may_try_again(const Error& why, bool connection_is_gone) const;
+  bool may_try_again(const Error& why, bool connection_is_gone);
+  bool may_retry(unsigned status);
+  bool claim_retry();
+  void arm();
+  void on_deadline(Time now);
   /// `sent`: the request was, so that the connection was established.
   void refuse(const Error& why, bool sent);
   void note_upstream(std::string_view error);
+  http::Request make_request();
   void check_over();
   http::Incoming incoming() const { return {*client_, alt_svc_, clear_}; }
   void begin();
@@ -96,6 +104,8 @@ class Forwarding final : public http::ExchangeHandler, Upstream::User {
   Owner& owner_;
   const World& world_;
   const std::string alt_svc_;
+  const bool trusts_client_;
+  const std::string request_id_;
   const std::shared_ptr<const RoutedTo> route_;
   http::Exchange* client_;
   http::Exchange* backend_ = nullptr;
@@ -107,6 +117,9 @@ class Forwarding final : public http::ExchangeHandler, Upstream::User {
   masque::Pump request_{client_end_, backend_end_};
   masque::Pump response_{backend_end_, client_end_};
   std::optional<masque::IdleTimer> idle_;  // of a WebSocket that is open
+  std::optional<net::Timer> timer_;        // where the route has timeouts: the earlier of the next two
+  Time deadline_ = never, head_deadline_ = never;  // of the whole response; of its head, for this try
+  std::uint64_t hash_ = 0;                         // of what the route chooses a backend by
   unsigned tries_ = 0;
   const bool clear_;
   bool expects_continue_ = false;
@@ -115,6 +128,8 @@ class Forwarding final : public http::ExchangeHandler, Upstream::User {
   bool has_body_ = false;       // of the request, as far as is known
   bool request_ended_ = false;  // it came whole
   bool is_sent_once_ = false;   // with a body, which is not kept: no other backend can have it
+  bool is_retry_ = false;       // counted among the route's
+  bool tries_again_ = false;    // the response that the backend gives is none
   bool was_idle_ = false;       // the connection was, on which it was sent
   bool heard_ = false;          // something of a response came
   bool responded_ = false;      // the client has the head of the response

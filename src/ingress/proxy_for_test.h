@@ -46,7 +46,14 @@ class ProxyScene : http::RequestHandler {
   }
   /// For every host and path.
   void route(std::vector<config::Backend> backends) {
-    proxy.apply({{.host = "", .path = "/", .backends = std::move(backends)}}, trust_);
+    config::Route route;
+    route.backends = std::move(backends);
+    apply(std::move(route));
+  }
+  void apply(config::Route route) {
+    configuration.routes = {std::move(route)};
+    configuration.backend_trust = trust_;
+    proxy.apply(configuration);
   }
   RecordingExchange& ask(const http::Request& request, bool end = true) {
     asked.emplace_back();
@@ -59,10 +66,11 @@ class ProxyScene : http::RequestHandler {
   RecordingExchange& backend_handler() { return world.requests.last().handler; }
   const http::Request& request_at_backend() { return world.requests.last().request; }
   std::size_t requests() const { return world.requests.requests.size(); }
-  const RouteCounters& counters() const { return *proxy.routes().begin()->second; }
+  const RouteCounters& counters() const { return *proxy.routes().at(configuration.routes.front().name()); }
 
   dial::test::World world{"backend.test"};
   config::BackendProtocol protocol;
+  config::Configuration configuration;
   http::Replies replies;
   ReverseProxy proxy{world.context(), replies, "test-gateway"};
   std::deque<RecordingExchange> asked;

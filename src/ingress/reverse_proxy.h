@@ -1,8 +1,8 @@
-// ReverseProxy: passes requests on to the backends of their routes. One a worker; what it forwards goes on
-// while its routes change.
+// ReverseProxy: forwards requests to the backends of their routes, or answers them as their routes say. One
+// for each worker; what it forwards goes on while its routes change.
 #pragma once
 
-#include "config/route.h"
+#include "config/configuration.h"
 #include "http/replies.h"
 #include "ingress/forwarding.h"
 #include "ingress/route_table.h"
@@ -20,14 +20,16 @@ namespace sallyport::ingress {
 class ReverseProxy final : Forwarding::Owner {
  public:
   /// All that `context` refers to, and `replies`, must outlive this. `pseudonym`: of this gateway, see
-  /// ForwardingGateway.
+  /// ForwardedBy.
   ReverseProxy(dial::Context context, http::Replies& replies, std::string pseudonym);
   ~ReverseProxy();
 
-  /// Serves by these routes from now on. Requests on their way go on as they were; of backends that are gone,
-  /// connections are closed when the last request on them has ended. `trust`: of secured backends, for
-  /// connections that are made from now on.
-  void apply(const std::vector<config::Route>& routes, std::shared_ptr<const tls::Trust> trust);
+  /// Serves by its routes from now on. Requests on their way go on as they were; of backends that are gone,
+  /// connections are closed when the last request on them has ended. Its trust in backends is for connections
+  /// that are made from now on.
+  void apply(const config::Configuration& configuration);
+  /// Whether apply() has anything to do for `next` behind `last`.
+  static bool differ(const config::Configuration& last, const config::Configuration& next);
   /// False, and nothing was done: no route takes the request.
   bool serve(const http::Incoming& in);
 
@@ -45,10 +47,11 @@ class ReverseProxy final : Forwarding::Owner {
   using Upstreams = std::map<std::string, std::shared_ptr<Upstream>>;
 
   void on_over(Forwarding& forwarding) override;
+  void answer(const http::Incoming& in, const RoutedTo& route);
   std::shared_ptr<Upstream> upstream(const config::Backend& backend, bool http1_only, Upstreams& before);
 
   dial::Context context_;
-  const Forwarding::World world_;
+  Forwarding::World world_;
   dial::Graveyard graveyard_;
   Upstreams upstreams_;  // by their names, with "upgrade " in front of those of HTTP/1.1 alone
   std::map<std::string, std::shared_ptr<UpstreamCounters>> upstream_counters_;

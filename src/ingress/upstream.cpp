@@ -1,5 +1,7 @@
 #include "ingress/upstream.h"
 
+#include "net/address.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -7,6 +9,8 @@ namespace sallyport::ingress {
 namespace {
 
 constexpr Duration first_back_off = 250ms, longest_back_off = 10s;
+constexpr unsigned failures_in_a_row = 5;
+constexpr Duration first_ejection = 10s, longest_ejection = 300s;
 /// How often connections without a free stream are looked at while requests wait for one.
 constexpr Duration look_interval = 20ms;
 
@@ -18,6 +22,7 @@ Upstream::Upstream(dial::Context& context, dial::Graveyard& graveyard, config::B
       graveyard_(graveyard),
       backend_(std::move(backend)),
       name_(backend_.to_string()),
+      is_named_(!net::IpAddress::parse(backend_.host)),
       options_(options),
       counters_(std::move(counters)),
       dialer_(context),
@@ -43,6 +48,19 @@ dial::Security Upstream::security() const {
       return {.layer = Layer::quic};
   }
   return {};
+}
+
+void Upstream::note_response(unsigned status, Time now) {
+  if (status >= 502 && status <= 504) return note_failure(now);
+  failed_requests_ = ejected_ = 0;
+}
+
+void Upstream::note_failure(Time now) {
+  if (++failed_requests_ < failures_in_a_row) return;
+  failed_requests_ = 0;
+  ++counters_->ejections;
+  ejected_until_ = now + std::min(first_ejection * (1u << std::min(ejected_, 8u)), longest_ejection);
+  ++ejected_;
 }
 
 void Upstream::want(User& user) {
@@ -85,7 +103,7 @@ bool Upstream::give(User& user) {
 
 /// Puts a connection where it belongs.
 void Upstream::place(Lease& lease) {
-  if (!lease.ready_ || lease.ended_ || lease.place_ != Lease::Place::none) return;
+  if (!lease.ready_ || lease.ended_ || lease.place_ != Lease::Place::none || lease.is_too_old()) return;
   if (lease.can_take()) {
     lease.place_ = Lease::Place::free;
     free_.push_back(&lease);
@@ -199,8 +217,13 @@ void Upstream::Lease::release() {
   upstream_.serve_.request();
 }
 
+bool Upstream::Lease::is_too_old() const {
+  return upstream_.is_named_ && upstream_.context_.timers().now() - born_ >= upstream_.options_.most_age;
+}
+
 void Upstream::Lease::on_ready(dial::Dialled&) {
   ready_ = true;
+  born_ = upstream_.context_.timers().now();
   upstream_.on_lease_ready(*this);
 }
 

@@ -21,12 +21,15 @@ namespace sallyport::ingress {
 struct UpstreamCounters {
   std::uint64_t requests = 0;  ///< sent
   std::uint64_t connections = 0, connect_failures = 0;
+  std::uint64_t ejections = 0;  ///< times that it was left out because of its responses
 };
 
 struct UpstreamOptions {
   std::size_t most_connections = 1024;  ///< open, or being made
   std::size_t most_waiting = 1024;      ///< requests; more are refused with kind resource
   Duration most_wait = 15s;             ///< for a connection, longer than making one takes; then likewise
+  /// An older connection to a named host takes no new request, so that changes in DNS are followed.
+  Duration most_age = 300s;
   /// TLS offers HTTP/1.1 alone: for WebSockets, which few servers take over HTTP/2 (RFC 8441).
   bool http1_only = false;
 };
@@ -62,8 +65,13 @@ class Upstream {
 
   /// Requests that are sent or wait: what a balancer compares.
   std::size_t active() const { return active_ + waiting_.size(); }
-  /// It could not be reached lately, and is not to be tried where there are others (a back-off that grows).
-  bool is_down(Time now) const { return now < down_until_; }
+  /// It could not be reached lately, or failed in several requests one after the other, and is not to be
+  /// tried where there are others (a back-off that grows).
+  bool is_down(Time now) const { return now < down_until_ || now < ejected_until_; }
+  /// The status of its response to a request: 502, 503 and 504 are failures.
+  void note_response(unsigned status, Time now);
+  /// A request that was sent got no response.
+  void note_failure(Time now);
   const config::Backend& backend() const { return backend_; }
   const std::string& name() const { return name_; }
   std::size_t connections() const { return leases_.size(); }
@@ -90,6 +98,7 @@ class Upstream {
   dial::Graveyard& graveyard_;
   const config::Backend backend_;
   const std::string name_;
+  const bool is_named_;  // by a host name
   const UpstreamOptions options_;
   const std::shared_ptr<UpstreamCounters> counters_;
   dial::DirectDialer dialer_;
@@ -105,6 +114,8 @@ class Upstream {
   bool multiplexes_;          // a connection carries many requests, as far as is known
   unsigned failures_ = 0;     // to connect, one after the other
   Time down_until_{};
+  unsigned failed_requests_ = 0, ejected_ = 0;  // one after the other
+  Time ejected_until_{};
   net::Deferred serve_;
   net::Timer wait_;  // while requests wait
   Lifetime lifetime_;
@@ -130,14 +141,16 @@ class Upstream::Lease final : dial::DialEvents {
   void on_ready(dial::Dialled&) override;
   void on_ended(dial::Dialled&, const Error* why) override;
   bool can_take() const {
-    return ready_ && !ended_ && dialled_->connection().can_request() &&
+    return ready_ && !ended_ && !is_too_old() && dialled_->connection().can_request() &&
            dialled_->connection().free_streams() > 0;
   }
+  bool is_too_old() const;
 
   Upstream& upstream_;
   std::unique_ptr<dial::Dialled> dialled_;
   std::size_t users_ = 0;
   std::uint64_t requests_ = 0;
+  Time born_{};
   bool ready_ = false, ended_ = false;
   Place place_ = Place::none;
 };

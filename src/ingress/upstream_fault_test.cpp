@@ -1,4 +1,5 @@
 // Backends that are away, silent, or break off; and connections to them that are used again.
+#include "config/route_flag.h"
 #include "ingress/proxy_for_test.h"
 #include "masque/proxy_status.h"
 
@@ -13,10 +14,12 @@ using http::test::status;
 
 class UpstreamFaultTest : public testing::Test {
  protected:
-  void respond() {
-    scene.at_backend().respond(status(200, {{"content-length", "0"}}), true);
+  void respond() { respond_with(200); }
+  void respond_with(unsigned code) {
+    scene.at_backend().respond(status(code, {{"content-length", "0"}}), true);
     scene.settle();
   }
+  void routed(std::string_view flag) { scene.apply(config::parse_route(flag).value()); }
   std::string told(const test::RecordingExchange& asked) {
     if (!asked.response) return "no response";
     const auto field = asked.response->fields.find("proxy-status");
@@ -166,6 +169,121 @@ TEST_F(UpstreamFaultTest, AStreamThatFailsIsNoConnectionThatWasTooOld) {
   h2.settle();
   EXPECT_EQ(h2.requests(), 2u);
   EXPECT_EQ(told(asked).substr(0, 3), "502");
+}
+
+TEST_F(UpstreamFaultTest, TheTimeoutOfTheRoutePasses) {
+  routed("*=http://backend.test;timeout=2");
+  auto& asked = scene.ask(get("/"));
+  scene.world.clock.pass(1900ms);
+  EXPECT_FALSE(asked.response);
+  scene.world.clock.pass(200ms);
+  EXPECT_EQ(told(asked), "504 http_response_timeout");
+  EXPECT_TRUE(scene.backend_handler().error) << "the backend need not go on";
+  auto& begun = scene.ask(get("/"));
+  scene.at_backend().respond(status(200));
+  scene.at_backend().write(as_bytes(std::string_view("begun")));
+  scene.world.clock.pass(2100ms);
+  EXPECT_TRUE(begun.error) << "it must not look complete";
+  EXPECT_EQ(scene.counters().cut, 1u);
+  auto& in_time = scene.ask(get("/"));
+  respond();
+  scene.world.clock.pass(3s);
+  EXPECT_TRUE(in_time.is_well());
+}
+
+TEST_F(UpstreamFaultTest, TheTimeoutOfTheRoutePassesWithoutABackend) {
+  scene.world.answers_names = false;
+  routed("*=http://backend.test;timeout=2");
+  auto& asked = scene.ask(get("/"));
+  scene.world.clock.pass(2100ms);
+  EXPECT_EQ(told(asked).substr(0, 3), "504");
+}
+
+TEST_F(UpstreamFaultTest, TheBackendTimeoutIsForTheHead) {
+  routed("*=http://backend.test;backend-timeout=2");
+  auto& asked = scene.ask(get("/"));
+  scene.world.clock.pass(2100ms);
+  EXPECT_EQ(told(asked), "504 http_response_timeout");
+  auto& slow = scene.ask(get("/"));
+  scene.at_backend().respond(status(200));
+  scene.world.clock.pass(10s);
+  EXPECT_FALSE(slow.error);
+  scene.at_backend().finish();
+  scene.settle();
+  EXPECT_TRUE(slow.is_well());
+}
+
+TEST_F(UpstreamFaultTest, HowLongABackendMaySayNothing) {
+  routed("*=http://backend.test;idle-timeout=0");
+  auto& patient = scene.ask(get("/events"));
+  scene.world.clock.pass(500s);
+  EXPECT_FALSE(patient.response);
+  scene.at_backend().respond(status(200));
+  scene.world.clock.pass(500s);
+  EXPECT_FALSE(patient.error);
+  routed("*=http://backend.test;idle-timeout=5");
+  auto& asked = scene.ask(get("/"));
+  scene.world.clock.pass(5100ms);
+  EXPECT_EQ(told(asked), "504 http_response_timeout");
+}
+
+TEST_F(UpstreamFaultTest, SomeStatusesAreTriedAgain) {
+  routed("*=http://backend.test;retry-on=503;retries=1");
+  auto& asked = scene.ask(get("/"));
+  respond_with(503);
+  ASSERT_EQ(scene.requests(), 2u);
+  respond();
+  EXPECT_EQ(told(asked), "200 ");
+  EXPECT_EQ(scene.counters().retries, 1u);
+  auto& again = scene.ask(get("/"));
+  respond_with(503);
+  respond_with(503);
+  EXPECT_EQ(told(again), "503 ") << "no try is left: the backend's own response";
+  auto& other = scene.ask(get("/"));
+  respond_with(500);
+  EXPECT_EQ(told(other), "500 ");
+  auto& order = scene.ask(post("/order"));
+  respond_with(503);
+  EXPECT_EQ(told(order), "503 ") << "it may have been done";
+  EXPECT_EQ(scene.counters().retries, 2u);
+}
+
+// docs/threat-model.md, "retry storm".
+TEST_F(UpstreamFaultTest, RetriesHaveABudget) {
+  routed("*=http://backend.test;retry-on=503;retries=2");
+  for (int i = 0; i < 10; ++i) scene.ask(get("/"));
+  ASSERT_EQ(scene.requests(), 10u);
+  for (std::size_t i = 0; i < 10; ++i)
+    scene.world.requests.requests[i]->exchange->respond(status(503, {{"content-length", "0"}}), true);
+  scene.settle();
+  EXPECT_EQ(scene.requests(), 13u);
+  EXPECT_EQ(scene.counters().retrying, 3u);
+  for (auto& asked : scene.asked) EXPECT_TRUE(!asked.response || asked.response->status == 503);
+}
+
+TEST_F(UpstreamFaultTest, AnotherBackendFirstIsTriedAfterAStatus) {
+  scene.world.unreachable = {};
+  routed("*=http://backend.test,http://backend.test:81;retry-on=503");
+  scene.ask(get("/"));
+  respond_with(503);
+  ASSERT_EQ(scene.world.servers.size(), 2u) << "over a connection to the other one";
+  respond_with(503);
+  EXPECT_EQ(scene.requests(), 3u) << "both were tried: one of them again";
+}
+
+TEST_F(UpstreamFaultTest, ANamedBackendsConnectionGetsOld) {
+  scene.ask(get("/"));
+  respond();
+  scene.world.clock.pass(50s);
+  for (int i = 0; i < 5; ++i) {
+    scene.ask(get("/"));
+    respond();
+    scene.world.clock.pass(50s);
+  }
+  EXPECT_EQ(scene.world.servers.size(), 1u);
+  scene.ask(get("/"));
+  respond();
+  EXPECT_EQ(scene.world.servers.size(), 2u) << "its name may lead elsewhere by now";
 }
 
 TEST_F(UpstreamFaultTest, AClientMayLeaveWhileItsRequestWaits) {

@@ -65,6 +65,12 @@ std::string format_proxy_status(std::string_view proxy, const Refusal& refusal) 
   return out;
 }
 
+http::Response refusal_head(std::string_view proxy, const Refusal& refusal) {
+  http::Response head{.status = refusal.status, .fields = {}};
+  head.fields.add("proxy-status", format_proxy_status(proxy, refusal));
+  return head;
+}
+
 std::string format_next_hop(std::string_view proxy, std::string_view next_hop) {
   std::string out = format_name(proxy);
   http::append_structured_string(out += "; next-hop=", next_hop);

@@ -3,6 +3,7 @@
 
 #include "base/result.h"
 #include "http/fields.h"
+#include "http/message.h"
 
 #include <optional>
 #include <string>
@@ -20,6 +21,8 @@ struct Refusal {
 Refusal refusal_for(const Error& error);
 /// `sallyport; error=dns_error; details="..."`
 std::string format_proxy_status(std::string_view proxy, const Refusal& refusal);
+/// Its status, and Proxy-Status as above.
+http::Response refusal_head(std::string_view proxy, const Refusal& refusal);
 /// `sallyport; next-hop="192.0.2.1:443"` for an open tunnel (RFC 9298 §3.5 allows it).
 std::string format_next_hop(std::string_view proxy, std::string_view next_hop);
 

@@ -36,8 +36,8 @@ TunnelRefusal target_refusal(Refusal answer) {
 void refuse(http::Exchange& exchange, std::string_view proxy, const TunnelRefusal& refusal,
             RefusalCounters& counters) {
   count(refusal.what, counters);
-  http::Response response{.status = refusal.answer.status, .fields = refusal.fields};
-  response.fields.add("proxy-status", format_proxy_status(proxy, refusal.answer));
+  http::Response response = refusal_head(proxy, refusal.answer);
+  for (const http::Fields::Field field : refusal.fields) response.fields.add(field.name, field.value);
   exchange.respond(response, true);
   exchange.stop_reading();
 }

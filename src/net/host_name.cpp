@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include <arpa/inet.h>
 #include <idn2.h>
@@ -130,6 +132,27 @@ Result<std::string> parse_host(std::string_view text) {
   if (name.front() == '.') return fail(ErrorKind::usage, "the host begins with a dot");
   if (auto address = parse_ipv4(name)) return *address;
   return name;
+}
+
+Result<HostAndPort> parse_host_and_port(std::string_view authority) {
+  const std::size_t bracket = authority.starts_with('[') ? authority.find(']') : 0;
+  if (bracket == std::string_view::npos)
+    return fail(ErrorKind::usage, "the closing bracket of the IPv6 address is missing");
+  HostAndPort made;
+  const std::size_t colon = authority.find(':', bracket);
+  if (colon != std::string_view::npos && colon + 1 < authority.size()) {
+    const std::string_view text = authority.substr(colon + 1);
+    const char* const end = text.data() + text.size();
+    std::uint16_t port = 0;
+    const auto [rest, error] = std::from_chars(text.data(), end, port);
+    if (error != std::errc() || rest != end || port == 0)
+      return fail(ErrorKind::usage, "the port must be 1 to 65535");
+    made.port = port;
+  }
+  auto host = parse_host(authority.substr(0, colon));
+  if (!host) return std::unexpected(std::move(host.error()));
+  made.host = std::move(*host);
+  return made;
 }
 
 std::string_view without_zone(std::string_view host) {

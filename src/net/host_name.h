@@ -4,6 +4,8 @@
 
 #include "base/result.h"
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,6 +17,15 @@ namespace sallyport::net {
 /// brackets as RFC 5952 has it, its zone behind '%'. A trailing dot stays: it prevents search domains in the
 /// lookup. An error of kind usage continues a sentence ("the host ...").
 Result<std::string> parse_host(std::string_view text);
+
+struct HostAndPort {
+  std::string host;                   ///< as parse_host() has it
+  std::optional<std::uint16_t> port;  ///< nullopt: none is named
+};
+
+/// An authority (RFC 3986 §3.2) without user information. Its port may be empty, which is none. An error of
+/// kind usage is part of a sentence, as parse_host() has it.
+Result<HostAndPort> parse_host_and_port(std::string_view authority);
 
 /// `host` without an IPv6 address's zone, which means nothing to another machine (RFC 6874 §4).
 std::string_view without_zone(std::string_view host);

@@ -87,6 +87,25 @@ TEST(HostName, RefusesWhatNoNameHas) {
   }
 }
 
+TEST(HostName, WithAPort) {
+  const auto both = parse_host_and_port("Example.org:8443");
+  ASSERT_TRUE(both);
+  EXPECT_EQ(both->host, "example.org");
+  EXPECT_EQ(both->port, 8443);
+  const auto v6 = parse_host_and_port("[2001:DB8::1]:1");
+  ASSERT_TRUE(v6);
+  EXPECT_EQ(v6->host, "2001:db8::1");
+  EXPECT_EQ(v6->port, 1);
+  for (const char* const without : {"a", "a:", "[::1]", "[::1]:"}) {
+    const auto host = parse_host_and_port(without);
+    ASSERT_TRUE(host) << without;
+    EXPECT_EQ(host->port, std::nullopt) << without;
+  }
+  for (const char* const wrong :
+       {"", ":1", "a:0", "a:65536", "a:x", "a:1x", "[::1", "::1", "a:1:2", "[::1]1"})
+    EXPECT_FALSE(parse_host_and_port(wrong)) << wrong;
+}
+
 TEST(HostName, LeavesToOthersWhatIsForThem) {
   EXPECT_EQ(without_zone("fe80::1%eth0"), "fe80::1");
   EXPECT_EQ(without_zone("a.test."), "a.test.");

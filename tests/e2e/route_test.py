@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 import unittest
@@ -103,6 +104,40 @@ class Routes(RouteCase):
         self.assertRegex(self.lines()[0]["upstream"], r"^http://127\.0\.0\.1:\d+$")
         self.assertEqual(self.metric(gateway, 'sallyport_route_requests_total{route="127.0.0.1/"}'), 9)
         self.assertEqual(self.metric(gateway, "sallyport_upstream_connections_total"), 1)
+
+    def test_options_of_a_route(self):
+        site = self.site()
+        gateway = self.gateway(f"/api={site};method=GET;header=x-tier:gold;prefix=/v2;set-header=x-seen:1;set-response-header=x-by:gateway",
+                               "/old=redirect:/new;status=301", "/[a-z]+[.]php=respond:410;regex;body=gone", f"/={site}")
+        for version in VERSIONS:
+            with self.subTest(version=version):
+                host = f"127.0.0.1:{gateway.port}"
+                _, out, _ = self.get(gateway, "/api/users?x=1", "--http", version, "-H", "X-Tier: gold", "-i")
+                self.assertTrue(out.endswith(f"{host} /v2/users?x=1".encode()), out)
+                self.assertIn(b"x-by: gateway", out.lower())
+                self.assertEqual(self.seen[-1][1]["x-seen"], "1")
+                self.assertTrue(self.get(gateway, "/api/users", "--http", version)[1].endswith(b" /api/users"), "without the header field")
+                self.assertTrue(self.get(gateway, "/old/a?b", "-L", "--http", version)[1].endswith(b" /new/a?b"), "redirected")
+                self.assertIn(b" 410 ", self.get(gateway, "/index.php", "--http", version, "-i")[1])
+        harness.wait_until(lambda: len(self.lines()) >= 15, "all are recorded")
+        self.assertEqual({line["route"] for line in self.lines()},
+                         {"*/api;method=GET;header=x-tier:gold", "*/old", "*/[a-z]+[.]php;regex", "*/"})
+
+    def test_a_request_has_one_id(self):
+        gateway = self.gateway(f"/={self.site()}", flags=("--trust-forwarded", "127.0.0.0/8"))
+        self.get(gateway, "/", "-H", "X-Request-ID: from-the-front", "-H", "X-Forwarded-For: 203.0.113.9")
+        self.get(gateway, "/")
+        harness.wait_until(lambda: len(self.lines()) == 2, "both are recorded")
+        self.assertEqual([line["request_id"] for line in self.lines()], [fields["x-request-id"] for _, fields in self.seen])
+        self.assertEqual(self.lines()[0]["request_id"], "from-the-front")
+        self.assertEqual(self.seen[0][1]["x-forwarded-for"], "203.0.113.9, 127.0.0.1")
+
+    def test_a_timeout_of_a_route(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            gateway = self.gateway(f"/=http://127.0.0.1:{silent.getsockname()[1]};timeout=0.2")
+            for version in VERSIONS:
+                self.assertIn(b"504", self.get(gateway, "/", "--http", version, "-i")[1])
+        self.assertEqual(self.metric(gateway, "sallyport_route_failures_total"), 3)
 
     def test_backends_of_every_protocol(self):
         folder = self.lab.folder / "files"

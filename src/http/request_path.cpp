@@ -1,9 +1,9 @@
-#include "ingress/request_path.h"
+#include "http/request_path.h"
 
-#include <array>
+#include <algorithm>
 #include <cstdint>
 
-namespace sallyport::ingress {
+namespace sallyport::http {
 namespace {
 
 int hex_digit(char c) {
@@ -32,9 +32,19 @@ Character first_of(std::string_view text) {
   return {text.front(), 1};
 }
 
+std::string form_decoded(std::string_view text) {
+  std::string made;
+  while (!text.empty()) {
+    const auto [value, size] = first_of(text);
+    made += size == 1 && value == '+' ? ' ' : value;
+    text.remove_prefix(size);
+  }
+  return made;
+}
+
 }  // namespace
 
-bool is_ambiguous(std::string_view path) {
+bool is_ambiguous_path(std::string_view path) {
   std::size_t dots = 0;
   bool others = false, parameters = false;
   while (!path.empty()) {
@@ -55,7 +65,7 @@ bool is_ambiguous(std::string_view path) {
   return !others && (dots == 1 || dots == 2);
 }
 
-std::string_view normalized(std::string_view path, std::string& buffer) {
+std::string_view normalized_path(std::string_view path, std::string& buffer) {
   constexpr std::string_view digits = "0123456789ABCDEF";
   std::size_t at = path.find('%');
   if (at == std::string_view::npos) return path;
@@ -75,4 +85,18 @@ std::string_view normalized(std::string_view path, std::string& buffer) {
   return buffer;
 }
 
-}  // namespace sallyport::ingress
+std::optional<std::string> query_parameter(std::string_view target, std::string_view name) {
+  const std::size_t question = target.find('?');
+  if (question == std::string_view::npos) return std::nullopt;
+  for (std::string_view rest = target.substr(question + 1); !rest.empty();) {
+    const std::size_t end = std::min(rest.find('&'), rest.size());
+    const std::string_view each = rest.substr(0, end);
+    const std::size_t equals = std::min(each.find('='), each.size());
+    if (form_decoded(each.substr(0, equals)) == name)
+      return form_decoded(each.substr(std::min(equals + 1, each.size())));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return std::nullopt;
+}
+
+}  // namespace sallyport::http
