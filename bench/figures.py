@@ -44,6 +44,12 @@ def goal(text, value, limit, at_most=True):
     return {"goal": text, "value": value, "limit": limit, "at_most": at_most, "met": met}
 
 
+def unjudged(text, why):
+    """Says of a goal that it could not be judged, and returns that for the JSON: such a goal is not met."""
+    print(f"  MISSED  {text}: not judged, as {why}", flush=True)
+    return {"goal": f"{text} (not judged, as {why})", "value": None, "limit": None, "at_most": True, "met": False}
+
+
 def ratio(runs, others, key, other_key=None):
     """Median over the rounds of one case's figure divided by the other's in the same round."""
     pairs = [(a[key], b[other_key or key]) for a, b in zip(runs, others)]

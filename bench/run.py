@@ -15,10 +15,11 @@ import harness  # noqa: E402
 import peers  # noqa: E402
 from harness import Lab, Namespace  # noqa: E402
 
-import bulk, hops, latency, loadgen, many, memory, small, tun, uplink  # noqa: E401, E402
+import bulk, hops, ingress, latency, loadgen, many, memory, small, tls_modes, tun, uplink  # noqa: E401, E402
 
 SECTIONS = {"bulk": bulk, "hops": hops, "latency": latency, "uplink": uplink, "small": small, "memory": memory, "loadgen": loadgen,
-            "many": many, "tun": tun}
+            "many": many, "tun": tun, "ingress": ingress, "tls-modes": tls_modes}
+WITH_PARTS = {name: section.PARTS for name, section in SECTIONS.items() if hasattr(section, "PARTS")}
 CPUS = 2  # for all processes together
 
 
@@ -48,11 +49,13 @@ def main():
     parser.add_argument("--json", type=Path, default=harness.BUILD / "bench.json", metavar="FILE",
                         help="where the figures go (default: build/bench.json)")
     parser.add_argument("--parts", type=lambda words: words.split(","), metavar="PART,PART",
-                        help=f"of many, only these: {', '.join(many.PARTS)}; of tun: {', '.join(tun.PARTS)} (default: all)")
+                        help="only these: " + "; ".join(f"of {name} {', '.join(parts)}" for name, parts in WITH_PARTS.items()) + " (default: all)")
+    parser.add_argument("--requests", type=int, default=100_000, metavar="N",
+                        help="requests of a repetition in ingress and tls-modes; handshakes are a fiftieth of it (default: 100000)")
     parser.add_argument("--before", type=Path, metavar="PROGRAM", help="an earlier build of sallyport, which many measures beside this one")
     arguments = parser.parse_args()
-    if arguments.repeat < 1 or not 0 < arguments.size <= 64:
-        parser.error("--repeat wants 1 or more, --size more than 0 and at most 64")
+    if arguments.repeat < 1 or arguments.requests < 1 or not 0 < arguments.size <= 64:
+        parser.error("--repeat and --requests want 1 or more, --size more than 0 and at most 64")
     unknown = set(arguments.sections) - set(SECTIONS)
     if unknown:
         parser.error(f"there is no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")

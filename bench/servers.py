@@ -40,10 +40,11 @@ def bench(lab, server, count, per, *flags, path="1k"):
     return loaded(lab, server, [SALLYPORT, "bench", "-k", "--json", "-n", count, *flags, f"{server.url}/{path}"], count, per, expect)
 
 
-def h2load(lab, server, count, connections, streams, per, *flags, path="1k"):
+def h2load(lab, server, count, connections, streams, per, *flags, path="1k", program=None):
+    """`program`: the command of another h2load than Debian's own."""
     def expect(out):
         done = int(re.search(r"(\d+) succeeded", out).group(1))
         if done != count:
             raise harness.Failure(f"h2load got {done} of {count} answers from {server.url}")
         return {"rate": float(re.search(r"finished in .*, ([\d.]+) req/s", out).group(1))}
-    return loaded(lab, server, [peers.tool("h2load"), "-n", count, "-c", connections, "-m", streams, *flags, f"{server.url}/{path}"], count, per, expect)
+    return loaded(lab, server, [*(program or [peers.tool("h2load")]), "-n", count, "-c", connections, "-m", streams, *flags, f"{server.url}/{path}"], count, per, expect)

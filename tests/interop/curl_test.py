@@ -4,6 +4,7 @@ curl_cffi."""
 import json
 import unittest
 
+import debian
 import peers
 from fixtures import EXPECT, HERE, InteropCase, curl
 
@@ -123,7 +124,7 @@ class FilesOverHttp3(Files):
 
     @classmethod
     def setUpClass(cls):
-        peers.curl_with_http3()
+        debian.curl_with_http3()
         super().setUpClass()
 
 

@@ -11,6 +11,7 @@ import unittest
 import urllib.request
 from pathlib import Path
 
+import debian
 import harness
 import peers
 from harness import SALLYPORT, Lab, sha256
@@ -38,7 +39,7 @@ NEWER_CURL = {"--http3-only", "--proxy-http2", EXPECT}
 def curl(*arguments, prefix=()):
     """Runs curl to its end. On OpenSSL's QUIC it now and then never sends its QPACK encoder stream (curl's issue 21463), without which its
     request cannot be read and is reset after ten seconds: then it is run once more, on a connection of its own again."""
-    command = ["curl"] if NEWER_CURL.isdisjoint(arguments) else peers.curl_with_http3()
+    command = ["curl"] if NEWER_CURL.isdisjoint(arguments) else debian.curl_with_http3()
     for _ in range(3):
         done = run(*prefix, *command, "-sS", *arguments)
         if "--http3-only" not in arguments or not re.search(r"HTTP/3 stream \d+ reset by server", done.stderr):
