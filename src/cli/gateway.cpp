@@ -29,7 +29,7 @@ struct GatewayFlags {
   std::vector<std::string> listen{":443"}, masque, allow, certificates, keys;
   std::vector<std::string> listen_http;
   std::string redirect_https;  // the port; "0": that of --listen; empty: not given
-  std::vector<std::string> ip_pool, ip_routes, ip_client_networks, routes;
+  std::vector<std::string> ip_pool, ip_routes, ip_client_networks, routes, proxy_protocol_from;
   std::vector<unsigned> allow_ports;
   std::string congestion{to_string(quic::CongestionControl::cubic)},
       retry{to_string(quic::RetryPolicy::under_load)};
@@ -161,6 +161,10 @@ Result<> read_addresses(const GatewayFlags& flags, gateway::Settings& settings,
     if (!addresses) return of_flag("--listen-http", addresses.error());
     settings.listen_http.insert(settings.listen_http.end(), addresses->begin(), addresses->end());
   }
+  if (auto read =
+          read_prefixes("--proxy-protocol-from", flags.proxy_protocol_from, settings.proxy_protocol_from);
+      !read)
+    return read;
   auto admin = read_admin(flags.admin);
   if (!admin) return std::unexpected(std::move(admin.error()));
   settings.admin = admin->address;
@@ -249,6 +253,13 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
           "The UDP port to advertise in Alt-Svc, where clients reach HTTP/3 on another than --listen's")
       ->type_name("PORT")
       ->check(CLI::Range(1, 65535));
+  gateway
+      ->add_option(
+          "--proxy-protocol-from", flags->proxy_protocol_from,
+          "TCP connections from these addresses, of load balancers, begin with a PROXY header (v1 or "
+          "v2) that names the client; repeat it for more")
+      ->type_name("PREFIX")
+      ->allow_extra_args(false);
   gateway
       ->add_option("--cert", flags->certificates,
                    "A certificate chain, PEM; repeat it for more: the server name that a client asks for "
