@@ -388,6 +388,10 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
                    "Write the addresses here, one a line, once all of them listen; removed at the end")
       ->type_name("FILE");
 
+  gateway
+      ->add_option("--user", settings.user,
+                   "Started by root: once all ports are open, go on as this user, without any privileges")
+      ->type_name("NAME[:GROUP]");
   gateway->add_flag("--check", flags->check,
                     "Read the flags and the files that they name, print what they mean, and exit");
   gateway->add_option("--workers", settings.workers, "Threads; 0: one for each core")
