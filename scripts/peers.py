@@ -316,6 +316,25 @@ def nginx(lab, folder, more=""):
     return start_nginx(lab, port, f"server {{ listen 127.0.0.1:{port} ssl http2; server_name localhost; {nginx_tls(lab)} root {folder}; {more} }}")
 
 
+def nginx_stream(lab, address, port):
+    """Debian's nginx as a TCP load balancer before `port`: it connects from `address`, and puts a PROXY header before what it passes on."""
+    module = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+    if not module.exists():
+        raise Missing("nginx's stream module is not installed; scripts/setup --test installs it")
+    front = free_port()
+    own = lab.folder / f"nginx-{front}"
+    own.mkdir()
+    config = own / "nginx.conf"
+    config.write_text(f"""load_module {module}; user root; daemon off; worker_processes 1; pid {own}/pid; error_log stderr error;
+events {{ }}
+stream {{ server {{ listen 127.0.0.1:{front}; proxy_bind {address}; proxy_protocol on; proxy_pass 127.0.0.1:{port}; }} }}
+""")
+    process = lab.start([tool("nginx"), "-p", own, "-c", config], "nginx")
+    harness.wait_for_port(front, prefix=lab.prefix)
+    process.port, process.url = front, f"https://127.0.0.1:{front}"
+    return process
+
+
 def nghttpd(lab, folder, *flags):
     """nghttp2's example server (HTTP/2 only), serving the files of `folder`."""
     cert, key = lab.certificate()

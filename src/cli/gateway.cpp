@@ -29,7 +29,7 @@ struct GatewayFlags {
   std::vector<std::string> listen{":443"}, masque, allow, certificates, keys;
   std::vector<std::string> listen_http;
   std::string redirect_https;  // the port; "0": that of --listen; empty: not given
-  std::vector<std::string> ip_pool, ip_routes, ip_client_networks, routes, trusted_proxies;
+  std::vector<std::string> ip_pool, ip_routes, ip_client_networks, routes, trusted_proxies, proxy_protocol_from;
   std::vector<unsigned> allow_ports;
   std::string congestion{to_string(quic::CongestionControl::cubic)},
       retry{to_string(quic::RetryPolicy::under_load)};
@@ -162,6 +162,10 @@ Result<> read_addresses(const GatewayFlags& flags, gateway::Settings& settings,
     if (!addresses) return of_flag("--listen-http", addresses.error());
     settings.listen_http.insert(settings.listen_http.end(), addresses->begin(), addresses->end());
   }
+  if (auto read =
+          read_prefixes("--proxy-protocol-from", flags.proxy_protocol_from, settings.proxy_protocol_from);
+      !read)
+    return read;
   auto admin = read_admin(flags.admin);
   if (!admin) return std::unexpected(std::move(admin.error()));
   settings.admin = admin->address;
@@ -250,6 +254,13 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
           "The UDP port to advertise in Alt-Svc, where clients reach HTTP/3 on another than --listen's")
       ->type_name("PORT")
       ->check(CLI::Range(1, 65535));
+  gateway
+      ->add_option(
+          "--proxy-protocol-from", flags->proxy_protocol_from,
+          "TCP connections from these addresses, of load balancers, begin with a PROXY header (v1 or "
+          "v2) that names the client; repeat it for more")
+      ->type_name("PREFIX")
+      ->allow_extra_args(false);
   gateway
       ->add_option("--cert", flags->certificates,
                    "A certificate chain, PEM; repeat it for more: the server name that a client asks for "
@@ -389,6 +400,10 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
                    "Write the addresses here, one a line, once all of them listen; removed at the end")
       ->type_name("FILE");
 
+  gateway
+      ->add_option("--user", settings.user,
+                   "Started by root: once all ports are open, go on as this user, without any privileges")
+      ->type_name("NAME[:GROUP]");
   gateway->add_flag("--check", flags->check,
                     "Read the flags and the files that they name, print what they mean, and exit");
   gateway->add_option("--workers", settings.workers, "Threads; 0: one for each core")

@@ -83,15 +83,16 @@ Result<> validate_masque(const Configuration& configuration) {
                 "token, --open-proxy for everybody");
   if (masque.tokens || masque.open) return {};
   const auto exposed = std::ranges::find_if(configuration.listeners, [](const Listener& listener) {
-    return !listener.clear && !listener.address.ip().is_loopback();
+    return !listener.clear && (!listener.address.ip().is_loopback() || !listener.proxy_protocol_from.empty());
   });
   if (exposed == configuration.listeners.end()) return {};
   return fail(
       ErrorKind::usage,
-      fmt::format("--masque on {}, which other machines can reach, would be an open proxy; give "
+      fmt::format("--masque on {}, which other machines can reach{}, would be an open proxy; give "
                   "--token-file FILE with a line NAME TOKEN for each user, or --open-proxy if that is "
                   "meant",
-                  exposed->address.to_string()));
+                  exposed->address.to_string(),
+                  exposed->address.ip().is_loopback() ? " through those of --proxy-protocol-from" : ""));
 }
 
 }  // namespace
@@ -99,7 +100,7 @@ Result<> validate_masque(const Configuration& configuration) {
 bool Listener::operator==(const Listener& other) const {
   return id == other.id && address == other.address && quic == other.quic && tcp == other.tcp &&
          clear == other.clear && redirect_to == other.redirect_to && alt_svc_port == other.alt_svc_port &&
-         same(credentials, other.credentials);
+         proxy_protocol_from == other.proxy_protocol_from && same(credentials, other.credentials);
 }
 
 bool Masque::operator==(const Masque& other) const {

@@ -44,6 +44,8 @@ struct Listener {
   std::uint16_t redirect_to = 0;
   /// The port in Alt-Svc, where it differs from this port: behind a load balancer or a NAT. 0: this port.
   std::uint16_t alt_svc_port = 0;
+  /// A TCP connection from there begins with a PROXY header, which names the client.
+  std::vector<net::IpPrefix> proxy_protocol_from;
   std::shared_ptr<const tls::ServerCredentials> credentials;  ///< certificates by SNI; clear: null
 
   bool operator==(const Listener& other) const;

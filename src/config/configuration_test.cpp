@@ -201,6 +201,11 @@ TEST_F(ConfigurationTest, AProxyElsewhereThanOnLoopbackHasToSayForWhom) {
   }
   flags.listen = {at("127.0.0.1:443"), at("[::1]:443"), at("127.9.9.9:1"), at("[::ffff:127.0.0.1]:444")};
   EXPECT_TRUE(validate(made()));
+  flags.proxy_protocol_from = {*net::IpPrefix::parse("127.0.0.1")};
+  expect_invalid("127.0.0.1:443, which other machines can reach through those of --proxy-protocol-from,");
+  flags.open_proxy = true;
+  EXPECT_TRUE(validate(made()));
+  flags.open_proxy = false;
   flags.listen = {at(":443")};
   flags.masque = {};
   EXPECT_TRUE(validate(made())) << "no proxy";
@@ -253,6 +258,31 @@ TEST_F(ConfigurationTest, ItsTextTellsEverythingButSecrets) {
   for (const char* secret : {"alice", "token-of-alice", "PRIVATE"}) EXPECT_THAT(text, Not(HasSubstr(secret)));
   material.tokens.reset();
   EXPECT_THAT(to_text(made()), HasSubstr("for everybody"));
+}
+
+TEST_F(ConfigurationTest, PROXYHeadersAreOfListenersWithTcp) {
+  flags.proxy_protocol_from = {*net::IpPrefix::parse("192.0.2.0/24"), *net::IpPrefix::parse("2001:db8::1")};
+  flags.open_proxy = true;
+  flags.listen_http = {at("127.0.0.1:80")};
+  const Configuration all = made();
+  ASSERT_EQ(all.listeners.size(), 3u);
+  for (const Listener& listener : all.listeners) {
+    EXPECT_EQ(listener.proxy_protocol_from, flags.proxy_protocol_from) << listener.id;
+    Listener other = listener;
+    EXPECT_EQ(other, listener);
+    other.proxy_protocol_from.pop_back();
+    EXPECT_NE(other, listener);
+  }
+  EXPECT_THAT(to_text(all), HasSubstr("listener http://127.0.0.1:80\n"
+                                      "  address 127.0.0.1:80 (TCP, without TLS)\n"
+                                      "  PROXY protocol from 192.0.2.0/24\n"
+                                      "  PROXY protocol from 2001:db8::1/128\n"));
+  flags.tcp = false;
+  EXPECT_TRUE(made().listeners[0].proxy_protocol_from.empty());
+  EXPECT_EQ(made().listeners[2].proxy_protocol_from, flags.proxy_protocol_from);
+  EXPECT_TRUE(check_flags(flags));
+  flags.listen_http.clear();
+  expect_refused("--proxy-protocol-from is for connections over TCP, which --no-tcp disables");
 }
 
 }  // namespace

@@ -14,6 +14,8 @@ void write(TextLines& text, const Listener& listener) {
   text.line(1, "address {} ({})", listener.address.to_string(), transports_of(listener));
   if (listener.redirect_to != 0) text.line(1, "redirects to https:// at port {}", listener.redirect_to);
   if (listener.alt_svc_port != 0) text.line(1, "Alt-Svc port {}", listener.alt_svc_port);
+  for (const net::IpPrefix& prefix : listener.proxy_protocol_from)
+    text.line(1, "PROXY protocol from {}", prefix.to_string());
   if (!listener.credentials) return;
   for (const std::string& certificate : listener.credentials->describe())
     text.line(1, "certificate {}", certificate);

@@ -83,6 +83,10 @@ Result<> check_flags(const ServingFlags& flags) {
                 "--alt-svc-port advertises HTTP/3, which --no-quic disables; give one of the two");
   if (flags.redirect_https && flags.listen_http.empty())
     return fail(ErrorKind::usage, "--redirect-https is for --listen-http, which is not given");
+  if (!flags.proxy_protocol_from.empty() && !flags.tcp && flags.listen_http.empty())
+    return fail(ErrorKind::usage,
+                "--proxy-protocol-from is for connections over TCP, which --no-tcp disables; give one of the "
+                "two, or --listen-http");
   if (auto done = check_certificates(flags); !done) return done;
   return check_proxy(flags);
 }
@@ -103,13 +107,16 @@ Configuration make_configuration(const ServingFlags& flags, const Material& mate
                               .alt_svc_port = flags.alt_svc_port,
                               .credentials = credentials_of(material, id)});
   }
+  if (flags.tcp)
+    for (Listener& listener : made.listeners) listener.proxy_protocol_from = flags.proxy_protocol_from;
   for (std::size_t i = 0; i < flags.listen_http.size(); ++i) {
     const net::SocketAddress& wanted = flags.listen_http[i];
     const std::string number = wanted.port() == 0 ? fmt::format("#{}", i + 1) : std::string();
     Listener listener{.id = fmt::format("http://{}{}", wanted.to_string(), number),
                       .address = chosen(material, flags.listen.size() + i, wanted),
                       .quic = false,
-                      .clear = true};
+                      .clear = true,
+                      .proxy_protocol_from = flags.proxy_protocol_from};
     if (flags.redirect_https)
       listener.redirect_to =
           *flags.redirect_https != 0 ? *flags.redirect_https : made.listeners.front().address.port();

@@ -27,7 +27,8 @@ struct ServingFlags {
   std::vector<net::SocketAddress> listen_http;  ///< likewise, for TCP: HTTP/1.1 without TLS
   /// What comes there is redirected to https:// at this port; 0: the first of `listen`'s.
   std::optional<std::uint16_t> redirect_https;
-  std::uint16_t alt_svc_port = 0;  ///< 0: the listener's own
+  std::uint16_t alt_svc_port = 0;                  ///< 0: the listener's own
+  std::vector<net::IpPrefix> proxy_protocol_from;  ///< load balancers, for all listeners with TCP
 
   // Certificates from files, or one made at the start for these names.
   std::vector<CertificateFiles> certificates;

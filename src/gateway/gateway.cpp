@@ -83,6 +83,8 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
                             [raw = gateway.get()](int signal) { raw->on_signal(signal); });
   if (auto done = gateway->set_up(); !done) return std::unexpected(std::move(done.error()));
   if (auto done = gateway->start_workers(); !done) return std::unexpected(std::move(done.error()));
+  if (auto done = gateway->drop_privileges(); !done) return std::unexpected(std::move(done.error()));
+  for (const auto& worker : gateway->workers_) worker->serve();
   gateway->source_->watch(gateway->loop_);
   gateway->look_.arm(gateway->loop_.timers().now() + look_interval);
   if (auto done = gateway->source_->hand_out_certificate(); !done)
@@ -95,30 +97,36 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Settings settings) {
 
 Result<std::string> Gateway::check(const Settings& settings) {
   if (auto done = check_settings(settings); !done) return std::unexpected(std::move(done.error()));
-  auto source = ConfigurationSource::open(settings, nullptr);
-  if (!source) return std::unexpected(std::move(source.error()));
-  const auto process = check_process(settings);
+  const auto user = find_user(settings);
+  if (!user) return std::unexpected(user.error());
+  std::string text;
+  auto done = as_user(*user, [&]() -> Result<> {
+    auto source = ConfigurationSource::open(settings, nullptr);
+    if (!source) return std::unexpected(std::move(source.error()));
+    text = config::to_text(*(*source)->current());
+    return {};
+  });
+  if (!done) return std::unexpected(std::move(done.error()));
+  const auto process = check_process(settings, *user);
   if (!process) return std::unexpected(process.error());
-  return config::to_text(*(*source)->current()) + *process;
+  return text + *process;
 }
 
 Result<> Gateway::set_up() {
   auto setup = std::make_shared<WorkerSetup>();
   if (auto done = check_settings(settings_); !done) return done;
-  auto source = ConfigurationSource::open(
-      settings_, [this](const std::shared_ptr<const config::Configuration>& next) { apply(next, 0); });
-  if (!source) return std::unexpected(std::move(source.error()));
-  source_ = std::move(*source);
-  auto admin = admin::Service::open(admin_options(settings_));
-  if (!admin) return std::unexpected(std::move(admin.error()));
-  admin_ = std::move(*admin);
+  auto user = find_user(settings_);
+  if (!user) return std::unexpected(std::move(user.error()));
+  user_ = *std::move(user);
+  if (user_) forbid_new_privileges();  // before there are threads
+  if (auto done = as_user(user_, [this] { return read_files(); }); !done) return done;
   auto addresses = claim_ports(loop_, {{"--listen", settings_.listen, settings_.quic, settings_.tcp},
                                        {"--listen-http", settings_.listen_http, false, true}});
   if (!addresses) return std::unexpected(std::move(addresses.error()));
   addresses_ = *addresses;
   source_->set_addresses(std::move(*addresses));
   // Not before the ports are ours: another gateway that has them has its file, too.
-  if (auto done = ready_file_.clear(); !done) return done;
+  if (auto done = as_user(user_, [this] { return ready_file_.clear(); }); !done) return done;
   if (settings_.workers == 0) settings_.workers = available_cores();
   setup->workers = settings_.workers;
   setup->server_id = settings_.server_id;
@@ -128,7 +136,10 @@ Result<> Gateway::set_up() {
     setup->secret = *secret;
     warn_of_readers("--secret-file", settings_.secret_file);
   }
-  if (auto done = open_logs(*setup); !done) return done;
+  if (auto done = as_user(user_, [&] { return open_traces(*setup); }); !done) return done;
+  const auto open_log = [&] { return open_access_log(*setup); };
+  // Standard output is whoever's it is, and stays open.
+  if (auto done = settings_.access_log == "-" ? open_log() : as_user(user_, open_log); !done) return done;
   for (const std::string& warning : exposed_secrets(settings_)) log_warn("{}", warning);
   net::raise_descriptor_limit();
   setup->max_tunnels_all = tunnels_that_fit();
@@ -144,7 +155,18 @@ Result<> Gateway::set_up() {
   return start_admin();
 }
 
-Result<> Gateway::open_logs(WorkerSetup& setup) {
+Result<> Gateway::read_files() {
+  auto source = ConfigurationSource::open(
+      settings_, [this](const std::shared_ptr<const config::Configuration>& next) { apply(next, 0); });
+  if (!source) return std::unexpected(std::move(source.error()));
+  source_ = std::move(*source);
+  auto admin = admin::Service::open(admin_options(settings_));
+  if (!admin) return std::unexpected(std::move(admin.error()));
+  admin_ = std::move(*admin);
+  return {};
+}
+
+Result<> Gateway::open_traces(WorkerSetup& setup) {
   if (!settings_.key_log.empty()) {
     auto log = trace::open_key_log(settings_.key_log);
     if (!log) return of_flag("--keylog", log.error());
@@ -155,11 +177,14 @@ Result<> Gateway::open_logs(WorkerSetup& setup) {
     if (!recorders) return of_flag("--qlog", recorders.error());
     setup.recorders = std::move(*recorders);
   }
-  if (!settings_.access_log.empty()) {
-    auto log = AccessLog::open(settings_.access_log, settings_.access_format);
-    if (!log) return std::unexpected(std::move(log.error()));
-    setup.access_log = std::move(*log);
-  }
+  return {};
+}
+
+Result<> Gateway::open_access_log(WorkerSetup& setup) {
+  if (settings_.access_log.empty()) return {};
+  auto log = AccessLog::open(settings_.access_log, settings_.access_format);
+  if (!log) return std::unexpected(std::move(log.error()));
+  setup.access_log = std::move(*log);
   return {};
 }
 
@@ -187,9 +212,17 @@ Result<> Gateway::start_workers() {
 }
 
 Result<> Gateway::start_admin() {
-  if (auto done = admin_->listen(*inbound_, loop_.timers(), *this); !done) return done;
+  const auto listen = [this] { return admin_->listen(*inbound_, loop_.timers(), *this); };
+  // A Unix socket is a file of the user's; a port may be one that root alone takes.
+  if (auto done = settings_.admin_socket.empty() ? listen() : as_user(user_, listen); !done) return done;
   settings_.admin = admin_->address();
   if (settings_.admin) source_->set_admin(*settings_.admin);
+  return {};
+}
+
+Result<> Gateway::drop_privileges() {
+  if (!user_) return {};
+  if (auto done = user_->become(); !done) return of_flag("--user", done.error());
   return {};
 }
 
@@ -204,6 +237,7 @@ void Gateway::announce() const {
   else if (settings_.open_proxy)
     log_warn("open proxy: everybody who can reach it may use it (--open-proxy)");
   admin_->announce();
+  if (user_) log_info("running as {}, without privileges", user_->to_string());
 }
 
 void Gateway::run() {

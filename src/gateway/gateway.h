@@ -7,6 +7,7 @@
 #include "base/signal_copies.h"
 #include "gateway/configuration_source.h"
 #include "gateway/ready_file.h"
+#include "gateway/run_as.h"
 #include "gateway/settings.h"
 #include "gateway/terminal.h"
 #include "gateway/worker_thread.h"
@@ -24,7 +25,8 @@ namespace sallyport::gateway {
 
 class Gateway final : private admin::Pages::Source {
  public:
-  /// Returns when all workers listen; signals wait for run(). Errors name the flag or file and the remedy.
+  /// Returns when all workers listen, and privileges are dropped (Settings::user); signals wait for run().
+  /// Errors name the flag or file and the remedy.
   static Result<std::unique_ptr<Gateway>> start(Settings settings);
   ~Gateway();
   /// The Configuration and the process's own settings as text without secrets, as by config::to_text() and
@@ -47,10 +49,15 @@ class Gateway final : private admin::Pages::Source {
 
   explicit Gateway(Settings settings);
   Result<> set_up();
-  Result<> open_logs(WorkerSetup& setup);
+  /// The files that are read again later.
+  Result<> read_files();
+  Result<> open_traces(WorkerSetup& setup);
+  Result<> open_access_log(WorkerSetup& setup);
   Result<> start_workers();
   /// Stores the chosen port in the settings.
   Result<> start_admin();
+  /// Once nothing more needs them.
+  Result<> drop_privileges();
   void announce() const;
   void on_signal(int signal);
   /// Applies `configuration` to the workers one after the other, starting at `first`: steering numbers the
@@ -80,6 +87,7 @@ class Gateway final : private admin::Pages::Source {
   bool terminal_was_gone_ = false;  // at the last look
   net::Timer terminal_look_;
   Settings settings_;
+  std::optional<User> user_;  // nothing: no --user
   std::vector<net::SocketAddress> addresses_;
   ReadyFile ready_file_;
   std::unique_ptr<ConfigurationSource> source_;

@@ -51,6 +51,7 @@ Result<std::unique_ptr<http::TcpFront>> Listener::open_tcp(const config::Listene
                                 tcp_entrance_,
                                 {.tls = tls,
                                  .limits = options.limits,
+                                 .proxy_protocol_from = what.proxy_protocol_from,
                                  .reuse_port = options.reuse_port,
                                  .leave_descriptors = options.leave_descriptors,
                                  // A client that is gone is noticed as late as over QUIC.
@@ -70,6 +71,7 @@ void Listener::apply(const config::Listener& what, const ListenerOptions& option
   }
   if (!what.tcp) return;
   tcp_.front()->set_limits(options.limits);
+  tcp_.front()->set_proxy_protocol_from(what.proxy_protocol_from);
   if (what.clear) return tcp_entrance_.set_clear(what.redirect_to);
   tcp_.front()->set_credentials(what.credentials);
   if (quic_) tcp_entrance_.set_alt_svc(alt_svc_of(what, address()));

@@ -64,17 +64,20 @@ Result<> check_logs(const Settings& settings, config::TextLines& lines) {
 
 }  // namespace
 
-Result<std::string> check_process(const Settings& settings) {
+Result<std::string> check_process(const Settings& settings, const std::optional<User>& user) {
   config::TextLines lines;
   if (!settings.self_signed.empty())
     lines.line(0, "self-signed certificate: another one at each start{}",
                settings.write_certificate.empty() ? "" : ", written to " + settings.write_certificate);
   // In the order of the start, so that the first error is the same.
-  if (auto done = ReadyFile(settings.ready_file).check(); !done) return std::unexpected(done.error());
+  if (auto done = as_user(user, [&] { return ReadyFile(settings.ready_file).check(); }); !done)
+    return std::unexpected(done.error());
   if (!settings.ready_file.empty()) lines.line(0, "ready file {}", settings.ready_file);
-  if (auto done = check_admin_pages(settings, lines); !done) return std::unexpected(done.error());
+  if (auto done = as_user(user, [&] { return check_admin_pages(settings, lines); }); !done)
+    return std::unexpected(done.error());
   if (auto done = check_secret(settings.secret_file, lines); !done) return std::unexpected(done.error());
-  if (auto done = check_logs(settings, lines); !done) return std::unexpected(done.error());
+  if (auto done = as_user(user, [&] { return check_logs(settings, lines); }); !done)
+    return std::unexpected(done.error());
   if (settings.masque.contains(masque::Protocol::ip)) {
     if (auto done = IpService::check(settings.ip); !done) return std::unexpected(done.error());
     for (const net::IpPrefix& prefix : settings.ip.pool)
@@ -87,7 +90,9 @@ Result<std::string> check_process(const Settings& settings) {
   }
   for (const std::string& warning : exposed_secrets(settings)) log_warn("{}", warning);
   if (const auto& path = settings.admin_socket; !path.empty())
-    if (auto done = net::check_unix_socket(path); !done) return of_flag("--admin unix", done.error());
+    if (auto done = as_user(user, [&] { return net::check_unix_socket(path); }); !done)
+      return of_flag("--admin unix", done.error());
+  if (user) lines.line(0, "runs as {}, without privileges, once it listens", user->to_string());
   lines.line(0, "grace period {:g} s", in_seconds(settings.grace));
   return lines.take();
 }

@@ -3,14 +3,17 @@
 #pragma once
 
 #include "base/result.h"
+#include "gateway/run_as.h"
 #include "gateway/settings.h"
 
+#include <optional>
 #include <string>
 
 namespace sallyport::gateway {
 
 /// The settings for people, one on each line, without secrets; or the error that the start would end with.
 /// `settings`: with an accepted Configuration. Warns like the start of files that others can read.
-Result<std::string> check_process(const Settings& settings);
+/// `user`: by find_user().
+Result<std::string> check_process(const Settings& settings, const std::optional<User>& user);
 
 }  // namespace sallyport::gateway

@@ -33,6 +33,7 @@ struct Settings : config::ServingFlags {
 
   IpSettings ip;
 
+  std::string user;      ///< NAME[:GROUP], as whom it goes on once it listens; empty: as who started it
   unsigned workers = 0;  ///< 0: one a core
   Duration grace = 10s;
   std::string secret_file;  ///< empty: a random secret, so tickets and tokens end with the process

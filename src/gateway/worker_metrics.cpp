@@ -95,6 +95,14 @@ void Worker::collect_connections(admin::MetricSet& out, const Listener& listener
                 {{"transport", "tcp"}, {"result", "completed"}});
     out.counter("handshakes_total", handshakes, figure(tcp.handshakes_failed),
                 {{"transport", "tcp"}, {"result", "failed"}});
+    constexpr std::string_view headers = "PROXY headers, and connections closed for want of one.";
+    out.counter("proxy_protocol_headers_total", headers, figure(tcp.proxy_headers), {{"result", "client"}});
+    out.counter("proxy_protocol_headers_total", headers, figure(tcp.proxy_headers_without_client),
+                {{"result", "no_client"}});
+    out.counter("proxy_protocol_headers_total", headers, figure(tcp.proxy_headers_malformed),
+                {{"result", "malformed"}});
+    out.counter("proxy_protocol_headers_total", headers, figure(tcp.proxy_headers_incomplete),
+                {{"result", "incomplete"}});
     constexpr std::string_view bytes = "TCP bytes of the listening ports, TLS included.";
     out.counter("tcp_bytes_total", bytes, figure(front->tcp().bytes_in), {{"direction", "in"}});
     out.counter("tcp_bytes_total", bytes, figure(front->tcp().bytes_out), {{"direction", "out"}});

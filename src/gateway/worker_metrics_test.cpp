@@ -46,6 +46,7 @@ const std::vector<Family> families{
     {{"connections_open", "connections_total", "requests_total", "response_body_bytes_total"}, {version}},
     {{"handshakes_total"}, {transport, {"result", {"completed", "failed"}}}},
     {{"requests_open"}, {transport}},
+    {{"proxy_protocol_headers_total"}, {{"result", {"client", "no_client", "malformed", "incomplete"}}}},
     {{"requests_refused_total"}, {reason({"misdirected", "too_early"})}},
     {{"responses_total"}, {version, {"class", {"1xx", "2xx", "3xx", "4xx", "5xx"}}}},
     {{"stream_resets_total", "http_datagrams_total", "quic_packets_total", "quic_bytes_total",

@@ -53,8 +53,14 @@ void WorkerThread::run(const std::shared_ptr<const WorkerSetup>& setup, unsigned
   }
   worker_ = &worker;
   listening.set_value({});  // the promise is gone after this
+  serving_.wait(false);
   loop_.run();
   worker_ = nullptr;
+}
+
+void WorkerThread::serve() {
+  serving_ = true;
+  serving_.notify_all();
 }
 
 void WorkerThread::post(std::function<void(Worker&)> work) {
@@ -69,6 +75,7 @@ void WorkerThread::stop() {
     // The closes are sent at the end of this turn.
     loop_.post([this] { loop_.stop(); });
   });
+  serve();  // one that was started in vain has to end, too
 }
 
 void WorkerThread::join() {

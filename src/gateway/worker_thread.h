@@ -5,6 +5,7 @@
 #include "gateway/worker.h"
 #include "net/event_loop.h"
 
+#include <atomic>
 #include <functional>
 #include <future>
 #include <memory>
@@ -18,11 +19,13 @@ class WorkerThread {
   /// Joins; stop() first, where it was started.
   ~WorkerThread();
 
-  /// Returns when the worker listens as `configuration` says, or the error.
+  /// Returns when the worker listens as `configuration` says, or the error. It takes no connection before
+  /// serve().
   Result<> start(std::shared_ptr<const WorkerSetup> setup, unsigned number,
                  std::shared_ptr<const config::Configuration> configuration);
-  /// Runs `work` on the worker's thread; discarded when the thread has ended. From any thread, also before
-  /// start().
+  void serve();
+  /// Runs `work` on the worker's thread, after serve(); discarded when the thread has ended. From any thread,
+  /// also before start().
   void post(std::function<void(Worker&)> work);
   /// Closes all connections and ends the thread. Does not wait.
   void stop();
@@ -33,7 +36,8 @@ class WorkerThread {
            const std::shared_ptr<const config::Configuration>& configuration,
            std::promise<Result<>>& listening);
 
-  net::EventLoop loop_;       // outlives the thread, so others may always post
+  net::EventLoop loop_;  // outlives the thread, so others may always post
+  std::atomic<bool> serving_ = false;
   Worker* worker_ = nullptr;  // used by that thread only
   std::thread thread_;
 };

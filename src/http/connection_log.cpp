@@ -66,6 +66,10 @@ void ConnectionLog::on_ended(const quic::Connection& connection, const quic::Clo
     say("{}: handshake failed: {}", named(connection), why.to_error(name_of_h3).message);
 }
 
+void ConnectionLog::refused(std::string_view id, const net::SocketAddress& balancer, const Error& why) {
+  say("{}: closed: {}", named(id, balancer), why.message);
+}
+
 void ConnectionLog::accepted(std::string_view id, const net::SocketAddress& client) {
   say("{}: accepted over TCP", named(id, client));
 }

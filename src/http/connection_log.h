@@ -21,6 +21,8 @@ class ConnectionLog final : public quic::ConnectionWatcher {
   void on_ended(const quic::Connection& connection, const quic::Closed& why, bool established) override;
 
   // TCP. `id` as in ConnectionInfo.
+  /// Before its handshake, for want of a PROXY header. `balancer`: who made the connection.
+  void refused(std::string_view id, const net::SocketAddress& balancer, const Error& why);
   void accepted(std::string_view id, const net::SocketAddress& client);
   void established(std::string_view id, const net::SocketAddress& client, const tls::SessionInfo& session);
   void failed(std::string_view id, const net::SocketAddress& client, const Error& why);

@@ -2,6 +2,7 @@
 
 #include "http/clear_text_refusal.h"
 
+#include <algorithm>
 #include <atomic>
 #include <string>
 #include <utility>
@@ -19,7 +20,7 @@ std::string next_id() {
 
 }  // namespace
 
-/// A TCP connection: first its handshake, then its HTTP connection.
+/// A TCP connection: first its PROXY header, if it has one, and its handshake, then its HTTP connection.
 struct TcpFront::Session final : ConnectionHandler {
   explicit Session(TcpFront& owner) : front(owner) {}
   void on_connection_closed(Connection& closed, const Error* why) override {
@@ -30,6 +31,7 @@ struct TcpFront::Session final : ConnectionHandler {
   TcpFront& front;
   const std::string id = next_id();
   Sessions::iterator self;
+  std::unique_ptr<net::ProxyHeaderReading> proxy_header;
   std::unique_ptr<tls::Handshake> handshake;
   std::unique_ptr<ClearTextRefusal> refusal;  // in place of a connection
   std::unique_ptr<Connection> connection;
@@ -99,6 +101,35 @@ void TcpFront::accept(std::unique_ptr<net::ByteStream> stream) {
   if (sessions_.size() >= options_.most_connections) close_oldest();
   const auto session = sessions_.emplace(sessions_.end(), *this);
   session->self = session;
+  if (wants_proxy_header(stream->net_path().remote)) return read_proxy_header(session, std::move(stream));
+  begin(session, std::move(stream));
+}
+
+bool TcpFront::wants_proxy_header(const net::SocketAddress& peer) const {
+  return std::ranges::any_of(
+      options_.proxy_protocol_from,
+      [address = peer.ip().unmapped()](const net::IpPrefix& prefix) { return prefix.contains(address); });
+}
+
+void TcpFront::read_proxy_header(Sessions::iterator session, std::unique_ptr<net::ByteStream> stream) {
+  const net::SocketAddress balancer = stream->net_path().remote;
+  session->proxy_header = std::make_unique<net::ProxyHeaderReading>(
+      timers_, std::move(stream), options_.tls ? options_.tls->timeout : tls::handshake_timeout,
+      [this, session, balancer](Result<net::HeadedStream> result) {
+        session->proxy_header.reset();
+        if (!result) {
+          const Error& why = result.error();
+          ++(why.kind == ErrorKind::protocol ? counters_.proxy_headers_malformed
+                                             : counters_.proxy_headers_incomplete);
+          if (options_.log != nullptr) options_.log->refused(session->id, balancer, why);
+          return retire(session);
+        }
+        ++(result->names_client ? counters_.proxy_headers : counters_.proxy_headers_without_client);
+        begin(session, std::move(result->stream));
+      });
+}
+
+void TcpFront::begin(Sessions::iterator session, std::unique_ptr<net::ByteStream> stream) {
   if (!options_.tls) return serve(session, std::move(stream), {}, {});
   const net::SocketAddress client = stream->net_path().remote;
   if (options_.log != nullptr) options_.log->accepted(session->id, client);
@@ -156,6 +187,7 @@ void TcpFront::retire(Sessions::iterator session) {
 
 void TcpFront::give_up(Sessions::iterator session) {
   // What came of them in this turn may still be about to be told, of a session that is retired.
+  session->proxy_header.reset();
   session->handshake.reset();
   session->refusal.reset();
   retire(session);

@@ -40,12 +40,15 @@ class Handshake {
   virtual std::unique_ptr<net::ByteStream> take_clear_text() = 0;
 };
 
+/// For a handshake, from its first byte to its end.
+inline constexpr Duration handshake_timeout = 10s;
+
 struct ServerOptions {
   std::shared_ptr<const ServerCredentials> credentials;
   std::vector<std::string> alpn;  ///< in our order of preference; a client that offers only others is refused
   std::array<std::uint8_t, 32> ticket_key{};
   std::shared_ptr<trace::KeyLog> key_log;
-  Duration timeout = 10s;
+  Duration timeout = handshake_timeout;
 };
 
 struct ClientOptions {
@@ -55,7 +58,7 @@ struct ClientOptions {
   SessionCache* sessions = nullptr;  ///< not owned; must outlive the stream
   std::string origin;  ///< key in `sessions`, "host:port"; empty: `host`. Kept apart from QUIC's
   std::shared_ptr<trace::KeyLog> key_log;
-  Duration timeout = 10s;
+  Duration timeout = handshake_timeout;
 };
 
 std::unique_ptr<Handshake> accept(net::Timers& timers, std::unique_ptr<net::ByteStream> transport,
