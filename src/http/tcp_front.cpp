@@ -119,7 +119,8 @@ void TcpFront::accept(std::unique_ptr<net::ByteStream> stream) {
                           {.server_name = info.server_name,
                            .tls = info.version,
                            .cipher = info.cipher,
-                           .certificate = info.certificate});
+                           .certificate = info.certificate,
+                           .client_certificate = info.client_certificate});
                   });
 }
 
