@@ -170,15 +170,20 @@ void Worker::apply_routes(const config::Configuration& next) {
                           .quic = {timers_, extras_.random, setup_->recorders.get(), setup_->key_log},
                           .config = next.quic,
                           .limits = next.limits,
-                          .trust = next.backend_trust};
+                          .trust = {}};
     // Connections without requests are closed above QUIC.
     context.config.silence_timeout = next.limits.idle_timeout;
     context.config.idle_timeout = std::max(next.limits.idle_timeout, ingress::websocket_idle) + 10s;
     routes_ = std::make_unique<ingress::ReverseProxy>(std::move(context), replies_, setup_->pseudonym());
   }
+  const auto policy_of = [](const config::Configuration& configuration) {
+    return ingress::BackendPolicy{.trust = configuration.backend_trust,
+                                  .certificate = configuration.backend_certificate,
+                                  .client_certificate_chain = configuration.client_certificate_chain};
+  };
   if (!configuration_ || configuration_->routes != next.routes ||
-      configuration_->backend_trust != next.backend_trust)
-    routes_->apply(next.routes, next.backend_trust);
+      policy_of(*configuration_) != policy_of(next))
+    routes_->apply(next.routes, policy_of(next));
   router_.set_routes(next.routes.empty() ? nullptr : routes_.get());
 }
 

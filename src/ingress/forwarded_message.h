@@ -1,7 +1,8 @@
 // What is forwarded of a message: the request that a backend gets, and the response that a client does.
 // Fields of one connection (RFC 9110 §7.6.1) are left out by http; here it is those by which a gateway
 // speaks, and those that nobody but a gateway may say: X-Forwarded-*, Forwarded and X-Request-ID of a client
-// that is not trusted (docs/threat-model.md, "forwarded fields").
+// that is not trusted (docs/threat-model.md, "forwarded fields"), and what is said of its certificate
+// (docs/threat-model.md, "claimed certificate").
 #pragma once
 
 #include "base/random.h"
@@ -14,6 +15,8 @@ namespace sallyport::ingress {
 struct ForwardingGateway {
   std::string_view pseudonym;  ///< in Via (RFC 9110 §7.6.3): no other gateway's
   Random& random;              ///< for request IDs
+  /// Client-Cert-Chain is said besides Client-Cert (RFC 9440).
+  bool client_certificate_chain = false;
 };
 
 /// `client`: its exchange. `scheme`: of the backend; `host`: of a request that names none. The result keeps

@@ -95,7 +95,7 @@ void Forwarding::on_connection(Upstream::Lease& lease) {
   backend_ = &lease.connection().request(
       request_for_backend(*client_, config::is_secured(backend.protocol) ? "https" : "http",
                           masque::Target{backend.host, backend.port}.to_string(),
-                          {world_.pseudonym, world_.context.quic.random}),
+                          {world_.pseudonym, world_.context.quic.random, world_.client_certificate_chain}),
       *this, is_whole);
   backend_->set_receive_limit(held_of_a_body);
   backend_end_.attach(*backend_);

@@ -55,7 +55,8 @@ class Forwarding final : public http::ExchangeHandler, Upstream::User {
   struct World {
     dial::Context& context;
     http::Replies& replies;
-    std::string pseudonym;  ///< see ForwardingGateway
+    std::string pseudonym;                  ///< see ForwardingGateway
+    bool client_certificate_chain = false;  ///< likewise
   };
 
   Forwarding(Owner& owner, const World& world, const http::Incoming& in,

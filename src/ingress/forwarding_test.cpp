@@ -376,7 +376,7 @@ TEST_P(ForwardingTest, AWebSocketThatIsRefused) {
 
 TEST_P(ForwardingTest, RequestsOnTheirWayOutliveTheirRoute) {
   auto& asked = scene.ask(get("/"));
-  scene.proxy.apply({}, nullptr);
+  scene.proxy.apply({}, {});
   scene.at_backend().respond(status(200));
   scene.at_backend().write(as_bytes(std::string_view("still")));
   scene.at_backend().finish();

@@ -46,7 +46,7 @@ class ProxyScene : http::RequestHandler {
   }
   /// For every host and path.
   void route(std::vector<config::Backend> backends) {
-    proxy.apply({{.host = "", .path = "/", .backends = std::move(backends)}}, trust_);
+    proxy.apply({{.host = "", .path = "/", .backends = std::move(backends)}}, policy);
   }
   RecordingExchange& ask(const http::Request& request, bool end = true) {
     asked.emplace_back();
@@ -65,6 +65,7 @@ class ProxyScene : http::RequestHandler {
   config::BackendProtocol protocol;
   http::Replies replies;
   ReverseProxy proxy{world.context(), replies, "test-gateway"};
+  BackendPolicy policy{.trust = *tls::Trust::make({})};
   std::deque<RecordingExchange> asked;
   http::test::RecordingConnection client_events, server_events;
   std::unique_ptr<http::Connection> client, server;
@@ -75,7 +76,6 @@ class ProxyScene : http::RequestHandler {
     if (!proxy.serve({incoming, {}})) replies.sentence({incoming, {}}, 404, "no route");
   }
   const http::Limits limits_, patient_{.idle_timeout = 1h};  // of the server, and of the client
-  const std::shared_ptr<const tls::Trust> trust_ = *tls::Trust::make({});
 };
 
 }  // namespace sallyport::ingress::test

@@ -30,8 +30,10 @@ std::shared_ptr<Upstream> ReverseProxy::upstream(const config::Backend& backend,
                                             UpstreamOptions{.http1_only = http1_only});
 }
 
-void ReverseProxy::apply(const std::vector<config::Route>& routes, std::shared_ptr<const tls::Trust> trust) {
-  context_.trust = std::move(trust);
+void ReverseProxy::apply(const std::vector<config::Route>& routes, BackendPolicy policy) {
+  context_.trust = std::move(policy.trust);
+  context_.certificate = std::move(policy.certificate);
+  world_.client_certificate_chain = policy.client_certificate_chain;
   auto before = std::exchange(upstreams_, {});
   std::vector<std::shared_ptr<const RoutedTo>> made;
   for (const config::Route& route : routes) {

@@ -17,6 +17,16 @@
 
 namespace sallyport::ingress {
 
+/// What holds for the backends of all routes.
+struct BackendPolicy {
+  std::shared_ptr<const tls::Trust> trust = nullptr;  ///< verifies secured ones
+  /// Offered to those that ask for one; null: none.
+  std::shared_ptr<const tls::OfferedCertificate> certificate = nullptr;
+  bool client_certificate_chain = false;  ///< see ForwardingGateway
+
+  bool operator==(const BackendPolicy&) const = default;
+};
+
 class ReverseProxy final : Forwarding::Owner {
  public:
   /// All that `context` refers to, and `replies`, must outlive this. `pseudonym`: of this gateway, see
@@ -25,9 +35,9 @@ class ReverseProxy final : Forwarding::Owner {
   ~ReverseProxy();
 
   /// Serves by these routes from now on. Requests on their way go on as they were; of backends that are gone,
-  /// connections are closed when the last request on them has ended. `trust`: of secured backends, for
-  /// connections that are made from now on.
-  void apply(const std::vector<config::Route>& routes, std::shared_ptr<const tls::Trust> trust);
+  /// connections are closed when the last request on them has ended. `policy`: for requests, and for
+  /// connections that are made, from now on.
+  void apply(const std::vector<config::Route>& routes, BackendPolicy policy);
   /// False, and nothing was done: no route takes the request.
   bool serve(const http::Incoming& in);
 
@@ -48,7 +58,7 @@ class ReverseProxy final : Forwarding::Owner {
   std::shared_ptr<Upstream> upstream(const config::Backend& backend, bool http1_only, Upstreams& before);
 
   dial::Context context_;
-  const Forwarding::World world_;
+  Forwarding::World world_;
   dial::Graveyard graveyard_;
   Upstreams upstreams_;  // by their names, with "upgrade " in front of those of HTTP/1.1 alone
   std::map<std::string, std::shared_ptr<UpstreamCounters>> upstream_counters_;
