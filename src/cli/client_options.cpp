@@ -6,6 +6,7 @@
 #include "dial/url.h"
 #include "masque/token_lines.h"
 #include "net/udp_open.h"
+#include "tls/certificate.h"
 #include "trace/keylog.h"
 #include "trace/qlog.h"
 
@@ -45,6 +46,19 @@ std::string default_cache_folder() {
   return std::string(home) + "/.cache/sallyport";
 }
 
+/// Null: none is offered.
+Result<std::shared_ptr<const tls::OfferedCertificate>> read_certificate(const ClientFlags& flags) {
+  if (flags.certificate.empty()) {
+    if (flags.key.empty()) return nullptr;
+    return fail(ErrorKind::usage, "--key is the key of a --cert, which is not given");
+  }
+  const auto pair = tls::load_key_pair(flags.certificate, flags.key.empty() ? flags.certificate : flags.key);
+  if (!pair) return of_flag("--cert and --key", pair.error());
+  auto made = tls::OfferedCertificate::make(*pair);
+  if (!made) return of_flag("--cert and --key", made.error());
+  return made;
+}
+
 }  // namespace
 
 Result<masque::ProxyTemplate> hop_of(const std::string& text, masque::Protocol carried) {
@@ -81,6 +95,9 @@ void add_client_flags(CLI::App& app, ClientFlags& flags) {
       ->check(CLI::IsMember({"auto", "udp", "tcp", "ip"}))
       ->capture_default_str();
   app.add_flag("--early-data", flags.early_data, "Send safe requests as 0-RTT where a ticket allows it");
+  app.add_option("-E,--cert", flags.certificate, "A certificate chain, PEM, for origins that ask for one")
+      ->type_name("FILE");
+  app.add_option("--key", flags.key, "Its key, PEM; by itself in the same file")->type_name("FILE");
   add_hop_flags(app, flags);
 }
 
@@ -172,7 +189,9 @@ void ClientSession::hint_at_unused_flags(const ClientFlags& flags) {
     say("-k takes any certificate, so --ca changes nothing; leave -k out to have them checked");
   if (flags.no_cache && !flags.cache_folder.empty())
     say("--no-cache keeps nothing, so --cache changes nothing; leave one of them out");
-  if (flags.no_cache && flags.early_data)
+  if (!flags.certificate.empty() && flags.early_data)
+    say("with --cert no tickets are kept, so --early-data changes nothing");
+  else if (flags.no_cache && flags.early_data)
     say("--early-data needs a ticket of an earlier run, and --no-cache keeps none; leave one of them out");
 }
 
@@ -248,6 +267,9 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
   if (!trust && !flags.ca_files.empty()) return of_flag("--ca", trust.error());
   if (!trust) return std::unexpected(trust.error());
 
+  auto certificate = read_certificate(flags);
+  if (!certificate) return std::unexpected(std::move(certificate.error()));
+
   if (auto opened = open_key_log(flags); !opened) return opened;
   if (!flags.qlog_folder.empty()) {
     trace::QlogOptions options;
@@ -268,6 +290,7 @@ Result<> ClientSession::set_up(const ClientFlags& flags) {
   context_->config.keep_alive = seconds(flags.keep_alive.value_or(0));
   if (flags.max_udp_payload) context_->config.max_udp_payload = flags.max_udp_payload;
   context_->connect_timeout = seconds(flags.timeout);
+  context_->certificate = std::move(*certificate);
   context_->pinned = std::move(pinned);
   context_->family = flags.ipv4   ? dial::AddressFamily::ipv4
                      : flags.ipv6 ? dial::AddressFamily::ipv6

@@ -26,6 +26,7 @@ struct ClientFlags {
   std::vector<std::string> hop_modes;    ///< of the hops before the last: one for all, or one for each
   std::vector<std::string> token_files;  ///< one for all hops, or one for each
   std::vector<std::string> ca_files;
+  std::string certificate, key;  ///< for origins that ask for one; both empty: none
   std::string qlog_folder, key_log, cache_folder;
   std::string congestion{to_string(quic::CongestionControl::cubic)};
   std::vector<std::string> resolve;

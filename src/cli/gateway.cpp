@@ -26,7 +26,8 @@ namespace sallyport::cli {
 namespace {
 
 struct GatewayFlags {
-  std::vector<std::string> listen{":443"}, masque, allow, certificates, keys;
+  std::vector<std::string> listen{":443"}, masque, allow, certificates, keys, client_ca;
+  std::string client_certificates;
   std::vector<std::string> listen_http;
   std::string redirect_https;  // the port; "0": that of --listen; empty: not given
   std::vector<std::string> ip_pool, ip_routes, ip_client_networks, routes, trusted_proxies, proxy_protocol_from;
@@ -145,6 +146,21 @@ Result<> read_certificates(const GatewayFlags& flags, const std::vector<std::vec
   return {};
 }
 
+Result<> read_client_authorities(const GatewayFlags& flags,
+                                 const std::vector<std::vector<std::string>>& listeners,
+                                 gateway::Settings& settings) {
+  for (const std::string& text : flags.client_ca) {
+    const auto authorities = read_listener_file(flags, listeners, "--client-ca", text);
+    if (!authorities) return std::unexpected(authorities.error());
+    for (const std::string& listener : authorities->listeners)
+      settings.client_ca.push_back({authorities->file, listener});
+  }
+  settings.client_certificate_required = flags.client_certificates != "optional";
+  if (flags.client_certificates == "required" && flags.client_ca.empty())
+    return fail(ErrorKind::usage, "--client-cert is for --client-ca, which is not given");
+  return {};
+}
+
 /// `listeners` gets the IDs of those of each --listen.
 Result<> read_addresses(const GatewayFlags& flags, gateway::Settings& settings,
                         std::vector<std::vector<std::string>>& listeners) {
@@ -182,6 +198,8 @@ Result<gateway::Settings> read_settings(const GatewayFlags& flags) {
   if (auto done = read_addresses(flags, settings, listeners); !done)
     return std::unexpected(std::move(done.error()));
   if (auto done = read_certificates(flags, listeners, settings); !done)
+    return std::unexpected(std::move(done.error()));
+  if (auto done = read_client_authorities(flags, listeners, settings); !done)
     return std::unexpected(std::move(done.error()));
   settings.tcp = !flags.no_tcp;
   settings.quic = !flags.no_quic;
@@ -281,6 +299,19 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
       ->type_name("FILE");
 
   gateway
+      ->add_option("--client-ca", flags->client_ca,
+                   "Ask clients for a certificate that an authority in this file issued, PEM; repeat it for "
+                   "more; with a --listen before it, on that one, and there in place of those for all")
+      ->type_name("[HOST:PORT=]FILE")
+      ->allow_extra_args(false);
+  gateway
+      ->add_option("--client-cert", flags->client_certificates,
+                   "Whether a client without a certificate is refused, as it is by default, or served")
+      ->check(CLI::IsMember({"required", "optional"}));
+  gateway->add_flag("--client-cert-chain", settings.client_certificate_chain,
+                    "Tell backends the issuers that a client sent, too, in Client-Cert-Chain");
+
+  gateway
       ->add_option(
           "--route", flags->routes,
           "Forward requests for this host, below this path, to a backend: http://, https://, h2c:// or "
@@ -305,6 +336,11 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
           "and X-Request-ID; repeat it for more")
       ->type_name("PREFIX")
       ->allow_extra_args(false);
+  gateway
+      ->add_option("--backend-cert", settings.backend_certificate,
+                   "A certificate chain, PEM, for https:// and h3:// backends that ask for one")
+      ->type_name("FILE");
+  gateway->add_option("--backend-key", settings.backend_key, "Its key, PEM")->type_name("FILE");
   gateway->add_option("--files", settings.files, "Serve the files below this folder")->type_name("DIR");
   gateway
       ->add_option("--etag", flags->etag,

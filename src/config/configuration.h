@@ -46,7 +46,8 @@ struct Listener {
   std::uint16_t alt_svc_port = 0;
   /// A TCP connection from there begins with a PROXY header, which names the client.
   std::vector<net::IpPrefix> proxy_protocol_from;
-  std::shared_ptr<const tls::ServerCredentials> credentials;  ///< certificates by SNI; clear: null
+  /// Certificates by SNI, and the client certificates that are asked for; clear: null.
+  std::shared_ptr<const tls::ServerCredentials> credentials;
 
   bool operator==(const Listener& other) const;
 };
@@ -82,6 +83,10 @@ struct Configuration {
   std::vector<net::IpPrefix> trusted_proxies;
   /// Verifies https:// and h3:// backends; null where there are none.
   std::shared_ptr<const tls::Trust> backend_trust;
+  /// Offered to those that ask for one; null: none.
+  std::shared_ptr<const tls::OfferedCertificate> backend_certificate;
+  /// Backends get the client's whole chain (RFC 9440 §2.3), not its own certificate alone.
+  bool client_certificate_chain = false;
   std::optional<Files> files;    ///< nullopt: no files are served; for requests that no route takes
   std::optional<Masque> masque;  ///< nullopt: no proxy
   quic::Config quic;             ///< of new connections; its idle_timeout is derived from `limits`

@@ -246,6 +246,40 @@ TEST_F(ConfigurationTest, FlagsWithoutAPurposeAreRefused) {
   expect_refused("nothing to do");
 }
 
+TEST_F(ConfigurationTest, ClientCertificatesHaveToBeWanted) {
+  const ServingFlags before = flags;
+  flags.client_certificate_required = false;
+  expect_refused("--client-cert is for --client-ca");
+  flags = before;
+  flags.client_certificate_chain = true;
+  expect_refused("--client-cert-chain is for --client-ca");
+  flags.client_ca = {{"ca.pem", ""}};
+  expect_refused("--client-cert-chain is for a --route");
+  flags.client_certificate_chain = false;
+  EXPECT_TRUE(check_flags(flags));
+  flags.listen_http = {at("127.0.0.1:80")};
+  expect_refused("--listen-http would serve everything without");
+  flags.redirect_https = 0;
+  EXPECT_TRUE(check_flags(flags));
+  flags.redirect_https.reset();
+  flags.client_certificate_required = false;
+  EXPECT_TRUE(check_flags(flags));
+  flags.client_certificate_required = true;
+  flags.client_ca[0].listener = "127.0.0.1:443";
+  EXPECT_TRUE(check_flags(flags)) << "that is meant";
+}
+
+TEST_F(ConfigurationTest, ACertificateForBackendsHasAKeyAndABackend) {
+  flags.backend_certificate = "client.pem";
+  expect_refused("--backend-cert and --backend-key go together");
+  flags.backend_key = "client.key";
+  expect_refused("--backend-cert is for a --route to https:// or h3://");
+  flags.routes = {{.host = "a.test",
+                   .path = "/",
+                   .backends = {{.protocol = BackendProtocol::h3, .host = "b.test", .port = 443}}}};
+  EXPECT_TRUE(check_flags(flags));
+}
+
 TEST_F(ConfigurationTest, ItsTextTellsEverythingButSecrets) {
   material.tokens = tokens("alice token-of-alice-01\n");
   flags.allow = {*net::IpPrefix::parse("10.0.0.0/8")};

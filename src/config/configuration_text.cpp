@@ -19,6 +19,11 @@ void write(TextLines& text, const Listener& listener) {
   if (!listener.credentials) return;
   for (const std::string& certificate : listener.credentials->describe())
     text.line(1, "certificate {}", certificate);
+  if (!listener.credentials->asks_clients()) return;
+  text.line(1, "client certificates {}",
+            listener.credentials->requires_client_certificate() ? "required" : "optional");
+  for (const std::string& authority : listener.credentials->describe_client_authorities())
+    text.line(1, "client CA {}", authority);
 }
 
 void write(TextLines& text, const Route& route) {
@@ -66,6 +71,8 @@ std::string to_text(const Configuration& configuration) {
   for (const Route& route : configuration.routes) write(text, route);
   for (const net::IpPrefix& prefix : configuration.trusted_proxies)
     text.line(0, "forwarded fields are believed of {}", prefix.to_string());
+  if (configuration.backend_certificate)
+    text.line(0, "certificate for backends {}", configuration.backend_certificate->describe());
   if (configuration.files) write(text, *configuration.files);
   if (configuration.masque) write(text, *configuration.masque);
   text.line(0, "congestion control {}, Retry {}, idle timeout {:g} s",

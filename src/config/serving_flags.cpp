@@ -22,6 +22,25 @@ Result<> check_certificates(const ServingFlags& flags) {
   return {};
 }
 
+Result<> check_client_certificates(const ServingFlags& flags) {
+  if (flags.client_ca.empty()) {
+    if (!flags.client_certificate_required)
+      return fail(ErrorKind::usage, "--client-cert is for --client-ca, which is not given");
+    if (flags.client_certificate_chain)
+      return fail(ErrorKind::usage, "--client-cert-chain is for --client-ca, which is not given");
+    return {};
+  }
+  if (flags.client_certificate_chain && flags.routes.empty())
+    return fail(ErrorKind::usage, "--client-cert-chain is for a --route, and none is given");
+  const bool for_all = std::ranges::any_of(flags.client_ca, &std::string::empty, &ClientCaFile::listener);
+  if (for_all && flags.client_certificate_required && !flags.listen_http.empty() && !flags.redirect_https)
+    return fail(
+        ErrorKind::usage,
+        "--listen-http would serve everything without the certificate that --client-ca requires; give "
+        "--redirect-https, too, or say with --client-ca HOST:PORT=FILE which --listen requires it");
+  return {};
+}
+
 Result<> check_proxy(const ServingFlags& flags) {
   if (!flags.masque.empty()) return {};
   if (!flags.token_file.empty())
@@ -74,6 +93,10 @@ Result<> check_flags(const ServingFlags& flags) {
     return fail(ErrorKind::usage, "--backend-ca is for a --route to https:// or h3://, and none is given");
   if (!flags.trusted_proxies.empty() && flags.routes.empty())
     return fail(ErrorKind::usage, "--trust-forwarded is for --route, which is not given");
+  if (flags.backend_certificate.empty() != flags.backend_key.empty())
+    return fail(ErrorKind::usage, "--backend-cert and --backend-key go together; one of them is missing");
+  if (!flags.backend_certificate.empty() && !verifies_backends(flags))
+    return fail(ErrorKind::usage, "--backend-cert is for a --route to https:// or h3://, and none is given");
   if (flags.etag != EtagParts::size_mtime_ctime && flags.files.empty())
     return fail(ErrorKind::usage, "--etag is for --files, which is not given");
   if (!flags.quic && !flags.tcp)
@@ -88,6 +111,7 @@ Result<> check_flags(const ServingFlags& flags) {
                 "--proxy-protocol-from is for connections over TCP, which --no-tcp disables; give one of the "
                 "two, or --listen-http");
   if (auto done = check_certificates(flags); !done) return done;
+  if (auto done = check_client_certificates(flags); !done) return done;
   return check_proxy(flags);
 }
 
@@ -125,6 +149,8 @@ Configuration make_configuration(const ServingFlags& flags, const Material& mate
   made.routes = flags.routes;
   made.trusted_proxies = flags.trusted_proxies;
   made.backend_trust = material.backend_trust;
+  made.backend_certificate = material.backend_certificate;
+  made.client_certificate_chain = flags.client_certificate_chain;
   if (!flags.files.empty())
     made.files = Files{.folder = flags.files, .etag = flags.etag, .opened = material.folder};
   if (!flags.masque.empty()) made.masque = make_masque(flags, material);

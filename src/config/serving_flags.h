@@ -21,6 +21,14 @@ struct CertificateFiles {
   bool operator==(const CertificateFiles&) const = default;
 };
 
+/// Certificates of authorities, PEM, whose client certificates are taken.
+struct ClientCaFile {
+  std::string file;
+  std::string listener;  ///< the ID of the only listener that uses it; empty: all that have none of their own
+
+  bool operator==(const ClientCaFile&) const = default;
+};
+
 struct ServingFlags {
   std::vector<net::SocketAddress> listen;  ///< port 0 takes one that is free for UDP and TCP
   bool quic = true, tcp = true;
@@ -36,6 +44,10 @@ struct ServingFlags {
   std::string
       write_certificate;  ///< output file of the self-signed certificate, for clients to trust; may be empty
 
+  std::vector<ClientCaFile> client_ca;  ///< none: no client is asked for a certificate
+  bool client_certificate_required = true;
+  bool client_certificate_chain = false;  ///< backends get it, too, not the client's own certificate alone
+
   masque::Protocols masque;  ///< none: no proxy
   std::vector<net::IpPrefix> allow;
   std::vector<std::uint16_t> allow_ports;
@@ -46,6 +58,8 @@ struct ServingFlags {
 
   std::vector<Route> routes;
   std::vector<net::IpPrefix> trusted_proxies;
+  /// Offered to backends that ask for a certificate; both empty: none.
+  std::string backend_certificate, backend_key;
   std::vector<std::string> backend_ca;  ///< files, PEM, that vouch for backends; none: the system's store
 
   std::string files;  ///< folder to serve; empty: none
@@ -63,9 +77,10 @@ struct Material {
   std::shared_ptr<const masque::TokenTable> tokens;  ///< null: no --token-file
   /// Of ServingFlags::listen and then of `listen_http`, with the chosen ports; empty: not yet chosen.
   std::vector<net::SocketAddress> addresses;
-  std::optional<net::SocketAddress> admin;            ///< the admin port
-  std::shared_ptr<const files::ServedFolder> folder;  ///< null: no --files
-  std::shared_ptr<const tls::Trust> backend_trust;    ///< null: no backend needs it
+  std::optional<net::SocketAddress> admin;                             ///< the admin port
+  std::shared_ptr<const files::ServedFolder> folder;                   ///< null: no --files
+  std::shared_ptr<const tls::Trust> backend_trust;                     ///< null: no backend needs it
+  std::shared_ptr<const tls::OfferedCertificate> backend_certificate;  ///< null: no --backend-cert
 };
 
 /// Whether there is a backend whose certificate has to be verified.

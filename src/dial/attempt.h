@@ -48,8 +48,9 @@ inline const std::string& server_name(const Peer& peer, const Security& security
 inline std::shared_ptr<const tls::Trust> trust(const Context& context, const Security& security) {
   return security.trust ? security.trust : context.trust;
 }
-/// Null where they would be those of another trust.
+/// Null where they would be those of another trust, or of a certificate.
 inline tls::SessionCache* sessions(const Context& context, const Security& security) {
+  if (security.certificate) return nullptr;
   return !security.trust || security.trust == context.trust ? context.sessions : nullptr;
 }
 /// Its key in there.

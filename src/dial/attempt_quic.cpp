@@ -24,6 +24,7 @@ quic::ClientOptions quic_options(const Context& context, const Peer& peer, const
   options.host = server_name(peer, security);
   options.origin = session_key(peer, security);
   options.trust = trust(context, security);
+  options.certificate = security.certificate;
   options.sessions = sessions(context, security);
   options.early_data = context.early_data;
   options.title = peer.title;

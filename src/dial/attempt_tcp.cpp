@@ -45,6 +45,7 @@ class TcpAttempt : public Dialled, private http::ConnectionHandler {
       return speak(std::move(stream), !versions.empty() && versions.front() == "h2", {});
     tls::ClientOptions options;
     options.trust = trust(context_, security_);
+    options.certificate = security_.certificate;
     options.host = server_name(peer_, security_);
     options.alpn = versions;
     options.sessions = sessions(context_, security_);

@@ -149,7 +149,10 @@ struct Chain::Impl {
       link_options.only_quic = options.hop_http == HttpChoice::h3 ? "--via-http auto tries TCP, too" : "";
     } else {
       // Not the hops: CONNECT is not safe, so it never leaves early (RFC 8470 §2).
-      link_options = {.http = options.http, .mode = options.mode, .ready_early = !place.early_failed};
+      link_options = {.http = options.http,
+                      .mode = options.mode,
+                      .ready_early = !place.early_failed,
+                      .offers_certificate = !options.leads_to_hop};
     }
     auto mine = std::make_shared<Link*>(nullptr);  // its events need its name, which comes after them
     LinkEvents events;

@@ -26,6 +26,8 @@ struct Context {
   quic::Config config;
   http::Limits limits;
   std::shared_ptr<const tls::Trust> trust;
+  /// Offered to an origin or a backend that asks for one, never to a hop; null: none.
+  std::shared_ptr<const tls::OfferedCertificate> certificate = nullptr;
   tls::SessionCache* sessions = nullptr;
   OriginMemory* memory = nullptr;  ///< of which origins speak HTTP/3; null: none
   std::int64_t unix_time = 0;      ///< seconds, when the command started; for `memory`

@@ -48,6 +48,9 @@ struct Security {
   std::vector<std::string> alpn{"h2", "http/1.1"};
   /// Null: that of the Context. With another, no sessions are remembered: they are those of its trust.
   std::shared_ptr<const tls::Trust> trust = nullptr;
+  /// Offered if the peer asks for one; null: none. With one, no sessions are remembered: a ticket would show
+  /// it again to whoever dials without.
+  std::shared_ptr<const tls::OfferedCertificate> certificate = nullptr;
   std::string server_name{};  ///< SNI, and what the certificate must cover; empty: the peer's host
   /// Stands as soon as requests can leave as 0-RTT (QUIC, where the Context has early data).
   bool ready_early = false;

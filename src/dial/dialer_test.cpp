@@ -2,6 +2,7 @@
 #include "dial/direct_dialer.h"
 #include "dial/hop_dialer.h"
 #include "dial/world_for_test.h"
+#include "tls/authority_for_test.h"
 
 #include <fstream>
 
@@ -116,6 +117,36 @@ TEST_F(DirectDialerTest, RefusesACertificateForAnotherNameOrOfNobodyThatIsTruste
   dial({.server_name = "inside.test"});  // the Context's, which is the system's
   ASSERT_TRUE(events.error);
   EXPECT_EQ(events.error->kind, ErrorKind::tls);
+}
+
+TEST_F(DirectDialerTest, OffersTheCertificateOfItsSecurityAlone) {
+  const tls::AuthorityForTest authority("Clients' CA");
+  const auto gateway = *tls::OfferedCertificate::make(authority.issue("gateway"));
+  world.over_tls = true;
+  world.clients = tls::clients_of(authority);
+  dial({.trust = trust_in_server(), .certificate = gateway, .server_name = "inside.test"});
+  ASSERT_EQ(events.ready, 1) << (events.error ? events.error->message : "");
+  EXPECT_EQ(fetch(), "hello");
+  EXPECT_EQ(world.client, "CN=gateway");
+
+  events = {};
+  context.certificate = gateway;
+  dial({.trust = trust_in_server(), .server_name = "inside.test"});
+  ASSERT_TRUE(events.error);
+  EXPECT_THAT(events.error->message, HasSubstr("the server requires a client certificate"));
+}
+
+TEST_F(DirectDialerTest, RemembersNoSessionOfACertificate) {
+  const auto gateway = *tls::OfferedCertificate::make(tls::AuthorityForTest("Clients' CA").issue("gateway"));
+  tls::SessionCache sessions;
+  context.trust = trust_in_server();
+  context.sessions = &sessions;
+  world.over_tls = true;
+  for (const auto& certificate : {gateway, std::shared_ptr<const tls::OfferedCertificate>()}) {
+    dial({.certificate = certificate, .server_name = "inside.test"});
+    EXPECT_EQ(fetch(), "hello");
+    EXPECT_EQ(sessions.find("tcp/inside.test:8080").has_value(), certificate == nullptr);
+  }
 }
 
 TEST_F(DirectDialerTest, LooksUpOnlyWhatIsNotKnown) {

@@ -118,6 +118,7 @@ struct Link::Impl final : DialEvents {
 
   void begin(Security security, bool& begun) {
     if (ready_attempt || done) return;
+    if (options.offers_certificate) security.certificate = context.certificate;
     begun = waits = true;  // what follows may fail inside, and asks
     dialer.when_free(
         [this, security = std::move(security), watch = Lifetime::Watch(lifetime)](Result<> free) {

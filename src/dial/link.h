@@ -34,9 +34,10 @@ struct LinkOptions {
   /// Stands as soon as requests can leave as 0-RTT, where HTTP/3 is what was asked for or is known to work:
   /// whoever uses it stays with that one try.
   bool ready_early = false;
-  std::size_t carries = 0;        ///< how many connections run inside each other in this one
-  std::size_t carries_in_ip = 0;  ///< how many of these in IP packets
-  std::string only_quic{};        ///< what to do where QUIC alone is tried and gets nowhere; empty: nothing
+  bool offers_certificate = false;  ///< the context's, if the peer asks for one
+  std::size_t carries = 0;          ///< how many connections run inside each other in this one
+  std::size_t carries_in_ip = 0;    ///< how many of these in IP packets
+  std::string only_quic{};          ///< what to do where QUIC alone is tried and gets nowhere; empty: nothing
 };
 
 class Link {

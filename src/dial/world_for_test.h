@@ -6,6 +6,7 @@
 #include "dial/dialer.h"
 #include "http/tcp_for_test.h"
 #include "net/memory_stream.h"
+#include "tls/client_certificate.h"
 #include "tls/stream.h"
 
 #include <memory>
@@ -57,8 +58,10 @@ class World final : public net::Outbound, private net::Resolver {
   std::set<std::string> unreachable;                ///< "address:port" over UDP, which ICMP tells
   std::vector<std::string> names, tcp;              ///< that were asked for
   std::vector<std::pair<std::string, Time>> udp;
-  std::string server_name;  ///< that was asked for last
-  http::Limits limits;      ///< of servers
+  std::string server_name;          ///< that was asked for last
+  tls::ClientVerification clients;  ///< what servers over TLS ask for
+  std::string client;               ///< the subject of the client certificate that came last
+  http::Limits limits;              ///< of servers
   std::vector<std::unique_ptr<http::Connection>> servers;
 
  private:
@@ -122,12 +125,14 @@ class World final : public net::Outbound, private net::Resolver {
       serve(std::move(far));
       return std::move(near);
     }
-    const tls::ServerOptions options{.credentials = *tls::ServerCredentials::make({pair}),
+    const tls::ServerOptions options{.credentials = *tls::ServerCredentials::make({pair}, clients),
                                      .alpn = {http2 ? "h2" : "http/1.1"}};
     handshakes_.push_back(tls::accept(clock.timers, std::move(far), options,
                                       [this](Result<std::unique_ptr<tls::Stream>> stream) {
                                         if (!stream) return;
                                         server_name = (*stream)->info().server_name;
+                                        const auto& certificate = (*stream)->info().client_certificate;
+                                        client = certificate ? certificate->subject : "";
                                         serve(std::move(*stream));
                                       }));
     return std::move(near);

@@ -112,6 +112,8 @@ void append_json(const AccessRecord& record, std::string& out) {
   text(json, "tls", record[Text::tls]);
   text(json, "cipher", record[Text::cipher]);
   text(json, "sni", record[Text::server_name]);
+  text(json, "client_cert_subject", record[Text::client_subject]);
+  text(json, "client_cert_sha256", record[Text::client_fingerprint]);
   if (fixed.has_request) {
     text(json, "method", record[Text::method]);
     text(json, "protocol", record[Text::protocol]);

@@ -2,6 +2,7 @@
 
 #include "base/random.h"
 #include "http/connection.h"
+#include "tls/client_certificate.h"
 
 #include <chrono>
 #include <system_error>
@@ -73,6 +74,10 @@ void WorkerAccessLog::on_exchange_ended(const http::Connection& connection,
   record[Text::tls] = info.tls;
   record[Text::cipher] = info.cipher;
   record[Text::server_name] = info.server_name;
+  if (info.client_certificate) {
+    record[Text::client_subject] = info.client_certificate->subject;
+    record[Text::client_fingerprint] = info.client_certificate->fingerprint;
+  }
   if (ended.request != nullptr) {
     const http::Request& request = *ended.request;
     record[Text::method] = request.method;

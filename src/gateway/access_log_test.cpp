@@ -63,6 +63,17 @@ TEST(AccessFormat, APageAsJson) {
       R"("user_agent":"curl/8"})");
 }
 
+TEST(AccessFormat, AClientWithACertificateIsNamed) {
+  auto record = page();
+  record[Text::server_name] = "a.test";
+  record[Text::client_subject] = "CN=alice,O=A \"quoted\"";
+  record[Text::client_fingerprint] = "0123abcd";
+  EXPECT_NE(json(record).find(R"("sni":"a.test","client_cert_subject":"CN=alice,O=A \"quoted\"",)"
+                              R"("client_cert_sha256":"0123abcd","method":)"),
+            std::string::npos)
+      << json(record);
+}
+
 TEST(AccessFormat, TimesWithinOneTurnAreLeftOut) {
   auto record = page();
   record.fixed.until_response = Duration::zero();

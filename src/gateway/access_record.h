@@ -21,6 +21,8 @@ struct AccessRecord {
     tls,
     cipher,
     server_name,
+    client_subject,
+    client_fingerprint,
     method,
     protocol,
     authority,

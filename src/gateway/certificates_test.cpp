@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/folder_for_test.h"
+#include "tls/authority_for_test.h"
 #include "tls/pairs_for_test.h"
 
 #include <algorithm>
@@ -48,6 +49,78 @@ TEST_F(CertificatesOfFiles, TellTheEarliestEndOfTheChain) {
   EXPECT_EQ(metrics(certificates), "");
   ASSERT_TRUE(certificates.load());
   EXPECT_THAT(metrics(certificates), HasSubstr(line(settings.certificates[0].certificate, "1800000000")));
+}
+
+TEST_F(CertificatesOfFiles, AskClientsForCertificatesOfTheAuthoritiesThatTheirListenerHas) {
+  const tls::AuthorityForTest one("One"), two("Two");
+  config::ServingFlags settings;
+  settings.certificates = {
+      {.certificate = write("chain.pem", pair_.certificate_pem), .key = write("key.pem", pair_.key_pem)}};
+  settings.client_ca = {{write("one.pem", one.pem()), "inside"}};
+  Certificates inside(settings);
+  ASSERT_TRUE(inside.load());
+  EXPECT_FALSE(inside.credentials().at("")->asks_clients());
+  EXPECT_THAT(inside.credentials().at("inside")->describe_client_authorities(),
+              ElementsAre(HasSubstr("CN=One")));
+  EXPECT_EQ(inside.credentials().at("inside")->describe(), inside.credentials().at("")->describe());
+
+  settings.client_ca.push_back({write("two.pem", two.pem()), ""});
+  settings.client_certificate_required = false;
+  Certificates both(settings);
+  ASSERT_TRUE(both.load());
+  EXPECT_THAT(both.credentials().at("")->describe_client_authorities(), ElementsAre(HasSubstr("CN=Two")));
+  EXPECT_THAT(both.credentials().at("inside")->describe_client_authorities(),
+              ElementsAre(HasSubstr("CN=One")));
+  EXPECT_FALSE(both.credentials().at("")->requires_client_certificate());
+}
+
+TEST_F(CertificatesOfFiles, ReadAuthoritiesAgainAlsoBesideASelfSignedCertificate) {
+  const tls::AuthorityForTest one("One"), two("Two");
+  config::ServingFlags settings;
+  settings.self_signed = {"a.test"};
+  settings.client_ca = {{write("ca.pem", one.pem()), ""}};
+  Certificates certificates(settings);
+  ASSERT_TRUE(certificates.load());
+  const auto before = certificates.credentials().at("");
+  EXPECT_FALSE(certificates.has_changed());
+  write("ca.pem", two.pem() + one.pem());
+  EXPECT_TRUE(certificates.has_changed());
+  ASSERT_TRUE(certificates.load());
+  EXPECT_THAT(certificates.changed(), ElementsAre(settings.client_ca[0].file));
+  const auto after = certificates.credentials().at("");
+  EXPECT_EQ(after->describe(), before->describe()) << "the same certificate";
+  EXPECT_EQ(after->describe_client_authorities().size(), 2u);
+  write("ca.pem", "no certificate");
+  EXPECT_EQ(certificates.load().error().message,
+            "--client-ca: " + settings.client_ca[0].file + " holds no certificate in PEM form");
+  EXPECT_EQ(certificates.credentials().at(""), after);
+  std::filesystem::remove(settings.client_ca[0].file);
+  EXPECT_THAT(certificates.load().error().message, testing::StartsWith("--client-ca: cannot read "));
+}
+
+TEST_F(CertificatesOfFiles, OfferBackendsTheOneThatIsTheirs) {
+  const tls::AuthorityForTest authority("Backends' CA");
+  const auto gateway = authority.issue("gateway"), renewed = authority.issue("gateway");
+  config::ServingFlags settings;
+  settings.self_signed = {"a.test"};
+  settings.backend_certificate = write("client.pem", gateway.certificate_pem);
+  settings.backend_key = write("client.key", gateway.key_pem);
+  Certificates certificates(settings);
+  ASSERT_TRUE(certificates.load());
+  const auto before = certificates.for_backends();
+  ASSERT_TRUE(before);
+  EXPECT_THAT(metrics(certificates), HasSubstr("{certificate=\"" + settings.backend_certificate + "\"}"));
+  ASSERT_TRUE(certificates.load());
+  EXPECT_EQ(certificates.for_backends(), before) << "nothing changed";
+  write("client.pem", renewed.certificate_pem);
+  EXPECT_THAT(
+      certificates.load().error().message,
+      testing::AllOf(testing::StartsWith("--backend-cert and --backend-key: "), HasSubstr("does not match")));
+  EXPECT_EQ(certificates.for_backends(), before);
+  write("client.key", renewed.key_pem);
+  ASSERT_TRUE(certificates.load());
+  EXPECT_THAT(certificates.changed(), ElementsAre(settings.backend_certificate));
+  EXPECT_NE(certificates.for_backends(), before);
 }
 
 TEST_F(CertificatesOfFiles, StayWhenTheNewOnesCannotBeUsed) {

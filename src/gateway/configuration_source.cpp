@@ -38,6 +38,7 @@ Result<std::unique_ptr<ConfigurationSource>> ConfigurationSource::open(config::S
   }
   if (auto done = source->certificates_.load(); !done) return std::unexpected(std::move(done.error()));
   source->material_.credentials = source->certificates_.credentials();
+  source->material_.backend_certificate = source->certificates_.for_backends();
   source->make();
   if (auto valid = config::validate(*source->current_); !valid)
     return std::unexpected(std::move(valid.error()));
@@ -96,7 +97,7 @@ void ConfigurationSource::reload(std::string_view why, Time now) {
 }
 
 void ConfigurationSource::reload_certificates(std::string_view why) {
-  if (certificates_.is_self_signed()) {
+  if (!certificates_.has_files()) {
     certificates_.warn_of_dates();
     return log_info("{}the certificate is self-signed, there is no file to reload", why);
   }
@@ -109,6 +110,7 @@ void ConfigurationSource::reload_certificates(std::string_view why) {
   certificates_said_.clear();
   certificates_.warn_of_dates();
   material_.credentials = certificates_.credentials();
+  material_.backend_certificate = certificates_.for_backends();
   const auto& changed = certificates_.changed();
   for (const std::string& certificate : changed)
     log_info("{}{} was reloaded, for new connections", why, certificate);

@@ -1,6 +1,6 @@
 // ConfigurationSource: makes the gateway's Configuration from its flags and the files they name, and again
-// whenever one of these changes: certificates, tokens, and the folder that --files leads to. Owned by the
-// Gateway, on its loop's thread.
+// whenever one of these changes: certificates, authorities of clients, tokens, and the folder that --files
+// leads to. Owned by the Gateway, on its loop's thread.
 #pragma once
 
 #include "admin/metric_set.h"

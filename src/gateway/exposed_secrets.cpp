@@ -35,11 +35,9 @@ std::vector<std::string> exposed_secrets(const Settings& settings) {
   const fs::path folder = fs::canonical(settings.files, error);
   if (error) return warnings;
   std::vector<std::pair<std::string_view, std::string>> named{
-      {"--token-file", settings.token_file},
-      {"--admin-token-file", settings.admin_token_file},
-      {"--secret-file", settings.secret_file},
-      {"--keylog", settings.key_log},
-      {"--qlog", settings.qlog},
+      {"--token-file", settings.token_file},   {"--admin-token-file", settings.admin_token_file},
+      {"--secret-file", settings.secret_file}, {"--backend-key", settings.backend_key},
+      {"--keylog", settings.key_log},          {"--qlog", settings.qlog},
       {"--access-log", settings.access_log}};
   for (const auto& pair : settings.certificates) named.emplace_back("--key", pair.key);
   for (const auto& [flag, path] : named) {

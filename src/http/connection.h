@@ -20,7 +20,8 @@ class Connection;
 
 namespace sallyport::tls {
 class ServedCertificate;
-}
+struct ClientCertificate;
+}  // namespace sallyport::tls
 
 namespace sallyport::http {
 
@@ -69,6 +70,9 @@ struct ConnectionInfo {
   /// asked for on it (RFC 9110 §7.4: answer 421 when not). Null over plain text and where it is not known;
   /// then there is nothing to check.
   std::shared_ptr<const tls::ServedCertificate> certificate;
+  /// A server: the client certificate that it asked for and verified; null where there is none. Over QUIC
+  /// known before the first request.
+  std::shared_ptr<const tls::ClientCertificate> client_certificate;
 };
 
 /// Counted since the start, for metrics and for `get --json`.

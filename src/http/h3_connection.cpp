@@ -57,6 +57,8 @@ const ConnectionInfo& H3ConnectionImpl::info() const {
     info_.address_validated = quic_->is_address_validated();
     // GnuTLS tells a server the cipher suite only when the handshake is complete, after the first requests.
     if (info_.cipher.empty()) info_.cipher = quic_->cipher();
+    // A server is told of the connection before the client's Certificate message came (0.5-RTT).
+    if (!info_.client_certificate) info_.client_certificate = quic_->client_certificate();
   }
   return info_;
 }

@@ -1,5 +1,7 @@
 // What an HTTP/3 connection tells of itself: as it is now, whoever moved and whatever was changed since.
 #include "http/h3_for_test.h"
+#include "tls/authority_for_test.h"
+#include "tls/client_certificate.h"
 #include "tls/served_certificate.h"
 
 #include <gtest/gtest.h>
@@ -64,6 +66,21 @@ TEST(H3ConnectionInfo, HasTheCertificateThatThisConnectionWasGiven) {
   ASSERT_TRUE(pair.run_until([&] { return pair.client_events.ready > 0; }));
   EXPECT_FALSE(certificate()->covers("server.test"));
   EXPECT_TRUE(certificate()->covers("a.test"));
+}
+
+TEST(H3ConnectionInfo, HasTheClientsCertificateOnceItWasVerified) {
+  const tls::AuthorityForTest authority("Clients' CA");
+  H3Pair pair;
+  pair.server_options.credentials =
+      *tls::ServerCredentials::make({*tls::make_self_signed({"server.test"})}, tls::clients_of(authority));
+  pair.client_options.certificate = *tls::OfferedCertificate::make(authority.issue("alice"));
+  ASSERT_TRUE(pair.establish());
+  pair.client->request(get("/"), pair.handler(), true);
+  ASSERT_TRUE(pair.run_until([&] { return !pair.requests.requests.empty(); }));
+  const auto certificate = pair.server().info().client_certificate;
+  ASSERT_TRUE(certificate) << "with the first request";
+  EXPECT_EQ(certificate->subject, "CN=alice");
+  EXPECT_FALSE(pair.client->info().client_certificate);
 }
 
 }  // namespace

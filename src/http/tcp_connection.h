@@ -16,6 +16,7 @@ struct StreamSecurity {
   std::string cipher;
   std::string id;
   std::shared_ptr<const tls::ServedCertificate> certificate = nullptr;
+  std::shared_ptr<const tls::ClientCertificate> client_certificate = nullptr;
 };
 
 // All own `stream`. `handler` may be null on a server.

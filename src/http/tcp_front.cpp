@@ -150,7 +150,8 @@ void TcpFront::begin(Sessions::iterator session, std::unique_ptr<net::ByteStream
                           {.server_name = info.server_name,
                            .tls = info.version,
                            .cipher = info.cipher,
-                           .certificate = info.certificate});
+                           .certificate = info.certificate,
+                           .client_certificate = info.client_certificate});
                   });
 }
 

@@ -1,9 +1,11 @@
 #include "ingress/forwarded_message.h"
 
 #include "http/connection.h"
+#include "tls/client_certificate.h"
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string>
 
 #include <fmt/format.h>
@@ -16,6 +18,11 @@ constexpr std::array<std::string_view, 11> of_gateways{
     "forwarded",       "x-request-id",  "early-data",          "x-real-ip",
     "true-client-ip",  "x-client-ip",   "x-cluster-client-ip", "x-original-url",
     "x-original-host", "x-rewrite-url", "x-forwarded"};
+
+/// How names of such begin, in families of them: where a request came from, and the client's certificate as
+/// RFC 9440 and other servers and proxies put it.
+constexpr std::array<std::string_view, 7> families_of_gateways{
+    "x-forwarded-", "client-cert", "x-client-cert", "ssl-client", "x-ssl-", "x-amzn-mtls-", "x-tls-client"};
 
 /// RFC 9110 §6.5.1: framing, routing, authentication, what a request asks for, and what content is.
 constexpr std::array<std::string_view, 22> never_in_trailers{"transfer-encoding",
@@ -80,8 +87,9 @@ void add_forwarded(http::Fields& fields, const http::Request& from, std::string_
 }
 
 bool is_of_gateways(std::string_view name) {
-  constexpr std::string_view prefix = "x-forwarded-";
-  return is_alike(name.substr(0, prefix.size()), prefix) ||
+  return std::ranges::any_of(
+             families_of_gateways,
+             [name](std::string_view each) { return is_alike(name.substr(0, each.size()), each); }) ||
          std::ranges::any_of(of_gateways, [name](std::string_view each) { return is_alike(name, each); });
 }
 
@@ -97,6 +105,16 @@ std::string_view version_in_via(http::Version version) {
       return "3.0";
   }
   return "1.1";
+}
+
+/// RFC 9440 §2.
+void add_client_certificate(http::Fields& fields, const tls::ClientCertificate& client, bool with_chain) {
+  fields.add("client-cert", fmt::format(":{}:", client.chain.front()));
+  if (!with_chain || client.chain.size() < 2) return;
+  std::string chain;
+  for (const std::string& each : std::span(client.chain).subspan(1))
+    chain += fmt::format("{}:{}:", chain.empty() ? "" : ", ", each);
+  fields.add("client-cert-chain", chain);
 }
 
 }  // namespace
@@ -132,6 +150,8 @@ http::Request request_for_backend(const http::Exchange& client, std::string_view
     if (!from.authority.empty()) made.fields.add("x-forwarded-host", from.authority);
   }
   made.fields.add("x-request-id", by.request_id);
+  if (info.client_certificate)
+    add_client_certificate(made.fields, *info.client_certificate, by.client_certificate_chain);
   if (from.early_data) made.fields.add("early-data", "1");  // RFC 8470 §5.1
   return made;
 }

@@ -1,7 +1,8 @@
 // What is forwarded of a message: the request that a backend gets, and the response that a client does.
 // Fields of one connection (RFC 9110 §7.6.1) are left out by http; here it is those by which a gateway
 // speaks, and those that nobody but a gateway may say: X-Forwarded-*, Forwarded (RFC 7239) and X-Request-ID,
-// which are believed of trusted proxies in front of this one only (docs/threat-model.md, "forwarded fields").
+// which are believed of trusted proxies in front of this one only (docs/threat-model.md, "forwarded fields"),
+// and what is said of its certificate (docs/threat-model.md, "claimed certificate").
 #pragma once
 
 #include "base/random.h"
@@ -16,6 +17,8 @@ struct ForwardedBy {
   std::string_view pseudonym;   ///< of this gateway in Via (RFC 9110 §7.6.3): no other gateway's
   std::string_view request_id;  ///< see request_id()
   bool trusts_client = false;  ///< who sent the request is a proxy whose fields about its client are believed
+  /// Client-Cert-Chain is said besides Client-Cert (RFC 9440).
+  bool client_certificate_chain = false;
 };
 
 /// `client`: its exchange. `scheme`: of the backend; `host`: of a request that names none. The result keeps

@@ -1,6 +1,7 @@
 #include "ingress/forwarded_message.h"
 
 #include "masque/doubles_for_test.h"
+#include "tls/client_certificate.h"
 
 #include <gtest/gtest.h>
 
@@ -10,13 +11,12 @@ namespace {
 class ForwardedMessageTest : public testing::Test {
  protected:
   http::Request forwarded(const http::Request& request) {
-    return request_for_backend(connection.receive(request), "http", "backend.test:8080",
-                               {"gateway", "an-id", trusted});
+    return request_for_backend(connection.receive(request), "http", "backend.test:8080", by);
   }
-  bool trusted = false;
   net::Timers timers{Time(100s)};
   masque::ConnectionForTest connection{timers};
   SeededRandom random{1};
+  ForwardedBy by{.pseudonym = "gateway", .request_id = "an-id"};
 };
 
 // RFC 8470 §5.1.
@@ -26,6 +26,45 @@ TEST_F(ForwardedMessageTest, EarlyDataIsSaidToBeSo) {
   http::Request pretended;
   pretended.fields = {{"early-data", "1"}};
   EXPECT_FALSE(forwarded(pretended).fields.contains("early-data"));
+}
+
+// RFC 9440 §2.
+TEST_F(ForwardedMessageTest, TheClientsCertificateIsSaidAsItWasVerified) {
+  EXPECT_FALSE(forwarded({}).fields.contains("client-cert"));
+  tls::ClientCertificate alice{.subject = "CN=alice", .fingerprint = "00", .chain = {"QQ==", "Qg==", "Qw=="}};
+  connection.set_client_certificate(std::make_shared<tls::ClientCertificate>(alice));
+  EXPECT_EQ(forwarded({}).fields.find("client-cert"), ":QQ==:");
+  EXPECT_FALSE(forwarded({}).fields.contains("client-cert-chain"));
+  by.client_certificate_chain = true;
+  EXPECT_EQ(forwarded({}).fields.find("client-cert"), ":QQ==:");
+  EXPECT_EQ(forwarded({}).fields.find("client-cert-chain"), ":Qg==:, :Qw==:");
+  alice.chain.resize(1);
+  connection.set_client_certificate(std::make_shared<tls::ClientCertificate>(alice));
+  EXPECT_FALSE(forwarded({}).fields.contains("client-cert-chain"));
+}
+
+TEST_F(ForwardedMessageTest, NoClientSaysItselfWhatItsCertificateIs) {
+  http::Request pretended;
+  pretended.fields = {{"client-cert", ":QQ==:"},        {"client-cert-chain", ":Qg==:"},
+                      {"client_cert", ":QQ==:"},        {"x-client-cert", "Q"},
+                      {"x-forwarded-client-cert", "Q"}, {"ssl-client-verify", "SUCCESS"},
+                      {"ssl_client_s_dn", "CN=root"},   {"x-ssl-client-cert", "Q"},
+                      {"x-amzn-mtls-clientcert", "Q"},  {"kept", "yes"}};
+  for (const bool is_verified : {false, true}) {
+    if (is_verified)
+      connection.set_client_certificate(std::make_shared<tls::ClientCertificate>(
+          tls::ClientCertificate{.subject = {}, .fingerprint = {}, .chain = {"Qw=="}}));
+    const http::Request made = forwarded(pretended);
+    for (const http::Fields::Field field : pretended.fields) {
+      if (field.name == "kept" || (is_verified && field.name == "client-cert")) continue;
+      EXPECT_FALSE(made.fields.contains(field.name)) << field.name;
+    }
+    EXPECT_EQ(made.fields.find("kept"), "yes");
+    EXPECT_EQ(made.fields.find("client-cert").value_or("none"), is_verified ? ":Qw==:" : "none");
+  }
+  const http::Fields trailers = trailers_to_forward(pretended.fields);
+  EXPECT_FALSE(trailers.contains("client-cert"));
+  EXPECT_TRUE(trailers.contains("kept"));
 }
 
 TEST_F(ForwardedMessageTest, KeepsWhatTheRequestIs) {
@@ -81,7 +120,7 @@ TEST_F(ForwardedMessageTest, AClientIsNotBelievedWhoItIs) {
 }
 
 TEST_F(ForwardedMessageTest, ATrustedProxyIs) {
-  trusted = true;
+  by.trusts_client = true;
   http::Request request{.authority = "a.test"};
   request.fields = {{"x-forwarded-for", "203.0.113.7"}, {"x-forwarded-for", "198.51.100.2"},
                     {"x-forwarded-proto", "gopher"},    {"x-forwarded-host", "b.test"},

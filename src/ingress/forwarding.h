@@ -59,6 +59,7 @@ class Forwarding final : public http::ExchangeHandler, Upstream::User {
     http::Replies& replies;
     std::string pseudonym;               ///< see ForwardedBy
     std::vector<net::IpPrefix> trusted;  ///< proxies whose fields about their clients are believed
+    bool client_certificate_chain = false;  ///< likewise
   };
 
   Forwarding(Owner& owner, const World& world, const http::Incoming& in,

@@ -53,6 +53,8 @@ void ReverseProxy::apply(const config::Configuration& configuration) {
   context_.config.silence_timeout = configuration.limits.idle_timeout;
   context_.config.idle_timeout = std::max(configuration.limits.idle_timeout, websocket_idle) + 10s;
   world_.trusted = configuration.trusted_proxies;
+  context_.certificate = configuration.backend_certificate;
+  world_.client_certificate_chain = configuration.client_certificate_chain;
   auto before = std::exchange(upstreams_, {});
   std::vector<std::shared_ptr<const RoutedTo>> made;
   for (const config::Route& route : routes) {
@@ -75,6 +77,8 @@ void ReverseProxy::apply(const config::Configuration& configuration) {
 
 bool ReverseProxy::differ(const config::Configuration& last, const config::Configuration& next) {
   return last.routes != next.routes || last.backend_trust != next.backend_trust ||
+         last.backend_certificate != next.backend_certificate ||
+         last.client_certificate_chain != next.client_certificate_chain ||
          last.trusted_proxies != next.trusted_proxies || last.limits != next.limits || last.quic != next.quic;
 }
 

@@ -36,16 +36,17 @@ Upstream::~Upstream() {
 
 dial::Security Upstream::security() const {
   using Layer = dial::Security::Layer;
+  const auto& certificate = context_.certificate;
   switch (backend_.protocol) {
     case config::BackendProtocol::http1:
       return {.layer = Layer::plain, .alpn = {"http/1.1"}};
     case config::BackendProtocol::h2c:
       return {.layer = Layer::plain, .alpn = {"h2"}};
     case config::BackendProtocol::https:
-      if (options_.http1_only) return {.layer = Layer::tls, .alpn = {"http/1.1"}};
-      return {.layer = Layer::tls};
+      if (options_.http1_only) return {.layer = Layer::tls, .alpn = {"http/1.1"}, .certificate = certificate};
+      return {.layer = Layer::tls, .certificate = certificate};
     case config::BackendProtocol::h3:
-      return {.layer = Layer::quic};
+      return {.layer = Layer::quic, .certificate = certificate};
   }
   return {};
 }

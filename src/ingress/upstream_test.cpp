@@ -1,6 +1,9 @@
 #include "ingress/upstream.h"
 
+#include "base/file.h"
+#include "base/folder_for_test.h"
 #include "dial/world_for_test.h"
+#include "tls/authority_for_test.h"
 
 #include <deque>
 #include <string>
@@ -62,7 +65,7 @@ class UpstreamTest : public testing::Test {
     settle();
   }
 
-  dial::test::World world;
+  dial::test::World world{"backend.test"};
   dial::Context context = world.context();
   dial::Graveyard graveyard{context.timers()};
   std::shared_ptr<UpstreamCounters> counters = std::make_shared<UpstreamCounters>();
@@ -70,6 +73,27 @@ class UpstreamTest : public testing::Test {
   std::size_t responded = 0;
   std::unique_ptr<Upstream> upstream;
 };
+
+TEST_F(UpstreamTest, OffersTheCertificateOfTheContextThatIsThere) {
+  const tls::AuthorityForTest authority("Backends' CA");
+  const FolderForTest folder;
+  ASSERT_TRUE(write_file(folder / "ca.pem", world.pair.certificate_pem, 0600, IfExists::replace));
+  context.trust = *tls::Trust::make({.ca_files = {folder / "ca.pem"}});
+  world.over_tls = true;
+  world.clients = tls::clients_of(authority);
+  for (const UpstreamOptions& options : {UpstreamOptions{}, UpstreamOptions{.http1_only = true}}) {
+    for (const char* name : {"one", "two"}) {
+      context.certificate = *tls::OfferedCertificate::make(authority.issue(name));
+      start(config::BackendProtocol::https, options);
+      const Asking& asked = want();
+      world.clock.settle();
+      ASSERT_TRUE(asked.is_sent());
+      EXPECT_EQ(world.client, std::string("CN=") + name);
+      respond();
+      EXPECT_TRUE(asked.over);
+    }
+  }
+}
 
 TEST_F(UpstreamTest, Http1HasAConnectionForEachRequest) {
   start(config::BackendProtocol::http1, {.most_connections = 2, .most_waiting = 1});

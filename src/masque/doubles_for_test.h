@@ -130,6 +130,9 @@ class ConnectionForTest final : public http::Connection {
   void set_certificate(std::shared_ptr<const tls::ServedCertificate> certificate) {
     info_.certificate = std::move(certificate);
   }
+  void set_client_certificate(std::shared_ptr<const tls::ClientCertificate> certificate) {
+    info_.client_certificate = std::move(certificate);
+  }
 
   bool takes_requests = true;
   std::size_t free = 1;  ///< streams

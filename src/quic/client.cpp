@@ -78,7 +78,8 @@ Result<> Impl::start_client(std::uint32_t version) {
   const ClientOptions& options = client->options;
   Bytes parameters_of_old = client->remembered.transport_parameters;
   if (take_version(parameters_of_old) != version) parameters_of_old = {};
-  tls::QuicClientOptions tls_options{.trust = options.trust, .host = options.host, .alpn = options.alpn};
+  tls::QuicClientOptions tls_options{
+      .trust = options.trust, .certificate = options.certificate, .host = options.host, .alpn = options.alpn};
   if (!parameters_of_old.empty()) tls_options.ticket = client->remembered.ticket;
   tls_options.early_data = options.early_data && !parameters_of_old.empty();
   tls_options.key_log = client->key_log;

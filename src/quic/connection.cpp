@@ -73,6 +73,9 @@ const std::string& Connection::cipher() const {
 const std::shared_ptr<const tls::ServedCertificate>& Connection::certificate() const {
   return impl_->session_info.certificate;
 }
+const std::shared_ptr<const tls::ClientCertificate>& Connection::client_certificate() const {
+  return impl_->session_info.client_certificate;
+}
 Bytes Connection::original_destination_id() const {
   return id_bytes(impl_->first_destination);
 }

@@ -20,7 +20,8 @@
 
 namespace sallyport::tls {
 class ServedCertificate;
-}
+struct ClientCertificate;
+}  // namespace sallyport::tls
 
 namespace sallyport::quic {
 
@@ -66,9 +67,10 @@ struct ClientOptions {
   std::string origin;  ///< key in `sessions`, "host:port"
   std::vector<std::string> alpn{"h3"};
   std::shared_ptr<const tls::Trust> trust;
-  tls::SessionCache* sessions = nullptr;  ///< not owned; null: no resumption
-  bool early_data = false;                ///< send 0-RTT where a ticket allows it
-  std::string title;                      ///< for traces and errors: "hop 1 (gw-a:443)"
+  std::shared_ptr<const tls::OfferedCertificate> certificate = nullptr;  ///< for a server that asks for one
+  tls::SessionCache* sessions = nullptr;                                 ///< not owned; null: no resumption
+  bool early_data = false;  ///< send 0-RTT where a ticket allows it
+  std::string title;        ///< for traces and errors: "hop 1 (gw-a:443)"
 };
 
 class Connection final : public net::DatagramReceiver {
@@ -90,6 +92,8 @@ class Connection final : public net::DatagramReceiver {
   const std::string& cipher() const;  ///< the IANA name of the cipher suite; empty before the handshake's end
   /// On a server, from on_established() on: see tls::SessionInfo. Null on a client.
   const std::shared_ptr<const tls::ServedCertificate>& certificate() const;
+  /// On a server, once is_established(): see tls::SessionInfo. Null on a client.
+  const std::shared_ptr<const tls::ClientCertificate>& client_certificate() const;
   /// Of the client's first Initial; the qlog file is named after it.
   Bytes original_destination_id() const;
   /// Whether the address path().remote is validated: by a handshake or a Retry token.

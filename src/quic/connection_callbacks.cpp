@@ -82,8 +82,8 @@ int on_crypto_data(ngtcp2_conn* conn, ngtcp2_encryption_level level, std::uint64
     }
     return error;
   }
-  // No message is allowed here: KeyUpdate is forbidden (RFC 9001 §6), and no client certificate was
-  // requested.
+  // No message is allowed here: KeyUpdate is forbidden (RFC 9001 §6), and a client certificate is requested
+  // in the handshake alone.
   ngtcp2_conn_set_tls_alert(conn, GNUTLS_A_UNEXPECTED_MESSAGE);
   return NGTCP2_ERR_CRYPTO;
 }

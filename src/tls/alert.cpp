@@ -89,9 +89,10 @@ std::string alert_text(unsigned alert) {
 std::string peer_alert_text(unsigned alert, AlertTime when, AlertSender by) {
   std::string words = alert_text(alert);
   if (!name_of(alert).empty()) words += " (alert " + std::to_string(alert) + ")";
-  // Only servers send certificates here, so only a client's alert can be about one.
-  if (by == AlertSender::client && is_about_certificate(alert))
-    return "the client refused the certificate: " + words;
+  if (is_about_certificate(alert))
+    return (by == AlertSender::client ? "the client refused the certificate: "
+                                      : "the server refused the client certificate: ") +
+           words;
   if (by == AlertSender::server && alert == certificate_required)
     return "the server requires a client certificate: " + words;
   return (when == AlertTime::in_handshake ? "the peer refused the TLS handshake: "

@@ -24,7 +24,7 @@ TEST(AlertText, NamesTheAlertAndWhoRefusedWhat) {
             "the server requires a client certificate: certificate required (alert 116)");
   EXPECT_EQ(peer_alert_text(200, in_handshake, server), "the peer refused the TLS handshake: alert 200");
   EXPECT_EQ(peer_alert_text(42, in_handshake, server),
-            "the peer refused the TLS handshake: bad certificate (alert 42)");
+            "the server refused the client certificate: bad certificate (alert 42)");
   EXPECT_EQ(peer_alert_text(116, later, client),
             "the peer closed the connection with a TLS alert: certificate required (alert 116)");
   EXPECT_EQ(alert_text(45), "certificate expired");

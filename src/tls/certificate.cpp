@@ -1,6 +1,7 @@
 #include "tls/certificate.h"
 
 #include "base/file.h"
+#include "base/hex.h"
 #include "tls/gnutls_handles.h"
 #include "tls/names.h"
 
@@ -43,6 +44,22 @@ std::vector<X509Certificate> parse_certificates(std::string_view pem) {
   for (unsigned i = 0; i < size; ++i) certificates.emplace_back(list[i]);
   gnutls_free(list);
   return certificates;
+}
+
+X509Certificate parse_der(Bytes der) {
+  const gnutls_datum_t data = datum_of(der);
+  gnutls_x509_crt_t raw = nullptr;
+  if (gnutls_x509_crt_init(&raw) < 0) return nullptr;
+  X509Certificate certificate(raw);
+  if (gnutls_x509_crt_import(raw, &data, GNUTLS_X509_FMT_DER) < 0) return nullptr;
+  return certificate;
+}
+
+std::string fingerprint_of(gnutls_x509_crt_t certificate) {
+  std::array<std::uint8_t, 32> digest{};
+  std::size_t size = digest.size();
+  gnutls_x509_crt_get_fingerprint(certificate, GNUTLS_DIG_SHA256, digest.data(), &size);
+  return to_hex(digest);
 }
 
 Result<KeyPair> load_key_pair(const std::string& certificate_file, const std::string& key_file) {

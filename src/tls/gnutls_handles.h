@@ -61,4 +61,10 @@ inline std::string error_words(int code) {
 /// The certificates in a PEM text, in order; empty when none can be parsed.
 std::vector<X509Certificate> parse_certificates(std::string_view pem);
 
+/// Null where it is malformed.
+X509Certificate parse_der(Bytes der);
+
+/// SHA-256 of the certificate in DER, in hexadecimal digits.
+std::string fingerprint_of(gnutls_x509_crt_t certificate);
+
 }  // namespace sallyport::tls

@@ -55,6 +55,7 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
     ClientSetup setup{.carrier = Carrier::tcp,
                       .flags = stream_flags | GNUTLS_KEY_SHARE_TOP,
                       .trust = options.trust,
+                      .certificate = options.certificate,
                       .host = options.host,
                       .alpn = options.alpn,
                       .key_log = options.key_log};
@@ -104,12 +105,23 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
                         static_cast<gnutls_alert_description_t>(why->code));
       return;
     }
+    // Instead of GnuTLS's decode_error: TLS 1.2 has no alert of its own for it (RFC 5246 §7.4.6).
+    if (code == GNUTLS_E_NO_CERTIFICATE_FOUND && is_missing_certificate(code)) {
+      gnutls_alert_send(channel_->native(), GNUTLS_AL_FATAL, GNUTLS_A_HANDSHAKE_FAILURE);
+      return;
+    }
     // Instead of GnuTLS's handshake_failure: the server used a signature algorithm that was not offered (RFC
     // 9155 §4).
     if (code == GNUTLS_E_UNSUPPORTED_SIGNATURE_ALGORITHM && channel_->server_credentials() == nullptr)
       gnutls_alert_send(channel_->native(), GNUTLS_AL_FATAL, GNUTLS_A_ILLEGAL_PARAMETER);
     else
       gnutls_alert_send_appropriate(channel_->native(), code);
+  }
+
+  /// The error is another one in TLS 1.3 and before.
+  bool is_missing_certificate(int code) const {
+    return channel_->server_credentials() != nullptr &&
+           (code == GNUTLS_E_CERTIFICATE_REQUIRED || code == GNUTLS_E_NO_CERTIFICATE_FOUND);
   }
 
   AlertSender peer() const {
@@ -121,6 +133,7 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
     std::optional<unsigned> alert = alerts_.alert();
     if (code == GNUTLS_E_FATAL_ALERT_RECEIVED) alert = gnutls_alert_get(channel_->native());
     if (alert) return {ErrorKind::tls, peer_alert_text(*alert, AlertTime::in_handshake, peer()), *alert};
+    if (is_missing_certificate(code)) return {ErrorKind::tls, std::string(no_client_certificate)};
     if (not_tls_) return {ErrorKind::tls, "the peer does not speak TLS on this port"};
     return {ErrorKind::tls, "the TLS handshake failed: " + error_words(code)};
   }

@@ -31,8 +31,8 @@ SessionInfo QuicSession::info() const {
 
 Result<std::unique_ptr<QuicSession>> QuicSession::server(const QuicServerOptions& options) {
   auto impl = std::make_unique<Impl>();
-  impl->replay_guard = options.early_data;
-  impl->early_data = options.early_data != nullptr;
+  if (!options.credentials->asks_clients()) impl->replay_guard = options.early_data;
+  impl->early_data = impl->replay_guard != nullptr;
   // Tickets are sent when ngtcp2 says that the handshake is complete, not from the middle of it.
   const unsigned flags =
       GNUTLS_NO_AUTO_SEND_TICKET | GNUTLS_NO_END_OF_EARLY_DATA | (impl->early_data ? early_data_flags : 0u);
@@ -62,6 +62,7 @@ Result<std::unique_ptr<QuicSession>> QuicSession::client(const QuicClientOptions
   if (auto started = impl->start_client({.carrier = Carrier::quic,
                                          .flags = flags,
                                          .trust = options.trust,
+                                         .certificate = options.certificate,
                                          .host = options.host,
                                          .alpn = options.alpn,
                                          .ticket = options.ticket,
@@ -78,6 +79,7 @@ bool QuicSession::offers_early_data() const {
 }
 
 Result<> QuicSession::send_ticket() {
+  if (impl_->server_credentials()->asks_clients()) return {};
   if (const int code = gnutls_session_ticket_send(native(), 1, 0); code < 0) {
     return fail(ErrorKind::tls, "cannot make a session ticket: " + error_words(code));
   }

@@ -28,12 +28,15 @@ struct QuicServerOptions {
   std::vector<std::string> alpn;  ///< in our order of preference
   std::array<std::uint8_t, 32>
       ticket_key{};  ///< ServerSecret::derive; give each QUIC version its own (RFC 9369 §5)
-  std::shared_ptr<ReplayGuard> early_data;  ///< null: no 0-RTT; one for each Endpoint
+  /// Null: no 0-RTT; one for each Endpoint. There is none either where the credentials ask for client
+  /// certificates.
+  std::shared_ptr<ReplayGuard> early_data;
   std::shared_ptr<trace::KeyLog> key_log;
 };
 
 struct QuicClientOptions {
   std::shared_ptr<const Trust> trust;
+  std::shared_ptr<const OfferedCertificate> certificate = nullptr;  ///< for a server that asks for one
   std::string host;  ///< SNI (not for addresses) and what the certificate must cover
   std::vector<std::string> alpn;
   std::vector<std::uint8_t> ticket;  ///< SessionCache::Entry::ticket; empty: a full handshake
@@ -64,7 +67,7 @@ class QuicSession {
   // Once the handshake is complete:
   SessionInfo info() const;
   /// A server: queues a NewSessionTicket as CRYPTO data (GnuTLS's automatic ticket is disabled). Call it from
-  /// ngtcp2's handshake_completed.
+  /// ngtcp2's handshake_completed. Without tickets (see ServerCredentials) it does nothing.
   Result<> send_ticket();
 
   /// Why the handshake failed, as one sentence for people: the certificate's fault, or the meaning of `alert`

@@ -1,13 +1,11 @@
 #include "tls/server_credentials.h"
 
-#include "base/hex.h"
 #include "tls/priorities.h"
 #include "tls/session.h"
-#include "tls/signing_key.h"
-#include "tls/validity.h"
 
 #include <array>
-#include <chrono>
+#include <cstdint>
+#include <utility>
 
 #include <gnutls/crypto.h>
 
@@ -40,24 +38,9 @@ int retrieve(gnutls_session_t session, const gnutls_cert_retr_st*, gnutls_pcert_
   return 0;
 }
 
-std::string fingerprint_of(gnutls_x509_crt_t certificate) {
-  std::array<std::uint8_t, 32> digest{};
-  std::size_t size = digest.size();
-  gnutls_x509_crt_get_fingerprint(certificate, GNUTLS_DIG_SHA256, digest.data(), &size);
-  return to_hex(digest);
-}
-
-bool find_key_id(gnutls_privkey_t key, KeyId& id) {
-  gnutls_pubkey_t raw = nullptr;
-  if (gnutls_pubkey_init(&raw) < 0) return false;
-  const PublicKey public_key(raw);
-  std::size_t size = id.size();
-  return gnutls_pubkey_import_privkey(raw, key, 0, 0) >= 0 &&
-         gnutls_pubkey_get_key_id(raw, GNUTLS_KEYID_USE_SHA256, id.data(), &size) >= 0;
-}
-
-/// SHA-256 of what the pairs are, each part behind its length.
-Result<std::array<std::uint8_t, 32>> digest_of(std::span<const std::unique_ptr<ParsedPair>> pairs) {
+/// SHA-256 of what the pairs are and of what clients are asked for, each part behind its length.
+Result<std::array<std::uint8_t, 32>> digest_of(std::span<const std::unique_ptr<ParsedPair>> pairs,
+                                               const std::optional<ClientAuthorities>& clients) {
   gnutls_hash_hd_t hash = nullptr;
   if (const int code = gnutls_hash_init(&hash, GNUTLS_DIG_SHA256); code < 0)
     return fail(ErrorKind::resource, error_words(code));
@@ -70,6 +53,12 @@ Result<std::array<std::uint8_t, 32>> digest_of(std::span<const std::unique_ptr<P
     add(&certificates, sizeof certificates);
     add(pair->key_id.data(), pair->key_id.size());
     for (const gnutls_pcert_st& certificate : pair->chain) add(certificate.cert.data, certificate.cert.size);
+  }
+  if (clients) {
+    const std::uint64_t required = clients->required() ? 1 : 0;
+    add(&required, sizeof required);
+    for (const std::string& fingerprint : clients->fingerprints())
+      add(fingerprint.data(), fingerprint.size());
   }
   std::array<std::uint8_t, 32> digest{};
   gnutls_hash_deinit(hash, digest.data());
@@ -87,63 +76,6 @@ std::string sni_of(gnutls_session_t session) {
   return std::string(name.data(), size);
 }
 
-Result<std::unique_ptr<ParsedPair>> ParsedPair::parse(const KeyPair& pair) {
-  std::unique_ptr<ParsedPair> result(new ParsedPair);
-  const std::vector<X509Certificate> certificates = parse_certificates(pair.certificate_pem);
-  if (certificates.empty()) return fail(ErrorKind::file, "a certificate is not in PEM form");
-  result->served = std::make_shared<const ServedCertificate>(names_of(certificates.front().get()),
-                                                             fingerprint_of(certificates.front().get()));
-  const std::vector<std::string>& names = result->served->names();
-  unsigned bits = 0;
-  result->algorithm =
-      static_cast<gnutls_pk_algorithm_t>(gnutls_x509_crt_get_pk_algorithm(certificates.front().get(), &bits));
-
-  gnutls_privkey_t key = nullptr;
-  gnutls_privkey_init(&key);
-  result->key.reset(key);
-  const gnutls_datum_t key_pem = datum_of(pair.key_pem);
-  if (gnutls_privkey_import_x509_raw(key, &key_pem, GNUTLS_X509_FMT_PEM, nullptr, 0) < 0 ||
-      !find_key_id(key, result->key_id)) {
-    return fail(ErrorKind::file, "the key of the certificate for " + quote_names(names) + " cannot be used");
-  }
-  if (PrivateKey quick = make_signing_key(key, pair.key_pem)) result->key = std::move(quick);
-  result->chain.reserve(certificates.size());
-  for (const X509Certificate& certificate : certificates) {
-    gnutls_pcert_st parsed{};
-    if (const int code = gnutls_pcert_import_x509(&parsed, certificate.get(), 0); code < 0) {
-      return fail(ErrorKind::file,
-                  "the certificate for " + quote_names(names) + " cannot be used: " + error_words(code));
-    }
-    result->chain.push_back(parsed);
-  }
-  return result;
-}
-
-ParsedPair::~ParsedPair() {
-  for (gnutls_pcert_st& certificate : chain) gnutls_pcert_deinit(&certificate);
-}
-
-std::string ParsedPair::describe() const {
-  gnutls_x509_crt_t certificate = nullptr;
-  if (gnutls_x509_crt_init(&certificate) < 0) return {};
-  const X509Certificate owner(certificate);
-  gnutls_x509_crt_import(certificate, &chain.front().cert, GNUTLS_X509_FMT_DER);
-
-  std::string text;
-  for (const std::string& name : served->names()) text += (text.empty() ? "" : ", ") + name;
-  if (text.empty()) text = "no name";
-  if (gnutls_x509_crt_check_issuer(certificate, certificate) != 0) {
-    text += "; self-signed";
-  } else {
-    Datum issuer;
-    gnutls_x509_crt_get_issuer_dn3(certificate, &issuer.value, 0);
-    text += "; issued by " + std::string(issuer.text());
-  }
-  const std::chrono::seconds until(gnutls_x509_crt_get_expiration_time(certificate));
-  text += "; valid until " + date_text(std::chrono::sys_seconds(until));
-  return text + "; SHA-256 " + served->fingerprint();
-}
-
 ParsedPair& ServerCredentials::Impl::choose(gnutls_session_t session) const {
   const std::span<const std::size_t> named = index.find(sni_of(session));
   for (const std::size_t i : named) {
@@ -153,7 +85,8 @@ ParsedPair& ServerCredentials::Impl::choose(gnutls_session_t session) const {
   return *pairs[named.empty() ? 0 : named.front()];
 }
 
-Result<std::shared_ptr<const ServerCredentials>> ServerCredentials::make(const std::vector<KeyPair>& pairs) {
+Result<std::shared_ptr<const ServerCredentials>> ServerCredentials::make(const std::vector<KeyPair>& pairs,
+                                                                         const ClientVerification& clients) {
   if (pairs.empty())
     return fail(ErrorKind::usage,
                 "a TLS server needs a certificate (--cert and --key, or --self-signed NAME)");
@@ -170,7 +103,12 @@ Result<std::shared_ptr<const ServerCredentials>> ServerCredentials::make(const s
     for (const std::string& name : (*parsed)->served->names()) impl->index.add(name, impl->pairs.size());
     impl->pairs.push_back(std::move(*parsed));
   }
-  const auto digest = digest_of(impl->pairs);
+  if (!clients.authorities.empty()) {
+    auto authorities = ClientAuthorities::make(handle, clients);
+    if (!authorities) return std::unexpected(std::move(authorities.error()));
+    impl->clients = std::move(*authorities);
+  }
+  const auto digest = digest_of(impl->pairs, impl->clients);
   if (!digest) return std::unexpected(digest.error());
   impl->digest = *digest;
   return std::shared_ptr<const ServerCredentials>(new ServerCredentials(std::move(impl)));
@@ -191,6 +129,18 @@ std::vector<std::string> ServerCredentials::describe() const {
   std::vector<std::string> lines;
   for (const auto& pair : impl_->pairs) lines.push_back(pair->describe());
   return lines;
+}
+
+bool ServerCredentials::asks_clients() const {
+  return impl_->clients.has_value();
+}
+
+bool ServerCredentials::requires_client_certificate() const {
+  return impl_->clients && impl_->clients->required();
+}
+
+std::vector<std::string> ServerCredentials::describe_client_authorities() const {
+  return impl_->clients ? impl_->clients->describe() : std::vector<std::string>{};
 }
 
 }  // namespace sallyport::tls

@@ -101,10 +101,20 @@ Result<> Session::init(unsigned flags, Carrier carrier, std::span<const std::str
 Result<> Session::start_server(ServerSetup setup) {
   credentials_ = std::move(setup.credentials);
   key_log_ = std::move(setup.key_log);
-  if (auto ready = init(GNUTLS_SERVER | setup.flags, setup.carrier, setup.alpn, true); !ready) return ready;
+  const std::optional<ClientAuthorities>& clients = credentials_->impl().clients;
+  // A ticket would let in a client whose certificate is verified by no authority of now.
+  const unsigned ticket_flag = clients ? GNUTLS_NO_TICKETS : 0;
+  if (auto ready = init(GNUTLS_SERVER | ticket_flag | setup.flags, setup.carrier, setup.alpn, true); !ready)
+    return ready;
   if (const int code = gnutls_credentials_set(native(), GNUTLS_CRD_CERTIFICATE, credentials_->native());
       code < 0) {
     return cannot_start(code);
+  }
+  if (clients) {
+    gnutls_certificate_server_set_request(native(),
+                                          clients->required() ? GNUTLS_CERT_REQUIRE : GNUTLS_CERT_REQUEST);
+    gnutls_session_set_verify_function(native(), on_verify);
+    return {};
   }
   if (const int code = enable_tickets(native(), setup.ticket_key); code < 0) return cannot_start(code);
   return {};
@@ -112,6 +122,7 @@ Result<> Session::start_server(ServerSetup setup) {
 
 Result<> Session::start_client(ClientSetup setup) {
   trust_ = std::move(setup.trust);
+  offered_ = std::move(setup.certificate);
   host_ = net::certificate_name(without_brackets(setup.host));
   on_ticket_ = std::move(setup.on_ticket);
   key_log_ = std::move(setup.key_log);
@@ -155,6 +166,7 @@ SessionInfo Session::info() const {
   info.resumed = gnutls_session_is_resumed(native()) != 0;
   info.early_data_accepted = (gnutls_session_get_flags(native()) & GNUTLS_SFLAGS_EARLY_DATA) != 0;
   if (credentials_) info.certificate = shown_ ? shown_ : credentials_->impl().choose(native()).served;
+  info.client_certificate = client_certificate_;
   return info;
 }
 
@@ -188,10 +200,18 @@ int Session::on_key_log(gnutls_session_t session, const char* label, const gnutl
 
 int Session::on_verify(gnutls_session_t session) {
   Session& self = of(session);
-  const auto verified = verify_peer(session, *self.trust_, self.host_);
+  auto verified = self.verify();
   if (verified) return 0;
-  self.verify_error_ = verified.error();
+  self.verify_error_ = std::move(verified.error());
   return GNUTLS_E_CERTIFICATE_ERROR;
+}
+
+Result<> Session::verify() {
+  if (trust_) return verify_peer(native(), *trust_, host_);
+  auto verified = credentials_->impl().clients->verify(native());
+  if (!verified) return std::unexpected(std::move(verified.error()));
+  client_certificate_ = std::move(*verified);
+  return {};
 }
 
 int Session::on_handshake_message(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,

@@ -38,6 +38,7 @@ struct ClientSetup {
   Carrier carrier;
   unsigned flags;
   std::shared_ptr<const Trust> trust;
+  std::shared_ptr<const OfferedCertificate> certificate;  ///< null: none is offered
   std::string host;
   std::span<const std::string> alpn;
   Bytes ticket;
@@ -73,6 +74,8 @@ class Session {
 
   gnutls_session_t native() const { return handle_.get(); }
   const ServerCredentials* server_credentials() const { return credentials_.get(); }
+  /// A client: null where it has none.
+  const OfferedCertificate* offered_certificate() const { return offered_.get(); }
   /// A server: the certificate used in the handshake.
   void set_shown(std::shared_ptr<const ServedCertificate> certificate) { shown_ = std::move(certificate); }
   /// A client: the ticket is valid and will be offered.
@@ -84,13 +87,14 @@ class Session {
   const TrafficSecrets& traffic_secrets() const { return secrets_; }
   /// Likewise: the client takes only records shorter than usual.
   bool limits_records() const { return limits_records_; }
-  /// Why the server's certificate was refused, if it was.
+  /// Why the peer's certificate was refused, if it was; its code is the alert.
   const std::optional<Error>& verify_error() const { return verify_error_; }
 
  private:
   Result<> init(unsigned flags, Carrier carrier, std::span<const std::string> alpn, bool is_server);
   Result<> init_client(const ClientSetup& setup);
   bool take_ticket(Bytes ticket);
+  Result<> verify();
   void keep_secret(std::string_view label, Bytes secret);
   static int on_key_log(gnutls_session_t session, const char* label, const gnutls_datum_t* secret);
   static int on_verify(gnutls_session_t session);
@@ -99,9 +103,11 @@ class Session {
   void on_new_ticket(unsigned when, const gnutls_datum_t& message);
 
   SessionHandle handle_;
-  std::shared_ptr<const ServerCredentials> credentials_;  // null in a client
-  std::shared_ptr<const ServedCertificate> shown_;        // null while none was
-  std::shared_ptr<const Trust> trust_;                    // null in a server
+  std::shared_ptr<const ServerCredentials> credentials_;         // null in a client
+  std::shared_ptr<const ServedCertificate> shown_;               // null while none was
+  std::shared_ptr<const ClientCertificate> client_certificate_;  // that this server verified
+  std::shared_ptr<const Trust> trust_;                           // null in a server
+  std::shared_ptr<const OfferedCertificate> offered_;            // by this client
   std::string host_;
   std::function<void(std::vector<std::uint8_t>)> on_ticket_;
   std::shared_ptr<trace::KeyLog> key_log_;

@@ -7,6 +7,7 @@
 namespace sallyport::tls {
 
 class ServedCertificate;
+struct ClientCertificate;
 
 struct SessionInfo {
   std::string alpn;         ///< empty for none
@@ -18,6 +19,8 @@ struct SessionInfo {
   /// On a server: its certificate; after resumption, the one that a full handshake would have used. Null on a
   /// client.
   std::shared_ptr<const ServedCertificate> certificate;
+  /// On a server that asked for it: what it verified. Null where the client has none.
+  std::shared_ptr<const ClientCertificate> client_certificate;
 };
 
 }  // namespace sallyport::tls

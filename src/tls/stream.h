@@ -53,6 +53,7 @@ struct ServerOptions {
 
 struct ClientOptions {
   std::shared_ptr<const Trust> trust;
+  std::shared_ptr<const OfferedCertificate> certificate = nullptr;  ///< for a server that asks for one
   std::string host;  ///< SNI (not for addresses) and what the certificate must cover
   std::vector<std::string> alpn;
   SessionCache* sessions = nullptr;  ///< not owned; must outlive the stream

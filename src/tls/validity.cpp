@@ -54,7 +54,7 @@ sys_seconds end_of(std::span<const Validity> chain) {
 }
 
 std::optional<std::string> concern_about(std::span<const Validity> chain, std::string_view place,
-                                         sys_seconds now) {
+                                         sys_seconds now, std::string_view by) {
   const Validity* worst = nullptr;
   State state = State::good;
   for (const Validity& each : chain) {
@@ -71,10 +71,10 @@ std::optional<std::string> concern_about(std::span<const Validity> chain, std::s
       (position == 1 ? "the certificate " : "certificate " + std::to_string(position) + " of the chain ") +
       std::string(place);
   if (state == State::expired)
-    return subject + " expired on " + date_text(worst->not_after) + ", so clients refuse it";
+    return subject + " expired on " + date_text(worst->not_after) + ", so " + std::string(by) + " refuse it";
   if (state == State::not_yet_valid)
-    return subject + " is not valid before " + date_text(worst->not_before) +
-           ", so clients refuse it (is the clock right?)";
+    return subject + " is not valid before " + date_text(worst->not_before) + ", so " + std::string(by) +
+           " refuse it (is the clock right?)";
   return subject + " expires on " + date_text(worst->not_after) + ", in " +
          time_left_text(worst->not_after - now);
 }

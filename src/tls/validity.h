@@ -26,9 +26,9 @@ std::chrono::sys_seconds end_of(std::span<const Validity> chain);
 /// The worst fault of a chain's dates: a certificate has expired, is not valid yet, or has less than a third
 /// of its lifetime and less than 14 days left. So neither a certificate of 90 days that is renewed a month
 /// ahead, nor one of six days on its first day, causes a warning. A sentence about "the certificate PLACE";
-/// nullopt without a fault.
+/// nullopt without a fault. `by`: who refuses it.
 std::optional<std::string> concern_about(std::span<const Validity> chain, std::string_view place,
-                                         std::chrono::sys_seconds now);
+                                         std::chrono::sys_seconds now, std::string_view by = "clients");
 
 /// "2026-11-29 12:26 UTC"
 std::string date_text(std::chrono::sys_seconds time);

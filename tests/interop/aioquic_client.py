@@ -198,6 +198,8 @@ async def meet(configuration, url):
 async def work(arguments):
     proxy = urlsplit(arguments.words[0])
     configuration = QuicConfiguration(is_client=True, alpn_protocols=H3_ALPN, cafile=arguments.ca)
+    if arguments.cert:
+        configuration.load_cert_chain(arguments.cert, arguments.key)
     if not arguments.no_datagrams:
         configuration.max_datagram_frame_size = 65536
     if arguments.qlog:
@@ -235,6 +237,8 @@ def main():
     parser.add_argument("mode", choices=["get", "connect-udp", "meet"])
     parser.add_argument("words", nargs="+")
     parser.add_argument("--ca", required=True)
+    parser.add_argument("--cert", help="for a server that asks for one; with --key")
+    parser.add_argument("--key")
     parser.add_argument("--method", default="GET")
     parser.add_argument("--header", action="append", default=[])
     parser.add_argument("--version", choices=VERSIONS)
