@@ -30,7 +30,8 @@ struct GatewayFlags {
   std::string client_certificates;
   std::vector<std::string> listen_http;
   std::string redirect_https;  // the port; "0": that of --listen; empty: not given
-  std::vector<std::string> ip_pool, ip_routes, ip_client_networks, routes, trusted_proxies, proxy_protocol_from;
+  std::vector<std::string> ip_pool, ip_routes, ip_client_networks, routes, trusted_proxies,
+      proxy_protocol_from;
   std::vector<unsigned> allow_ports;
   std::string congestion{to_string(quic::CongestionControl::cubic)},
       retry{to_string(quic::RetryPolicy::under_load)};

@@ -128,9 +128,10 @@ void Forwarding::on_connection(Upstream::Lease& lease) {
 http::Request Forwarding::make_request() {
   const config::Backend& backend = upstream_->backend();
   const config::Filters& filters = route_->config.filters;
-  http::Request made = request_for_backend(*client_, config::is_secured(backend.protocol) ? "https" : "http",
-                                           masque::Target{backend.host, backend.port}.to_string(),
-                                           {world_.pseudonym, request_id_, trusts_client_, world_.client_certificate_chain});
+  http::Request made =
+      request_for_backend(*client_, config::is_secured(backend.protocol) ? "https" : "http",
+                          masque::Target{backend.host, backend.port}.to_string(),
+                          {world_.pseudonym, request_id_, trusts_client_, world_.client_certificate_chain});
   if (filters.path.kind != config::PathRewrite::Kind::none)
     made.path = rewritten(filters.path, route_->config.path, made.path);
   if (!filters.host.empty()) made.authority = filters.host;

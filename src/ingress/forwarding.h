@@ -57,8 +57,8 @@ class Forwarding final : public http::ExchangeHandler, Upstream::User {
   struct World {
     dial::Context& context;
     http::Replies& replies;
-    std::string pseudonym;               ///< see ForwardedBy
-    std::vector<net::IpPrefix> trusted;  ///< proxies whose fields about their clients are believed
+    std::string pseudonym;                  ///< see ForwardedBy
+    std::vector<net::IpPrefix> trusted;     ///< proxies whose fields about their clients are believed
     bool client_certificate_chain = false;  ///< likewise
   };
 

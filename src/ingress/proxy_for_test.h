@@ -83,6 +83,7 @@ class ProxyScene : http::RequestHandler {
     if (!proxy.serve({incoming, {}})) replies.sentence({incoming, {}}, 404, "no route");
   }
   const http::Limits limits_, patient_{.idle_timeout = 1h};  // of the server, and of the client
+  const std::shared_ptr<const tls::Trust> trust_ = *tls::Trust::make({});
 };
 
 }  // namespace sallyport::ingress::test
