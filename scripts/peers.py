@@ -258,7 +258,6 @@ _DNS = {"name": "cache", "dns_lookup_family": "V4_PREFERRED"}
 
 def envoy_hop(lab, protocols=("CONNECT-UDP",)):
     """Envoy as a proxy of these protocols over HTTP/3 and, on the same port number, HTTP/2 and /1.1. The process has .port and .url."""
-    binary = envoy_binary()
     cert, key = lab.certificate()
     port = free_port()
     config = {
@@ -270,12 +269,30 @@ def envoy_hop(lab, protocols=("CONNECT-UDP",)):
                               "@type": "type.googleapis.com/envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",
                               "dns_cache_config": _DNS}}}]},
     }
+    return envoy(lab, config, port, udp=True)
+
+
+def envoy(lab, config, port, udp=False):
+    """Envoy with this configuration, which has it listen on `port`, over TCP, and with `udp` over UDP too."""
     path = lab.folder / f"envoy-{port}.json"
     path.write_text(json.dumps(config))
-    process = lab.start([binary, "-c", path, "--base-id", str(port), "--concurrency", "1", "-l", "error"], "envoy")
-    harness.wait_for_port(port, udp=True, prefix=lab.prefix, process=process)
+    process = lab.start([envoy_binary(), "-c", path, "--base-id", str(port), "--concurrency", "1", "-l", "error"], "envoy")
+    if udp:
+        harness.wait_for_port(port, udp=True, prefix=lab.prefix, process=process)
     harness.wait_for_port(port, prefix=lab.prefix, process=process)  # later: when its workers run
     process.port, process.url = port, f"https://127.0.0.1:{port}"
+    return process
+
+
+def nghttpx(lab, front, *backends):
+    """nghttp2's proxy with one worker. `front`: "tls" (HTTP/2 and /1.1 by ALPN) or "no-tls" (both); `backends`: HOST,PORT;;proto=h2;tls and the like."""
+    cert, key = lab.certificate()
+    port = free_port()
+    process = lab.start([tool("nghttpx"), "--conf=/dev/null", "--workers=1", "--errorlog-file=/dev/stderr", "--insecure",
+                         f"--frontend=127.0.0.1,{port}" + (";no-tls" if front == "no-tls" else ""), *(f"--backend={backend}" for backend in backends),
+                         key, cert], "nghttpx")
+    harness.wait_for_port(port, prefix=lab.prefix, process=process)
+    process.port, process.url = port, f"{'http' if front == 'no-tls' else 'https'}://127.0.0.1:{port}"
     return process
 
 

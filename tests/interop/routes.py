@@ -74,6 +74,11 @@ class RouteCase(InteropCase):
         gateway.records = records
         return gateway
 
+    @classmethod
+    def counted(cls, gateway, name):
+        """The sum of what begins so in its metrics."""
+        return sum(value for key, value in cls.metrics(gateway).items() if key.startswith(name))
+
     @staticmethod
     def lines(gateway):
         """The records so far."""
