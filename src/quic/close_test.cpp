@@ -110,10 +110,13 @@ TEST(Close, AlertsSayWhenAndFromWhomTheyCame) {
   Closed closed{.by = Closed::By::peer, .code = Closed::crypto_error_first + 42};
   EXPECT_EQ(closed.to_error().message, "the client refused the certificate: bad certificate (alert 42)");
   closed.by_server = true;
-  EXPECT_EQ(closed.to_error().message, "the peer refused the TLS handshake: bad certificate (alert 42)");
+  EXPECT_EQ(closed.to_error().message,
+            "the server refused the client certificate: bad certificate (alert 42)");
+  closed.code = Closed::crypto_error_first + 80;
+  EXPECT_EQ(closed.to_error().message, "the peer refused the TLS handshake: internal error (alert 80)");
   closed.established = true;
   EXPECT_EQ(closed.to_error().message,
-            "the peer closed the connection with a TLS alert: bad certificate (alert 42)");
+            "the peer closed the connection with a TLS alert: internal error (alert 80)");
 }
 
 TEST(Close, KeepAliveHoldsAnIdleConnectionOpen) {

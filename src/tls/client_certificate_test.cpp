@@ -279,7 +279,7 @@ TEST(ClientAuthoritiesTest, AreTakenFromPemAndNameTheirFile) {
 TEST(ClientAuthoritiesTest, HaveNamesThatAHandshakeCanList) {
   std::string pem;
   const std::string name(64, 'x');
-  for (int i = 0; i < 400; ++i) pem += AuthorityForTest(name).pem();
+  for (int i = 0; i < 500; ++i) pem += AuthorityForTest(name).pem();
   const auto made =
       ServerCredentials::make({*make_self_signed({"a.test"})}, {.authorities = {{"ca.pem", pem}}});
   ASSERT_FALSE(made);

@@ -153,7 +153,8 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
   /// Defers the outcome to the end of the turn: the transport may be on the stack now, and must not be
   /// destroyed then.
   void finish(std::optional<Error> error) {
-    if (done_.requested()) return;
+    // After the callback this may live on for a while, and the transport end.
+    if (done_.requested() || !established_) return;
     timer_.disarm();
     channel_->flush();
     error_ = std::move(error);
@@ -162,7 +163,7 @@ class HandshakeImpl final : public Handshake, private net::ByteStreamReceiver {
   }
 
   void call_back() {
-    Established established = std::move(established_);
+    Established established = std::exchange(established_, nullptr);
     if (error_) {
       established(std::unexpected(*std::move(error_)));
     } else {

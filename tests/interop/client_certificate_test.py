@@ -6,6 +6,7 @@ import subprocess
 import sys
 import unittest
 
+import debian
 import harness
 import peers
 from fixtures import HERE, InteropCase, curl, run
@@ -63,7 +64,7 @@ class Clients(InteropCase):
         self.check_curl("--http2", "2")
 
     def test_curl_over_http3(self):
-        peers.curl_with_http3()
+        debian.curl_with_http3()
         self.check_curl("--http3-only", "3")
 
     def test_aioquic(self):

@@ -36,10 +36,15 @@ EXPECT = "expect: 100-continue"
 NEWER_CURL = {"--http3-only", "--proxy-http2", EXPECT}
 
 
+def curl_command(*arguments):
+    """The curl that knows all of these arguments."""
+    return ["curl"] if NEWER_CURL.isdisjoint(arguments) else debian.curl_with_http3()
+
+
 def curl(*arguments, prefix=()):
     """Runs curl to its end. On OpenSSL's QUIC it now and then never sends its QPACK encoder stream (curl's issue 21463), without which its
     request cannot be read and is reset after ten seconds: then it is run once more, on a connection of its own again."""
-    command = ["curl"] if NEWER_CURL.isdisjoint(arguments) else debian.curl_with_http3()
+    command = curl_command(*arguments)
     for _ in range(3):
         done = run(*prefix, *command, "-sS", *arguments)
         if "--http3-only" not in arguments or not re.search(r"HTTP/3 stream \d+ reset by server", done.stderr):
@@ -47,15 +52,24 @@ def curl(*arguments, prefix=()):
     return done
 
 
-def told_in_chromium(lab, name, certificate, url, *flags):
-    """The JSON object that a page makes of its body in the end, in a Chromium that has seen nothing before, trusts this certificate, and has its
-    profiles in the lab."""
+def chromium_command(certificate, profile, *flags):
+    """A Chromium without a window that has seen nothing before and trusts this certificate."""
     spki = re.search(r"[A-Za-z0-9+/]{43}=", harness.run(SALLYPORT, "cert", "spki", certificate))[0]
+    return ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+            "--disable-sync", f"--user-data-dir={profile}", f"--ignore-certificate-errors-spki-list={spki}", *flags]
+
+
+def chromium(lab, name, certificate, url, *flags):
+    """One that has this page open until it is stopped."""
+    return lab.start(chromium_command(certificate, lab.folder / f"chromium-{name}", *flags, url), "chromium")
+
+
+def told_in_chromium(lab, name, certificate, url, *flags):
+    """The JSON object that a page makes of its body in the end; the profiles are in the lab."""
     # On a loaded machine its virtual time may be over before its page is.
     for attempt in range(3):
-        done = run(*lab.prefix, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-                   "--disable-component-update", "--disable-sync", f"--user-data-dir={lab.folder}/chromium-{name}-{attempt}",
-                   f"--ignore-certificate-errors-spki-list={spki}", "--virtual-time-budget=20000", *flags, "--dump-dom", url)
+        done = run(*lab.prefix, *chromium_command(certificate, lab.folder / f"chromium-{name}-{attempt}", "--virtual-time-budget=20000", *flags,
+                                                  "--dump-dom", url))
         told = re.search(r"<body>(\{.*\})\s*</body>", done.stdout, re.DOTALL)
         if told:
             return json.loads(html.unescape(told[1]))
