@@ -21,10 +21,10 @@ TREES = BUILD / "mutate"
 COPIED = ["CMakeLists.txt", "CMakePresets.json", "cmake", "src", "tests/sim", "bench"]
 # Mutants that change nothing a test could see, one a line: FILE<tab>the line as it stands<tab>the line as mutated<tab>why.
 EQUIVALENT = ROOT / "tests" / "equivalent_mutants.tsv"
-LAYERS = ["base", "net", "trace", "tls", "quic", "http", "masque", "dial", "config", "files", "admin", "inspect", "gateway", "client",
-          "cli"]
+LAYERS = ["base", "net", "trace", "tls", "quic", "http", "masque", "dial", "config", "files", "ingress", "admin", "inspect", "gateway",
+          "client", "cli"]
 # Layers that whole chains on the simulated network run through.
-SIMULATED = {"quic", "http", "masque", "dial", "gateway", "client"}
+SIMULATED = {"quic", "http", "masque", "dial", "files", "gateway", "client"}
 # A test program that takes this many times what it takes without a mutant loops for ever. And what it is given at least, in seconds.
 PATIENCE, LEAST_PATIENCE = 5, 60
 
