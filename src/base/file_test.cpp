@@ -43,6 +43,16 @@ TEST_F(Files, AFifoThatNobodyWritesIsNotWaitedFor) {
   EXPECT_EQ(*read_file(path_, 100), "");
 }
 
+TEST_F(Files, AreReadWhereStandardInputIsClosed) {
+  ASSERT_TRUE(write_file(path_, "read", 0600, IfExists::refuse));
+  const UniqueFd kept(::dup(STDIN_FILENO));
+  ::close(STDIN_FILENO);
+  const auto content = read_file(path_, 100);  // by descriptor 0
+  if (kept) ::dup2(kept.get(), STDIN_FILENO);
+  ASSERT_TRUE(content) << content.error().message;
+  EXPECT_EQ(*content, "read");
+}
+
 TEST_F(Files, APipeIsReadToItsEnd) {
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);

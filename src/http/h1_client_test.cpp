@@ -273,7 +273,9 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"StatusOfFourDigits", "HTTP/1.1 2000\r\n\r\n"}, Bad{"StatusOfTwoDigits", "HTTP/1.1 20\r\n\r\n"},
         Bad{"BareReturnAfterTheStatus", "HTTP/1.1 200\rX\r\n\r\n"}, Bad{"NoVersion", "HTTP/x.1 200\r\n\r\n"},
         Bad{"BadChunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n\r\n"},
-        Bad{"NoStatus", "HTTP/1.1 OK\r\n\r\n"}, Bad{"StatusTooSmall", "HTTP/1.1 099 No\r\n\r\n"},
+        Bad{"NoStatus", "HTTP/1.1 OK\r\n\r\n"},
+        // As long as a status line without a reason; more of it is not waited for.
+        Bad{"NoStatusBeforeItsLineEnds", "HTTP/1.1 hello"}, Bad{"StatusTooSmall", "HTTP/1.1 099 No\r\n\r\n"},
         Bad{"Http2", std::string("\0\0\0\4\0\0\0\0\0", 9)}, Bad{"NotHttp", "SSH-2.0-OpenSSH_9.2\r\n"},
         Bad{"SwitchedUnasked",
             "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"},
@@ -295,6 +297,13 @@ TEST_P(H1ClientRefuses, AsAnError) {
   EXPECT_FALSE(client->can_request());
   clock.pass(3s);
   EXPECT_EQ(events.closed, 1);
+}
+
+TEST_F(H1ClientTest, AHeadWithoutEndIsAnErrorOfItsSize) {
+  ask(get("/"));
+  say("HTTP/1.1 200 OK\r\nA: " + std::string(200'000, 'a'));
+  ASSERT_TRUE(answer.error);
+  EXPECT_EQ(answer.error->kind, ErrorKind::too_large);
 }
 
 /// What servers send and clients are to take (RFC 9112 §4, §5.2; RFC 9110 §8.6).

@@ -169,6 +169,15 @@ TEST_F(H2LongStringsTest, ALengthWithoutAnEndIsNotHeldBack) {
             compression_error);
 }
 
+TEST(H2LongStrings, ASectionThatEndsInsideALongValueChangesNoneBehindIt) {
+  H2LongStrings strings(true);
+  const std::string cut = (pseudo + field(std::string(70'000, 'v'))).substr(0, 1000);
+  strings.feed(as_bytes(h2_preface + h2_section(end_stream, 1, cut)));
+  // :path, with a value by Huffman's code.
+  const std::string next = h2_section(end_stream, 3, '\4' + hpack_string("z", true));
+  EXPECT_EQ(as_text(strings.feed(as_bytes(next))), next);
+}
+
 TEST(H2LongStrings, OrdinarySectionsPassAsTheyAre) {
   H2LongStrings strings(true);
   const std::string bytes = h2_preface + h2_get(1) +

@@ -66,6 +66,24 @@ TEST(H3BadInput, BlockedSectionWaitsForTheEncoderStream) {
   nghttp3_qpack_encoder_del(encoder);
 }
 
+TEST(H3BadInput, BlockedSectionWaitsForAllThatItRefersTo) {
+  RawClient pair;
+  ASSERT_TRUE(pair.meet());
+  // Refers to the first two entries of the table.
+  const std::string section = std::string("\x03\x81\xd1\xd7\x50\x0b") + "server.test" + "\x10\x11";
+  pair.say(frame(H3Frame::headers, section), true);
+  pair.run_for(100ms);
+  const auto table = pair.say_uni(varint(2) + "\x3f\xe1\x1f" + "\xc1\x02" + "/a");
+  pair.run_for(100ms);
+  EXPECT_TRUE(pair.requests.requests.empty());
+  EXPECT_FALSE(pair.raw.closed);
+  pair.raw.send(table, std::string("\xdd\x01") + "b", false);
+  pair.run_for(100ms);
+  ASSERT_EQ(pair.requests.requests.size(), 1u);
+  EXPECT_EQ(pair.requests.last().request.path, "/a");
+  EXPECT_EQ(pair.requests.last().request.fields.find("accept"), "b");
+}
+
 TEST(H3BadInput, BlockedSectionOfAStreamThatIsReset) {
   RawClient pair;
   ASSERT_TRUE(pair.meet());

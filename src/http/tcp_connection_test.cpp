@@ -127,6 +127,18 @@ TEST_P(Alike, RequestWithoutTheBodyOfItsLengthIsNotSent) {
   EXPECT_TRUE(pair.requests.requests.empty());
 }
 
+TEST_P(Alike, RequestWithAContentLengthOfZeroNeedsNoBody) {
+  pair.requests.then = [](Exchange& exchange, RecordingExchange&) { exchange.respond(status(204), true); };
+  RecordingExchange& client = recorder();
+  Request request = post("/");
+  request.fields.add("content-length", "0");
+  pair.client->request(request, client, true);
+  settle();
+  EXPECT_TRUE(client.is_well());
+  ASSERT_EQ(pair.requests.requests.size(), 1u);
+  EXPECT_EQ(pair.requests.last().request.fields.find("content-length"), "0");
+}
+
 TEST_P(Alike, HeadAndBodilessStatuses) {
   pair.requests.then = [](Exchange& exchange, RecordingExchange&) {
     if (exchange.request().path == "/304")

@@ -97,6 +97,7 @@ TEST(ReadableFile, ReadsWhatIsInMemoryAndWhatIsNot) {
   std::array<std::uint8_t, 1000> buffer;
   EXPECT_EQ(file.read_now(buffer, 0), 1000u);
   EXPECT_EQ(file.read_now(buffer, 299'500), 500u);
+  EXPECT_EQ(file.read_now(buffer, 300'000), 0u);
   EXPECT_EQ(file.read(buffer, 299'500), 500u);
   EXPECT_EQ(file.read(buffer, 300'000), 0u);
 

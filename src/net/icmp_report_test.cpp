@@ -100,6 +100,17 @@ TEST_P(IcmpReportTest, OtherMessagesAreNone) {
   EXPECT_FALSE(read(repaired(echo)));
 }
 
+TEST_P(IcmpReportTest, AnotherProtocolOrAFragmentIsNone) {
+  const PacketBytes whole = error_about(ours().make(), IcmpError::port_unreachable);
+  PacketBytes other = whole;
+  other[is_v6() ? ipv6::next_header : ipv4::protocol] = protocol::udp;
+  EXPECT_FALSE(read(repaired(other)));
+  if (is_v6()) return;
+  PacketBytes first = whole;
+  store_be16(&first[ipv4::fragment], ipv4::more_fragments);
+  EXPECT_FALSE(read(repaired(first)));
+}
+
 TEST_P(IcmpReportTest, AWrongChecksumIsSeen) {
   PacketBytes bytes = error_about(ours().make(), IcmpError::port_unreachable);
   bytes.back() ^= 1;

@@ -410,7 +410,10 @@ TEST(Qlog, DropsAtTheEndAreSaidToo) {
     log->packet(start, Direction::sent, one_rtt(0, bytes("4001"), big));
   }
   EXPECT_EQ(qlog_events_dropped() - before, 1u);
-  EXPECT_EQ(field(records_of(folder.files().at(0)).back(), "/data/events_dropped"), "1");
+  const auto records = records_of(folder.files().at(0));
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_EQ(field(records[0], "/file_schema"), R"("urn:ietf:params:qlog:file:sequential")");
+  EXPECT_EQ(field(records[1], "/data/events_dropped"), "1");
 }
 
 // docs/threat-model.md, "full disk": a limit on the size of files refuses writes as a full disk does, and can
