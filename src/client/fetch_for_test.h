@@ -23,7 +23,7 @@ using http::test::RecordingExchange;
 
 class StringOutput final : public Output {
  public:
-  bool seekable() const override { return true; }
+  bool seekable() const override { return seeks; }
   Result<> write_at(std::uint64_t offset, Bytes bytes) override {
     if (full) return fail(ErrorKind::file, "cannot write to 'x': No space left on device");
     text.resize(std::max<std::size_t>(text.size(), offset + bytes.size()));
@@ -50,7 +50,7 @@ class StringOutput final : public Output {
   PartState before, noted;
   std::uint64_t untold = 0;
   std::string text;
-  bool full = false, behind = false, gathers = true;
+  bool full = false, behind = false, gathers = true, seeks = true;
   std::function<void()> drained;
   int truncated = 0, completed = 0;
 };

@@ -136,6 +136,27 @@ TEST_P(FetchTest, ASlowReaderOfTheOutputHoldsUpTheServerAndNoClock) {
   expect_whole();
 }
 
+TEST_P(FetchTest, APipeGetsWhatComesAtOnceAndTheServerItsCredit) {
+  content.assign(2'000'000, 'x');
+  output.seeks = false;
+  Exchange* server = nullptr;
+  answer = [&](Exchange& exchange) {
+    exchange.respond({.status = 200, .fields = {{"content-length", std::to_string(content.size())}}});
+    server = &exchange;
+  };
+  const auto fetch = start(1);
+  clock.pass(1ms);
+  ASSERT_NE(server, nullptr);
+  constexpr std::size_t piece = 100'000;  // less than is gathered for a file
+  for (std::size_t at = 0; at < content.size(); at += piece) {
+    server->write(as_bytes(content).subspan(at, piece));
+    if (at + piece == content.size()) server->finish();
+    clock.pass(1ms);
+    ASSERT_EQ(output.text.size(), at + piece);
+  }
+  expect_whole();
+}
+
 TEST_P(FetchTest, WaitsForTheOutputsReaderBeforeItEnds) {
   output.gathers = false;
   output.behind = true;

@@ -2,6 +2,7 @@
 
 #include "base/folder_for_test.h"
 #include "base/unique_fd.h"
+#include "client/terminal_for_test.h"
 #include "client/world_for_test.h"
 
 #include <algorithm>
@@ -120,6 +121,24 @@ TEST_F(GetTest, WritesAFileOnceAtATime) {
   EXPECT_THAT(asked, testing::ElementsAre("/a", "/b", "/a", "/b"));
   for (const TransferFigures& transfer : result->transfers) EXPECT_EQ(transfer.error, "");
   EXPECT_EQ(folder.content("a"), "hello");
+}
+
+TEST_F(GetTest, TheProgressBarsRateIsOfAllDownloads) {
+  constexpr std::size_t mib = 1024 * 1024;
+  test::Terminal terminal;
+  answer = [](Exchange& exchange) {
+    if (exchange.request().path == "/first") return say(exchange, std::string(4 * mib, 'x'));
+    exchange.respond({.status = 200, .fields = {{"content-length", "1000"}}});
+  };
+  GetOptions given = options();
+  given.jobs = {{*dial::parse_url("https://example.com/first"), "/dev/null"},
+                {*dial::parse_url("https://example.com/second"), "/dev/null"}};
+  given.progress = true;
+  run(std::move(given), 900ms);
+  EXPECT_THAT(asked, testing::ElementsAre("/first", "/second"));
+  terminal.shown();
+  world.clock.pass(100ms);
+  EXPECT_THAT(terminal.shown(), AllOf(HasSubstr("second "), HasSubstr(" 0.0 MiB  4.0 MiB/s")));
 }
 
 TEST_F(GetTest, GoesOnOverAnotherConnectionWhereHttp1Closes) {

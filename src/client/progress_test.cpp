@@ -1,18 +1,14 @@
 #include "client/progress.h"
 
 #include "base/unique_fd.h"
+#include "client/terminal_for_test.h"
 
-#include <array>
-#include <cstdio>
 #include <string>
 #include <vector>
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <pty.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 namespace sallyport::client {
 namespace {
@@ -38,40 +34,11 @@ TEST(ProgressLine, FitsTheTerminal) {
   EXPECT_EQ(progress_line({.bytes = mib, .size = 2 * mib, .label = "file"}, 1, 10).size(), 10u);
 }
 
-/// A terminal in the place of standard error.
-class ProgressBarTest : public testing::Test {
+class ProgressBarTest : public testing::Test, protected test::Terminal {
  protected:
-  ProgressBarTest() {
-    int ours = -1, theirs = -1;
-    EXPECT_EQ(::openpty(&ours, &theirs, nullptr, nullptr, nullptr), 0);
-    terminal_ = UniqueFd(ours);
-    ::fcntl(ours, F_SETFL, O_NONBLOCK);
-    replace_stderr(theirs);
-    ::close(theirs);
-  }
-  ~ProgressBarTest() override { replace_stderr(stderr_.get()); }
-
-  static void replace_stderr(int fd) {
-    std::fflush(stderr);
-    ::dup2(fd, STDERR_FILENO);
-  }
-  void set_columns(unsigned short count) {
-    const winsize size{.ws_row = 24, .ws_col = count, .ws_xpixel = 0, .ws_ypixel = 0};
-    EXPECT_EQ(::ioctl(terminal_.get(), TIOCSWINSZ, &size), 0);
-  }
-  std::string shown() {
-    std::fflush(stderr);
-    std::array<char, 1000> text{};
-    const ssize_t size = ::read(terminal_.get(), text.data(), text.size());
-    return {text.data(), size < 0 ? 0 : static_cast<std::size_t>(size)};
-  }
   void pass(Duration span) { timers.advance(timers.now() + span); }
 
   net::Timers timers{Time{1000s}};
-
- private:
-  UniqueFd stderr_{::dup(STDERR_FILENO)};
-  UniqueFd terminal_;
 };
 
 /// As wide as the terminal but for one column; 80 where it does not say, or says what no line fits in.

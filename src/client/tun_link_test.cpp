@@ -61,6 +61,8 @@ TEST(TunLink, LeadsTheDevicesPacketsIntoFlows) {
     EXPECT_EQ(opened, 1);
     EXPECT_EQ(told_addresses, 1);
     EXPECT_EQ(link->addresses(), std::vector{ip("10.7.0.2")});
+    EXPECT_EQ(link->figures().path_budget, 65'535u) << "by capsules";
+    EXPECT_EQ(link->figures().mtu, 65'535u) << "the device takes as much";
 
     const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     const net::SocketAddress far(ip("198.51.100.1"), 53);

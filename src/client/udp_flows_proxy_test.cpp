@@ -2,6 +2,7 @@
 #include "client/udp_flows_for_test.h"
 #include "masque/tunnels_for_test.h"
 #include "net/ip_packet.h"
+#include "quic/connection.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -54,6 +55,13 @@ TEST_P(UdpFlowsProxyTest, PayloadsPassBothWays) {
   ASSERT_THAT(receiver.bytes, SizeIs(3));
   EXPECT_EQ(as_text(Bytes(receiver.bytes[2]).subspan(28)), "s");
   EXPECT_EQ(flows.counters().flows_opened, 1u);
+}
+
+TEST_P(UdpFlowsProxyTest, BeforeTheFirstFlowItsMtuIsWhatTheConnectionWillCarry) {
+  flows.expect(*client);
+  // A DATAGRAM frame has a quarter stream ID and a context ID in place of IPv4's and UDP's headers.
+  const quic::Connection* const quic = client->quic();
+  EXPECT_EQ(flows.mtu(), quic == nullptr ? 65'535u : quic->max_datagram_payload() - 3 + 28);
 }
 
 TEST_P(UdpFlowsProxyTest, WhatTheProxyForbidsIsAnswered) {

@@ -175,6 +175,35 @@ TEST_P(ForwardingTest, ASlowClientHoldsTheBackendBack) {
   EXPECT_TRUE(asked.is_well());
 }
 
+TEST_P(ForwardingTest, ASlowClientGetsTheRestWhenTheBackendsExchangeIsOver) {
+  auto& asked = scene.ask(get("/"));
+  asked.consumes = false;
+  scene.at_backend().respond(status(200));
+  const std::string piece(16 * 1024, 'x');
+  std::size_t written = 0;
+  const auto write = [&] {
+    scene.at_backend().write(as_bytes(piece));
+    written += piece.size();
+    scene.settle();
+  };
+  for (int i = 0; i < 200 && scene.at_gateway->room() > 0; ++i) write();
+  ASSERT_EQ(scene.at_gateway->room(), 0u);
+  // The gateway takes a little more than the client does, and owes the backend its credit.
+  for (int i = 0; i < 4; ++i) write();
+  scene.at_backend().finish();
+  scene.settle();
+  EXPECT_TRUE(scene.backend_handler().is_well());
+  EXPECT_FALSE(asked.ended);
+  asked.consumes = true;
+  for (int i = 0; i < 1000 && !asked.ended; ++i) {
+    scene.exchange->consume(std::exchange(asked.unconsumed, 0));
+    scene.settle();
+  }
+  EXPECT_EQ(asked.body.size(), written);
+  EXPECT_TRUE(asked.is_well());
+  EXPECT_EQ(scene.proxy.open(), 0u);
+}
+
 TEST_P(ForwardingTest, ASlowBackendHoldsTheClientBack) {
   scene.ask(post("/"), false);
   scene.backend_handler().consumes = false;

@@ -76,10 +76,12 @@ class ProxyScene : http::RequestHandler {
   std::deque<RecordingExchange> asked;
   http::test::RecordingConnection client_events, server_events;
   std::unique_ptr<http::Connection> client, server;
-  http::Exchange* exchange = nullptr;  ///< the client's newest
+  http::Exchange* exchange = nullptr;    ///< the client's newest
+  http::Exchange* at_gateway = nullptr;  ///< the same, as the gateway has it
 
  private:
   void on_request(http::Exchange& incoming) override {
+    at_gateway = &incoming;
     if (!proxy.serve({incoming, {}})) replies.sentence({incoming, {}}, 404, "no route");
   }
   const http::Limits limits_, patient_{.idle_timeout = 1h};  // of the server, and of the client

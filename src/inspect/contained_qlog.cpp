@@ -56,8 +56,6 @@ class Handler {
       if (number_ >= max_traces) return refuse(error, "it holds too many traces");
       on_trace_(number_++, trace_);
       place_ = is_trace_of_array_ ? Place::traces : Place::file;
-    } else {
-      place_ = Place::outside;
     }
     return true;
   }

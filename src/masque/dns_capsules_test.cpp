@@ -135,6 +135,8 @@ TEST(DnsAssign, MalformedNameserversAreRefused) {
   EXPECT_TRUE(says(refusal(with_nameserver("a", parameter(0, number16(3)))), "not there"));
   EXPECT_TRUE(says(refusal(with_nameserver("a", number16(3))), "cut short"));
   EXPECT_TRUE(says(refusal(with_nameserver("a", number16(3) + number16(3) + "xx")), "cut short"));
+  EXPECT_TRUE(says(refusal(with_nameserver("a", parameter(1, "") + number16(3))), "malformed alpn"))
+      << "of two errors the first is told";
 }
 
 // docs/threat-model.md, "invalid address capsule".

@@ -115,6 +115,8 @@ TEST(IpRange, SendableCutsSingleProtocolsWhereAllAreRouted) {
   EXPECT_EQ(text_of(sendable({range("0.0.0.0", "255.255.255.255"), range("0.0.0.0", "9.0.0.0", 6),
                               range("::", "::9", 6)})),
             "0.0.0.0-255.255.255.255 ::-::9/6");
+  EXPECT_EQ(text_of(sendable({range("10.0.0.0", "10.0.0.99"), range("10.0.0.50", "10.0.0.99", 6)})),
+            "10.0.0.0-10.0.0.99");
 }
 
 }  // namespace

@@ -152,6 +152,17 @@ TEST_F(IpFlowTest, TheOperatorsPortIsReachedByNobody) {
   EXPECT_EQ(dropped(IpDrop::policy), 1u);
 }
 
+TEST_F(IpFlowTest, IcmpErrorsThatAreSuppressedAreCounted) {
+  ExchangeForTest& exchange = ask();
+  const PacketBytes forbidden = from(exchange, "192.168.1.1").make();
+  MadePacket nobodys = to(exchange, "8.8.8.8");
+  nobodys.destination = octets("10.7.0.77");
+  for (std::uint32_t i = 0; i < IcmpLimit::burst + 2; ++i) send(exchange, forbidden);
+  for (std::uint32_t i = 0; i < IcmpLimit::burst + 3; ++i) device.receive(nobodys.make());
+  EXPECT_EQ(ip_switch().figures().icmp_sent, 2 * IcmpLimit::burst);
+  EXPECT_EQ(ip_switch().figures().icmp_suppressed, 5u);
+}
+
 TEST_F(IpFlowTest, WithoutItsDeviceTunnelsEndAndNoneAreOpened) {
   ExchangeForTest& exchange = ask();
   device.receiver->on_port_closed({ErrorKind::closed, "the device is gone"});

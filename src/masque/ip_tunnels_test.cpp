@@ -5,9 +5,11 @@
 #include "masque/packet_port_for_test.h"
 #include "masque/tunnels_for_test.h"
 #include "net/packet_fields.h"
+#include "trace/recorder.h"
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,6 +20,7 @@ namespace {
 
 using net::MadePacket;
 using net::PacketBytes;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
@@ -42,6 +45,41 @@ class Packets final : public net::PacketReceiver {
   std::optional<std::size_t> mtu;
   std::optional<Error> closed;
   int writable = 0;
+};
+
+/// Keeps what clients' connections note.
+class Notes final : public trace::RecorderFactory {
+ public:
+  std::unique_ptr<trace::Recorder> start(Time, const trace::ConnectionIdentity& identity) override {
+    if (identity.vantage == trace::Vantage::server) return nullptr;
+    return std::make_unique<Recorder>(all);
+  }
+
+  std::vector<std::string> all;
+
+ private:
+  class Recorder final : public trace::Recorder {
+   public:
+    explicit Recorder(std::vector<std::string>& notes) : notes_(notes) {}
+    void packet(Time, trace::Direction, const trace::Packet&) override {}
+    void datagrams(Time, trace::Direction, std::size_t, std::size_t) override {}
+    void packet_lost(Time, trace::PacketType, std::uint64_t) override {}
+    void packet_dropped(Time, trace::PacketType, std::size_t, trace::DropCause, std::string_view) override {}
+    void metrics(Time, const trace::Metrics&) override {}
+    void path(Time, const net::NetPath&, std::size_t) override {}
+    void transport_parameters(Time, trace::Direction, Bytes) override {}
+    void alpn(Time, std::string_view) override {}
+    void key_updated(Time, bool, std::uint64_t) override {}
+    void state(Time, std::string_view) override {}
+    void closed(Time, const trace::Closing&) override {}
+    void http_frame(Time, trace::Direction, const trace::HttpFrame&) override {}
+    void http_stream_type(Time, trace::Direction, std::int64_t, std::uint64_t) override {}
+    void capsule(Time, trace::Direction, const trace::Capsule&) override {}
+    void note(Time, std::string_view text) override { notes_.emplace_back(text); }
+
+   private:
+    std::vector<std::string>& notes_;
+  };
 };
 
 class IpTunnelsTest : public TunnelsTest {
@@ -115,6 +153,7 @@ class IpTunnelsTest : public TunnelsTest {
   const std::shared_ptr<IpNetwork> network = std::make_shared<IpNetwork>();
   DeviceForTest device;
   IpSwitch ip_switch{timers, device, switch_options(), {}};
+  Notes notes;  ///< of connections that are made once `environment` has it
 };
 
 INSTANTIATE_TEST_SUITE_P(Versions, IpTunnelsTest, all_versions, version_name);
@@ -139,6 +178,18 @@ TEST_P(IpTunnelsTest, OpensAndCarriesPacketsBothWays) {
   }
   EXPECT_EQ(one->tunnel->counters().packets_in, 2u);
   EXPECT_EQ(one->tunnel->counters().packets_out, 2u);
+}
+
+TEST_P(IpTunnelsTest, AClientRecordsWhatTheProxyGivesIt) {
+  if (GetParam() != http::Version::http3) return;  // over TCP nothing is recorded
+  client.reset();
+  settle();
+  environment.recorders = &notes;
+  client = http::make_h3_client(environment, link.client, client_options(), sink, limits).value();
+  const auto one = open();
+  EXPECT_THAT(notes.all, Contains(HasSubstr("received ADDRESS_ASSIGN 10.7.0.2/32 fd07::2/128")));
+  EXPECT_THAT(notes.all,
+              Contains(HasSubstr("received ROUTE_ADVERTISEMENT 0.0.0.0-255.255.255.255 ::-ffff:")));
 }
 
 TEST_P(IpTunnelsTest, AddressesAreRequested) {
