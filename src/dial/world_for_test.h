@@ -8,6 +8,7 @@
 #include "net/memory_stream.h"
 #include "tls/stream.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <set>
@@ -57,8 +58,9 @@ class World final : public net::Outbound, private net::Resolver {
   std::set<std::string> unreachable;                ///< "address:port" over UDP, which ICMP tells
   std::vector<std::string> names, tcp;              ///< that were asked for
   std::vector<std::pair<std::string, Time>> udp;
-  std::string server_name;  ///< that was asked for last
-  http::Limits limits;      ///< of servers
+  std::size_t largest_udp = 0;  ///< the largest datagram that was sent
+  std::string server_name;      ///< that was asked for last
+  http::Limits limits;          ///< of servers
   std::vector<std::unique_ptr<http::Connection>> servers;
 
  private:
@@ -67,13 +69,15 @@ class World final : public net::Outbound, private net::Resolver {
     Nowhere(World& world, const net::SocketAddress& target)
         : path_{net::SocketAddress(*net::IpAddress::parse("192.0.2.99"), 1), target},
           lost_(world.unreachable.contains(target.to_string())),
+          largest_(world.largest_udp),
           timers_(world.clock.timers),
           icmp_(timers_, [this](Time) {
             if (receiver_ != nullptr)
               receiver_->on_unreachable(net::Unreachable::definite, {ErrorKind::unreachable, "no route"});
           }) {}
     void set_receiver(net::DatagramReceiver* receiver) override { receiver_ = receiver; }
-    net::SendStatus send(const net::NetPath&, const net::DatagramRun&) override {
+    net::SendStatus send(const net::NetPath&, const net::DatagramRun& run) override {
+      largest_ = std::max(largest_, run.segment_size);
       if (lost_) icmp_.arm(timers_.now());
       return net::SendStatus::sent;
     }
@@ -83,6 +87,7 @@ class World final : public net::Outbound, private net::Resolver {
    private:
     net::NetPath path_;
     const bool lost_;
+    std::size_t& largest_;
     net::Timers& timers_;
     net::DatagramReceiver* receiver_ = nullptr;
     net::Timer icmp_;
