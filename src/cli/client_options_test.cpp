@@ -106,9 +106,12 @@ class KeyLogVariable : public testing::Test {
 };
 
 TEST_F(KeyLogVariable, NamesTheFile) {
-  EXPECT_TRUE(session_with(folder_ / "keys", {}));
+  const auto session = session_with(folder_ / "keys", {});
+  ASSERT_TRUE(session);
   EXPECT_EQ(said_, "");
-  EXPECT_TRUE(file_exists(folder_ / "keys"));
+  ASSERT_TRUE((*session)->context().quic.key_log);
+  (*session)->context().quic.key_log->write("LABEL 01 02");
+  EXPECT_EQ(read_file(folder_ / "keys", 4096).value_or(""), "LABEL 01 02\n");
   EXPECT_TRUE(session_with(folder_ / "others", {.key_log = folder_ / "mine"}));
   EXPECT_TRUE(file_exists(folder_ / "mine"));
   EXPECT_FALSE(file_exists(folder_ / "others"));

@@ -16,7 +16,8 @@ TEST(Help, WritesValuesDefaultsAndBoundsForPeople) {
                     HasSubstr("  -n,--streams N=1 (1 to 1000)"), HasSubstr("  --mode auto|udp|tcp|ip=auto "),
                     HasSubstr("  --retry N (0 to 1000000)"), HasSubstr("  --resolve HOST:PORT:ADDRESS")));
   EXPECT_THAT(test::sallyport({"gateway", "--help"}).out,
-              HasSubstr("  --allow-port PORT (1 to 65535) ...\n"));
+              AllOf(HasSubstr("  --allow-port PORT (1 to 65535) ...\n"),
+                    HasSubstr("  --max-tunnels N=1024 (1 to 1000000)")));
   EXPECT_THAT(test::sallyport({"get", "--help"}).out, HasSubstr("--max-time S (0.001 to 1000000000)"));
   for (const char* command : {"gateway", "get", "tun", "bench"})
     EXPECT_THAT(

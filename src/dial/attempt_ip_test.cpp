@@ -126,6 +126,15 @@ TEST_F(IpAttempt, TriesWhatIsAdvertisedIpv6First) {
   EXPECT_THAT(world.names, IsEmpty()) << "the hop has said it";
 }
 
+TEST_F(IpAttempt, TriesEachAddressOfARange) {
+  start("origin.test");
+  answer();
+  assign({own_v4});
+  advertise({"192.0.2.255/32", "192.0.3.0/31"});  // one range of three
+  world.clock.pass(1s);
+  EXPECT_THAT(tried_addresses(), ElementsAre("192.0.2.255:443", "192.0.3.0:443", "192.0.3.1:443"));
+}
+
 TEST_F(IpAttempt, WaitsForIpv6ButNotForLong) {
   start("origin.test");
   answer();

@@ -56,6 +56,21 @@ TEST_F(ChainTest, TellsOfAConnectionThatItsServerClosedInOrderAndMakesAnother) {
   EXPECT_EQ(chain.figures().size(), 1u);
 }
 
+TEST_F(ChainTest, TriesAnOriginThatCouldNotBeReachedAgainOnlyAfterForgive) {
+  std::vector<bool> reached;
+  const auto try_once = [&] {
+    chain.open(url, [&](const Result<http::Connection*>& opened) { reached.push_back(opened.has_value()); });
+    world.clock.pass(1s);
+  };
+  world.refuses = true;
+  try_once();
+  world.refuses = false;
+  try_once();
+  chain.forgive(url);
+  try_once();
+  EXPECT_EQ(reached, (std::vector<bool>{false, false, true}));
+}
+
 TEST_F(ChainTest, ShutsDownWithoutCallingItBroken) {
   ASSERT_NE(open(), nullptr);
   int closed = 0;

@@ -71,6 +71,7 @@ TEST_F(DirectDialerTest, SpeaksHttp1InTheClear) {
   EXPECT_EQ(fetch(), "hello");
   EXPECT_EQ(figures().version, "HTTP/1.1");
   EXPECT_EQ(figures().tls, "");
+  EXPECT_EQ(figures().http.requests, 1u);
   EXPECT_EQ(world.requests.last().request.authority, "backend.test");
   EXPECT_FALSE(dialer.hop());
 }
@@ -202,6 +203,11 @@ TEST_F(DirectDialerTest, RacesTheAddressesOverQuic) {
   EXPECT_EQ(running, 2u);
 }
 
+TEST_F(DirectDialerTest, FillsUpItsFirstDatagramForWhatItCarries) {
+  dial({.layer = Layer::quic, .carries = 2, .carries_in_ip = 1});
+  EXPECT_EQ(world.largest_udp, 1200u + 2 * 45 + 48) << "one of them has IPv6 and UDP headers";
+}
+
 TEST_F(DirectDialerTest, EndsOnceWhenEachAddressFailedOverQuic) {
   world.addresses = {"192.0.2.1", "192.0.2.2"};
   world.unreachable = {"192.0.2.1:8080", "192.0.2.2:8080"};
@@ -279,6 +285,17 @@ TEST_F(HopDialerTest, AsksForAnAddressThatIsKnown) {
   const auto tcp =
       dial(Layer::plain, {"origin.test", 80, "origin", {*net::SocketAddress::parse("192.0.2.7:80")}});
   EXPECT_EQ(hop.requests.last().request.authority, "192.0.2.7:80");
+}
+
+TEST_F(HopDialerTest, KnowsWhatTheHopIsConnectedTo) {
+  hop.requests.then = [](http::Exchange& exchange, http::test::RecordingExchange&) {
+    exchange.respond({.status = 200, .fields = {{"proxy-status", "p; next-hop=\"192.0.2.7:443\""}}});
+  };
+  hop.clock.pass(1ms);
+  const auto dialled = dial(Layer::plain);
+  LinkFigures measured;
+  dialled->measure(measured);
+  EXPECT_EQ(measured.address, "192.0.2.7:443");
 }
 
 TEST_F(HopDialerTest, KnowsWhyTheHopRefused) {

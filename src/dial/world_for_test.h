@@ -9,6 +9,7 @@
 #include "tls/client_certificate.h"
 #include "tls/stream.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <set>
@@ -58,10 +59,16 @@ class World final : public net::Outbound, private net::Resolver {
   std::set<std::string> unreachable;                ///< "address:port" over UDP, which ICMP tells
   std::vector<std::string> names, tcp;              ///< that were asked for
   std::vector<std::pair<std::string, Time>> udp;
+<<<<<<< HEAD
   std::string server_name;          ///< that was asked for last
   tls::ClientVerification clients;  ///< what servers over TLS ask for
   std::string client;               ///< the subject of the client certificate that came last
   http::Limits limits;              ///< of servers
+=======
+  std::size_t largest_udp = 0;  ///< the largest datagram that was sent
+  std::string server_name;      ///< that was asked for last
+  http::Limits limits;          ///< of servers
+>>>>>>> survivors-3
   std::vector<std::unique_ptr<http::Connection>> servers;
 
  private:
@@ -70,13 +77,15 @@ class World final : public net::Outbound, private net::Resolver {
     Nowhere(World& world, const net::SocketAddress& target)
         : path_{net::SocketAddress(*net::IpAddress::parse("192.0.2.99"), 1), target},
           lost_(world.unreachable.contains(target.to_string())),
+          largest_(world.largest_udp),
           timers_(world.clock.timers),
           icmp_(timers_, [this](Time) {
             if (receiver_ != nullptr)
               receiver_->on_unreachable(net::Unreachable::definite, {ErrorKind::unreachable, "no route"});
           }) {}
     void set_receiver(net::DatagramReceiver* receiver) override { receiver_ = receiver; }
-    net::SendStatus send(const net::NetPath&, const net::DatagramRun&) override {
+    net::SendStatus send(const net::NetPath&, const net::DatagramRun& run) override {
+      largest_ = std::max(largest_, run.segment_size);
       if (lost_) icmp_.arm(timers_.now());
       return net::SendStatus::sent;
     }
@@ -86,6 +95,7 @@ class World final : public net::Outbound, private net::Resolver {
    private:
     net::NetPath path_;
     const bool lost_;
+    std::size_t& largest_;
     net::Timers& timers_;
     net::DatagramReceiver* receiver_ = nullptr;
     net::Timer icmp_;

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace sallyport::gateway {
@@ -21,6 +22,12 @@ TEST(IpNat, HasARuleForEachPrefixInATableOfTheDevices) {
             "ip6 saddr fd89::/64 oif != 7 masquerade\n"
             "}\n"
             "}\n");
+}
+
+TEST(IpNat, ANameThatNftCanReadIsInTheTables) {
+  for (const char* const name : {"az", "AZ", "09", "-_."})
+    EXPECT_TRUE(nat_rules(pool(), name, 7).starts_with(fmt::format("table inet sallyport-{} {{\n", name)))
+        << name;
 }
 
 TEST(IpNat, ANameThatNftCannotReadIsNotShownToIt) {

@@ -109,6 +109,20 @@ TEST(PathMtu, ARefusalTestsTheSizeThatIsNeededAndNoOther) {
   EXPECT_FALSE(mtu.welcomes_padding()) << "fits meanwhile";
 }
 
+TEST(PathMtu, ASearchWithPaddingIsTrustedForFiveSeconds) {
+  Testing testing;
+  PathMtu& mtu = testing.mtu;
+  testing.probe(10);
+  mtu.on_ack(acknowledgement(10, 11), testing.now);
+  testing.now += 4s;
+  mtu.on_refused(1450, testing.now);
+  EXPECT_FALSE(mtu.welcomes_padding());
+  testing.now += 1s;
+  mtu.on_refused(1450, testing.now);
+  EXPECT_TRUE(mtu.welcomes_padding());
+  EXPECT_EQ(mtu.padding_size(), 1450u);
+}
+
 /// The largest packet that passed each way in a while of transfers.
 struct Measured : Pair {
   std::size_t largest_up = 0, largest_down = 0;

@@ -331,6 +331,20 @@ TEST(Datagrams, QueueIsBoundedAndTellsWhenThereIsRoom) {
   EXPECT_EQ(pair.client_application.writable, 1u);
 }
 
+TEST(Datagrams, ThoseThatWaitedForTooLongAreCountedAsSuch) {
+  Pair pair;
+  pair.client_options.config.datagram_queue.sojourn_limit = 30ms;  // a round trip and a half
+  ASSERT_TRUE(pair.establish());
+  const std::string payload(1000, 'd');
+  for (int i = 0; i < 400; ++i)
+    ASSERT_TRUE(pair.client->send_datagram({}, as_bytes(payload), 0, WhenFull::drop));
+  pair.simulation.run_for(5s);
+  const Stats stats = pair.client->stats();
+  EXPECT_GT(stats.datagrams_dropped_sojourn, 0u);
+  EXPECT_EQ(stats.datagrams_dropped_full, 0u);
+  EXPECT_EQ(pair.server_application().datagrams.size() + stats.datagrams_dropped_sojourn, 400u);
+}
+
 TEST(Datagrams, LostOnesAreCountedNotRepeated) {
   Pair pair;
   ASSERT_TRUE(pair.establish());
