@@ -16,8 +16,11 @@ struct WorkerThreadTest : testing::Test {
   WorkerThreadTest() {
     const auto credentials =
         tls::ServerCredentials::make({tls::make_self_signed({"a.test"}).value()}).value();
-    configuration->listeners.push_back(
-        {.id = "one", .address = *net::SocketAddress::parse("127.0.0.1:0"), .credentials = credentials});
+    // UDP alone: a port that the system chose for it may be somebody's over TCP.
+    configuration->listeners.push_back({.id = "one",
+                                        .address = *net::SocketAddress::parse("127.0.0.1:0"),
+                                        .tcp = false,
+                                        .credentials = credentials});
   }
   const std::shared_ptr<WorkerSetup> setup = std::make_shared<WorkerSetup>();
   const std::shared_ptr<config::Configuration> configuration = std::make_shared<config::Configuration>();
