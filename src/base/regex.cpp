@@ -12,8 +12,8 @@ namespace sallyport {
 namespace {
 
 constexpr std::size_t longest_pattern = 4096;
-constexpr std::int64_t most_memory = 1 << 20;          // of one, in bytes
-constexpr std::int64_t most_memory_of_all = 64 << 20;  // of a set: reached by its automaton only
+constexpr std::int64_t most_memory = 1 << 20;         // of one, in bytes
+constexpr std::int64_t most_memory_of_all = 8 << 20;  // of a set
 
 re2::StringPiece piece(std::string_view text) {
   return {text.data(), text.size()};
@@ -23,6 +23,9 @@ RE2::Options options(std::int64_t memory) {
   RE2::Options made;
   made.set_log_errors(false);
   made.set_max_mem(memory);
+  // Texts of peers are octets, any of them: nothing may escape a pattern by being no UTF-8, or a line break.
+  made.set_encoding(RE2::Options::EncodingLatin1);
+  made.set_dot_nl(true);
   return made;
 }
 
@@ -42,7 +45,8 @@ bool Regex::matches(std::string_view text) const {
 
 struct RegexSet::Compiled {
   re2::RE2::Set set{options(most_memory_of_all), re2::RE2::ANCHOR_BOTH};
-  std::vector<Regex> each;  // for texts that exhaust the memory of the set's automaton
+  bool usable = false;      // all of them fit into the set's memory
+  std::vector<Regex> each;  // where they do not, and for texts that exhaust it
 };
 
 RegexSet::RegexSet(const std::vector<std::string>& patterns) {
@@ -52,7 +56,7 @@ RegexSet::RegexSet(const std::vector<std::string>& patterns) {
     made->set.Add(piece(pattern), nullptr);
     made->each.push_back(*Regex::make(pattern));
   }
-  made->set.Compile();
+  made->usable = made->set.Compile();
   compiled_ = std::move(made);
 }
 
@@ -61,7 +65,8 @@ std::vector<std::size_t> RegexSet::matches(std::string_view text) const {
   if (!compiled_) return found;
   std::vector<int> indexes;
   re2::RE2::Set::ErrorInfo error{};
-  if (!compiled_->set.Match(piece(text), &indexes, &error) && error.kind != re2::RE2::Set::kNoError) {
+  if (!compiled_->usable ||
+      (!compiled_->set.Match(piece(text), &indexes, &error) && error.kind != re2::RE2::Set::kNoError)) {
     for (std::size_t i = 0; i < compiled_->each.size(); ++i)
       if (compiled_->each[i].matches(text)) found.push_back(i);
     return found;

@@ -36,6 +36,21 @@ TEST(Regex, TakesLinearTime) {
   EXPECT_FALSE(regex->matches(std::string(100'000, 'a')));
 }
 
+TEST(Regex, TakesAnyOctet) {
+  const auto regex = Regex::make("/a/.*");
+  ASSERT_TRUE(regex);
+  EXPECT_TRUE(regex->matches("/a/\xff")) << "no UTF-8";
+  EXPECT_TRUE(regex->matches("/a/\n/b"));
+}
+
+TEST(RegexSet, ManyLargeOnesAreTriedOneByOne) {
+  std::vector<std::string> patterns;
+  for (int i = 0; i < 100; ++i) patterns.push_back("/" + std::to_string(i) + "(.{1,900})");
+  const RegexSet set(patterns);
+  EXPECT_THAT(set.matches("/17x"), ElementsAre(1, 17));
+  EXPECT_THAT(set.matches("x"), IsEmpty());
+}
+
 TEST(RegexSet, SaysWhichMatch) {
   EXPECT_TRUE(RegexSet().empty());
   EXPECT_THAT(RegexSet().matches("/a"), IsEmpty());

@@ -1,6 +1,7 @@
 #include "config/configuration.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -63,13 +64,21 @@ Result<> validate_listeners(const std::vector<Listener>& listeners) {
 }
 
 Result<> validate_routes(const std::vector<Route>& routes) {
-  std::set<std::string> names;
-  for (const Route& route : routes)
-    if (!names.insert(route.name()).second)
+  std::multimap<std::string, const Route*> by_name;
+  const auto takes_the_same = [&by_name](const Route& route, const std::string& name) {
+    const auto [first, last] = by_name.equal_range(name);
+    return std::any_of(first, last,
+                       [&route](const auto& other) { return other.second->conditions == route.conditions; });
+  };
+  for (const Route& route : routes) {
+    const std::string name = route.name();
+    if (takes_the_same(route, name))
       return fail(ErrorKind::usage,
                   fmt::format("two --route are for {}; several backends of one stand behind each other, with "
                               "commas between them",
-                              route.name()));
+                              name));
+    by_name.emplace(name, &route);
+  }
   return {};
 }
 

@@ -55,7 +55,7 @@ struct Redirect {
 /// Answers without a backend.
 struct DirectResponse {
   unsigned status = 404;
-  std::string body;  ///< text/plain; empty: a sentence for the status
+  std::string body;  ///< text/plain
 
   bool operator==(const DirectResponse&) const = default;
 };

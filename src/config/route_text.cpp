@@ -71,7 +71,8 @@ std::string condition_options(const Route& route) {
   const Conditions& all = route.conditions;
   if (!all.method.empty()) text += ";method=" + all.method;
   for (const FieldMatch& each : all.headers)
-    text += fmt::format(";header{}={}:{}", each.is_regex ? "-regex" : "", each.name, doubled(each.value));
+    text += fmt::format(";header{}={}:{}", each.is_regex ? "-regex" : "", each.name,
+                        holds_credentials(each.name) ? "..." : doubled(each.value));
   for (const FieldMatch& each : all.query)
     text +=
         fmt::format(";query{}={}={}", each.is_regex ? "-regex" : "", doubled(each.name), doubled(each.value));

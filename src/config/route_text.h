@@ -8,7 +8,8 @@
 
 namespace sallyport::config {
 
-/// ";exact;method=POST": what a request needs besides host and path; part of the name of a route.
+/// ";exact;method=POST": what a request needs besides host and path; part of the name of a route. Of fields
+/// that hold credentials without the value.
 std::string condition_options(const Route& route);
 
 /// "prefix=/new", "timeout=5": what the route changes, and how it forwards, where that is not the default.

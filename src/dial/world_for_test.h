@@ -59,16 +59,11 @@ class World final : public net::Outbound, private net::Resolver {
   std::set<std::string> unreachable;                ///< "address:port" over UDP, which ICMP tells
   std::vector<std::string> names, tcp;              ///< that were asked for
   std::vector<std::pair<std::string, Time>> udp;
-<<<<<<< HEAD
+  std::size_t largest_udp = 0;      ///< the largest datagram that was sent
   std::string server_name;          ///< that was asked for last
   tls::ClientVerification clients;  ///< what servers over TLS ask for
   std::string client;               ///< the subject of the client certificate that came last
   http::Limits limits;              ///< of servers
-=======
-  std::size_t largest_udp = 0;  ///< the largest datagram that was sent
-  std::string server_name;      ///< that was asked for last
-  http::Limits limits;          ///< of servers
->>>>>>> survivors-3
   std::vector<std::unique_ptr<http::Connection>> servers;
 
  private:

@@ -70,8 +70,8 @@ const Balancer::Backend& Balancer::by_hash(std::uint64_t hash, const Takes& take
   double best = 0;
   for (const Backend& each : backends_) {
     if (!takes(each)) continue;
-    // Uniform over (0, 1), by the 53 bits that a double has.
-    const double uniform = (static_cast<double>(mixed(hash ^ each.hash) >> 11) + 0.5) * 0x1p-53;
+    // Uniform over (0, 1), by 52 bits, so that adding a half is exact.
+    const double uniform = (static_cast<double>(mixed(hash ^ each.hash) >> 12) + 0.5) * 0x1p-52;
     const double score = each.choice.weight / -std::log(uniform);
     if (chosen != nullptr && score <= best) continue;
     chosen = &each;

@@ -14,18 +14,20 @@ namespace sallyport::ingress {
 namespace {
 
 /// Said by this gateway alone, or by none: others than X-Forwarded-For have been used for the same.
-constexpr std::array<std::string_view, 11> of_gateways{
-    "forwarded",       "x-request-id",  "early-data",          "x-real-ip",
-    "true-client-ip",  "x-client-ip",   "x-cluster-client-ip", "x-original-url",
-    "x-original-host", "x-rewrite-url", "x-forwarded"};
+constexpr std::array<std::string_view, 10> of_gateways{
+    "forwarded",           "x-request-id",   "x-real-ip",       "true-client-ip", "x-client-ip",
+    "x-cluster-client-ip", "x-original-url", "x-original-host", "x-rewrite-url",  "x-forwarded"};
 
 /// How names of such begin, in families of them: where a request came from, and the client's certificate as
 /// RFC 9440 and other servers and proxies put it.
-constexpr std::array<std::string_view, 7> families_of_gateways{
-    "x-forwarded-", "client-cert", "x-client-cert", "ssl-client", "x-ssl-", "x-amzn-mtls-", "x-tls-client"};
+constexpr std::array<std::string_view, 13> families_of_gateways{
+    "x-forwarded-",    "client-cert",  "x-client-cert", "ssl-client", "x-ssl-",
+    "x-amzn-mtls-",    "x-tls-client", "tls-client-",   "x-mtls-",    "x-arr-clientcert",
+    "x-client-verify", "x-client-dn",  "x-client-s-dn"};
 
 /// RFC 9110 §6.5.1: framing, routing, authentication, what a request asks for, and what content is.
-constexpr std::array<std::string_view, 22> never_in_trailers{"transfer-encoding",
+constexpr std::array<std::string_view, 23> never_in_trailers{"early-data",
+                                                             "transfer-encoding",
                                                              "content-length",
                                                              "host",
                                                              "authorization",
@@ -152,7 +154,7 @@ http::Request request_for_backend(const http::Exchange& client, std::string_view
   made.fields.add("x-request-id", by.request_id);
   if (info.client_certificate)
     add_client_certificate(made.fields, *info.client_certificate, by.client_certificate_chain);
-  if (from.early_data) made.fields.add("early-data", "1");  // RFC 8470 §5.1
+  if (from.early_data) made.fields.set("early-data", "1");  // RFC 8470 §5.1
   return made;
 }
 

@@ -16,6 +16,10 @@ namespace {
 
 /// What one side may send before the other took it, about.
 constexpr std::size_t held_of_a_body = 256 * 1024;
+/// How long a client waits for 100 (Continue) of a backend that says none, as some do (RFC 9110 §10.1.1).
+constexpr Duration continue_wait = 1s;
+/// How long a WebSocket stays open whose backend has ended its side; some browsers never end theirs.
+constexpr Duration half_open = 5s;
 /// Requests of a route that may be sent again at the same time: so many, or this part of those that are open,
 /// so that retries do not keep a backend down.
 constexpr std::size_t least_retries = 3, retries_divisor = 5;
@@ -122,6 +126,10 @@ void Forwarding::on_connection(Upstream::Lease& lease) {
   backend_end_.attach(*backend_);
   if (is_whole) return;
   is_sent_once_ = true;
+  if (expects_continue_) {
+    continue_deadline_ = now() + continue_wait;
+    arm();
+  }
   request_.start();
 }
 
@@ -197,6 +205,10 @@ void Forwarding::on_trailers(http::Exchange& exchange, const http::Fields& trail
 void Forwarding::on_end(http::Exchange& exchange) {
   if (!exchange.is_server()) {
     response_ended_ = true;
+    if (idle_) {
+      deadline_ = now() + half_open;
+      arm();
+    }
     return response_.end();
   }
   request_ended_ = true;
@@ -248,11 +260,15 @@ void Forwarding::backend_closed(const Error* why) {
     if (std::exchange(tries_again_, false)) {
       // Another backend first, and the same where there is no other.
       heard_ = false;
-      if (pick() == nullptr) tried_.clear();
+      if (find_backend()) return;
+      tried_.clear();
     } else if (may_try_again(error, connection_is_gone)) {
       tried_.pop_back();  // nothing is wrong with the backend
     } else {
-      if (error.kind != ErrorKind::cancelled) upstream_->note_failure(now());
+      // Who does not send the whole request may be the cause himself.
+      const bool is_backends = error.kind == ErrorKind::timeout || error.kind == ErrorKind::protocol ||
+                               error.kind == ErrorKind::closed;
+      if (request_ended_ && is_backends) upstream_->note_failure(now());
       return refuse(error, true);
     }
     if (!find_backend()) refuse(error, true);
@@ -270,10 +286,10 @@ void Forwarding::backend_closed(const Error* why) {
 
 /// RFC 9110 §9.2.2: nothing of it was processed, or it does no harm twice and was most likely not even seen.
 bool Forwarding::may_try_again(const Error& why, bool connection_is_gone) {
-  if (is_sent_once_ || heard_ || tries_ > route_->config.patience.retries) return false;
-  const bool is_harmless = why.kind == ErrorKind::refused || (was_idle_ && connection_is_gone &&
-                                                              http::is_idempotent(client_->request().method));
-  return is_harmless && claim_retry();
+  if (is_sent_once_ || heard_ || timed_out_ || tries_ > route_->config.patience.retries) return false;
+  return why.kind == ErrorKind::refused ||
+         (why.kind != ErrorKind::timeout && was_idle_ && connection_is_gone &&
+          http::is_idempotent(client_->request().method));
 }
 
 /// For methods that do no harm twice.
@@ -294,7 +310,7 @@ bool Forwarding::claim_retry() {
 }
 
 void Forwarding::arm() {
-  const Time next = std::min(deadline_, head_deadline_);
+  const Time next = next_deadline();
   if (next == never) return;
   if (!timer_) timer_.emplace(world_.context.timers(), [this](Time now) { on_deadline(now); });
   timer_->arm(next);
@@ -302,19 +318,31 @@ void Forwarding::arm() {
 
 void Forwarding::on_deadline(Time now) {
   if (client_ == nullptr) return;
-  if (now < std::min(deadline_, head_deadline_)) return arm();
+  if (now >= continue_deadline_) {
+    continue_deadline_ = never;
+    if (!heard_ && !has_body_ && std::exchange(expects_continue_, false)) client_->inform({.status = 100});
+  }
+  if (now < next_deadline()) return arm();
   const bool is_over = now >= deadline_;
   const Error why{ErrorKind::timeout, is_over
                                           ? "the timeout of the route passed before the response was complete"
                                           : "the backend did not respond within the route's backend-timeout"};
   head_deadline_ = never;
+  timed_out_ = true;
   if (is_over) deadline_ = never;
   if (backend_ != nullptr) {
     backend_->reset(http::ResetCode::cancelled, why);
   } else if (responded_) {
     client_->reset(http::ResetCode::internal_error, why);
   } else {
-    if (std::exchange(waits_, false)) upstream_->cancel(*this);
+    if (std::exchange(waits_, false)) {
+      upstream_->cancel(*this);
+      timed_out_ = is_over;
+      if (!is_over) {
+        upstream_->note_failure(now);
+        if (tries_ <= route_->config.patience.retries && find_backend()) return;
+      }
+    }
     refuse(why, false);
   }
 }

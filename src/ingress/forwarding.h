@@ -11,6 +11,7 @@
 #include "masque/idle_timer.h"
 #include "masque/pump.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <list>
 #include <memory>
@@ -92,6 +93,7 @@ class Forwarding final : public http::ExchangeHandler, Upstream::User {
   bool may_try_again(const Error& why, bool connection_is_gone);
   bool may_retry(unsigned status);
   bool claim_retry();
+  Time next_deadline() const { return std::min({deadline_, head_deadline_, continue_deadline_}); }
   void arm();
   void on_deadline(Time now);
   /// `sent`: the request was, so that the connection was established.
@@ -118,9 +120,11 @@ class Forwarding final : public http::ExchangeHandler, Upstream::User {
   masque::Pump request_{client_end_, backend_end_};
   masque::Pump response_{backend_end_, client_end_};
   std::optional<masque::IdleTimer> idle_;  // of a WebSocket that is open
-  std::optional<net::Timer> timer_;        // where the route has timeouts: the earlier of the next two
-  Time deadline_ = never, head_deadline_ = never;  // of the whole response; of its head, for this try
-  std::uint64_t hash_ = 0;                         // of what the route chooses a backend by
+  std::optional<net::Timer> timer_;        // the earliest of the next three
+  Time deadline_ = never;                  // of the whole response
+  Time head_deadline_ = never;             // of its head, for this try
+  Time continue_deadline_ = never;         // then the gateway says 100 (Continue)
+  std::uint64_t hash_ = 0;                 // of what the route chooses a backend by
   unsigned tries_ = 0;
   const bool clear_;
   bool expects_continue_ = false;
@@ -130,6 +134,7 @@ class Forwarding final : public http::ExchangeHandler, Upstream::User {
   bool request_ended_ = false;  // it came whole
   bool is_sent_once_ = false;   // with a body, which is not kept: no other backend can have it
   bool is_retry_ = false;       // counted among the route's
+  bool timed_out_ = false;      // it is not tried again
   bool tries_again_ = false;    // the response that the backend gives is none
   bool was_idle_ = false;       // the connection was, on which it was sent
   bool heard_ = false;          // something of a response came

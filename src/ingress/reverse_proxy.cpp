@@ -123,6 +123,9 @@ void ReverseProxy::answer(const http::Incoming& in, const RoutedTo& route) {
     head.fields.add("location", location);
   } else {
     head.status = route.config.response->status;
+    // To a CONNECT it would open a tunnel.
+    if (request.is_connect() && head.status < 300)
+      return world_.replies.sentence(in, 501, "not implemented: nothing is behind this route");
     body = route.config.response->body;
   }
   ingress::apply(route.config.filters.response, head.fields);

@@ -57,6 +57,7 @@ void Upstream::note_response(unsigned status, Time now) {
 }
 
 void Upstream::note_failure(Time now) {
+  if (now < ejected_until_) return;  // of before
   if (++failed_requests_ < failures_in_a_row) return;
   failed_requests_ = 0;
   ++counters_->ejections;
@@ -159,8 +160,9 @@ void Upstream::connect_failed(const Error& why) {
   // What this machine lacks is no fault of the backend.
   if (why.kind != ErrorKind::resource) {
     const Time now = context_.timers().now();
-    down_until_ = now + std::min(first_back_off * (1u << std::min(failures_, 8u)), longest_back_off);
-    ++failures_;
+    // Connections that were being made at the same time failed together.
+    if (now >= down_until_) ++failures_;
+    down_until_ = now + std::min(first_back_off * (1u << std::min(failures_ - 1, 8u)), longest_back_off);
   }
   // Each connection was for one of them, or for all.
   std::size_t count = multiplexes_ ? waiting_.size() : std::min<std::size_t>(waiting_.size(), 1);

@@ -213,6 +213,33 @@ TEST_F(UpstreamFaultTest, TheBackendTimeoutIsForTheHead) {
   EXPECT_TRUE(slow.is_well());
 }
 
+// A connection that is used again may have been closed by the backend; one that is silent was not.
+TEST_F(UpstreamFaultTest, ATimeoutIsNotTriedAgainOnAConnectionThatIsUsedAgain) {
+  for (const char* const flag : {"*=http://backend.test;timeout=2", "*=http://backend.test;backend-timeout=2",
+                                 "*=http://backend.test;idle-timeout=2"}) {
+    routed(flag);
+    scene.ask(get("/"));
+    respond();
+    auto& asked = scene.ask(get("/"));
+    const std::size_t before = scene.requests();
+    scene.world.clock.pass(2100ms);
+    EXPECT_EQ(told(asked), "504 http_response_timeout") << flag;
+    EXPECT_EQ(scene.requests(), before) << flag;
+  }
+}
+
+TEST_F(UpstreamFaultTest, AClientThatDoesNotSendItsRequestIsNoFaultOfTheBackend) {
+  routed("*=http://backend.test;timeout=2");
+  for (int i = 0; i < 6; ++i) {
+    auto request = post("/");
+    request.fields = {{"content-length", "10"}};
+    auto& asked = scene.ask(request, false);
+    scene.world.clock.pass(2100ms);
+    EXPECT_EQ(told(asked).substr(0, 3), "504");
+  }
+  EXPECT_EQ(scene.proxy.upstreams().begin()->second->ejections, 0u);
+}
+
 TEST_F(UpstreamFaultTest, HowLongABackendMaySayNothing) {
   routed("*=http://backend.test;idle-timeout=0");
   auto& patient = scene.ask(get("/events"));

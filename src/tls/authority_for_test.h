@@ -9,7 +9,9 @@
 #include <ctime>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
 
 namespace sallyport::tls {
@@ -34,7 +36,28 @@ class AuthorityForTest {
     gnutls_x509_privkey_export2_pkcs8(key.get(), GNUTLS_X509_FMT_PEM, nullptr, GNUTLS_PKCS_PLAIN, &pem.value);
     return {pem_of(make(name, key.get(), wanted, false, this).get()), std::string(pem.text())};
   }
+  /// With an RSA key of such numbers, whose private half nobody has.
+  X509Certificate issue_for_rsa(std::size_t modulus_bits, std::size_t exponent_bits) const {
+    std::vector<std::uint8_t> modulus(modulus_bits / 8, 0xc3), exponent(exponent_bits / 8, 0xc1);
+    const gnutls_datum_t m{modulus.data(), static_cast<unsigned>(modulus.size())};
+    const gnutls_datum_t e{exponent.data(), static_cast<unsigned>(exponent.size())};
+    gnutls_pubkey_t key = nullptr;
+    gnutls_pubkey_init(&key);
+    gnutls_pubkey_import_rsa_raw(key, &m, &e);
+    const X509Key placeholder = make_key(false);
+    X509Certificate made = make("eve", placeholder.get(), {}, false, this);
+    gnutls_x509_crt_set_pubkey(made.get(), key);
+    gnutls_pubkey_deinit(key);
+    gnutls_x509_crt_sign2(made.get(), certificate_.get(), key_.get(), GNUTLS_DIG_SHA256, 0);
+    return made;
+  }
   std::string pem() const { return pem_of(certificate_.get()); }
+
+  static std::string pem_of(gnutls_x509_crt_t certificate) {
+    Datum pem;
+    gnutls_x509_crt_export2(certificate, GNUTLS_X509_FMT_PEM, &pem.value);
+    return std::string(pem.text());
+  }
 
  private:
   static X509Key make_key(bool rsa) {
@@ -69,11 +92,6 @@ class AuthorityForTest {
     gnutls_x509_crt_sign2(raw, issuer != nullptr ? issuer->certificate_.get() : raw,
                           issuer != nullptr ? issuer->key_.get() : key, GNUTLS_DIG_SHA256, 0);
     return made;
-  }
-  static std::string pem_of(gnutls_x509_crt_t certificate) {
-    Datum pem;
-    gnutls_x509_crt_export2(certificate, GNUTLS_X509_FMT_PEM, &pem.value);
-    return std::string(pem.text());
   }
 
   const std::string name_;

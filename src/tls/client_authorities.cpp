@@ -75,18 +75,18 @@ Result<std::shared_ptr<const ClientCertificate>> ClientAuthorities::verify(gnutl
     return fail(ErrorKind::tls, std::string(no_client_certificate), GNUTLS_A_CERTIFICATE_REQUIRED);
   }
   const std::span chain(first, count);
+  std::size_t size = 0;
+  for (const gnutls_datum_t& each : chain) size += each.size;
+  if (size > largest_chain)
+    return fail(ErrorKind::tls,
+                "the client certificate has a chain of more than " + std::to_string(largest_chain) + " bytes",
+                GNUTLS_A_BAD_CERTIFICATE);
   const X509Certificate leaf = parse_der({chain[0].data, chain[0].size});
   if (leaf == nullptr)
     return fail(ErrorKind::tls, "the client certificate is malformed", GNUTLS_A_BAD_CERTIFICATE);
   auto verified = std::make_shared<ClientCertificate>();
   verified->subject = subject_of(leaf.get());
   const std::string subject = "the client certificate '" + verified->subject + "'";
-  std::size_t size = 0;
-  for (const gnutls_datum_t& each : chain) size += each.size;
-  if (size > largest_chain)
-    return fail(ErrorKind::tls,
-                subject + " has a chain of more than " + std::to_string(largest_chain) + " bytes",
-                GNUTLS_A_BAD_CERTIFICATE);
   Demands demands(GNUTLS_KP_TLS_WWW_CLIENT);
   unsigned status = 0;
   const int code = gnutls_certificate_verify_peers(session, demands.data(), demands.size(), &status);

@@ -63,6 +63,17 @@ class ClientCertificateTest : public testing::Test {
   std::shared_ptr<const OfferedCertificate> offered_;
 };
 
+// docs/threat-model.md, "costly key". GnuTLS verifies the signature before it asks for the verdict.
+TEST_F(ClientCertificateTest, ACostlyKeyIsRefusedBeforeItIsUsed) {
+  ask(clients_of(authority_));
+  const X509Certificate costly = authority_.issue_for_rsa(16384, 24);
+  offer({AuthorityForTest::pem_of(costly.get()), authority_.issue("eve", {.rsa = true}).key_pem});
+  connect();
+  EXPECT_FALSE(link_->server);
+  EXPECT_EQ(alert(), 42u);
+  EXPECT_THAT(why(), HasSubstr("RSA key is too large: a modulus of 16384 bits"));
+}
+
 TEST_F(ClientCertificateTest, IsVerifiedAndKnown) {
   for (const bool rsa : {false, true}) {
     ask(clients_of(authority_));

@@ -3,6 +3,7 @@
 #include "base/hex.h"
 #include "net/address.h"
 #include "net/host_name.h"
+#include "tls/certificate_message.h"
 #include "tls/priorities.h"
 #include "tls/server_credentials.h"
 #include "tls/ticket.h"
@@ -90,7 +91,8 @@ Result<> Session::init(unsigned flags, Carrier carrier, std::span<const std::str
   if (key_log_ || (is_server && carrier == Carrier::tcp))
     gnutls_session_set_keylog_function(session, on_key_log);
   // A session has one such hook.
-  if (carrier == Carrier::quic || on_ticket_)
+  const bool has_peer_certificate = !is_server || credentials_->impl().clients;
+  if (carrier == Carrier::quic || has_peer_certificate)
     gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_BOTH, on_handshake_message);
   else if (is_server)
     gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_CLIENT_HELLO, GNUTLS_HOOK_PRE,
@@ -228,6 +230,13 @@ int Session::on_handshake_message(gnutls_session_t session, unsigned type, unsig
       (message->size < 2 ||
        !has_extension(Bytes(message->data, message->size).subspan(2), quic_transport_parameters)))
     return GNUTLS_E_MISSING_EXTENSION;
+  if (type == GNUTLS_HANDSHAKE_CERTIFICATE_PKT && when == GNUTLS_HOOK_PRE) {
+    const bool is_tls13 = gnutls_protocol_get_version(session) == GNUTLS_TLS1_3;
+    if (auto why = concern_about_key({message->data, message->size}, is_tls13)) {
+      self.verify_error_ = Error{ErrorKind::tls, *std::move(why), GNUTLS_A_BAD_CERTIFICATE};
+      return GNUTLS_E_CERTIFICATE_ERROR;
+    }
+  }
   if (type == GNUTLS_HANDSHAKE_NEW_SESSION_TICKET && self.on_ticket_) self.on_new_ticket(when, *message);
   return 0;
 }

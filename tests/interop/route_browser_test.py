@@ -176,6 +176,7 @@ class InFirefox(BrowserCase):
         gateway = self.routing(*self.routes, name="http2", certificate=self.pair)
         told = self.load(gateway, "firefox2", {"network.http.http3.enable": False})
         self.assert_right(told, f"localhost:{gateway.port}", "h2", "HTTP/2", gateway)
+        self.assert_socket_ended(gateway, "2.0")
 
 
 if __name__ == "__main__":

@@ -132,6 +132,17 @@ class WithHttp1Backends(WebSocketCase):
             self.assertEqual((seen["messages"], seen["close"]), ([["text", 1, 6]], None))
             self.assertNotEqual(self.record(scheme, path)["end"], "complete")
 
+    def test_client_that_does_not_end_its_side(self):
+        """As Firefox does over HTTP/2: it has sent and got a Close frame, and got the end of the stream. The server waits for the end of its connection."""
+        for http in ("h2", "h3"):
+            path = f"/echo/linger-{http}"
+            client = self.lab.start([self.interpreter, HERE / "websocket_client.py", "linger", "--ca", self.cert, "--http", http,
+                                     f"{self.gateways['http'].url}{path}"], "linger")
+            self.addCleanup(client.stop)
+            self.assertEqual(self.told(self.clear, path)["close"], [3001, "that is all"])
+            self.assertTrue(client.alive())
+            self.record("http", path)
+
     def test_refusal(self):
         for _, _, _, got in self.each("watch", "/forbidden"):
             self.assertEqual((got["refused"], got["headers"]["content-length"]), (403, "12"))

@@ -131,14 +131,15 @@ class OnStream:
         while not any(bytes(pong.data) == payload for pong in self.pongs):
             await self.more()
 
-    async def close(self, code, reason):
+    async def close(self, code, reason, end=True):
         self.protocol.send_close(code, reason)
         await self.flush()
         try:
             while True:
                 await self.receive()
         except Closed as closed:
-            self.pipe.end()
+            if end:
+                self.pipe.end()
             await self.pipe.wait(lambda: False)
             return [closed.code, closed.reason]
 
@@ -173,6 +174,9 @@ async def work(arguments, url):
         result["came"] = await echo(socket, arguments.size)
         await socket.ping(b"are you there")
         result["close"] = await socket.close(3001, "that is all")
+    elif arguments.act == "linger":
+        result["close"] = await socket.close(3001, "that is all", end=False)
+        await asyncio.Event().wait()
     elif arguments.act == "vanish":
         await socket.send(["before"])
         result["came"] = await socket.receive()
@@ -196,7 +200,8 @@ async def work(arguments, url):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("act", choices=["echo", "watch", "poke", "vanish"])
+    parser.add_argument("act", choices=["echo", "watch", "poke", "vanish", "linger"])
+    # "linger": closes, and does not end its side of the stream.
     parser.add_argument("urls", nargs="+", help="one after the other, each over a connection of its own")
     parser.add_argument("--ca", required=True)
     parser.add_argument("--http", choices=["h1", "h2", "h3"], required=True)
