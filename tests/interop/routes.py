@@ -82,8 +82,9 @@ class RouteCase(InteropCase):
 
     @staticmethod
     def lines(gateway):
-        """The records so far."""
-        return [json.loads(line) for line in gateway.records.read_text().rpartition("\n")[0].splitlines()]
+        """The records so far of requests that got a response. (curl over HTTP/3 now and then sends one that cannot be read, see fixtures.curl().)"""
+        records = [json.loads(line) for line in gateway.records.read_text().rpartition("\n")[0].splitlines()]
+        return [record for record in records if "path" in record and "status" in record]
 
     def recorded(self, gateway, holds, what):
         """The records that hold, once there are some."""
