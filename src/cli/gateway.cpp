@@ -319,7 +319,8 @@ void add_gateway(CLI::App& app, ExitStatus& status) {
           "h3://, "
           "several with commas between them, each with #WEIGHT behind it; or redirect:URL, or "
           "respond:STATUS. "
-          "Options follow: ;method=POST, ;header=NAME:VALUE, ;prefix=/NEW, ;timeout=SECONDS and more (see "
+          "Options follow: ;method=POST, ;header=NAME:VALUE, ;prefix=/NEW, ;timeout=SECONDS and more (quote "
+          "it all; see "
           "docs/gateway.md); repeat it for more")
       ->type_name("HOST[/PATH]=URL[;OPTION...]")
       ->allow_extra_args(false);

@@ -39,7 +39,7 @@ struct Backend {
 /// How one of several backends is chosen.
 struct Balancing {
   enum class Kind : std::uint8_t {
-    least_requests,  ///< of two that are drawn by weight, the one with fewer requests for its weight
+    least_requests,  ///< one that is drawn by weight, or a second one that is less busy for its weight
     round_robin,     ///< in turn, by weight
     client_hash,     ///< the same for all requests of one client address, as long as it is there
     header_hash,     ///< the same for all requests with the same value of one header field

@@ -9,6 +9,7 @@
 #include "net/host_name.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -72,7 +73,7 @@ Result<> read_redirect(std::string_view text, Route& route, std::string_view who
     return wrong(whole,
                  "redirect: is followed by a URL or a path, as in redirect:https://www.example.org or "
                  "redirect:/new");
-  if (text.size() <= 1 && !redirect.scheme.empty()) return {};
+  if (text.empty()) return {};
   if (auto done = read_route_option(fmt::format("prefix={}", text), route); !done)
     return wrong(whole, fmt::format("redirect: {}", done.error().message));
   return {};
@@ -137,9 +138,17 @@ Result<Route> parse_route(std::string_view text) {
   if (slash < match.size()) route.path = match.substr(slash);
   std::string_view rest = text.substr(equals + 1);
   if (auto done = read_targets(take_part(rest), route, text); !done) return std::unexpected(done.error());
-  while (!rest.empty())
-    if (auto done = read_route_option(take_part(rest), route); !done)
-      return wrong(text, done.error().message);
+  std::set<std::string> given;
+  while (!rest.empty()) {
+    const std::string option = take_part(rest);
+    if (auto done = read_route_option(option, route); !done) return wrong(text, done.error().message);
+    const std::string name = option.substr(0, option.find('='));
+    if (!given.insert(name).second && !may_be_repeated(name))
+      return wrong(text, fmt::format("the option {} is given twice", name));
+  }
+  for (const auto& [one, other] : {std::pair("exact", "regex"), std::pair("prefix", "path")})
+    if (given.contains(one) && given.contains(other))
+      return wrong(text, fmt::format("the options {} and {} contradict each other", one, other));
   if (auto done = check_path(route, text); !done) return std::unexpected(std::move(done.error()));
   for (PathRewrite* rewrite : {&route.filters.path, route.redirect ? &route.redirect->path : nullptr})
     if (rewrite != nullptr && rewrite->kind == PathRewrite::Kind::prefix &&

@@ -117,7 +117,9 @@ TEST(RouteFlag, RedirectsAndResponses) {
                                         .path = {PathRewrite::Kind::prefix, "/new"},
                                         .status = 301}));
   EXPECT_TRUE(moved->backends.empty());
-  EXPECT_EQ(parse_route("a=redirect:https://b/")->redirect->path.kind, PathRewrite::Kind::none);
+  EXPECT_EQ(parse_route("a=redirect:https://b")->redirect->path.kind, PathRewrite::Kind::none);
+  EXPECT_EQ(parse_route("a/x=redirect:https://b/")->redirect->path,
+            (PathRewrite{PathRewrite::Kind::prefix, "/"}));
   EXPECT_EQ(parse_route("a=redirect:/b")->redirect->path.value, "/b");
   EXPECT_EQ(parse_route("a/x=redirect:/b;exact")->redirect->path.kind, PathRewrite::Kind::whole);
   EXPECT_EQ(parse_route("a=redirect:http://b;path=/c")->redirect->path,
@@ -132,6 +134,9 @@ TEST(RouteFlag, SaysWhatIsWrongWithAnOption) {
   for (const auto& [text, why] : std::initializer_list<std::pair<const char*, const char*>>{
            {"a=http://b;retires=2", "there is no option 'retires'; a ; in a value is written ;;"},
            {"a=http://b;exact=1", "the option exact has no value"},
+           {"a=http://b;timeout=5;timeout=6", "the option timeout is given twice"},
+           {"a=http://b;exact;regex", "the options exact and regex contradict each other"},
+           {"a=http://b;prefix=/x;path=/y", "the options prefix and path contradict each other"},
            {"a=http://b;method", "the option method wants a value, as in method=..."},
            {"a=http://b;method=A B", "that is not a method"},
            {"a=http://b;header=x", "it is NAME:VALUE"},

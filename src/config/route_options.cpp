@@ -283,4 +283,8 @@ Result<> read_route_option(std::string_view text, Route& route) {
   return wrong(fmt::format("the option {}: {}", name, why));
 }
 
+bool may_be_repeated(std::string_view name) {
+  return name.find("header") != std::string_view::npos || name.starts_with("query");
+}
+
 }  // namespace sallyport::config

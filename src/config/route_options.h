@@ -13,4 +13,7 @@ namespace sallyport::config {
 /// sentence: what is wrong, and the mend.
 Result<> read_route_option(std::string_view option, Route& route);
 
+/// Whether a route may have several options of this name.
+bool may_be_repeated(std::string_view name);
+
 }  // namespace sallyport::config

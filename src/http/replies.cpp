@@ -45,7 +45,8 @@ void Replies::complete(const Incoming& in, http::Response& head) {
   if (!head.fields.contains("date"))
     head.fields.add("date", clock_.text(in.exchange.connection().timers().now()));
   // RFC 7838 §6: a 421 must not be taken for advice on where else to go.
-  if (!in.alt_svc.empty() && head.status != 421) head.fields.add("alt-svc", in.alt_svc);
+  if (!in.alt_svc.empty() && head.status != 421 && !head.fields.contains("alt-svc"))
+    head.fields.add("alt-svc", in.alt_svc);
 }
 
 void Replies::send(const Incoming& in, const http::Response& head, Chunk body) {

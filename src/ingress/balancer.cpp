@@ -24,11 +24,11 @@ std::uint64_t mixed(std::uint64_t value) {
   return value ^ (value >> 31);
 }
 
-/// Whether the first has fewer requests for its weight. One more is counted for both: the one that is to
-/// come.
+/// Whether `one` would have fewer requests for its weight, with the one that is to come, than `other` has
+/// without it. While few are on their way it mostly would not, and requests are shared by the weights.
 bool is_less_busy(const Balancer::Choice& one, const Balancer::Choice& other) {
   return (one.upstream->active() + 1) * std::uint64_t{other.weight} <
-         (other.upstream->active() + 1) * std::uint64_t{one.weight};
+         other.upstream->active() * std::uint64_t{one.weight};
 }
 
 }  // namespace

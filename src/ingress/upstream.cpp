@@ -1,5 +1,6 @@
 #include "ingress/upstream.h"
 
+#include "base/log.h"
 #include "net/address.h"
 
 #include <algorithm>
@@ -10,6 +11,7 @@ namespace {
 
 constexpr Duration first_back_off = 250ms, longest_back_off = 10s;
 constexpr unsigned failures_in_a_row = 5;
+constexpr Duration warning_interval = 10s;
 constexpr Duration first_ejection = 10s, longest_ejection = 300s;
 /// How often connections without a free stream are looked at while requests wait for one.
 constexpr Duration look_interval = 20ms;
@@ -63,6 +65,15 @@ void Upstream::note_failure(Time now) {
   ++counters_->ejections;
   ejected_until_ = now + std::min(first_ejection * (1u << std::min(ejected_, 8u)), longest_ejection);
   ++ejected_;
+  warn("failed in several requests one after the other and is left out for a while, where there are others",
+       now);
+}
+
+/// What happens again and again is in the metrics.
+void Upstream::warn(std::string_view what, Time now) {
+  if (now < warned_until_) return;
+  warned_until_ = now + warning_interval;
+  log_warn("the backend {} {}", name_, what);
 }
 
 void Upstream::want(User& user) {
@@ -162,6 +173,7 @@ void Upstream::connect_failed(const Error& why) {
     const Time now = context_.timers().now();
     // Connections that were being made at the same time failed together.
     if (now >= down_until_) ++failures_;
+    warn("cannot be reached: " + why.message, now);
     down_until_ = now + std::min(first_back_off * (1u << std::min(failures_ - 1, 8u)), longest_back_off);
   }
   // Each connection was for one of them, or for all.

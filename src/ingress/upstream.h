@@ -93,6 +93,7 @@ class Upstream {
   void on_lease_ended(Lease& lease, const Error* why);
   void connect_failed(const Error& why);
   dial::Security security() const;
+  void warn(std::string_view what, Time now);
 
   dial::Context& context_;
   dial::Graveyard& graveyard_;
@@ -116,6 +117,7 @@ class Upstream {
   Time down_until_{};
   unsigned failed_requests_ = 0, ejected_ = 0;  // one after the other
   Time ejected_until_{};
+  Time warned_until_{};  // that it cannot be reached, or fails
   net::Deferred serve_;
   net::Timer wait_;  // while requests wait
   Lifetime lifetime_;
