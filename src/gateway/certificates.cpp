@@ -50,6 +50,7 @@ Certificates::Certificates(config::ServingFlags flags) : flags_(std::move(flags)
   }
   pair_files_ = files_.size();
   for (const config::ClientCaFile& authorities : flags_.client_ca) files_.emplace_back(authorities.file);
+  for (const std::string& authorities : flags_.backend_ca) files_.emplace_back(authorities);
 }
 
 Result<> Certificates::load() {
@@ -138,6 +139,17 @@ Result<Certificates::Authorities> Certificates::read_authorities() const {
   return authorities;
 }
 
+Result<std::shared_ptr<const tls::Trust>> Certificates::read_backend_trust() const {
+  if (!config::verifies_backends(flags_)) return nullptr;
+  bool same = backend_trust_ != nullptr;
+  for (std::size_t i = files_.size() - flags_.backend_ca.size(); i < files_.size() && same; ++i)
+    same = files_[i].noted() == in_use_[i];
+  if (same) return backend_trust_;
+  auto made = tls::Trust::make({.ca_files = flags_.backend_ca});
+  if (!made) return of_flag("--backend-ca", made.error());
+  return std::move(*made);
+}
+
 Result<> Certificates::read() {
   for (files::WatchedFile& file : files_) file.note();
   Pairs pairs;
@@ -147,6 +159,8 @@ Result<> Certificates::read() {
   if (!authorities) return std::unexpected(authorities.error());
   auto for_backends = read_for_backends(chains);
   if (!for_backends) return std::unexpected(std::move(for_backends.error()));
+  auto backend_trust = read_backend_trust();
+  if (!backend_trust) return std::unexpected(std::move(backend_trust.error()));
 
   std::set<std::string> listeners;
   for (const auto& [listener, own] : pairs) listeners.insert(listener);
@@ -167,6 +181,7 @@ Result<> Certificates::read() {
   }
   credentials_ = std::move(credentials);
   for_backends_ = std::move(*for_backends);
+  backend_trust_ = std::move(*backend_trust);
   chains_ = std::move(chains);
   return {};
 }

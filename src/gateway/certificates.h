@@ -1,6 +1,6 @@
-// Certificates: the certificates of a gateway, for clients and for backends, and those of its clients'
-// authorities: read from the files named by the flags, or self-signed at the start; read again when the files
-// change or on SIGHUP. Their expiry is reported by a warning and by a metric. Owned by the
+// Certificates: the certificates of a gateway, for clients and for backends, and those of its clients' and
+// backends' authorities: read from the files named by the flags, or self-signed at the start; read again when
+// the files change or on SIGHUP. Their expiry is reported by a warning and by a metric. Owned by the
 // ConfigurationSource, on the Gateway's thread.
 #pragma once
 
@@ -42,6 +42,8 @@ class Certificates {
   const ByListener& credentials() const { return credentials_; }
   /// Of --backend-cert, likewise; null: none. The same one as long as the files have the same content.
   const std::shared_ptr<const tls::OfferedCertificate>& for_backends() const { return for_backends_; }
+  /// Of --backend-ca, or of the system; likewise. Null: no backend is verified.
+  const std::shared_ptr<const tls::Trust>& backend_trust() const { return backend_trust_; }
   bool is_self_signed() const { return !flags_.self_signed.empty(); }
   bool has_files() const { return !files_.empty(); }
   void collect(admin::MetricSet& out) const;
@@ -63,16 +65,20 @@ class Certificates {
   Result<Authorities> read_authorities() const;
   /// Null: no --backend-cert.
   Result<std::shared_ptr<const tls::OfferedCertificate>> read_for_backends(std::vector<Chain>& chains) const;
+  /// Null: no backend is verified.
+  Result<std::shared_ptr<const tls::Trust>> read_backend_trust() const;
   /// After a successful read(). Warns of new keys that every user may read.
   void note_changes();
 
-  tls::KeyPair self_signed_;                 // empty: none was made
-  std::vector<files::WatchedFile> files_;    // a certificate, its key, the next one ... the authorities
+  tls::KeyPair self_signed_;  // empty: none was made
+  // A certificate, its key, the next one ..., the authorities of clients, those of backends.
+  std::vector<files::WatchedFile> files_;
   std::size_t pair_files_ = 0;               // how many of them, from the first on, are pairs
   std::vector<files::FileIdentity> in_use_;  // the states of `files_` that credentials_ were read from
   std::vector<std::string> changed_;
   ByListener credentials_;
   std::shared_ptr<const tls::OfferedCertificate> for_backends_;
+  std::shared_ptr<const tls::Trust> backend_trust_;
   std::vector<Chain> chains_;
 };
 

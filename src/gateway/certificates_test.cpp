@@ -74,6 +74,33 @@ TEST_F(CertificatesOfFiles, AskClientsForCertificatesOfTheAuthoritiesThatTheirLi
   EXPECT_FALSE(both.credentials().at("")->requires_client_certificate());
 }
 
+TEST_F(CertificatesOfFiles, TrustBackendsByTheFilesAsTheyAre) {
+  const tls::AuthorityForTest one("One"), two("Two");
+  config::ServingFlags settings;
+  settings.self_signed = {"a.test"};
+  settings.backend_ca = {write("backends.pem", one.pem())};
+  Certificates without(settings);
+  ASSERT_TRUE(without.load());
+  EXPECT_EQ(without.backend_trust(), nullptr) << "no backend is verified";
+  config::Route route;
+  route.backends = {{.protocol = config::BackendProtocol::https, .host = "b.test"}};
+  settings.routes = {route};
+  Certificates certificates(settings);
+  ASSERT_TRUE(certificates.load());
+  const auto before = certificates.backend_trust();
+  ASSERT_NE(before, nullptr);
+  ASSERT_TRUE(certificates.load());
+  EXPECT_EQ(certificates.backend_trust(), before) << "nothing changed";
+  write("backends.pem", two.pem() + one.pem());
+  EXPECT_FALSE(certificates.has_changed()) << "it may still be written to";
+  EXPECT_TRUE(certificates.has_changed());
+  ASSERT_TRUE(certificates.load());
+  EXPECT_NE(certificates.backend_trust(), before);
+  EXPECT_THAT(certificates.changed(), ElementsAre(settings.backend_ca[0]));
+  write("backends.pem", "no certificate");
+  EXPECT_THAT(certificates.load().error().message, testing::StartsWith("--backend-ca: "));
+}
+
 TEST_F(CertificatesOfFiles, ReadAuthoritiesAgainAlsoBesideASelfSignedCertificate) {
   const tls::AuthorityForTest one("One"), two("Two");
   config::ServingFlags settings;

@@ -1,7 +1,6 @@
 #include "gateway/configuration_source.h"
 
 #include "base/log.h"
-#include "base/of_flag.h"
 #include "files/served_folder.h"
 #include "net/file_reader.h"
 
@@ -31,14 +30,10 @@ Result<std::unique_ptr<ConfigurationSource>> ConfigurationSource::open(config::S
     if (!folder) return std::unexpected(std::move(folder.error()));
     source->material_.folder = std::move(*folder);
   }
-  if (config::verifies_backends(source->flags_)) {
-    auto trust = tls::Trust::make({.ca_files = source->flags_.backend_ca});
-    if (!trust) return of_flag("--backend-ca", trust.error());
-    source->material_.backend_trust = std::move(*trust);
-  }
   if (auto done = source->certificates_.load(); !done) return std::unexpected(std::move(done.error()));
   source->material_.credentials = source->certificates_.credentials();
   source->material_.backend_certificate = source->certificates_.for_backends();
+  source->material_.backend_trust = source->certificates_.backend_trust();
   source->make();
   if (auto valid = config::validate(*source->current_); !valid)
     return std::unexpected(std::move(valid.error()));
@@ -111,6 +106,7 @@ void ConfigurationSource::reload_certificates(std::string_view why) {
   certificates_.warn_of_dates();
   material_.credentials = certificates_.credentials();
   material_.backend_certificate = certificates_.for_backends();
+  material_.backend_trust = certificates_.backend_trust();
   const auto& changed = certificates_.changed();
   for (const std::string& certificate : changed)
     log_info("{}{} was reloaded, for new connections", why, certificate);
