@@ -123,7 +123,8 @@ Result<std::shared_ptr<const tls::OfferedCertificate>> Certificates::read_for_ba
   auto made = tls::OfferedCertificate::make(*pair);
   if (!made) return of_flag(flags, made.error());
   chains.push_back({escaped(file), "in " + file, "backends", std::move(*validity)});
-  return for_backends_ && (*made)->same_as(*for_backends_) ? for_backends_ : std::move(*made);
+  if (for_backends_ && (*made)->same_as(*for_backends_)) return for_backends_;
+  return *std::move(made);
 }
 
 Result<Certificates::Authorities> Certificates::read_authorities() const {

@@ -237,10 +237,12 @@ TEST_F(ClientCertificateTest, WorksWithTls12) {
     return peer;
   };
   const KeyPair alice = authority_.issue("alice"), eve = AuthorityForTest("Others' CA").issue("eve");
-  const auto good = meet(&alice);
-  ASSERT_TRUE(good->is_established() && link_->server) << why();
-  EXPECT_EQ(link_->server->info().version, "TLS1.2");
-  EXPECT_EQ(verified()->subject, "CN=alice");
+  {
+    const auto good = meet(&alice);
+    ASSERT_TRUE(good->is_established() && link_->server) << why();
+    EXPECT_EQ(link_->server->info().version, "TLS1.2");
+    EXPECT_EQ(verified()->subject, "CN=alice");
+  }
   const auto none = meet(nullptr);
   EXPECT_FALSE(none->is_established() || link_->server);
   EXPECT_EQ(none->alert(), unsigned{GNUTLS_A_HANDSHAKE_FAILURE});
